@@ -19,7 +19,7 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
-from roas.engine.secret_sources import of_variables, stack_secrets
+from roas.engine.model.secret_sources import of_variables, stack_secrets
 from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus

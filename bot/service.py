@@ -8,7 +8,7 @@ from aiohttp import web
 from roas.application import Application, open_application
 from roas.client import RoasBot, run_bot
 from roas.engine.client import engine_address
-from roas.engine.socket_mount import is_socket_stale
+from roas.engine.machine.socket_mount import is_socket_stale
 from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging

@@ -31,13 +31,18 @@ SPOKEN = [
     "bot/deployment/handover.py",
     "bot/deployment/successor_watch.py",
     "bot/deployment/stale_instances.py",
-    "bot/engine/readiness.py",
+    "bot/engine/containers/readiness.py",
     "bot/leadership/elector.py",
     "bot/leadership/takeover.py",
 ]
-SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
-SPOKEN += ["bot/engine/policy_rules.py", "bot/engine/places.py", "bot/engine/engine_holdings.py"]
-SPOKEN += ["bot/engine/raw_policy.py", "bot/engine/raw_files.py"]
+SPOKEN += [
+    "bot/monitoring/judgement.py",
+    "bot/monitoring/service_alerts.py",
+    "bot/engine/policy/compose_policy.py",
+    "bot/recovery",
+]
+SPOKEN += ["bot/engine/policy/rules.py", "bot/engine/policy/places.py", "bot/engine/policy/holdings.py"]
+SPOKEN += ["bot/engine/policy/raw_policy.py", "bot/engine/model/raw_files.py"]
 SPOKEN += ["bot/monitoring/probe_history.py", "bot/monitoring/integration_monitor.py", "bot/maintenance.py"]
 SPOKEN += ["bot/deployment/plan_reasons.py", "bot/monitoring/drift.py"]
 SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]

@@ -29,9 +29,9 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
     from roas.commands.environment import find_environment
     from roas.commands.journal import open_journal
     from roas.engine.client import EngineClients
-    from roas.engine.model import services_of
-    from roas.engine.model_store import ModelStore
-    from roas.engine.readable_images import set_references
+    from roas.engine.images.readable_names import set_references
+    from roas.engine.model.services import services_of
+    from roas.engine.model.store import ModelStore
     from roas.errors import InvalidRequestError, RoasError
 
     environment = find_environment(session.settings, name)

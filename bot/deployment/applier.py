@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
-from roas.engine.container_watch import ContainerWatch
-from roas.engine.service_wait import wait_until_ready
+from roas.engine.containers.service_wait import wait_until_ready
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep

@@ -8,7 +8,7 @@ from typing import Any
 from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.engine.interface import EngineReader
-from roas.engine.model import inactive_services, services_of, shared_with
+from roas.engine.model.services import inactive_services, services_of, shared_with
 from roas.models.dependency import DependencyKind
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from roas.concurrency import end_tasks
 from roas.deployment.peers import PeerSource, spared_bots
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine, SweptContainers
 from roas.engine.manager import DeploymentManager
 from roas.errors import DeploymentCancelledError

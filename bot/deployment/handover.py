@@ -8,7 +8,7 @@ from roas.deployment.context import DeploymentContext
 from roas.deployment.peers import proven_peers, spared_bots
 from roas.deployment.state_folder import state_move
 from roas.deployment.successor_watch import SuccessorStoppedError, SuccessorWatch
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import FencedOffError, ServiceFailedError
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer

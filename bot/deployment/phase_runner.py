@@ -14,7 +14,7 @@ from roas.concurrency import pause
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
-from roas.engine.container_watch import ENGINE_GRACE_SECONDS
+from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
 from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
-from roas.engine.model import UNLIKE, adopted_hash, borrowed_targets, services_of, with_needs
+from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, services_of, with_needs
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 

@@ -12,8 +12,8 @@ from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference
+from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
 from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError

@@ -2,7 +2,7 @@
 
 from roas.deployment.context import Components, DeploymentContext, find_own_bot, sweep_leftovers
 from roas.deployment.peers import Standing, proven_peers
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
 from roas.models.deployment import ServiceStep

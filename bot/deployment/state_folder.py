@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.deployment.context import Components, find_own_bot
 from roas.deployment.peers import Standing
-from roas.engine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
+from roas.engine.machine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
 from roas.errors import StateMovedError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer

@@ -3,7 +3,7 @@
 import time
 
 from roas.deployment.context import DeploymentContext
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import EngineError, ServiceFailedError
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus

@@ -8,46 +8,46 @@ from pathlib import Path
 from typing import Any
 
 from roas.concurrency import run_concurrently
-from roas.engine.adoption import adopt_project
-from roas.engine.bot_places import find_bot_places
+from roas.engine.adopting.adoption import adopt_project
+from roas.engine.adopting.container_differences import find_container_differences
 from roas.engine.client import Answer, EngineClients
 from roas.engine.comparison import ContainerDifference, WantedService
+from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.container_differences import find_container_differences
-from roas.engine.container_repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
-from roas.engine.contents import ContentStore
-from roas.engine.credential_refresh import CredentialRefresher
-from roas.engine.docker_events import EventSubscription
-from roas.engine.failure_output import read_failure_output
-from roas.engine.image_building import build_hash, build_image
-from roas.engine.image_pull import pull_image
-from roas.engine.images import find_image, look_up_image
+from roas.engine.containers.docker_events import EventSubscription
+from roas.engine.containers.failure_output import read_failure_output
+from roas.engine.containers.own_container import own_container_id
+from roas.engine.containers.removal import remove_container, start_container, stop_container
+from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
+from roas.engine.containers.service_creation import ServiceCreator
+from roas.engine.containers.service_logs import read_log
+from roas.engine.containers.snapshots import take_outlines, take_snapshots, take_snapshots_of
+from roas.engine.containers.statistics import StatisticsReader
+from roas.engine.images.building import build_hash, build_image
+from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions
+from roas.engine.images.lookup import find_image, look_up_image
+from roas.engine.images.pull import pull_image
+from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
-from roas.engine.local_versions import PLACEHOLDER, find_local_versions
-from roas.engine.misled_binds import MisledBinds
-from roas.engine.model import read_definitions, services_of
-from roas.engine.model_store import ModelStore
-from roas.engine.orphans import kill_orphans
-from roas.engine.own_container import own_container_id
-from roas.engine.plan_inputs import hash_inputs, hash_release
-from roas.engine.policy import CONTENTS_FOLDER, ComposePolicy
-from roas.engine.probe import DockerProbe
-from roas.engine.probe_targets import ProbeTargets
-from roas.engine.processes import end_process
-from roas.engine.projects import ended_services, find_projects
-from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
-from roas.engine.release_policy import ReleasePolicy
-from roas.engine.releases import ReleaseDrafter
-from roas.engine.removal import remove_container, start_container, stop_container
-from roas.engine.resolution import StackResolver
-from roas.engine.secret_sources import model_secrets
-from roas.engine.service_creation import ServiceCreator
-from roas.engine.service_logs import read_log
-from roas.engine.snapshots import take_outlines, take_snapshots, take_snapshots_of
+from roas.engine.machine.bot_places import find_bot_places
+from roas.engine.machine.probe import DockerProbe
+from roas.engine.machine.processes import end_process
+from roas.engine.machine.projects import ended_services, find_projects
+from roas.engine.model.secret_sources import model_secrets
+from roas.engine.model.services import read_definitions, services_of
+from roas.engine.model.store import ModelStore
+from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
+from roas.engine.policy.misled_binds import MisledBinds
+from roas.engine.policy.probe_targets import ProbeTargets
+from roas.engine.releases.credential_refresh import CredentialRefresher
+from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.releases.plan_inputs import hash_inputs, hash_release
+from roas.engine.releases.policy_check import ReleasePolicy
+from roas.engine.resolution.resolver import StackResolver
 from roas.engine.sources.build_sources import BuildSources
+from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
-from roas.engine.statistics import StatisticsReader
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.comparison import WantedService, compare_service
-from roas.engine.container_watch import ContainerWatch
-from roas.engine.image_supply import ServiceReport, by_reference, obtain_images, pull
+from roas.engine.containers.readiness import Readiness
+from roas.engine.containers.service_wait import wait_until_ready
+from roas.engine.containers.watch import ContainerWatch
+from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
-from roas.engine.readiness import Readiness
-from roas.engine.service_wait import wait_until_ready
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class PolicyLevel(StrEnum):
-    """Say how much a stack may ask for without a permission by name; see `roas.engine.policy`."""
+    """Say how much a stack may ask for without a permission by name; see `roas.engine.policy.compose_policy`."""
 
     STRICT = "strict"
     DEFAULT = "default"

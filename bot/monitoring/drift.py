@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
+from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine
-from roas.engine.model import inactive_services
+from roas.engine.model.services import inactive_services
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity

@@ -16,8 +16,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from roas.engine.probe_rules import target_of
-from roas.engine.service_probes import can_be_asked
+from roas.engine.model.service_probes import can_be_asked
+from roas.engine.policy.probe_rules import target_of
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment

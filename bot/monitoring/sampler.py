@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from roas.engine.containers.statistics import ContainerReading
 from roas.engine.interface import Engine
-from roas.engine.statistics import ContainerReading
 from roas.errors import EngineError, EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from roas.engine.interface import Engine
-from roas.engine.model import bind_sources
+from roas.engine.model.services import bind_sources
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity

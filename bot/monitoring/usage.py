@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from roas.engine.statistics import ContainerReading
+from roas.engine.containers.statistics import ContainerReading
 
 # Two readings closer together than this say more about the moment than about the container.
 LEAST_SECONDS = 1.0

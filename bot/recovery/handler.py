@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.service_wait import wait_until_ready
+from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
-from roas.engine.service_wait import wait_until_ready
 from roas.errors import RoasError, ServiceFailedError
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.readiness import TOLERATED_RESTARTS
+from roas.engine.containers.service_wait import wait_until_ready
+from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine, EngineActor
-from roas.engine.readiness import TOLERATED_RESTARTS
-from roas.engine.service_wait import wait_until_ready
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus

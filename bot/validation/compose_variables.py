@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from roas.engine.raw_yaml import RawMapping, read_raw
+from roas.engine.model.raw_yaml import RawMapping, read_raw
 from roas.engine.sources.opening import read_plain, resolve
 from roas.errors import RoasError
 

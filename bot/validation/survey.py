@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from roas.engine.interface import ReleaseStore, ResolvedStack
-from roas.engine.version_use import version_names
+from roas.engine.resolution.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts

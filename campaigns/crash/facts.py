@@ -11,7 +11,7 @@ import yaml
 from docker.errors import NotFound
 
 from campaigns.crash.journal import JournalFacts, JournalReader, Mark
-from roas.engine.model_store import ModelStore
+from roas.engine.model.store import ModelStore
 from testbed.home_stack import PROJECT, Home
 
 COMPOSE_SECONDS = 60

@@ -9,7 +9,7 @@ from typing import Any
 from campaigns.hostile.every_key import every_key
 from campaigns.hostile.spelling import Spelling, spellings
 from campaigns.hostile.values import HOSTILE, ORDINARY, Values
-from roas.engine.policy_keys import Judgement
+from roas.engine.policy.keys import Judgement
 
 # These are refused before anything else is looked at.
 READ = frozenset({"services.env_file", "services.extends", "services.label_file"})

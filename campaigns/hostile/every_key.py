@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.engine.policy_keys import KEYS, Judgement
+from roas.engine.policy.keys import KEYS, Judgement
 
 SCHEMA = Path(__file__).with_name("schema_keys.txt")
 TEXTS = (

@@ -14,7 +14,7 @@ from typing import Any
 
 from campaigns.hostile.corpus import Case, compose_file
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.model_text import read_resolved
+from roas.engine.model.text import read_resolved
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor

@@ -5,7 +5,8 @@ from typing import Any
 
 from campaigns.instrumented.gate import PLANTS
 from roas.deployment.context import DeploymentContext
-from roas.engine import compose_engine, service_creation
+from roas.engine import compose_engine
+from roas.engine.containers import service_creation
 from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
 from roas.models.ownership import LeaderLease

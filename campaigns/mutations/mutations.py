@@ -14,28 +14,28 @@ MUTATIONS = (
     # How a service is judged
     mutation(
         "an unhealthy service counts as one without a health check",
-        "bot/engine/readiness.py",
+        "bot/engine/containers/readiness.py",
         'return _failed(container, "its health check fails")',
         'return ServiceReadiness(Readiness.UNVERIFIED, "", container.id)',
         FAILING,
     ),
     mutation(
         "a restart loop is tolerated",
-        "bot/engine/readiness.py",
+        "bot/engine/containers/readiness.py",
         "TOLERATED_RESTARTS = 2",
         "TOLERATED_RESTARTS = 2000",
         FAILING,
     ),
     mutation(
         "a server that ends with 0 is waited for",
-        "bot/engine/readiness.py",
+        "bot/engine/containers/readiness.py",
         "case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:",
         "case ContainerState.EXITED if container.exit_code == 77:",
         FAILING,
     ),
     mutation(
         "one replica of two is enough",
-        "bot/engine/readiness.py",
+        "bot/engine/containers/readiness.py",
         "if len(containers) < definition.replicas:",
         "if not containers:",
         "tests/engine/test_readiness.py",
@@ -364,7 +364,7 @@ MUTATIONS = (
     ),
     mutation(
         "what Compose fetches by ssh counts as a local file",
-        "bot/engine/raw_files.py",
+        "bot/engine/model/raw_files.py",
         "bitbucket)\\.\\w+/|:|",
         "bitbucket)\\.\\w+/|",
         "tests/engine/test_raw_spellings.py",

@@ -18,7 +18,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Links that are swapped
     mutation(
         "what a container can write may be part of another bind",
-        "bot/engine/places.py",
+        "bot/engine/policy/places.py",
         "return any(place != writable and place.is_relative_to(writable) for place in visited(source))",
         "return False",
         HOST_GAINED,
@@ -27,7 +27,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "folders that running containers write are forgotten",
-        "bot/engine/places.py",
+        "bot/engine/policy/places.py",
         "writable = (*_writable(model), *written_by_others)",
         "writable = tuple(_writable(model))",
         HOST_GAINED,
@@ -36,7 +36,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a strict stack binds what a checkout replaces",
-        "bot/engine/policy.py",
+        "bot/engine/policy/compose_policy.py",
         "    if environment.policy is not PolicyLevel.STRICT:\n        return\n",
         "    return\n",
         POLICY,
@@ -46,7 +46,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a link to an allowed place is bound as a link",
-        "bot/engine/content_binding.py",
+        "bot/engine/resolution/content_binding.py",
         'return {**volume, "source": str(resolved)}',
         "return volume",
         TODAYS,
@@ -69,14 +69,14 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "secrets are bound from where they lie",
-        "bot/engine/secret_binding.py",
+        "bot/engine/resolution/secret_binding.py",
         "if resolved in live:",
         "if True:",
         "tests/engine/test_secret_copies.py",
     ),
     mutation(
         "what a service takes from another one is not judged",
-        "bot/engine/resolution.py",
+        "bot/engine/resolution/resolver.py",
         "self._policy.check(shared, environment, files, holdings)",
         "self._policy.check(model, environment, files, holdings)",
         HOST_GAINED,
@@ -86,7 +86,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Volumes
     mutation(
         "a volume may have any options",
-        "bot/engine/policy_resources.py",
+        "bot/engine/policy/resources.py",
         "        if options:\n",
         "        if False:\n",
         POLICY,
@@ -95,7 +95,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a volume that exists may have any options",
-        "bot/engine/engine_holdings.py",
+        "bot/engine/policy/holdings.py",
         "    if volume.options:\n",
         "    if False:\n",
         HOST_GAINED,
@@ -114,7 +114,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a file from another machine counts as one of the stack",
-        "bot/engine/raw_policy.py",
+        "bot/engine/policy/raw_policy.py",
         "        if reference.is_remote:\n",
         "        if False:\n",
         HOST_GAINED,
@@ -151,7 +151,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Spellings
     mutation(
         "a tag may hide what is written",
-        "bot/engine/raw_yaml.py",
+        "bot/engine/model/raw_yaml.py",
         "if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:",
         "if False:",
         "tests/engine/test_raw_spellings.py",
@@ -160,7 +160,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "bytes count as a text that says nothing",
-        "bot/engine/policy_rules.py",
+        "bot/engine/policy/rules.py",
         "    if _hides_bytes(model):\n",
         "    if False:\n",
         "tests/engine/test_raw_spellings.py",
@@ -170,7 +170,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # The bot's state
     mutation(
         "an image is built from the bot's state",
-        "bot/engine/policy_builds.py",
+        "bot/engine/policy/builds.py",
         '            yield from places.judge_state(name, used, "is built from")\n',
         "",
         HOST_GAINED,
@@ -179,7 +179,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a stack reads variables from the bot's state",
-        "bot/engine/raw_policy.py",
+        "bot/engine/policy/raw_policy.py",
         "        yield from _misplaced(reference, resolved, self.folder)\n        if is_inside(",
         "        yield from _misplaced(reference, resolved, self.folder)\n        if False and is_inside(",
         HOST_GAINED,
@@ -197,7 +197,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a service of others may have the bot's token",
-        "bot/engine/policy_secrets.py",
+        "bot/engine/policy/secrets.py",
         "if _contains(service, token) or any(",
         "if any(",
         POLICY,
@@ -207,7 +207,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # What a yes covers
     mutation(
         "what is built may change after the plan",
-        "bot/engine/image_building.py",
+        "bot/engine/images/building.py",
         "if expected is not None and build_hash(stack, service, found) != expected:",
         "if False:",
         BUILDS,
@@ -216,21 +216,21 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a plan does not cover secrets",
-        "bot/engine/plan_inputs.py",
+        "bot/engine/releases/plan_inputs.py",
         '"secrets": dict(_secrets(model, resolve(environment.folder), key)),',
         '"secrets": {},',
         INPUTS,
     ),
     mutation(
         "a plan does not cover settings",
-        "bot/engine/plan_inputs.py",
+        "bot/engine/releases/plan_inputs.py",
         '"settings": settings,',
         '"settings": {},',
         INPUTS,
     ),
     mutation(
         "a plan does not cover the policy",
-        "bot/engine/plan_inputs.py",
+        "bot/engine/releases/plan_inputs.py",
         '"policy": sorted(allowed),',
         '"policy": [],',
         INPUTS,
@@ -238,7 +238,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Other projects
     mutation(
         "volumes and networks of others are the stack's own",
-        "bot/engine/policy_resources.py",
+        "bot/engine/policy/resources.py",
         'return real if fields.get("external") or real != own else None',
         "return None",
         POLICY,
@@ -247,7 +247,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a container takes the name of another project's",
-        "bot/engine/engine_holdings.py",
+        "bot/engine/policy/holdings.py",
         "        if held.name == name and held.project != project:\n",
         "        if False:\n",
         HOST_GAINED,
@@ -256,7 +256,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a build takes the name of another project's image",
-        "bot/engine/engine_holdings.py",
+        "bot/engine/policy/holdings.py",
         "    if others or not is_known:\n",
         "    if False:\n",
         TODAYS,
@@ -265,7 +265,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a stack calls its containers those of others",
-        "bot/engine/policy_values.py",
+        "bot/engine/policy/values.py",
         "        if key.startswith(COMPOSE_PREFIX):\n",
         "        if False:\n",
         POLICY,
@@ -274,7 +274,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a strict stack publishes everywhere",
-        "bot/engine/policy_rules.py",
+        "bot/engine/policy/rules.py",
         "    if strict:\n",
         "    if False:\n",
         POLICY,
@@ -283,7 +283,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a log may be sent anywhere",
-        "bot/engine/policy_values.py",
+        "bot/engine/policy/values.py",
         "    if driver not in LOGGING_DRIVERS:\n",
         "    if False:\n",
         POLICY,
@@ -293,7 +293,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # What takes time and memory
     mutation(
         "a file may mean any number of things",
-        "bot/engine/raw_yaml.py",
+        "bot/engine/model/raw_yaml.py",
         "if next(islice(events, MOST_EVENTS, None), None) is not None:",
         "if False:",
         YAML,
@@ -302,7 +302,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a number is read by sixties",
-        "bot/engine/model_text.py",
+        "bot/engine/model/text.py",
         '    if ":" in text:\n        return text\n    if len(text) > LONGEST_NUMBER:',
         "    if False:",
         YAML,
@@ -383,7 +383,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a long word is searched from each of its letters",
-        "bot/engine/secret_sources.py",
+        "bot/engine/model/secret_sources.py",
         '(r"(?<!\\w)(?P<name>[A-Za-z_][\\w.-]{0,255}+)',
         '(r"(?P<name>[A-Za-z_][\\w.-]*)',
         "tests/engine/test_long_texts.py",
@@ -394,7 +394,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a step is looked for in all of a build's line",
-        "bot/engine/image_building.py",
+        "bot/engine/images/building.py",
         "STEP.search(line[:STEP_WITHIN])",
         "STEP.search(line)",
         "tests/engine/test_long_texts.py",
@@ -406,7 +406,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Secrets
     mutation(
         "what the files keep secret is not known while Compose runs",
-        "bot/engine/resolution.py",
+        "bot/engine/resolution/resolver.py",
         "        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))\n",
         "",
         "tests/engine",
@@ -415,7 +415,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what a model keeps secret is not known",
-        "bot/engine/resolution.py",
+        "bot/engine/resolution/resolver.py",
         "        await self._clients.local(lambda: self._redactor.add(model_secrets(model)))\n",
         "",
         SOURCES,
@@ -463,7 +463,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # The past
     mutation(
         "a release is not judged by today's policy",
-        "bot/engine/release_policy.py",
+        "bot/engine/releases/policy_check.py",
         "        await self._resolver.check_stored(model, environment)\n",
         "",
         TODAYS,
@@ -506,14 +506,14 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Probes and liars
     mutation(
         "a probe asks anybody",
-        "bot/engine/probe_targets.py",
+        "bot/engine/policy/probe_targets.py",
         "return tuple(one for one in found if place.holds(_plain(one), port))",
         "return found",
         "tests/engine/test_probe_targets.py",
     ),
     mutation(
         "a stack may name any probe",
-        "bot/engine/probe_rules.py",
+        "bot/engine/policy/probe_rules.py",
         "if not (_is_loopback(host) and str(port) in published):",
         "if False:",
         "tests/engine/test_probe_targets.py",
@@ -538,7 +538,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a link in a circle ends the look at all stacks",
-        "bot/engine/engine_holdings.py",
+        "bot/engine/policy/holdings.py",
         "found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)",
         "found = ((held, Path(source).resolve()) for held in self.containers for source in held.writes)",
         TODAYS,

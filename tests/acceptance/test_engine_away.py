@@ -7,7 +7,7 @@ import pytest
 from roas.application import open_application
 from roas.backoff import Retries
 from roas.deployment import phase_runner
-from roas.engine import container_watch
+from roas.engine.containers import watch as container_watch
 from roas.errors import EngineUnavailableError
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image

@@ -2,7 +2,7 @@
 
 import docker
 
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.models.deployment import Outcome
 from testbed.sample import sample_image
 from tests.acceptance.people import succeeded

@@ -8,7 +8,7 @@ import pytest
 
 from roas.application import open_application
 from roas.deployment import orchestrator
-from roas.engine.model_store import ModelStore
+from roas.engine.model.store import ModelStore
 from roas.errors import ReleaseNotRestorableError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome

@@ -10,9 +10,9 @@ from campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
 from campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
 from campaigns.hostile.judge import Judged, Verdict, judge
 from campaigns.hostile.values import HOSTILE
-from roas.engine import policy_keys
-from roas.engine.places import Places
-from roas.engine.policy_keys import KEYS, Judgement
+from roas.engine.policy import keys as policy_keys
+from roas.engine.policy.keys import KEYS, Judgement
+from roas.engine.policy.places import Places
 
 
 def test_nothing_hostile_passes(tmp_path: Path) -> None:
@@ -55,23 +55,23 @@ def test_an_undone_key_is_found(key: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 UNDONE = {
-    "policy_values.LOGGING_DRIVERS": (
+    "policy.values.LOGGING_DRIVERS": (
         "services.logging",
         frozenset({"syslog", "fluentd", "gelf", "splunk", "awslogs"}),
     ),
-    "policy_values.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
-    "policy_values.OWN_SYSCTLS": ("services.sysctls", ("",)),
-    "policy_values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
-    "policy_values.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
-    "policy_values.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
-    "policy_values.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
-    "policy_resources.VOLUME_DRIVERS": ("volumes", frozenset({"", "local", "vieux/sshfs"})),
-    "policy_resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
-    "policy_resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
-    "policy_rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
-    "policy_rules.NAMESPACES": ("services.pid", ()),
-    "policy_rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
-    "policy_builds.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
+    "policy.values.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
+    "policy.values.OWN_SYSCTLS": ("services.sysctls", ("",)),
+    "policy.values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
+    "policy.values.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
+    "policy.values.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
+    "policy.values.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
+    "policy.resources.VOLUME_DRIVERS": ("volumes", frozenset({"", "local", "vieux/sshfs"})),
+    "policy.resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
+    "policy.resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
+    "policy.rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
+    "policy.rules.NAMESPACES": ("services.pid", ()),
+    "policy.rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
+    "policy.builds.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from roas.engine.container_repair import ContainerRepair, needs_repair, plan_repairs
+from roas.engine.containers.repair import ContainerRepair, needs_repair, plan_repairs
 from roas.engine.interface import ContainerEvent, ReleaseDraft
 from roas.errors import EngineError
 from roas.models.environment import Environment

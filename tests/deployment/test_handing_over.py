@@ -9,7 +9,7 @@ import pytest
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
-from roas.engine import service_wait
+from roas.engine.containers import service_wait
 from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep

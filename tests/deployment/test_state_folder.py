@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from roas.deployment.state_folder import _folder, refuse_moved_state, state_move
-from roas.engine.bot_places import place_of_container
+from roas.engine.machine.bot_places import place_of_container
 from roas.errors import StateMovedError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.model import read_definitions
+from roas.engine.model.services import read_definitions
 from tests.engine.applying import apply, draft
 from tests.engine.test_adoption import to_be_made_again
 from tests.engine.test_contents import shown

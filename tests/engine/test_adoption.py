@@ -10,11 +10,11 @@ from typing import Any
 import docker
 import pytest
 
+from roas.engine.adopting.adoption import adopt_project
 from roas.engine.adopting.mounts import mount_fields
 from roas.engine.adopting.sameness import differing_keys
-from roas.engine.adoption import adopt_project
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.model import ADOPTED_HASH, read_definitions
+from roas.engine.model.services import ADOPTED_HASH, read_definitions
 from roas.models.actor import Actor, ActorKind
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
@@ -262,8 +262,8 @@ async def test_adopted_that_is_as_wanted_stays(
     engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: ())
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check_bound", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     before = {c.name: c.id for c in await engine.containers(environment)}
     drafted = await draft(engine, environment)
@@ -345,8 +345,8 @@ DIFFERENCES = {
 async def test_adopted_that_is_another_says_in_what(
     engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: ())
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check_bound", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     for (old, new), key in DIFFERENCES.items():
         assert old in EVERYTHING

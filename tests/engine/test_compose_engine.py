@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import SecondCopyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus

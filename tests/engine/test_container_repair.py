@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.container_repair import ContainerRepair, plan_repairs
-from roas.engine.readable_images import set_references
+from roas.engine.containers.repair import ContainerRepair, plan_repairs
+from roas.engine.images.readable_names import set_references
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from testbed.engine import manual_environment

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import ContainerEvent
 from roas.errors import EngineUnavailableError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus

@@ -10,10 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.engine import contents
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.content_binding import ContentBinder
-from roas.engine.contents import ContentStore, content_hash
+from roas.engine.resolution.content_binding import ContentBinder
+from roas.engine.sources import contents
+from roas.engine.sources.contents import ContentStore, content_hash
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from tests.engine.applying import apply, deploy, draft

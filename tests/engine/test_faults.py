@@ -14,10 +14,10 @@ import pytest
 
 from roas.engine.compose.commands import ComposeProject, create
 from roas.engine.compose.faults import compose_fault, registry_fault, resolution_fault
+from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
-from roas.engine.orphans import kill_orphans
+from roas.engine.containers.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
 from roas.errors import (
     ComposeFileError,
     ContainerConflictError,

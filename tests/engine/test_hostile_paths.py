@@ -12,8 +12,8 @@ import pytest
 
 from roas.engine.client import FILE_THREADS
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.contents import ContentStore, TooLargeError
 from roas.engine.sources.build_context import BuildContext, IgnoreRules
+from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import is_there
 from roas.errors import ComposeFileError, RoasError
 from roas.models.environment import Environment

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.model_text import read_yaml
-from roas.engine.raw_files import RawFile
-from roas.engine.sources.discovery import read_references
+from roas.engine.model.raw_files import RawFile
+from roas.engine.model.text import read_yaml
+from roas.engine.resolution.discovery import read_references
 from roas.errors import ComposeFileError
 
 NAMES = ",".join(f"f{number}" for number in range(1500))

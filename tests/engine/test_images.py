@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.image_pull import PullProgress
+from roas.engine.images.pull import PullProgress
 from roas.engine.interface import ProgressReport, ReleaseDraft
 from roas.errors import (
     BuildFailedError,

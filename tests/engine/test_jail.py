@@ -17,10 +17,10 @@ from roas.engine.compose import program
 from roas.engine.compose.jail import ARCHITECTURES, JailKind, confined, jail_kind, seccomp_filter
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.contents import ContentStore
-from roas.engine.model_text import read_resolved
-from roas.engine.policy import ComposePolicy
-from roas.engine.resolution import StackResolver
+from roas.engine.model.text import read_resolved
+from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.resolution.resolver import StackResolver
+from roas.engine.sources.contents import ContentStore
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor

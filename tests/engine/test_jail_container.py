@@ -14,10 +14,10 @@ from roas.engine.compose.jail import JailKind
 from roas.engine.compose.jail_container import LABEL, ContainerJail, JailedFiles
 from roas.engine.compose.runner import ComposeRunner, has_run_out
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.contents import ContentStore
-from roas.engine.model_text import read_resolved
-from roas.engine.policy import ComposePolicy
-from roas.engine.resolution import StackResolver
+from roas.engine.model.text import read_resolved
+from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.resolution.resolver import StackResolver
+from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment

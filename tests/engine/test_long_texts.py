@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from roas.engine.compose.processes import read_output
-from roas.engine.image_building import LONGEST_LINE, _fraction, _shown
-from roas.engine.secret_sources import of_text
+from roas.engine.images.building import LONGEST_LINE, _fraction, _shown
+from roas.engine.model.secret_sources import of_text
+from roas.engine.resolution.version_use import version_of_files
 from roas.engine.sources.build_context import IgnoreRules
-from roas.engine.version_use import version_of_files
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.validation.compose_variables import variable_uses, variables_of_images

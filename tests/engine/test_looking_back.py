@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roas.engine.local_versions import PLACEHOLDER, image_patterns, versions_of
+from roas.engine.images.local_versions import PLACEHOLDER, image_patterns, versions_of
 
 STACK = """
 services:

@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roas.engine.durations import read_duration, write_duration
-from roas.engine.model import read_definitions
-from roas.engine.model_text import read_model, read_resolved, write_model
-from roas.engine.pinning import pin
+from roas.engine.model.durations import read_duration, write_duration
+from roas.engine.model.services import read_definitions
+from roas.engine.model.text import read_model, read_resolved, write_model
+from roas.engine.releases.pinning import pin
 from roas.errors import ComposeFileError
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 from roas.models.stack import ServiceDefinition

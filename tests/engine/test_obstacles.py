@@ -3,8 +3,8 @@
 import secrets
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings
-from roas.engine.obstacles import find_obstacles
+from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
+from roas.engine.resolution.obstacles import find_obstacles
 from roas.models.obstacle import ObstacleKind
 from roas.redaction import Redactor
 

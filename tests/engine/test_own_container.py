@@ -28,7 +28,7 @@ async def own(
     environment = stack(STACK)
     await deploy(engine, environment, "v1")
     own = Own(engine, environment, docker_client)
-    for module in ("own_container", "compose_engine", "service_creation"):
+    for module in ("containers.own_container", "compose_engine", "containers.service_creation"):
         monkeypatch.setattr(f"roas.engine.{module}.own_container_id", lambda: own.id)
     return own
 

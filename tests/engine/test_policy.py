@@ -10,8 +10,8 @@ import pytest
 
 from campaigns.hostile.every_key import schema_keys
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.policy import ComposePolicy
-from roas.engine.policy_keys import KEYS
+from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.policy.keys import KEYS
 from roas.environments import environments
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel

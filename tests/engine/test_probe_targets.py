@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.probe_rules import judge_probes
+from roas.engine.policy.probe_rules import judge_probes
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from tests.engine.applying import deploy

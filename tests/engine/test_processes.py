@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.engine.processes import end_process
+from roas.engine.machine.processes import end_process
 from roas.models.ownership import ProcessMark
 from roas.state.process_marks import pid_namespace, started_at
 from testbed.stopping import stop_process

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.projects import runs_already_as
+from roas.engine.machine.projects import runs_already_as
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from tests.engine.test_adoption import start_manually

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.raw_files import FileReference
+from roas.engine.model.raw_files import FileReference
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.engine.readable_images import readable_reference
+from roas.engine.images.readable_names import readable_reference
 from roas.errors import ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseService, ReleaseState

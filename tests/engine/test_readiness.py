@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.readiness import Readiness, judge_readiness
+from roas.engine.containers.readiness import Readiness, judge_readiness
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.images import repository_of
+from roas.engine.images.lookup import repository_of
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.contents import ContentStore
-from roas.engine.model_text import read_model, write_model
-from roas.engine.secret_binding import SecretBinder
+from roas.engine.model.text import read_model, write_model
+from roas.engine.resolution.secret_binding import SecretBinder
+from roas.engine.sources.contents import ContentStore
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from testbed.daemon import PrivateDaemon

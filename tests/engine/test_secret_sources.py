@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.secret_sources import container_secrets, copied_secrets, model_secrets, read_plain, stack_secrets
+from roas.engine.model.secret_sources import container_secrets, copied_secrets, model_secrets, read_plain, stack_secrets
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor

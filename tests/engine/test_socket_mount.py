@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.socket_mount import is_socket_stale
+from roas.engine.machine.socket_mount import is_socket_stale
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ async def test_the_bots_volume_is_not_shared(
     bot = docker_client.containers.create("tiny:v1", volumes=mounts)
     try:
         assert await resolved_entries(engine, environment) == set()
-        monkeypatch.setattr("roas.engine.engine_holdings.own_container_id", lambda: bot.id)
+        monkeypatch.setattr("roas.engine.policy.holdings.own_container_id", lambda: bot.id)
         assert await resolved_entries(engine, environment) == {"state_dir:web"}
     finally:
         bot.remove(force=True)

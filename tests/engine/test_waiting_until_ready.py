@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from roas.engine import service_wait
-from roas.engine.container_watch import ContainerWatch
-from roas.engine.readiness import Readiness
+from roas.engine.containers import service_wait
+from roas.engine.containers.readiness import Readiness
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus

@@ -11,10 +11,10 @@ import pytest
 from docker.models.containers import Container
 
 from roas.engine.client import EngineClients
-from roas.engine.docker_events import EventSubscription
+from roas.engine.containers.docker_events import EventSubscription
+from roas.engine.containers.snapshots import take_snapshots
+from roas.engine.containers.statistics import StatisticsReader
 from roas.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
-from roas.engine.snapshots import take_snapshots
-from roas.engine.statistics import StatisticsReader
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged

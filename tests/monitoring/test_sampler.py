@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roas.engine.statistics import ContainerReading
+from roas.engine.containers.statistics import ContainerReading
 from roas.errors import EngineError, EngineUnavailableError, ReleaseNotRestorableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.statistics import ContainerReading, parse_reading
+from roas.engine.containers.statistics import ContainerReading, parse_reading
 from roas.monitoring.usage import UsageHistory
 
 RAW = {

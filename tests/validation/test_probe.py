@@ -10,8 +10,8 @@ import pytest
 
 from roas.engine.client import EngineClients
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.own_container import own_container_id
-from roas.engine.probe import DockerProbe
+from roas.engine.containers.own_container import own_container_id
+from roas.engine.machine.probe import DockerProbe
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.models.facts import PublishedPort

@@ -14,7 +14,7 @@ from typing import Any
 from roas.commands import run_command_line
 from roas.deployment import peer_processes
 from roas.deployment.peer_processes import PeerProcesses
-from roas.engine.service_creation import ServiceCreator
+from roas.engine.containers.service_creation import ServiceCreator
 from roas.models.environment import Environment
 from roas.state import ownership
 from roas.state.journal import Journal

@@ -9,7 +9,7 @@ from roas.deployment.dependent_restarts import begun, replaced_before
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.preparation import load_release, prepare_release
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer

@@ -11,7 +11,7 @@ from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
-from roas.engine.container_watch import ContainerWatch
+from roas.engine.containers.watch import ContainerWatch
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.release import Release

@@ -4,9 +4,9 @@ from roas.concurrency import run_concurrently
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.preparation import load_release
 from roas.deployment.stale_instances import remove_predecessors
-from roas.engine.container_watch import ContainerWatch
-from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from roas.engine.service_wait import service_failure, wait_until_ready
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.service_wait import service_failure, wait_until_ready
+from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep

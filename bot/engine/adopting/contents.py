@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.adopting.sameness import SECRETS_FOLDER
-from roas.engine.content_binding import ContentBinder
-from roas.engine.contents import ContentStore, TooLargeError
-from roas.engine.model import services_of
-from roas.engine.secret_binding import bound_secret
+from roas.engine.model.services import services_of
+from roas.engine.resolution.content_binding import ContentBinder
+from roas.engine.resolution.secret_binding import bound_secret
+from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import resolve
 from roas.errors import ComposeFileError
 from roas.log import get_logger

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.engine.model import OF_RELEASE
+from roas.engine.model.services import OF_RELEASE
 from roas.engine.sources.opening import resolve
 from roas.models.dependency import DependencyKind
 

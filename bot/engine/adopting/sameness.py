@@ -13,9 +13,9 @@ from typing import Any
 from roas.engine.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
 from roas.engine.adopting.forgiving import RESERVED, forgive
 from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
-from roas.engine.durations import read_duration
-from roas.engine.model import borrowed_targets
-from roas.engine.restart_policy import restart_policy
+from roas.engine.model.durations import read_duration
+from roas.engine.model.restart_policy import restart_policy
+from roas.engine.model.services import borrowed_targets
 
 # What makes no container different, or is compared elsewhere.
 NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})

@@ -15,8 +15,8 @@ from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.faults import unset_variables
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model import services_of
-from roas.engine.model_text import may_lack_breaks, read_resolved, with_exact_texts
+from roas.engine.model.services import services_of
+from roas.engine.model.text import may_lack_breaks, read_resolved, with_exact_texts
 from roas.engine.sources.snapshot import SourceSnapshot
 from roas.models.environment import Environment
 

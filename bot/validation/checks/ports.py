@@ -1,6 +1,6 @@
 """Check that nobody else holds the host ports that the stack publishes."""
 
-from roas.engine.host_ports import WantedPort, wanted_ports
+from roas.engine.machine.host_ports import WantedPort, wanted_ports
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
 from roas.validation.finding import failed, passed

@@ -1,6 +1,6 @@
 """Check that the stack does not run already under another project's name."""
 
-from roas.engine.projects import runs_already_as
+from roas.engine.machine.projects import runs_already_as
 from roas.environments import environments
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed

@@ -1,0 +1,1 @@
+"""Read containers, and make, start, watch and end them."""

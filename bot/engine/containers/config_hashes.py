@@ -1,0 +1,188 @@
+"""Compute the configuration hash that each service's containers should have under a model."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.engine.client import EngineClients
+from roas.engine.comparison import rank
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.snapshots import take_snapshots
+from roas.engine.model.per_model import PerModel
+from roas.engine.model.services import (
+    OF_SERVICE,
+    SHARED_NAMESPACES,
+    adopted_hash,
+    pinned_image_id,
+    replicas_of,
+    services_of,
+    shared_with,
+)
+from roas.engine.model.text import write_model
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+
+REMEMBERED = 32
+IMPLIED = {"condition": "service_started", "restart": True, "required": True}
+
+
+class ConfigHashes:
+    """Ask Compose for the hashes of a model, once for each model."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        self._text = PerModel(_written)
+        self._particular = PerModel(_particular)
+        self._asking = asyncio.Lock()
+
+    async def of(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> dict[str, str]:
+        """Return the hash by service, where `containers` (by default, what there is) are.
+
+        Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
+        another gets a hash that no container has, until the other one is as the model wants it.
+        """
+        async with self._asking:
+            hashes = dict(await self._ask(model, environment))
+            sharing, adopted = self._particular(model)
+            if not sharing and not adopted:
+                return hashes
+            services = services_of(model)
+            if containers is None:
+                containers = await take_snapshots(self._clients, environment)
+            untouched = _untouched(services, sharing, containers)
+            sharing = {name: shared for name, shared in sharing.items() if name not in untouched}
+            return await self._with_shared(model, hashes | untouched, sharing, environment, containers)
+
+    async def _with_shared(
+        self,
+        model: Mapping[str, Any],
+        hashes: Mapping[str, str],
+        sharing: Mapping[str, frozenset[str]],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
+    ) -> dict[str, str]:
+        found, services = dict(hashes), services_of(model)
+        firsts = {name: _first(containers, name, services[name], found) for name in hashes if name not in sharing}
+        settled = {name: first for name, first in firsts.items() if first}
+        waiting = dict(sharing)
+        # What shares with a service that shares itself comes in a later round.
+        while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
+            for name in ready:
+                del waiting[name]
+            found |= await self._hash_shared(model, ready, settled, environment)
+            settled |= {name: one for name in ready if (one := _first(containers, name, services[name], found))}
+        return found
+
+    async def _hash_shared(
+        self, model: Mapping[str, Any], names: list[str], ids: Mapping[str, str], environment: Environment
+    ) -> dict[str, str]:
+        services = dict(services_of(model))
+        services |= {name: _resolved(services[name], ids) for name in names}
+        hashes = await self._ask({**model, "services": services}, environment)
+        return {name: hashes[name] for name in names}
+
+    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
+        text, digest = self._text(model)
+        # Another Compose hashes otherwise, and makes the containers from then on.
+        key = (environment.project, digest, *await self._clients.local(self._runner.installed))
+        if key not in self._known:
+            with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
+                path = Path(folder) / "model.yml"
+                path.write_text(text, encoding="utf-8")
+                arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
+                output = await self._runner.run(arguments, environment)
+            lines = (line.split() for line in output.stdout.splitlines())
+            self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
+            while len(self._known) > REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+        return self._known[key]
+
+
+def _written(model: Mapping[str, Any]) -> tuple[str, str]:
+    """Write a model as text, with the hash of that."""
+    text = write_model(model)
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _particular(model: Mapping[str, Any]) -> tuple[Mapping[str, frozenset[str]], bool]:
+    """Return the services that share with others, and whether any was adopted: their hashes depend on containers."""
+    services = services_of(model)
+    sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
+    return sharing, any(adopted_hash(fields) for fields in services.values())
+
+
+def _untouched(
+    services: Mapping[str, Mapping[str, Any]],
+    sharing: Mapping[str, frozenset[str]],
+    containers: tuple[ContainerSnapshot, ...],
+) -> dict[str, str]:
+    """Return the hashes of the services whose adopted containers are all there, with what they share."""
+    found = {
+        name: adopted
+        for name, fields in services.items()
+        if (adopted := adopted_hash(fields))
+        and _count_adopted(name, fields, adopted, containers) >= max(1, replicas_of(fields))
+    }
+    # Where Compose makes a service, it replaces what that one shares with or links to, too.
+    needs = {name: sharing.get(name, frozenset()) | _linked(fields) for name, fields in services.items()}
+    while lost := [
+        name
+        for name in found
+        if not sharing.get(name, frozenset()) <= found.keys()
+        or any(name in needs[other] and other not in found for other in needs)
+    ]:
+        for name in lost:
+            del found[name]
+    return found
+
+
+def _count_adopted(
+    name: str, fields: Mapping[str, Any], adopted: str, containers: tuple[ContainerSnapshot, ...]
+) -> int:
+    """Count what was adopted of a service: after a tag was moved, Compose gives another image the same hash."""
+    image_id = pinned_image_id(fields)
+    own = (one for one in containers if one.service == name and one.config_hash == adopted)
+    return sum(image_id in {"", one.image_id} for one in own)
+
+
+def _linked(fields: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(link).partition(":")[0] for link in fields.get("links") or ())
+
+
+def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Write a service as Compose has it at the moment when it hashes it."""
+    resolved = dict(fields)
+    for key in SHARED_NAMESPACES:
+        mode = str(fields.get(key) or "")
+        if mode.startswith(OF_SERVICE):
+            resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
+    return {**resolved, "depends_on": dict.fromkeys(sorted(shared_with(fields)), IMPLIED)}
+
+
+def _first(
+    containers: tuple[ContainerSnapshot, ...], service: str, fields: Mapping[str, Any], hashes: Mapping[str, str]
+) -> str | None:
+    """Return the container that Compose would share with, where it is as the model wants it.
+
+    That is the first by name of those that stay: what is too many is removed before anything joins it.
+    """
+    image_id = pinned_image_id(fields)
+
+    def fits(one: ContainerSnapshot) -> bool:
+        return one.config_hash == hashes[service] and image_id in {"", one.image_id}
+
+    own = rank(fits, (one for one in containers if one.service == service))
+    first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
+    return first.id if first is not None and first.config_hash == hashes[service] else None

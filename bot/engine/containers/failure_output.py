@@ -1,0 +1,79 @@
+"""Read the last output of a container: its log and its health check."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from roas.engine.client import EngineClients, explanation
+from roas.engine.model.secret_sources import container_secrets
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+
+LONGEST_LINE = 500
+PROBES_SHOWN = 2
+# A key whose first lines are above what is shown must be found, too.
+LINES_BEFORE = 200
+MOST_BYTES = 2 << 20
+LONGEST_SECRET = 4096
+
+
+async def read_failure_output(
+    clients: EngineClients, redactor: Redactor, environment: Environment, container_id: str, lines: int
+) -> str:
+    """Return a container's last log lines and its last health-check output, redacted."""
+
+    def read(client: docker.DockerClient) -> str:
+        try:
+            inspected: dict[str, Any] = client.api.inspect_container(container_id)
+        except NotFound:
+            return f"(the container {container_id[:12]} is gone, and its log with it)"
+        redactor.add(container_secrets(inspected))
+        said = "\n".join(part for part in (_ending(inspected), *_probes(inspected)) if part)
+        log = redactor.clean(_log(client, inspected, lines + LINES_BEFORE)).split("\n")
+        return "\n".join(map(_clipped, (*redactor.clean(said).split("\n"), *log[-lines:])))
+
+    return await clients.call(environment, read)
+
+
+def _ending(inspected: Mapping[str, Any]) -> str:
+    """Describe how it ended, or why it could not be started."""
+    state, name = inspected["State"], inspected["Name"].lstrip("/")
+    text = f"{name}: {state['Status']}"
+    if state["Status"] in {"exited", "dead", "restarting"}:
+        text += f", exit code {state['ExitCode']}"
+    if state.get("OOMKilled"):
+        text += ", killed for lack of memory"
+    if inspected.get("RestartCount"):
+        text += f", restarts: {inspected['RestartCount']}"
+    return f"{text}: {state['Error']}" if state.get("Error") else text
+
+
+def _probes(inspected: Mapping[str, Any]) -> list[str]:
+    log = (inspected["State"].get("Health") or {}).get("Log") or []
+    return [
+        f"health check, exit code {probe['ExitCode']}: {str(probe.get('Output', '')).strip()}"
+        for probe in log[-PROBES_SHOWN:]
+    ]
+
+
+def _log(client: docker.DockerClient, inspected: Mapping[str, Any], lines: int) -> str:
+    try:
+        raw: bytes = client.api.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
+    except APIError as error:
+        return f"(its log cannot be read: {explanation(error)})"
+    return readable_log(raw).rstrip() or "(it wrote nothing)"
+
+
+def readable_log(raw: bytes) -> str:
+    """Decode the end of a log; where that is not all of it, without the beginning, which may be half of a secret."""
+    text = raw[-MOST_BYTES:].decode(errors="replace")
+    if len(raw) <= MOST_BYTES:
+        return text
+    first, line_break, rest = text.partition("\n")
+    return rest if line_break else first[LONGEST_SECRET:]
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"

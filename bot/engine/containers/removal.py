@@ -1,0 +1,109 @@
+"""Start, stop and remove single containers by id."""
+
+from contextlib import suppress
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
+from roas.engine.containers.own_container import refuse_own_container
+from roas.engine.containers.snapshots import inspect_or_none
+from roas.engine.labels import SERVICE
+from roas.errors import ContainerRemovedError, ServiceFailedError
+from roas.models.environment import Environment
+
+DEFAULT_GRACE_SECONDS = 10
+# Statuses that are about the engine and not about the container that it was to start.
+ENGINE_STATUSES = frozenset({429, 502, 503, 504})
+
+
+async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
+
+    def start(client: docker.DockerClient) -> None:
+        try:
+            client.api.start(container_id)
+        except APIError as error:
+            if error.response is not None and error.response.status_code in ENGINE_STATUSES:
+                raise
+            inspected = inspect_or_none(client, container_id)
+            if inspected is None:
+                raise _gone(container_id) from error
+            if not inspected["State"].get("Paused"):
+                raise _cannot_start(inspected, explanation(error)) from error
+            client.api.unpause(container_id)
+
+    await clients.call(environment, start)
+
+
+async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
+
+    def stop(client: docker.DockerClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is not None:
+            refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
+        if inspected is not None and (inspected["State"]["Running"] or inspected["State"].get("Restarting")):
+            with suppress(NotFound):
+                _stop(client, inspected, None)
+
+    await clients.call(environment, stop)
+
+
+async def remove_container(
+    clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
+) -> None:
+    """Stop a container within its grace period, and remove it; a missing one is no error.
+
+    Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
+    """
+
+    def remove(client: docker.DockerClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is None:
+            return
+        refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
+        try:
+            if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
+                _stop(client, inspected, grace_seconds)
+            client.api.remove_container(container_id, force=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if "already in progress" not in explanation(error):
+                raise
+            _wait_until_removed(client, container_id)
+
+    await clients.call(environment, remove)
+
+
+def _gone(container_id: str) -> ContainerRemovedError:
+    return ContainerRemovedError(
+        f"The container {container_id[:12]} was removed before it was started.", hint="Run `/deploy` again."
+    )
+
+
+def _stop(client: docker.DockerClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:
+    """Stop it; the request must be given more time than the container is."""
+    own = inspected["Config"].get("StopTimeout")
+    grace = grace_seconds if grace_seconds is not None else own if own is not None else DEFAULT_GRACE_SECONDS
+    client.api.stop(inspected["Id"], timeout=max(0, round(grace)))
+
+
+def _wait_until_removed(client: docker.DockerClient, container_id: str) -> None:
+    try:
+        client.api.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
+    except NotFound:
+        return
+
+
+def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
+    service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
+    is_port_taken = "port is already allocated" in text or "address already in use" in text
+    hint = (
+        "Stop what holds the port, or publish another one."
+        if is_port_taken
+        else "Correct the service's command, mounts or image."
+    )
+    return ServiceFailedError(f"{service} cannot be started: {text}", hint=hint, service=service)

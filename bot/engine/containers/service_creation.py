@@ -1,0 +1,309 @@
+"""Create a service's containers, in place of the old ones or beside them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.engine.client import EngineClients
+from roas.engine.comparison import WantedService, rank
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.config_hashes import ConfigHashes
+from roas.engine.containers.networks import Endpoints, connect_again, endpoints_of, missing_networks
+from roas.engine.containers.own_container import own_container_id
+from roas.engine.containers.removal import remove_container, start_container
+from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
+from roas.engine.containers.snapshots import take_snapshots
+from roas.engine.images.readable_names import set_references
+from roas.engine.model.per_model import PerModel
+from roas.engine.model.services import (
+    pinned_image_id,
+    read_definitions,
+    replicas_of,
+    services_of,
+    stop_grace_seconds,
+    with_needs,
+)
+from roas.engine.model.store import ModelStore
+from roas.errors import EngineError, InvalidRequestError, OwnContainerError, SecondCopyError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.stack import ServiceDefinition
+
+CREATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedService:
+    """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with.
+
+    `images` are the fields of the same services, of which Compose reads the images; `networks` those that they join.
+    """
+
+    wanted: WantedService
+    fields: Mapping[str, Any]
+    needs: Mapping[str, str]
+    images: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, Endpoints]
+
+
+class ServiceCreator:
+    """Create containers as a pinned model defines them; nothing is started here."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._models = models
+        self._hashes = ConfigHashes(clients, runner)
+        self._pins = PerModel(_pins)
+
+    async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's containers should have."""
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        return await self._hashes.of(model, environment)
+
+    async def wanted(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> dict[str, WantedService]:
+        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
+        hashes = await self._hashes.of(model, environment, containers)
+        return {
+            name: WantedService(definition, hashes[name], image_id)
+            for name, (definition, image_id) in self._pins(model).items()
+        }
+
+    async def create(
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool,
+        anew: bool,
+        spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> tuple[str, ...]:
+        """Create what a service lacks and return the ids that are to be started."""
+        pinned = await self._pinned(environment, model_hash, service)
+        wanted = pinned.wanted
+        if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
+            return _to_be_started(wanted, seen, spared)
+        existing = await self._existing(environment, service)
+        ours = [container for container in existing if container.id not in spared]
+        if needs_repair(ours):
+            own = await self._clients.local(own_container_id)
+            await repair_containers(self._clients, environment, plan_repairs(ours, never_started=False, own=own))
+            existing = await self._existing(environment, service)
+        if not beside:
+            existing = await self._remove_extra(environment, wanted, existing, anew=anew)
+        path = self._models.existing(model_hash)
+        if anew or not _is_complete(wanted, existing, spared, beside=beside):
+            stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
+            await self._unpause(environment, [one for one in stay if one.id not in spared])
+            await self._compose_create(environment, path, pinned, existing, spared, beside=beside, anew=anew)
+            existing = await self._existing(environment, service)
+        if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
+            raise EngineError(
+                f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
+            )
+        return _to_be_started(wanted, existing, spared)
+
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
+        """Create the containers of services that have none, and the networks that the model has and the engine lacks.
+
+        What exists keeps its containers, as many as there are; so does what is not among the `chosen`.
+        """
+        model = await self._to_apply(model_hash, environment)
+        taken = await take_snapshots(self._clients, environment)
+        present = Counter(container.service for container in taken)
+        lacking = await missing_networks(self._clients, environment, model)
+        services = [
+            name
+            for name, fields in sorted(services_of(model).items())
+            if (chosen is None or name in chosen)
+            and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
+        ]
+        if services:
+            project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+            # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
+            needed = with_needs(model, services)
+            scale = {name: present[name] for name in sorted(needed) if present[name]}
+            await self._unpause(environment, [one for one in taken if one.service in needed])
+            await set_references(
+                self._clients, environment, {name: services_of(model)[name] for name in sorted(needed)}
+            )
+            await self._runner.run(
+                commands.create(project, services, keep_existing=True, scale=scale),
+                environment,
+                timeout_seconds=CREATE_SECONDS,
+            )
+
+    async def _to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
+        """Return a model whose containers are to be made.
+
+        Raises SecondCopyError for one of another project: a recovery, say, that finds nothing under a new name.
+        """
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        project = str(model.get("name") or environment.project)
+        if project != environment.project:
+            raise SecondCopyError(
+                f"The release of {environment.name} runs as the project {project}, and would be created a second time "
+                f"as {environment.project}, with empty volumes.",
+                hint=f'Set `project_name = "{project}"` in [environments.{environment.name}].',
+            )
+        return model
+
+    async def _pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+        model = await self._to_apply(model_hash, environment)
+        fields = services_of(model).get(service)
+        if fields is None:
+            raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")
+        wanted = await self.wanted(model, environment)
+        needed = sorted(with_needs(model, [service]) & wanted.keys())
+        hashes = {name: wanted[name].config_hash for name in needed}
+        images = {name: services_of(model)[name] for name in needed}
+        networks = {name: endpoints_of(fields, model) for name, fields in images.items() if name != service}
+        return PinnedService(wanted[service], fields, hashes, images, networks)
+
+    async def _kept_scale(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
+        """Return the scale with which Compose leaves as many containers as there are of what the service shares with.
+
+        Raises OwnContainerError where Compose would replace the one that this process runs in, as the service or as
+        what the service shares with.
+        """
+        own_id = await self._clients.local(own_container_id)
+        name = pinned.wanted.definition.name
+        alone = pinned.needs.keys() == {name}
+        taken = () if own_id is None and alone else await take_snapshots(self._clients, environment)
+        own = next((one for one in taken if one.id == own_id), None)
+        is_needed = own is not None and own.service in pinned.needs
+        if own is not None and is_needed and not beside and _is_replaced(own, pinned):
+            raise OwnContainerError(
+                f"To make {name}, Compose would replace {own.name}, the container that this bot itself runs in.",
+                hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
+                service=name,
+            )
+        there = Counter(one.service for one in taken)
+        # More than one of a `container_name` is refused, so there Compose has its way.
+        return {
+            other: there[other]
+            for other in sorted(pinned.needs.keys() - {name})
+            if there[other] and not pinned.images[other].get("container_name")
+        }
+
+    async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+        return list(await take_snapshots(self._clients, environment, service))
+
+    async def _remove_extra(
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
+    ) -> list[ContainerSnapshot]:
+        """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one.
+
+        So goes what has the number of another and would be replaced: Compose names a successor by that number.
+        """
+        ranked = rank(wanted.fits, existing)
+        kept = ranked[: max(wanted.definition.replicas, 0)]
+        first = {one.number: one for one in reversed(kept)}
+        kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]
+        for container in ranked:
+            if container not in kept:
+                await remove_container(self._clients, environment, container.id, None)
+        return kept
+
+    async def _unpause(self, environment: Environment, existing: list[ContainerSnapshot]) -> None:
+        """Let what was paused go on: Compose would try to start it, which the engine refuses."""
+        for container in existing:
+            if container.state is ContainerState.PAUSED:
+                await start_container(self._clients, environment, container.id)
+
+    async def _compose_create(
+        self,
+        environment: Environment,
+        path: Path,
+        pinned: PinnedService,
+        existing: list[ContainerSnapshot],
+        spared: frozenset[str],
+        *,
+        beside: bool,
+        anew: bool,
+    ) -> None:
+        wanted, name = pinned.wanted, pinned.wanted.definition.name
+        missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        scale = {name: len(existing) + missing} if beside else {}
+        scale |= await self._kept_scale(environment, pinned, beside=beside)
+        project = ComposeProject.of_model(environment, path)
+        await set_references(self._clients, environment, pinned.images)
+        # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says; of what the
+        # service shares with, or links to, the plan says that it is connected again.
+        keep = beside or (not anew and all(map(wanted.fits, existing)))
+        if not keep:
+            await connect_again(self._clients, environment, pinned.networks)
+        # Compose stops what it replaces, one after the other at worst.
+        grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
+        await self._runner.run(
+            commands.create(project, [name], keep_existing=keep, anew=anew, scale=scale),
+            environment,
+            timeout_seconds=CREATE_SECONDS + grace,
+            service=name,
+        )
+        await self._refuse_other_image(environment, wanted)
+
+    async def _refuse_other_image(self, environment: Environment, wanted: WantedService) -> None:
+        """Remove what was created from another image than the release's: somebody moved its name meanwhile."""
+        name = wanted.definition.name
+        other = [
+            one
+            for one in await self._existing(environment, name)
+            if one.config_hash == wanted.config_hash and not wanted.fits(one) and one.state is ContainerState.CREATED
+        ]
+        for container in other:
+            await remove_container(self._clients, environment, container.id, None)
+        if other:
+            raise EngineError(
+                f"{name} was created from another image than the release has, and was not started.",
+                hint="Somebody moved the tag of that image at that very moment: deploy again.",
+                service=name,
+            )
+
+
+def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:
+    """Return the definition and the image ID of each service."""
+    services = services_of(model)
+    return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
+
+
+def _is_replaced(own: ContainerSnapshot, pinned: PinnedService) -> bool:
+    return own.service == pinned.wanted.definition.name or own.config_hash != pinned.needs[own.service]
+
+
+def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
+    return sum(wanted.fits(one) and one.id not in spared for one in existing)
+
+
+def _is_complete(
+    wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str], *, beside: bool
+) -> bool:
+    fitting = _fitting(wanted, existing, spared)
+    return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
+
+
+def _to_be_started(
+    wanted: WantedService, existing: Iterable[ContainerSnapshot], spared: frozenset[str]
+) -> tuple[str, ...]:
+    fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
+    return tuple(one.id for one in fitting if _is_to_be_started(wanted.definition, one))
+
+
+def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
+    """A one-shot service that has done its work is not run again."""
+    if definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0:
+        return False
+    return container.state not in {ContainerState.RUNNING, ContainerState.RESTARTING}

@@ -1,0 +1,67 @@
+"""Wait until a service is ready, and say why one has failed."""
+
+from functools import partial
+
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.watch import ContainerWatch
+from roas.engine.interface import EngineReader
+from roas.errors import RoasError, ServiceFailedError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.stack import ServiceDefinition
+
+# Whoever suspends a container (`docker pause`, a machine that slept) makes its health check fail until its next run:
+# Docker's default interval and some time to run. Only what is not new is waited for so long.
+HEALTHY_AGAIN_SECONDS = 35.0
+
+
+async def wait_until_ready(
+    engine: EngineReader,
+    environment: Environment,
+    definition: ServiceDefinition,
+    watch: ContainerWatch,
+    wanted: str | None = None,
+    *,
+    only: str | None = None,
+    old: frozenset[str] = frozenset(),
+) -> ServiceReadiness:
+    """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
+
+    With `only`, no other container than that one counts. The `old` ones, by id, and those that are suspended
+    meanwhile, have HEALTHY_AGAIN_SECONDS to be well. Raises ServiceFailedError with the container's failure output.
+    """
+    before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
+    suspended = set(old)
+
+    def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
+        suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
+        own = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
+        excused = frozenset(suspended if patient else ())
+        readiness = judge_readiness(definition, own, restarts_before=before, excused=excused)
+        return None if readiness.state is Readiness.WAITING else readiness
+
+    try:
+        readiness = await watch.until(partial(judge, patient=True), HEALTHY_AGAIN_SECONDS, service=definition.name)
+    except TimeoutError:
+        readiness = await watch.until(judge, service=definition.name)
+    if readiness.state is Readiness.FAILED:
+        raise await service_failure(engine, environment, definition.name, readiness)
+    return readiness
+
+
+async def service_failure(
+    engine: EngineReader, environment: Environment, service: str, readiness: ServiceReadiness
+) -> ServiceFailedError:
+    """Create the error that says why a service failed, with its last log lines and health check output."""
+    report = ""
+    if readiness.container_id is not None:
+        try:
+            report = await engine.failure_output(environment, readiness.container_id)
+        except RoasError as error:
+            report = f"(its log cannot be read: {error.message})"
+    return ServiceFailedError(
+        f"{service} failed: {readiness.reason}.",
+        hint=f"Read the last lines of {service} in the report, correct the release, and deploy again.",
+        service=service,
+        report=report,
+    )

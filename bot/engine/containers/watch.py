@@ -1,0 +1,185 @@
+"""Track the state of an environment's containers: by the engine's events, with a slow poll as a fallback."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TypeVar
+
+from roas.concurrency import end_tasks, wait_for
+from roas.engine.containers.snapshots import in_order
+from roas.engine.interface import EngineReader
+from roas.errors import EngineUnavailableError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+
+POLL_SECONDS = 2.0
+# Looking at a large stack takes long: no more of the time than this is spent on the poll.
+POLL_SHARE = 0.05
+# How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
+ENGINE_GRACE_SECONDS = 20.0
+Verdict = TypeVar("Verdict")
+
+
+class ContainerWatch:
+    """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
+
+    def __init__(self, engine: EngineReader, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._engine = engine
+        self._environment = environment
+        self._poll_seconds = poll_seconds
+        self._containers: tuple[ContainerSnapshot, ...] = ()
+        self._by_service: dict[str, tuple[ContainerSnapshot, ...]] = {}
+        # Those who wait for the next look, and for a change of one service's containers: a large stack has many.
+        self._waiting: dict[str | None, set[asyncio.Future[None]]] = {}
+        self._dirty = asyncio.Event()
+        # What the events named since the last look; None: all of it has to be looked at.
+        self._touched: set[str] | None = None
+        self._looking = asyncio.Lock()
+        self._look_seconds = 0.0
+        self._fault: EngineUnavailableError | None = None
+        self._away_since: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "ContainerWatch":
+        subscribed = asyncio.get_running_loop().create_future()
+        self._tasks.append(asyncio.create_task(self._follow(subscribed), name="container events"))
+        await subscribed
+        self._dirty.clear()  # subscribed before the first look, so that it is all that is needed
+        self._touched = set()
+        await self.refresh()
+        self._tasks.append(asyncio.create_task(self._keep_fresh(), name="container poll"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await end_tasks(*self._tasks)
+
+    @property
+    def containers(self) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers as they were at the last look."""
+        return self._containers
+
+    def of_service(self, service: str) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers of one service as they were at the last look."""
+        return self._by_service.get(service, ())
+
+    async def refresh(self) -> None:
+        """Look at all containers now. Raises EngineUnavailableError."""
+        async with self._looking:
+            began = time.monotonic()
+            containers = await self._engine.containers(self._environment)
+            self._look_seconds = time.monotonic() - began
+            self._settle(containers)
+
+    async def look_at(self, container_ids: Iterable[str]) -> None:
+        """Look at some containers now; the others stay as they were seen last. Raises EngineUnavailableError."""
+        ids = frozenset(container_ids)
+        if not ids:
+            return
+        # One look after the other: an earlier answer must not take the place of a later one.
+        async with self._looking:
+            found = await self._engine.containers_by_id(self._environment, ids)
+            self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+
+    async def until(
+        self,
+        judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None],
+        deadline_seconds: float | None = None,
+        *,
+        service: str | None = None,
+    ) -> Verdict:
+        """Wait until `judge` returns something other than None for the containers, and return that.
+
+        With `service`, it is asked about the containers of that one, and whenever those change. Raises TimeoutError
+        after the deadline, EngineUnavailableError where the engine stays unavailable.
+        """
+        async with asyncio.timeout(deadline_seconds):
+            while (verdict := judge(self._containers if service is None else self.of_service(service))) is None:
+                await self._woken(service)
+                if self._fault is not None:
+                    raise self._fault
+            return verdict
+
+    async def changed_within(self, seconds: float) -> bool:
+        """Wait for the next look at the containers, but no longer than that; returns whether there was one."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken(None)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, subscribed: "asyncio.Future[None]") -> None:
+        """Wake the reader at every event; subscribe again when the stream breaks."""
+        while True:
+            try:
+                async with self._engine.events(self._environment) as events:
+                    if not subscribed.done():
+                        subscribed.set_result(None)
+                    self._touched = None
+                    self._dirty.set()
+                    async for event in events:
+                        self._note(event.container_id)
+            except EngineUnavailableError as error:
+                if not subscribed.done():
+                    subscribed.set_exception(error)
+                    return
+            await self.changed_within(self._poll_seconds)
+
+    def _note(self, container_id: str) -> None:
+        """Have the container of an event looked at; without an id, all of them."""
+        if not container_id:
+            self._touched = None
+        elif self._touched is not None:
+            self._touched.add(container_id)
+        self._dirty.set()
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            told = await wait_for(self._dirty, max(self._poll_seconds, self._look_seconds / POLL_SHARE))
+            self._dirty.clear()
+            touched, self._touched = self._touched if told else None, set()
+            try:
+                if touched is None:
+                    await self.refresh()
+                else:
+                    await self.look_at(touched)
+            except EngineUnavailableError as error:
+                self._touched = None
+                self._handle_engine_unavailable(error)
+
+    def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        found: dict[str, list[ContainerSnapshot]] = {}
+        for container in containers:
+            found.setdefault(container.service, []).append(container)
+        before, self._by_service = self._by_service, {name: tuple(own) for name, own in found.items()}
+        self._containers = containers
+        self._fault, self._away_since = None, None
+        moved = {name for name in before.keys() | self._by_service if before.get(name) != self._by_service.get(name)}
+        self._wake({None, *moved})
+
+    async def _woken(self, service: str | None) -> None:
+        """Wait for a change of a service's containers; without one, for the next look."""
+        woken = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(service, set())
+        waiting.add(woken)
+        try:
+            await woken
+        finally:
+            waiting.discard(woken)
+
+    def _wake(self, services: Iterable[str | None]) -> None:
+        for service in services:
+            for woken in self._waiting.get(service, ()):
+                if not woken.done():
+                    woken.set_result(None)
+
+    def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since < ENGINE_GRACE_SECONDS:
+            return
+        self._fault = error
+        self._wake(tuple(self._waiting))

@@ -1,0 +1,1 @@
+"""Have the images of services: looked up, pulled, built, and named so that pruning leaves them alone."""

@@ -1,0 +1,137 @@
+"""Build a service's image from the model that was resolved and a copy of its files, through Compose."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.concurrency import run_uninterrupted
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.images.lookup import find_image
+from roas.engine.interface import ProgressReport, ResolvedStack
+from roas.engine.model.services import services_of
+from roas.engine.model.text import write_model
+from roas.engine.sources.build_sources import BuildSources
+from roas.engine.sources.contents import discard
+from roas.errors import (
+    BuildFailedError,
+    EngineError,
+    EngineUnavailableError,
+    ImageChangedError,
+    RegistryUnavailableError,
+)
+from roas.redaction import Redactor
+
+# The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
+BUILD_SECONDS = 3600.0
+REPORTED_LINES = 60
+LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
+PRIVATE = 0o700
+# BuildKit names the step at the beginning; what a program prints may be of any length.
+STEP_WITHIN = 200
+STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
+A_STEP_FAILED = "did not complete successfully"
+
+
+def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
+    """Hash what a service's image is built from: what the model says of it, and the hash of its files."""
+    section = services_of(stack.model)[service].get("build")
+    covered = [section, stack.version, stack.definitions[service].definition_hash, sources]
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()
+
+
+async def build_image(
+    clients: EngineClients,
+    runner: ComposeRunner,
+    redactor: Redactor,
+    stack: ResolvedStack,
+    service: str,
+    report: ProgressReport,
+    sources: BuildSources,
+    folder: Path,
+    expected: str | None,
+) -> str:
+    """Build a service's image from a copy of its sources below `folder`, and return its image ID.
+
+    Raises ImageChangedError where the copy is not what was `expected`; BuildFailedError with the log's end as report;
+    RegistryUnavailableError where the base image cannot be had.
+    """
+    log: deque[str] = deque(maxlen=REPORTED_LINES)
+
+    async def on_line(line: str) -> None:
+        if line.strip():
+            log.append(_shown(line, redactor))
+            await report(service, log[-1], _fraction(line))
+
+    copy = folder / secrets.token_hex(8)
+    try:
+        path = await run_uninterrupted(clients.local(lambda: _copied(stack, service, sources, copy, expected)))
+        arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
+        try:
+            await runner.run(
+                arguments, stack.environment, timeout_seconds=BUILD_SECONDS, service=service, on_line=on_line
+            )
+        except EngineError as error:
+            raise _fault(error, service, redactor.redact("\n".join(log))) from error
+    finally:
+        await run_uninterrupted(clients.local(lambda: discard(copy)))
+    reference = stack.definitions[service].image
+    found = await clients.call(stack.environment, lambda client: find_image(client, reference))
+    if found is None:
+        raise BuildFailedError(f"{service} was built, but there is no image {reference}.", service=service)
+    return str(found["Id"])
+
+
+def _copied(stack: ResolvedStack, service: str, sources: BuildSources, copy: Path, expected: str | None) -> Path:
+    """Copy what is built, and return the model that builds the copy."""
+    copy.mkdir(parents=True, mode=PRIVATE)
+    found, section, given = sources.copy(copy)
+    if expected is not None and build_hash(stack, service, found) != expected:
+        raise ImageChangedError(
+            f"The files that {service} is built from changed since the plan was made.",
+            hint="Look at the new plan and ask again.",
+            service=service,
+        )
+    path = copy / "build.yml"
+    path.write_text(write_model(_only(stack.model, service, section, given)), encoding="utf-8")
+    return path
+
+
+def _only(
+    model: Mapping[str, Any], service: str, section: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Leave of a model what building one service needs, from the copy."""
+    fields = services_of(model)[service]
+    kept = {key: fields[key] for key in ("image", "platform") if key in fields}
+    return {"name": model["name"], "services": {service: {**kept, "build": section}}, "secrets": given}
+
+
+def _fault(error: EngineError, service: str, log: str) -> EngineError:
+    if isinstance(error, EngineUnavailableError | RegistryUnavailableError) and A_STEP_FAILED not in log:
+        return error
+    last = next((line for line in reversed(log.splitlines()) if line.strip()), error.message)
+    return BuildFailedError(
+        f"The image of {service} could not be built: {last}",
+        hint="Read the end of the build's log in the report, and correct the Dockerfile.",
+        service=service,
+        report=log,
+    )
+
+
+def _shown(line: str, redactor: Redactor) -> str:
+    """Return a line of the log without secrets; of a long one the beginning, and no part of a secret at its end."""
+    if len(line) <= LONGEST_LINE:
+        return redactor.clean(line)
+    return redactor.clean(line[:LONGEST_LINE])[:-LONGEST_SECRET]
+
+
+def _fraction(line: str) -> float | None:
+    step = STEP.search(line[:STEP_WITHIN])
+    return min(1.0, int(step[1]) / int(step[2])) if step and int(step[2]) else None

@@ -1,0 +1,116 @@
+"""Pull an image, and check that it is the planned one."""
+
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+
+import docker
+from docker.errors import APIError
+from docker.utils import parse_repository_tag
+
+from roas.engine.client import EngineClients, engine_address, explanation, typed_faults
+from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.engine.images.lookup import find_image
+from roas.engine.images.threaded import iterate_in_thread
+from roas.engine.interface import ProgressReport
+from roas.errors import ImageChangedError
+from roas.models.environment import Environment
+from roas.models.stack import WantedImage
+
+REPORT_EVERY_SECONDS = 0.25
+DONE = frozenset({"Pull complete", "Already exists"})
+# A layer is downloaded, then unpacked: half of its way each.
+DOWNLOADED = 0.5
+
+
+class PullProgress:
+    """Combine the engine's progress of every layer into one fraction."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, float] = {}
+        self._reported = 0.0
+
+    def take(self, message: dict[str, Any]) -> tuple[str, float | None] | None:
+        """Return text and a fraction when a report is due, else None."""
+        status, layer = str(message.get("status", "")), message.get("id")
+        if layer and not status.startswith("Pulling from"):
+            self._layers[str(layer)] = self._fraction(str(layer), status, message.get("progressDetail") or {})
+        now = time.monotonic()
+        if now - self._reported < REPORT_EVERY_SECONDS:
+            return None
+        self._reported = now
+        return status, self.fraction
+
+    @property
+    def fraction(self) -> float | None:
+        """Return how far the whole is, or None where no layer is known yet."""
+        return sum(self._layers.values()) / len(self._layers) if self._layers else None
+
+    def _fraction(self, layer: str, status: str, detail: dict[str, Any]) -> float:
+        before = self._layers.get(layer, 0.0)
+        part = float(detail["current"] / detail["total"]) if detail.get("total") and detail.get("current") else None
+        if status in DONE:
+            return 1.0
+        if status in {"Download complete", "Verifying Checksum"}:
+            return max(before, DOWNLOADED)
+        if part is None:
+            return before
+        return max(before, DOWNLOADED * part + (DOWNLOADED if status == "Extracting" else 0.0))
+
+
+async def pull_image(
+    clients: EngineClients,
+    environment: Environment,
+    image: WantedImage,
+    services: tuple[str, ...],
+    report: ProgressReport,
+) -> str:
+    """Pull an image unless it is here, and return its image ID.
+
+    Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError, EngineUnavailableError.
+    """
+    if image.image_id and not image.must_pull:
+        return await clients.call(environment, lambda client: _present(client, image.image_id or image.reference))
+    progress = PullProgress()
+    messages = iterate_in_thread(lambda: _pull(clients, environment, image.reference), f"pull {image.reference}")
+    async with aclosing(messages):  # type: ignore[type-var]
+        async for message in messages:
+            if step := progress.take(message):
+                for service in services:
+                    await report(service, *step)
+    return await clients.call(environment, lambda client: _verified(client, image))
+
+
+def _pull(clients: EngineClients, environment: Environment, reference: str) -> Iterator[dict[str, Any]]:
+    """Pull in a thread; a fault in the middle of the stream comes as a message."""
+    repository, tag = parse_repository_tag(reference)
+    address = engine_address(environment)
+    with typed_faults(address):
+        try:
+            stream = clients.client(address).api.pull(repository, tag=tag or "latest", stream=True, decode=True)
+        except APIError as error:
+            raise registry_fault(explanation(error), reference) from error
+        for message in stream:
+            if text := message.get("error"):
+                raise registry_fault(str(text), reference)
+            yield message
+
+
+def _present(client: docker.DockerClient, reference: str) -> str:
+    found = find_image(client, reference)
+    if found is None:
+        raise image_not_found(f"{reference} is gone from this machine since it was looked up")
+    return str(found["Id"])
+
+
+def _verified(client: docker.DockerClient, image: WantedImage) -> str:
+    found = find_image(client, image.reference)
+    if found is None:
+        raise image_not_found(f"{image.reference} is gone from this machine since it was pulled")
+    if image.digest is not None and image.digest not in (found.get("RepoDigests") or ()):
+        raise ImageChangedError(
+            f"{image.reference} points to a different image now than when this was planned.",
+            hint="Look at the plan again and deploy once more.",
+        )
+    return str(found["Id"])

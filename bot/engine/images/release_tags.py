@@ -1,0 +1,100 @@
+"""Keep the images of releases from pruning, by tags of our own."""
+
+import re
+from contextlib import suppress
+
+import docker
+from docker.errors import APIError, NotFound
+
+from roas.engine.client import EngineClients
+from roas.engine.compose.faults import image_not_found
+from roas.engine.images.lookup import find_image
+from roas.engine.images.readable_names import unneeded_references
+from roas.models.environment import Environment
+from roas.models.release import Release, ReleaseService
+
+REPOSITORY = "roas-release"
+NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
+
+
+def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
+    """Return repository and tag under which a release keeps a service's image."""
+    name = NOT_IN_A_REPOSITORY.sub("-", f"{project}-{service}".lower()).strip("-")
+    return f"{REPOSITORY}/{name}", f"r{number}"
+
+
+async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+    """Tag each image of a release once, by the first service that has it.
+
+    Raises ImageNotFoundError where one is gone already.
+    """
+    first = {service.image.image_id: service for service in reversed(release.services)}
+
+    def tag_one(client: docker.DockerClient, service: ReleaseService) -> None:
+        repository, name = release_tag(environment.project, service.name, release.number)
+        try:
+            client.api.tag(service.image.image_id, repository, name)
+        except NotFound as error:
+            raise image_not_found(f"{service.image.reference} is gone from this machine", service.name) from error
+
+    def tag(client: docker.DockerClient) -> None:
+        clients.each(lambda service: tag_one(client, service), list(first.values()))
+
+    await clients.call(environment, tag)
+
+
+async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
+    """Return the numbers of releases whose tags have the project's name.
+
+    Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): some may be another project's.
+    """
+    prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
+    pattern = re.compile(rf"{REPOSITORY}/{re.escape(prefix)}.+:r(\d+)")
+
+    def look(client: docker.DockerClient) -> frozenset[int]:
+        images = client.api.images(filters={"reference": f"{REPOSITORY}/*"})
+        tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
+        return frozenset(int(match[1]) for match in tags if match)
+
+    return await clients.call(environment, look)
+
+
+async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+    """Remove a release's tags; an image that nothing else names or uses is deleted with its last tag.
+
+    A tag that points to another image now belongs to another project, or to a bot with another journal: it stays.
+    """
+
+    def untag(client: docker.DockerClient) -> None:
+        for service in release.services:
+            tag = ":".join(release_tag(environment.project, service.name, release.number))
+            found = find_image(client, tag)
+            if found is not None and found["Id"] == service.image.image_id:
+                with suppress(NotFound):
+                    _untag(client, tag)
+                left = find_image(client, service.image.image_id) or {}
+                for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
+                    with suppress(NotFound):
+                        _untag(client, reference)
+
+    await clients.call(environment, untag)
+
+
+async def missing_images(clients: EngineClients, environment: Environment, release: Release) -> tuple[str, ...]:
+    """Return the services whose image is gone."""
+
+    def look(client: docker.DockerClient) -> tuple[str, ...]:
+        wanted = {service.image.image_id for service in release.services}
+        gone = {image_id for image_id in wanted if find_image(client, image_id) is None}
+        return tuple(service.name for service in release.services if service.image.image_id in gone)
+
+    return await clients.call(environment, look)
+
+
+def _untag(client: docker.DockerClient, tag: str) -> None:
+    try:
+        client.api.remove_image(tag)
+    except APIError as error:
+        if error.response is None or error.response.status_code != 409:
+            raise
+        client.api.remove_image(tag, force=True)  # a container uses the image: only the tag goes

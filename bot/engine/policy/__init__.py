@@ -1,0 +1,1 @@
+"""Judge what a stack may have."""

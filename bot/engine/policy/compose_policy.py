@@ -1,0 +1,240 @@
+"""Refuse what a stack may not have unless the settings allow it by name.
+
+An environment's `policy` says how much it may have without: `default` keeps a stack to itself, `strict` also keeps its
+ports on loopback and its binds out of what a checkout can replace, and with `trusted`, who changes the stack may do
+what Docker lets them. In each, `allow` names single powers. COMPOSE_POLICY_ALLOW has the same entries for all
+environments, or for one: `prod/docker_socket:discord-bot`.
+
+- `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
+  `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
+- `annotations:SERVICE`, `blkio_config:SERVICE`, `credential_spec:SERVICE`, `models:SERVICE`: likewise
+- `realtime:SERVICE`: `cpu_rt_runtime` and `cpu_rt_period`; `oom:SERVICE`: to be spared when memory runs out
+- `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone
+- `mount:SERVICE`: a mount that is no bind, volume or tmpfs, or that the host sees
+- `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
+  the host's namespace, that of a container outside the stack, or (`pid`, beside the bot) of another service;
+  of `network_mode` also every network that is not the stack's own
+- `external_links:SERVICE`: links to containers outside the stack
+- `logging:SERVICE`: a logging driver other than json-file, local and none, or unknown options
+- `container_name:SERVICE`: a container's name that belongs to another project
+- `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
+- `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
+- `build_tags:SERVICE`: `build.tags`, which may overwrite an image that others use
+- `build_cache:SERVICE`: a build cache other than an image's
+- `build_image:SERVICE`: a build whose `image` is one that others use, built or pulled
+- `bot_token:SERVICE`: the bot's own Discord token, or a file that has it
+- `bind:PATH`: binding that path or what is below it, or using it as a secret or config
+- `replaceable:PATH`: using that path, or what is below it, although a container may write it or replace it by a link to
+  anywhere; where the policy is strict, also although a checkout of the stack's folder may
+- `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
+- `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a
+  service it may be a secret, a config, or a compose file that includes it
+- `volume:NAME`, `network:NAME`: a driver or `driver_opts` of that volume or network, as the compose file names it, or
+  a subnet of addresses that are not private
+- `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
+  `name`), as the engine names it
+- `probe:HOST:PORT`: a probe of `x-deploy` that asks what is not a service of the stack, as its URL names it
+- `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
+  the stack's folder; the path is written as in the compose file
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roas.engine.model.raw_files import FileReference
+from roas.engine.model.services import services_of
+from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
+from roas.engine.policy.places import Places
+from roas.engine.policy.probe_rules import judge_probes
+from roas.engine.policy.refusal import PATH_KINDS, refusal
+from roas.engine.policy.resources import judge_resources
+from roas.engine.policy.rules import judge_keys, judge_service
+from roas.engine.policy.secrets import judge_token
+from roas.engine.policy.violation import Violation
+from roas.engine.sources.opening import resolve
+from roas.models.environment import Environment, PolicyLevel
+
+# These are no powers of Docker's, but of the bot: trust in who changes a stack does not give them.
+OF_THE_BOT = frozenset(
+    {
+        "state_dir",
+        "bot_token",
+        "provider",
+        "probe",
+        "build_cache",
+        "env_file",
+        "label_file",
+        "include",
+        "extends",
+        "compose_file",
+    }
+)
+# Where our copies of configuration files are, below the state folder.
+CONTENTS_FOLDER = "contents"
+
+
+class ComposePolicy:
+    """Judge resolved models by an allowlist."""
+
+    def __init__(self, allowed: tuple[str, ...], state_dir: Path, token: str = "") -> None:
+        self.allowed = allowed
+        self._token = token
+        self.state_dir = state_dir.resolve()
+
+    def check(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        named: Sequence[FileReference] = (),
+        holdings: EngineHoldings = NOTHING_HELD,
+    ) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError that lists every violation, and return those that trust alone allows.
+
+        `named` are the files that the compose files name, `holdings` what is on the engine already.
+        """
+        places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
+        found = [*self._judge(model, environment, places, holdings), *_judge_files(environment, named, places)]
+        return self.refuse(found, environment)
+
+    def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError for what a checkout can replace: secrets and, where the policy is strict, binds.
+
+        The model is one whose read-only files and secrets are bound from our copies of them.
+        """
+        places = Places.of(model, environment, self.state_dir)
+        found = [*_judge_checkout(model, environment, places), *_judge_live_secrets(model, environment, places)]
+        return self.refuse(found, environment)
+
+    def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Raise ComposePolicyError for secrets of today that a release may not be given."""
+        places = Places.of(model, environment, self.state_dir)
+        secrets = {"secrets": model.get("secrets") or {}}
+        found = [*judge_resources(secrets, environment.project, places), *judge_token(model, environment, self._token)]
+        self.refuse(found, environment)
+
+    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
+        """Return which of these paths a service may not bind today, as they lead now."""
+        places = Places.of({}, environment, self.state_dir)
+        found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
+        return self.without_allowed(found, environment)
+
+    def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
+        """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
+        copies = self.state_dir / CONTENTS_FOLDER
+        places = Places.of(model, environment, self.state_dir, holdings.writable(environment), copies)
+        found = [*self._judge(model, environment, places, holdings), *_judge_checkout(model, environment, places)]
+        self.refuse(found, environment, of_release=True)
+
+    def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
+        """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
+        return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
+
+    def allows(self, entry: str, environment: Environment) -> bool:
+        """Return whether the settings allow something in an environment."""
+        return not self.without_allowed([Violation("", entry)], environment)
+
+    def refuse(
+        self, violations: Iterable[Violation], environment: Environment, *, of_release: bool = False
+    ) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError for what the settings do not allow, and return what trust alone allows."""
+        unnamed = self._unnamed(violations, environment)
+        if refused := [one for one in unnamed if not _is_trusted(one, environment)]:
+            raise refusal(refused, environment, of_release=of_release)
+        return unnamed
+
+    def _unnamed(self, violations: Iterable[Violation], environment: Environment) -> tuple[Violation, ...]:
+        """Return what no entry allows by name."""
+        entries = (*_entries(self.allowed, environment), *environment.allowed)
+        # Who has the bot's state is the bot.
+        entries += tuple(
+            f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"
+        )
+        return tuple(one for one in dict.fromkeys(violations) if not _is_allowed(one.entry, entries))
+
+    def _judge(
+        self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
+    ) -> Iterator[Violation]:
+        yield from judge_keys(model)
+        for name, service in services_of(model).items():
+            yield from judge_service(name, service, places, strict=environment.policy is PolicyLevel.STRICT)
+            if environment.is_home and str(service.get("pid") or "").startswith("service:"):
+                # By it a service reads the other's environment, files and memory: here, the bot's.
+                yield Violation(f"{name} has `pid: {service['pid']}`, beside the bot", f"pid:{name}")
+        yield from judge_probes(model)
+        yield from judge_resources(model, environment.project, places, holdings.own_volumes(environment.project))
+        yield from judge_holdings(model, environment, holdings)
+        yield from judge_token(model, environment, self._token)
+        if environment.is_home:
+            yield from _judge_state_volumes(model, self.state_dir)
+
+
+def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Violation]:
+    """Find files that the next deployment reads and that a container may change."""
+    for path in (*environment.compose_files, *environment.env_files):
+        yield from places.judge_read(environment.name, path, "reads")
+    for reference in named:
+        yield from places.judge_read(reference.who, reference.target, "reads")
+
+
+def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+    if environment.policy is not PolicyLevel.STRICT:
+        return
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind":
+                yield from places.judge_checkout(name, str(volume.get("source") or ""))
+    yield from _judge_live_secrets(model, environment, places)
+
+
+def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+    """Find secrets of services that are bound from where they lie: named in `live_binds`, or not to be copied."""
+    for name, service in services_of(model).items():
+        for entry in service.get("secrets") or ():
+            definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
+            source = str(definition.get("file") or "/")
+            for found in places.judge_checkout(name, source):
+                text = f"{name} has the secret {entry.get('source')} from {source} itself, which a checkout may replace"
+                yield Violation(text, found.entry)
+
+
+def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:
+    """Find who mounts a named volume that anybody mounts where the bot has its state: then it is in there."""
+    mounts = [
+        (name, str(volume.get("source") or ""), str(volume.get("target") or ""))
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "volume" and volume.get("source")
+    ]
+    holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
+    for name, source, _ in mounts:
+        if source in holding:
+            yield Violation(f"{name} mounts the volume {source}, which has the bot's own state", f"state_dir:{name}")
+
+
+def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:
+    """Yield the entries that count in an environment: those for all, and its own without the name before them."""
+    for entry in allowed:
+        name, slash, rest = entry.partition("/")
+        if not slash or ":" in name:
+            yield entry
+        elif name == environment.name:
+            yield rest
+
+
+def _is_trusted(violation: Violation, environment: Environment) -> bool:
+    kind = violation.entry.partition(":")[0]
+    return environment.policy is PolicyLevel.TRUSTED and bool(kind) and kind not in OF_THE_BOT
+
+
+def _is_allowed(wanted: str, entries: tuple[str, ...]) -> bool:
+    kind, _, name = wanted.partition(":")
+    return bool(wanted) and any(entry == wanted or _covers(entry, kind, name) for entry in entries)
+
+
+def _covers(entry: str, kind: str, name: str) -> bool:
+    """Tell whether an entry allows a folder in which a path lies."""
+    its_kind, _, path = entry.partition(":")
+    if its_kind != kind or kind not in PATH_KINDS or not path.startswith("/"):
+        return False
+    return Path(name).is_relative_to(resolve(Path(path)) if kind == "bind" else path)

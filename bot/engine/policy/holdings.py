@@ -1,0 +1,228 @@
+"""Learn what an engine holds already that a stack would come upon: volumes, containers' names, folders they write."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from roas.engine.client import is_local
+from roas.engine.containers.own_container import own_container_id
+from roas.engine.labels import PROJECT
+from roas.engine.machine.host_ports import published_ports
+from roas.engine.model.services import image_reference, services_of
+from roas.engine.policy.places import WritablePlace
+from roas.engine.policy.resources import VOLUME_DRIVERS
+from roas.engine.policy.violation import Violation
+from roas.engine.sources.opening import resolve
+from roas.models.environment import Environment, PolicyLevel
+from roas.models.facts import PublishedPort
+
+# What the engine and Compose call a volume that nobody has named.
+ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVolume:
+    """Describe a volume as the engine has it; `project` is empty where no Compose project made it."""
+
+    driver: str
+    options: frozenset[str]
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldContainer:
+    """Name a container, its project (empty for none), and the folders of the host that it may write."""
+
+    name: str
+    project: str
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldImage:
+    """Describe what has a tag: the project that built it (empty for none), those that run it, whether it was pulled."""
+
+    built_by: str
+    run_by: frozenset[str]
+    is_pulled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHoldings:
+    """Hold the resources that exist on an engine."""
+
+    volumes: Mapping[str, HeldVolume]
+    containers: tuple[HeldContainer, ...]
+    networks: frozenset[str] = frozenset()
+    ports: tuple[PublishedPort, ...] = ()
+    images: Mapping[str, HeldImage] = field(default_factory=dict)
+    state_volumes: frozenset[str] = frozenset()
+
+    def own_volumes(self, project: str) -> frozenset[str]:
+        """Return the names of the volumes that a project made."""
+        return frozenset(name for name, volume in self.volumes.items() if volume.project == project)
+
+    def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
+        """Return what the project's own containers write, and what others write within the stack's folder.
+
+        A strict policy asks for what anybody writes anywhere.
+        """
+        if not is_local(environment):
+            return ()
+        folder = resolve(environment.folder)
+        found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)
+        return tuple(
+            WritablePlace(path, held.name)
+            for held, path in found
+            if environment.policy is PolicyLevel.STRICT
+            or held.project == environment.project
+            or path.is_relative_to(folder)
+        )
+
+
+NOTHING_HELD = EngineHoldings({}, ())
+
+
+def read_holdings(client: docker.DockerClient, state_dir: Path) -> EngineHoldings:
+    """Ask an engine for what exists: volumes, containers, networks, published ports, images, the bot's own volumes."""
+    volumes = client.api.volumes().get("Volumes") or ()
+    containers = client.api.containers(all=True)
+    own = own_container_id()
+    mounted = _mounted(containers)
+    return EngineHoldings(
+        {str(found["Name"]): _volume(found, mounted) for found in volumes},
+        tuple(map(_container, containers)),
+        frozenset(name for found in client.api.networks() for name in (str(found["Name"]), str(found["Id"]))),
+        published_ports(containers),
+        _images(client.api.images(), containers),
+        frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
+    )
+
+
+def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Violation]:
+    """Find volumes that a stack would use and that are not what they seem, and names that another project uses."""
+    for key, definition in (model.get("volumes") or {}).items():
+        name = str((definition or {}).get("name") or f"{environment.project}_{key}")
+        if (volume := holdings.volumes.get(name)) is not None:
+            yield from _judge_volume(str(key), name, volume, environment.project)
+    for service, fields in services_of(model).items():
+        if name := str(fields.get("container_name") or ""):
+            yield from _judge_name(service, name, environment.project, holdings)
+        if fields.get("build"):
+            yield from _judge_tag(service, fields, environment, holdings)
+        for volume in fields.get("volumes") or ():
+            real = _real_name(model, volume, environment.project)
+            if real in holdings.state_volumes:
+                yield Violation(
+                    f"{service} mounts the volume {real}, which is the bot's own state", f"state_dir:{service}"
+                )
+
+
+def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Violation]:
+    if volume.driver not in VOLUME_DRIVERS:
+        yield Violation(f"the volume {name} exists, with the driver {volume.driver}", f"volume:{key}")
+    if volume.options:
+        text = ", ".join(sorted(volume.options))
+        yield Violation(f"the volume {name} exists, with `driver_opts`: {text}", f"volume:{key}")
+    if volume.project != project:
+        text = f"the volume {name} exists and belongs to the project {volume.project}"
+        if not volume.project:
+            text = f"the volume {name} exists and was not made by Compose"
+        yield Violation(text, f"external_volume:{name}")
+
+
+def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Violation]:
+    entry = f"container_name:{service}"
+    for held in holdings.containers:
+        if held.name == name and held.project != project:
+            yield Violation(f"{service} has the `container_name` {name}, which belongs to another container", entry)
+            return
+    for other in {held.project for held in holdings.containers} - {project, ""}:
+        if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
+            yield Violation(f"{service} has the `container_name` {name}, as the project {other} names its own", entry)
+            return
+
+
+def _judge_tag(
+    service: str, fields: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+) -> Iterator[Violation]:
+    """Find an image that is somebody else's, and that a build would take the name away from."""
+    reference = with_tag(image_reference(environment.project, service, fields))
+    image = holdings.images.get(reference)
+    own = {environment.project, *environment.siblings}
+    if image is None or image.built_by in own:
+        return
+    others = sorted(({image.built_by} if image.built_by else image.run_by) - own)
+    is_known = bool(image.run_by) or not (image.is_pulled or environment.policy is PolicyLevel.STRICT)
+    if others or not is_known:
+        whose = f"is of the project {', '.join(others)}" if others else "this stack did not build"
+        yield Violation(f"{service} is built as {reference}, which {whose}", f"build_image:{service}")
+
+
+def with_tag(reference: str) -> str:
+    """Return an image's reference as the engine lists it."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def _images(images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> Mapping[str, HeldImage]:
+    runs: dict[str, set[str]] = {}
+    for found in containers:
+        runs.setdefault(str(found.get("ImageID")), set()).add(str((found.get("Labels") or {}).get(PROJECT, "")))
+    held = {}
+    for image in images:
+        builder = str((image.get("Labels") or {}).get(PROJECT, ""))
+        run_by = frozenset(runs.get(str(image["Id"]), ())) - {""}
+        for tag in image.get("RepoTags") or ():
+            held[str(tag)] = HeldImage(builder, run_by, bool(image.get("RepoDigests")))
+    return held
+
+
+def _state_volumes(found: Mapping[str, Any], state_dir: Path) -> Iterator[str]:
+    for mount in found.get("Mounts") or ():
+        if mount.get("Type") == "volume" and state_dir.is_relative_to(str(mount["Destination"])):
+            yield str(mount["Name"])
+
+
+def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str) -> str:
+    """Return what the engine calls a volume that a service mounts; empty for what is none of a name."""
+    source = str(volume.get("source") or "")
+    if volume.get("type") != "volume" or not source:
+        return ""
+    return str(((model.get("volumes") or {}).get(source) or {}).get("name") or f"{project}_{source}")
+
+
+def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
+    labels = found.get("Labels") or {}
+    project = str(labels.get(PROJECT, ""))
+    if not project and ANONYMOUS.fullmatch(
+        str(found["Name"])
+    ):  # an adopted stack names such a volume; it is of whoever mounts it
+        users = mounted.get(str(found["Name"]), set())
+        project = next(iter(users)) if len(users) == 1 else ""
+    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), project)
+
+
+def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
+    """Return the projects whose containers mount each volume."""
+    mounted: dict[str, set[str]] = {}
+    for found in containers:
+        for mount in found.get("Mounts") or ():
+            if mount.get("Type") == "volume":
+                project = str((found.get("Labels") or {}).get(PROJECT, ""))
+                mounted.setdefault(str(mount.get("Name")), set()).add(project)
+    return mounted
+
+
+def _container(found: Mapping[str, Any]) -> HeldContainer:
+    names = [str(name).removeprefix("/") for name in found.get("Names") or ()]
+    mounts = found.get("Mounts") or ()
+    return HeldContainer(
+        # A link gives a container a second name, which has another slash in it.
+        name=next((name for name in names if "/" not in name), ""),
+        project=str((found.get("Labels") or {}).get(PROJECT, "")),
+        writes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
+    )

@@ -1,0 +1,64 @@
+"""Judge the files that Compose would read, before they are copied: the second line, behind the jail.
+
+`env_file: /proc/self/environ` would put our own environment into the model, and a remote `include` would fetch what
+nobody has reviewed. So every file named must lie in the stack's folder, unless the settings allow it by name.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from roas.engine.model.raw_files import FileReference, as_written
+from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.policy.places import is_inside
+from roas.engine.policy.violation import Violation
+from roas.engine.sources.opening import is_there, resolve
+from roas.models.environment import Environment
+
+
+class RawPolicy:
+    """Judge where the files of one stack lead; each path is resolved once, and that is what is read."""
+
+    def __init__(self, policy: ComposePolicy, environment: Environment) -> None:
+        self._policy = policy
+        self._environment = environment
+        self.folder = resolve(environment.folder)
+
+    def judge_own(self, kind: str, path: Path, resolved: Path) -> list[Violation]:
+        """Judge a file that the settings name: a link to elsewhere; what they name elsewhere may be there."""
+        found: list[Violation] = []
+        if path.is_relative_to(self._environment.folder):
+            if not resolved.is_relative_to(self.folder):
+                text = f"{path.name} is a link to {resolved}, outside the stack's folder"
+                found.append(Violation(text, f"{kind}:{path}"))
+            elif is_inside(resolved, self._policy.state_dir):
+                text = f"{path.name} is a link to {resolved}, the bot's own state"
+                found.append(Violation(text, f"state_dir:{path.name}"))
+        return self._policy.without_allowed(found, self._environment)
+
+    def judge(self, reference: FileReference, resolved: Path) -> list[Violation]:
+        """Judge a file that a compose file names."""
+        return self._policy.without_allowed(self._violations(reference, resolved), self._environment)
+
+    def refuse(self, violations: Iterable[Violation]) -> None:
+        """Raise ComposePolicyError where there is one."""
+        self._policy.refuse(violations, self._environment)
+
+    def _violations(self, reference: FileReference, resolved: Path) -> Iterator[Violation]:
+        if reference.is_remote:
+            yield Violation(f"{reference.text} from another machine", "")
+            return
+        yield from _misplaced(reference, resolved, self.folder)
+        if is_inside(resolved, self._policy.state_dir):
+            yield Violation(f"{reference.text}, which is the bot's own state", f"state_dir:{reference.who}")
+
+
+def _misplaced(reference: FileReference, resolved: Path, folder: Path) -> Iterator[Violation]:
+    entry = f"{reference.kind}:{reference.path}"
+    if "$" in reference.path or "$" in reference.project_folder:
+        yield Violation(f"{reference.text}, whose variables cannot be known here", entry)
+    elif resolve(as_written(reference.target)) != resolved:
+        yield Violation(f"{reference.text}, which is one file by its text and another by its links", "")
+    elif not resolved.is_relative_to(folder):
+        yield Violation(f"{reference.text}, outside the stack's folder", entry)
+    elif reference.is_compose_file and not is_there(resolved):
+        yield Violation(f"{reference.text}, which does not exist", entry)

@@ -1,0 +1,64 @@
+"""Say what is refused, and the very lines that would allow it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from roas.engine.policy.violation import Violation
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
+
+# Entries of these name a path, and allow what is below it.
+PATH_KINDS = ("bind", "replaceable")
+# What lies directly in these folders has nothing in common but that.
+SHARED_FOLDERS = frozenset(
+    map(Path, ("/", "/dev", "/etc", "/home", "/mnt", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/usr", "/var"))
+) | {Path("/var/lib"), Path("/var/run"), Path("/var/log")}
+
+
+def refusal(violations: Iterable[Violation], environment: Environment, *, of_release: bool) -> ComposePolicyError:
+    """Create the error that lists every violation, and the lines for `roas.toml` that would allow them all."""
+    unique = tuple(dict.fromkeys(violations))
+    entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
+    listed, lines = "\n".join(map(_line, unique)), _lines(entries, environment)
+    if of_release:
+        return ComposePolicyError(
+            "The release asks for something that is not allowed here today:\n" + listed,
+            hint=f"Deploy a version that does without, or add to roas.toml:\n{lines}"
+            if entries
+            else "Deploy a version that does without.",
+            entries=entries,
+        )
+    return ComposePolicyError(
+        "The compose file asks for something that is not allowed here:\n" + listed,
+        hint=f"Remove it, or add to roas.toml:\n{lines}" if entries else "Remove it.",
+        entries=entries,
+    )
+
+
+def _lines(entries: tuple[str, ...], environment: Environment) -> str:
+    lines = [f"  {json.dumps(entry, ensure_ascii=False)}," for entry in entries]
+    lines += [f"  # or all of it: {json.dumps(entry, ensure_ascii=False)}," for entry in _common(entries)]
+    return "\n".join((f"[environments.{environment.name}]", "allow = [", *lines, "]"))
+
+
+def _common(entries: Iterable[str]) -> Iterator[str]:
+    """Propose the folder that several allowed paths have in common, where it is more than the host's usual ones."""
+    by_folder: dict[str, list[str]] = {}
+    for kind, _, name in (entry.partition(":") for entry in entries):
+        folder = Path(name).parent
+        if kind in PATH_KINDS and folder not in SHARED_FOLDERS:
+            by_folder.setdefault(f"{kind}:{folder}", []).append(name)
+    yield from (entry for entry, names in by_folder.items() if len(names) > 1)
+
+
+def _group(entry: str) -> tuple[bool, str, str]:
+    """Put together what one service asks for, then the paths."""
+    kind, _, name = entry.partition(":")
+    return name.startswith("/"), name, kind
+
+
+def _line(violation: Violation) -> str:
+    if not violation.entry:
+        return f"  - {violation.text} (nothing allows that)"
+    return f"  - {violation.text} (allowed by `{violation.entry}`)"

@@ -1,0 +1,87 @@
+"""Find in a resolved model the volumes, networks, secrets and configs that the policy refuses."""
+
+from collections.abc import Container, Iterator, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from roas.engine.policy.places import Places
+from roas.engine.policy.values import judge_labels
+from roas.engine.policy.violation import Violation
+
+VOLUME_DRIVERS = frozenset({"", "local"})
+NETWORK_DRIVERS = frozenset({"", "bridge"})
+HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
+ADDRESS_DRIVERS = frozenset({"", "default"})
+
+
+def judge_resources(
+    model: Mapping[str, Any], project: str, places: Places, own_volumes: Container[str] = ()
+) -> Iterator[Violation]:
+    """Find what a stack's volumes, networks, secrets and configs may not be.
+
+    `own_volumes` are known to be the project's, whatever the model says of them.
+    """
+    for kind in ("secrets", "configs"):
+        for name, definition in (model.get(kind) or {}).items():
+            if source := (definition or {}).get("file"):
+                who = f"the {kind.removesuffix('s')} {name}"
+                yield from places.judge_bind(who, str(source), "is taken from", name=str(name), read_only=True)
+    yield from _volumes(model, project, own_volumes)
+    yield from _networks(model, project)
+
+
+def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]) -> Iterator[Violation]:
+    for name, definition in (model.get("volumes") or {}).items():
+        fields = definition or {}
+        options, driver = fields.get("driver_opts"), str(fields.get("driver") or "")
+        if driver not in VOLUME_DRIVERS:
+            yield Violation(f"the volume {name} has the driver {driver}", f"volume:{name}")
+        if options:
+            # Not what they say: it may be a password.
+            yield Violation(f"the volume {name} has `driver_opts`: {', '.join(options)}", f"volume:{name}")
+        if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
+            yield Violation(f"the volume {name} is {real}, which is not the stack's own", f"external_volume:{real}")
+        yield from judge_labels(f"the volume {name}", fields.get("labels"))
+
+
+def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
+    for name, definition in (model.get("networks") or {}).items():
+        fields = definition or {}
+        driver = str(fields.get("driver") or "")
+        if driver == "host" or fields.get("name") == "host":
+            yield Violation(f"the network {name} is the host's", f"network:{name}")
+        elif driver not in NETWORK_DRIVERS:
+            yield Violation(f"the network {name} has the driver {driver}", f"network:{name}")
+        for option in (fields.get("driver_opts") or {}).keys() - HARMLESS_NETWORK_OPTIONS:
+            yield Violation(f"the network {name} has the option {option}", f"network:{name}")
+        if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
+            yield Violation(f"the network {name} has the `ipam` driver {fields['ipam']['driver']}", f"network:{name}")
+        for subnet in _public_subnets(fields):
+            yield Violation(f"the network {name} takes the subnet {subnet}, which is not private", f"network:{name}")
+        if (real := _foreign(name, fields, project)) is not None:
+            yield Violation(f"the network {name} is {real}, which is not the stack's own", f"external_network:{real}")
+        yield from judge_labels(f"the network {name}", fields.get("labels"))
+
+
+def _public_subnets(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Find subnets of addresses that are others': the host's own traffic to them would end in this network."""
+    for config in (fields.get("ipam") or {}).get("config") or ():
+        for key in ("subnet", "ip_range"):
+            text = str((config or {}).get(key) or "")
+            if text and not _is_private(text):
+                yield text
+
+
+def _is_private(subnet: str) -> bool:
+    try:
+        network = ip_network(subnet, strict=False)
+    except ValueError:
+        return False
+    return network.is_private and not network.is_link_local and not network.is_loopback
+
+
+def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:
+    """Return the real name of what is not the stack's own: made by others, or named otherwise than Compose does."""
+    own = f"{project}_{name}"
+    real = str(fields.get("name") or (name if fields.get("external") else own))
+    return real if fields.get("external") or real != own else None

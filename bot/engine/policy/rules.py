@@ -1,0 +1,86 @@
+"""Find in a resolved model the rights and namespaces of services that the policy refuses."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from roas.engine.policy.builds import judge_build
+from roas.engine.policy.keys import Judgement, keys_of
+from roas.engine.policy.places import Places
+from roas.engine.policy.values import judge_values
+from roas.engine.policy.violation import Violation
+
+NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
+HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
+# Any other mode is the name of a network, which may be somebody else's.
+NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
+# Where a value may be in any encoding: it is passed on and means nothing to the engine.
+FREE_VALUES = frozenset({"environment", "args", "labels"})
+
+
+def judge_keys(model: Mapping[str, Any]) -> Iterator[Violation]:
+    """Find keys that are refused whatever they say, and those of which nobody has said what they may do."""
+    for found in keys_of(model):
+        if found.judgement is Judgement.ON_REQUEST and found.is_said:
+            yield Violation(found.text, found.entry)
+        elif found.judgement is None:
+            yield Violation(f"{found.text}, which the policy does not know", "")
+    if _hides_bytes(model):
+        yield Violation("the compose file has a value that is not UTF-8 text", "")
+
+
+def judge_service(name: str, service: Mapping[str, Any], places: Places, *, strict: bool) -> Iterator[Violation]:
+    """Find what a service may not have."""
+    yield from _security(name, service)
+    yield from _namespaces(name, service)
+    yield from judge_values(name, service)
+    yield from judge_build(name, service.get("build"), places)
+    if strict:
+        yield from _ports(name, service)
+    for volume in service.get("volumes") or ():
+        if volume.get("type") in {"bind", "npipe"}:
+            source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
+            yield from places.judge_bind(name, source, "binds", read_only=read_only)
+
+
+def _security(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+    for option in service.get("security_opt") or ():
+        if str(option) not in HARMLESS_SECURITY_OPTIONS:
+            yield Violation(f"{name} has `security_opt: {option}`", f"security_opt:{name}")
+    for source in service.get("volumes_from") or ():
+        if str(source).startswith("container:"):
+            yield Violation(f"{name} takes the volumes of {source}", f"volumes_from:{name}")
+
+
+def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+    for field in NAMESPACES:
+        value = str(service.get(field) or "")
+        is_refused = value == "host" or value.startswith("container:")
+        if field == "network_mode":
+            is_refused = value not in NETWORK_MODES and not value.startswith("service:")
+        if is_refused:
+            yield Violation(f"{name} has `{field}: {value}`", f"{field}:{name}")
+
+
+def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+    for port in service.get("ports") or ():
+        if not _is_loopback(str(port.get("host_ip") or "")):
+            yield Violation(f"{name} publishes its port {port.get('target')} beyond loopback", f"ports:{name}")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _hides_bytes(value: object) -> bool:
+    """Return whether there is a value that Compose could only print in base64, where it could mean something."""
+    if isinstance(value, Mapping):
+        return any(
+            isinstance(key, bytes) or (key not in FREE_VALUES and _hides_bytes(item)) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return any(map(_hides_bytes, value))
+    return isinstance(value, bytes)

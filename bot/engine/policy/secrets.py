@@ -1,0 +1,60 @@
+"""Find in a resolved model what would give the bot's own token to a service that is no bot."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.engine.model.services import services_of
+from roas.engine.policy.violation import Violation
+from roas.engine.sources.opening import read_plain, resolve
+from roas.models.environment import Environment
+
+# What is shorter could be in a model by chance.
+SHORTEST_TOKEN = 16
+MOST_BYTES = 1 << 20
+EVERYTHING_HIDDEN = frozenset({".env", ".env*", "*.env", "**/.env", "**/.env*", "*", "**", ".*"})
+
+
+def judge_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Violation]:
+    """Find services that are given the bot's token: by value, or by a file in which it stands."""
+    if len(token) < SHORTEST_TOKEN:
+        return
+    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
+    configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
+    for name, service in services_of(model).items():
+        if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
+            yield Violation(f"{name} is given the bot's own token", f"bot_token:{name}")
+        for place in _places(model, service):
+            if found := next((path for path in holding if path.is_relative_to(place)), None):
+                yield Violation(f"{name} is given {found}, which has the bot's own token", f"bot_token:{name}")
+
+
+def _places(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Path]:
+    """Find the folders and files of which a service gets the content."""
+    paths = [str(one.get("source") or "") for one in service.get("volumes") or () if one.get("type") == "bind"]
+    for kind in ("secrets", "configs"):
+        shared = model.get(kind) or {}
+        paths += [str((shared.get(one.get("source")) or {}).get("file") or "") for one in service.get(kind) or ()]
+    build = service.get("build") or {}
+    contexts = [str(build.get("context") or ""), *map(str, (build.get("additional_contexts") or {}).values())]
+    paths += [one for one in contexts if one.startswith("/") and not _is_hidden(Path(one))]
+    yield from (resolve(Path(path)) for path in paths if path.startswith("/"))
+
+
+def _is_hidden(context: Path) -> bool:
+    """Return whether a build does not get to see the file of variables in its context."""
+    text = read_plain(context / ".dockerignore", MOST_BYTES).decode(errors="replace")
+    patterns = [line.strip().lstrip("/") for line in text.splitlines()]
+    return not EVERYTHING_HIDDEN.isdisjoint(patterns) and not any(line.startswith("!.env") for line in patterns)
+
+
+def _has(path: Path, token: str) -> bool:
+    return token.encode() in read_plain(path, MOST_BYTES)
+
+
+def _contains(value: object, token: str) -> bool:
+    if isinstance(value, Mapping):
+        return any(token in str(key) or _contains(item, token) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_contains(item, token) for item in value)
+    return isinstance(value, str) and token in value

@@ -1,0 +1,92 @@
+"""Pin a resolved model: every image by its content, nothing left to build, to pull or to interpolate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roas.engine.images.readable_names import readable_reference
+from roas.engine.model.service_dependencies import written
+from roas.engine.model.services import (
+    ADOPTED_HASH,
+    IMAGE_ID,
+    INACTIVE,
+    inactive_services,
+    pinned_content,
+    read_definitions,
+    services_of,
+)
+
+# Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.
+DROPPED = ("build", "depends_on", "develop", "profiles")
+SHARED_KINDS = ("networks", "volumes", "secrets", "configs")
+
+
+def pin(
+    model: Mapping[str, Any],
+    image_ids: Mapping[str, str],
+    *,
+    kept_model: Mapping[str, Any] | None = None,
+    kept_services: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Return the model of a release: the services that have an image ID, and those kept from a pinned model.
+
+    A service that has not changed since `kept_model`, the one that runs, keeps what its containers were made with.
+    """
+    definitions = read_definitions(model)
+    kept_from = services_of(kept_model or {})
+    services: dict[str, Any] = {name: dict(kept_from[name]) for name in kept_services if name in kept_from}
+    for name, service in services_of(model).items():
+        if name in image_ids and name not in kept_services:
+            pinned_service = _pinned(
+                service, definitions[name].image, image_ids[name], written(definitions[name].dependencies)
+            )
+            services[name] = _unchanged(pinned_service, kept_from.get(name)) or pinned_service
+    pinned: dict[str, Any] = {"name": model["name"], "services": services}
+    if inactive := sorted(inactive_services(model) - services.keys()):
+        pinned["x-deploy"] = {INACTIVE: inactive}
+    for kind in SHARED_KINDS:
+        shared = {**((kept_model or {}).get(kind) or {}), **(model.get(kind) or {})}
+        if used := {name: definition for name, definition in shared.items() if _is_used(services, kind, name)}:
+            pinned[kind] = used
+    return pinned
+
+
+def _pinned(
+    service: Mapping[str, Any], reference: str, image_id: str, dependencies: Mapping[str, Any]
+) -> dict[str, Any]:
+    fields = {key: value for key, value in service.items() if key not in DROPPED}
+    extension = {key: value for key, value in (service.get("x-deploy") or {}).items() if key != "depends_on"}
+    if dependencies:
+        extension["depends_on"] = dict(dependencies)
+    extension[IMAGE_ID] = image_id
+    image = readable_reference(reference, image_id)
+    return {**fields, "image": image, "pull_policy": "never", "x-deploy": extension}
+
+
+def _unchanged(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a service under the name and the hash that its containers have; None where it changes anyway.
+
+    The name may be an older one of the same content; the hash that of containers that were adopted.
+    """
+    if old is None or pinned_content(old) != pinned_content(new) or _plain(old) != _plain(new):
+        return None
+    extension = dict(new["x-deploy"])
+    if adopted := (old.get("x-deploy") or {}).get(ADOPTED_HASH):
+        extension[ADOPTED_HASH] = adopted
+    return {**new, "image": old["image"], "x-deploy": extension}
+
+
+def _plain(service: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in service.items() if key not in {"image", "x-deploy"}}
+
+
+def _is_used(services: Mapping[str, Mapping[str, Any]], kind: str, name: str) -> bool:
+    for service in services.values():
+        entries = service.get(kind) or {}
+        names = entries if isinstance(entries, Mapping) else [_source(entry) for entry in entries]
+        if name in names:
+            return True
+    return False
+
+
+def _source(entry: object) -> object:
+    return entry.get("source") if isinstance(entry, Mapping) else entry

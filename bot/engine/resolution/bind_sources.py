@@ -1,0 +1,65 @@
+"""Find the files and folders of the host that a stack names and that do not exist, all of them at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.engine.model.services import services_of
+from roas.engine.sources.opening import is_there, resolve
+from roas.errors import ComposeFileError
+
+# What has one of these is a file: a folder that the engine creates in its place helps nobody.
+FILE_SUFFIX = re.compile(
+    r"\.(cfg|cnf|conf|crt|css|csv|env|html|ini|js|json|key|lua|pem|php|properties|py|rb|sh|sql|toml|txt|xml|ya?ml)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSource:
+    """Name what a service takes from a path that does not exist; `is_created` where Compose would make a folder."""
+
+    service: str
+    takes: str
+    source: Path
+    is_created: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.takes} {self.source}"
+
+
+def missing_sources(model: Mapping[str, Any], folder: Path, *, sees_host: bool) -> tuple[MissingSource, ...]:
+    """Return every missing source. In a container, what lies outside of the stack's folder cannot be seen."""
+    inside = resolve(folder)
+    found = dict.fromkeys(one for one in _sources(model) if sees_host or resolve(one.source).is_relative_to(inside))
+    return tuple(one for one in found if not is_there(one.source))
+
+
+def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...]:
+    """Return warnings of what would be created as an empty folder. Raises ComposeFileError that lists the rest."""
+    fatal = [one for one in missing if not one.is_created]
+    if fatal:
+        one, many = "which does not exist", "which do not exist"
+        raise ComposeFileError(
+            f"{'; '.join(map(str, fatal))}, {one if len(fatal) == 1 else many}.",
+            hint="Create what is missing, or correct the compose file.",
+            service=fatal[0].service if len({one.service for one in fatal}) == 1 else None,
+        )
+    return tuple(f"{one}, which does not exist: an empty folder is created there." for one in missing)
+
+
+def _sources(model: Mapping[str, Any]) -> Iterator[MissingSource]:
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind" and volume.get("source"):
+                source = Path(volume["source"])
+                is_created = bool((volume.get("bind") or {}).get("create_host_path"))
+                yield MissingSource(name, "binds", source, is_created and FILE_SUFFIX.search(source.name) is None)
+        for kind in ("secrets", "configs"):
+            for entry in service.get(kind) or ():
+                key = str(entry.get("source"))
+                definition = (model.get(kind) or {}).get(key) or {}
+                if definition.get("file"):
+                    yield MissingSource(name, f"takes the {kind[:-1]} {key} from", Path(definition["file"]))

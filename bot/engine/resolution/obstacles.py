@@ -1,0 +1,70 @@
+"""Find what the execution of a release would come upon on the engine: what is missing, and what others hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from roas.engine.machine.host_ports import wanted_ports
+from roas.engine.model.services import services_of
+from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
+from roas.models.environment import Environment
+from roas.models.obstacle import Obstacle, ObstacleKind
+
+
+def find_obstacles(
+    model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+) -> tuple[Obstacle, ...]:
+    """Return every obstacle; none where the engine could not be asked."""
+    if holdings is NOTHING_HELD:
+        return ()
+    services = services_of(model)
+    return (
+        *_missing("network", model, _networks_used(services), holdings.networks),
+        *_missing("volume", model, _volumes_used(services), holdings.volumes),
+        *_held_names(services, environment.project, holdings),
+        *_held_ports(services, environment.project, holdings),
+    )
+
+
+def _missing(kind: str, model: Mapping[str, Any], used: set[str], present: Any) -> Iterator[Obstacle]:
+    for key, definition in sorted((model.get(f"{kind}s") or {}).items()):
+        fields = definition or {}
+        name = str(fields.get("name") or key)
+        if fields.get("external") and key in used and name not in present:
+            yield Obstacle(
+                ObstacleKind.EXTERNAL,
+                f"The external {kind} {name} does not exist.",
+                f"Create it with `docker {kind} create {name}`, or remove `external`.",
+            )
+
+
+def _held_names(services: Mapping[str, Any], project: str, holdings: EngineHoldings) -> Iterator[Obstacle]:
+    for service, fields in services.items():
+        name = str(fields.get("container_name") or "")
+        for held in holdings.containers:
+            if name and held.name == name and held.project != project:
+                owner = f"of the project {held.project}" if held.project else "that Compose did not create"
+                yield Obstacle(
+                    ObstacleKind.CONTAINER_NAME,
+                    f"The name {name} of {service} is held by a container {owner}.",
+                    f"Remove it with `docker rm -f {name}` if it is not needed, or give {service} another name.",
+                )
+
+
+def _held_ports(services: Mapping[str, Any], project: str, holdings: EngineHoldings) -> Iterator[Obstacle]:
+    for port in wanted_ports(services):
+        holder = port.holder(holdings.ports, project)
+        if holder is not None:
+            yield Obstacle(
+                ObstacleKind.PORT,
+                f"The {port} is held by the container {holder.container}.",
+                f"Stop {holder.container}, or publish another port.",
+            )
+
+
+def _networks_used(services: Mapping[str, Any]) -> set[str]:
+    return {str(key) for fields in services.values() for key in fields.get("networks") or ()}
+
+
+def _volumes_used(services: Mapping[str, Any]) -> set[str]:
+    mounts = (mount for fields in services.values() for mount in fields.get("volumes") or ())
+    return {str(mount.get("source")) for mount in mounts if mount.get("type") == "volume"}

@@ -1,0 +1,280 @@
+"""Resolve an environment's compose files to the model that would be deployed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.engine.client import EngineClients, is_local
+from roas.engine.compose.commands import VERSION_PATTERN
+from roas.engine.compose.resolved_copies import ResolvedCopies
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.own_container import own_container_id
+from roas.engine.interface import ResolvedStack
+from roas.engine.model.raw_files import FileReference
+from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
+from roas.engine.model.service_probes import refuse_impossible_probes
+from roas.engine.model.services import (
+    impossible_updates,
+    read_definitions,
+    services_of,
+    with_inactive_services,
+    with_one_shots,
+)
+from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
+from roas.engine.policy.raw_policy import RawPolicy
+from roas.engine.policy.violation import Violation
+from roas.engine.resolution.bind_sources import missing_sources, refuse_missing_sources
+from roas.engine.resolution.content_binding import ContentBinder
+from roas.engine.resolution.copied_targets import with_copied_targets
+from roas.engine.resolution.discovery import SourceDiscovery
+from roas.engine.resolution.environment_values import with_environment_values
+from roas.engine.resolution.obstacles import find_obstacles
+from roas.engine.resolution.own_namespaces import with_own_namespaces
+from roas.engine.resolution.secret_binding import SecretBinder
+from roas.engine.resolution.shared_volumes import with_shared_volumes
+from roas.engine.resolution.version_use import (
+    OTHER_VERSION,
+    has_text,
+    names_version,
+    unfollowed_warning,
+    version_names,
+    version_of_files,
+)
+from roas.engine.sources.contents import ContentStore
+from roas.engine.sources.opening import resolve
+from roas.engine.sources.snapshot import new_snapshot
+from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+
+log = get_logger(__name__)
+
+HOOKS = ("post_start", "pre_stop")
+
+
+class StackResolver:
+    """Merge, interpolate and check compose files; the bot's own environment has no part in it."""
+
+    def __init__(
+        self,
+        clients: EngineClients,
+        runner: ComposeRunner,
+        contents: ContentStore,
+        policy: ComposePolicy,
+        redactor: Redactor,
+    ) -> None:
+        self._clients = clients
+        self._copies = ResolvedCopies(clients, runner)
+        self._contents = contents
+        self._policy = policy
+        self._redactor = redactor
+
+    @property
+    def contents_folder(self) -> Path:
+        """Return where the contents of files are kept."""
+        return self._contents.folder
+
+    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
+        with without_secrets(self._redactor.redact):
+            return await self._resolve(environment, version, write_contents=write_contents)
+
+    async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        read = await self._read(environment, version)
+        model, files = read.model, read.named
+        await self._clients.local(lambda: self._policy.check(model, environment, files))
+        self._redactor.keep(services_of(model))
+        await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
+        holdings = await self._holdings(environment, needed=write_contents)
+        # Judged with what each service gets from others, which another one may be allowed to have.
+        shared, about_sharing = with_shared_volumes(model)
+        trusted = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        definitions = read_definitions(model)
+        refuse_impossible_probes(definitions)
+        missing = await self._clients.local(lambda: self._missing_sources(environment, model))
+        valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
+        secretive = await self._with_secrets(environment, valued, write=write_contents)
+        binder = ContentBinder(self._contents, environment.folder, self._may_bind(environment), write=write_contents)
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
+        trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
+        _refuse_remote_files(environment, bound)
+        follows = await self._follows(environment, version, read)
+        named = version
+        if version is None or not follows:
+            named = await self._clients.local(lambda: version_of_files(environment, read.contents))
+        return ResolvedStack(
+            environment=environment,
+            version=named or "",
+            model=bound,
+            definitions=read_definitions(bound),
+            warnings=(
+                *([] if follows or version is None else [unfollowed_warning(version, environment)]),
+                *_ignored(environment),
+                *read.warnings,
+                *missing,
+                *about_sharing,
+                *impossible_updates(definitions),
+                *_hooks(model),
+                *binder.warnings,
+                *_powers(trusted),
+            ),
+            follows_version=follows,
+            obstacles=find_obstacles(model, environment, holdings),
+        )
+
+    async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
+        """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
+        try:
+            with without_secrets(self._redactor.redact):
+                return (await self._read(environment, version)).model
+        except RoasError as error:
+            log.warning("the files of what runs are not understood", environment=environment.name, error=error.message)
+            return {}
+
+    async def check_stored(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError."""
+        holdings = await self._holdings(environment, needed=True)
+        await self._clients.local(lambda: self._policy.check_stored(model, environment, holdings))
+
+    async def working_copy(
+        self, environment: Environment, version: str | None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the model that the files resolve to today, the place of its configuration, and warnings."""
+        with without_secrets(self._redactor.redact):
+            read = await self._read(environment, version)
+            await self._clients.local(lambda: self._policy.check_secrets(read.model, environment))
+            valued = await self._with_environment_values(environment, read.model, read.contents, write=True)
+            secretive = await self._with_secrets(environment, valued, write=True)
+        return secretive, read.warnings
+
+    async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
+        """Query what exists on the engine. A preview works without; but nothing can be applied then."""
+        try:
+            return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+        except EngineUnavailableError:
+            if needed:
+                raise
+            return NOTHING_HELD
+
+    async def _with_environment_values(
+        self, environment: Environment, model: Mapping[str, Any], files: Mapping[Path, bytes], *, write: bool
+    ) -> dict[str, Any]:
+        valued, secrets = await self._clients.local(
+            lambda: with_environment_values(model, environment, files, self._contents, write=write)
+        )
+        self._redactor.add(secrets)
+        return valued
+
+    async def _with_secrets(self, environment: Environment, model: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
+        binder = SecretBinder(self._contents, environment.folder, self._may_bind(environment), write=write)
+        return await self._clients.local(lambda: binder.bind(model))
+
+    def _may_bind(self, environment: Environment) -> Callable[[Path], bool]:
+        return lambda path: self._policy.allows(f"bind:{path}", environment)
+
+    def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
+        if not is_local(environment):
+            return ()  # a remote engine does not see our files, and what binds them is refused
+        sees_host = own_container_id() is None
+        return refuse_missing_sources(missing_sources(model, environment.folder, sees_host=sees_host))
+
+    async def _follows(self, environment: Environment, version: str | None, read: "_Read") -> bool:
+        """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
+        if not await self._clients.local(lambda: names_version(environment, read.contents)):
+            return False
+        if version is None or await self._clients.local(lambda: has_text(read.model, version)):
+            return True
+        return (await self._read(environment, OTHER_VERSION)).model != read.model
+
+    async def _read(self, environment: Environment, version: str | None) -> "_Read":
+        """Copy the files that the model is made of, and have Compose resolve the copy."""
+        _refuse_missing_files(environment)
+        variables = variables_of(environment, version)
+        # Before Compose sees them, which quotes them where something is wrong.
+        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
+        with new_snapshot(resolve(environment.folder)) as snapshot:
+            discovery = SourceDiscovery(self._clients, self._copies, RawPolicy(self._policy, environment), snapshot)
+            named = await discovery.collect(environment, variables)
+            await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
+            resolved = await self._copies.resolve(environment, snapshot, variables)
+        model = with_own_namespaces(with_copied_targets(resolved.model))
+        if not services_of(model):
+            raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
+        if resolved.inactive:
+            model = with_inactive_services(model, resolved.inactive)
+        warnings = tuple(
+            f"The variable {name} is not set: Compose uses an empty string for it." for name in resolved.unset
+        )
+        return _Read(model, warnings, named, snapshot.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Hold a model with its real paths, what to warn of, what names its files, and what they hold."""
+
+    model: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    named: tuple[FileReference, ...]
+    contents: Mapping[Path, bytes]
+
+
+def variables_of(environment: Environment, version: str | None) -> dict[str, str]:
+    """Return what wins over the env files in interpolation. Raises InvalidRequestError for a strange version."""
+    if version is None:
+        return dict(environment.variables)
+    if not VERSION_PATTERN.fullmatch(version):
+        raise InvalidRequestError(
+            f"{version!r} is not a valid version.",
+            hint="A version has letters, digits and . _ - + only, and begins with a letter or a digit.",
+        )
+    return environment.variables | dict.fromkeys(version_names(environment), version)
+
+
+def _ignored(environment: Environment) -> tuple[str, ...]:
+    """Return what to say of files that `docker compose` in the stack's folder would take, and a deployment does not."""
+    if not environment.ignored_files:
+        return ()
+    used, ignored = (
+        ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
+    )
+    return (f"{ignored} is not used: the files of {environment.name} are {used}.",)
+
+
+def _hooks(model: Mapping[str, Any]) -> Iterator[str]:
+    """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
+    for name, service in services_of(model).items():
+        if hooks := ", ".join(key for key in HOOKS if service.get(key)):
+            yield f"{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine."
+
+
+def _powers(trusted: Iterable[Violation]) -> Iterator[str]:
+    """Name each power that a stack is given by trust alone."""
+    yield from (f"Allowed by trust: {power.text} (`{power.entry}`)." for power in trusted)
+
+
+def _refuse_missing_files(environment: Environment) -> None:
+    missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
+    if missing:
+        names = ", ".join(map(str, missing))
+        raise ComposeFileError(f"There is no such file: {names}.", hint="Check STACK_DIR and COMPOSE_FILE.")
+
+
+def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:
+    """A remote engine does not see our files: it would bind an empty folder instead."""
+    if is_local(environment):
+        return
+    bound = [
+        f"{name}: {volume['source']}"
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    bound += [name for name, service in services_of(model).items() if service.get("secrets")]
+    if bound:
+        raise ComposeFileError(
+            f"The engine of {environment.name} is on another machine and cannot bind our files: {'; '.join(bound)}.",
+            hint="Put the files into the image, or use a named volume.",
+        )
