@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.prometheus_alone import GROUP_WAIT_SECONDS, INTERVAL_SECONDS, Peer, watch_alone
 from roas.concurrency import end_tasks
-from roas.monitoring.integration_figures import percentile
+from roas.monitoring.metrics.integration_figures import percentile
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine

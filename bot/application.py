@@ -27,13 +27,13 @@ from roas.integration import IntegrationCoordinator
 from roas.maintenance import Maintenance
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.integration_figures import IntegrationMeasurements
-from roas.monitoring.integration_monitor import IntegrationMonitor
-from roas.monitoring.metrics import Metrics
-from roas.monitoring.token_twin import TokenTwin
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.token_twin import TokenTwin
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.watching.collector import MonitoringCollector
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
 from roas.state.manager import StateManager

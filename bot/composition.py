@@ -14,20 +14,21 @@ from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector, StackSources
-from roas.monitoring.drift import DriftAlerts, DriftFinder
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.integration_figures import IntegrationMeasurements
-from roas.monitoring.lost_releases import LostReleases
-from roas.monitoring.metrics import Metrics
-from roas.monitoring.probe_loop import all_probes_answer
-from roas.monitoring.probes import NetworkProber
-from roas.monitoring.prometheus_watch import PrometheusWatch
-from roas.monitoring.service_alerts import ServiceAlerts
-from roas.monitoring.shared_state_folder import SharedStateFolder
-from roas.monitoring.swapped_binds import SwappedBinds
-from roas.monitoring.token_twin import TokenTwin
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.monitoring.alerts.service_alerts import ServiceAlerts
+from roas.monitoring.alerts.shared_state_folder import SharedStateFolder
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from roas.monitoring.alerts.token_twin import TokenTwin
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.probe_loop import all_probes_answer
+from roas.monitoring.health.probes import NetworkProber
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.watching.collector import MonitoringCollector, StackSources
+from roas.monitoring.watching.drift import DriftFinder
+from roas.monitoring.watching.lost_releases import LostReleases
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts

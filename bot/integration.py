@@ -8,8 +8,8 @@ from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.environment import Environment
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.watching.collector import MonitoringCollector
 from roas.state.manager import StateManager
 
 SOURCE = "integration"

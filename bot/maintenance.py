@@ -12,11 +12,11 @@ from roas.concurrency import end_tasks, pause
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector
-from roas.monitoring.journal_backup import JournalBackup
-from roas.monitoring.prometheus_watch import PrometheusWatch
-from roas.monitoring.service_alerts import ServiceAlerts
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.journal_backup import JournalBackup
+from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.monitoring.alerts.service_alerts import ServiceAlerts
+from roas.monitoring.watching.collector import MonitoringCollector
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager

@@ -13,8 +13,8 @@ from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging
 from roas.memory import keep_little, kept_trimmed
-from roas.monitoring.http import HttpServer, JournalStanding
-from roas.monitoring.webhook import AlertWebhook
+from roas.monitoring.http.server import HttpServer, JournalStanding
+from roas.monitoring.http.webhook import AlertWebhook
 from roas.settings import Settings
 from roas.signals import stop_signals
 from roas.ui.journal_loss import JournalLossNotifier

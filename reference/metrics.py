@@ -8,10 +8,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from reference.markdown import code, plain, table
 from roas.events import EventBus
-from roas.monitoring.integration_figures import IntegrationMeasurements
-from roas.monitoring.integration_metrics import CountedProjection
-from roas.monitoring.integration_monitor import IntegrationMonitor
-from roas.monitoring.metrics import Metrics
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.metrics.integration_metrics import CountedProjection
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 
 HEAD = """# Metrics
 

@@ -27,8 +27,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         r"^web\.(Response|json_response|StreamResponse|FileResponse|WebSocketResponse|HTTP\w+)$",
         {
             "bot/control/server.py": "hidden_json",
-            "bot/monitoring/http.py": "hide(",
-            "bot/monitoring/webhook.py": "",  # numbers and fixed words
+            "bot/monitoring/http/server.py": "hide(",
+            "bot/monitoring/http/webhook.py": "",  # numbers and fixed words
         },
     ),
     "terminal": (
@@ -95,7 +95,7 @@ def test_every_door_is_known_and_hides_secrets(kind: str) -> None:
 
 def test_metrics_have_labels_of_few_values_only() -> None:
     """A label of free text would take secrets along."""
-    tree = ast.parse("\n".join(path.read_text() for path in (ROOT / "bot" / "monitoring").glob("*metrics*.py")))
+    tree = ast.parse("\n".join(path.read_text() for path in (ROOT / "bot" / "monitoring").rglob("*metrics*.py")))
     lists = [
         argument
         for node in ast.walk(tree)

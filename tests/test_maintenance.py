@@ -18,8 +18,8 @@ from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.prometheus_watch import PrometheusWatch
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
 from roas.state.history import HistoryBounds

@@ -34,18 +34,25 @@ SPOKEN = [
     "bot/engine/containers/readiness.py",
     "bot/leadership/elector.py",
     "bot/leadership/takeover.py",
-]
-SPOKEN += [
-    "bot/monitoring/judgement.py",
-    "bot/monitoring/service_alerts.py",
+    "bot/monitoring/health/judgement.py",
+    "bot/monitoring/alerts/service_alerts.py",
     "bot/engine/policy/compose_policy.py",
     "bot/recovery",
+    "bot/engine/policy/rules.py",
+    "bot/engine/policy/places.py",
+    "bot/engine/policy/holdings.py",
+    "bot/engine/policy/raw_policy.py",
+    "bot/engine/model/raw_files.py",
+    "bot/monitoring/health/probe_history.py",
+    "bot/monitoring/metrics/integration_monitor.py",
+    "bot/maintenance.py",
+    "bot/deployment/plan_reasons.py",
+    "bot/monitoring/watching/drift.py",
+    "bot/monitoring/alerts/drift_alerts.py",
+    "bot/monitoring/alerts/prometheus_watch.py",
+    "bot/deployment/peers.py",
+    "bot/deployment/foreign_bots.py",
 ]
-SPOKEN += ["bot/engine/policy/rules.py", "bot/engine/policy/places.py", "bot/engine/policy/holdings.py"]
-SPOKEN += ["bot/engine/policy/raw_policy.py", "bot/engine/model/raw_files.py"]
-SPOKEN += ["bot/monitoring/probe_history.py", "bot/monitoring/integration_monitor.py", "bot/maintenance.py"]
-SPOKEN += ["bot/deployment/plan_reasons.py", "bot/monitoring/drift.py"]
-SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
 SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.

@@ -18,7 +18,7 @@ from campaigns.crash.lane import AWAY, ENVIRONMENT, OUTCOME, Lane, opened_lane
 from campaigns.hands.images import REDIS_TAG, TAGS, versions, with_redis
 from campaigns.hands.judge import View, breaches, docker_breaches
 from campaigns.hands.library import prepare_library
-from roas.monitoring.drift import alert_title
+from roas.monitoring.alerts.drift_alerts import alert_title
 from sandbox.client import SandboxClient
 from sandbox.views import Message
 

@@ -12,7 +12,7 @@ from roas import service
 from roas.commands import run_command_line
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.models.post import Post
-from roas.monitoring.drift import DriftAlerts
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.recovery.handler import ErrorHandler
 from roas.state import deployments
 from roas.ui.ops_channel import PostError

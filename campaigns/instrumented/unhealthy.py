@@ -7,7 +7,7 @@ from pathlib import Path
 from aiohttp import web
 
 from campaigns.instrumented.gate import Gate
-from roas.monitoring.http import HttpServer
+from roas.monitoring.http.server import HttpServer
 
 ILL = "ill"
 # Everything is replaced by then, and nothing of it is proven.

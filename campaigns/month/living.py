@@ -27,7 +27,7 @@ from roas.models.deployment import (
 from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager

@@ -305,7 +305,7 @@ MUTATIONS = (
     ),
     mutation(
         "a failing health check is no fault",
-        "bot/monitoring/judgement.py",
+        "bot/monitoring/health/judgement.py",
         'return Verdict.UNHEALTHY, "its health check fails"',
         'return Verdict.HEALTHY, ""',
         "tests/acceptance/test_watching.py",
@@ -349,7 +349,7 @@ MUTATIONS = (
     ),
     mutation(
         "a webhook needs no token",
-        "bot/monitoring/webhook.py",
+        "bot/monitoring/http/webhook.py",
         "and bool(sent)",
         "or True",
         "tests/monitoring/test_webhook.py",

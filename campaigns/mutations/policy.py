@@ -62,7 +62,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "the engine may start what is misled",
-        "bot/monitoring/swapped_binds.py",
+        "bot/monitoring/alerts/swapped_binds.py",
         "await self._engine.hold_restarts(environment, found)",
         "pass",
         "tests/acceptance/test_swapped_binds.py",
@@ -453,7 +453,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "an alert's fingerprint is shown as it is",
-        "bot/monitoring/alert_service.py",
+        "bot/monitoring/alerts/alert_service.py",
         "sanitize(report.fingerprint, LONGEST_FINGERPRINT, self._redact)",
         "report.fingerprint",
         "tests/monitoring",
@@ -520,7 +520,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a probe follows where it is sent",
-        "bot/monitoring/probes.py",
+        "bot/monitoring/health/probes.py",
         "allow_redirects=False",
         "allow_redirects=True",
         PROBES,

@@ -14,8 +14,8 @@ from roas.application import Application, open_application
 from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event
-from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
-from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from testbed.redis_server import RedisServer
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People

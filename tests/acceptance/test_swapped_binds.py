@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roas.errors import ComposePolicyError
-from roas.monitoring.swapped_binds import SwappedBinds
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
 from tests.acceptance.stack import service
 from tests.acceptance.trouble import until
 

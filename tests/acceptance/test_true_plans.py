@@ -6,7 +6,8 @@ from campaigns.plans.effects import find_lies
 from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
-from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.watching.drift import DriftFinder
 from roas.ui.translation import translate, using_locale
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, SERVICE, service

@@ -21,8 +21,8 @@ from roas.models.health import ContainerSnapshot, Verdict
 from roas.models.plan import Plan
 from roas.models.release import Release
 from roas.models.series import ServiceSeries
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.integration_figures import IntegrationFigures
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
 from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager

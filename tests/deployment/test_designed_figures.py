@@ -25,7 +25,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import ServiceDefinition, WantedImage
-from roas.monitoring.integration_monitor import LIMITS
+from roas.monitoring.metrics.integration_monitor import LIMITS
 from roas.recovery import budget
 from roas.settings import Settings
 from roas.state import history

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from roas.models.ownership import STATE_SHARED
-from roas.monitoring.shared_state_folder import TITLE as SHARED_FOLDER
-from roas.monitoring.token_twin import TITLE as SAME_TOKEN
+from roas.monitoring.alerts.shared_state_folder import TITLE as SHARED_FOLDER
+from roas.monitoring.alerts.token_twin import TITLE as SAME_TOKEN
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.handover.conftest import other_version

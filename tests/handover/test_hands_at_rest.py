@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from roas.monitoring.drift import alert_title
+from roas.monitoring.alerts.drift_alerts import alert_title
 from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, IMAGE, Home
 from tests.handover.conftest import clear_away

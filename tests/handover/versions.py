@@ -11,7 +11,7 @@ SICK = "/tmp/sick"
 BLIND = """
 import sqlite3, sys
 from roas.commands import run_command_line
-from roas.monitoring.http import HttpServer
+from roas.monitoring.http.server import HttpServer
 from roas.state.journal import Journal
 start = HttpServer.start
 def refuse(*arguments):

@@ -19,11 +19,11 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, Verdict
-from roas.monitoring.collector import MonitoringCollector, StackSources
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.hysteresis import HysteresisRules
-from roas.monitoring.metrics import Metrics
-from roas.monitoring.stack_watch import RECONCILE_SECONDS
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.watching.collector import MonitoringCollector, StackSources
+from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS
 from testbed.daemon import PrivateDaemon
 
 WAIT_SECONDS = 60.0

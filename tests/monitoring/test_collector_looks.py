@@ -10,9 +10,9 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.monitoring.collector import MonitoringCollector, StackSources
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.hysteresis import HysteresisRules
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from tests.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())

@@ -17,9 +17,9 @@ from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from roas.monitoring.integration_figures import IntegrationMeasurements
-from roas.monitoring.integration_monitor import IntegrationMonitor
-from roas.monitoring.metrics import Metrics
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from tests import sample_events

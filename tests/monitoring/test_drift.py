@@ -12,8 +12,9 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.watching.drift import DriftFinder
 from roas.state.manager import StateManager
 from roas.ui.translation import translate, using_locale
 from tests.ui.samples import DORA

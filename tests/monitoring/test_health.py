@@ -10,8 +10,8 @@ from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.hysteresis import HysteresisRules
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.hysteresis import HysteresisRules
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY, Verdict.UNKNOWN
 

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 
 from roas.errors import EngineUnavailableError, SettingsError
-from roas.monitoring import http
-from roas.monitoring.http import HttpServer, JournalStanding
-from roas.monitoring.metrics import Metrics
+from roas.monitoring.http import server as http
+from roas.monitoring.http.server import HttpServer, JournalStanding
+from roas.monitoring.metrics.bot_metrics import Metrics
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.events import Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.models.identifiers import new_id
-from roas.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
-from roas.monitoring.integration_monitor import LIMITS, IntegrationMonitor
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements, Windows, percentile
+from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer

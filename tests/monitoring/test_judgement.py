@@ -6,7 +6,7 @@ import pytest
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.judgement import assumed_definition, judge_service, judge_stack
+from roas.monitoring.health.judgement import assumed_definition, judge_service, judge_stack
 
 WEB = ServiceDefinition("web", "web:1", "hash", has_health_check=True)
 ONCE = replace(WEB, name="once", one_shot=True, has_health_check=False)

@@ -8,10 +8,10 @@ import pytest
 from roas.events import EventBus
 from roas.models.alert import AlertState
 from roas.models.ownership import Heartbeat
-from roas.monitoring import token_twin
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.shared_state_folder import SharedStateFolder
-from roas.monitoring.token_twin import TokenTwin
+from roas.monitoring.alerts import token_twin
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.shared_state_folder import SharedStateFolder
+from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.state.manager import StateManager
 
 

@@ -10,8 +10,8 @@ import pytest
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
-from roas.monitoring.collector import Look, MonitoringCollector, StackSources
-from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.watching.collector import Look, MonitoringCollector, StackSources
 from tests.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())

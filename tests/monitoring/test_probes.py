@@ -11,9 +11,9 @@ from roas.concurrency import end_tasks
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.probe_history import ProbeHistory
-from roas.monitoring.probe_loop import ProbeLoop
-from roas.monitoring.probes import NetworkProber
+from roas.monitoring.health.probe_history import ProbeHistory
+from roas.monitoring.health.probe_loop import ProbeLoop
+from roas.monitoring.health.probes import NetworkProber
 from roas.state.redis_server import RedisUnavailableError, ping
 from testbed.redis_server import RedisServer, free_port
 from tests.log_lines import captured_logs

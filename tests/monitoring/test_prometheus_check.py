@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.http import HttpServer
-from roas.monitoring.metrics import Metrics
-from roas.monitoring.prometheus import PrometheusClient
-from roas.monitoring.prometheus_check import monitoring_warnings
+from roas.monitoring.http.server import HttpServer
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.prometheus import PrometheusClient
+from roas.monitoring.metrics.prometheus_check import monitoring_warnings
 
 CONFIGURATION = """
 global: {{scrape_interval: 200ms}}

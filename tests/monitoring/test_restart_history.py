@@ -1,7 +1,7 @@
 """The growth of restart counts is measured over the last minutes."""
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.monitoring.restart_history import RestartHistory
+from roas.monitoring.health.restart_history import RestartHistory
 
 
 def restarted(count: int, container_id: str = "c1") -> list[ContainerSnapshot]:

@@ -15,7 +15,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.sampler import StackSampler
+from roas.monitoring.watching.sampler import StackSampler
 
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
 WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")

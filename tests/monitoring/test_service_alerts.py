@@ -15,9 +15,9 @@ from roas.models.environment import Environment
 from roas.models.events import AlertTriggered
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import Look
-from roas.monitoring.service_alerts import ServiceAlerts
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.service_alerts import ServiceAlerts
+from roas.monitoring.watching.collector import Look
 from roas.state.manager import StateManager
 
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))

@@ -12,8 +12,8 @@ from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent
 from roas.errors import EngineUnavailableError, StateError
 from roas.models.environment import Environment
-from roas.monitoring import stack_watch
-from roas.monitoring.stack_watch import StackWatch
+from roas.monitoring.watching import stack_watch
+from roas.monitoring.watching.stack_watch import StackWatch
 from tests.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from roas.models.environment import Environment
-from roas.monitoring import swapped_binds
-from roas.monitoring.swapped_binds import SwappedBinds
+from roas.monitoring.alerts import swapped_binds
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
 
 
 class World:

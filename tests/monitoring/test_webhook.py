@@ -21,9 +21,9 @@ from hypothesis import strategies as some
 from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.monitoring import webhook
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.webhook import LARGEST_BODY, AlertWebhook
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.http import webhook
+from roas.monitoring.http.webhook import LARGEST_BODY, AlertWebhook
 from roas.redaction import Redactor
 from roas.state.manager import StateManager
 from tests.monitoring.test_webhook_formats import GRAFANA

@@ -27,7 +27,7 @@ from roas.models.plan_record import PlanRecord
 from roas.models.post import Post
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release
-from roas.monitoring.metrics import Metrics
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.settings import EnvironmentSettings, Settings
 from roas.state.schema import migrate
 

@@ -13,7 +13,7 @@ import pytest
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 from roas.ui.alert_notifier import AlertNotifier
 from roas.ui.drawing import Drawing

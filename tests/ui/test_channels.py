@@ -8,7 +8,7 @@ import pytest
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Outcome
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 from roas.ui.live_messages import LiveMessages
 from roas.ui.notifier import LIVE

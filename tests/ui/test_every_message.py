@@ -30,8 +30,8 @@ from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
 from roas.models.plan import Plan
 from roas.models.plan_record import PlanState
-from roas.monitoring.integration_figures import IntegrationFigures
-from roas.monitoring.integration_monitor import LIMITS
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.monitoring.metrics.integration_monitor import LIMITS
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
 from roas.ui.embeds.approval import draw_approval, draw_confirmation

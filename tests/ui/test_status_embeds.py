@@ -9,7 +9,7 @@ import pytest
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.integration_figures import IntegrationFigures
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
 from roas.ui.embeds.integration import draw_integration
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.icons import BAD, GOOD

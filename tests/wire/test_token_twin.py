@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.monitoring import token_twin
+from roas.monitoring.alerts import token_twin
 from sandbox.client import SandboxClient
 from tests.wire.bot_process import BotProcess
 

@@ -4,8 +4,15 @@ from collections.abc import Set as AbstractSet
 
 import discord
 
-from roas.monitoring.integration_figures import IntegrationFigures
-from roas.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.monitoring.metrics.integration_monitor import (
+    ERROR_RATE,
+    EVENT_LATENCY,
+    STATE_SYNC_LAG,
+    SUCCESS_RATE,
+    WAITING,
+    Limit,
+)
 from roas.ui.icons import BAD, CAREFUL, GOOD
 from roas.ui.limits import code
 from roas.ui.translation import _

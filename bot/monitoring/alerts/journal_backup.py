@@ -7,7 +7,7 @@ from roas.backoff import BACKUP_RETRY_SECONDS
 from roas.errors import StateError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.backups import DamagedCopyError
 from roas.state.manager import StateManager
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from roas.engine.interface import ContainerEvent
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth
-from roas.monitoring.hysteresis import Clock
+from roas.monitoring.health.hysteresis import Clock
 
 # A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
 GRACE_SECONDS = 60.0

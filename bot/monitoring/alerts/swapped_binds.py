@@ -12,7 +12,7 @@ from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

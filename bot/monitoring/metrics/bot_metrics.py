@@ -15,8 +15,8 @@ from roas.models.change import StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
-from roas.monitoring.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
-from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 # The limits that the bot watches itself by, 1 s and 0.5 s, are among them: a share beyond those is exact.

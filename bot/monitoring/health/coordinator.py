@@ -11,8 +11,8 @@ from roas.log import get_logger
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
-from roas.monitoring.judgement import judge_service, judge_stack
+from roas.monitoring.health.hysteresis import Clock, HysteresisRules, SteadyVerdict
+from roas.monitoring.health.judgement import judge_service, judge_stack
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.prometheus import PrometheusClient, PrometheusError
+from roas.monitoring.metrics.prometheus import PrometheusClient, PrometheusError
 
 MOST_REPORTED = 5
 OWN_METRIC = "roas_build_info"

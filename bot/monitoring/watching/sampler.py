@@ -14,10 +14,10 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.judgement import assumed_definition, judge_service, judge_stack
-from roas.monitoring.probe_history import ProbeHistory
-from roas.monitoring.restart_history import RestartHistory
-from roas.monitoring.usage import Usage, UsageHistory
+from roas.monitoring.health.judgement import assumed_definition, judge_service, judge_stack
+from roas.monitoring.health.probe_history import ProbeHistory
+from roas.monitoring.health.restart_history import RestartHistory
+from roas.monitoring.watching.usage import Usage, UsageHistory
 
 log = get_logger(__name__)
 

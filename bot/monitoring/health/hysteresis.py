@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from roas.models.health import Verdict
-from roas.monitoring.judgement import RANK
+from roas.monitoring.health.judgement import RANK
 
 Clock = Callable[[], float]
 WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})

@@ -8,7 +8,7 @@ from roas.events import EventBus
 from roas.models.actor import Actor
 from roas.models.alert import Alert, AlertReport, RecoveryStatus
 from roas.models.events import AlertChanged, AlertEvent, AlertResolved, AlertTriggered
-from roas.monitoring.sanitize import sanitize
+from roas.monitoring.alerts.sanitize import sanitize
 from roas.state.alert_occurrences import TakenReport
 from roas.state.alerts import SOURCE, Alerts
 

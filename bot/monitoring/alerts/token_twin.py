@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.monitoring.alert_service import AlertService
+from roas.monitoring.alerts.alert_service import AlertService
 
 log = get_logger(__name__)
 

@@ -21,7 +21,7 @@ from roas.engine.policy.probe_rules import target_of
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
-from roas.monitoring.probe_history import place_of
+from roas.monitoring.health.probe_history import place_of
 
 log = get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from roas.models.health import ContainerSnapshot
-from roas.monitoring.hysteresis import Clock
+from roas.monitoring.health.hysteresis import Clock
 
 WINDOW_SECONDS = 300.0
 

@@ -1,8 +1,8 @@
 """Raise an alert when the Prometheus that monitors everything does not answer itself."""
 
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.prometheus import PrometheusClient, PrometheusError
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.metrics.prometheus import PrometheusClient, PrometheusError
 
 # One question may be lost on the way.
 FAILURES_OF_TROUBLE = 2

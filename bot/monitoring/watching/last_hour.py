@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.series import ServicePoint, ServiceSeries
-from roas.monitoring.judgement import RANK
+from roas.monitoring.health.judgement import RANK
 
 SPAN_SECONDS = 3600.0
 STEP_SECONDS = 30.0

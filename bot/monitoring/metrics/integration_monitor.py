@@ -9,7 +9,7 @@ from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.models.events import IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.models.identifiers import new_id
-from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
+from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements
 
 log = get_logger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from roas.models.health import ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.hysteresis import Clock
+from roas.monitoring.health.hysteresis import Clock
 
 # One answer may be lost on the way; this many in a row are trouble.
 FAILURES_OF_TROUBLE = 3

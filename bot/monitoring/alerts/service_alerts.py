@@ -11,10 +11,10 @@ from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import Look
-from roas.monitoring.hysteresis import Clock
-from roas.monitoring.manual_stops import ManualStops, Place
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.manual_stops import ManualStops, Place
+from roas.monitoring.health.hysteresis import Clock
+from roas.monitoring.watching.collector import Look
 from roas.state.manager import StateManager
 
 SOURCE = "health"

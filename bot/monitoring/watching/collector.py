@@ -15,16 +15,16 @@ from roas.models.environment import Environment
 from roas.models.events import HealthChecked, HealthCheckRequested, MonitoringRequested
 from roas.models.health import StackHealth
 from roas.models.series import ServiceSeries
-from roas.monitoring.drift import DriftFinder
-from roas.monitoring.health import HealthCoordinator
-from roas.monitoring.last_hour import LastHour
-from roas.monitoring.lost_releases import LostReleases
-from roas.monitoring.metrics import Metrics
-from roas.monitoring.probe_history import ProbeHistory
-from roas.monitoring.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
-from roas.monitoring.prometheus_check import monitoring_warnings
-from roas.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
-from roas.monitoring.stack_watch import RECONCILE_SECONDS, StackWatch
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.probe_history import ProbeHistory
+from roas.monitoring.health.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.prometheus_check import monitoring_warnings
+from roas.monitoring.watching.drift import DriftFinder
+from roas.monitoring.watching.last_hour import LastHour
+from roas.monitoring.watching.lost_releases import LostReleases
+from roas.monitoring.watching.sampler import Definitions, Releases, StackSampler, Statistics
+from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS, StackWatch
 
 log = get_logger(__name__)
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.monitoring.alert_service import AlertService
-from roas.monitoring.webhook_formats import Webhook, read_reports
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.http.webhook_formats import Webhook, read_reports
 from roas.wrong_values import wrong_values
 
 log = get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from roas.monitoring.integration_monitor import LIMITS, IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationMonitor
 
 
 class ProjectionStatistics(Protocol):

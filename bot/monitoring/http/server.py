@@ -11,7 +11,7 @@ from aiohttp import web
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
 from roas.models.ownership import JOURNAL_LOST, JOURNAL_UNREADABLE, STATE_SHARED
-from roas.monitoring.metrics import Metrics
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.redaction import hide
 from roas.version import __version__
 

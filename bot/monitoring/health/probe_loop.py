@@ -9,7 +9,7 @@ from roas.log import get_logger
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.probe_history import ProbeHistory, place_of
+from roas.monitoring.health.probe_history import ProbeHistory, place_of
 
 log = get_logger(__name__)
 

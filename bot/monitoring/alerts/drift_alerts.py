@@ -1,0 +1,65 @@
+"""Raise one alert for each environment in which what runs is no longer what the release has."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.environment import Environment
+from roas.models.health import ServiceDrift
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.watching.drift import DriftFinder
+
+# Compose replaces a container in steps: what is seen twice is no step.
+LOOKS = 2
+
+
+class DriftAlerts:
+    """Raise one alert for each environment in which something drifted, and resolve it when all fits again."""
+
+    def __init__(
+        self, finder: DriftFinder, alert_service: AlertService, environments: Mapping[str, Environment]
+    ) -> None:
+        self._finder = finder
+        self._alert_service = alert_service
+        self._environments = environments
+        self._seen: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._firing: dict[str, tuple[str, ...]] = {}
+
+    async def look(self) -> None:
+        """Look at every environment. Raises StateError."""
+        for environment in self._environments.values():
+            found = await self._finder.find(environment)
+            if found is not None:
+                await self._decide(environment, tuple(_sentences(found)))
+
+    async def _decide(self, environment: Environment, found: tuple[str, ...]) -> None:
+        before, times = self._seen.get(environment.name, ((), 0))
+        times = times + 1 if found == before else 1
+        self._seen[environment.name] = (found, times)
+        # What a bot before this one said of it is not known: the first round says it again.
+        if times < LOOKS or self._firing.get(environment.name) == found:
+            return
+        await self._alert_service.take([_report(environment, found)])
+        self._firing[environment.name] = found
+
+
+def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
+    """Say each reason in a sentence of its own."""
+    for one in found:
+        yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reasons)
+
+
+def alert_title(environment: str) -> str:
+    """Return the title of the alert about an environment."""
+    return f"{environment}: what runs is not what the release has"
+
+
+def _report(environment: Environment, found: tuple[str, ...]) -> AlertReport:
+    return AlertReport(
+        fingerprint=f"drift:{environment.name}",
+        source=AlertSource.INTEGRATION,
+        severity=Severity.WARNING,
+        title=alert_title(environment.name),
+        summary="\n".join(found),
+        environment=environment.name,
+        firing=bool(found),
+    )

@@ -1,0 +1,1 @@
+"""Judge how services and stacks are, and keep the verdicts."""

@@ -1,0 +1,1 @@
+"""Answer over HTTP how the bot is, and take alerts."""
