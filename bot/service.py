@@ -17,7 +17,7 @@ from roas.monitoring.http.server import HttpServer, JournalStanding
 from roas.monitoring.http.webhook import AlertWebhook
 from roas.settings import Settings
 from roas.signals import stop_signals
-from roas.ui.journal_loss import JournalLossNotifier
+from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 
 

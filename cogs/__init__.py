@@ -18,7 +18,7 @@ from roas.leadership.leadership import Leadership
 from roas.models.ownership import Readiness
 from roas.settings import load_settings
 from roas.ui.discord_connection import DiscordConnection
-from roas.ui.journal_loss import JournalLossNotifier
+from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 
 if __name__ != "roas.cogs":  # a second copy of every class

@@ -27,10 +27,10 @@ from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.ui.deployment_notifier import last_seconds
 from roas.ui.embeds.approval import draw_confirmation
 from roas.ui.embeds.plan import draw_plan_message
-from roas.ui.live_messages import LiveMessages
+from roas.ui.notifications.deployment_notifier import last_seconds
+from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
 

@@ -13,7 +13,7 @@ from roas.cogs.plan_approvals import PlanApprovals
 from roas.leadership.leadership import Leadership
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.ui.live_messages import LiveMessages
+from roas.ui.notifications.live_messages import LiveMessages
 
 
 class ButtonHost(Protocol):

@@ -22,10 +22,10 @@ from roas.errors import SettingsError
 from roas.leadership.leadership import Leadership
 from roas.settings import Settings
 from roas.ui.command_translator import CommandTranslator
-from roas.ui.live_messages import LiveMessages, PingRoles
-from roas.ui.ops_channel import OpsChannel
-from roas.ui.outbox import Outbox
-from roas.ui.outboxes import Outboxes
+from roas.ui.notifications.live_messages import LiveMessages, PingRoles
+from roas.ui.notifications.ops_channel import OpsChannel
+from roas.ui.notifications.outbox import Outbox
+from roas.ui.notifications.outboxes import Outboxes
 from roas.ui.translation import read_catalogues
 
 WITH_LIVE_MESSAGES = (DeploymentCog, StatusCog)

@@ -37,10 +37,10 @@ from roas.models.environment import Environment
 from roas.models.identifiers import new_id
 from roas.models.plan_record import WAITING, PlanRecord, PlanState
 from roas.state.approvals import is_expired, with_expiry
-from roas.ui.approval_notifier import PREFIX
 from roas.ui.embeds.approval import describe_outcome
-from roas.ui.live_messages import LiveMessages
-from roas.ui.notifier import APPROVAL
+from roas.ui.notifications.approval_notifier import PREFIX
+from roas.ui.notifications.live_messages import LiveMessages
+from roas.ui.notifications.notifier import APPROVAL
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
 

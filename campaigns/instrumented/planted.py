@@ -15,8 +15,8 @@ from roas.models.post import Post
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.recovery.handler import ErrorHandler
 from roas.state import deployments
-from roas.ui.ops_channel import PostError
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.notifications.ops_channel import PostError
+from roas.ui.notifications.outbox import Outbox, PostRequest
 
 GIVEN_UP_SECONDS = 2.0
 

@@ -266,7 +266,7 @@ MUTATIONS = (
     ),
     mutation(
         "what was posted before a crash is posted again",
-        "bot/ui/outbox.py",
+        "bot/ui/notifications/outbox.py",
         "found = await self._find(request)",
         "found = None",
         "tests/ui/test_live_messages.py",

@@ -17,7 +17,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
 from roas.models.ownership import Readiness
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.ui.notifier import OUTCOME
+from roas.ui.notifications.notifier import OUTCOME
 from tests.client.conftest import COMMANDS, Living
 from tests.ui.story import Story, until
 from tests.wire.channel import confirm

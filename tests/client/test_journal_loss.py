@@ -6,8 +6,8 @@ import pytest
 
 from roas.backoff import Retries
 from roas.models.ownership import JournalLoss
-from roas.ui import journal_loss
-from roas.ui.journal_loss import JournalLossNotifier
+from roas.ui.notifications import journal_loss
+from roas.ui.notifications.journal_loss import JournalLossNotifier
 from tests.client.conftest import Living
 
 LOSS = JournalLoss(

@@ -15,7 +15,7 @@ from simcord.results import InteractionResult
 from roas.client import RoasBot
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
-from roas.ui.ops_channel import OpsChannel
+from roas.ui.notifications.ops_channel import OpsChannel
 from tests.cogs.fake_application import FakeApplication, open_fake_application
 from tests.ui.story import until
 

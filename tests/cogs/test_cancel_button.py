@@ -5,7 +5,7 @@ import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.ui.embeds.live import draw_live
-from roas.ui.ops_channel import OpsChannel
+from roas.ui.notifications.ops_channel import OpsChannel
 from tests.cogs.conftest import Scene, buttons
 from tests.ui.story import Story
 

@@ -26,7 +26,7 @@ from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PRE
 from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
 from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
-from roas.ui.ops_channel import OpsChannel
+from roas.ui.notifications.ops_channel import OpsChannel
 from tests.cogs.conftest import Scene, buttons
 from tests.cogs.test_commands import kept_release
 from tests.ui.samples import a_plan

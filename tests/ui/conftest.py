@@ -14,11 +14,11 @@ from roas.events import EventBus
 from roas.leadership.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
-from roas.ui.live_messages import LiveMessages, PingRoles
-from roas.ui.notifier import Pace
-from roas.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
-from roas.ui.outbox import Outbox
-from roas.ui.outboxes import Outboxes
+from roas.ui.notifications.live_messages import LiveMessages, PingRoles
+from roas.ui.notifications.notifier import Pace
+from roas.ui.notifications.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
+from roas.ui.notifications.outbox import Outbox
+from roas.ui.notifications.outboxes import Outboxes
 from roas.ui.secrets import Redact
 
 QUICK = Pace(poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)

@@ -15,11 +15,11 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
-from roas.ui.alert_notifier import AlertNotifier
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import LISTED, draw_open_alerts
-from roas.ui.live_messages import PingRoles
-from roas.ui.ops_channel import ChannelClosedError, DiscordAwayError
+from roas.ui.notifications.alert_notifier import AlertNotifier
+from roas.ui.notifications.live_messages import PingRoles
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import until
 
@@ -341,7 +341,7 @@ async def test_escalation_sent_despite_outage(
 async def test_undrawable_alert_does_not_block_others(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roas.ui import alert_notifier
+    from roas.ui.notifications import alert_notifier
 
     draw = alert_notifier.draw_alert
 

@@ -12,7 +12,7 @@ from roas.models.deployment import Outcome
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.ops_channel import OpsChannel
+from roas.ui.notifications.ops_channel import OpsChannel
 from tests.ui.samples import a_deployment, largest_deployment
 
 

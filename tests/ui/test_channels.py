@@ -10,11 +10,11 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Outcome
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
-from roas.ui.live_messages import LiveMessages
-from roas.ui.notifier import LIVE
-from roas.ui.ops_channel import ChannelClosedError
-from roas.ui.outbox import Outbox
-from roas.ui.outboxes import Outboxes
+from roas.ui.notifications.live_messages import LiveMessages
+from roas.ui.notifications.notifier import LIVE
+from roas.ui.notifications.ops_channel import ChannelClosedError
+from roas.ui.notifications.outbox import Outbox
+from roas.ui.notifications.outboxes import Outboxes
 from tests.ui.conftest import QUICK, FakeChannel
 from tests.ui.story import Story, until
 

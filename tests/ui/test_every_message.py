@@ -43,10 +43,10 @@ from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.embeds.plan import draw_plan, draw_plan_message
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.formatting import person, since
-from roas.ui.journal_loss import draw_journal_loss
 from roas.ui.limits import code, fit, one_line
 from roas.ui.missing_permission import MissingPermission
-from roas.ui.ops_channel import OpsChannel
+from roas.ui.notifications.journal_loss import draw_journal_loss
+from roas.ui.notifications.ops_channel import OpsChannel
 from roas.ui.translation import _ as translated
 from roas.ui.translation import using_locale
 from sandbox.checks import Checks
@@ -85,7 +85,7 @@ HELPERS = {
     "roas.ui.command_names.drawing_found_as": "names commands in their group, of what others drew",
     "roas.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
     "roas.ui.command_names._embed": "names commands in their group, in one embed",
-    "roas.ui.ops_channel.OpsChannel._as_sent": "names commands in their group, and hides secrets, of what is posted",
+    "roas.ui.notifications.ops_channel.OpsChannel._as_sent": "names commands, hides secrets in what is posted",
     "roas.ui.hiding.hidden_drawing": "hides secrets in what others drew",
     "roas.ui.hiding.hidden_embeds": "hides secrets in what others drew",
     "roas.ui.limits.fit": "makes what others drew fit",

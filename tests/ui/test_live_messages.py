@@ -12,8 +12,8 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.post import Post
 from roas.state.manager import StateManager
-from roas.ui.notifier import LIVE, OUTCOME, Pace
-from roas.ui.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
+from roas.ui.notifications.notifier import LIVE, OUTCOME, Pace
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
 
@@ -232,7 +232,7 @@ async def test_finished_deployment_not_posted_again(
 async def test_old_deployment_not_posted(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roas.ui.live_messages.NEWS", timedelta(seconds=-1))
+    monkeypatch.setattr("roas.ui.notifications.live_messages.NEWS", timedelta(seconds=-1))
     old = await Story.begin(state, bus)
     await old.finish(announced=False)
     messages.start()

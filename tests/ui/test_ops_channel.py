@@ -7,7 +7,7 @@ import pytest
 
 from roas.ui.drawing import Drawing
 from roas.ui.missing_permission import MissingPermission
-from roas.ui.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
+from roas.ui.notifications.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
 from sandbox.client import SandboxClient
 from tests.sandbox.conftest import bot, openapi, people, sandbox
 from tests.sandbox.small_bot import SmallBot

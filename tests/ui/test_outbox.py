@@ -12,9 +12,9 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
-from roas.ui.live_messages import LiveMessages
 from roas.ui.missing_permission import MissingPermission
-from roas.ui.ops_channel import DiscordAwayError
+from roas.ui.notifications.live_messages import LiveMessages
+from roas.ui.notifications.ops_channel import DiscordAwayError
 from roas.ui.translation import using_locale
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until

@@ -12,15 +12,15 @@ from roas.models.identifiers import new_id
 from roas.models.plan import Plan
 from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
 from roas.state.manager import StateManager
-from roas.ui.deployment_notifier import last_seconds, usual_seconds
 from roas.ui.embeds.approval import draw_approval, draw_confirmation
 from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.embeds.plan import draw_plan, draw_plan_message
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
-from roas.ui.notifier import APPROVAL, Pace
-from roas.ui.ops_channel import ChannelClosedError, DiscordAwayError
+from roas.ui.notifications.deployment_notifier import last_seconds, usual_seconds
+from roas.ui.notifications.notifier import APPROVAL, Pace
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.samples import DORA, NASTY, NOON, a_deployment, a_plan, largest_deployment
 from tests.ui.story import Story, until

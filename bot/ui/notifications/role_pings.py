@@ -14,8 +14,8 @@ from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import Clean, draw_escalation, draw_ping, draw_shared_ping
-from roas.ui.notifier import ESCALATION
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.notifications.notifier import ESCALATION
+from roas.ui.notifications.outbox import Outbox, PostRequest
 
 PING = "call"
 PING_INTERVAL_SECONDS = 900

@@ -16,13 +16,13 @@ from roas.models.deployment import Deployment
 from roas.models.events import AlertEvent, DeploymentBegan, DeploymentEnded, DeploymentEvent, PhaseChanged
 from roas.models.plan_record import PlanState
 from roas.state.manager import StateManager
-from roas.ui.alert_notifier import ALERTS, AlertNotifier
-from roas.ui.approval_notifier import PREFIX as PLAN_PREFIX
-from roas.ui.approval_notifier import ApprovalNotifier
-from roas.ui.deployment_notifier import DeploymentNotifier
-from roas.ui.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
-from roas.ui.outbox import Outbox
-from roas.ui.outboxes import Outboxes
+from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
+from roas.ui.notifications.approval_notifier import PREFIX as PLAN_PREFIX
+from roas.ui.notifications.approval_notifier import ApprovalNotifier
+from roas.ui.notifications.deployment_notifier import DeploymentNotifier
+from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
+from roas.ui.notifications.outbox import Outbox
+from roas.ui.notifications.outboxes import Outboxes
 from roas.ui.secrets import Redact
 
 log = get_logger(__name__)

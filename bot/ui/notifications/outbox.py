@@ -15,17 +15,17 @@ from itertools import combinations
 from roas.log import get_logger
 from roas.models.post import Post
 from roas.state.manager import StateManager
-from roas.ui.channel_problems import MAIN_SETTING, ChannelProblems
 from roas.ui.drawing import Drawing
 from roas.ui.missing_permission import MissingPermission
-from roas.ui.ops_channel import (
+from roas.ui.notifications.channel_problems import MAIN_SETTING, ChannelProblems
+from roas.ui.notifications.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
     MessageRefusedError,
     OpsChannel,
     PermissionMissingError,
 )
-from roas.ui.post_queue import PostQueue
+from roas.ui.notifications.post_queue import PostQueue
 
 log = get_logger(__name__)
 

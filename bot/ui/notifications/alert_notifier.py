@@ -14,10 +14,10 @@ from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert, draw_group
-from roas.ui.notifier import ALERT, GROUP, Notifier, Pace
-from roas.ui.ops_channel import PostError
-from roas.ui.outbox import Outbox
-from roas.ui.role_pings import RolePings
+from roas.ui.notifications.notifier import ALERT, GROUP, Notifier, Pace
+from roas.ui.notifications.ops_channel import PostError
+from roas.ui.notifications.outbox import Outbox
+from roas.ui.notifications.role_pings import RolePings
 from roas.ui.secrets import Redact, without_secrets
 
 log = get_logger(__name__)

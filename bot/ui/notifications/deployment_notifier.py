@@ -6,8 +6,8 @@ from roas.models.deployment import Deployment, Outcome
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.notifier import LIVE, OUTCOME, Notifier, Pace
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.notifications.notifier import LIVE, OUTCOME, Notifier, Pace
+from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
 # Of how many of the last deployments the estimate is made.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from roas.ui.outbox import Outbox
+from roas.ui.notifications.outbox import Outbox
 
 
 class Outboxes:

@@ -9,8 +9,8 @@ from roas.concurrency import wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.post import Post
-from roas.ui.ops_channel import ChannelClosedError, PostError
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.notifications.ops_channel import ChannelClosedError, PostError
+from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.translation import using_locale
 
 log = get_logger(__name__)

@@ -11,7 +11,7 @@ from roas.models.ownership import JournalLoss
 from roas.settings import Settings
 from roas.ui.drawing import Drawing
 from roas.ui.limits import CONTENT, clip, plain
-from roas.ui.ops_channel import MessageRefusedError, OpsChannel, PostError
+from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError
 from roas.ui.translation import _, translate, using_locale
 
 log = get_logger(__name__)

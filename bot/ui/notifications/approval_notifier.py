@@ -3,10 +3,10 @@
 from roas.models.plan_record import PlanRecord, PlanState
 from roas.state.approvals import is_expired, seconds_left
 from roas.state.manager import StateManager
-from roas.ui.deployment_notifier import last_seconds
 from roas.ui.embeds.approval import draw_approval
-from roas.ui.notifier import APPROVAL, Notifier, Pace
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.notifications.deployment_notifier import last_seconds
+from roas.ui.notifications.notifier import APPROVAL, Notifier, Pace
+from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
 PREFIX = "PLAN-"

@@ -1,0 +1,1 @@
+"""Post to the channels what people should know, once each, and keep it as it should be."""
