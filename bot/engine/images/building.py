@@ -38,6 +38,9 @@ PRIVATE = 0o700
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
 A_STEP_FAILED = "did not complete successfully"
+# By default BuildKit says in an image of containerd's store when it was built, by which the same files make another image
+# each time, and another container. What a model says itself of `provenance` and `sbom` is done.
+NO_TIMES = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
 def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
@@ -76,7 +79,12 @@ async def build_image(
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
-                arguments, stack.environment, timeout_seconds=BUILD_SECONDS, service=service, on_line=on_line
+                arguments,
+                stack.environment,
+                variables=NO_TIMES,
+                timeout_seconds=BUILD_SECONDS,
+                service=service,
+                on_line=on_line,
             )
         except EngineError as error:
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
