@@ -190,6 +190,25 @@ async def test_a_build_takes_no_name_of_others(
     assert await resolved_entries(engine, replace(other, siblings=frozenset({environment.project}))) == set()
 
 
+async def test_a_build_takes_no_name_of_what_may_be_pulled(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """In containerd's store each image has a digest, pulled or not: until the stack runs it, it may be anybody's."""
+    import_image(docker_client, Rootfs().tar(), "by-hand:v1", CMD='["/nothing"]')
+    environment = stack("services: {web: {image: 'by-hand:v1', build: app}}")
+    (environment.folder / "app").mkdir()
+    (environment.folder / "app" / "Dockerfile").write_text("FROM tiny:v1\n")
+    has_digests = bool(docker_client.images.get("by-hand:v1").attrs["RepoDigests"])
+    labels = {"com.docker.compose.project": environment.project}
+    assert await resolved_entries(engine, environment) == ({"build_image:web"} if has_digests else set())
+    run = docker_client.containers.create("by-hand:v1", labels=labels)
+    try:
+        assert await resolved_entries(engine, environment) == set()
+    finally:
+        run.remove(force=True)
+        docker_client.images.remove("by-hand:v1")
+
+
 async def test_the_bots_volume_is_not_shared(
     engine: ComposeEngine,
     stack: Stack,
