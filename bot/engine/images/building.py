@@ -38,8 +38,8 @@ PRIVATE = 0o700
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
 A_STEP_FAILED = "did not complete successfully"
-# By default BuildKit says in an image of containerd's store when it was built, by which the same files make another image
-# each time, and another container. What a model says itself of `provenance` and `sbom` is done.
+# By default BuildKit says in an image of containerd's store when it was built, by which the same files make another
+# image each time, and another container. What a model says itself of `provenance` and `sbom` is done.
 NO_TIMES = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
