@@ -38,7 +38,7 @@ MUTATIONS = (
         "bot/engine/containers/readiness.py",
         "if len(containers) < definition.replicas:",
         "if not containers:",
-        "tests/engine/test_readiness.py",
+        "tests/engine/containers/test_readiness.py",
     ),
     mutation(
         "a release is not observed",
@@ -269,7 +269,7 @@ MUTATIONS = (
         "bot/ui/notifications/outbox.py",
         "found = await self._find(request)",
         "found = None",
-        "tests/ui/test_live_messages.py",
+        "tests/ui/notifications/test_live_messages.py",
     ),
     # Recovery
     mutation(
@@ -352,7 +352,7 @@ MUTATIONS = (
         "bot/monitoring/http/webhook.py",
         "and bool(sent)",
         "or True",
-        "tests/monitoring/test_webhook.py",
+        "tests/monitoring/http/test_webhook.py",
     ),
     # What belongs to a release, and what ships
     mutation(
@@ -367,7 +367,7 @@ MUTATIONS = (
         "bot/engine/model/raw_files.py",
         "bitbucket)\\.\\w+/|:|",
         "bitbucket)\\.\\w+/|",
-        "tests/engine/test_raw_spellings.py",
+        "tests/engine/policy/test_raw_spellings.py",
     ),
     mutation(
         "Alertmanager does not say that an alert has ended",

@@ -2,17 +2,17 @@
 
 from campaigns.mutations.mutation import Mutation, mutation
 
-POLICY = "tests/engine/test_policy.py"
-HOST_GAINED = "tests/engine/test_host_gained.py"
-TODAYS = "tests/engine/test_todays_policy.py"
-JAIL = "tests/engine/test_jail.py"
-BUILDS = "tests/engine/test_builds.py"
-INPUTS = "tests/engine/test_plan_inputs.py"
-PROBES = "tests/monitoring/test_probes.py"
+POLICY = "tests/engine/policy/test_policy.py"
+HOST_GAINED = "tests/engine/policy/test_host_gained.py"
+TODAYS = "tests/engine/policy/test_todays_policy.py"
+JAIL = "tests/engine/compose/test_jail.py"
+BUILDS = "tests/engine/sources/test_builds.py"
+INPUTS = "tests/engine/releases/test_plan_inputs.py"
+PROBES = "tests/monitoring/health/test_probes.py"
 REDACTION = "tests/test_redaction.py"
-SOURCES = "tests/engine/test_secret_sources.py"
-PATHS = "tests/engine/test_hostile_paths.py"
-YAML = "tests/engine/test_hostile_yaml.py"
+SOURCES = "tests/engine/model/test_secret_sources.py"
+PATHS = "tests/engine/sources/test_hostile_paths.py"
+YAML = "tests/engine/model/test_hostile_yaml.py"
 
 POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Links that are swapped
@@ -72,7 +72,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/resolution/secret_binding.py",
         "if resolved in live:",
         "if True:",
-        "tests/engine/test_secret_copies.py",
+        "tests/engine/resolution/test_secret_copies.py",
     ),
     mutation(
         "what a service takes from another one is not judged",
@@ -144,7 +144,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/compose/jail_container.py",
         'network_mode="none",',
         'network_mode="bridge",',
-        "tests/engine/test_jail_container.py",
+        "tests/engine/compose/test_jail_container.py",
         "-k",
         "sees_the_copy",
     ),
@@ -154,7 +154,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/model/raw_yaml.py",
         "if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:",
         "if False:",
-        "tests/engine/test_raw_spellings.py",
+        "tests/engine/policy/test_raw_spellings.py",
         "-k",
         "binary",
     ),
@@ -163,7 +163,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/policy/rules.py",
         "    if _hides_bytes(model):\n",
         "    if False:\n",
-        "tests/engine/test_raw_spellings.py",
+        "tests/engine/policy/test_raw_spellings.py",
         "-k",
         "no_text",
     ),
@@ -375,7 +375,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/sources/ignore_patterns.py",
         "FEW_STARS = 2",
         "FEW_STARS = 2000",
-        "tests/engine/test_ignore_patterns.py",
+        "tests/engine/sources/test_ignore_patterns.py",
         "-k",
         "many_stars",
         "--timeout",
@@ -440,7 +440,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "        for view in views_of(text):\n",
         "        for view in ():\n",
         REDACTION,
-        "tests/monitoring/test_webhook_formats.py",
+        "tests/monitoring/http/test_webhook_formats.py",
     ),
     mutation(
         "Redis is given what is secret",
@@ -492,7 +492,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "resolving = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS",
         "resolving = 0",
         JAIL,
-        "tests/engine/test_contents.py",
+        "tests/engine/sources/test_contents.py",
         "-k",
         "link",
     ),
@@ -501,7 +501,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/sources/snapshot.py",
         "            if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:\n",
         "            if False:\n",
-        "tests/engine/test_snapshot.py",
+        "tests/engine/sources/test_snapshot.py",
     ),
     # Probes and liars
     mutation(
@@ -509,14 +509,14 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/policy/probe_targets.py",
         "return tuple(one for one in found if place.holds(_plain(one), port))",
         "return found",
-        "tests/engine/test_probe_targets.py",
+        "tests/engine/policy/test_probe_targets.py",
     ),
     mutation(
         "a stack may name any probe",
         "bot/engine/policy/probe_rules.py",
         "if not (_is_loopback(host) and str(port) in published):",
         "if False:",
-        "tests/engine/test_probe_targets.py",
+        "tests/engine/policy/test_probe_targets.py",
     ),
     mutation(
         "a probe follows where it is sent",

@@ -1,7 +1,7 @@
 """Every subscription on the event bus has an effect that can be seen; without the subscription it is missing.
 
 The application's own are here. Those that only a running bot has are shown where they are: `live messages` by
-tests/ui/test_live_messages.py::test_phase_change_shown_at_once, and those of
+tests/ui/notifications/test_live_messages.py::test_phase_change_shown_at_once, and those of
 alerts and of recovery by the tests of cogs/alerts.py and bot/recovery/.
 """
 

@@ -3,7 +3,7 @@
 import docker
 
 from tests.engine.applying import apply, deploy, draft
-from tests.engine.test_contents import shown
+from tests.engine.sources.test_contents import shown
 
 VALUES = """
 services:

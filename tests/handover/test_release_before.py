@@ -13,7 +13,7 @@ from testbed.home_stack import IMAGE, STORE_IMAGE, Home
 from testbed.release_before import ReleaseBeforeMissingError, unpack_release_before
 from testbed.sample import CHECK
 from tests.handover.conftest import clear_away
-from tests.monitoring.test_webhook_formats import ALERTMANAGER
+from tests.monitoring.http.test_webhook_formats import ALERTMANAGER
 from tests.wire.channel import DEPLOYMENT_ID, approval, ask, confirm, outcome, press, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(600)]

@@ -51,6 +51,7 @@ from roas.ui.translation import _ as translated
 from roas.ui.translation import using_locale
 from sandbox.checks import Checks
 from sandbox.openapi import OpenApi
+from tests.ui.notifications.test_plan_messages import a_plan_record
 from tests.ui.samples import (
     DORA,
     LONG_NAME,
@@ -64,7 +65,6 @@ from tests.ui.samples import (
     failed_deployment,
     largest_deployment,
 )
-from tests.ui.test_plan_messages import a_plan_record
 
 REPOSITORY = Path(__file__).parents[2]
 LANGUAGES = ("en-US", "zh-TW")

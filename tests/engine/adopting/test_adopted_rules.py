@@ -3,10 +3,10 @@
 import pytest
 
 from roas.engine.model.services import read_definitions
+from tests.engine.adopting.test_adoption import to_be_made_again
 from tests.engine.applying import apply, draft
-from tests.engine.test_adoption import to_be_made_again
-from tests.engine.test_contents import shown
-from tests.engine.test_same_as_compose import started_by_hand, starts
+from tests.engine.containers.test_same_as_compose import started_by_hand, starts
+from tests.engine.sources.test_contents import shown
 
 STACK = """
 services:

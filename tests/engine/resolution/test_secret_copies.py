@@ -17,8 +17,8 @@ from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from testbed.daemon import PrivateDaemon
 from tests.engine.applying import apply, deploy
+from tests.engine.policy.test_todays_policy import crashed
 from tests.engine.test_faults import release_of
-from tests.engine.test_todays_policy import crashed
 
 Stack = Callable[..., Environment]
 COMPOSE = """

@@ -22,9 +22,9 @@ from roas.ui.notifications.deployment_notifier import last_seconds, usual_second
 from roas.ui.notifications.notifier import APPROVAL, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
+from tests.ui.embeds.test_embeds import assert_within_limits, text_of
 from tests.ui.samples import DORA, NASTY, NOON, a_deployment, a_plan, largest_deployment
 from tests.ui.story import Story, until
-from tests.ui.test_embeds import assert_within_limits, text_of
 
 ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
 SLOW_RETRY = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)

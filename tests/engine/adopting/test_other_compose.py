@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from testbed.unstable_engine import FOLDER_VARIABLE, UnstableEngineError, unstable_engine
-from tests.engine import test_same_as_compose as same
-from tests.engine.test_same_as_compose import STACK, as_adopted, stack_folder
+from tests.engine.containers import test_same_as_compose as same
+from tests.engine.containers.test_same_as_compose import STACK, as_adopted, stack_folder
 
 __all__ = ("stack_folder",)
 NEEDING = 'command: ["sleep", "1000"]\n'

@@ -26,7 +26,7 @@ from roas.monitoring.http import webhook
 from roas.monitoring.http.webhook import LARGEST_BODY, AlertWebhook
 from roas.redaction import Redactor
 from roas.state.manager import StateManager
-from tests.monitoring.test_webhook_formats import GRAFANA
+from tests.monitoring.http.test_webhook_formats import GRAFANA
 
 TOKEN = "a token that only the tests know"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}

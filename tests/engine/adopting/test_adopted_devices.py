@@ -13,7 +13,7 @@ from testbed.daemon import PrivateDaemon
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 from tests.engine.conftest import SLEEPER
-from tests.engine.test_same_as_compose import as_adopted, trusting
+from tests.engine.containers.test_same_as_compose import as_adopted, trusting
 
 # The engine has the driver where this program is; it calls it before a container starts.
 HOOK = "nvidia-container-runtime-hook"

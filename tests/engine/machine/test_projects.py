@@ -8,7 +8,7 @@ import pytest
 from roas.engine.machine.projects import runs_already_as
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
-from tests.engine.test_adoption import start_manually
+from tests.engine.adopting.test_adoption import start_manually
 
 
 def environment_in(folder: Path, compose: str = "services: {}") -> Environment:

@@ -341,7 +341,7 @@ def test_helper_refuses_to_run_unconfined(tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"12345678")
     helper = [sys.executable, "-I", "-S", "bot/engine/compose/jail_exec.py", "--data", str(1 << 30), "--cpu", "5"]
     command = [*helper, "--filter", str(tmp_path / "bad"), "--", "/bin/echo", "started"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode != 0
     assert "started" not in done.stdout
     assert "jail:" in done.stderr

@@ -23,8 +23,8 @@ from testbed.daemon import PrivateDaemon
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 from tests.engine.applying import deploy, draft
+from tests.engine.policy.test_host_gained import resolved_entries
 from tests.engine.test_faults import release_of
-from tests.engine.test_host_gained import resolved_entries
 
 Stack = Callable[..., Environment]
 PLAIN = "services: {web: {image: 'tiny:v1'}}"

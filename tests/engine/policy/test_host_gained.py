@@ -20,7 +20,7 @@ from roas.models.environment import Environment
 from roas.redaction import Redactor
 from tests.engine.applying import deploy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REMOTE = "evil@127.0.0.1:repo.git"
 GIT_ON = "COMPOSE_EXPERIMENTAL_GIT_REMOTE=1\nCOMPOSE_EXPERIMENTAL_OCI_REMOTE=1\nGIT_SSH_COMMAND=sh ./payload.sh\n"
 PLAIN = "services: {web: {image: 'tiny:v1'}}"

@@ -23,7 +23,7 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from testbed.busybox import busybox
-from tests.engine.test_jail import BOMBS, FILES, STACKS, compose_config
+from tests.engine.compose.test_jail import BOMBS, FILES, STACKS, compose_config
 
 SHORT = ("env files", "absolute env file", "include with folder")
 # Each line is printed where it is possible.

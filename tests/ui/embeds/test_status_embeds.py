@@ -14,8 +14,8 @@ from roas.ui.embeds.integration import draw_integration
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.icons import BAD, GOOD
 from roas.ui.translation import using_locale
+from tests.ui.embeds.test_embeds import assert_within_limits, text_of
 from tests.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack
-from tests.ui.test_embeds import assert_within_limits, text_of
 
 
 def many(count: int = 100, unhealthy: int = 3) -> StackHealth:

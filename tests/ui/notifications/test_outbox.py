@@ -17,9 +17,9 @@ from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.ops_channel import DiscordAwayError
 from roas.ui.translation import using_locale
 from tests.ui.conftest import FakeChannel, Messages
+from tests.ui.notifications.test_alert_notifier import a_report, open_alert_service
+from tests.ui.notifications.test_live_messages import told
 from tests.ui.story import Story, until
-from tests.ui.test_alert_notifier import a_report, open_alert_service
-from tests.ui.test_live_messages import told
 
 FAILED = Problem("unhealthy", "web is unhealthy", "Mend it.", "web", "connection refused")
 
