@@ -1,6 +1,7 @@
 """Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
-from roas.errors import ReleaseNotRestorableError, RoasError
+from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
 from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
@@ -46,10 +47,13 @@ class DeploymentManager:
     ) -> Release | None:
         """Create release 0 from what runs, if the environment has no release yet; returns the current release.
 
-        The files are read for the `version` that is asked for: without, they may not be complete.
+        The files are read for the `version` that is asked for: without, they may not be complete. The current release
+        is protected again: with containerd's image store, `docker system prune -a` takes our tags of images that run.
         """
         current = await self._state.releases.current(environment.name)
         if current is not None:
+            with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
+                await self._engine.protect(current, environment)
             return current
         draft = await self._engine.adopt(environment, version)
         if draft is None:

@@ -63,6 +63,25 @@ async def test_kept_release_survives_image_prune(people, stack, two_releases):
     assert stack.images() == {"web-1": two_releases["v1"]}
 
 
+async def test_release_whose_tags_went_while_it_ran_is_protected_again(people, stack, make):
+    """`docker system prune -af` leaves containerd's store the one tag that an adopted container is called by."""
+    stack.write({"web": service(image=f"{OWN_REPOSITORY}:stable")})
+    first = make("stable")
+    stack.manually("up", "-d")
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": first}
+    for tag in stack.client.images.get(first).tags:
+        if tag != f"{OWN_REPOSITORY}:stable":
+            stack.client.images.remove(tag)
+    second = make("stable")
+    await people.succeed("v2")
+    stack.client.images.prune()
+    assert exists(stack, first)
+    assert stack.images() == {"web-1": second}
+    succeeded(await people.rollback())
+    assert stack.images() == {"web-1": first}
+
+
 async def test_release_with_missing_image_refused(people, stack, two_releases):
     """A release whose image is gone is refused before anything is touched."""
     await people.succeed("v1")
