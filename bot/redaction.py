@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from string import ascii_letters, digits
 
+from roas.messages.message import Message
 from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole, without_control
 from roas.secret_shapes import find_shapes
 
@@ -142,7 +143,9 @@ class Redactor:
                 self._recent = {}
 
     def redact(self, text: str) -> str:
-        """Return the text without secrets; nothing else of it changes."""
+        """Return the text without secrets; nothing else of it changes, and a message stays one where it can."""
+        if isinstance(text, Message):
+            return text.hidden(self.redact)
         if len(text) > LONGEST_REMEMBERED:
             return self._search(text)
         recent = self._recent

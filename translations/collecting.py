@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from babel.messages.extract import extract
+
 from roas.ui.catalogue import SENTENCE
-from translations.literals import is_speech, template, texts
+from translations.literals import has_words, is_speech, template, texts
 
 ROOT = Path(__file__).resolve().parents[1]
 # The states that are shown as words, and where they are.
@@ -22,6 +24,8 @@ WORDS = {
     "AlertSource": "bot/models/alert.py",
     "MissingPermission": "bot/ui/missing_permission.py",
 }
+# Where `said` may stand.
+EVERYWHERE = ["bot", "cogs"]
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/leadership/elector.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
 CORE += ["bot/leadership/takeover.py", "bot/state", "bot/validation", "bot/maintenance.py"]
@@ -75,6 +79,7 @@ def collect() -> list[Entry]:
     """Return all texts of the product that are to be translated."""
     found = [entry for file in _files(INTERFACE) for entry in _interface(file)]
     found += [entry for file in _files(CORE) if not _is_silent(file) for entry in _core(file)]
+    found += [entry for file in _files(EVERYWHERE) for entry in _said(file)]
     found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
     return found
 
@@ -128,6 +133,14 @@ def _interface(file: Path) -> Iterator[Entry]:
             yield from _command(node, _place(file))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "app_commands.Group":
             yield from _described(node, _place(file))
+
+
+def _said(file: Path) -> Iterator[Entry]:
+    """Yield what the core says, found by Babel; what has no words is the same in each language."""
+    with file.open("rb") as source:
+        for _, text, _, _ in extract("python", source, keywords={"said": None}):
+            if isinstance(text, str) and has_words(text):
+                yield Entry(text, SENTENCE, _place(file))
 
 
 def _command(function: ast.AsyncFunctionDef, place: str) -> Iterator[Entry]:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+FIELD = re.compile(r"\{[a-z0-9_]+\}")
 LETTERS = re.compile(r"[A-Za-z]")
 # What an attribute is called tells nothing here; what it belongs to does.
 FACELESS = frozenset({"name", "value", "label", "id", "version"})
@@ -39,8 +40,13 @@ def texts(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
 
 def is_speech(text: str) -> bool:
     """Tell whether a text has words of its own that a person would read."""
-    own = re.sub(r"\{[a-z0-9_]+\}", "", text)
+    own = FIELD.sub("", text)
     return " " in text.strip() and len(LETTERS.findall(own)) >= 6
+
+
+def has_words(text: str) -> bool:
+    """Tell whether a template has words of its own beside its fields."""
+    return LETTERS.search(FIELD.sub("", text)) is not None
 
 
 def _name(node: ast.expr) -> str:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from roas.messages.stored import MESSAGES, hidden_forms
 from roas.redaction import hide
 from roas.state.documents import to_json
 
@@ -44,7 +45,10 @@ def hide_in_document(value: object, redact: Callable[[str], str]) -> object:
         document = json.loads(value)
     except ValueError:
         return value
+    beside = document.pop(MESSAGES, None)
     hidden = _in_mapping(document, redact, is_text=False)
+    if beside is not None:
+        document[MESSAGES], hidden[MESSAGES] = beside, hidden_forms(beside, redact)
     return value if hidden == document else json.dumps(hidden, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,21 +1,27 @@
 """Convert the plain data of `roas.models` to JSON documents and back; unknown keys of a newer version are ignored.
 
-So are its unknown values, where the models say what they come closest to (`_missing_`).
+So are its unknown values, where the models say what they come closest to (`_missing_`). What messages are made of is
+kept beside their English text (`roas.messages.stored`).
 """
 
+import json
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json as parsed
 
 from roas.errors import UnreadableRowError
 from roas.log import get_logger
+from roas.messages.stored import MESSAGES, messages_in, with_messages
 
 log = get_logger(__name__)
 Model = TypeVar("Model")
 
 
+# At the end of an object; a text that looks like it has its quotes escaped.
+_MARK = f',"{MESSAGES}":{{'
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
@@ -28,13 +34,18 @@ def _adapter(model: type) -> TypeAdapter[Any]:
 
 def to_json(value: Any) -> str:
     """Return a dataclass as a JSON document."""
-    return _adapter(type(value)).dump_json(value).decode()
+    document = _adapter(type(value)).dump_json(value).decode()
+    kept = messages_in(value)
+    if kept is None:
+        return document
+    beside = json.dumps({MESSAGES: kept}, ensure_ascii=False, separators=(",", ":"))
+    return f"{document[:-1]},{beside[1:]}"
 
 
 def from_json(model: type[Model], document: str) -> Model:
     """Read a JSON document as a dataclass."""
     result: Model = _adapter(model).validate_json(document)
-    return result
+    return with_messages(result, parsed(document).get(MESSAGES)) if _MARK in document else result
 
 
 def from_row(model: type[Model], document: str) -> Model:

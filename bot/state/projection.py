@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from roas.messages.stored import MESSAGES, messages_in
 from roas.models.change import ChangeType, StateChange
 from roas.state.documents import to_json
 from roas.state.projection_source import RESTORED, Numbered
@@ -151,4 +152,6 @@ def _value(sequence: int, change: StateChange) -> str | None:
         "correlation_id": change.correlation_id,
         "sequence": sequence,
     }
+    if (beside := messages_in(document)) is not None:
+        document[MESSAGES] = beside
     return json.dumps(document, ensure_ascii=False, sort_keys=True, default=str)

@@ -4,6 +4,7 @@ import gettext
 from functools import lru_cache
 from pathlib import Path
 
+from roas.messages.message import Field, Message, filled
 from roas.ui.sentences import Template
 
 CONTEXT_END = "\x04"
@@ -36,6 +37,16 @@ class Catalogue:
     def pgettext(self, context: str, english: str) -> str:
         """Return the translation of a text that means something else elsewhere."""
         return self._texts.get(f"{context}{CONTEXT_END}{english}", english)
+
+    def rendered(self, text: str) -> str:
+        """Return what the core said; other words than its own stay as they are."""
+        if not isinstance(text, Message):
+            return self.recognised(text)
+        fields = {name: self._field(value) for name, value in text.fields.items()}
+        return filled(self.pgettext(SENTENCE, text.key), fields)
+
+    def _field(self, value: Field) -> Field:
+        return self.rendered(value) if isinstance(value, str) else value
 
     def _recognised(self, text: str) -> str:
         return "\n".join(self._line(line, DEEPEST) for line in text.split("\n")) if len(text) <= LONGEST else text

@@ -56,7 +56,7 @@ def word(member: StrEnum) -> str:
 
 def translate(text: str) -> str:
     """Translate a text of the core into the reader's language; unchanged where its template is not known."""
-    return _catalogue().recognised(text)
+    return _catalogue().rendered(text)
 
 
 def command_word(english: str, locale: object) -> str | None:

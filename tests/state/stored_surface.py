@@ -17,6 +17,7 @@ from typing import Any, get_args, get_type_hints
 import roas
 from roas.commands.exit_codes import ExitCode
 from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
+from roas.messages.stored import MESSAGES
 from roas.models.alert import Alert
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
@@ -60,6 +61,7 @@ CONSTANT = re.compile(r"[a-z][a-z_]*")
 def surface() -> set[str]:
     """Return the whole list, one name a line."""
     found = {*columns(), *settings(), *metrics(), *(f"exit code {one.name} = {one.value}" for one in ExitCode)}
+    found |= {f"document {name}.{MESSAGES}" for name in DOCUMENTS}
     found |= {f"document {line}" for name, kind in DOCUMENTS.items() for line in walk(name, kind)}
     package = Path(roas.__file__).resolve().parent
     for folder in (package, package / "cogs"):  # the second is a link in the repository, which rglob does not follow
