@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from roas.messages.message import joined, said
 from roas.models.deployment import Lock, Problem
 from roas.models.freeze import Freeze
 
@@ -23,6 +24,11 @@ class RoasError(Exception):
         self.hint = hint
         self.service = service
         self.report = report
+
+    @property
+    def whole(self) -> str:
+        """Return what is wrong, and after it what to do."""
+        return joined(" ", (self.message, self.hint)) if self.hint else self.message
 
     def hide(self, redact: Callable[[str], str]) -> Self:
         """Take secrets out of what it says, before anybody reads or keeps it; returns itself."""
@@ -76,9 +82,14 @@ class LockHeldError(RoasError):
 
     def __init__(self, lock: Lock) -> None:
         super().__init__(
-            f"{lock.environment} is held by {lock.held_by.name} "
-            f"since {lock.since:%Y-%m-%d %H:%M:%S} UTC: {lock.purpose}",
-            hint=f"Wait for {lock.deployment_id} to end, or cancel it.",
+            said(
+                "{environment} is held by {held_by} since {since} UTC: {purpose}",
+                environment=lock.environment,
+                held_by=lock.held_by.name,
+                since=f"{lock.since:%Y-%m-%d %H:%M:%S}",
+                purpose=lock.purpose,
+            ),
+            hint=said("Wait for {deployment_id} to end, or cancel it.", deployment_id=lock.deployment_id),
         )
         self.lock = lock
 
@@ -92,10 +103,18 @@ class FrozenError(RoasError):
     def of(cls, freeze: Freeze) -> "FrozenError":
         """Create the error: who set the freeze, since when, why, and how to lift it."""
         return cls(
-            f"{freeze.environment} is locked by {freeze.frozen_by.name} "
-            f"since {freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}",
-            hint=f"Ask {freeze.frozen_by.name}; `/unlock {freeze.environment}` or "
-            f"`roas unlock {freeze.environment}` opens it again.",
+            said(
+                "{environment} is locked by {frozen_by} since {since} UTC: {reason}",
+                environment=freeze.environment,
+                frozen_by=freeze.frozen_by.name,
+                since=f"{freeze.since:%Y-%m-%d %H:%M:%S}",
+                reason=freeze.reason,
+            ),
+            hint=said(
+                "Ask {frozen_by}; `/unlock {environment}` or `roas unlock {environment}` opens it again.",
+                frozen_by=freeze.frozen_by.name,
+                environment=freeze.environment,
+            ),
         )
 
 

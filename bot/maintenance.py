@@ -11,6 +11,7 @@ from pathlib import Path
 from roas.concurrency import end_tasks, pause
 from roas.errors import RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.journal_backup import JournalBackup
@@ -33,8 +34,8 @@ ATTEMPTS_KEPT = timedelta(days=7)
 PRUNE_SECONDS = 600.0
 # Below this the journal warns people, while it still can.
 MINIMUM_FREE_BYTES = 64_000_000
-LOW = "the disk of the bot's journal is nearly full"
-REFUSED = "the bot's journal could not be written"
+LOW = said("the disk of the bot's journal is nearly full")
+REFUSED = said("the bot's journal could not be written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,18 @@ class Maintenance:
         low = free is not None and free < MINIMUM_FREE_BYTES
         if low is not self._is_room_low:
             megabytes = (free or 0) // 1_000_000
-            report = _journal_report(LOW, f"{megabytes} MB are free in STATE_DIR.", firing=low)
+            report = _journal_report(
+                LOW, said("{megabytes} MB are free in STATE_DIR.", megabytes=megabytes), firing=low
+            )
             await self._parts.alert_service.take([report])
             self._is_room_low = low
         if (trouble := self._parts.state.take_write_trouble()) is not None:
-            text = f"For {trouble.seconds:.0f} s, until now, {trouble.refused} writes failed: {trouble.reason}"
+            text = said(
+                "For {seconds} s, until now, {refused} writes failed: {reason}",
+                seconds=f"{trouble.seconds:.0f}",
+                refused=trouble.refused,
+                reason=trouble.reason,
+            )
             # It is over, and people should know that it was: raised and ended in one go.
             await self._parts.alert_service.take(
                 [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]

@@ -121,7 +121,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
             async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
                 found = await self.application.collector.collect_all_metrics(target)
         except RoasError as error:
-            return None, f"{error.message} {error.hint}".strip()
+            return None, error.whole
         except TimeoutError:
             return None, _("The engine did not answer in time.")
         return (None, found.fault) if found.fault else (found, "")

@@ -41,7 +41,7 @@ async def _health(environment: Environment, collector: Collector) -> tuple[Stack
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
             found = await collector.collect_all_metrics(environment)
     except RoasError as error:
-        return None, f"{error.message} {error.hint}".strip()
+        return None, error.whole
     except TimeoutError:
         return None, f"The engine did not answer within {HEALTH_WITHIN_SECONDS:g} s."
     return (None, found.fault) if found.fault else (found, "")

@@ -9,6 +9,7 @@ from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
+from roas.messages.message import said
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep
 from roas.models.events import DependenciesResolved, ServiceStarted
@@ -107,7 +108,13 @@ class Applier:
         warned = False
         while not await self._answers(dependency):
             if not warned and asyncio.get_running_loop().time() >= grace:
-                self.context.warn(f"{dependency.on} did not answer {dependency.probe} within its start-up delay.")
+                self.context.warn(
+                    said(
+                        "{on} did not answer {probe} within its start-up delay.",
+                        on=dependency.on,
+                        probe=dependency.probe,
+                    )
+                )
                 warned = True
             await self.watch.changed_within(PROBE_INTERVAL_SECONDS)
 
@@ -115,5 +122,5 @@ class Applier:
         url = dependency.probe or ""
         answer = await self.context.components.prober.probe(self.context.environment, url, PROBE_TIMEOUT_SECONDS)
         if answer is None:
-            self.context.warn(f"{url} cannot be probed from here; the container's own health decides.")
+            self.context.warn(said("{url} cannot be probed from here; the container's own health decides.", url=url))
         return answer is not False

@@ -14,6 +14,7 @@ from roas.engine.interface import Engine, SweptContainers
 from roas.engine.manager import DeploymentManager
 from roas.errors import DeploymentCancelledError
 from roas.events import EventBus
+from roas.messages.message import said
 from roas.models.check import ValidationReport
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
@@ -147,7 +148,7 @@ class DeploymentContext:
     def checkpoint(self) -> None:
         """Stop here if cancellation was requested: a safe point. Raises DeploymentCancelledError."""
         if self.cancel.is_set():
-            raise DeploymentCancelledError("The deployment was cancelled.")
+            raise DeploymentCancelledError(said("The deployment was cancelled."))
 
     async def run_unless_cancelled(self, work: Awaitable[Result]) -> Result:
         """Await work that may be given up at any moment. Raises DeploymentCancelledError when it was."""

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from roas.concurrency import run_concurrently
 from roas.errors import DependencyCycleError, RoasError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 from roas.models.stack import ServiceDefinition
 
@@ -125,7 +126,7 @@ class _Run:
             own.fail(error)
             raise
         except BaseException:
-            own.fail(ServiceFailedError(f"{service} was not started.", service=service))
+            own.fail(ServiceFailedError(said("{service} was not started.", service=service), service=service))
             raise
         own.succeed()
 
@@ -149,17 +150,31 @@ class _Run:
                 await self._ready(dependency)
         except (TimeoutError, RoasError) as error:
             reason = (
-                error.message if isinstance(error, RoasError) else f"not ready after {dependency.timeout_seconds:g} s"
+                error.message
+                if isinstance(error, RoasError)
+                else said("not ready after {seconds} s", seconds=f"{dependency.timeout_seconds:g}")
             )
             match dependency.kind:
                 case DependencyKind.SOFT:
                     return
                 case DependencyKind.OPTIONAL:
-                    self.warn(f"{dependency.service} starts without {dependency.on}: {reason}")
+                    self.warn(
+                        said(
+                            "{service} starts without {on}: {reason}",
+                            service=dependency.service,
+                            on=dependency.on,
+                            reason=reason,
+                        )
+                    )
                 case DependencyKind.REQUIRED:
                     raise ServiceFailedError(
-                        f"{dependency.service} was not started: it needs {dependency.on} ({reason}).",
-                        hint=f"Fix {dependency.on} first.",
+                        said(
+                            "{service} was not started: it needs {on} ({reason}).",
+                            service=dependency.service,
+                            on=dependency.on,
+                            reason=reason,
+                        ),
+                        hint=said("Fix {on} first.", on=dependency.on),
                         service=dependency.on,
                         report=error.report if isinstance(error, RoasError) else "",
                     ) from error
@@ -191,8 +206,8 @@ def _open_soft_cycles(
             soft = _soft_edge_in(edges, cycle)
             if soft is None:
                 raise DependencyCycleError(
-                    f"Services depend on each other in a cycle: {' → '.join(cycle)}.",
-                    hint="Remove one of these from depends_on, or make it `soft` in x-deploy.",
+                    said("Services depend on each other in a cycle: {cycle}.", cycle=" → ".join(cycle)),
+                    hint=said("Remove one of these from depends_on, or make it `soft` in x-deploy."),
                 ) from error
             dropped.append(soft)
             edges[soft.service] = tuple(edge for edge in edges[soft.service] if edge != soft)

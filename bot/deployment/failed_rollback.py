@@ -5,9 +5,12 @@ from dataclasses import replace
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.preparation import load_release
 from roas.errors import RoasError
+from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus, Problem
 from roas.models.release import Release
+
+ALL_OF_IT_RUNS = said("all of it runs, and not all of it is well")
 
 
 async def find_active(context: DeploymentContext) -> Release | None:
@@ -18,7 +21,7 @@ async def find_active(context: DeploymentContext) -> Release | None:
     phase = context.deployment.phase(PhaseName.ROLLBACK)
     if phase is not None and phase.status is PhaseStatus.FAILED and await _runs_target(context):
         # The release before reads the summary.
-        await context.save_phase(replace(phase, brought_up=True, summary="all of it runs, and not all of it is well"))
+        await context.save_phase(replace(phase, brought_up=True, summary=ALL_OF_IT_RUNS))
     return (context.release or await load_release(context)) if context.deployment.brought_back else None
 
 
@@ -39,23 +42,37 @@ async def _runs_target(context: DeploymentContext) -> bool:
 
 def on_unproven(problem: Problem, name: str, release: Release) -> Problem:
     """Say that all of a release runs, and that it failed."""
-    hint = f"{name} is on {release.label} now. Fix the cause, then `/rollback {name}` or deploy again."
-    return replace(problem, hint=f"{problem.hint}\n{hint}".strip())
+    hint = said(
+        "{name} is on {release} now. Fix the cause, then `/rollback {name}` or deploy again.",
+        name=name,
+        release=release.label,
+    )
+    return replace(problem, hint=_after(problem.hint, hint))
 
 
 def on_a_mixture(problem: Problem, name: str) -> Problem:
     """Say that parts of two releases may run."""
-    hint = f"{name} may run parts of two releases. Fix the cause, then `/rollback {name}` or deploy again."
-    return replace(problem, hint=f"{problem.hint}\n{hint}".strip())
+    hint = said(
+        "{name} may run parts of two releases. Fix the cause, then `/rollback {name}` or deploy again.", name=name
+    )
+    return replace(problem, hint=_after(problem.hint, hint))
+
+
+def _after(first: str, second: str) -> str:
+    return joined("\n", (first, second)) if first else second
 
 
 def rollback_failed(problem: Problem | None, error: RoasError, name: str) -> Problem:
     """Report both faults: what made the rollback necessary, and what stopped it."""
-    first = f"{problem.message}\n" if problem else ""
+    failed = said("The rollback failed too: {message}", message=error.message)
     return Problem(
         key="rollback_failed",
-        message=f"{first}The rollback failed too: {error.message}",
-        hint=f"An operator is needed. {error.hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
+        message=_after(problem.message, failed) if problem else failed,
+        hint=said(
+            "An operator is needed. {hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
+            hint=error.hint,
+            name=name,
+        ),
         service=error.service,
         report=error.report or (problem.report if problem else ""),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from roas.deployment.context import SOURCE, Components
 from roas.deployment.peers import Judgement, Standing
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.models.events import IntegrationDegraded, IntegrationRecovered
 
@@ -13,6 +14,7 @@ log = get_logger(__name__)
 
 # One that has just been started is given the time to come up and say on which journal it is.
 PATIENCE_SECONDS = 60.0
+REMEDY = said("Remove it, or let it use the STATE_DIR of this bot.")
 
 
 class ForeignBots:
@@ -53,8 +55,8 @@ class ForeignBots:
         self._components.bus.publish(
             kind(
                 figure=f"foreign_bot:{environment.name}",
-                title=f"another bot of {service} is not on this bot's journal",
-                summary=" ".join((*texts, "Remove it, or let it use the STATE_DIR of this bot.")) if texts else "",
+                title=said("another bot of {service} is not on this bot's journal", service=service),
+                summary=joined(" ", (*texts, REMEDY)) if texts else "",
                 source=SOURCE,
             )
         )

@@ -10,6 +10,7 @@ from roas.deployment.state_folder import state_move
 from roas.deployment.successor_watch import SuccessorStoppedError, SuccessorWatch
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import FencedOffError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ContainerSnapshot, ContainerState
@@ -50,21 +51,34 @@ class Handover:
         lease = context.components.held_lease()
         if lease is None:
             raise ServiceFailedError(
-                f"{service} is this process itself, and it is not the leader: it cannot hand over."
+                said(
+                    "{service} is this process itself, and it is not the leader: it cannot hand over.", service=service
+                )
             )
         known = {progress.service: progress for progress in context.deployment.services}
         await context.plan_services([known.get(service) or ServiceProgress(service, changed=True)])
         _, heartbeat = await self._ready_successor()
         if not heartbeat.gateway_ready:
-            context.warn(f"Discord cannot be reached: the connection of the new {service} could not be verified.")
-        await context.report(service, ServiceStep.WAITING, "taking over")
+            context.warn(
+                said(
+                    "Discord cannot be reached: the connection of the new {service} could not be verified.",
+                    service=service,
+                )
+            )
+        await context.report(service, ServiceStep.WAITING, said("taking over"))
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
         async with context.pause_others():
             await context.components.held_lease.transfer(
                 ownership.transfer(lease, context.deployment, context.fence, heartbeat.instance_id)
             )
-        raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
+        raise HandedOverError(
+            said(
+                "{deployment} was passed on to {instance_id}.",
+                deployment=context.deployment.id,
+                instance_id=heartbeat.instance_id,
+            )
+        )
 
     async def is_needed_externally(self) -> bool:
         """Return whether the bot's service is not one running container as the model says."""
@@ -83,11 +97,11 @@ class Handover:
         await context.plan_services([ServiceProgress(service, changed=True)])
         if await self.needed():
             container_id, _ = await self._ready_successor()
-            await context.report(service, ServiceStep.WAITING, "taking over")
+            await context.report(service, ServiceStep.WAITING, said("taking over"))
             await self._keep_only_container(container_id)
-            await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
+            await context.report(service, ServiceStep.HEALTHY, said("it took over from the old one"))
         else:
-            await context.report(service, ServiceStep.REMOVING, "the other one")
+            await context.report(service, ServiceStep.REMOVING, said("the other one"))
             await self._keep_only_container(self._own.id)
             await context.report(service, ServiceStep.HEALTHY)
 
@@ -110,7 +124,9 @@ class Handover:
                 container_id = await self._successor()
                 return container_id, await self._require_ready(container_id)
             except SuccessorStoppedError:
-                context.warn(f"The new {service} was stopped or removed by hand: another one was started.")
+                context.warn(
+                    said("The new {service} was stopped or removed by hand: another one was started.", service=service)
+                )
         container_id = await self._successor()
         return container_id, await self._require_ready(container_id)
 
@@ -120,7 +136,7 @@ class Handover:
             return await self._successors.wait_until_ready(container_id, await self._wanted_hash(), restarts)
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
-            await context.report(service, ServiceStep.REMOVING, "the new one, which is not ready to take over")
+            await context.report(service, ServiceStep.REMOVING, said("the new one, which is not ready to take over"))
             await self._remove_failed(container_id)
             await context.report(service, ServiceStep.FAILED, error.message)
             raise
@@ -137,7 +153,7 @@ class Handover:
         spared = await spared_bots(context.components.peers, engine, environment, self._own)
         if earlier := self._find_working(wanted, spared):
             return earlier[0]
-        await context.report(service, ServiceStep.CREATING, "beside the old one")
+        await context.report(service, ServiceStep.CREATING, said("beside the old one"))
         created = await engine.create_service(environment, self._model_hash, service, beside=True, spared=spared)
         await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)
@@ -145,9 +161,11 @@ class Handover:
             await context.components.state.locks.check(context.fence)
             await engine.start(environment, container_id)
         await self._watch.refresh()
-        await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
+        await context.report(service, ServiceStep.WAITING, said("getting ready beside the old one"))
         if not (fitting := created or self._find_working(wanted, spared)):
-            raise ServiceFailedError(f"The new {service} is gone again.", hint="Deploy again.", service=service)
+            raise ServiceFailedError(
+                said("The new {service} is gone again.", service=service), hint=said("Deploy again."), service=service
+            )
         return fitting[0]
 
     async def settle(self) -> None:

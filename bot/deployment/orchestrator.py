@@ -14,6 +14,7 @@ from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import remove_stale_instances, sweep_own_service
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.actor import Actor
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
@@ -78,7 +79,10 @@ class DeploymentOrchestrator:
         await self._running.wait(deployment_id)
         deployment = await self._components.state.deployments.get(deployment_id)
         if deployment is None:
-            raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
+            raise InvalidRequestError(
+                said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                hint=said("See `history`."),
+            )
         return deployment
 
     async def run(self, request: DeploymentRequest) -> Deployment:
@@ -162,7 +166,9 @@ class DeploymentOrchestrator:
         environment = self._environments.get(name)
         if environment is None:
             known = ", ".join(self._environments)
-            raise InvalidRequestError(f"There is no environment {name!r}.", hint=f"There are {known}.")
+            raise InvalidRequestError(
+                said("There is no environment {name}.", name=repr(name)), hint=said("There are {known}.", known=known)
+            )
         return environment
 
     def _check(self, request: DeploymentRequest) -> Environment:
@@ -171,11 +177,11 @@ class DeploymentOrchestrator:
             return environment
         if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
             raise InvalidRequestError(
-                f"{request.version!r} is not a valid version.",
-                hint="A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most.",
+                said("{request} is not a valid version.", request=repr(request.version)),
+                hint=said("A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most."),
             )
         if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
-            raise InvalidRequestError("A hotfix needs a reason.", hint="Say why it cannot wait.")
+            raise InvalidRequestError(said("A hotfix needs a reason."), hint=said("Say why it cannot wait."))
         return environment
 
     def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
@@ -240,9 +246,14 @@ class DeploymentOrchestrator:
     async def _abandon(self, deployment: Deployment, fence: Fence) -> Deployment:
         problem = Problem(
             key="attempts_exhausted",
-            message=f"This deployment was interrupted {deployment.attempts - 1} times: its bot died, or could not "
-            "continue.",
-            hint=f"Read the bot's log, then `/rollback {deployment.environment}` or deploy again.",
+            message=said(
+                "This deployment was interrupted {attempts} times: its bot died, or could not continue.",
+                attempts=deployment.attempts - 1,
+            ),
+            hint=said(
+                "Read the bot's log, then `/rollback {environment}` or deploy again.",
+                environment=deployment.environment,
+            ),
         )
         ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
         await self._components.state.deployments.finish(ended, fence)
@@ -251,7 +262,7 @@ class DeploymentOrchestrator:
                 outcome=Outcome.FAILED,
                 kind=ended.request.kind,
                 duration_seconds=sum(phase.duration_seconds or 0.0 for phase in ended.phases),
-                abandoned=f"{problem.message} {problem.hint}",
+                abandoned=joined(" ", (problem.message, problem.hint)),
                 **origin(ended, SOURCE),
             )
         )
@@ -259,11 +270,11 @@ class DeploymentOrchestrator:
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
-    text = {
-        DeploymentKind.DEPLOY: f"deploy {request.version}",
-        DeploymentKind.HOTFIX: f"hotfix {request.version}",
-        DeploymentKind.ROLLBACK: f"rollback to r{to_release}",
+    purpose = {
+        DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
+        DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),
+        DeploymentKind.ROLLBACK: said("rollback to r{number}", number=to_release),
     }[request.kind]
     if request.services:
-        text += f" of {', '.join(request.services)}"
-    return f"{text} ({request.reason})" if request.reason else text
+        purpose = said("{purpose} of {services}", purpose=purpose, services=", ".join(request.services))
+    return said("{purpose} ({reason})", purpose=purpose, reason=request.reason) if request.reason else purpose

@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.deployment.context import Components, find_own_bot
 from roas.errors import BotRemovalError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.stack import ServiceDefinition
@@ -37,16 +38,27 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
     """Raise BotRemovalError where the bot's own service has no container in a release; `release` names that."""
     if bot is None or keeps_bot(bot, replicas):
         return
-    message = f"{release} has no service {bot.service}, which is this bot itself: nobody would be left to deploy."
+    message = said(
+        "{release} has no service {service}, which is this bot itself: nobody would be left to deploy.",
+        release=release,
+        service=bot.service,
+    )
     if bot.service in replicas:
-        message = (
-            f"{release} has no replica of {bot.service}, which is this bot itself: nobody would be left to deploy."
+        message = said(
+            "{release} has no replica of {service}, which is this bot itself: nobody would be left to deploy.",
+            release=release,
+            service=bot.service,
         )
     raise BotRemovalError(
         message,
-        hint=f"Keep {bot.service} in the compose file under that name, with one replica, and not in an inactive "
-        "profile. To run the stack without its bot, or to rename the service, first remove the bot manually (`docker "
-        f"rm -f {bot.name}`), then deploy with `roas deploy` or `docker compose up -d`.",
+        hint=said(
+            "Keep {service} in the compose file under that name, with one replica, and not "
+            "in an inactive profile. To run the stack without its bot, or to rename the "
+            "service, first remove the bot manually (`docker rm -f {bot}`), then deploy with "
+            "`roas deploy` or `docker compose up -d`.",
+            service=bot.service,
+            bot=bot.name,
+        ),
         service=bot.service,
     )
 
@@ -61,9 +73,20 @@ def refuse_moved_bot(bot: OwnContainer | None, model: Mapping[str, Any], environ
     if variables.get(f"ENVIRONMENTS__{environment.name.upper()}__PROJECT_NAME") == environment.project:
         return
     raise BotRemovalError(
-        f"The new {bot.service} would take {environment.name} for project {name}, but it runs in project "
-        f"{environment.project}: it would not find its own container.",
-        hint=f"Set {PROJECT_NAME} back to {environment.project}. To rename the project, take the stack down "
-        f"manually (`docker compose -p {environment.project} down`) and bring it up under its new name.",
+        said(
+            "The new {service} would take {environment} for project {name}, but it runs in "
+            "project {project}: it would not find its own container.",
+            service=bot.service,
+            environment=environment.name,
+            name=name,
+            project=environment.project,
+        ),
+        hint=said(
+            "Set {project_name} back to {project}. To rename the project, take the stack "
+            "down manually (`docker compose -p {project} down`) and bring it up under its "
+            "new name.",
+            project_name=PROJECT_NAME,
+            project=environment.project,
+        ),
         service=bot.service,
     )

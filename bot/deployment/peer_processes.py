@@ -11,6 +11,7 @@ from roas.deployment.peers import PeerSource, Standing
 from roas.engine.interface import Engine
 from roas.errors import OwnContainerError, RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.state.boot_clock import boot_seconds
@@ -50,7 +51,7 @@ class PeerProcesses:
             container = await self.container(home, instance_id)
             return "" if container is None or home is None else await self._engine.failure_output(home, container.id)
         except RoasError as error:
-            return f"(its last lines could not be read: {error.message})"
+            return said("(its last lines could not be read: {reason})", reason=error.message)
 
     async def terminate(
         self, home: Environment | None, instance_id: str, is_still_wanted: Callable[[], Awaitable[bool]] = _always

@@ -14,6 +14,7 @@ import aiohttp
 
 from roas.engine.interface import EngineReader
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -48,7 +49,11 @@ class Judgement:
     @property
     def text(self) -> str:
         """Return the message about a container that is left alone."""
-        return f"{self.container.name} is not provably a bot on this journal and was left alone: {self.reason}."
+        return said(
+            "{container} is not provably a bot on this journal and was left alone: {reason}.",
+            container=self.container.name,
+            reason=self.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +131,26 @@ class Peers:
         if place is None:  # it is gone: there is nothing to be spared
             return Judgement(container, Standing.PEER)
         if not source or place.state_source != source:
-            where = place.state_source or "no folder of the host"
-            return Judgement(container, Standing.FOREIGN, f"its STATE_DIR is {where}, this bot's {source or 'unknown'}")
+            where = place.state_source or said("no folder of the host")
+            return Judgement(
+                container,
+                Standing.FOREIGN,
+                said("its STATE_DIR is {where}, this bot's {source}", where=where, source=source or "unknown"),
+            )
         if container.state not in {ContainerState.RUNNING, ContainerState.PAUSED}:
             return Judgement(container, Standing.PEER)
         answer = await self._answer(place, ours) if container.state is ContainerState.RUNNING else None
         if answer is not None and answer.lost:
-            return Judgement(container, Standing.FOREIGN, "it has lost its journal")
+            return Judgement(container, Standing.FOREIGN, said("it has lost its journal"))
         if answer is not None and answer.journal == self._state.journal_id:
             return Judgement(container, Standing.PEER)
         if answer is not None and answer.journal:
-            return Judgement(container, Standing.FOREIGN, f"it is on the journal {answer.journal}")
+            return Judgement(
+                container, Standing.FOREIGN, said("it is on the journal {journal}", journal=answer.journal)
+            )
         if await self._has_opened_our_journal(container.id, environment):
             return Judgement(container, Standing.PEER)
-        return Judgement(container, Standing.UNPROVEN, "its /health does not say which journal it uses")
+        return Judgement(container, Standing.UNPROVEN, said("its /health does not say which journal it uses"))
 
     async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
         if await self._state.ownership.has_beaten(container_id):

@@ -26,6 +26,7 @@ from roas.errors import (
     StateError,
 )
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
 
@@ -104,10 +105,17 @@ class PhaseRunner:
                         return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
             raise PhaseTimeoutError(
-                f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
-                hint="Fix what was still waiting, then deploy again.",
+                said(
+                    "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
+                    policy=policy.name,
+                    timeout_seconds=f"{policy.timeout_seconds:g}",
+                    describe_waiting=self._describe_waiting(),
+                ),
+                hint=said("Fix what was still waiting, then deploy again."),
             ) from error
-        raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
+        raise PhaseTimeoutError(
+            said("{policy} was not tried.", policy=policy.name)
+        )  # unreachable: the loop returns or raises
 
     async def _run_once(self, phase: Phase, *, waits: bool) -> str:
         """Run a phase; one that `waits` does so, not for long, until an engine that went away is back."""
@@ -124,7 +132,7 @@ class PhaseRunner:
 
     def _describe_waiting(self) -> str:
         waiting = [f"{p.service} ({p.step})" for p in self._context.deployment.services if p.step in MOVING]
-        return f" Still under way: {', '.join(waiting)}." if waiting else ""
+        return said(" Still under way: {waiting}.", waiting=", ".join(waiting)) if waiting else ""
 
 
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
@@ -142,7 +150,8 @@ def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResu
 def _to_internal_error(error: Exception) -> InternalFaultError:
     log.error("a phase broke", exc_info=error)
     return InternalFaultError(
-        f"Unexpected internal error ({type(error).__name__}).", hint="See the bot's log, and report it."
+        said("Unexpected internal error ({name}).", name=type(error).__name__),
+        hint=said("See the bot's log, and report it."),
     )
 
 

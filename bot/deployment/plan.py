@@ -10,6 +10,7 @@ from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_leftovers, find_reasons, left_alone
+from roas.messages.message import said
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
@@ -38,7 +39,8 @@ def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
     plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
     plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
-        f"{edge.service} would start after {edge.on}, but that closes a cycle: left out" for edge in coordinator.dropped
+        said("{service} would start after {on}, but that closes a cycle: left out", service=edge.service, on=edge.on)
+        for edge in coordinator.dropped
     )
     current = comparison.current
     return Plan(

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
 from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, services_of, with_needs
+from roas.messages.message import said
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
 KEYS_SHOWN = 4
 OF_NETWORK = "networks: "
-NO_RELEASE_HAS_IT = "it is in no release: somebody started it by hand"
+NO_RELEASE_HAS_IT = said("it is in no release: somebody started it by hand")
 
 
 def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
@@ -21,45 +22,47 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if plan.action is ServiceAction.RESTART:
         changing = comparison.most.differing.keys() | comparison.most.restarts
         edges = (one for one in comparison.most.definitions[name].dependencies if one.restart and one.on in changing)
-        yield from (f"it depends on {edge.on}, which changes" for edge in edges)
+        yield from (said("it depends on {on}, which changes", on=edge.on) for edge in edges)
     if difference is None:
         return
     if plan.action is ServiceAction.RECREATE:
         yield from _reasons_to_recreate(comparison, plan, difference)
     if plan.action is ServiceAction.CREATE and comparison.released_image(name)[0]:
-        yield "its container is missing"
+        yield said("its container is missing")
     replicas = comparison.most.definitions[name].replicas
     if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
-        yield f"it has {len(there)} of {replicas} containers"
+        yield said("it has {there} of {replicas} containers", there=len(there), replicas=replicas)
     if difference.idle:
-        yield from (f"its container {one.name} is {one.state.value}" for one in difference.idle)
+        yield from (
+            said("its container {one} is {state}", one=one.name, state=one.state.value) for one in difference.idle
+        )
 
 
 def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
     """Yield what a sweep removes of a service."""
     for one in comparison.containers.removed:
         if one.service == name:
-            yield f"{one.name}, left over from an interrupted update, is removed"
+            yield said("{one}, left over from an interrupted update, is removed", one=one.name)
 
 
 def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:
     if plan.if_image_differs:
-        yield "it stays if the image turns out to be the one that runs"
+        yield said("it stays if the image turns out to be the one that runs")
     shared = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_replaced(comparison, on))
-    yield from (f"it shares a namespace with {on}, which is recreated" for on in shared)
+    yield from (said("it shares a namespace with {on}, which is recreated", on=on) for on in shared)
     current, released = comparison.current, comparison.as_released.get(plan.service)
     moved = [one for one in difference.unlike if released is None or not released.fits(one)]
     adopted = current is None or current.state is ReleaseState.ADOPTED
     if moved and not shared:
         unlike = _unlike_keys(comparison, plan.service)
         if current is not None and not adopted:
-            yield f"it was changed by hand: its container is not as {current.label} has it"
+            yield said("it was changed by hand: its container is not as {current} has it", current=current.label)
         elif unlike:
-            yield f"it was not made by this bot, and is another in: {', '.join(unlike)}"
+            yield said("it was not made by this bot, and is another in: {unlike}", unlike=", ".join(unlike))
         else:
-            yield "it was not made by this bot"
+            yield said("it was not made by this bot")
     elif not (shared or plan.changed_keys or plan.if_image_differs or _image_changes(comparison, plan, difference)):
-        yield "its definition reads the same, but gives another configuration hash"
+        yield said("its definition reads the same, but gives another configuration hash")
 
 
 def _unlike_keys(comparison: Comparison, name: str) -> list[str]:
@@ -101,10 +104,18 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
         stays = [key for key in keys if key.removeprefix(OF_NETWORK) not in again]
         if again:
             networks = ", ".join(sorted(again))
-            yield f"{name} is connected again to {networks}: what changes shares with it, or links to it."
+            yield said(
+                "{name} is connected again to {networks}: what changes shares with it, or links to it.",
+                name=name,
+                networks=networks,
+            )
         if stays:
             keys_shown = ", ".join([*stays[:KEYS_SHOWN], "…"] if len(stays) > KEYS_SHOWN else stays)
-            yield f"{name} was changed while it ran, and stays so, until its container is made anew: {keys_shown}."
+            yield said(
+                "{name} was changed while it ran, and stays so, until its container is made anew: {keys_shown}.",
+                name=name,
+                keys_shown=keys_shown,
+            )
 
 
 def _needed(comparison: Comparison) -> frozenset[str]:
@@ -117,13 +128,19 @@ def _needed(comparison: Comparison) -> frozenset[str]:
 def left_alone(comparison: Comparison) -> Iterator[str]:
     """Say what does not fit, and is still not touched."""
     for name in sorted(comparison.most.left_alone):
-        yield f"{name} runs by hand and is in an inactive profile only: it is left alone."
+        yield said("{name} runs by hand and is in an inactive profile only: it is left alone.", name=name)
     for name in _adopted_with_files(comparison):
-        yield f"{name} stays as somebody started it: what its bound files held at that time is not known."
+        yield said(
+            "{name} stays as somebody started it: what its bound files held at that time is not known.", name=name
+        )
     for name, fields in services_of(comparison.new_model).items():
         if adopted_hash(fields) and borrowed_targets(fields) and difference_of(comparison.most, name) is None:
-            yield f"{name} stays as Compose made it: it can write to what it borrows with `:ro`."
+            yield said("{name} stays as Compose made it: it can write to what it borrows with `:ro`.", name=name)
     yield from _changed_in_place(comparison)
     label = comparison.current.label if comparison.current else ""
     for name in sorted(comparison.most.skipped):
-        yield f"{name} is not as {label} has it, and stays as it is: this deployment does not name it."
+        yield said(
+            "{name} is not as {label} has it, and stays as it is: this deployment does not name it.",
+            name=name,
+            label=label,
+        )

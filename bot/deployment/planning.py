@@ -17,6 +17,7 @@ from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
 from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
+from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -26,8 +27,6 @@ from roas.models.stack import ServiceDefinition, WantedImage
 
 # Stands for an image that is yet to be pulled or built, where that gives another one than runs.
 ANOTHER_IMAGE = f"sha256:{'0' * 64}"
-NO_WAY_BACK = "Should this fail, {label} cannot be restored: the images of {services} are gone."
-PARTIALLY_APPLIED = "The last deployment was interrupted: services that are not of {label} are rolled back to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,11 @@ async def plan_deployment(
     current = await _current(components, environment)
     if limited_to and current is None:
         raise InvalidRequestError(
-            f"{environment.name} has no release yet, so none of its services can be kept as it is.",
-            hint="Deploy the whole stack once, without naming services.",
+            said(
+                "{environment} has no release yet, so none of its services can be kept as it is.",
+                environment=environment.name,
+            ),
+            hint=said("Deploy the whole stack once, without naming services."),
         )
     changed = frozenset(stack.definitions) - kept
     left = (
@@ -123,7 +125,7 @@ async def plan_rollback(
         definitions=definitions,
         wanted=wanted,
         to_release=target.number,
-        warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if _is_same(target, current) else ()),
+        warnings=warnings + ((_partially_applied(target),) if _is_same(target, current) else ()),
     )
     plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
     await _refuse_fixed_bot(components, environment, plan, definitions)
@@ -142,17 +144,24 @@ async def _target(
     half_way = await _is_partially_applied(components, environment)
     if request.target_release is None:
         target = current if half_way and current is not None else await releases.previous(environment.name)
-        missing = f"{environment.name} has no release before the current one."
+        missing = said("{environment} has no release before the current one.", environment=environment.name)
     else:
         target = await releases.get(environment.name, request.target_release)
-        missing = f"{environment.name} has no release r{request.target_release}."
+        missing = said(
+            "{environment} has no release r{target_release}.",
+            environment=environment.name,
+            target_release=request.target_release,
+        )
     if target is None:
-        raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
+        raise InvalidRequestError(missing, hint=said("See `history` for the releases that there are."))
     model = await _model_of(components, target)
     if gone := await components.engine.missing_images(target, environment):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     if _is_same(target, current) and not half_way:
-        raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
+        raise InvalidRequestError(
+            said("{environment} is on {target} already.", environment=environment.name, target=target.label),
+            hint=said("Name another release."),
+        )
     return target, model
 
 
@@ -160,12 +169,24 @@ def _is_same(target: Release, current: Release | None) -> bool:
     return current is not None and target.number == current.number
 
 
+def _partially_applied(target: Release) -> Message:
+    return said(
+        "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
+        label=target.label,
+    )
+
+
 async def _lost_images(components: Components, environment: Environment, current: Release | None) -> tuple[str, ...]:
     """Warn where what a failed deployment would go back to is gone: a prune takes what nothing uses."""
     gone = await components.engine.missing_images(current, environment) if current is not None else ()
     if current is None or not gone:
         return ()
-    return (NO_WAY_BACK.format(label=current.label, services=", ".join(gone)),)
+    text = said(
+        "Should this fail, {label} cannot be restored: the images of {services} are gone.",
+        label=current.label,
+        services=", ".join(gone),
+    )
+    return (text,)
 
 
 async def _refuse_fixed_bot(
@@ -177,9 +198,16 @@ async def _refuse_fixed_bot(
     bot = await find_own_bot(components, environment) if fixed else None
     if bot is not None and bot.service in fixed:
         raise ComposeFileError(
-            f"{bot.service} is this bot: its successor starts beside it, and {fixed[bot.service]} allows only one.",
-            hint=f"Remove that from {bot.service} in the compose file: a `container_name`, a port of the host, its"
-            " network or an address.",
+            said(
+                "{service} is this bot: its successor starts beside it, and {fixed} allows only one.",
+                service=bot.service,
+                fixed=fixed[bot.service],
+            ),
+            hint=said(
+                "Remove that from {service} in the compose file: a `container_name`, a port of "
+                "the host, its network or an address.",
+                service=bot.service,
+            ),
         )
 
 
@@ -290,7 +318,8 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
     unknown = sorted(set(services) - set(definitions))
     if unknown:
         raise InvalidRequestError(
-            f"The stack has no service {', '.join(unknown)}.", hint=f"It has {', '.join(sorted(definitions))}."
+            said("The stack has no service {unknown}.", unknown=", ".join(unknown)),
+            hint=said("It has {services}.", services=", ".join(sorted(definitions))),
         )
     return frozenset(services)
 
@@ -299,8 +328,8 @@ def require_same_plan(request: DeploymentRequest, plan: Plan) -> None:
     """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
     if request.plan_digest is not None and request.plan_digest != plan.digest:
         raise ImageChangedError(
-            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
-            hint="Look at the new plan and ask again.",
+            said("Something changed since the plan was made: an image's tag, a file or the environment's release."),
+            hint=said("Look at the new plan and ask again."),
         )
 
 
@@ -310,6 +339,10 @@ async def _model_of(components: Components, release: Release) -> Mapping[str, An
     except ReleaseNotRestorableError as error:
         kept = components.settings.releases_kept
         raise ReleaseNotRestorableError(
-            f"{release.label} cannot be restored: it is not kept any more (the last {kept} are).",
-            hint="See `history` for those that are, or deploy that version again.",
+            said(
+                "{release} cannot be restored: it is not kept any more (the last {kept} are).",
+                release=release.label,
+                kept=kept,
+            ),
+            hint=said("See `history` for those that are, or deploy that version again."),
         ) from error

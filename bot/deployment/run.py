@@ -22,6 +22,7 @@ from roas.errors import (
     RoasError,
 )
 from roas.log import correlated, get_logger
+from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
@@ -81,7 +82,10 @@ class DeploymentRun:
         if context.cancel.is_set():
             name = context.environment.name
             context.warn(
-                f"The request to cancel came too late: the release was verified. `/rollback {name}` undoes it."
+                said(
+                    "The request to cancel came too late: the release was verified. `/rollback {name}` undoes it.",
+                    name=name,
+                )
             )
 
     async def _handle_failure(self, error: RoasError) -> Deployment:

@@ -7,6 +7,7 @@ from roas.deployment.context import Components
 from roas.engine.machine.projects import runs_already_as
 from roas.environments import environments
 from roas.errors import SecondCopyError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release
 
@@ -19,18 +20,38 @@ async def refuse_second_copy(
         recorded = str((old_model or {}).get("name") or environment.project)
         if recorded != environment.project:
             raise SecondCopyError(
-                f"{environment.name} is on {current.label} as the project {recorded}, and would be created a second "
-                f"time as {environment.project}, with empty volumes.",
-                hint=f'Set `project_name = "{recorded}"` in [environments.{environment.name}]. For a second copy, '
-                "give it an environment of its own.",
+                said(
+                    "{environment} is on {current} as the project {recorded}, and would be created a "
+                    "second time as {project}, with empty volumes.",
+                    environment=environment.name,
+                    current=current.label,
+                    recorded=recorded,
+                    project=environment.project,
+                ),
+                hint=said(
+                    'Set `project_name = "{recorded}"` in [environments.{environment}]. For a second '
+                    "copy, give it an environment of its own.",
+                    recorded=recorded,
+                    environment=environment.name,
+                ),
             )
         return
     ours = {known.project for known in environments(components.settings).values()}
     found = runs_already_as(environment, await components.engine.projects(environment), ours)
     if found is not None:
         raise SecondCopyError(
-            f"The stack in {environment.folder} runs already as the project {found.name}, and {environment.name} would "
-            f"create it a second time as {environment.project}, with empty volumes.",
-            hint=f'Set `project_name = "{found.name}"` in [environments.{environment.name}], or '
-            f'`"{environment.project}"` for a second copy.',
+            said(
+                "The stack in {folder} runs already as the project {found}, and {environment} "
+                "would create it a second time as {project}, with empty volumes.",
+                folder=environment.folder,
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
+            hint=said(
+                'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
         )

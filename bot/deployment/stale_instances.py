@@ -5,6 +5,7 @@ from roas.deployment.peers import Standing, proven_peers
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
@@ -26,17 +27,23 @@ async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch)
     others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
     others = await proven_peers(context.components.peers, context.environment, others, context.warn)
     if others:
-        await context.report(own.service, ServiceStep.REMOVING, "the old one")
+        await context.report(own.service, ServiceStep.REMOVING, said("the old one"))
         try:
             await context.components.manager.remove_containers(context.environment, others)
         except FencedOffError:
             raise
         except RoasError as error:
-            context.warn(f"The old {own.service} could not be removed at once: {error.message}")
+            context.warn(
+                said(
+                    "The old {service} could not be removed at once: {message}",
+                    service=own.service,
+                    message=error.message,
+                )
+            )
         if context.deployment.problem is None:
-            await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+            await context.report(own.service, ServiceStep.HEALTHY, said("it took over from the old one"))
         else:
-            await context.report(own.service, ServiceStep.RESTORED, "it took over again")
+            await context.report(own.service, ServiceStep.RESTORED, said("it took over again"))
 
 
 async def remove_stale_instances(components: Components, environment: Environment, fence: Fence) -> None:

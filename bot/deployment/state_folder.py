@@ -9,6 +9,7 @@ from roas.deployment.context import Components, find_own_bot
 from roas.deployment.peers import Standing
 from roas.engine.machine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
 from roas.errors import StateMovedError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import AT_WORK
@@ -28,17 +29,33 @@ class StateMove:
     def warning(self) -> str:
         """Return the message for the case that the bot stays as it is."""
         old, new = _place(self.old), _place(self.new)
-        return f"{self.service} stays as it is: this bot keeps its state in {old}, and that release in {new}."
+        return said(
+            "{service} stays as it is: this bot keeps its state in {old}, and that release in {new}.",
+            service=self.service,
+            old=old,
+            new=new,
+        )
 
     def refusal(self) -> StateMovedError:
         """Return the error, with instructions for moving the state by hand."""
         old, new = _place(self.old), _place(self.new)
         from_folder, to_folder = (one[1] or one[0] for one in (self.old, self.new))
         return StateMovedError(
-            f"{self.service} is this bot, and would keep its state in {new} instead of {old}: it would start "
-            "with an empty journal.",
-            hint=f"To move it: `docker compose stop {self.service}`, then `mv {from_folder} {to_folder}`, set STATE_DIR"
-            f" in .env, then `docker compose up -d {self.service}`. To leave it: set STATE_DIR back.",
+            said(
+                "{service} is this bot, and would keep its state in {new} instead of {old}: it "
+                "would start with an empty journal.",
+                service=self.service,
+                new=new,
+                old=old,
+            ),
+            hint=said(
+                "To move it: `docker compose stop {service}`, then `mv {from_folder} "
+                "{to_folder}`, set STATE_DIR in .env, then `docker compose up -d {service}`. To "
+                "leave it: set STATE_DIR back.",
+                service=self.service,
+                from_folder=from_folder,
+                to_folder=to_folder,
+            ),
             service=self.service,
         )
 
@@ -93,10 +110,16 @@ async def _refuse_bot_of_another_journal(
     for judged in await components.peers.judge(environment, living):
         if judged.standing is not Standing.PEER:
             raise StateMovedError(
-                f"{judged.container.name} is a bot that is not on the journal in {components.state.folder}:"
-                f" {judged.reason}.",
-                hint="Use the STATE_DIR of that bot, or use its commands in Discord; or stop it first, if it is "
-                "not needed.",
+                said(
+                    "{container} is a bot that is not on the journal in {folder}: {reason}.",
+                    container=judged.container.name,
+                    folder=components.state.folder,
+                    reason=judged.reason,
+                ),
+                hint=said(
+                    "Use the STATE_DIR of that bot, or use its commands in Discord; or stop it "
+                    "first, if it is not needed."
+                ),
                 service=judged.container.service,
             )
 

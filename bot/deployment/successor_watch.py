@@ -5,6 +5,7 @@ import time
 from roas.deployment.context import DeploymentContext
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import EngineError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
@@ -14,9 +15,9 @@ from roas.state.boot_clock import boot_seconds
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 WELL = frozenset({HealthStatus.HEALTHY, HealthStatus.NONE})
-NOT_HEALTHY_YET = "its health check had not passed"
-UNHEALTHY_REASON = "its health check fails"
-REMOVED_REASON = "its container was removed"
+NOT_HEALTHY_YET = said("its health check had not passed")
+UNHEALTHY_REASON = said("its health check fails")
+REMOVED_REASON = said("its container was removed")
 # Somebody removes it, and the engine may call it unhealthy meanwhile: nobody else does that while it is awaited.
 GOING = frozenset({ContainerState.REMOVING, ContainerState.DEAD})
 RESTARTED_POLICIES = frozenset({"always", "unless-stopped"})
@@ -42,7 +43,7 @@ class SuccessorWatch:
         """Wait until the successor's container is healthy and its heartbeat says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
-        reason = "it did not start"
+        reason: str = said("it did not start")
         # A process that was suspended for a while becomes healthy again within moments of resuming.
         unhealthy = {c.id for c in self.others() if c.health is HealthStatus.UNHEALTHY}
         was_there = False
@@ -63,7 +64,9 @@ class SuccessorWatch:
                 return heartbeat
             reason = missing or reason
             await self._watch.changed_within(LOOK_AGAIN_SECONDS)
-        raise await self._not_ready_error(container_id, f"after {allowed:g} s {reason}")
+        raise await self._not_ready_error(
+            container_id, said("after {allowed} s {reason}", allowed=f"{allowed:g}", reason=reason)
+        )
 
     async def wait_until_own_is_well(self) -> None:
         """Wait until this process's own container is healthy. Raises ServiceFailedError."""
@@ -74,7 +77,9 @@ class SuccessorWatch:
             own = next((c for c in self._watch.containers if c.id == self._own.id), None)
             is_unhealthy = own is not None and own.health is HealthStatus.UNHEALTHY
             reason = UNHEALTHY_REASON if is_unhealthy else NOT_HEALTHY_YET
-            raise await self._not_ready_error(self._own.id, f"after {allowed:g} s {reason}") from error
+            raise await self._not_ready_error(
+                self._own.id, said("after {allowed} s {reason}", allowed=f"{allowed:g}", reason=reason)
+            ) from error
 
     def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
         """Return True once this process's own container is healthy; after it was suspended it is not for a moment."""
@@ -97,20 +102,20 @@ class SuccessorWatch:
     ) -> str | None:
         """Return why the successor is not ready yet, or None where it is."""
         if container is None or container.state is not ContainerState.RUNNING:
-            return "its container does not run"
+            return said("its container does not run")
         if container.health is HealthStatus.STARTING:
             return NOT_HEALTHY_YET
         if container.health is HealthStatus.UNHEALTHY:
             return UNHEALTHY_REASON
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
-            return "it had not opened the journal"
+            return said("it had not opened the journal")
         if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
-            return "it reports another release"
+            return said("it reports another release")
         if not heartbeat.cogs_loaded:
-            return "its cogs were not loaded"
+            return said("its cogs were not loaded")
         own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)
         if not heartbeat.gateway_ready and (own is None or own.gateway_ready):
-            return "it was not connected to Discord"
+            return said("it was not connected to Discord")
         return None
 
     async def _not_ready_error(
@@ -120,10 +125,13 @@ class SuccessorWatch:
         try:
             report = await self._context.components.engine.failure_output(self._context.environment, container_id)
         except EngineError as error:  # whoever removed the container took its log along
-            report = f"(its log cannot be read: {error.message})"
+            report = said("(its log cannot be read: {message})", message=error.message)
         return kind(
-            f"The new {service} was not ready to take over: {reason}.",
-            hint=f"The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",
+            said("The new {service} was not ready to take over: {reason}.", service=service, reason=reason),
+            hint=said(
+                "The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",
+                service=service,
+            ),
             service=service,
             report=report,
         )
@@ -143,9 +151,9 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: 
     if container.state in GOING:
         return REMOVED_REASON
     if container.state in ENDED | {ContainerState.RESTARTING}:
-        code = "" if container.exit_code is None else f" with code {container.exit_code}"
-        return f"it ended{code}"
+        code = "" if container.exit_code is None else said(" with code {exit_code}", exit_code=container.exit_code)
+        return said("it ended{code}", code=code)
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
-        return "it restarted once" if times == 1 else f"it restarted {times} times"
+        return said("it restarted once") if times == 1 else said("it restarted {times} times", times=times)
     return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else None

@@ -14,6 +14,7 @@ from roas.leadership.own_place import OwnPlace
 from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.leadership.transitions import ElectorState, Occasion, after
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.ownership import Heartbeat, LeaderLease, Readiness
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.process_marks import this_process
@@ -142,7 +143,12 @@ class LeaderElector:
             and leader.project not in {"", own}
             and state.instance.is_alive(leader.instance_id)
         ):
-            conflict = f"{state.folder} is the state folder of the running stack {leader.project}; this one is {own}."
+            conflict = said(
+                "{folder} is the state folder of the running stack {project}; this one is {own}.",
+                folder=state.folder,
+                project=leader.project,
+                own=own,
+            )
         if conflict != state.conflict:
             log.error("another stack uses this state folder", reason=conflict or "not any more")
         state.conflict = conflict

@@ -12,6 +12,7 @@ from roas.deployment.peers import proven_peers
 from roas.leadership.lease_watch import LeaseWatch
 from roas.leadership.own_place import OwnPlace
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.deployment import Deployment, Problem
 from roas.models.health import AT_WORK, ENDED, HealthStatus
 from roas.models.ownership import LeaderLease, Readiness
@@ -27,10 +28,10 @@ READY_PEER_WAIT_SECONDS = 20.0
 class TakeoverReason(StrEnum):
     """Why a process on standby may become the leader; people read it of a successor that failed."""
 
-    DIED = "it died"
-    HUNG = "it hangs: its lease was not renewed"
-    UNHEALTHY = "its health check fails"
-    CONTAINER_ENDED = "its container ended"
+    DIED = said("it died")
+    HUNG = said("it hangs: its lease was not renewed")
+    UNHEALTHY = said("its health check fails")
+    CONTAINER_ENDED = said("its container ended")
 
     @property
     def is_of_successor(self) -> bool:
@@ -195,8 +196,11 @@ class Takeover:
         service, reason = self._place.container.service, failed.reason
         problem = Problem(
             key="successor_failed",
-            message=f"The new {service} failed after it had taken over: {reason}.",
-            hint=f"The old {service} is the leader again. Read the new one's last log lines, fix it, and deploy again.",
+            message=said("The new {service} failed after it had taken over: {reason}.", service=service, reason=reason),
+            hint=said(
+                "The old {service} is the leader again. Read the new one's last log lines, fix it, and deploy again.",
+                service=service,
+            ),
             service=service,
             report=failed.output,
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from roas.errors import InternalFaultError
+from roas.messages.message import said
 
 
 class ElectorState(StrEnum):
@@ -45,7 +46,9 @@ def after(state: ElectorState, occasion: Occasion) -> ElectorState:
     try:
         return TRANSITIONS[state, occasion]
     except KeyError:
-        raise InternalFaultError(f"A {state} process cannot meet this: {occasion}.") from None
+        raise InternalFaultError(
+            said("A {state} process cannot meet this: {occasion}.", state=state, occasion=occasion)
+        ) from None
 
 
 def as_table() -> str:

@@ -10,11 +10,12 @@ from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.alert import Alert, AlertSource, RecoveryStatus
 from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
-from roas.recovery.handler import AlertNotes
+from roas.recovery.handler import RECOVERED, AlertNotes
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -25,6 +26,13 @@ RECOVERY_STATUSES = {
     RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
     RecoveryOutcome.KEPT_AWAY: RecoveryStatus.KEPT_AWAY,
     RecoveryOutcome.NOT_OURS: RecoveryStatus.NONE,
+}
+
+OUTCOME_NAMES = {
+    RecoveryOutcome.RECOVERED: RECOVERED,
+    RecoveryOutcome.ESCALATED: said("escalated"),
+    RecoveryOutcome.KEPT_AWAY: said("kept away"),
+    RecoveryOutcome.NOT_OURS: said("not ours"),
 }
 
 Place = tuple[str, str]
@@ -125,13 +133,17 @@ class ErrorCoordinator:
         except Exception as error:  # a fault in recovery must itself be reported
             log.exception("recovery broke", alert_id=fault.alert_id)
             return RecoveryReport(
-                fault, RecoveryOutcome.ESCALATED, f"the recovery itself failed ({type(error).__name__})"
+                fault, RecoveryOutcome.ESCALATED, said("the recovery itself failed ({name})", name=type(error).__name__)
             )
 
     async def _complete(self, report: RecoveryReport) -> None:
         """Save the result on the alert, then publish it."""
         fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
-        text = "" if report.succeeded else f"{_text(report.outcome)}: {report.text}"
+        text = (
+            ""
+            if report.succeeded
+            else said("{outcome}: {text}", outcome=OUTCOME_NAMES[report.outcome], text=report.text)
+        )
         if fault.service or not fault.from_outside:
             await self._notes.note(
                 fault.alert_id,
@@ -152,10 +164,6 @@ class ErrorCoordinator:
                 correlation_id=fault.correlation_id,
             )
         )
-
-
-def _text(outcome: RecoveryOutcome) -> str:
-    return outcome.value.replace("_", " ")
 
 
 def _is_unfinished(alert: Alert) -> bool:
@@ -186,8 +194,10 @@ def fault_of(alert: Alert) -> Fault:
 def _nothing_to_recover(fault: Fault) -> RecoveryReport:
     if fault.category is FaultCategory.ENGINE:
         return RecoveryReport(
-            fault, RecoveryOutcome.ESCALATED, "the bot cannot recover a Docker engine that it cannot reach"
+            fault, RecoveryOutcome.ESCALATED, said("the bot cannot recover a Docker engine that it cannot reach")
         )
     return RecoveryReport(
-        fault, RecoveryOutcome.NOT_OURS, "it names no service of this bot's stacks, so there is no automatic recovery"
+        fault,
+        RecoveryOutcome.NOT_OURS,
+        said("it names no service of this bot's stacks, so there is no automatic recovery"),
     )

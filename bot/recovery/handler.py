@@ -12,6 +12,7 @@ from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
 from roas.errors import RoasError, ServiceFailedError
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import RecoveryStatus
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
@@ -29,17 +30,18 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
-RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, "recovery", "automatic recovery")
+RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, "recovery", said("automatic recovery"))
 LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
     FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
 }
-INTERRUPTED_ATTEMPT = "interrupted, the bot stopped in the middle of it"
-YIELDED_TO_DEPLOYMENT = "interrupted, a deployment started"
+RECOVERED = said("recovered")
+INTERRUPTED_ATTEMPT = said("interrupted, the bot stopped in the middle of it")
+YIELDED_TO_DEPLOYMENT = said("interrupted, a deployment started")
 ACTION_NAMES = {
-    RecoveryAction.RESTART: "restart",
-    RecoveryAction.RECREATE: "recreate from the release",
-    RecoveryAction.ROLL_BACK: "roll back",
+    RecoveryAction.RESTART: said("restart"),
+    RecoveryAction.RECREATE: said("recreate from the release"),
+    RecoveryAction.ROLL_BACK: said("roll back"),
 }
 
 
@@ -113,7 +115,7 @@ class ErrorHandler:
             return refusal
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
-            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "it had recovered already")
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it had recovered already"))
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
             if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
@@ -122,28 +124,37 @@ class ErrorHandler:
                 return refusal
             problem = await self._attempt(fault, environment, action)
             if problem is None:
-                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{ACTION_NAMES[action]}: it has recovered")
-            tried.append(f"{ACTION_NAMES[action]}: {problem}")
+                return RecoveryReport(
+                    fault,
+                    RecoveryOutcome.RECOVERED,
+                    said("{action}: it has recovered", action=ACTION_NAMES[action]),
+                )
+            tried.append(said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem))
         if tried and (refusal := await self._refusal(fault, environment)) is not None:
             return refusal
-        text = "; ".join(tried) or "the recovery budget is used up, the service failed again each time"
-        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, text)
+        used_up = said("the recovery budget is used up, the service failed again each time")
+        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, joined("; ", tried) if tried else used_up)
 
     async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
         """Return why a fault cannot be fixed from here, or None where it can."""
         lock = await self._state.locks.get(fault.environment)
         if lock is not None:
-            text = f"{lock.deployment_id} holds the deployment lock; checked again when it has ended"
+            text = said(
+                "{deployment_id} holds the deployment lock; checked again when it has ended",
+                deployment_id=lock.deployment_id,
+            )
             return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
         if self._checks.is_manual_stop(fault.environment, fault.service):
-            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, "it was stopped manually, so it is left as it is")
+            return RecoveryReport(
+                fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is")
+            )
         verdict = self._checks.verdict(fault.environment, fault.service)
         if fault.from_outside and verdict is not Verdict.UNHEALTHY:
-            text = f"no automatic recovery: the bot sees the service as {verdict.value}"
+            text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict.value)
             return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
         if await self._checks.is_own(environment, fault.service):
             return RecoveryReport(
-                fault, RecoveryOutcome.ESCALATED, "it is the bot itself, which has no automatic recovery"
+                fault, RecoveryOutcome.ESCALATED, said("it is the bot itself, which has no automatic recovery")
             )
         return None
 
@@ -173,8 +184,9 @@ class ErrorHandler:
         await self._state.recoveries.save(step)
         log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
-        await self._state.recoveries.save(replace(step, result=problem or "recovered", ended=True))
-        await self._notes.note(fault.alert_id, f"{ACTION_NAMES[action]}: {problem or 'recovered'}")
+        await self._state.recoveries.save(replace(step, result=problem or RECOVERED, ended=True))
+        text = said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem or RECOVERED)
+        await self._notes.note(fault.alert_id, text)
         return problem
 
     async def _close_interrupted(self, fault: Fault) -> bool:
@@ -182,7 +194,8 @@ class ErrorHandler:
         interrupted = await self._state.recoveries.unfinished(fault.alert_id)
         for step in interrupted:
             await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT, ended=True))
-            await self._notes.note(fault.alert_id, f"{ACTION_NAMES[step.action]}: {INTERRUPTED_ATTEMPT}")
+            text = said("{action}: {problem}", action=ACTION_NAMES[step.action], problem=INTERRUPTED_ATTEMPT)
+            await self._notes.note(fault.alert_id, text)
         return bool(interrupted)
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
@@ -215,7 +228,7 @@ class ErrorHandler:
         try:
             return await self._deploy_previous(fault, environment)
         except TimeoutError:
-            return f"it did not recover within {self._step_seconds:g} s"
+            return said("it did not recover within {step_seconds} s", step_seconds=f"{self._step_seconds:g}")
         except RoasError as error:
             return error.message
 
@@ -239,7 +252,7 @@ class ErrorHandler:
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
         except TimeoutError:
-            return f"it did not recover within {self._step_seconds:g} s"
+            return said("it did not recover within {step_seconds} s", step_seconds=f"{self._step_seconds:g}")
         except RoasError as error:
             return error.message
         return None
@@ -248,11 +261,16 @@ class ErrorHandler:
         """Return the model that runs, and how it defines the service. Raises ServiceFailedError."""
         release = await self._state.releases.current(fault.environment)
         if release is None:
-            raise ServiceFailedError(f"there is no release of {fault.environment}.", service=fault.service)
+            raise ServiceFailedError(
+                said("there is no release of {environment}.", environment=fault.environment), service=fault.service
+            )
         model_hash = await self._state.releases.applied_model(fault.environment) or release.model_hash
         definition = self._engine.definitions(await self._engine.load_model(model_hash)).get(fault.service)
         if definition is None:
-            raise ServiceFailedError(f"there is no {fault.service} in {release.label}.", service=fault.service)
+            raise ServiceFailedError(
+                said("there is no {service} in {release}.", service=fault.service, release=release.label),
+                service=fault.service,
+            )
         return model_hash, definition
 
     async def _recreate(
@@ -271,13 +289,13 @@ class ErrorHandler:
         """Roll back to the release before this one, as a normal deployment."""
         previous = await self._state.releases.previous(fault.environment)
         if previous is None:
-            return "there is no release to go back to"
+            return said("there is no release to go back to")
         request = DeploymentRequest(
             environment=fault.environment,
             kind=DeploymentKind.ROLLBACK,
             requested_by=RECOVERY_ACTOR,
             target_release=previous.number,
-            reason=f"{fault.service} stays down ({fault.alert_id})",
+            reason=said("{service} stays down ({alert_id})", service=fault.service, alert_id=fault.alert_id),
             correlation_id=fault.correlation_id or None,
         )
         deployment = await self._roll_back(request)

@@ -8,6 +8,7 @@ from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine, EngineActor
 from roas.errors import ServiceFailedError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
@@ -35,7 +36,9 @@ async def restart_service(
     """
     containers = watch.of_service(definition.name)
     if not containers:
-        raise ServiceFailedError(f"{definition.name} has no container to start.", service=definition.name)
+        raise ServiceFailedError(
+            said("{definition} has no container to start.", definition=definition.name), service=definition.name
+        )
     unresponsive = not await answers(environment, definition)
     await run_concurrently(
         _start_again(engine, environment, container, expect_end, unresponsive=unresponsive) for container in containers
@@ -67,7 +70,9 @@ async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
         await watch.until(ended, SETTLE_SECONDS)
     except TimeoutError:
         return
-    raise ServiceFailedError(f"{definition.name} ended again at once.", service=definition.name)
+    raise ServiceFailedError(
+        said("{definition} ended again at once.", definition=definition.name), service=definition.name
+    )
 
 
 async def _stop_and_start(engine: EngineActor, environment: Environment, container_id: str) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from roas.deployment.context import DeploymentContext
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.release import Release
 
@@ -25,15 +26,19 @@ class Completion:
     async def run(self, context: DeploymentContext) -> str:
         """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
         if not context.coordination.prunes:
-            return "nothing to clean up"
+            return said("nothing to clean up")
         manager, environment = context.components.manager, context.environment
         kept, runs = context.components.settings.releases_kept, context.deployment.to_release
         forgetting = manager.forget(environment, kept, context.fence, runs=runs)
-        await _try(context, forgetting, lambda why: f"Old releases could not be deleted: {why}")
+        await _try(context, forgetting, lambda why: said("Old releases could not be deleted: {why}", why=why))
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
-        await _try(context, manager.clear_unused(), lambda why: f"Old models and contents could not be removed: {why}")
-        return f"removed {', '.join(gone)}" if gone else "nothing to clean up"
+        await _try(
+            context,
+            manager.clear_unused(),
+            lambda why: said("Old models and contents could not be removed: {why}", why=why),
+        )
+        return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
 
 
 async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
@@ -48,7 +53,11 @@ async def _drop_old(context: DeploymentContext, release: Release, gone: list[str
 
 
 def _not_dropped_text(label: str, why: str) -> str:
-    return f"The images of {label} could not be removed; this is retried after the next deployment: {why}"
+    return said(
+        "The images of {label} could not be removed; this is retried after the next deployment: {why}",
+        label=label,
+        why=why,
+    )
 
 
 async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
@@ -64,9 +73,11 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
         context.warn(text(error.message))
     except Exception as error:  # no unexpected error may undo a verified release
         log.exception("a task of completion broke")
-        context.warn(text(f"Unexpected internal error ({type(error).__name__})."))
+        context.warn(text(said("Unexpected internal error ({name}).", name=type(error).__name__)))
 
 
 def not_tidied_up(why: str) -> str:
     """Say that completion could not do all of its tasks."""
-    return f"The release runs, but the cleanup is not complete; it is retried after the next deployment: {why}"
+    return said(
+        "The release runs, but the cleanup is not complete; it is retried after the next deployment: {why}", why=why
+    )

@@ -10,6 +10,7 @@ from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.preparation import load_release, prepare_release
 from roas.engine.containers.watch import ContainerWatch
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
@@ -31,7 +32,7 @@ class Execution:
             await self._apply(context, watch, release.model_hash)
         # All of them: what is left to do after a handover, or after a crash, is only a part.
         changed = sum(progress.changed for progress in context.deployment.services)
-        return f"{changed} of {len(release.services)} services changed"
+        return said("{changed} of {services} services changed", changed=changed, services=len(release.services))
 
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
         manager = context.components.manager

@@ -1,6 +1,7 @@
 """Ensure that this process holds the environment, that it is clean, and that it has a release to roll back to."""
 
 from roas.deployment.context import DeploymentContext, sweep_leftovers
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.events import DeploymentBegan
 from roas.models.release import ReleaseState
@@ -34,9 +35,9 @@ async def make_ready(context: DeploymentContext) -> str:
         version=request.version or None,
     )
     if current is None:
-        return "nothing runs here yet"
+        return said("nothing runs here yet")
     if deployment.from_release is None:
         await context.update(from_release=current.number)
     if current.state is ReleaseState.ADOPTED and current.deployment_id is None and current.number == 0:
-        return "what runs is release r0 (adopted)"
-    return f"the environment is on {current.label}"
+        return said("what runs is release r0 (adopted)")
+    return said("the environment is on {current}", current=current.label)

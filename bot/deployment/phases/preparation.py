@@ -6,6 +6,7 @@ from roas.concurrency import run_concurrently
 from roas.deployment.context import DeploymentContext
 from roas.deployment.planning import Candidate, plan_deployment, require_same_plan
 from roas.errors import InvalidRequestError, RoasError
+from roas.messages.message import said
 from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
 from roas.models.deployment import ServiceProgress
 from roas.models.events import ReleaseCreated
@@ -21,7 +22,9 @@ class Preparation:
     async def run(self, context: DeploymentContext) -> str:
         """Return the release that was made."""
         release = await prepare_release(context)
-        return f"release {release.label} is made of {len(release.services)} services"
+        return said(
+            "release {release} is made of {services} services", release=release.label, services=len(release.services)
+        )
 
 
 async def prepare_release(context: DeploymentContext) -> Release:
@@ -55,7 +58,9 @@ async def load_release(context: DeploymentContext) -> Release:
     if number is not None:
         release = await context.components.state.releases.get(context.environment.name, number)
     if release is None:
-        raise InvalidRequestError(f"{context.deployment.id} leads to no release.", hint="Deploy again.")
+        raise InvalidRequestError(
+            said("{deployment} leads to no release.", deployment=context.deployment.id), hint=said("Deploy again.")
+        )
     context.release = release
     context.model_hash = context.deployment.applied_model or release.model_hash
     return release
@@ -78,8 +83,11 @@ async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str,
         unbuilt := sorted(name for name, image in wanted.items() if image.build_hash and not image.image_id)
     ):
         raise InvalidRequestError(
-            f"A hotfix builds nothing, and the image of {', '.join(unbuilt)} would have to be built.",
-            hint="Use /deploy, or push the image to a registry first.",
+            said(
+                "A hotfix builds nothing, and the image of {unbuilt} would have to be built.",
+                unbuilt=", ".join(unbuilt),
+            ),
+            hint=said("Use /deploy, or push the image to a registry first."),
         )
     manager = context.components.manager
     return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
@@ -93,9 +101,14 @@ async def _prepare_monitoring(context: DeploymentContext) -> dict[str, str] | No
             for warning in await context.components.monitoring.prepare_monitoring_stack(context.environment):
                 context.warn(warning)
     except RoasError as error:
-        context.warn(f"Monitoring could not be prepared: {error.message}")
+        context.warn(said("Monitoring could not be prepared: {message}", message=error.message))
     except TimeoutError:
-        context.warn(f"Monitoring was not prepared within {PREPARE_MONITORING_TIMEOUT_SECONDS:g} s.")
+        context.warn(
+            said(
+                "Monitoring was not prepared within {seconds} s.",
+                seconds=f"{PREPARE_MONITORING_TIMEOUT_SECONDS:g}",
+            )
+        )
     return None
 
 

@@ -12,6 +12,7 @@ from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_with
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.watch import ContainerWatch
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.release import Release
@@ -30,9 +31,9 @@ class Rollback:
             if target is None:
                 context.release = None
                 await self._remove_everything(context, watch)
-                return "nothing ran before, so everything was removed"
+                return said("nothing ran before, so everything was removed")
             await self._restore(context, watch, target)
-            return f"{target.label} runs again"
+            return said("{target} runs again", target=target.label)
 
     async def _target(self, context: DeploymentContext) -> Release | None:
         """Move to the requested release or, after a failed deployment, to the one before it."""
@@ -91,7 +92,13 @@ class Rollback:
             return frozenset()
         if context.deployment.problem is None:  # the plan refuses it, but one made by the release before did not
             refuse_without_bot(bot, replicas, target.label)
-        context.warn(f"{target.label} has no container of {bot.service}, which is this bot itself: it stays as it is.")
+        context.warn(
+            said(
+                "{target} has no container of {service}, which is this bot itself: it stays as it is.",
+                target=target.label,
+                service=bot.service,
+            )
+        )
         return frozenset({bot.service})
 
     async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
@@ -114,7 +121,7 @@ class Rollback:
         known = {progress.service: progress for progress in context.deployment.services}
         for service in services:
             await context.plan_services([known.get(service, ServiceProgress(service, changed=True))])
-            await context.report(service, ServiceStep.RESTORING, "stopping the failed one")
+            await context.report(service, ServiceStep.RESTORING, said("stopping the failed one"))
             failed = tuple(c for c in watch.of_service(service) if not wanted[service].fits(c))
             await context.components.manager.stop_containers(context.environment, failed)
         await watch.refresh()

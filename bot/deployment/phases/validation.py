@@ -4,6 +4,7 @@ from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.initialization import make_ready
 from roas.engine.manager import not_restorable
 from roas.errors import ReleaseNotRestorableError, ValidationFailedError
+from roas.messages.message import joined, said
 from roas.models.check import CheckResult, ValidationReport
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind
@@ -29,10 +30,14 @@ class Validation:
             )
         )
         for result in report.warnings:
-            context.warn(f"{result.check}: {result.message}")
+            context.warn(said("{check}: {message}", check=result.check, message=result.message))
         if not report.passed:
             raise _failure(report.failures)
-        return f"{sum(result.passed for result in report.results)} of {len(report.results)} checks passed"
+        return said(
+            "{passed} of {results} checks passed",
+            passed=sum(result.passed for result in report.results),
+            results=len(report.results),
+        )
 
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
@@ -42,7 +47,7 @@ class Validation:
         release = None if number is None else await components.state.releases.get(context.environment.name, number)
         if release is None:
             raise ReleaseNotRestorableError(
-                f"There is no release r{number}.", hint="See `history` for those there are."
+                said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
             )
         if missing := await components.engine.missing_images(release, context.environment):
             pins = [service.image for service in release.services if service.name in missing]
@@ -51,10 +56,10 @@ class Validation:
 
 
 def _failure(failures: tuple[CheckResult, ...]) -> ValidationFailedError:
-    lines = [f"{result.check}: {result.message}" for result in failures]
-    hints = [f"{result.check}: {result.remedy}" for result in failures if result.remedy]
     if len(failures) == 1:
         return ValidationFailedError(failures[0].message, hint=failures[0].remedy)
+    lines = [said("- {check}: {message}", check=one.check, message=one.message) for one in failures]
+    hints = [said("{check}: {remedy}", check=one.check, remedy=one.remedy) for one in failures if one.remedy]
     return ValidationFailedError(
-        f"{len(failures)} checks failed:\n" + "\n".join(f"- {line}" for line in lines), hint="\n".join(hints)
+        joined("\n", (said("{failures} checks failed:", failures=len(failures)), *lines)), hint=joined("\n", hints)
     )

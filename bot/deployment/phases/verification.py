@@ -8,6 +8,7 @@ from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_
 from roas.engine.containers.service_wait import service_failure, wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
@@ -113,7 +114,7 @@ def find_trouble(
     """Return why a service that was ready is not well any more, or None."""
     for container in containers:
         if container.restart_count > restarts_before.get(container.id, 0):
-            return ServiceReadiness(Readiness.FAILED, "it restarted while it was observed", container.id)
+            return ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
     readiness = judge_readiness(definition, containers, tolerated_restarts=2**31)
     if readiness.state in {Readiness.FAILED, Readiness.WAITING}:
         return ServiceReadiness(Readiness.FAILED, readiness.reason, readiness.container_id)
@@ -127,11 +128,21 @@ async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, de
         return
     if is_critical(definition, context.environment):
         raise ServiceFailedError(
-            f"{definition.name}, which is critical, is unhealthy: {readiness.reason}.",
-            hint=f"This deployment did not change {definition.name}; look at its logs.",
+            said(
+                "{definition}, which is critical, is unhealthy: {reason}.",
+                definition=definition.name,
+                reason=readiness.reason,
+            ),
+            hint=said("This deployment did not change {definition}; look at its logs.", definition=definition.name),
             service=definition.name,
         )
-    context.warn(f"{definition.name}, which was not changed, is unhealthy: {readiness.reason}.")
+    context.warn(
+        said(
+            "{definition}, which was not changed, is unhealthy: {reason}.",
+            definition=definition.name,
+            reason=readiness.reason,
+        )
+    )
 
 
 def _summary(
@@ -144,5 +155,9 @@ def _summary(
         if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in containers)
     ]
     unverified = sorted(changed - set(healthy))
-    text = f"{len(healthy)} of {len(changed)} changed services are healthy"
-    return f"{text}; unverified (no health check): {', '.join(unverified)}" if unverified else text
+    text = said("{healthy} of {changed} changed services are healthy", healthy=len(healthy), changed=len(changed))
+    return (
+        said("{text}; unverified (no health check): {unverified}", text=text, unverified=", ".join(unverified))
+        if unverified
+        else text
+    )

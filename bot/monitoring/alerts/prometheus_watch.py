@@ -36,7 +36,7 @@ class PrometheusWatch:
             async with PrometheusClient(url) as prometheus:
                 await prometheus.query("vector(1)")
         except PrometheusError as error:
-            return f"{error.message} {error.hint}".strip()
+            return error.whole
         return ""
 
 

@@ -20,7 +20,7 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
             targets = await prometheus.targets()
             own = await prometheus.query(OWN_METRIC)
     except PrometheusError as error:
-        return (f"{error.message} {error.hint}".strip(),)
+        return (error.whole,)
     down = [
         f"Prometheus cannot scrape {one.job} ({one.url}): {one.last_error}." for one in targets if one.health == "down"
     ]

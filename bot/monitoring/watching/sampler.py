@@ -76,7 +76,7 @@ class StackSampler:
             usage = await self._read_usage(environment, settled)
         except EngineUnavailableError as error:
             services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))
-            fault = f"{error.message} {error.hint}".strip()
+            fault = error.whole
             stack = StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC), fault)
             return Sample(stack, error.message)
         services = self._judge(environment, definitions, containers, usage)
