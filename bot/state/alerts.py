@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import Alert, AlertReport, AlertState, RecoveryStatus
 from roas.models.change import ChangeType, StateChange
@@ -178,7 +179,9 @@ class Alerts:
         def work(transaction: Transaction) -> Alert:
             alert = _get(transaction, alert_id)
             if not alert.is_open:
-                raise InvalidRequestError(f"{alert_id} is resolved already.", hint="There is nothing to do.")
+                raise InvalidRequestError(
+                    said("{alert_id} is resolved already.", alert_id=alert_id), hint=said("There is nothing to do.")
+                )
             transaction.add_change(_audit(alert, actor, text))
             return _save(transaction, changed(decision(alert), instant()))
 
@@ -219,7 +222,9 @@ def _save(transaction: Transaction, alert: Alert) -> Alert:
 def _get(transaction: Transaction, alert_id: str) -> Alert:
     found = _select(transaction, "id = ?", (alert_id,))
     if not found:
-        raise InvalidRequestError(f"There is no alert {alert_id}.", hint="See /status for those that are open.")
+        raise InvalidRequestError(
+            said("There is no alert {alert_id}.", alert_id=alert_id), hint=said("See /status for those that are open.")
+        )
     return found[0]
 
 
@@ -250,7 +255,7 @@ def _alert_change(taken: TakenReport) -> StateChange:
         source=SOURCE,
         environment=alert.environment,
         subject=alert.id,
-        new=f"resolved: {alert.title}" if taken.resolved else alert.title,
+        new=said("resolved: {title}", title=alert.title) if taken.resolved else alert.title,
         metadata={
             "event": RESOLVED if taken.resolved else TRIGGERED,
             "severity": alert.severity.value,

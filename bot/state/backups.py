@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from roas.errors import InvalidRequestError, StateError
+from roas.messages.message import said
 from roas.state.journal_faults import is_damage
 from roas.state.journal_place import SUFFIXES
 from roas.state.schema import IDENTITY
@@ -62,7 +63,7 @@ class Backups:
 
         Raises DamagedCopyError, StateError.
         """
-        with _faults("No copy of the journal could be made"):
+        with _faults(said("No copy of the journal could be made")):
             return self._make(now)
 
     def _make(self, now: datetime | None) -> Backup:
@@ -90,7 +91,7 @@ class Backups:
         No process may have the journal open. Plans that waited for a yes are dropped: it may have been given since.
         Raises DamagedCopyError, StateError.
         """
-        with _faults("The journal could not be restored"):
+        with _faults(said("The journal could not be restored")):
             return self._restore(backup)
 
     def _restore(self, backup: Backup) -> Path:
@@ -123,8 +124,8 @@ class Backups:
                 verify(backup.path)
                 return backup
         raise InvalidRequestError(
-            f"There is no whole copy of the journal in {self.folder}.",
-            hint="Without one, move the damaged journal away: the bot begins a new one and adopts what runs.",
+            said("There is no whole copy of the journal in {folder}.", folder=self.folder),
+            hint=said("Without one, move the damaged journal away: the bot begins a new one and adopts what runs."),
         )
 
     def _find(self) -> Iterator[Backup]:
@@ -138,8 +139,11 @@ class Backups:
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise StateError(
-                f"There is no room for a copy of the journal: {free // 1_000_000} MB are free below STATE_DIR.",
-                hint=f"Free {(needed - free) // 1_000_000 + 1} MB there.",
+                said(
+                    "There is no room for a copy of the journal: {free} MB are free below STATE_DIR.",
+                    free=free // 1_000_000,
+                ),
+                hint=said("Free {megabytes} MB there.", megabytes=(needed - free) // 1_000_000 + 1),
             )
 
 
@@ -150,9 +154,10 @@ def _faults(what: str) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, sqlite3.Error) and is_damage(error):
-            raise DamagedCopyError(f"{what}: {error}") from error
+            raise DamagedCopyError(said("{what}: {error}", what=what, error=error)) from error
         raise StateError(
-            f"{what}: {error}", hint="Check that STATE_DIR is writable for this user and has free space."
+            said("{what}: {error}", what=what, error=error),
+            hint=said("Check that STATE_DIR is writable for this user and has free space."),
         ) from error
 
 
@@ -167,9 +172,15 @@ def _verify(path: Path, address: str) -> str:
             found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(3)").fetchall()]
             row = copy.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
     except sqlite3.DatabaseError as error:
-        raise DamagedCopyError(f"{path.name} is not whole: {error}") from error
+        raise DamagedCopyError(said("{path} is not whole: {error}", path=path.name, error=error)) from error
     if found != ["ok"] or row is None:
-        raise DamagedCopyError(f"{path.name} is not whole: {'; '.join(found) if row else 'it is not a journal'}")
+        raise DamagedCopyError(
+            said(
+                "{path} is not whole: {reason}",
+                path=path.name,
+                reason="; ".join(found) if row else said("it is not a journal"),
+            )
+        )
     return str(row[0])
 
 
@@ -178,9 +189,9 @@ def verify_in_use(journal: Path) -> str:
 
     Raises DamagedCopyError, StateError.
     """
-    with _faults("The journal could not be read"):
+    with _faults(said("The journal could not be read")):
         if not journal.exists():
-            raise DamagedCopyError(f"{journal.name} is gone.")
+            raise DamagedCopyError(said("{journal} is gone.", journal=journal.name))
         return _verify(journal, f"{journal.as_uri()}?mode=rw")
 
 

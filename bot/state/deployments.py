@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from roas.errors import InvalidRequestError, StateError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName
@@ -98,7 +99,7 @@ class DeploymentStateManager:
             known = read_deployment(transaction, deployment_id)
             held = read_lock(transaction, known.environment) if known is not None else None
             if known is None or held is None or held.deployment_id != deployment_id:
-                raise StateError(f"{deployment_id} holds no environment any more.")
+                raise StateError(said("{deployment_id} holds no environment any more.", deployment_id=deployment_id))
             lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=known.correlation_id)
             resumed = replace(known, attempts=known.attempts + is_new_attempt(known))
             write_deployment(transaction, resumed)
@@ -211,21 +212,35 @@ class DeploymentStateManager:
         def work(transaction: Transaction) -> Deployment:
             deployment = read_deployment(transaction, deployment_id)
             if deployment is None:
-                raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See /status or `history`.")
+                raise InvalidRequestError(
+                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                    hint=said("See /status or `history`."),
+                )
             if deployment.finished:
                 raise InvalidRequestError(
-                    f"{deployment_id} has ended already ({deployment.outcome}).", hint="Use /rollback to undo it."
+                    said(
+                        "{deployment_id} has ended already ({outcome}).",
+                        deployment_id=deployment_id,
+                        outcome=deployment.outcome,
+                    ),
+                    hint=said("Use /rollback to undo it."),
                 )
             if deployment.problem is not None:
                 raise InvalidRequestError(
-                    f"{deployment_id} is being rolled back already, and a rollback is always completed.",
-                    hint="Wait for its outcome; stopping halfway would leave parts of two releases.",
+                    said(
+                        "{deployment_id} is being rolled back already, and a rollback is always completed.",
+                        deployment_id=deployment_id,
+                    ),
+                    hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
                 )
             verified = deployment.phase(PhaseName.VERIFICATION)
             if verified is not None and verified.status is PhaseStatus.SUCCESS:
                 raise InvalidRequestError(
-                    f"{deployment_id} has verified its release already, and is only cleaning up.",
-                    hint="Use /rollback to undo it.",
+                    said(
+                        "{deployment_id} has verified its release already, and is only cleaning up.",
+                        deployment_id=deployment_id,
+                    ),
+                    hint=said("Use /rollback to undo it."),
                 )
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
@@ -307,7 +322,9 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
         return
     row = transaction.execute("SELECT id FROM deployments WHERE interaction_id = ?", (interaction_id,)).fetchone()
     if row is not None:
-        raise InvalidRequestError(f"This command has started {row[0]} already.", hint="See the ops channel.")
+        raise InvalidRequestError(
+            said("This command has started {deployment} already.", deployment=row[0]), hint=said("See the ops channel.")
+        )
 
 
 def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:

@@ -14,6 +14,7 @@ from pydantic_core import from_json as parsed
 
 from roas.errors import UnreadableRowError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.messages.stored import MESSAGES, messages_in, with_messages
 
 log = get_logger(__name__)
@@ -55,8 +56,8 @@ def from_row(model: type[Model], document: str) -> Model:
     except ValidationError as error:
         where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
         raise UnreadableRowError(
-            f"This version cannot read a row of the journal ({model.__name__}): {where}.",
-            hint="A newer version may have written it: deploy that one again.",
+            said("This version cannot read a row of the journal ({name}): {where}.", name=model.__name__, where=where),
+            hint=said("A newer version may have written it: deploy that one again."),
         ) from error
 
 

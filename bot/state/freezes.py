@@ -1,6 +1,7 @@
 """Keep freezes: the journal accepts no deployment of a frozen environment."""
 
 from roas.errors import FrozenError, InvalidRequestError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.freeze import Freeze
@@ -43,7 +44,9 @@ class Freezes:
         def work(transaction: Transaction) -> Freeze:
             freeze = read_freeze(transaction, environment)
             if freeze is None:
-                raise InvalidRequestError(f"{environment} is not locked.", hint="There is nothing to do.")
+                raise InvalidRequestError(
+                    said("{environment} is not locked.", environment=environment), hint=said("There is nothing to do.")
+                )
             transaction.execute("DELETE FROM freezes WHERE environment = ?", (environment,))
             transaction.add_change(_change(freeze, actor, "unlocked"))
             return freeze

@@ -15,6 +15,7 @@ from roas.errors import (
     JournalUnusableError,
     StateError,
 )
+from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.document_texts import hide_in_document
 from roas.state.documents import to_json
@@ -73,8 +74,11 @@ class Transaction:
         row = self.execute("SELECT token FROM fences WHERE name = ?", (fence.environment,)).fetchone()
         if row is None or row[0] != fence.token:
             raise FencedOffError(
-                f"Another process has taken over {fence.environment}; this one makes no more changes.",
-                hint="Nothing to do: the other process completes the deployment.",
+                said(
+                    "Another process has taken over {environment}; this one makes no more changes.",
+                    environment=fence.environment,
+                ),
+                hint=said("Nothing to do: the other process completes the deployment."),
             )
 
 
@@ -234,7 +238,7 @@ class Journal:
         self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None
     ) -> tuple[Result, list[StateChange]]:
         if self._connection is None:
-            raise StateError("The journal is closed.", hint="Start the bot again.")
+            raise StateError(said("The journal is closed."), hint=said("Start the bot again."))
         with self._noting_loss():
             self._place.check()
         transaction = Transaction(self._connection, self._instance_id, self._redact)

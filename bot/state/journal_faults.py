@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roas.errors import JournalDamagedError, JournalHeldError, JournalUnusableError, StateError
+from roas.messages.message import said
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -51,9 +52,12 @@ def is_damage(error: sqlite3.Error) -> bool:
 def damage(path: Path, text: str) -> JournalDamagedError:
     """Return the error that says that a journal is damaged, and how to bring it back."""
     return JournalDamagedError(
-        f"The journal {path.name} is damaged: {text}",
-        hint="Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop discord-bot`, then "
-        "`docker compose run --rm discord-bot roas restore`), and start it again.",
+        said("The journal {path} is damaged: {text}", path=path.name, text=text),
+        hint=said(
+            "Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop "
+            "discord-bot`, then `docker compose run --rm discord-bot roas restore`), and "
+            "start it again."
+        ),
     )
 
 
@@ -61,10 +65,12 @@ def refusal(path: Path, error: Exception) -> JournalUnusableError:
     """Return the error that says why a journal cannot be used now; that may pass."""
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
         return JournalHeldError(
-            f"The journal {path.name} is locked by another process, which does not release it.",
-            hint=f"Find the process that hangs or was stopped (`fuser {path}`), then resume it, or end it.",
+            said("The journal {path} is locked by another process, which does not release it.", path=path.name),
+            hint=said(
+                "Find the process that hangs or was stopped (`fuser {path}`), then resume it, or end it.", path=path
+            ),
         )
     return JournalUnusableError(
-        f"The journal {path.name} cannot be used: {error}",
-        hint=f"Check that {path.parent} exists, is writable and has free space.",
+        said("The journal {path} cannot be used: {error}", path=path.name, error=error),
+        hint=said("Check that {parent} exists, is writable and has free space.", parent=path.parent),
     )

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from roas.errors import JournalLostError
+from roas.messages.message import said
 from roas.state.schema import IDENTITY
 
 # What SQLite keeps beside a journal while a process has it open.
@@ -18,9 +19,10 @@ MOUNT_TABLE = Path("/proc/self/mountinfo")
 READER_TIMEOUT_SECONDS = 1.0
 # What a reader meets in what is no journal: a table that is missing, or no database at all. The rest passes.
 OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-HINT = (
-    "To keep the history, put the original journal back, with its -wal and -shm files, or its newest copy (stop the "
-    "bot, then `roas restore`); then restart this bot (`docker restart`): it opens the journal that it finds there."
+HINT = said(
+    "To keep the history, put the original journal back, with its -wal and -shm "
+    "files, or its newest copy (stop the bot, then `roas restore`); then restart "
+    "this bot (`docker restart`): it opens the journal that it finds there."
 )
 
 
@@ -44,19 +46,24 @@ class JournalPlace:
             name = f"{self._path.name}{suffix}"
             if now is None and number is not None:
                 raise JournalLostError(
-                    f"{name} was deleted while this bot was running; the bot has stopped acting.", hint=HINT
+                    said("{name} was deleted while this bot was running; the bot has stopped acting.", name=name),
+                    hint=HINT,
                 )
             if now != number:
                 raise JournalLostError(
-                    f"{name} was replaced while this bot was running; the bot has stopped acting.", hint=HINT
+                    said("{name} was replaced while this bot was running; the bot has stopped acting.", name=name),
+                    hint=HINT,
                 )
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
         if _mount_source(self._path.parent) != self._mount:
             raise JournalLostError(
-                f"The folder of {self._path.name} was moved or deleted on the host while this bot was running; "
-                "the bot has stopped acting.",
+                said(
+                    "The folder of {path} was moved or deleted on the host while this bot was "
+                    "running; the bot has stopped acting.",
+                    path=self._path.name,
+                ),
                 hint=HINT,
             )
 
@@ -94,7 +101,9 @@ class JournalPlace:
 
     def _overwritten(self) -> JournalLostError:
         return JournalLostError(
-            f"{self._path.name} was overwritten while this bot was running; the bot has stopped acting.",
+            said(
+                "{path} was overwritten while this bot was running; the bot has stopped acting.", path=self._path.name
+            ),
             hint=HINT,
         )
 

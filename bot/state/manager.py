@@ -7,6 +7,7 @@ from types import TracebackType
 
 from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.redaction import hide
 from roas.state.alerts import Alerts
@@ -91,8 +92,10 @@ class StateManager:
             self.instance.announce()
         except OSError as error:
             raise StateError(
-                f"The state folder {self.folder} cannot be used: {error.strerror}",
-                hint="Set STATE_DIR to a folder that this user may write.",
+                said(
+                    "The state folder {folder} cannot be used: {strerror}", folder=self.folder, strerror=error.strerror
+                ),
+                hint=said("Set STATE_DIR to a folder that this user may write."),
             ) from error
         await self._journal.open()
 

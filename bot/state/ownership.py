@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from roas.concurrency import run_uninterrupted
 from roas.errors import FencedOffError
+from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, Lock
 from roas.models.ownership import Heartbeat, LeaderLease
@@ -200,7 +201,8 @@ def _check(transaction: Transaction, lease: LeaderLease) -> None:
     held = _read_lease(transaction)
     if held is None or (held.token, held.instance_id) != (lease.token, lease.instance_id):
         raise FencedOffError(
-            "Another bot is the leader now; this one is on standby.", hint="Nothing to do: the leader answers."
+            said("Another bot is the leader now; this one is on standby."),
+            hint=said("Nothing to do: the leader answers."),
         )
 
 

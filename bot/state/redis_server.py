@@ -5,6 +5,7 @@ import asyncio
 import redis.asyncio
 
 from roas.errors import RoasError
+from roas.messages.message import said
 
 
 class RedisUnavailableError(RoasError):
@@ -22,7 +23,8 @@ async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
             await client.ping()
     except Exception as error:  # who answers may be anybody: the library fails in many ways on what is no Redis
         raise RedisUnavailableError(
-            f"Redis does not answer ({type(error).__name__}).", hint="Check REDIS_URL and that the server runs."
+            said("Redis does not answer ({name}).", name=type(error).__name__),
+            hint=said("Check REDIS_URL and that the server runs."),
         ) from error
     finally:
         await client.aclose()

@@ -10,6 +10,7 @@ from roas.backoff import REDIS, Backoff
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.manager import StateManager
 from roas.state.projection import Cursor, Keys, Redact
@@ -139,7 +140,7 @@ class DataSyncManager:
             except Exception as error:  # whatever is in Redis or the journal, the projection must keep running
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
-                self._note_failure(RoasError(f"The Redis sync failed ({type(error).__name__})."))
+                self._note_failure(RoasError(said("The Redis sync failed ({name}).", name=type(error).__name__)))
                 await wait_for(self._closing, REDIS.longest_seconds)
                 continue
             damaged = False
@@ -192,8 +193,8 @@ class DataSyncManager:
         if cursor.journal != self._identity:
             if self.statistics.projected:
                 raise ForeignProjectionError(
-                    "Another journal writes to the same keys in Redis.",
-                    hint="Give each its own COMPOSE_PROJECT_NAME, or a database of its own in REDIS_URL.",
+                    said("Another journal writes to the same keys in Redis."),
+                    hint=said("Give each its own COMPOSE_PROJECT_NAME, or a database of its own in REDIS_URL."),
                 )
             return True
         return not position.whole or await self._source.id_at(cursor.sequence) != cursor.change_id

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import WatchError
 
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.documents import from_json
 from roas.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
@@ -176,9 +177,9 @@ async def _faults() -> AsyncIterator[None]:
     except (exceptions.RedisError, OSError, TimeoutError) as error:
         name = type(error).__name__
         if type(error) is exceptions.ResponseError and not PASSING.search(str(error)):
-            raise ProjectionDamagedError(f"What is in Redis cannot be continued ({name}).") from error
+            raise ProjectionDamagedError(said("What is in Redis cannot be continued ({name}).", name=name)) from error
         raise RedisUnavailableError(
-            f"Redis does not answer ({name}).", hint="Check REDIS_URL and that the server runs."
+            said("Redis does not answer ({name}).", name=name), hint=said("Check REDIS_URL and that the server runs.")
         ) from error
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 
+from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
 from roas.validation.discord_permissions import missing_permissions
@@ -20,6 +21,10 @@ REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
 
 class _UnreachableError(Exception):
     """Discord gave no usable answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 async def fetch_discord_facts(settings: Settings, environment: str = "") -> DiscordFacts:
@@ -38,9 +43,9 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
                 return facts
             return replace(facts, ops=await _ask(session, settings, settings.discord_ops_channel_id))
     except _UnreachableError as error:
-        return DiscordFacts(unreachable=str(error))
+        return DiscordFacts(unreachable=error.reason)
     except TimeoutError:
-        return DiscordFacts(unreachable=f"no answer within {REQUEST_SECONDS:g} s")
+        return DiscordFacts(unreachable=said("no answer within {seconds} s", seconds=f"{REQUEST_SECONDS:g}"))
     except (aiohttp.ClientError, ValueError) as error:
         return DiscordFacts(unreachable=type(error).__name__)
 
@@ -75,6 +80,6 @@ async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | Non
         if response.status in {REFUSED, FORBIDDEN, UNKNOWN}:
             return None
         if response.status != 200:
-            raise _UnreachableError(f"it answers with status {response.status}")
+            raise _UnreachableError(said("it answers with status {status}", status=response.status))
         document: dict[str, Any] = await response.json()
         return document

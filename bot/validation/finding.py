@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from roas.messages.message import joined, said
 from roas.models.check import CheckResult, Severity
 
 
@@ -23,10 +24,13 @@ def failed(check: Named, message: str, remedy: str, severity: Severity | None = 
     return CheckResult(check.name, severity or check.severity, False, message, remedy)
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names as people list them: `a, b and c`."""
-    text = [str(name) for name in names]
-    return " and ".join([", ".join(text[:-1]), text[-1]]) if len(text) > 1 else "".join(text)
+    found = list(names)
+    if not found:
+        return ""
+    *first, last = found
+    return said("{first} and {last}", first=joined(", ", first), last=last) if first else last
 
 
 def in_bytes(count: int) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from roas.engine.interface import ReleaseStore, ResolvedStack
 from roas.engine.resolution.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
 from roas.models.stack import WantedImage
@@ -75,6 +76,10 @@ class EnvironmentSurvey:
 
 def _hangs(environment: Environment) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"The compose files of {environment.name} were not resolved within {RESOLVE_SECONDS:g} s.",
-        hint="Check whether Docker and the disk still respond.",
+        said(
+            "The compose files of {environment} were not resolved within {seconds} s.",
+            environment=environment.name,
+            seconds=f"{RESOLVE_SECONDS:g}",
+        ),
+        hint=said("Check whether Docker and the disk still respond."),
     )

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.environment import Environment
 from roas.validation.check import Check
@@ -51,10 +52,10 @@ class EnvironmentValidator:
                 found = await check.run(subject)
             return found if isinstance(found, list) else [found]
         except EngineUnavailableError:  # reported once, by the engine's own check
-            message = "This could not be checked, since the engine does not answer."
+            message = said("This could not be checked, since the engine does not answer.")
             return [
                 CheckResult(
-                    check.name, Severity.WARNING, False, message, "Fix the connection to the Docker engine first."
+                    check.name, Severity.WARNING, False, message, said("Fix the connection to the Docker engine first.")
                 )
             ]
         except RoasError as error:
@@ -66,13 +67,15 @@ class EnvironmentValidator:
             return [self._broke(check, error)]
 
     def _hangs(self, check: Check) -> CheckResult:
-        message = f"The check did not end within {self._deadline_seconds:g} s."
-        return CheckResult(check.name, check.severity, False, message, "Try again; if it happens again, see the log.")
+        message = said("The check did not end within {seconds} s.", seconds=f"{self._deadline_seconds:g}")
+        return CheckResult(
+            check.name, check.severity, False, message, said("Try again; if it happens again, see the log.")
+        )
 
     def _broke(self, check: Check, error: Exception) -> CheckResult:
         # The exception's own words stay in the log: they may hold what must not be shown.
-        message = f"The check itself failed ({type(error).__name__})."
-        return CheckResult(check.name, check.severity, False, message, "See the log; this is a bug in the bot.")
+        message = said("The check itself failed ({name}).", name=type(error).__name__)
+        return CheckResult(check.name, check.severity, False, message, said("See the log; this is a bug in the bot."))
 
 
 def _rank(result: CheckResult) -> tuple[int, str]:

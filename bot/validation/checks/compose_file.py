@@ -1,6 +1,7 @@
 """Check that the compose file parses and asks for nothing that the policy refuses."""
 
 from roas.errors import ComposePolicyError
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -20,8 +21,8 @@ class ComposeFileCheck:
             return []  # the policy's own check reports it
         files = ", ".join(path.name for path in subject.environment.compose_files)
         count = len(subject.stack.definitions)
-        message = f"{files}: {count} service{'' if count == 1 else 's'}."
+        message = said("{files}: {count} service{plural}.", files=files, count=count, plural="" if count == 1 else "s")
         if not subject.reads_working_copy:
-            message = f"The release has {count} service{'' if count == 1 else 's'}."
+            message = said("The release has {count} service{plural}.", count=count, plural="" if count == 1 else "s")
         warnings = [failed(self, text, "", Severity.WARNING) for text in subject.stack.warnings]
         return [passed(self, message), *warnings]

@@ -1,6 +1,7 @@
 """Check that the compose file asks for nothing that the policy refuses."""
 
 from roas.errors import ComposePolicyError
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -18,4 +19,4 @@ class ComposePolicyCheck:
             return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
         if subject.stack is None:
             return []  # what does not parse cannot be judged; the compose file's own check says so
-        return [passed(self, "Nothing that the policy refuses.")]
+        return [passed(self, said("Nothing that the policy refuses."))]

@@ -2,6 +2,7 @@
 
 from packaging.version import InvalidVersion, Version
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -24,10 +25,10 @@ class ComposeVersionCheck:
         except InvalidVersion:
             return failed(
                 self,
-                f"Compose reports the version {found!r}, which cannot be read.",
-                f"Install Docker Compose {MINIMUM} or later.",
+                said("Compose reports the version {found}, which cannot be read.", found=repr(found)),
+                said("Install Docker Compose {minimum} or later.", minimum=MINIMUM),
             )
         if version < MINIMUM:
-            message = f"Docker Compose {found} does not know `depends_on.required` and `include`."
-            return failed(self, message, f"Install Docker Compose {MINIMUM} or later.")
-        return passed(self, f"Docker Compose {found} is installed.")
+            message = said("Docker Compose {found} does not know `depends_on.required` and `include`.", found=found)
+            return failed(self, message, said("Install Docker Compose {minimum} or later.", minimum=MINIMUM))
+        return passed(self, said("Docker Compose {found} is installed.", found=found))

@@ -1,5 +1,6 @@
 """Check that nobody else holds the fixed names of containers."""
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.obstacle import ObstacleKind
 from roas.validation.finding import failed, passed
@@ -18,4 +19,4 @@ class ContainerNamesCheck:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         found = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.CONTAINER_NAME]
         problems = [failed(self, one.message, one.remedy) for one in found]
-        return problems or [passed(self, "Every fixed container name is free.")]
+        return problems or [passed(self, said("Every fixed container name is free."))]

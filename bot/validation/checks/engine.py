@@ -3,6 +3,7 @@
 from packaging.version import Version
 
 from roas.errors import EngineUnavailableError
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import EngineFacts
 from roas.validation.finding import failed, listed, passed
@@ -28,15 +29,30 @@ class EngineCheck:
             return failed(self, error.message, error.hint)
         api = Version(facts.api_version)
         if api < MINIMUM_API:
-            return self._too_old(facts, MINIMUM_API, "read statistics at once")
+            return self._too_old(facts, MINIMUM_API, said("read statistics at once"))
         users = sorted(_use_start_interval(subject))
         if users and api < START_INTERVAL_API:
-            return self._too_old(facts, START_INTERVAL_API, f"know the start_interval of {listed(users)}")
-        return passed(self, f"Docker Engine {facts.version} answers (API {facts.api_version}).")
+            return self._too_old(
+                facts, START_INTERVAL_API, said("know the start_interval of {services}", services=listed(users))
+            )
+        return passed(
+            self,
+            said(
+                "Docker Engine {version} answers (API {api_version}).",
+                version=facts.version,
+                api_version=facts.api_version,
+            ),
+        )
 
     def _too_old(self, facts: EngineFacts, needed: Version, purpose: str) -> CheckResult:
-        message = f"Docker Engine {facts.version} has API {facts.api_version}; {needed} is needed to {purpose}."
-        return failed(self, message, "Install a newer Docker Engine (25 or later).")
+        message = said(
+            "Docker Engine {version} has API {api_version}; {needed} is needed to {purpose}.",
+            version=facts.version,
+            api_version=facts.api_version,
+            needed=needed,
+            purpose=purpose,
+        )
+        return failed(self, message, said("Install a newer Docker Engine (25 or later)."))
 
 
 def _use_start_interval(subject: Subject) -> list[str]:

@@ -1,5 +1,6 @@
 """Check that the external networks and volumes of the stack exist."""
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.obstacle import ObstacleKind
 from roas.validation.finding import failed, passed
@@ -18,4 +19,4 @@ class ExternalResourcesCheck:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         found = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.EXTERNAL]
         problems = [failed(self, one.message, one.remedy) for one in found]
-        return problems or [passed(self, "Every external network and volume exists.")]
+        return problems or [passed(self, said("Every external network and volume exists."))]

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
@@ -26,10 +27,14 @@ class FileBindsCheck:
         }
         found = await asyncio.to_thread(_only_files, binds)
         if not found:
-            return [passed(self, "No single file is mounted writable.")]
-        message = f"Single files are mounted writable: {listed(found)}."
-        return [failed(self, message, "Mount the folder that it lies in, or mount it read-only.")]
+            return [passed(self, said("No single file is mounted writable."))]
+        message = said("Single files are mounted writable: {found}.", found=listed(found))
+        return [failed(self, message, said("Mount the folder that it lies in, or mount it read-only."))]
 
 
 def _only_files(binds: set[tuple[str, str]]) -> list[str]:
-    return sorted(f"{Path(source).name} in {service}" for service, source in binds if Path(source).is_file())
+    return sorted(
+        said("{name} in {service}", name=Path(source).name, service=service)
+        for service, source in binds
+        if Path(source).is_file()
+    )

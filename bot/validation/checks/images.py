@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from roas.errors import ImageNotFoundError, RegistryUnavailableError, RoasError
+from roas.messages.message import joined, said
 from roas.models.check import CheckResult, Severity
 from roas.models.stack import WantedImage
 from roas.validation.finding import failed, listed, passed
@@ -25,14 +26,23 @@ class ImagesCheck:
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         if subject.look_up_image is None:
-            return [passed(self, "No image is looked up: nothing of the working copy is deployed.")]
+            return [passed(self, said("No image is looked up: nothing of the working copy is deployed."))]
         services = _service_by_image(subject)
         slots = asyncio.Semaphore(AT_ONCE)
         found = await asyncio.gather(
             *(self._look_up(subject.look_up_image, names, slots) for names in services.values())
         )
         problems = [result for result in found if result is not None]
-        return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} available.")]
+        return problems or [
+            passed(
+                self,
+                said(
+                    "{services} image{plural} available.",
+                    services=len(services),
+                    plural="" if len(services) == 1 else "s",
+                ),
+            )
+        ]
 
     async def _look_up(self, look_up: LookUp, services: list[str], slots: asyncio.Semaphore) -> CheckResult | None:
         text = f"({listed(services)})"
@@ -40,14 +50,18 @@ class ImagesCheck:
             async with slots, asyncio.timeout(REGISTRY_SECONDS):
                 await look_up(services[0])
         except ImageNotFoundError as error:
-            return failed(self, f"{error.message} {text}", error.hint)
+            return failed(self, joined(" ", (error.message, text)), error.hint)
         except RegistryUnavailableError as error:
-            return failed(self, f"{error.message} {text}", error.hint, Severity.WARNING)
+            return failed(self, joined(" ", (error.message, text)), error.hint, Severity.WARNING)
         except TimeoutError:
-            message = f"The registry did not answer within {REGISTRY_SECONDS:g} s {text}."
-            return failed(self, message, "Preparation tries again; look at the registry.", Severity.WARNING)
+            message = said(
+                "The registry did not answer within {seconds} s {text}.",
+                seconds=f"{REGISTRY_SECONDS:g}",
+                text=text,
+            )
+            return failed(self, message, said("Preparation tries again; look at the registry."), Severity.WARNING)
         except RoasError as error:
-            return failed(self, f"{error.message} {text}", error.hint)
+            return failed(self, joined(" ", (error.message, text)), error.hint)
         return None
 
 

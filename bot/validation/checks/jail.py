@@ -1,14 +1,17 @@
 """Check that Compose is confined while it reads what the stack's author wrote."""
 
 from roas.engine.compose.jail import JailKind
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import passed
 from roas.validation.subject import Subject
 
 CONFINED = {
-    JailKind.SETPRIV: "Compose reads a copy of the stack's files, confined by Landlock and seccomp (setpriv).",
-    JailKind.HELPER: "Compose reads a copy of the stack's files, confined by Landlock and seccomp (by a helper).",
-    JailKind.CONTAINER: "Compose reads a copy of the stack's files in a container without network: no Landlock here.",
+    JailKind.SETPRIV: said("Compose reads a copy of the stack's files, confined by Landlock and seccomp (setpriv)."),
+    JailKind.HELPER: said("Compose reads a copy of the stack's files, confined by Landlock and seccomp (by a helper)."),
+    JailKind.CONTAINER: said(
+        "Compose reads a copy of the stack's files in a container without network: no Landlock here."
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """Check that there is memory for what is to run."""
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, in_bytes, passed
 from roas.validation.subject import Subject
@@ -22,8 +23,11 @@ class MemoryCheck:
     async def _left(self, subject: Subject) -> CheckResult:
         left = await subject.engine.memory_available()
         if left is None:
-            return passed(self, "The memory of the engine's machine cannot be read from here.")
-        message, remedy = f"{in_bytes(left)} of memory are left.", "Stop what is not needed, or add memory."
+            return passed(self, said("The memory of the engine's machine cannot be read from here."))
+        message, remedy = (
+            said("{left} of memory are left.", left=in_bytes(left)),
+            said("Stop what is not needed, or add memory."),
+        )
         if left < MINIMUM_BYTES:
             return failed(self, message, remedy)
         return passed(self, message) if left >= RECOMMENDED_BYTES else failed(self, message, remedy, Severity.WARNING)
@@ -35,8 +39,12 @@ class MemoryCheck:
         there = (await subject.engine.version()).memory_bytes
         if there == 0 or wanted <= there:
             return []
-        message = f"The services reserve {in_bytes(wanted)} of memory; the engine has {in_bytes(there)}."
-        return [failed(self, message, "Lower the reservations, or add memory.", Severity.WARNING)]
+        message = said(
+            "The services reserve {wanted} of memory; the engine has {there}.",
+            wanted=in_bytes(wanted),
+            there=in_bytes(there),
+        )
+        return [failed(self, message, said("Lower the reservations, or add memory."), Severity.WARNING)]
 
 
 def _reservations(subject: Subject) -> int:

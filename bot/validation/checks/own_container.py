@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import Mount, OwnContainer
 from roas.validation.finding import failed, passed
@@ -20,42 +21,63 @@ class OwnContainerCheck:
             return [self._outside(subject)]
         own = await subject.engine.own_container()
         if own is None:
-            remedy = "Give the bot the socket of the engine that runs it; DOCKER_HOST must not lead elsewhere."
-            message = "The bot runs in a container that this engine does not know."
+            remedy = said("Give the bot the socket of the engine that runs it; DOCKER_HOST must not lead elsewhere.")
+            message = said("The bot runs in a container that this engine does not know.")
             severity = Severity.CRITICAL if subject.environment.is_home else Severity.WARNING
             return [failed(self, message, remedy, severity)]
         return [*self._home(subject, own), *self._paths(subject, own)] or [
-            passed(self, f"The bot is the container {own.name} and sees its folders where the engine does.")
+            passed(
+                self, said("The bot is the container {own} and sees its folders where the engine does.", own=own.name)
+            )
         ]
 
     def _outside(self, subject: Subject) -> CheckResult:
         if not subject.environment.is_home:
-            return passed(self, "The bot does not run in a container.")
-        message = f"{subject.environment.name} is the home environment, but the bot does not run in a container of it."
-        remedy = "Start the bot as a service of the stack, or leave HOME_ENVIRONMENT empty."
+            return passed(self, said("The bot does not run in a container."))
+        message = said(
+            "{environment} is the home environment, but the bot does not run in a container of it.",
+            environment=subject.environment.name,
+        )
+        remedy = said("Start the bot as a service of the stack, or leave HOME_ENVIRONMENT empty.")
         return failed(self, message, remedy, Severity.WARNING)
 
     def _home(self, subject: Subject, own: OwnContainer) -> list[CheckResult]:
         environment = subject.environment
         if not environment.is_home or own.project == environment.project:
             return []
-        message = f"{environment.name} is the home environment and is project {environment.project}, "
-        message += f"but the bot's container {own.name} belongs to {own.project or 'no project'}."
+        message = said(
+            "{environment} is the home environment and is project {project}, but the bot's container {own} belongs "
+            "to {other}.",
+            environment=environment.name,
+            project=environment.project,
+            own=own.name,
+            other=own.project or said("no project"),
+        )
         return [
-            failed(self, message, f"Set COMPOSE_PROJECT_NAME to {own.project or 'that project'}, or HOME_ENVIRONMENT.")
+            failed(
+                self,
+                message,
+                said(
+                    "Set COMPOSE_PROJECT_NAME to {project}, or HOME_ENVIRONMENT.",
+                    project=own.project or said("that project"),
+                ),
+            )
         ]
 
     def _paths(self, subject: Subject, own: OwnContainer) -> list[CheckResult]:
         """Compose reads paths in here, the engine reads them on its machine: they have to be the same."""
-        folders = {"STATE_DIR": subject.settings.state_dir.absolute(), "the stack's folder": subject.environment.folder}
+        folders = {
+            "STATE_DIR": subject.settings.state_dir.absolute(),
+            said("the stack's folder"): subject.environment.folder,
+        }
         return [
             failed(
                 self,
-                f"{text} ({folder}) {_fault(folder, own)}.",
-                f"Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.",
+                said("{text} ({folder}) {fault}.", text=text, folder=folder, fault=fault),
+                said("Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.", folder=folder),
             )
             for text, folder in folders.items()
-            if _fault(folder, own)
+            if (fault := _fault(folder, own))
         ]
 
 
@@ -63,10 +85,15 @@ def _fault(folder: Path, own: OwnContainer) -> str:
     """Describe what is wrong with the source of a folder; empty where the engine sees the same."""
     mount = _mount_of(folder, own.mounts)
     if mount is None:
-        return "is not mounted from the host"
+        return said("is not mounted from the host")
     if mount.kind != "bind":
-        return f"lies in the volume mounted at {mount.destination}, which the engine sees elsewhere"
-    return "" if mount.source == mount.destination else f"is {mount.source} on the host"
+        return said(
+            "lies in the volume mounted at {destination}, which the engine sees elsewhere",
+            destination=mount.destination,
+        )
+    if mount.source == mount.destination:
+        return ""
+    return said("is {source} on the host", source=mount.source)
 
 
 def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:

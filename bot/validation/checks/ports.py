@@ -1,6 +1,7 @@
 """Check that nobody else holds the host ports that the stack publishes."""
 
 from roas.engine.machine.host_ports import WantedPort, wanted_ports
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
 from roas.validation.finding import failed, passed
@@ -21,13 +22,15 @@ class PortsCheck:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         wanted = wanted_ports(subject.services)
         if not wanted:
-            return [passed(self, "No fixed host port is published.")]
+            return [passed(self, said("No fixed host port is published."))]
         problems = await self._problems(subject, wanted)
         # What restarts again and again holds a port for a moment, and may be in no list at the next one.
         for _ in range(LOOKS_AGAIN):
             problems = problems and await self._problems(subject, wanted)
-        seen = "" if subject.engine.shares_host() else " by containers; other processes cannot be seen from here"
-        return problems or [passed(self, f"{len(wanted)} host port(s) are not held by others{seen}.")]
+        seen = "" if subject.engine.shares_host() else said(" by containers; other processes cannot be seen from here")
+        return problems or [
+            passed(self, said("{wanted} host port(s) are not held by others{seen}.", wanted=len(wanted), seen=seen))
+        ]
 
     async def _problems(self, subject: Subject, wanted: list[WantedPort]) -> list[CheckResult]:
         held = await subject.engine.published_ports()
@@ -36,16 +39,25 @@ class PortsCheck:
 
     async def _judge(self, subject: Subject, port: WantedPort, held: tuple[PublishedPort, ...]) -> CheckResult | None:
         if (other := port.holder(held, subject.environment.project)) is not None:
-            owner = f" of project {other.project}" if other.project else ""
-            remedy = f"Stop {other.container}, or publish another port."
-            return failed(self, f"{_capital(port)} is held by the container {other.container}{owner}.", remedy)
+            owner = said(" of project {project}", project=other.project) if other.project else ""
+            remedy = said("Stop {container}, or publish another port.", container=other.container)
+            return failed(
+                self,
+                said(
+                    "{port} is held by the container {container}{owner}.",
+                    port=_capital(port),
+                    container=other.container,
+                    owner=owner,
+                ),
+                remedy,
+            )
         if (
             any(map(port.collides_with, held))
             or await subject.engine.port_is_free(port.host_ip, port.port, port.protocol) is not False
         ):
             return None
-        remedy = f"Find it with `ss -lptn 'sport = :{port.port}'` and stop it, or publish another port."
-        return failed(self, f"{_capital(port)} is held by another process of this machine.", remedy)
+        remedy = said("Find it with `ss -lptn 'sport = :{port}'` and stop it, or publish another port.", port=port.port)
+        return failed(self, said("{port} is held by another process of this machine.", port=_capital(port)), remedy)
 
 
 def _capital(port: WantedPort) -> str:

@@ -2,6 +2,7 @@
 
 from roas.engine.machine.projects import runs_already_as
 from roas.environments import environments
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -19,13 +20,18 @@ class ProjectCheck:
         ours = {known.project for known in environments(subject.settings).values()}
         found = runs_already_as(environment, await subject.engine.projects(), ours)
         if found is None:
-            return passed(self, f"The project is {environment.project}.")
-        message = (
-            f"The stack in {environment.folder} runs already as the project {found.name}; {environment.project} would "
-            "be a second copy with empty volumes."
+            return passed(self, said("The project is {project}.", project=environment.project))
+        message = said(
+            "The stack in {folder} runs already as the project {found}; {project} would be a "
+            "second copy with empty volumes.",
+            folder=environment.folder,
+            found=found.name,
+            project=environment.project,
         )
-        remedy = (
-            f'Set `project_name = "{found.name}"` in [environments.{environment.name}], or `"{environment.project}"` '
-            "for a second copy."
+        remedy = said(
+            'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+            found=found.name,
+            environment=environment.name,
+            project=environment.project,
         )
         return failed(self, message, remedy)

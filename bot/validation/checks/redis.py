@@ -1,6 +1,7 @@
 """Check that Redis answers, where one is set."""
 
 from roas.errors import RoasError
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -15,12 +16,12 @@ class RedisCheck:
     async def run(self, subject: Subject) -> CheckResult:
         """Check that Redis answers."""
         if subject.ping_redis is None:
-            return passed(self, "REDIS_URL is not set: state is kept in the journal alone.")
-        remedy = "Look at the redis service, or correct REDIS_URL; deployments continue without it."
+            return passed(self, said("REDIS_URL is not set: state is kept in the journal alone."))
+        remedy = said("Look at the redis service, or correct REDIS_URL; deployments continue without it.")
         try:
             await subject.ping_redis()
         except RoasError as error:
             return failed(self, error.message, remedy)
         except Exception as error:  # any exception of the client means the same; its text may hold the URL's password
-            return failed(self, f"Redis does not answer ({type(error).__name__}).", remedy)
-        return passed(self, "Redis answers.")
+            return failed(self, said("Redis does not answer ({name}).", name=type(error).__name__), remedy)
+        return passed(self, said("Redis answers."))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
@@ -20,13 +21,17 @@ class SecondBotCheck:
         if subject.stack is None or subject.environment.is_home:
             return []
         twins = {name: _shared(subject, service) for name, service in sorted(subject.services.items())}
-        remedy = "Give it a token and a STATE_DIR of its own, or name this environment in HOME_ENVIRONMENT."
+        remedy = said("Give it a token and a STATE_DIR of its own, or name this environment in HOME_ENVIRONMENT.")
         found = [
-            failed(self, f"{name} would be a second bot with this bot's own {listed(shared)}.", remedy)
+            failed(
+                self,
+                said("{name} would be a second bot with this bot's own {shared}.", name=name, shared=listed(shared)),
+                remedy,
+            )
             for name, shared in twins.items()
             if shared
         ]
-        return found or [passed(self, "No service has this bot's token or its state folder.")]
+        return found or [passed(self, said("No service has this bot's token or its state folder."))]
 
 
 def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:

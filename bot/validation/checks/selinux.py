@@ -1,5 +1,6 @@
 """Advise on binds that SELinux would deny to a container."""
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
@@ -17,7 +18,7 @@ class SelinuxCheck:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         facts = await subject.engine.version()
         if not any("selinux" in option for option in facts.security_options):
-            return [passed(self, "The engine does not use SELinux.")]
+            return [passed(self, said("The engine does not use SELinux."))]
         bound = sorted(
             name
             for name, service in subject.services.items()
@@ -28,6 +29,6 @@ class SelinuxCheck:
             )
         )
         if not bound:
-            return [passed(self, "Every bind has an SELinux label.")]
-        message = f"The engine uses SELinux, which denies binds without a label: {listed(bound)}."
-        return [failed(self, message, "Add `:z` (shared) or `:Z` (for one container alone) to the binds.")]
+            return [passed(self, said("Every bind has an SELinux label."))]
+        message = said("The engine uses SELinux, which denies binds without a label: {bound}.", bound=listed(bound))
+        return [failed(self, message, said("Add `:z` (shared) or `:Z` (for one container alone) to the binds."))]

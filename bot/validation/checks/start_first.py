@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.stack import ServiceDefinition
 from roas.validation.finding import failed, listed, passed
@@ -23,10 +24,14 @@ class StartFirstCheck:
         users = [name for name, definition in sorted(subject.stack.definitions.items()) if definition.start_first]
         for name in users:
             if shared := _writable_volumes(subject.services.get(name, {})):
-                message = f"{name} is replaced start-first: two containers will write to {listed(shared)} at once."
-                remedy = "Use `stop-first`, unless the program supports that."
+                message = said(
+                    "{name} is replaced start-first: two containers will write to {shared} at once.",
+                    name=name,
+                    shared=listed(shared),
+                )
+                remedy = said("Use `stop-first`, unless the program supports that.")
                 found.append(failed(self, message, remedy, Severity.WARNING))
-        return found or [passed(self, "Every service can be replaced in its configured order.")]
+        return found or [passed(self, said("Every service can be replaced in its configured order."))]
 
     async def _own_service(self, subject: Subject, definitions: Mapping[str, ServiceDefinition]) -> list[CheckResult]:
         """The bot always starts its successor beside itself: only deployments that would replace it are refused."""
@@ -35,8 +40,12 @@ class StartFirstCheck:
         if own is None or own.project != subject.environment.project or own.service not in fixed:
             return []
         place = definitions[own.service].fixed_place
-        message = f"{own.service} is this bot, which cannot be replaced: {place} allows only one container."
-        return [failed(self, message, "Remove it from the compose file.", Severity.WARNING)]
+        message = said(
+            "{service} is this bot, which cannot be replaced: {place} allows only one container.",
+            service=own.service,
+            place=place,
+        )
+        return [failed(self, message, said("Remove it from the compose file."), Severity.WARNING)]
 
 
 def _writable_volumes(service: dict[str, Any]) -> list[str]:

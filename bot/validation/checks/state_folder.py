@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -26,15 +27,37 @@ class StateFolderCheck:
         try:
             found = folder.stat()
         except OSError as error:
-            remedy = f"Create it: `install -d -m 700 {folder}`."
-            return failed(self, f"The state folder {folder} cannot be read ({error.strerror}).", remedy)
+            remedy = said("Create it: `install -d -m 700 {folder}`.", folder=folder)
+            return failed(
+                self,
+                said("The state folder {folder} cannot be read ({strerror}).", folder=folder, strerror=error.strerror),
+                remedy,
+            )
         if not stat.S_ISDIR(found.st_mode):
-            return failed(self, f"STATE_DIR is {folder}, which is not a folder.", "Point STATE_DIR to a folder.")
+            return failed(
+                self,
+                said("STATE_DIR is {folder}, which is not a folder.", folder=folder),
+                said("Point STATE_DIR to a folder."),
+            )
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            remedy = f"Give it to the user that the bot runs as: `chown {os.getuid()} {folder}`."
-            return failed(self, f"The state folder {folder} is not writable for user {os.getuid()}.", remedy)
+            remedy = said(
+                "Give it to the user that the bot runs as: `chown {user} {folder}`.",
+                user=os.getuid(),
+                folder=folder,
+            )
+            return failed(
+                self,
+                said("The state folder {folder} is not writable for user {user}.", folder=folder, user=os.getuid()),
+                remedy,
+            )
         mode = stat.S_IMODE(found.st_mode)
         if mode & ~OWN_BITS & 0o777:
-            message = f"The state folder {folder} has mode {mode:04o}; it holds secrets and is open to others."
-            return failed(self, message, f"Close it: `chmod 700 {folder}`.")
-        return passed(self, f"The state folder {folder} exists, is writable and is closed to others.")
+            message = said(
+                "The state folder {folder} has mode {mode}; it holds secrets and is open to others.",
+                folder=folder,
+                mode=f"{mode:04o}",
+            )
+            return failed(self, message, said("Close it: `chmod 700 {folder}`.", folder=folder))
+        return passed(
+            self, said("The state folder {folder} exists, is writable and is closed to others.", folder=folder)
+        )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
@@ -24,13 +25,18 @@ class StopSignalsCheck:
         rest = sorted(set(without) - set(shells))
         found: list[CheckResult] = []
         if shells:
-            message = f"PID 1 is a shell, which does not pass SIGTERM on: {listed(shells)} will take 10 s to stop."
-            found.append(failed(self, message, "Add `init: true`, or start the program with `exec`.", Severity.WARNING))
+            message = said(
+                "PID 1 is a shell, which does not pass SIGTERM on: {shells} will take 10 s to stop.",
+                shells=listed(shells),
+            )
+            found.append(
+                failed(self, message, said("Add `init: true`, or start the program with `exec`."), Severity.WARNING)
+            )
         if rest:
-            message = f"Without `init: true`: {listed(rest)}."
-            remedy = "Add it unless the program handles SIGTERM itself; without a handler each stop takes 10 s."
+            message = said("Without `init: true`: {rest}.", rest=listed(rest))
+            remedy = said("Add it unless the program handles SIGTERM itself; without a handler each stop takes 10 s.")
             found.append(failed(self, message, remedy))
-        return found or [passed(self, "Every service stops on SIGTERM.")]
+        return found or [passed(self, said("Every service stops on SIGTERM."))]
 
 
 def _starts_a_shell(service: dict[str, Any]) -> bool:

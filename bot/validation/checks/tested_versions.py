@@ -2,6 +2,7 @@
 
 from packaging.version import InvalidVersion, Version
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
@@ -30,11 +31,17 @@ class TestedVersionsCheck:
     def _judge(self, product: str, found: str, tested: tuple[Version, Version]) -> CheckResult:
         version = _minor(found)
         if version is not None and tested[0] <= version <= tested[1]:
-            return passed(self, f"{product} {found} is a tested version.")
+            return passed(self, said("{product} {found} is a tested version.", product=product, found=found))
         return failed(
             self,
-            f"{product} {found} is outside the versions that were tested ({tested[0]} to {tested[1]}).",
-            "It will most likely work. Try a deployment to an environment that nobody depends on first.",
+            said(
+                "{product} {found} is outside the versions that were tested ({oldest} to {newest}).",
+                product=product,
+                found=found,
+                oldest=tested[0],
+                newest=tested[1],
+            ),
+            said("It will most likely work. Try a deployment to an environment that nobody depends on first."),
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.compose_variables import Use, known_variables, variable_uses
 from roas.validation.finding import failed, listed, passed
@@ -17,7 +18,7 @@ class VariablesCheck:
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name every variable without a value."""
         if not subject.reads_working_copy:
-            return [passed(self, "The release has its values already.")]
+            return [passed(self, said("The release has its values already."))]
         return await asyncio.to_thread(self._look, subject)
 
     def _look(self, subject: Subject) -> list[CheckResult]:
@@ -34,13 +35,22 @@ class VariablesCheck:
         found = []
         if missing:
             text = listed(_text(missing[name]) for name in sorted(missing))
-            message = f"{len(missing)} required variable{' has' if len(missing) == 1 else 's have'} no value: {text}."
-            found.append(failed(self, message, f"Set {listed(sorted(missing))} in {_place(subject)}."))
+            message = said(
+                "{missing} required variable{plural} no value: {text}.",
+                missing=len(missing),
+                plural=" has" if len(missing) == 1 else "s have",
+                text=text,
+            )
+            found.append(
+                failed(
+                    self, message, said("Set {names} in {place}.", names=listed(sorted(missing)), place=_place(subject))
+                )
+            )
         if blank:
-            message = f"No value, so treated as empty: {listed(blank)}."
-            remedy = f"Set them in {_place(subject)}, or give them a default."
+            message = said("No value, so treated as empty: {blank}.", blank=listed(blank))
+            remedy = said("Set them in {place}, or give them a default.", place=_place(subject))
             found.append(failed(self, message, remedy, Severity.WARNING))
-        return found or [passed(self, "Every variable has a value.")]
+        return found or [passed(self, said("Every variable has a value."))]
 
 
 def _text(use: Use) -> str:

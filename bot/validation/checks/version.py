@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.compose_variables import variables_of_images
 from roas.validation.finding import failed, listed, passed
@@ -20,15 +21,27 @@ class VersionCheck:
         if subject.stack is None or not subject.reads_working_copy:
             return []
         if subject.stack.follows_version:
-            return [passed(self, "The stack follows the version that is deployed.")]
-        message = "Nothing in the stack follows the version that is deployed: what runs stays what the files name."
+            return [passed(self, said("The stack follows the version that is deployed."))]
+        message = said(
+            "Nothing in the stack follows the version that is deployed: what runs stays what the files name."
+        )
         found = await asyncio.to_thread(variables_of_images, subject.environment.compose_files)
         return [failed(self, message, _remedy(subject.environment.name, found))]
 
 
 def _remedy(environment: str, found: Mapping[str, list[tuple[str, str]]]) -> str:
     if not found:
-        return "Let an image follow it: `image: name:${VERSION:-1.0}` for those that are built or pulled by version."
+        return said(
+            "Let an image follow it: `image: name:${VERSION:-1.0}` for those that are built or pulled by version."
+        )
     names = ", ".join(f'"{name}"' for name in found)
-    uses = listed(f"{name} is in the image of {listed(one for one, _ in uses)}" for name, uses in found.items())
-    return f"Set `version_variables = [{names}]` in [environments.{environment}], with those that apply: {uses}."
+    uses = listed(
+        said("{name} is in the image of {services}", name=name, services=listed(one for one, _ in uses))
+        for name, uses in found.items()
+    )
+    return said(
+        "Set `version_variables = [{names}]` in [environments.{environment}], with those that apply: {uses}.",
+        names=names,
+        environment=environment,
+        uses=uses,
+    )
