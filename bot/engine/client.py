@@ -17,6 +17,7 @@ from docker.utils import kwargs_from_env
 
 from roas.engine.registry_logins import RegistryLogins
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -29,7 +30,7 @@ FILE_THREADS = 8
 EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 ADAPTED = "http+docker://"  # what the SDK calls any socket
-AWAY_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
+AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 Answer = TypeVar("Answer")
 
@@ -124,14 +125,18 @@ def typed_faults(address: str) -> Iterator[None]:
     except APIError as error:
         raise _refusal(error, address) from error
     except TLSParameterError as error:
-        raise EngineError(f"The engine's TLS settings are wrong: {error}", hint="Check DOCKER_CERT_PATH.") from error
+        raise EngineError(
+            said("The engine's TLS settings are wrong: {error}", error=error), hint=said("Check DOCKER_CERT_PATH.")
+        ) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise engine_unavailable(address, error) from error
 
 
 def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
     """Create the error for an engine that cannot be reached."""
-    return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
+    return EngineUnavailableError(
+        said("The engine at {address} does not answer ({error}).", address=address, error=_brief(error)), hint=AWAY_HINT
+    )
 
 
 def explanation(error: APIError) -> str:
@@ -143,8 +148,11 @@ def explanation(error: APIError) -> str:
 def _refusal(error: APIError, address: str) -> EngineError:
     text = explanation(error)
     if error.response is not None and error.response.status_code in BUSY_STATUSES:
-        return EngineUnavailableError(f"The engine at {address} is too busy: {text}", hint="Try again in a moment.")
-    return EngineError(f"The engine refused: {text}", hint="Read what it says and try again.")
+        return EngineUnavailableError(
+            said("The engine at {address} is too busy: {text}", address=address, text=text),
+            hint=said("Try again in a moment."),
+        )
+    return EngineError(said("The engine refused: {text}", text=text), hint=said("Read what it says and try again."))
 
 
 def _brief(error: BaseException) -> str:

@@ -49,6 +49,7 @@ from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
@@ -392,8 +393,12 @@ class ComposeEngine:
             return await self._clients.local(work)
         except OSError as error:
             raise EngineError(
-                f"STATE_DIR cannot be used: {error.strerror or error} ({error.filename}).",
-                hint="The bot's user must own all that is in models/ and contents/ of STATE_DIR.",
+                said(
+                    "STATE_DIR cannot be used: {strerror} ({filename}).",
+                    strerror=error.strerror or error,
+                    filename=error.filename,
+                ),
+                hint=said("The bot's user must own all that is in models/ and contents/ of STATE_DIR."),
             ) from error
 
     async def _look_up_image(

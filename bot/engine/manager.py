@@ -13,6 +13,7 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
@@ -103,7 +104,9 @@ class DeploymentManager:
         for image, names in by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
             try:
                 if image.digest is None:
-                    raise ReleaseNotRestorableError(f"{image.reference} is not in any registry")
+                    raise ReleaseNotRestorableError(
+                        said("{reference} is not in any registry", reference=image.reference)
+                    )
                 await pull(self._engine, environment, image, names, report, "pulling again")
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
@@ -241,11 +244,15 @@ def not_restorable(release: Release, services: Sequence[str], images: Sequence[I
     """Return the error that says which images of a release are gone, and how they come back."""
     pulls = sorted({f"`docker pull {image.digest}`" for image in images if image.digest})
     return ReleaseNotRestorableError(
-        f"{release.label} cannot be restored: the images of {', '.join(services)} are gone.",
+        said(
+            "{release} cannot be restored: the images of {services} are gone.",
+            release=release.label,
+            services=", ".join(services),
+        ),
         hint=(
-            f"Try {', '.join(pulls)}, choose another release, or deploy that version again."
+            said("Try {pulls}, choose another release, or deploy that version again.", pulls=", ".join(pulls))
             if pulls
-            else "Choose another release, or deploy that version again."
+            else said("Choose another release, or deploy that version again.")
         ),
     )
 

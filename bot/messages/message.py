@@ -79,6 +79,9 @@ def joined(separator: str, parts: Iterable[str]) -> Message:
 
 
 def _field(value: object) -> Field:
-    if isinstance(value, Message):
-        return value
+    match value:
+        case Message():
+            return value
+        case Exception(args=(Message() as message,)):
+            return message
     return value if type(value) in {int, float} else str(value)  # type: ignore[return-value] # mypy narrows no set

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -91,5 +92,8 @@ def build(project: ComposeProject, service: str) -> list[str]:
 def _checked(service: str) -> str:
     """Refuse what could be read as anything but a service's name."""
     if not SERVICE_PATTERN.fullmatch(service):
-        raise InvalidRequestError(f"{service!r} is not a service name.", hint="Name a service of the compose file.")
+        raise InvalidRequestError(
+            said("{service} is not a service name.", service=repr(service)),
+            hint=said("Name a service of the compose file."),
+        )
     return service

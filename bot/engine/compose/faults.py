@@ -12,6 +12,7 @@ from roas.errors import (
     RegistryUnavailableError,
     RoasError,
 )
+from roas.messages.message import said
 
 ENGINE_UNAVAILABLE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|error during connect|daemon is not running"
@@ -49,7 +50,7 @@ FILE_INVALID = re.compile(
 UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
 LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
-CHECK_ENGINE_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
+CHECK_ENGINE_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 
 def unset_variables(stderr: str) -> tuple[str, ...]:
@@ -68,11 +69,11 @@ def compose_fault(
     if missing := MISSING_VARIABLE.search(written):
         return _missing_variable(written, missing, files).hide(redact)
     if ENGINE_UNAVAILABLE.search(written):
-        return EngineUnavailableError(f"The engine cannot be reached: {text}", hint=CHECK_ENGINE_HINT)
+        return EngineUnavailableError(said("The engine cannot be reached: {text}", text=text), hint=CHECK_ENGINE_HINT)
     if CONTAINER_CONFLICT.search(written):
         return ContainerConflictError(
-            f"Somebody else changes the same containers: {text}",
-            hint="Wait until they have ended, then deploy again.",
+            said("Somebody else changes the same containers: {text}", text=text),
+            hint=said("Wait until they have ended, then deploy again."),
             service=service,
         )
     if IMAGE_MISSING.search(written):
@@ -81,7 +82,9 @@ def compose_fault(
         return _not_usable(text, files)
     if REGISTRY_UNAVAILABLE.search(written):
         return registry_unavailable(text)
-    return EngineError(f"Compose failed: {text}", hint="Read what it says and try again.", service=service)
+    return EngineError(
+        said("Compose failed: {text}", text=text), hint=said("Read what it says and try again."), service=service
+    )
 
 
 def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = str) -> ComposeFileError:
@@ -94,21 +97,22 @@ def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = 
 
 def registry_fault(text: str, reference: str) -> RoasError:
     """Name the fault behind a failed look-up or pull of an image."""
-    message = f"{reference}: {text}"
+    message = said("{reference}: {text}", reference=reference, text=text)
     if IMAGE_MISSING.search(text):
         return image_not_found(message)
     if REGISTRY_UNAVAILABLE.search(text):
         return registry_unavailable(message)
     return EngineError(
-        f"The image cannot be pulled: {message}", hint="Check the image's name and the registry's login."
+        said("The image cannot be pulled: {message}", message=message),
+        hint=said("Check the image's name and the registry's login."),
     )
 
 
 def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError:
     """Create the error for an image that cannot be found."""
     return ImageNotFoundError(
-        f"There is no such image: {text}",
-        hint="Check the image's name and the version; for a private registry, log in with `docker login`.",
+        said("There is no such image: {text}", text=text),
+        hint=said("Check the image's name and the version; for a private registry, log in with `docker login`."),
         service=service,
     )
 
@@ -116,14 +120,16 @@ def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError
 def registry_unavailable(text: str) -> RegistryUnavailableError:
     """Create the error for a registry that does not answer as it should."""
     return RegistryUnavailableError(
-        f"The registry does not answer as it should: {text}", hint="Try again when the registry is reachable."
+        said("The registry does not answer as it should: {text}", text=text),
+        hint=said("Try again when the registry is reachable."),
     )
 
 
 def too_much(what: str) -> ComposeFileError:
     """Create the error for files that take too much to resolve."""
     return ComposeFileError(
-        f"Resolving the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
+        said("Resolving the compose file takes {what}.", what=what),
+        hint=said("Look for aliases of aliases, and for very large files."),
     )
 
 
@@ -135,20 +141,29 @@ def summarize_stderr(stderr: str) -> str:
             kept.append(found["text"].replace('\\"', '"'))
         elif line.strip() and not NOISE.match(line):
             kept.append(line.strip())
-    return "\n".join(kept[-10:]) or stderr.strip()[-500:] or "it gave no reason"
+    return "\n".join(kept[-10:]) or stderr.strip()[-500:] or said("it gave no reason")
 
 
 def _not_usable(text: str, files: str) -> ComposeFileError:
     return ComposeFileError(
-        f"The compose file is not usable ({files}): {text}", hint="Correct it; `docker compose config` shows the same."
+        said("The compose file is not usable ({files}): {text}", files=files, text=text),
+        hint=said("Correct it; `docker compose config` shows the same."),
     )
 
 
 def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:
     place = INTERPOLATING.search(text)
-    where = f" for {place['place']}" if place else ""
+    where = said(" for {place}", place=place["place"]) if place else ""
     reason = f" ({missing['text'].strip()})" if missing["text"].strip() else ""
     return ComposeFileError(
-        f"The variable {missing['name']} is missing{where} in {files}{reason}.",
-        hint=f"Set {missing['name']} in the environment's env file, or in its variables in the settings.",
+        said(
+            "The variable {missing} is missing{where} in {files}{reason}.",
+            missing=missing["name"],
+            where=where,
+            files=files,
+            reason=reason,
+        ),
+        hint=said(
+            "Set {missing} in the environment's env file, or in its variables in the settings.", missing=missing["name"]
+        ),
     )

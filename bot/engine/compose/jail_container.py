@@ -25,6 +25,7 @@ from docker.types import LogConfig, Ulimit
 
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES
 from roas.errors import EngineError
+from roas.messages.message import said
 
 REPOSITORY = "roas-jail"
 LABEL = "roas.jail"
@@ -141,7 +142,9 @@ def _places(files: JailedFiles) -> list[Path]:
     """Return the folders that are filled. Raises EngineError for a file that lies in no folder."""
     places = list(dict.fromkeys((files.scratch, *(path.parent for path in files.in_place))))
     if Path("/") in places:
-        raise EngineError("A file of / cannot be read by a confined Compose here.", hint="Move it into a folder.")
+        raise EngineError(
+            said("A file of / cannot be read by a confined Compose here."), hint=said("Move it into a folder.")
+        )
     return places
 
 

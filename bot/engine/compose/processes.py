@@ -9,6 +9,7 @@ from pathlib import Path
 
 from roas.engine.compose.faults import too_much
 from roas.errors import EngineError, EngineUnavailableError
+from roas.messages.message import said
 
 LEAVE_SECONDS = 2.0
 # A model that is larger is no stack's: a few lines of aliases may stand for any number.
@@ -35,7 +36,9 @@ async def start_process(
             pass_fds=descriptors,
         )
     except OSError as error:
-        raise EngineError(f"Compose cannot be started: {error}", hint="Install the Docker Compose plugin.") from error
+        raise EngineError(
+            said("Compose cannot be started: {error}", error=error), hint=said("Install the Docker Compose plugin.")
+        ) from error
 
 
 async def read_output(stream: asyncio.StreamReader | None, on_line: LineReport | None = None) -> str:
@@ -66,7 +69,7 @@ async def read_bounded(stream: asyncio.StreamReader | None) -> str:
         parts.append(part)
         left -= len(part)
         if left < 0:
-            raise too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
+            raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
     return b"".join(parts).decode(errors="replace")
 
 
@@ -78,8 +81,8 @@ async def deadline(seconds: float, service: str | None = None) -> AsyncIterator[
             yield
     except TimeoutError as error:
         raise EngineUnavailableError(
-            f"Compose did not end within {seconds:g} s.",
-            hint="The engine may be stalled or very busy: look at `docker ps` and the load of its machine.",
+            said("Compose did not end within {seconds} s.", seconds=f"{seconds:g}"),
+            hint=said("The engine may be stalled or very busy: look at `docker ps` and the load of its machine."),
             service=service,
         ) from error
 

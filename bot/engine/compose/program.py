@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from roas.errors import EngineError
+from roas.messages.message import said
 
 
 def compose_command() -> tuple[str, ...]:
@@ -23,8 +24,8 @@ def compose_binary() -> Path:
     if standalone := shutil.which("docker-compose"):
         return Path(standalone)
     raise EngineError(
-        "Docker Compose is not installed here.",
-        hint="Install the Compose plugin: https://docs.docker.com/compose/install/.",
+        said("Docker Compose is not installed here."),
+        hint=said("Install the Compose plugin: https://docs.docker.com/compose/install/."),
     )
 
 

@@ -29,6 +29,7 @@ from roas.engine.compose.processes import (
 from roas.engine.compose.program import compose_binary, compose_command, die_with_parent, find_plugin, mark
 from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
 from roas.errors import EngineError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 # This variable in a process's environment names the process of ours that started it.
@@ -121,7 +122,13 @@ class ComposeRunner:
             stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
         stderr = snapshot.mapping.text_back(stderr)
         if has_run_out(code, stderr):
-            raise too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
+            raise too_much(
+                said(
+                    "more than {mebibytes} MiB of memory or {seconds} s of a processor",
+                    mebibytes=MEMORY_BYTES >> 20,
+                    seconds=CPU_SECONDS,
+                )
+            )
         if code != 0:
             text = stderr or snapshot.mapping.text_back(stdout)
             raise resolution_fault(text, files=_names(environment), redact=self._redact)
@@ -181,7 +188,9 @@ class ComposeRunner:
         folder: Path,
     ) -> tuple[str, str, int]:
         if self._clients is None:
-            raise EngineError("Compose cannot be confined here.", hint="Use a kernel with Landlock (5.13 or newer).")
+            raise EngineError(
+                said("Compose cannot be confined here."), hint=said("Use a kernel with Landlock (5.13 or newer).")
+            )
         contents = {path: snapshot.content(path) for path in snapshot.in_place}
         jails: list[ContainerJail] = []
 
@@ -198,7 +207,7 @@ class ComposeRunner:
                 await self._clients.local(jails[0].stop)
             raise
         if done is None:
-            raise too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
+            raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
         return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.code
 
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from roas.errors import OwnContainerError
+from roas.messages.message import said
 
 CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
 
@@ -35,7 +36,13 @@ def refuse_own_container(container_id: str, name: str) -> None:
     """Raise OwnContainerError if a container that is to be stopped or removed is the one that this process runs in."""
     if container_id == own_container_id():
         raise OwnContainerError(
-            f"{name} is the container that this bot itself runs in: the bot does not stop, remove or replace it.",
-            hint="The bot is replaced by a successor that a deployment starts beside it. To remove it for good, do "
-            f"it manually: `docker rm -f {name}`.",
+            said(
+                "{name} is the container that this bot itself runs in: the bot does not stop, remove or replace it.",
+                name=name,
+            ),
+            hint=said(
+                "The bot is replaced by a successor that a deployment starts beside it. To "
+                "remove it for good, do it manually: `docker rm -f {name}`.",
+                name=name,
+            ),
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 
@@ -12,7 +13,7 @@ from roas.models.stack import ServiceDefinition
 TOLERATED_RESTARTS = 2
 # Policies under which the engine leaves an ended container as it is.
 ENDS_FOR_GOOD = frozenset({"no", "", "on-failure"})
-NOT_MEANT_TO_END = "and nothing says that it may (a service that does gets `x-deploy: {one_shot: true}`)"
+NOT_MEANT_TO_END = said("and nothing says that it may (a service that does gets `x-deploy: {one_shot: true}`)")
 
 
 class Readiness(StrEnum):
@@ -48,7 +49,12 @@ def judge_readiness(
     that are `excused`, by id, a failing health check is waited for.
     """
     if len(containers) < definition.replicas:
-        return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")
+        return ServiceReadiness(
+            Readiness.WAITING,
+            said(
+                "{containers} of {replicas} containers exist", containers=len(containers), replicas=definition.replicas
+            ),
+        )
     verdicts = [
         _judge(definition, container, tolerated_restarts + restarts_before.get(container.id, 0), excused)
         for container in containers
@@ -63,21 +69,23 @@ def _judge(
     match container.state:
         case ContainerState.RUNNING if container.restart_count > tolerated_restarts:
             times = container.restart_count
-            return _failed(container, "it restarted once" if times == 1 else f"it restarted {times} times")
+            return _failed(
+                container, said("it restarted once") if times == 1 else said("it restarted {times} times", times=times)
+            )
         case ContainerState.RUNNING:
             return _judge_running(definition, container, excused)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
-            return _failed(container, f"it is in a restart loop{_exit_text(container)}")
+            return _failed(container, said("it is in a restart loop{code}", code=_exit_text(container)))
         case ContainerState.EXITED if container.exit_code == 0 and definition.ends_well:
-            return ServiceReadiness(Readiness.COMPLETED, "it ended with code 0", container.id)
+            return ServiceReadiness(Readiness.COMPLETED, said("it ended with code 0"), container.id)
         case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:
-            return _failed(container, f"it ended with code 0, {NOT_MEANT_TO_END}")
+            return _failed(container, said("it ended with code 0, {reason}", reason=NOT_MEANT_TO_END))
         case ContainerState.EXITED if container.restart_policy in ENDS_FOR_GOOD or definition.one_shot:
-            return _failed(container, f"it ended{_exit_text(container)}")
+            return _failed(container, said("it ended{code}", code=_exit_text(container)))
         case ContainerState.DEAD | ContainerState.REMOVING:
-            return _failed(container, f"its container is {container.state}")
+            return _failed(container, said("its container is {state}", state=container.state))
         case _:
-            return ServiceReadiness(Readiness.WAITING, f"it is {container.state}", container.id)
+            return ServiceReadiness(Readiness.WAITING, said("it is {state}", state=container.state), container.id)
 
 
 def _judge_running(
@@ -85,17 +93,17 @@ def _judge_running(
 ) -> ServiceReadiness:
     match container.health:
         case HealthStatus.UNHEALTHY if container.id in excused:
-            return ServiceReadiness(Readiness.WAITING, "its health check has not passed again", container.id)
+            return ServiceReadiness(Readiness.WAITING, said("its health check has not passed again"), container.id)
         case HealthStatus.UNHEALTHY:
-            return _failed(container, "its health check fails")
+            return _failed(container, said("its health check fails"))
         case HealthStatus.STARTING:
-            return ServiceReadiness(Readiness.WAITING, "its health check has not passed yet", container.id)
+            return ServiceReadiness(Readiness.WAITING, said("its health check has not passed yet"), container.id)
         case _ if definition.one_shot:
-            return ServiceReadiness(Readiness.WAITING, "it has not ended yet", container.id)
+            return ServiceReadiness(Readiness.WAITING, said("it has not ended yet"), container.id)
         case HealthStatus.HEALTHY:
-            return ServiceReadiness(Readiness.HEALTHY, "its health check passes", container.id)
+            return ServiceReadiness(Readiness.HEALTHY, said("its health check passes"), container.id)
         case _:
-            return ServiceReadiness(Readiness.UNVERIFIED, "it runs, and has no health check", container.id)
+            return ServiceReadiness(Readiness.UNVERIFIED, said("it runs, and has no health check"), container.id)
 
 
 def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:
@@ -104,5 +112,5 @@ def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:
 
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
-        return " because it ran out of memory (OOM-killed)"
-    return "" if container.exit_code is None else f" with code {container.exit_code}"
+        return said(" because it ran out of memory (OOM-killed)")
+    return "" if container.exit_code is None else said(" with code {exit_code}", exit_code=container.exit_code)

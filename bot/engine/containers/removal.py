@@ -11,6 +11,7 @@ from roas.engine.containers.own_container import refuse_own_container
 from roas.engine.containers.snapshots import inspect_or_none
 from roas.engine.labels import SERVICE
 from roas.errors import ContainerRemovedError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
@@ -80,7 +81,8 @@ async def remove_container(
 
 def _gone(container_id: str) -> ContainerRemovedError:
     return ContainerRemovedError(
-        f"The container {container_id[:12]} was removed before it was started.", hint="Run `/deploy` again."
+        said("The container {container_id} was removed before it was started.", container_id=container_id[:12]),
+        hint=said("Run `/deploy` again."),
     )
 
 
@@ -102,8 +104,10 @@ def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
     service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
     is_port_taken = "port is already allocated" in text or "address already in use" in text
     hint = (
-        "Stop what holds the port, or publish another one."
+        said("Stop what holds the port, or publish another one.")
         if is_port_taken
-        else "Correct the service's command, mounts or image."
+        else said("Correct the service's command, mounts or image.")
     )
-    return ServiceFailedError(f"{service} cannot be started: {text}", hint=hint, service=service)
+    return ServiceFailedError(
+        said("{service} cannot be started: {text}", service=service, text=text), hint=hint, service=service
+    )

@@ -10,6 +10,7 @@ from docker.errors import APIError, NotFound
 
 from roas.engine.client import EngineClients, explanation
 from roas.engine.containers.removal import remove_container
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, ContainerState, HealthStatus
 
@@ -29,9 +30,10 @@ class ContainerRepair:
         """Return what is done, for people."""
         name = self.container.name
         if self.new_name:
-            return f"gave {name} its name {self.new_name} back"
-        never = self.container.started_at is None
-        return f"removed {name}, left over from an interrupted update" + (" and never started" if never else "")
+            return said("gave {name} its name {new_name} back", name=name, new_name=self.new_name)
+        if self.container.started_at is None:
+            return said("removed {name}, left over from an interrupted update and never started", name=name)
+        return said("removed {name}, left over from an interrupted update", name=name)
 
 
 def needs_repair(containers: Iterable[ContainerSnapshot]) -> bool:
@@ -79,7 +81,9 @@ async def repair_containers(
         else:
             fault = await _rename(clients, environment, repair)
             done.append(
-                repair.description if fault is None else f"{repair.container.name} keeps its wrong name: {fault}"
+                repair.description
+                if fault is None
+                else said("{name} keeps its wrong name: {fault}", name=repair.container.name, fault=fault)
             )
     return tuple(done)
 

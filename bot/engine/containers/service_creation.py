@@ -29,6 +29,7 @@ from roas.engine.model.services import (
 )
 from roas.engine.model.store import ModelStore
 from roas.errors import EngineError, InvalidRequestError, OwnContainerError, SecondCopyError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
@@ -110,7 +111,9 @@ class ServiceCreator:
             existing = await self._existing(environment, service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise EngineError(
-                f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
+                said("Compose created no container of {service}.", service=service),
+                hint=said("Run `/deploy` again."),
+                service=service,
             )
         return _to_be_started(wanted, existing, spared)
 
@@ -155,9 +158,18 @@ class ServiceCreator:
         project = str(model.get("name") or environment.project)
         if project != environment.project:
             raise SecondCopyError(
-                f"The release of {environment.name} runs as the project {project}, and would be created a second time "
-                f"as {environment.project}, with empty volumes.",
-                hint=f'Set `project_name = "{project}"` in [environments.{environment.name}].',
+                said(
+                    "The release of {environment} runs as the project {project}, and would be "
+                    "created a second time as {project2}, with empty volumes.",
+                    environment=environment.name,
+                    project=project,
+                    project2=environment.project,
+                ),
+                hint=said(
+                    'Set `project_name = "{project}"` in [environments.{environment}].',
+                    project=project,
+                    environment=environment.name,
+                ),
             )
         return model
 
@@ -165,7 +177,10 @@ class ServiceCreator:
         model = await self._to_apply(model_hash, environment)
         fields = services_of(model).get(service)
         if fields is None:
-            raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")
+            raise InvalidRequestError(
+                said("{service} is not a service of this release.", service=service),
+                hint=said("Name one of its services."),
+            )
         wanted = await self.wanted(model, environment)
         needed = sorted(with_needs(model, [service]) & wanted.keys())
         hashes = {name: wanted[name].config_hash for name in needed}
@@ -187,8 +202,15 @@ class ServiceCreator:
         is_needed = own is not None and own.service in pinned.needs
         if own is not None and is_needed and not beside and _is_replaced(own, pinned):
             raise OwnContainerError(
-                f"To make {name}, Compose would replace {own.name}, the container that this bot itself runs in.",
-                hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
+                said(
+                    "To make {name}, Compose would replace {own}, the container that this bot itself runs in.",
+                    name=name,
+                    own=own.name,
+                ),
+                hint=said(
+                    "Deploy the whole stack: the bot's own service, {service}, then gets a successor first.",
+                    service=own.service,
+                ),
                 service=name,
             )
         there = Counter(one.service for one in taken)
@@ -268,8 +290,8 @@ class ServiceCreator:
             await remove_container(self._clients, environment, container.id, None)
         if other:
             raise EngineError(
-                f"{name} was created from another image than the release has, and was not started.",
-                hint="Somebody moved the tag of that image at that very moment: deploy again.",
+                said("{name} was created from another image than the release has, and was not started.", name=name),
+                hint=said("Somebody moved the tag of that image at that very moment: deploy again."),
                 service=name,
             )
 

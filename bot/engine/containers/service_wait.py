@@ -6,6 +6,7 @@ from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import EngineReader
 from roas.errors import RoasError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
@@ -58,10 +59,12 @@ async def service_failure(
         try:
             report = await engine.failure_output(environment, readiness.container_id)
         except RoasError as error:
-            report = f"(its log cannot be read: {error.message})"
+            report = said("(its log cannot be read: {reason})", reason=error.message)
     return ServiceFailedError(
-        f"{service} failed: {readiness.reason}.",
-        hint=f"Read the last lines of {service} in the report, correct the release, and deploy again.",
+        said("{service} failed: {reason}.", service=service, reason=readiness.reason),
+        hint=said(
+            "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
+        ),
         service=service,
         report=report,
     )

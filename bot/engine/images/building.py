@@ -27,6 +27,7 @@ from roas.errors import (
     ImageChangedError,
     RegistryUnavailableError,
 )
+from roas.messages.message import said
 from roas.redaction import Redactor
 
 # The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
@@ -93,7 +94,10 @@ async def build_image(
     reference = stack.definitions[service].image
     found = await clients.call(stack.environment, lambda client: find_image(client, reference))
     if found is None:
-        raise BuildFailedError(f"{service} was built, but there is no image {reference}.", service=service)
+        raise BuildFailedError(
+            said("{service} was built, but there is no image {reference}.", service=service, reference=reference),
+            service=service,
+        )
     return str(found["Id"])
 
 
@@ -103,8 +107,8 @@ def _copied(stack: ResolvedStack, service: str, sources: BuildSources, copy: Pat
     found, section, given = sources.copy(copy)
     if expected is not None and build_hash(stack, service, found) != expected:
         raise ImageChangedError(
-            f"The files that {service} is built from changed since the plan was made.",
-            hint="Look at the new plan and ask again.",
+            said("The files that {service} is built from changed since the plan was made.", service=service),
+            hint=said("Look at the new plan and ask again."),
             service=service,
         )
     path = copy / "build.yml"
@@ -126,8 +130,8 @@ def _fault(error: EngineError, service: str, log: str) -> EngineError:
         return error
     last = next((line for line in reversed(log.splitlines()) if line.strip()), error.message)
     return BuildFailedError(
-        f"The image of {service} could not be built: {last}",
-        hint="Read the end of the build's log in the report, and correct the Dockerfile.",
+        said("The image of {service} could not be built: {last}", service=service, last=last),
+        hint=said("Read the end of the build's log in the report, and correct the Dockerfile."),
         service=service,
         report=log,
     )

@@ -10,6 +10,7 @@ from docker.utils import parse_repository_tag
 from roas.engine.client import EngineClients, explanation
 from roas.engine.compose.faults import image_not_found, registry_fault
 from roas.errors import RegistryUnavailableError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 
@@ -52,7 +53,7 @@ async def look_up_image(
         if here is not None and not _asks_registry(pull_policy):
             return WantedImage(reference, here["Id"], digest_of(here, reference))
         if here is None and pull_policy in NEVER:
-            raise image_not_found(f"{reference} is not here, and its pull policy is `never`")
+            raise image_not_found(said("{reference} is not here, and its pull policy is `never`", reference=reference))
         digest = registry_digest(client, reference) if here is not None else _digest_of_absent(client, reference)
         if here is not None and digest in (here.get("RepoDigests") or ()):
             return WantedImage(reference, here["Id"], digest)
@@ -67,8 +68,12 @@ def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
         return registry_digest(client, reference)
     except RegistryUnavailableError as error:
         raise RegistryUnavailableError(
-            f"{reference} is not on this machine, and its registry does not answer. {error.message}",
-            hint="Check the image's name and the version, or try again when the registry is reachable.",
+            said(
+                "{reference} is not on this machine, and its registry does not answer. {message}",
+                reference=reference,
+                message=error.message,
+            ),
+            hint=said("Check the image's name and the version, or try again when the registry is reachable."),
         ) from error
 
 

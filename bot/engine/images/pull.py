@@ -15,6 +15,7 @@ from roas.engine.images.lookup import find_image
 from roas.engine.images.threaded import iterate_in_thread
 from roas.engine.interface import ProgressReport
 from roas.errors import ImageChangedError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 
@@ -100,17 +101,19 @@ def _pull(clients: EngineClients, environment: Environment, reference: str) -> I
 def _present(client: docker.DockerClient, reference: str) -> str:
     found = find_image(client, reference)
     if found is None:
-        raise image_not_found(f"{reference} is gone from this machine since it was looked up")
+        raise image_not_found(said("{reference} is gone from this machine since it was looked up", reference=reference))
     return str(found["Id"])
 
 
 def _verified(client: docker.DockerClient, image: WantedImage) -> str:
     found = find_image(client, image.reference)
     if found is None:
-        raise image_not_found(f"{image.reference} is gone from this machine since it was pulled")
+        raise image_not_found(
+            said("{reference} is gone from this machine since it was pulled", reference=image.reference)
+        )
     if image.digest is not None and image.digest not in (found.get("RepoDigests") or ()):
         raise ImageChangedError(
-            f"{image.reference} points to a different image now than when this was planned.",
-            hint="Look at the plan again and deploy once more.",
+            said("{reference} points to a different image now than when this was planned.", reference=image.reference),
+            hint=said("Look at the plan again and deploy once more."),
         )
     return str(found["Id"])

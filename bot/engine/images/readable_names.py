@@ -16,6 +16,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.images.lookup import find_image
 from roas.engine.model.services import pinned_image_id
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 PREFIX = "roas/"
@@ -59,7 +60,9 @@ async def set_references(
             try:
                 client.api.tag(image_id, repository, tag, force=True)
             except NotFound as error:
-                raise image_not_found(f"{reference} is gone from this machine", service) from error
+                raise image_not_found(
+                    said("{reference} is gone from this machine", reference=reference), service
+                ) from error
 
     if wanted:
         await clients.call(environment, set_missing)

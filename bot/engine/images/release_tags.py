@@ -10,6 +10,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.images.lookup import find_image
 from roas.engine.images.readable_names import unneeded_references
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseService
 
@@ -35,7 +36,9 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
         try:
             client.api.tag(service.image.image_id, repository, name)
         except NotFound as error:
-            raise image_not_found(f"{service.image.reference} is gone from this machine", service.name) from error
+            raise image_not_found(
+                said("{reference} is gone from this machine", reference=service.image.reference), service.name
+            ) from error
 
     def tag(client: docker.DockerClient) -> None:
         clients.each(lambda service: tag_one(client, service), list(first.values()))

@@ -7,6 +7,7 @@ from typing import Any
 from roas.concurrency import run_concurrently
 from roas.engine.interface import Engine, ResolvedStack
 from roas.errors import PhaseTimeoutError
+from roas.messages.message import said
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
@@ -30,7 +31,9 @@ async def obtain_images(
     here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
     pulling = [_obtain(engine, stack, image, names, report) for image, names in pulls]
     building = [
-        _within(BUILD_TIMEOUT_SECONDS, _build(engine, stack, name, wanted[name], report), f"building {name}")
+        _within(
+            BUILD_TIMEOUT_SECONDS, _build(engine, stack, name, wanted[name], report), said("building {name}", name=name)
+        )
         for name in built
     ]
     results = await run_concurrently(pulling + building)
@@ -73,7 +76,9 @@ async def _pull(
 async def _obtain(
     engine: Engine, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
 ) -> str:
-    image_id = await pull(engine, stack.environment, image, services, report, f"pulling {image.reference}")
+    image_id = await pull(
+        engine, stack.environment, image, services, report, said("pulling {reference}", reference=image.reference)
+    )
     for service in services:
         await report(service, ServiceStep.PULLED, image.reference, 1.0)
     return image_id
@@ -96,6 +101,6 @@ async def _within(seconds: float, work: Coroutine[Any, Any, str], doing: str) ->
             return await work
     except TimeoutError as error:
         raise PhaseTimeoutError(
-            f"{doing.capitalize()} did not end within {seconds:g} s.",
-            hint="Check the registry, the network and the disk, then deploy again.",
+            said("{capitalize} did not end within {seconds} s.", capitalize=doing.capitalize(), seconds=f"{seconds:g}"),
+            hint=said("Check the registry, the network and the disk, then deploy again."),
         ) from error

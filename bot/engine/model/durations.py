@@ -2,6 +2,8 @@
 
 import re
 
+from roas.messages.message import said
+
 UNITS = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -24,7 +26,7 @@ def read_duration(value: object) -> float:
     text = str(value).strip()
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a duration (write it like 10s, 500ms or 1m30s)")
+        raise ValueError(said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(text)))
     # 30000000000ns are 30 seconds: Docker writes them so, and what is the same must be equal.
     return round(float(sum(float(number) * UNITS[unit] for number, unit in parts)), DECIMALS)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roas.engine.model.raw_yaml import RawMapping
+from roas.messages.message import said
 
 # What no path of a file here looks like.
 REMOTE_SIGNS = ("://", "git@", ".git#")
@@ -81,7 +82,7 @@ class FileReference:
             path, project, first = (filled.get(text, text) for text in self.texts)
         folder = project or (str(Path(first).parent) if first else "")
         path = path or str(Path(folder, ".env"))
-        content = self.text if self.path else f"{self.who} reads {path} for what it includes"
+        content = self.text if self.path else said("{who} reads {path} for what it includes", who=self.who, path=path)
         return replace(self, path=path, project_folder=folder, first="", text=content)
 
     def file(self) -> RawFile | None:
@@ -116,10 +117,10 @@ def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
     for value in fields.all("path"):
         paths = _texts(value)
         for path, project in ((path, project) for path in paths for project in projects or [""]):
-            text = f"{who} includes {path}"
+            text = said("{who} includes {path}", who=who, path=path)
             yield FileReference("include", who, path, file.base, text, file.included, project, paths[0])
     for project in projects:
-        text = f"{who} includes a project in {project}"
+        text = said("{who} includes a project in {project}", who=who, project=project)
         yield FileReference("include_folder", who, project, file.base, text, file.included)
     yield from _env_files_of_included(fields, projects, file)
 
@@ -129,7 +130,7 @@ def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFil
     who = file.path.name
     named = [path for value in fields.all("env_file") for path in _texts(value)]
     for path in named:
-        text = f"{who} reads {path} for what it includes"
+        text = said("{who} reads {path} for what it includes", who=who, path=path)
         yield FileReference("env_file", who, path, file.base, text, file.included)
     if not named:
         firsts = [paths[0] for value in fields.all("path") if (paths := _texts(value))]
@@ -140,10 +141,24 @@ def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFil
 def _named_by_service(name: str, service: RawMapping, file: RawFile) -> Iterator[FileReference]:
     for kind in ("env_file", "label_file"):
         for path in (path for value in service.all(kind) for path in _texts(value)):
-            yield FileReference(kind, name, path, file.base, f"{name} has `{kind}: {path}`", file.included)
+            yield FileReference(
+                kind,
+                name,
+                path,
+                file.base,
+                said("{name} has `{kind}: {path}`", name=name, kind=kind, path=path),
+                file.included,
+            )
     for extended in service.all("extends"):
         for path in (path for value in _fields(extended, "file") for path in _texts(value)):
-            yield FileReference("extends", name, path, file.base, f"{name} extends a service of {path}", file.included)
+            yield FileReference(
+                "extends",
+                name,
+                path,
+                file.base,
+                said("{name} extends a service of {path}", name=name, path=path),
+                file.included,
+            )
 
 
 def _listed(value: object) -> list[object]:

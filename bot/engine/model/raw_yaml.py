@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from roas.errors import ComposeFileError, ComposePolicyError
+from roas.messages.message import said
 
 # Keys, values, aliases and the ends of lists and mappings, in one file; the largest that was seen had 15,000.
 MOST_EVENTS = 150_000
@@ -85,7 +86,7 @@ def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
 
 
 def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(f"{path} is too large for a compose file.", hint="Split it.")
+    return ComposeFileError(said("{path} is too large for a compose file.", path=path), hint=said("Split it."))
 
 
 class _Reader:
@@ -151,9 +152,13 @@ class _Reader:
     def _refuse_hiding(self, node: yaml.Node) -> None:
         if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:
             raise ComposePolicyError(
-                f"{self._path.name}, line {node.start_mark.line + 1}: the tag `!!{node.tag.removeprefix(STANDARD)}` "
-                "hides what is written there.",
-                hint="Write the plain text, without the tag.",
+                said(
+                    "{path}, line {line}: the tag `!!{standard}` hides what is written there.",
+                    path=self._path.name,
+                    line=node.start_mark.line + 1,
+                    standard=node.tag.removeprefix(STANDARD),
+                ),
+                hint=said("Write the plain text, without the tag."),
             )
 
 
@@ -163,6 +168,9 @@ def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
 
 def _does_not_parse(path: Path, error: Exception) -> ComposeFileError:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it is not YAML"
-    place = f"{path.name}, line {mark.line + 1}" if mark is not None else path.name
-    return ComposeFileError(f"{place}: {problem}.", hint="Correct the file; `docker compose config` shows the same.")
+    problem = getattr(error, "problem", None) or said("it is not YAML")
+    place = said("{path}, line {line}", path=path.name, line=mark.line + 1) if mark is not None else path.name
+    return ComposeFileError(
+        said("{place}: {problem}.", place=place, problem=problem),
+        hint=said("Correct the file; `docker compose config` shows the same."),
+    )

@@ -5,10 +5,11 @@ from typing import Any
 
 from roas.engine.model.durations import read_duration, write_duration
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 
 KNOWN = frozenset({"kind", "condition", "restart", "startup_delay", "timeout", "probe"})
-HINT = "See `x-deploy` in the documentation: kind, condition, startup_delay, timeout, probe, restart."
+HINT = said("See `x-deploy` in the documentation: kind, condition, startup_delay, timeout, probe, restart.")
 
 
 def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str]) -> tuple[Dependency, ...]:
@@ -16,14 +17,22 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
     entries = {on: _from_compose(entry or {}) for on, entry in _by_name(service.get("depends_on")).items()}
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):
-        raise ComposeFileError(f"x-deploy of {name} is not a mapping.", hint=HINT)
+        raise ComposeFileError(said("x-deploy of {name} is not a mapping.", name=name), hint=HINT)
     for on, given in _by_name(extension.get("depends_on")).items():
         entry = {} if given is None else given
         if not isinstance(entry, Mapping):
-            raise ComposeFileError(f"x-deploy of {name}: depends_on {on} is not a mapping.", hint=HINT)
+            raise ComposeFileError(
+                said("x-deploy of {name}: depends_on {on} is not a mapping.", name=name, on=on), hint=HINT
+            )
         if unknown := sorted(map(str, set(entry) - KNOWN)):
             raise ComposeFileError(
-                f"x-deploy of {name}: depends_on {on} has unknown keys: {', '.join(unknown)}.", hint=HINT
+                said(
+                    "x-deploy of {name}: depends_on {on} has unknown keys: {unknown}.",
+                    name=name,
+                    on=on,
+                    unknown=", ".join(unknown),
+                ),
+                hint=HINT,
             )
         entries[on] = {**entries.get(on, {}), **entry}
     read = (_read(name, on, entry) for on, entry in sorted(entries.items()))
@@ -64,7 +73,9 @@ def _read(service: str, on: str, entry: Mapping[str, Any]) -> Dependency:
             restart=bool(entry.get("restart", False)),
         )
     except ValueError as error:
-        raise ComposeFileError(f"{service} depends on {on}: {error}.", hint=HINT) from error
+        raise ComposeFileError(
+            said("{service} depends on {on}: {error}.", service=service, on=on, error=error), hint=HINT
+        ) from error
 
 
 def _exists(dependency: Dependency, known: Collection[str]) -> bool:
@@ -73,8 +84,12 @@ def _exists(dependency: Dependency, known: Collection[str]) -> bool:
         return True
     if dependency.kind is DependencyKind.REQUIRED:
         raise ComposeFileError(
-            f"{dependency.service} depends on {dependency.on}, which is not a service of this stack.",
-            hint="Correct the name, or activate the profile that has it.",
+            said(
+                "{service} depends on {on}, which is not a service of this stack.",
+                service=dependency.service,
+                on=dependency.on,
+            ),
+            hint=said("Correct the name, or activate the profile that has it."),
         )
     return False
 

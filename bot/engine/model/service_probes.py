@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 
 from roas.engine.model.durations import read_duration
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 from roas.models.dependency import Dependency
 from roas.models.stack import ServiceDefinition, ServiceProbe
 
 SCHEMES = frozenset({"http", "https", "redis", "rediss", "tcp"})
-HINT = "A probe is a URL, http(s)://, redis:// or tcp://, or a mapping of `url` and `startup_delay`."
+HINT = said("A probe is a URL, http(s)://, redis:// or tcp://, or a mapping of `url` and `startup_delay`.")
 
 
 def probes_of(
@@ -34,7 +35,9 @@ def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> No
     """Raise ComposeFileError for an invalid probe, without quoting its URL, which may hold a password."""
     for name, definition in definitions.items():
         if not all(can_be_asked(probe.url) for probe in definition.probes):
-            raise ComposeFileError(f"x-deploy: a probe of {name} has an invalid scheme, host or port.", hint=HINT)
+            raise ComposeFileError(
+                said("x-deploy: a probe of {name} has an invalid scheme, host or port.", name=name), hint=HINT
+            )
 
 
 def can_be_asked(url: object) -> bool:
@@ -53,8 +56,10 @@ def _own(name: str, written: object) -> ServiceProbe:
     entry = written if isinstance(written, Mapping) else {"url": written}
     url = entry.get("url")
     if not isinstance(url, str) or url.partition(":")[0] not in SCHEMES or set(entry) - {"url", "startup_delay"}:
-        raise ComposeFileError(f"x-deploy of {name}: its probe is not valid.", hint=HINT)
+        raise ComposeFileError(said("x-deploy of {name}: its probe is not valid.", name=name), hint=HINT)
     try:
         return ServiceProbe(url, read_duration(entry.get("startup_delay", 0.0)))
     except ValueError as error:
-        raise ComposeFileError(f"x-deploy of {name}: its probe's startup_delay: {error}.", hint=HINT) from error
+        raise ComposeFileError(
+            said("x-deploy of {name}: its probe's startup_delay: {error}.", name=name, error=error), hint=HINT
+        ) from error

@@ -10,6 +10,7 @@ from roas.engine.model.durations import read_duration
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.service_dependencies import dependencies_of
 from roas.engine.model.service_probes import probes_of
+from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.stack import ServiceDefinition
 
@@ -76,14 +77,18 @@ def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[st
 
 def _why_stop_first(name: str, one: ServiceDefinition) -> str:
     if one.fixed_place:
-        return (
-            f"{name} asks for `order: start-first`, but {one.fixed_place} allows only one container: it is replaced "
-            "stop-first."
+        return said(
+            "{name} asks for `order: start-first`, but {fixed_place} allows only one "
+            "container: it is replaced stop-first.",
+            name=name,
+            fixed_place=one.fixed_place,
         )
     sharers = ", ".join(one.shared_by)
-    return (
-        f"{name} asks for `order: start-first`, but {sharers} can share a namespace with one container only: it is "
-        "replaced stop-first."
+    return said(
+        "{name} asks for `order: start-first`, but {sharers} can share a namespace with "
+        "one container only: it is replaced stop-first.",
+        name=name,
+        sharers=sharers,
     )
 
 
@@ -278,11 +283,11 @@ def _has_health_check(service: Mapping[str, Any]) -> bool:
 def _fixed_place(service: Mapping[str, Any]) -> str:
     """Describe what only one container can have."""
     if name := service.get("container_name"):
-        return f"the fixed name {name}"
+        return said("the fixed name {name}", name=name)
     for port in service.get("ports") or ():
         published = str(port.get("published") or "")
         if published.isdigit() and published != "0":
-            return f"the fixed host port {published}"
+            return said("the fixed host port {port}", port=published)
     if service.get("network_mode") == "host":
         return "the host's network"
     for network in (service.get("networks") or {}).values():

@@ -15,6 +15,7 @@ from roas.engine.model.secret_sources import model_secrets
 from roas.engine.model.services import read_definitions
 from roas.engine.model.text import read_model, write_model
 from roas.errors import ReleaseNotRestorableError, StateFolderError
+from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 
 FOLDER_MODE = 0o700
@@ -148,13 +149,13 @@ class ModelStore:
 
 def _unusable(folder: Path, error: OSError) -> StateFolderError:
     return StateFolderError(
-        f"The state folder cannot be used: {error.strerror} ({folder}).",
-        hint="Make it readable and writable for the bot's user again; what was under way then goes on.",
+        said("The state folder cannot be used: {strerror} ({folder}).", strerror=error.strerror, folder=folder),
+        hint=said("Make it readable and writable for the bot's user again; what was under way then goes on."),
     )
 
 
 def _gone(model_hash: str) -> ReleaseNotRestorableError:
     return ReleaseNotRestorableError(
-        f"The model of this release ({model_hash[:12]}) is not kept any more.",
-        hint="Deploy the wanted version again, or choose another release.",
+        said("The model of this release ({model_hash}) is not kept any more.", model_hash=model_hash[:12]),
+        hint=said("Deploy the wanted version again, or choose another release."),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 # What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
 LONGEST_NUMBER = 80
@@ -32,12 +33,12 @@ _Loader.yaml_implicit_resolvers = {
 def _number(loader: yaml.SafeLoader, node: yaml.Node) -> object:
     """Read a number that is one for Compose, too: `12:30` is a text there, and nobody writes a thousand digits."""
     if not isinstance(node, yaml.ScalarNode):
-        raise yaml.constructor.ConstructorError(None, None, "a number is too long", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, said("a number is too long"), node.start_mark)
     text = str(node.value)
     if ":" in text:
         return text
     if len(text) > LONGEST_NUMBER:
-        raise yaml.constructor.ConstructorError(None, None, "a number is too long", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, said("a number is too long"), node.start_mark)
     return loader.construct_yaml_int(node) if node.tag.endswith(":int") else loader.construct_yaml_float(node)
 
 
@@ -80,7 +81,7 @@ def with_exact_texts(model: dict[str, Any], printed: str) -> dict[str, Any]:
     try:
         exact = json.loads(printed.replace("$$", "$"))
     except ValueError as error:
-        raise ComposeFileError("The model is not JSON.", hint="Resolve the stack again.") from error
+        raise ComposeFileError(said("The model is not JSON."), hint=said("Resolve the stack again.")) from error
     found = _exact(model, exact)
     return found if isinstance(found, dict) else model
 
@@ -106,9 +107,11 @@ def read_yaml(text: str) -> dict[str, Any]:
         model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError) as error:
         # Beside its own errors the library lets through what its conversions raise, such as of `!!int x`.
-        raise ComposeFileError(f"The model is not YAML: {_place(error)}", hint="Resolve the stack again.") from error
+        raise ComposeFileError(
+            said("The model is not YAML: {error}", error=_place(error)), hint=said("Resolve the stack again.")
+        ) from error
     if not isinstance(model, dict):
-        raise ComposeFileError("The model is not a mapping.", hint="Resolve the stack again.")
+        raise ComposeFileError(said("The model is not a mapping."), hint=said("Resolve the stack again."))
     return model
 
 
@@ -121,7 +124,7 @@ def read_model(text: str) -> dict[str, Any]:
     """Read what write_model wrote."""
     halved = _halved(read_yaml(text))
     if not isinstance(halved, dict):  # read_yaml gives mappings only
-        raise ComposeFileError("The model is not a mapping.", hint="Resolve the stack again.")
+        raise ComposeFileError(said("The model is not a mapping."), hint=said("Resolve the stack again."))
     return halved
 
 
@@ -146,5 +149,5 @@ def _replaced(value: object, old: str, new: str) -> object:
 def _place(error: Exception) -> str:
     """Describe where YAML is malformed, without quoting it: it may hold a secret."""
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it does not parse"
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+    problem = getattr(error, "problem", None) or said("it does not parse")
+    return problem if mark is None else said("line {line}: {problem}", line=mark.line + 1, problem=problem)

@@ -9,6 +9,7 @@ from roas.engine.policy.places import Places
 from roas.engine.policy.values import ISOLATIONS, judge_labels, judge_limits
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.messages.message import said
 
 BUILD_NETWORKS = frozenset({"", "none", "default"})
 OTHER_CONTEXTS = ("service:", "docker-image:")
@@ -23,15 +24,21 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
         if used.startswith(OTHER_CONTEXTS):
             continue
         if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
-            yield Violation(f"{name} is built from {used}, outside the stack's folder", f"build:{name}")
+            yield Violation(
+                said("{name} is built from {used}, outside the stack's folder", name=name, used=used), f"build:{name}"
+            )
         if used.startswith("/"):
-            yield from places.judge_state(name, used, "is built from")
-            yield from places.judge_replaceable(name, used, "is built from")
+            yield from places.judge_state(name, used, said("is built from"))
+            yield from places.judge_replaceable(name, used, said("is built from"))
     yield from _dockerfile(name, context, str(build.get("dockerfile") or "Dockerfile"), places)
     if str(build.get("network") or "") not in BUILD_NETWORKS:
-        yield Violation(f"{name} is built in the network `{build['network']}`", f"build:{name}")
+        yield Violation(
+            said("{name} is built in the network `{network}`", name=name, network=build["network"]), f"build:{name}"
+        )
     if (isolation := str(build.get("isolation") or "")) not in ISOLATIONS:
-        yield Violation(f"{name} is built with `isolation: {isolation}`", f"build:{name}")
+        yield Violation(
+            said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
+        )
     yield from _caches(name, build)
     yield from judge_labels(name, build.get("labels"))
     yield from judge_limits(name, build.get("ulimits"))
@@ -42,11 +49,15 @@ def _caches(name: str, build: Mapping[str, Any]) -> Iterator[Violation]:
     for cache in map(str, build.get("cache_from") or ()):
         kind = _cache_type(cache)
         if kind != "registry":
-            yield Violation(f"{name} takes its build cache from `{kind}`", f"build_cache:{name}")
+            yield Violation(
+                said("{name} takes its build cache from `{kind}`", name=name, kind=kind), f"build_cache:{name}"
+            )
     for cache in map(str, build.get("cache_to") or ()):
         kind = _cache_type(cache)
         if kind != "inline":
-            yield Violation(f"{name} writes its build cache to `{kind}`", f"build_cache:{name}")
+            yield Violation(
+                said("{name} writes its build cache to `{kind}`", name=name, kind=kind), f"build_cache:{name}"
+            )
 
 
 def _cache_type(cache: str) -> str:
@@ -61,11 +72,13 @@ def _dockerfile(name: str, context: str, written: str, places: Places) -> Iterat
     """Judge a Dockerfile where its text leads and where its links lead: BuildKit and the kernel may differ."""
     for path in dict.fromkeys((Path(context) / written, as_written(Path(context) / written))):
         if not resolve(path).is_relative_to(places.folder):
-            yield Violation(f"{name} is built by {path}, outside the stack's folder", f"build:{name}")
+            yield Violation(
+                said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
+            )
         if context.startswith("/"):
-            yield from places.judge_state(name, str(path), "is built from")
+            yield from places.judge_state(name, str(path), said("is built from"))
             if not resolve(path).is_relative_to(resolve(Path(context))):
-                yield from places.judge_replaceable(name, str(path), "is built from")
+                yield from places.judge_replaceable(name, str(path), said("is built from"))
 
 
 def _values(contexts: object) -> list[object]:

@@ -53,6 +53,7 @@ from roas.engine.policy.rules import judge_keys, judge_service
 from roas.engine.policy.secrets import judge_token
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 
 # These are no powers of Docker's, but of the bot: trust in who changes a stack does not give them.
@@ -160,7 +161,10 @@ class ComposePolicy:
             yield from judge_service(name, service, places, strict=environment.policy is PolicyLevel.STRICT)
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):
                 # By it a service reads the other's environment, files and memory: here, the bot's.
-                yield Violation(f"{name} has `pid: {service['pid']}`, beside the bot", f"pid:{name}")
+                yield Violation(
+                    said("{name} has `pid: {mode}`, beside the bot", name=name, mode=service["pid"]),
+                    f"pid:{name}",
+                )
         yield from judge_probes(model)
         yield from judge_resources(model, environment.project, places, holdings.own_volumes(environment.project))
         yield from judge_holdings(model, environment, holdings)
@@ -194,7 +198,12 @@ def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, plac
             definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
             source = str(definition.get("file") or "/")
             for found in places.judge_checkout(name, source):
-                text = f"{name} has the secret {entry.get('source')} from {source} itself, which a checkout may replace"
+                text = said(
+                    "{name} has the secret {secret} from {source} itself, which a checkout may replace",
+                    name=name,
+                    secret=entry.get("source"),
+                    source=source,
+                )
                 yield Violation(text, found.entry)
 
 
@@ -209,7 +218,10 @@ def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[
     holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
     for name, source, _ in mounts:
         if source in holding:
-            yield Violation(f"{name} mounts the volume {source}, which has the bot's own state", f"state_dir:{name}")
+            yield Violation(
+                said("{name} mounts the volume {source}, which has the bot's own state", name=name, source=source),
+                f"state_dir:{name}",
+            )
 
 
 def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:

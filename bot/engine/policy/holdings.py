@@ -17,6 +17,7 @@ from roas.engine.policy.places import WritablePlace
 from roas.engine.policy.resources import VOLUME_DRIVERS
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import PublishedPort
 
@@ -118,20 +119,27 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
             real = _real_name(model, volume, environment.project)
             if real in holdings.state_volumes:
                 yield Violation(
-                    f"{service} mounts the volume {real}, which is the bot's own state", f"state_dir:{service}"
+                    said(
+                        "{service} mounts the volume {real}, which is the bot's own state", service=service, real=real
+                    ),
+                    f"state_dir:{service}",
                 )
 
 
 def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Violation]:
     if volume.driver not in VOLUME_DRIVERS:
-        yield Violation(f"the volume {name} exists, with the driver {volume.driver}", f"volume:{key}")
+        yield Violation(
+            said("the volume {name} exists, with the driver {driver}", name=name, driver=volume.driver), f"volume:{key}"
+        )
     if volume.options:
         text = ", ".join(sorted(volume.options))
-        yield Violation(f"the volume {name} exists, with `driver_opts`: {text}", f"volume:{key}")
+        yield Violation(
+            said("the volume {name} exists, with `driver_opts`: {text}", name=name, text=text), f"volume:{key}"
+        )
     if volume.project != project:
-        text = f"the volume {name} exists and belongs to the project {volume.project}"
+        text = said("the volume {name} exists and belongs to the project {project}", name=name, project=volume.project)
         if not volume.project:
-            text = f"the volume {name} exists and was not made by Compose"
+            text = said("the volume {name} exists and was not made by Compose", name=name)
         yield Violation(text, f"external_volume:{name}")
 
 
@@ -139,11 +147,26 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
     entry = f"container_name:{service}"
     for held in holdings.containers:
         if held.name == name and held.project != project:
-            yield Violation(f"{service} has the `container_name` {name}, which belongs to another container", entry)
+            yield Violation(
+                said(
+                    "{service} has the `container_name` {name}, which belongs to another container",
+                    service=service,
+                    name=name,
+                ),
+                entry,
+            )
             return
     for other in {held.project for held in holdings.containers} - {project, ""}:
         if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
-            yield Violation(f"{service} has the `container_name` {name}, as the project {other} names its own", entry)
+            yield Violation(
+                said(
+                    "{service} has the `container_name` {name}, as the project {other} names its own",
+                    service=service,
+                    name=name,
+                    other=other,
+                ),
+                entry,
+            )
             return
 
 
@@ -159,8 +182,13 @@ def _judge_tag(
     others = sorted(({image.built_by} if image.built_by else image.run_by) - own)
     is_known = bool(image.run_by) or not (image.is_pulled or environment.policy is PolicyLevel.STRICT)
     if others or not is_known:
-        whose = f"is of the project {', '.join(others)}" if others else "this stack did not build"
-        yield Violation(f"{service} is built as {reference}, which {whose}", f"build_image:{service}")
+        whose = (
+            said("is of the project {others}", others=", ".join(others)) if others else said("this stack did not build")
+        )
+        yield Violation(
+            said("{service} is built as {reference}, which {whose}", service=service, reference=reference, whose=whose),
+            f"build_image:{service}",
+        )
 
 
 def with_tag(reference: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from roas.messages.message import said
+
 
 class Judgement(StrEnum):
     """Say what the policy thinks of a key."""
@@ -132,10 +134,17 @@ class FoundKey:
         shown = ".".join(self.names[2:])
         match self.names[0]:
             case "services":
-                return f"{self.names[1]} has `{shown}`" if shown else f"{self.names[1]} is not a service"
+                name = self.names[1]
+                return (
+                    said("{name} has `{shown}`", name=name, shown=shown)
+                    if shown
+                    else said("{name} is not a service", name=name)
+                )
             case kind if shown:
-                return f"the {kind.removesuffix('s')} {self.names[1]} has `{shown}`"
-        return f"the compose file has `{'.'.join(self.names)}`"
+                return said(
+                    "the {kind} {name} has `{shown}`", kind=kind.removesuffix("s"), name=self.names[1], shown=shown
+                )
+        return said("the compose file has `{shown}`", shown=".".join(self.names))
 
 
 def keys_of(model: Mapping[str, Any]) -> Iterator[FoundKey]:

@@ -9,6 +9,7 @@ from roas.engine.client import engine_address
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
@@ -64,10 +65,14 @@ class Places:
         # The entries for these two say it all.
         is_named = path in self.sockets or is_inside(path, self.state_dir)
         if not path.is_relative_to(self.folder) and not is_named:
-            yield Violation(f"{who} {does} {source}, outside the stack's folder", f"bind:{path}")
+            yield Violation(
+                said("{who} {does} {source}, outside the stack's folder", who=who, does=does, source=source),
+                f"bind:{path}",
+            )
         if any(socket.is_relative_to(path) for socket in self.sockets):
             yield Violation(
-                f"{who} {does} {source}, which gives it the engine's socket", f"docker_socket:{name or who}"
+                said("{who} {does} {source}, which gives it the engine's socket", who=who, does=does, source=source),
+                f"docker_socket:{name or who}",
             )
         yield from self.judge_state(who, source, does, name=name)
         yield from self.judge_replaceable(who, source, does)
@@ -76,14 +81,26 @@ class Places:
         """Find a path that leads into the bot's own state, or that holds it."""
         path = resolve(Path(source))
         if is_inside(self.state_dir, path) or is_inside(path, self.state_dir):
-            yield Violation(f"{who} {does} {source}, which gives it the bot's own state", f"state_dir:{name or who}")
+            yield Violation(
+                said("{who} {does} {source}, which gives it the bot's own state", who=who, does=does, source=source),
+                f"state_dir:{name or who}",
+            )
 
     def judge_read(self, who: str, source: Path, does: str) -> Iterator[Violation]:
         """Find a file that is read at every deployment, and that a container could write or replace."""
         target = resolve(source)
         for place in self.writable:
             if is_inside(target, place.path):
-                yield Violation(f"{who} {does} {source}, which {place.who} may write", f"replaceable:{_plain(source)}")
+                yield Violation(
+                    said(
+                        "{who} {does} {source}, which {other} may write",
+                        who=who,
+                        does=does,
+                        source=source,
+                        other=place.who,
+                    ),
+                    f"replaceable:{_plain(source)}",
+                )
         yield from self.judge_replaceable(who, str(source), does)
 
     def judge_checkout(self, who: str, source: str) -> Iterator[Violation]:
@@ -92,7 +109,11 @@ class Places:
         The engine looks a path up again whenever it starts the container, without asking anybody.
         """
         if source not in PUBLIC_FILES and is_replaceable(Path(source), self.folder):
-            text = f"{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere"
+            text = said(
+                "{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere",
+                who=who,
+                source=source,
+            )
             yield Violation(text, f"replaceable:{_plain(Path(source))}")
 
     def _is_copy(self, source: str) -> bool:
@@ -102,8 +123,13 @@ class Places:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""
         for place in self.writable:
             if is_replaceable(Path(source), place.path):
-                text = (
-                    f"{who} {does} {source}, of which {place.who} may make a link to anywhere: it writes {place.path}"
+                text = said(
+                    "{who} {does} {source}, of which {other} may make a link to anywhere: it writes {path}",
+                    who=who,
+                    does=does,
+                    source=source,
+                    other=place.who,
+                    path=place.path,
                 )
                 yield Violation(text, f"replaceable:{_plain(Path(source))}")
                 return

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation
+from roas.messages.message import said
 
 PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
@@ -26,7 +27,13 @@ def judge_probes(model: Mapping[str, Any]) -> Iterator[Violation]:
         host, port = target
         if not (_is_loopback(host) and str(port) in published):
             yield Violation(
-                f"a probe of {who} asks {host}:{port}, which is not a service of this stack", f"probe:{host}:{port}"
+                said(
+                    "a probe of {who} asks {host}:{port}, which is not a service of this stack",
+                    who=who,
+                    host=host,
+                    port=port,
+                ),
+                f"probe:{host}:{port}",
             )
 
 

@@ -12,6 +12,7 @@ from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.places import is_inside
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import is_there, resolve
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 
@@ -28,10 +29,12 @@ class RawPolicy:
         found: list[Violation] = []
         if path.is_relative_to(self._environment.folder):
             if not resolved.is_relative_to(self.folder):
-                text = f"{path.name} is a link to {resolved}, outside the stack's folder"
+                text = said(
+                    "{path} is a link to {resolved}, outside the stack's folder", path=path.name, resolved=resolved
+                )
                 found.append(Violation(text, f"{kind}:{path}"))
             elif is_inside(resolved, self._policy.state_dir):
-                text = f"{path.name} is a link to {resolved}, the bot's own state"
+                text = said("{path} is a link to {resolved}, the bot's own state", path=path.name, resolved=resolved)
                 found.append(Violation(text, f"state_dir:{path.name}"))
         return self._policy.without_allowed(found, self._environment)
 
@@ -45,20 +48,22 @@ class RawPolicy:
 
     def _violations(self, reference: FileReference, resolved: Path) -> Iterator[Violation]:
         if reference.is_remote:
-            yield Violation(f"{reference.text} from another machine", "")
+            yield Violation(said("{text} from another machine", text=reference.text), "")
             return
         yield from _misplaced(reference, resolved, self.folder)
         if is_inside(resolved, self._policy.state_dir):
-            yield Violation(f"{reference.text}, which is the bot's own state", f"state_dir:{reference.who}")
+            yield Violation(
+                said("{text}, which is the bot's own state", text=reference.text), f"state_dir:{reference.who}"
+            )
 
 
 def _misplaced(reference: FileReference, resolved: Path, folder: Path) -> Iterator[Violation]:
     entry = f"{reference.kind}:{reference.path}"
     if "$" in reference.path or "$" in reference.project_folder:
-        yield Violation(f"{reference.text}, whose variables cannot be known here", entry)
+        yield Violation(said("{text}, whose variables cannot be known here", text=reference.text), entry)
     elif resolve(as_written(reference.target)) != resolved:
-        yield Violation(f"{reference.text}, which is one file by its text and another by its links", "")
+        yield Violation(said("{text}, which is one file by its text and another by its links", text=reference.text), "")
     elif not resolved.is_relative_to(folder):
-        yield Violation(f"{reference.text}, outside the stack's folder", entry)
+        yield Violation(said("{text}, outside the stack's folder", text=reference.text), entry)
     elif reference.is_compose_file and not is_there(resolved):
-        yield Violation(f"{reference.text}, which does not exist", entry)
+        yield Violation(said("{text}, which does not exist", text=reference.text), entry)

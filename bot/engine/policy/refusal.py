@@ -6,6 +6,7 @@ from pathlib import Path
 
 from roas.engine.policy.violation import Violation
 from roas.errors import ComposePolicyError
+from roas.messages.message import joined, said
 from roas.models.environment import Environment
 
 # Entries of these name a path, and allow what is below it.
@@ -20,18 +21,18 @@ def refusal(violations: Iterable[Violation], environment: Environment, *, of_rel
     """Create the error that lists every violation, and the lines for `roas.toml` that would allow them all."""
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
-    listed, lines = "\n".join(map(_line, unique)), _lines(entries, environment)
+    lines = _lines(entries, environment)
     if of_release:
         return ComposePolicyError(
-            "The release asks for something that is not allowed here today:\n" + listed,
-            hint=f"Deploy a version that does without, or add to roas.toml:\n{lines}"
+            joined("\n", (said("The release asks for something that is not allowed here today:"), *map(_line, unique))),
+            hint=said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
             if entries
-            else "Deploy a version that does without.",
+            else said("Deploy a version that does without."),
             entries=entries,
         )
     return ComposePolicyError(
-        "The compose file asks for something that is not allowed here:\n" + listed,
-        hint=f"Remove it, or add to roas.toml:\n{lines}" if entries else "Remove it.",
+        joined("\n", (said("The compose file asks for something that is not allowed here:"), *map(_line, unique))),
+        hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if entries else said("Remove it."),
         entries=entries,
     )
 
@@ -60,5 +61,5 @@ def _group(entry: str) -> tuple[bool, str, str]:
 
 def _line(violation: Violation) -> str:
     if not violation.entry:
-        return f"  - {violation.text} (nothing allows that)"
-    return f"  - {violation.text} (allowed by `{violation.entry}`)"
+        return said("  - {text} (nothing allows that)", text=violation.text)
+    return said("  - {text} (allowed by `{entry}`)", text=violation.text, entry=violation.entry)

@@ -7,6 +7,7 @@ from typing import Any
 from roas.engine.policy.places import Places
 from roas.engine.policy.values import judge_labels
 from roas.engine.policy.violation import Violation
+from roas.messages.message import said
 
 VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})
@@ -24,8 +25,8 @@ def judge_resources(
     for kind in ("secrets", "configs"):
         for name, definition in (model.get(kind) or {}).items():
             if source := (definition or {}).get("file"):
-                who = f"the {kind.removesuffix('s')} {name}"
-                yield from places.judge_bind(who, str(source), "is taken from", name=str(name), read_only=True)
+                who = said("the {kind} {name}", kind=kind.removesuffix("s"), name=name)
+                yield from places.judge_bind(who, str(source), said("is taken from"), name=str(name), read_only=True)
     yield from _volumes(model, project, own_volumes)
     yield from _networks(model, project)
 
@@ -35,13 +36,21 @@ def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]
         fields = definition or {}
         options, driver = fields.get("driver_opts"), str(fields.get("driver") or "")
         if driver not in VOLUME_DRIVERS:
-            yield Violation(f"the volume {name} has the driver {driver}", f"volume:{name}")
+            yield Violation(
+                said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}"
+            )
         if options:
             # Not what they say: it may be a password.
-            yield Violation(f"the volume {name} has `driver_opts`: {', '.join(options)}", f"volume:{name}")
+            yield Violation(
+                said("the volume {name} has `driver_opts`: {options}", name=name, options=", ".join(options)),
+                f"volume:{name}",
+            )
         if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
-            yield Violation(f"the volume {name} is {real}, which is not the stack's own", f"external_volume:{real}")
-        yield from judge_labels(f"the volume {name}", fields.get("labels"))
+            yield Violation(
+                said("the volume {name} is {real}, which is not the stack's own", name=name, real=real),
+                f"external_volume:{real}",
+            )
+        yield from judge_labels(said("the volume {name}", name=name), fields.get("labels"))
 
 
 def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
@@ -49,18 +58,31 @@ def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
         fields = definition or {}
         driver = str(fields.get("driver") or "")
         if driver == "host" or fields.get("name") == "host":
-            yield Violation(f"the network {name} is the host's", f"network:{name}")
+            yield Violation(said("the network {name} is the host's", name=name), f"network:{name}")
         elif driver not in NETWORK_DRIVERS:
-            yield Violation(f"the network {name} has the driver {driver}", f"network:{name}")
+            yield Violation(
+                said("the network {name} has the driver {driver}", name=name, driver=driver), f"network:{name}"
+            )
         for option in (fields.get("driver_opts") or {}).keys() - HARMLESS_NETWORK_OPTIONS:
-            yield Violation(f"the network {name} has the option {option}", f"network:{name}")
+            yield Violation(
+                said("the network {name} has the option {option}", name=name, option=option), f"network:{name}"
+            )
         if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
-            yield Violation(f"the network {name} has the `ipam` driver {fields['ipam']['driver']}", f"network:{name}")
+            yield Violation(
+                said("the network {name} has the `ipam` driver {driver}", name=name, driver=fields["ipam"]["driver"]),
+                f"network:{name}",
+            )
         for subnet in _public_subnets(fields):
-            yield Violation(f"the network {name} takes the subnet {subnet}, which is not private", f"network:{name}")
+            yield Violation(
+                said("the network {name} takes the subnet {subnet}, which is not private", name=name, subnet=subnet),
+                f"network:{name}",
+            )
         if (real := _foreign(name, fields, project)) is not None:
-            yield Violation(f"the network {name} is {real}, which is not the stack's own", f"external_network:{real}")
-        yield from judge_labels(f"the network {name}", fields.get("labels"))
+            yield Violation(
+                said("the network {name} is {real}, which is not the stack's own", name=name, real=real),
+                f"external_network:{real}",
+            )
+        yield from judge_labels(said("the network {name}", name=name), fields.get("labels"))
 
 
 def _public_subnets(fields: Mapping[str, Any]) -> Iterator[str]:

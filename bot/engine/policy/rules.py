@@ -9,6 +9,7 @@ from roas.engine.policy.keys import Judgement, keys_of
 from roas.engine.policy.places import Places
 from roas.engine.policy.values import judge_values
 from roas.engine.policy.violation import Violation
+from roas.messages.message import said
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
@@ -24,9 +25,9 @@ def judge_keys(model: Mapping[str, Any]) -> Iterator[Violation]:
         if found.judgement is Judgement.ON_REQUEST and found.is_said:
             yield Violation(found.text, found.entry)
         elif found.judgement is None:
-            yield Violation(f"{found.text}, which the policy does not know", "")
+            yield Violation(said("{text}, which the policy does not know", text=found.text), "")
     if _hides_bytes(model):
-        yield Violation("the compose file has a value that is not UTF-8 text", "")
+        yield Violation(said("the compose file has a value that is not UTF-8 text"), "")
 
 
 def judge_service(name: str, service: Mapping[str, Any], places: Places, *, strict: bool) -> Iterator[Violation]:
@@ -40,16 +41,20 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, *, stri
     for volume in service.get("volumes") or ():
         if volume.get("type") in {"bind", "npipe"}:
             source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
-            yield from places.judge_bind(name, source, "binds", read_only=read_only)
+            yield from places.judge_bind(name, source, said("binds"), read_only=read_only)
 
 
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     for option in service.get("security_opt") or ():
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
-            yield Violation(f"{name} has `security_opt: {option}`", f"security_opt:{name}")
+            yield Violation(
+                said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}"
+            )
     for source in service.get("volumes_from") or ():
         if str(source).startswith("container:"):
-            yield Violation(f"{name} takes the volumes of {source}", f"volumes_from:{name}")
+            yield Violation(
+                said("{name} takes the volumes of {source}", name=name, source=source), f"volumes_from:{name}"
+            )
 
 
 def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
@@ -59,13 +64,18 @@ def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
         if field == "network_mode":
             is_refused = value not in NETWORK_MODES and not value.startswith("service:")
         if is_refused:
-            yield Violation(f"{name} has `{field}: {value}`", f"{field}:{name}")
+            yield Violation(
+                said("{name} has `{field}: {value}`", name=name, field=field, value=value), f"{field}:{name}"
+            )
 
 
 def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     for port in service.get("ports") or ():
         if not _is_loopback(str(port.get("host_ip") or "")):
-            yield Violation(f"{name} publishes its port {port.get('target')} beyond loopback", f"ports:{name}")
+            yield Violation(
+                said("{name} publishes its port {port} beyond loopback", name=name, port=port.get("target")),
+                f"ports:{name}",
+            )
 
 
 def _is_loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import read_plain, resolve
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 # What is shorter could be in a model by chance.
@@ -23,10 +24,13 @@ def judge_token(model: Mapping[str, Any], environment: Environment, token: str) 
     configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
     for name, service in services_of(model).items():
         if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
-            yield Violation(f"{name} is given the bot's own token", f"bot_token:{name}")
+            yield Violation(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
         for place in _places(model, service):
             if found := next((path for path in holding if path.is_relative_to(place)), None):
-                yield Violation(f"{name} is given {found}, which has the bot's own token", f"bot_token:{name}")
+                yield Violation(
+                    said("{name} is given {found}, which has the bot's own token", name=name, found=found),
+                    f"bot_token:{name}",
+                )
 
 
 def _places(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.engine.labels import COMPOSE_PREFIX
 from roas.engine.policy.violation import Violation
+from roas.messages.message import said
 
 # These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
 LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
@@ -35,40 +36,44 @@ def judge_labels(who: str, labels: object) -> Iterator[Violation]:
     for label in labels if isinstance(labels, Mapping | list) else ():
         key = str(label).partition("=")[0]
         if key.startswith(COMPOSE_PREFIX):
-            yield Violation(f"{who} has the label {key}, which is Compose's own", "")
+            yield Violation(said("{who} has the label {key}, which is Compose's own", who=who, key=key), "")
 
 
 def judge_limits(name: str, limits: object) -> Iterator[Violation]:
     """Find limits that concern more than the processes of a container."""
     for limit in sorted(_keys(limits) - OWN_LIMITS):
-        yield Violation(f"{name} has `ulimits: {limit}`", f"ulimits:{name}")
+        yield Violation(said("{name} has `ulimits: {limit}`", name=name, limit=limit), f"ulimits:{name}")
 
 
 def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     logging = service.get("logging") or {}
     driver = str(logging.get("driver") or "")
     if driver not in LOGGING_DRIVERS:
-        yield Violation(f"{name} logs by `{driver}`", f"logging:{name}")
+        yield Violation(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
         return
     # Not what they say: it may be a password.
     if unknown := sorted(set(map(str, logging.get("options") or ())) - LOGGING_OPTIONS):
-        yield Violation(f"{name} has the logging options {', '.join(unknown)}", f"logging:{name}")
+        yield Violation(
+            said("{name} has the logging options {unknown}", name=name, unknown=", ".join(unknown)), f"logging:{name}"
+        )
 
 
 def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     for setting in sorted(_keys(service.get("sysctls"))):
         if not setting.startswith(OWN_SYSCTLS):
-            yield Violation(f"{name} has `sysctls: {setting}`", f"sysctls:{name}")
+            yield Violation(said("{name} has `sysctls: {setting}`", name=name, setting=setting), f"sysctls:{name}")
     yield from judge_limits(name, service.get("ulimits"))
     if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
-        yield Violation(f"{name} would be spared when memory runs out", f"oom:{name}")
+        yield Violation(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
 
 
 def _runtime(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     if (isolation := str(service.get("isolation") or "")) not in ISOLATIONS:
-        yield Violation(f"{name} has `isolation: {isolation}`", f"isolation:{name}")
+        yield Violation(
+            said("{name} has `isolation: {isolation}`", name=name, isolation=isolation), f"isolation:{name}"
+        )
     for option in sorted(_keys(service.get("storage_opt")) - {"size"}):
-        yield Violation(f"{name} has `storage_opt: {option}`", f"storage_opt:{name}")
+        yield Violation(said("{name} has `storage_opt: {option}`", name=name, option=option), f"storage_opt:{name}")
 
 
 def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
@@ -76,9 +81,15 @@ def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
         kind = str(volume.get("type") or "")
         bind = volume.get("bind") or {}
         if kind not in MOUNT_TYPES:
-            yield Violation(f"{name} mounts the {kind} {volume.get('source')}", f"mount:{name}")
+            yield Violation(
+                said("{name} mounts the {kind} {source}", name=name, kind=kind, source=volume.get("source")),
+                f"mount:{name}",
+            )
         if (propagation := str(bind.get("propagation") or "")) not in OWN_PROPAGATION:
-            yield Violation(f"{name} has `bind.propagation: {propagation}`", f"mount:{name}")
+            yield Violation(
+                said("{name} has `bind.propagation: {propagation}`", name=name, propagation=propagation),
+                f"mount:{name}",
+            )
         yield from judge_labels(name, (volume.get("volume") or {}).get("labels"))
 
 

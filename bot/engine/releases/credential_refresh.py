@@ -9,6 +9,7 @@ from roas.engine.releases.credentials import with_credentials_of
 from roas.engine.resolution.environment_values import renewed_secrets
 from roas.engine.resolution.resolver import StackResolver
 from roas.errors import EngineUnavailableError, RoasError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release
 
@@ -36,8 +37,14 @@ class CredentialRefresher:
         except EngineUnavailableError:
             raise
         except RoasError as error:
-            text = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
-            return stored, (f"{text}: {error.message}",)
+            text = said(
+                "{release} keeps the credentials it was made with, since today's files cannot be read: {reason}",
+                release=release.label,
+                reason=error.message,
+            )
+            return stored, (text,)
         renewed, unknown = with_credentials_of(stored, today)
         renewed["services"] |= renewed_secrets(renewed, today, self._resolver.contents_folder)
-        return renewed, tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)
+        return renewed, tuple(
+            said("{name} is not in today's files: it stays as it was.", name=name) for name in unknown
+        )

@@ -24,6 +24,7 @@ from roas.engine.model.store import ModelStore
 from roas.engine.releases.pinning import pin
 from roas.engine.sources.contents import ContentStore
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 
@@ -73,7 +74,8 @@ class ReleaseDrafter:
         unknown = set(image_ids) - set(stack.definitions)
         if unknown:
             raise InvalidRequestError(
-                f"No such service: {', '.join(sorted(unknown))}.", hint="Name the stack's services."
+                said("No such service: {unknown}.", unknown=", ".join(sorted(unknown))),
+                hint=said("Name the stack's services."),
             )
         kept_model = None
         if kept_from:

@@ -10,6 +10,7 @@ from typing import Any
 
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 MOST_BYTES = 4 << 20
@@ -59,11 +60,11 @@ def _keyed_hash(path: Path, folder: Path, key: bytes) -> str:
         return f"missing: {path}"
     except OSError as error:
         raise ComposeFileError(
-            f"{path} cannot be read: {error.strerror}.",
-            hint="Check its rights, and that nobody replaces it meanwhile.",
+            said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
+            hint=said("Check its rights, and that nobody replaces it meanwhile."),
         ) from error
     with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - it is a descriptor
         content = read_bounded(file.fileno(), MOST_BYTES)
     if content is None:
-        raise ComposeFileError(f"{path} is too large.", hint="Name a smaller file.")
+        raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
     return hmac.digest(key, content, "sha256").hex()

@@ -9,6 +9,7 @@ from typing import Any
 from roas.engine.model.services import services_of
 from roas.engine.sources.opening import is_there, resolve
 from roas.errors import ComposeFileError
+from roas.messages.message import joined, said
 
 # What has one of these is a file: a folder that the engine creates in its place helps nobody.
 FILE_SUFFIX = re.compile(
@@ -26,8 +27,10 @@ class MissingSource:
     source: Path
     is_created: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.service} {self.takes} {self.source}"
+    @property
+    def text(self) -> str:
+        """Say who takes what."""
+        return said("{service} {takes} {source}", service=self.service, takes=self.takes, source=self.source)
 
 
 def missing_sources(model: Mapping[str, Any], folder: Path, *, sees_host: bool) -> tuple[MissingSource, ...]:
@@ -41,13 +44,17 @@ def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...
     """Return warnings of what would be created as an empty folder. Raises ComposeFileError that lists the rest."""
     fatal = [one for one in missing if not one.is_created]
     if fatal:
-        one, many = "which does not exist", "which do not exist"
+        missing_text = joined("; ", (one.text for one in fatal))
         raise ComposeFileError(
-            f"{'; '.join(map(str, fatal))}, {one if len(fatal) == 1 else many}.",
-            hint="Create what is missing, or correct the compose file.",
+            said("{missing}, which does not exist.", missing=missing_text)
+            if len(fatal) == 1
+            else said("{missing}, which do not exist.", missing=missing_text),
+            hint=said("Create what is missing, or correct the compose file."),
             service=fatal[0].service if len({one.service for one in fatal}) == 1 else None,
         )
-    return tuple(f"{one}, which does not exist: an empty folder is created there." for one in missing)
+    return tuple(
+        said("{one}, which does not exist: an empty folder is created there.", one=one.text) for one in missing
+    )
 
 
 def _sources(model: Mapping[str, Any]) -> Iterator[MissingSource]:
@@ -56,10 +63,12 @@ def _sources(model: Mapping[str, Any]) -> Iterator[MissingSource]:
             if volume.get("type") == "bind" and volume.get("source"):
                 source = Path(volume["source"])
                 is_created = bool((volume.get("bind") or {}).get("create_host_path"))
-                yield MissingSource(name, "binds", source, is_created and FILE_SUFFIX.search(source.name) is None)
+                yield MissingSource(name, said("binds"), source, is_created and FILE_SUFFIX.search(source.name) is None)
         for kind in ("secrets", "configs"):
             for entry in service.get(kind) or ():
                 key = str(entry.get("source"))
                 definition = (model.get(kind) or {}).get(key) or {}
                 if definition.get("file"):
-                    yield MissingSource(name, f"takes the {kind[:-1]} {key} from", Path(definition["file"]))
+                    yield MissingSource(
+                        name, said("takes the {kind} {key} from", kind=kind[:-1], key=key), Path(definition["file"])
+                    )

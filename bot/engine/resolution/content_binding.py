@@ -11,8 +11,9 @@ from roas.engine.model.services import services_of
 from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import is_there, resolve
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
-EXTERNAL_HINT = (
+EXTERNAL_HINT = said(
     "External ones are Swarm's, and Compose cannot use them: name a `file:`, or a variable by `environment:`."
 )
 
@@ -90,12 +91,16 @@ class ContentBinder:
         if (text := config.get("content")) is not None:
             return self._store.place_text(str(text), write=self._write)
         if "file" not in config:
-            raise ComposeFileError(f"The config {name} of {service} has no file.", hint=EXTERNAL_HINT)
+            raise ComposeFileError(
+                said("The config {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
+            )
         source = Path(config["file"])
         if not is_there(source):
-            raise missing_source(service, f"takes the config {name} from", source)
+            raise missing_source(service, said("takes the {kind} {key} from", kind="config", key=name), source)
         if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
-            raise ComposeFileError(f"{source} is not a regular file.", hint="Name a regular file in its place.")
+            raise ComposeFileError(
+                said("{source} is not a regular file.", source=source), hint=said("Name a regular file in its place.")
+            )
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
     def _is_named_within(self, source: Path) -> bool:
@@ -108,13 +113,23 @@ class ContentBinder:
             return self._store.place(resolved, beneath=self._folder, write=self._write)
         except TooLargeError:
             self.warnings.append(
-                f"{source} of {service} is too large to be kept with a release: it is bound from where it lies, and a "
-                "rollback does not bring its old content back."
+                said(
+                    "{source} of {service} is too large to be kept with a release: it is bound from "
+                    "where it lies, and a rollback does not bring its old content back.",
+                    source=source,
+                    service=service,
+                )
             )
             return None
         except OSError as error:
             raise ComposeFileError(
-                f"{service} binds {source}, which cannot be read: {error.strerror}.", hint="Let the bot's user read it."
+                said(
+                    "{service} binds {source}, which cannot be read: {strerror}.",
+                    service=service,
+                    source=source,
+                    strerror=error.strerror,
+                ),
+                hint=said("Let the bot's user read it."),
             ) from error
 
     def _is_data(self, source: Path) -> bool:
@@ -140,7 +155,10 @@ def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) ->
     """Return where a path leads, once: it was judged, and may have become a link since. Raises ComposeFileError."""
     resolved = resolve(source)
     if not resolved.is_relative_to(folder) and not may_bind(resolved):
-        raise ComposeFileError(f"{source} leads out of the stack's folder now.", hint="Remove the link, and try again.")
+        raise ComposeFileError(
+            said("{source} leads out of the stack's folder now.", source=source),
+            hint=said("Remove the link, and try again."),
+        )
     return resolved
 
 
@@ -151,8 +169,8 @@ def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], 
         return frozenset()
     if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
         raise ComposeFileError(
-            f"`live_binds` of {name} is not a list of paths.",
-            hint="Write each path in a line of its own.",
+            said("`live_binds` of {name} is not a list of paths.", name=name),
+            hint=said("Write each path in a line of its own."),
             service=name,
         )
     bound = {resolve(Path(one["source"])) for one in service.get("volumes") or () if one.get("type") == "bind"}
@@ -161,8 +179,10 @@ def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], 
     live = frozenset(resolve(folder / path) for path in named)
     if unknown := sorted(str(path) for path in live - bound):
         raise ComposeFileError(
-            f"`live_binds` of {name} names what it does not bind: {', '.join(unknown)}.",
-            hint="Name sources of its `volumes`, or files of its `secrets`, as they are written there.",
+            said(
+                "`live_binds` of {name} names what it does not bind: {unknown}.", name=name, unknown=", ".join(unknown)
+            ),
+            hint=said("Name sources of its `volumes`, or files of its `secrets`, as they are written there."),
             service=name,
         )
     return live
@@ -175,7 +195,7 @@ def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:
 def missing_source(service: str, does: str, source: Path) -> ComposeFileError:
     """Return the error that says which service needs what does not exist."""
     return ComposeFileError(
-        f"{service} {does} {source}, which does not exist.",
-        hint="Create it, or correct the compose file.",
+        said("{service} {does} {source}, which does not exist.", service=service, does=does, source=source),
+        hint=said("Create it, or correct the compose file."),
         service=service,
     )

@@ -20,6 +20,7 @@ from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import MOST_FILES, SourceSnapshot
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 MOST_REFERENCES = 5000
@@ -51,7 +52,7 @@ class SourceDiscovery:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
             seen.update(files)
             if len(seen) > MOST_FILES:
-                raise ComposeFileError("The compose file includes too many files.", hint="Include fewer.")
+                raise ComposeFileError(said("The compose file includes too many files."), hint=said("Include fewer."))
             references = await self._clients.local(partial(self._read, files))
             plain = await self._interpolated(references, environment, variables)
             named.update(dict.fromkeys(plain))
@@ -67,7 +68,9 @@ class SourceDiscovery:
         self._judge.refuse(violation for source in own for violation in self._judge.judge_own(*source))
         for _, path, resolved in own:
             if not self._snapshot.copy(path, resolved):
-                raise ComposeFileError(f"There is no such file: {path}.", hint="Check STACK_DIR and COMPOSE_FILE.")
+                raise ComposeFileError(
+                    said("There is no such file: {path}.", path=path), hint=said("Check STACK_DIR and COMPOSE_FILE.")
+                )
 
     def _copy_named(self, references: list[FileReference]) -> tuple[list[RawFile], list[Violation]]:
         """Copy what may be read; returns the compose files among it, and what may not."""
@@ -109,6 +112,7 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     kept = list(islice(found, MOST_REFERENCES + 1))
     if len(kept) > MOST_REFERENCES:
         raise ComposeFileError(
-            f"The compose files name more than {MOST_REFERENCES} files.", hint="Name fewer, or each once."
+            said("The compose files name more than {most_references} files.", most_references=MOST_REFERENCES),
+            hint=said("Name fewer, or each once."),
         )
     return kept

@@ -12,6 +12,7 @@ from roas.engine.model.raw_files import as_written
 from roas.engine.model.services import services_of
 from roas.engine.sources.contents import SECRET_PREFIX, ContentStore
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 MOUNTED_SECRETS = PurePosixPath("/run/secrets")
@@ -41,8 +42,8 @@ def with_environment_values(
         return changed, ()
     values = _values(environment, files)
     for key, variable in named.items():
-        changed["configs"][key] = {"content": _value(values, variable, f"The config {key}")}
-    texts = {key: _value(values, variable, f"The secret {key}") for key, variable in secret.items()}
+        changed["configs"][key] = {"content": _value(values, variable, said("The config {key}", key=key))}
+    texts = {key: _value(values, variable, said("The secret {key}", key=key)) for key, variable in secret.items()}
     if texts:
         for name, service in services_of(changed).items():
             changed["services"][name] = _bound(service, texts, lambda text: store.place_text(text, write=write))
@@ -115,6 +116,7 @@ def _values(environment: Environment, files: Mapping[Path, bytes]) -> dict[str, 
 def _value(values: Mapping[str, str], variable: str, who: str) -> str:
     if variable not in values:
         raise ComposeFileError(
-            f"{who} takes its value from {variable}, which has none.", hint=f"Set {variable} in the stack's .env."
+            said("{who} takes its value from {variable}, which has none.", who=who, variable=variable),
+            hint=said("Set {variable} in the stack's .env.", variable=variable),
         )
     return values[variable]

@@ -6,6 +6,7 @@ from typing import Any
 from roas.engine.machine.host_ports import wanted_ports
 from roas.engine.model.services import services_of
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.obstacle import Obstacle, ObstacleKind
 
@@ -32,8 +33,8 @@ def _missing(kind: str, model: Mapping[str, Any], used: set[str], present: Any) 
         if fields.get("external") and key in used and name not in present:
             yield Obstacle(
                 ObstacleKind.EXTERNAL,
-                f"The external {kind} {name} does not exist.",
-                f"Create it with `docker {kind} create {name}`, or remove `external`.",
+                said("The external {kind} {name} does not exist.", kind=kind, name=name),
+                said("Create it with `docker {kind} create {name}`, or remove `external`.", kind=kind, name=name),
             )
 
 
@@ -42,11 +43,24 @@ def _held_names(services: Mapping[str, Any], project: str, holdings: EngineHoldi
         name = str(fields.get("container_name") or "")
         for held in holdings.containers:
             if name and held.name == name and held.project != project:
-                owner = f"of the project {held.project}" if held.project else "that Compose did not create"
+                owner = (
+                    said("of the project {project}", project=held.project)
+                    if held.project
+                    else said("that Compose did not create")
+                )
                 yield Obstacle(
                     ObstacleKind.CONTAINER_NAME,
-                    f"The name {name} of {service} is held by a container {owner}.",
-                    f"Remove it with `docker rm -f {name}` if it is not needed, or give {service} another name.",
+                    said(
+                        "The name {name} of {service} is held by a container {owner}.",
+                        name=name,
+                        service=service,
+                        owner=owner,
+                    ),
+                    said(
+                        "Remove it with `docker rm -f {name}` if it is not needed, or give {service} another name.",
+                        name=name,
+                        service=service,
+                    ),
                 )
 
 
@@ -56,8 +70,8 @@ def _held_ports(services: Mapping[str, Any], project: str, holdings: EngineHoldi
         if holder is not None:
             yield Obstacle(
                 ObstacleKind.PORT,
-                f"The {port} is held by the container {holder.container}.",
-                f"Stop {holder.container}, or publish another port.",
+                said("The {port} is held by the container {container}.", port=port, container=holder.container),
+                said("Stop {container}, or publish another port.", container=holder.container),
             )
 
 

@@ -47,6 +47,7 @@ from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 
@@ -202,11 +203,14 @@ class StackResolver:
             resolved = await self._copies.resolve(environment, snapshot, variables)
         model = with_own_namespaces(with_copied_targets(resolved.model))
         if not services_of(model):
-            raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
+            raise ComposeFileError(
+                said("The compose file has no service."), hint=said("Add one, or activate a profile.")
+            )
         if resolved.inactive:
             model = with_inactive_services(model, resolved.inactive)
         warnings = tuple(
-            f"The variable {name} is not set: Compose uses an empty string for it." for name in resolved.unset
+            said("The variable {name} is not set: Compose uses an empty string for it.", name=name)
+            for name in resolved.unset
         )
         return _Read(model, warnings, named, snapshot.contents)
 
@@ -227,8 +231,8 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
         return dict(environment.variables)
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
-            f"{version!r} is not a valid version.",
-            hint="A version has letters, digits and . _ - + only, and begins with a letter or a digit.",
+            said("{version} is not a valid version.", version=repr(version)),
+            hint=said("A version has letters, digits and . _ - + only, and begins with a letter or a digit."),
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
 
@@ -240,26 +244,39 @@ def _ignored(environment: Environment) -> tuple[str, ...]:
     used, ignored = (
         ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
     )
-    return (f"{ignored} is not used: the files of {environment.name} are {used}.",)
+    return (
+        said(
+            "{ignored} is not used: the files of {environment} are {used}.",
+            ignored=ignored,
+            environment=environment.name,
+            used=used,
+        ),
+    )
 
 
 def _hooks(model: Mapping[str, Any]) -> Iterator[str]:
     """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
     for name, service in services_of(model).items():
         if hooks := ", ".join(key for key in HOOKS if service.get(key)):
-            yield f"{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine."
+            yield said(
+                "{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine.",
+                name=name,
+                hooks=hooks,
+            )
 
 
 def _powers(trusted: Iterable[Violation]) -> Iterator[str]:
     """Name each power that a stack is given by trust alone."""
-    yield from (f"Allowed by trust: {power.text} (`{power.entry}`)." for power in trusted)
+    yield from (said("Allowed by trust: {text} (`{entry}`).", text=power.text, entry=power.entry) for power in trusted)
 
 
 def _refuse_missing_files(environment: Environment) -> None:
     missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
     if missing:
         names = ", ".join(map(str, missing))
-        raise ComposeFileError(f"There is no such file: {names}.", hint="Check STACK_DIR and COMPOSE_FILE.")
+        raise ComposeFileError(
+            said("There is no such file: {names}.", names=names), hint=said("Check STACK_DIR and COMPOSE_FILE.")
+        )
 
 
 def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:
@@ -275,6 +292,10 @@ def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> 
     bound += [name for name, service in services_of(model).items() if service.get("secrets")]
     if bound:
         raise ComposeFileError(
-            f"The engine of {environment.name} is on another machine and cannot bind our files: {'; '.join(bound)}.",
-            hint="Put the files into the image, or use a named volume.",
+            said(
+                "The engine of {environment} is on another machine and cannot bind our files: {bound}.",
+                environment=environment.name,
+                bound="; ".join(bound),
+            ),
+            hint=said("Put the files into the image, or use a named volume."),
         )

@@ -10,6 +10,7 @@ from roas.engine.resolution.content_binding import EXTERNAL_HINT, judged_path, l
 from roas.engine.resolution.environment_values import MOUNTED_SECRETS
 from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 
 class SecretBinder:
@@ -50,7 +51,9 @@ class SecretBinder:
         name = str(entry["source"])
         definition = (model.get("secrets") or {}).get(name) or {}
         if "file" not in definition:
-            raise ComposeFileError(f"The secret {name} of {service} has no file.", hint=EXTERNAL_HINT)
+            raise ComposeFileError(
+                said("The secret {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
+            )
         source = Path(str(definition["file"]))
         resolved = judged_path(source, self._folder, self._may_bind)
         if resolved in live:
@@ -64,13 +67,17 @@ class SecretBinder:
         except PermissionError:
             return None
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise missing_source(service, f"takes the secret {name} from", source) from error
+            raise missing_source(
+                service, said("takes the {kind} {key} from", kind="secret", key=name), source
+            ) from error
         except TooLargeError as error:
-            raise ComposeFileError(f"{source} is too large for a secret.", hint="Name a smaller file.") from error
+            raise ComposeFileError(
+                said("{source} is too large for a secret.", source=source), hint=said("Name a smaller file.")
+            ) from error
         except OSError as error:
             raise ComposeFileError(
-                f"{source} cannot be read: {error.strerror}.",
-                hint="Check its rights, and that nobody replaces it meanwhile.",
+                said("{source} cannot be read: {strerror}.", source=source, strerror=error.strerror),
+                hint=said("Check its rights, and that nobody replaces it meanwhile."),
             ) from error
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.engine.model.services import BORROWED, services_of, with_targets
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 
 def with_shared_volumes(model: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -19,7 +20,10 @@ def with_shared_volumes(model: Mapping[str, Any]) -> tuple[dict[str, Any], tuple
     done: dict[str, list[dict[str, Any]]] = {}
     changed = {name: _written_out(name, services, done) for name in services}
     sharing = ", ".join(name for name, service in services.items() if service.get("volumes_from"))
-    warning = f"{sharing}: `volumes_from` shares the volumes that the compose file names, not those of an image alone."
+    warning = said(
+        "{sharing}: `volumes_from` shares the volumes that the compose file names, not those of an image alone.",
+        sharing=sharing,
+    )
     return {**model, "services": changed}, (warning,)
 
 
@@ -53,15 +57,20 @@ def _volumes(
         source, _, mode = str(entry).partition(":")
         if source not in services:
             raise ComposeFileError(
-                f"{name} takes the volumes of {entry}, which is no service of this stack.",
-                hint="Name the volumes under `volumes` of the service.",
+                said("{name} takes the volumes of {entry}, which is no service of this stack.", name=name, entry=entry),
+                hint=said("Name the volumes under `volumes` of the service."),
                 service=name,
             )
         for volume in _volumes(source, services, done):
             if volume.get("type") == "volume" and not volume.get("source"):
                 raise ComposeFileError(
-                    f"{name} takes the volumes of {source}, of which the one at {volume.get('target')} has no name.",
-                    hint="Give it a name, and name it under `volumes` of both.",
+                    said(
+                        "{name} takes the volumes of {source}, of which the one at {what} has no name.",
+                        name=name,
+                        source=source,
+                        what=volume.get("target"),
+                    ),
+                    hint=said("Give it a name, and name it under `volumes` of both."),
                     service=name,
                 )
             if volume.get("target") not in {one.get("target") for one in found}:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.model.raw_files import as_written
+from roas.messages.message import said
 from roas.models.environment import Environment
 
 VERSION_VARIABLE = "VERSION"
@@ -49,9 +50,13 @@ def unfollowed_warning(version: str, environment: Environment) -> str:
     """Say that a version would be deployed that changes nothing."""
     names: Sequence[str] = version_names(environment)
     text = ", ".join(names[:-1]) + f" or {names[-1]}" if len(names) > 1 else names[0]
-    return (
-        f"Nothing in the stack follows the version {version}: no image and no setting uses {text}. What runs "
-        f"afterwards is what the compose files name. `roas doctor {environment.name}` says how to map it."
+    return said(
+        "Nothing in the stack follows the version {version}: no image and no setting "
+        "uses {text}. What runs afterwards is what the compose files name. `roas doctor "
+        "{environment}` says how to map it.",
+        version=version,
+        text=text,
+        environment=environment.name,
     )
 
 

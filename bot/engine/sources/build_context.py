@@ -16,6 +16,7 @@ from docker.utils.build import Pattern
 from roas.engine.sources.ignore_patterns import IgnorePattern
 from roas.engine.sources.opening import held, open_regular
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 MOST_BYTES = 4 << 30
 MOST_FILES = 200_000
@@ -43,7 +44,10 @@ class IgnoreRules:
         lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
         patterns = [Pattern(line) for line in lines if line and not line.startswith("#")]
         if len(patterns) > MOST_RULES:
-            raise ComposeFileError(f"A `.dockerignore` has more than {MOST_RULES} patterns.", hint="Write fewer.")
+            raise ComposeFileError(
+                said("A `.dockerignore` has more than {most_rules} patterns.", most_rules=MOST_RULES),
+                hint=said("Write fewer."),
+            )
         # The library's own comparison takes capitals for small letters; BuildKit does not.
         self._rules = [(IgnorePattern(one.cleaned_pattern), one.exclusion) for one in patterns if one.cleaned_pattern]
         self._kept = kept
@@ -61,8 +65,8 @@ class IgnoreRules:
                 left_out = not includes
         if time.monotonic() > self._until:
             raise ComposeFileError(
-                "Finding out what a `.dockerignore` leaves out takes too long.",
-                hint="Write fewer and simpler patterns.",
+                said("Finding out what a `.dockerignore` leaves out takes too long."),
+                hint=said("Write fewer and simpler patterns."),
             )
         return left_out
 
@@ -137,8 +141,15 @@ class BuildContext:
     def _refuse_deep(self, place: PurePosixPath) -> None:
         if len(place.parts) > MOST_DEPTH:
             raise ComposeFileError(
-                f"The build context {self.root} is nested too deeply, below {place.parts[0]}.",
-                hint=f"At most {MOST_DEPTH} folders are followed: leave it out by a `.dockerignore`.",
+                said(
+                    "The build context {root} is nested too deeply, below {parts}.",
+                    root=self.root,
+                    parts=place.parts[0],
+                ),
+                hint=said(
+                    "At most {most_depth} folders are followed: leave it out by a `.dockerignore`.",
+                    most_depth=MOST_DEPTH,
+                ),
             )
 
     def _refuse_large(self, entries: list[ContextEntry]) -> None:
@@ -153,8 +164,14 @@ class BuildContext:
         largest = sorted(sizes.items(), key=lambda one: -one[1])[:NAMED_FOLDERS]
         named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
         raise ComposeFileError(
-            f"The build context {self.root} is too large ({_readable(size)}, {len(entries)} files). Largest: {named}.",
-            hint="Leave out what is not needed by a `.dockerignore`.",
+            said(
+                "The build context {root} is too large ({size}, {entries} files). Largest: {named}.",
+                root=self.root,
+                size=_readable(size),
+                entries=len(entries),
+                named=named,
+            ),
+            hint=said("Leave out what is not needed by a `.dockerignore`."),
         )
 
 

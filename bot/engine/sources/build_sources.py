@@ -12,6 +12,7 @@ from typing import Any
 from roas.engine.sources.build_context import IGNORE_FILE, BuildContext, IgnoreRules
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 MOST_BYTES = 4 << 20
 CONTEXT, DOCKERFILE, SECRET = "context", "dockerfile", "secret"
@@ -50,13 +51,19 @@ class BuildSources:
         context = Path(str(self.build.get("context") or "/"))
         if context.is_absolute() and not context.exists():
             return ComposeFileError(
-                f"There is no folder {context} to build from.",
-                hint="Get it (`git submodule update --init`, where it is one). Where the image is to be pulled, write "
-                "`build: !reset null` for the service in compose.override.yaml.",
+                said("There is no folder {context} to build from.", context=context),
+                hint=said(
+                    "Get it (`git submodule update --init`, where it is one). Where the image is to "
+                    "be pulled, write `build: !reset null` for the service in compose.override.yaml."
+                ),
             )
         return ComposeFileError(
-            f"What is built cannot be read: {error.filename or context}: {error.strerror}.",
-            hint="Check its rights, and that nobody replaces it meanwhile.",
+            said(
+                "What is built cannot be read: {filename}: {strerror}.",
+                filename=error.filename or context,
+                strerror=error.strerror,
+            ),
+            hint=said("Check its rights, and that nobody replaces it meanwhile."),
         )
 
     def _copy(self, target: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -89,7 +96,8 @@ class BuildSources:
         resolved = resolve(path)
         if not resolved.is_relative_to(self.folder) and not self.may_leave:
             raise ComposeFileError(
-                f"{path} leads out of the stack's folder now.", hint="Remove the link, and try again."
+                said("{path} leads out of the stack's folder now.", path=path),
+                hint=said("Remove the link, and try again."),
             )
         return resolved
 
@@ -107,7 +115,10 @@ class BuildSources:
             return frozenset({name, PurePosixPath(f"{name}{IGNORE_FILE}"), PurePosixPath(IGNORE_FILE)})
         content = self._read(resolved)
         if content is None:
-            raise ComposeFileError(f"There is no Dockerfile {written}.", hint="Create it, or correct `dockerfile`.")
+            raise ComposeFileError(
+                said("There is no Dockerfile {written}.", written=written),
+                hint=said("Create it, or correct `dockerfile`."),
+            )
         hashes[DOCKERFILE] = hashlib.sha256(content).hexdigest()
         place = _place(target, DOCKERFILE)
         if place is not None:
@@ -152,7 +163,7 @@ class BuildSources:
         with os.fdopen(opened, "rb", buffering=0) as file:
             content = read_bounded(file.fileno(), MOST_BYTES)
         if content is None:
-            raise ComposeFileError(f"{path} is too large.", hint="Name a smaller file.")
+            raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
         return content
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from docker.utils.fnmatch import translate
 
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 LONGEST = 1000
 # With so many, regular expressions are quick, whatever they are asked.
@@ -37,13 +38,16 @@ class IgnorePattern:
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
-            raise ComposeFileError("A pattern of a `.dockerignore` is too long.", hint="Write several shorter ones.")
+            raise ComposeFileError(
+                said("A pattern of a `.dockerignore` is too long."), hint=said("Write several shorter ones.")
+            )
         try:
             self._expression = re.compile(translate(text))
             self._steps = None if len(STAR.findall(text)) <= FEW_STARS else tuple(_steps(text))
         except re.error as error:
             raise ComposeFileError(
-                f"A `.dockerignore` has the pattern {text!r}, which is none.", hint="Correct it, or leave it out."
+                said("A `.dockerignore` has the pattern {text}, which is none.", text=repr(text)),
+                hint=said("Correct it, or leave it out."),
             ) from error
 
     def matches(self, path: str) -> bool:

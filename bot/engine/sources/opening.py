@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 # The same number on every architecture.
 SYS_OPENAT2 = 437
@@ -20,11 +21,11 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 KINDS = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: said("a pipe"),
+    stat.S_IFSOCK: said("a socket"),
+    stat.S_IFCHR: said("a device"),
+    stat.S_IFBLK: said("a device"),
+    stat.S_IFDIR: said("a folder"),
 }
 
 
@@ -51,7 +52,9 @@ def resolve(path: Path) -> Path:
         return Path(os.path.realpath(path))
     except ValueError as error:
         shown = repr(str(path)[:SHOWN_OF_A_PATH])
-        raise ComposeFileError(f"{shown} is not a valid path.", hint="Correct it in the compose file.") from error
+        raise ComposeFileError(
+            said("{shown} is not a valid path.", shown=shown), hint=said("Correct it in the compose file.")
+        ) from error
 
 
 def is_there(path: Path) -> bool:
@@ -87,8 +90,10 @@ def open_regular(descriptor: int, path: Path) -> int:
     """
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "not a regular file")
-        raise ComposeFileError(f"{path} is {kind}.", hint="Name a regular file in its place.")
+        kind = KINDS.get(stat.S_IFMT(mode), said("not a regular file"))
+        raise ComposeFileError(
+            said("{path} is {kind}.", path=path, kind=kind), hint=said("Name a regular file in its place.")
+        )
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
 
 

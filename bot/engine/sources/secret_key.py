@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 
 from roas.errors import EngineError
+from roas.messages.message import said
 
 KEY_BYTES = 32
 MODE = 0o600
@@ -24,8 +25,12 @@ class SecretKey:
                 self._known = self._load()
             except OSError as error:
                 raise EngineError(
-                    f"STATE_DIR cannot be used: {error.strerror or error} ({error.filename}).",
-                    hint="The bot's user must own all that is in STATE_DIR.",
+                    said(
+                        "STATE_DIR cannot be used: {strerror} ({filename}).",
+                        strerror=error.strerror or error,
+                        filename=error.filename,
+                    ),
+                    hint=said("The bot's user must own all that is in STATE_DIR."),
                 ) from error
         return self._known
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError
+from roas.messages.message import said
 
 MOST_FILES = 200
 MOST_BYTES = 4 << 20
@@ -48,8 +49,8 @@ class SourceSnapshot:
             return False
         except OSError as error:
             raise ComposeFileError(
-                f"{path} cannot be read: {error.strerror}.",
-                hint="Check its permissions, and that nobody replaces it meanwhile.",
+                said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
+                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
             ) from error
 
     def content(self, path: Path) -> bytes:
@@ -87,7 +88,7 @@ class SourceSnapshot:
         for path, descriptor in self.in_place.items():
             os.lseek(descriptor, 0, os.SEEK_SET)
             if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:
-                raise ComposeFileError(f"{path} changed while it was read.", hint="Try again.")
+                raise ComposeFileError(said("{path} changed while it was read.", path=path), hint=said("Try again."))
 
     def close(self) -> None:
         """Let go of the files that are held."""
@@ -114,17 +115,26 @@ class SourceSnapshot:
     def _bounded(self, path: Path, content: bytes | None) -> bytes:
         if content is None:
             raise ComposeFileError(
-                f"{path} is too large: more than {MOST_BYTES >> 20} MiB.", hint="Split it, or name another file."
+                said("{path} is too large: more than {most_bytes} MiB.", path=path, most_bytes=MOST_BYTES >> 20),
+                hint=said("Split it, or name another file."),
             )
         if len(path.parts) > MOST_DEPTH:
-            raise ComposeFileError(f"{path} is nested too deeply.", hint=f"At most {MOST_DEPTH} folders are followed.")
+            raise ComposeFileError(
+                said("{path} is nested too deeply.", path=path),
+                hint=said("At most {most_depth} folders are followed.", most_depth=MOST_DEPTH),
+            )
         if len(self._copied) >= MOST_FILES:
             raise ComposeFileError(
-                f"The compose file names more than {MOST_FILES} files.", hint="Include and extend fewer."
+                said("The compose file names more than {most_files} files.", most_files=MOST_FILES),
+                hint=said("Include and extend fewer."),
             )
         if len(content) + sum(map(len, self._copied.values())) > MOST_BYTES_IN_ALL:
             raise ComposeFileError(
-                f"The files of the stack have more than {MOST_BYTES_IN_ALL >> 20} MiB in all.", hint="Name fewer files."
+                said(
+                    "The files of the stack have more than {most_bytes_in_all} MiB in all.",
+                    most_bytes_in_all=MOST_BYTES_IN_ALL >> 20,
+                ),
+                hint=said("Name fewer files."),
             )
         return content
 
