@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from roas.events import EventBus, Subscription
+from roas.messages.message import said
 from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
@@ -105,7 +106,11 @@ class IntegrationCoordinator:
 
     async def _recovery_completed(self, event: events.RecoveryCompleted) -> None:
         """Write how recovery ended; a service that is said to be healthy is checked."""
-        await self._record_step(event, f"recovery {event.outcome}: {event.summary}", outcome=event.outcome)
+        await self._record_step(
+            event,
+            said("recovery {outcome}: {summary}", outcome=event.outcome, summary=event.summary),
+            outcome=event.outcome,
+        )
         if event.succeeded:
             await self._record_step(event, events.HealthCheckRequested.type, outcome=event.outcome)
             self._request_look(event, event.environment, event.service)
@@ -164,7 +169,11 @@ def _abandoned(event: events.DeploymentEnded) -> AlertReport:
         fingerprint=f"abandoned:{event.environment}",
         source=AlertSource.INTEGRATION,
         severity=Severity.CRITICAL,
-        title=f"{event.deployment_id} was given up: {event.environment} needs an operator",
+        title=said(
+            "{deployment} was given up: {environment} needs an operator",
+            deployment=event.deployment_id,
+            environment=event.environment,
+        ),
         summary=event.abandoned,
         environment=event.environment,
         firing=bool(event.abandoned),

@@ -31,6 +31,7 @@ from roas.errors import (
     RoasError,
 )
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
@@ -47,8 +48,8 @@ from roas.ui.translation import _
 log = get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
-# In English, since it is kept in the journal; it is translated for each reader.
-CHANGED = "Something changed since the plan was made: an image's tag, a file or the environment's release."
+
+CHANGED = said("Something changed since the plan was made: an image's tag, a file or the environment's release.")
 NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
 
 

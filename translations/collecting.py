@@ -1,4 +1,4 @@
-"""Collect every text that people may read: of the interface, of the commands, and the sentences of the core."""
+"""Collect every text that people may read: of the interface, of the commands, and what the core says."""
 
 import ast
 from collections.abc import Iterator
@@ -24,46 +24,13 @@ WORDS = {
     "AlertSource": "bot/models/alert.py",
     "MissingPermission": "bot/ui/missing_permission.py",
 }
-# Where `said` may stand.
+# Where `said` may stand; what it says is a sentence of the core.
 EVERYWHERE = ["bot", "cogs"]
 INTERFACE = ["bot/ui", "cogs"]
-CORE = ["bot/errors.py", "bot/leadership/elector.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
-CORE += ["bot/leadership/takeover.py", "bot/state", "bot/validation", "bot/maintenance.py"]
-# Here every text is about how something is, whole sentence or not.
-SPOKEN = [
-    "bot/deployment/phases",
-    "bot/deployment/handover.py",
-    "bot/deployment/successor_watch.py",
-    "bot/deployment/stale_instances.py",
-    "bot/engine/containers/readiness.py",
-    "bot/leadership/elector.py",
-    "bot/leadership/takeover.py",
-    "bot/monitoring/health/judgement.py",
-    "bot/monitoring/alerts/service_alerts.py",
-    "bot/engine/policy/compose_policy.py",
-    "bot/recovery",
-    "bot/engine/policy/rules.py",
-    "bot/engine/policy/places.py",
-    "bot/engine/policy/holdings.py",
-    "bot/engine/policy/raw_policy.py",
-    "bot/engine/model/raw_files.py",
-    "bot/monitoring/health/probe_history.py",
-    "bot/monitoring/metrics/integration_monitor.py",
-    "bot/maintenance.py",
-    "bot/deployment/plan_reasons.py",
-    "bot/monitoring/watching/drift.py",
-    "bot/monitoring/alerts/drift_alerts.py",
-    "bot/monitoring/alerts/prometheus_watch.py",
-    "bot/deployment/peers.py",
-    "bot/deployment/foreign_bots.py",
-]
-# What these say goes to a log, to Prometheus or to SQLite.
-SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.
 UNREAD_CALLS = ("log.", "re.", "asyncio.", "_detached", "timer", "structlog.")
 # Calls by which a text of the interface is translated.
-TRANSLATING_CALLS = ("_", "app_commands.")
-SAYING_CALLS = ("Error", "failed", "passed", "Problem", "__init__", "warn")
+TRANSLATING_CALLS = ("_", "app_commands.", "said")
 
 
 @dataclass(frozen=True, order=True)
@@ -78,7 +45,6 @@ class Entry:
 def collect() -> list[Entry]:
     """Return all texts of the product that are to be translated."""
     found = [entry for file in _files(INTERFACE) for entry in _interface(file)]
-    found += [entry for file in _files(CORE) if not _is_silent(file) for entry in _core(file)]
     found += [entry for file in _files(EVERYWHERE) for entry in _said(file)]
     found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
     return found
@@ -112,10 +78,6 @@ def _files(places: list[str]) -> Iterator[Path]:
     for place in places:
         path = ROOT / place
         yield from [path] if path.suffix else sorted(path.rglob("*.py"))
-
-
-def _is_silent(file: Path) -> bool:
-    return _place(file) in SILENT or "metrics" in file.stem
 
 
 def _place(file: Path) -> str:
@@ -170,30 +132,9 @@ def _literal(node: ast.AST | None) -> str | None:
     return template(node) if node is not None else None
 
 
-def _core(file: Path) -> Iterator[Entry]:
-    place = _place(file)
-    tree = ast.parse(file.read_text())
-    everything = place.startswith(tuple(SPOKEN))
-    unread = {id(node) for call in _calls(tree) if _is_unread(call) for node in ast.walk(call)}
-    said = {id(node) for call in _calls(tree) if _is_saying(call) for node in texts(call)}
-    for node in texts(tree):
-        text = template(node)
-        if text is None or id(node) in unread or not is_speech(text):
-            continue
-        if everything or id(node) in said or text.rstrip().endswith("."):
-            for line in text.split("\n"):
-                if is_speech(line):
-                    yield Entry(line.strip(), SENTENCE, place)
-
-
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
 def _is_unread(call: ast.Call) -> bool:
     return ast.unparse(call.func).startswith(UNREAD_CALLS)
-
-
-def _is_saying(call: ast.Call) -> bool:
-    name = ast.unparse(call.func).rpartition(".")[2]
-    return name.endswith(SAYING_CALLS)

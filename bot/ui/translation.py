@@ -1,8 +1,7 @@
 """Pass every text that people read through one place, in the language of the one who reads it.
 
-`_` translates what this package and the cogs say themselves. What the core says (faults, summaries, warnings) is
-English in the journal; `translate` recognises it by its template and renders it in the reader's
-language.
+`_` translates what this package and the cogs say themselves. What the core says (faults, summaries, warnings) is a
+`Message`: English with its key and fields, which `translate` renders in the reader's language.
 """
 
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ def word(member: StrEnum) -> str:
 
 
 def translate(text: str) -> str:
-    """Translate a text of the core into the reader's language; unchanged where its template is not known."""
+    """Return what the core said in the reader's language; a text without a key is shown as it is."""
     return _catalogue().rendered(text)
 
 

@@ -1,16 +1,14 @@
-"""People read their own language; the journal stays English, and is translated when it is shown."""
+"""People read their own language; the journal stays English, and what it is made of is rendered when it is shown."""
 
 import asyncio
 
-import pytest
-
 from roas.errors import LockHeldError, RoasError
+from roas.messages.message import Message, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
 from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.sentences import Template
 from roas.ui.translation import _, command_text, command_word, translate, using_locale, word
 from tests.ui.samples import a_deployment, a_lock, failed_deployment
 
@@ -45,47 +43,23 @@ def test_states_have_own_translations() -> None:
     assert word(PhaseName.VERIFICATION) == "verification"
 
 
-def test_core_sentence_matched_by_template() -> None:
+def test_core_says_it_in_the_readers_language() -> None:
     with using_locale("zh-TW"):
-        assert translate("There is no deployment DEPLOY-1.") == "沒有 DEPLOY-1 這次部署。"
+        assert translate(said("There is no deployment {deployment_id}.", deployment_id="DEPLOY-1")) == (
+            "沒有 DEPLOY-1 這次部署。"
+        )
 
 
-def test_nested_reason_translated() -> None:
+def test_text_without_key_shown_as_it_is() -> None:
+    """Such as one of the release before, or one of Docker's."""
     with using_locale("zh-TW"):
-        assert translate("web failed: it restarted 3 times.") == "web 失敗：重新啟動了 3 次。"
-
-
-def test_sentences_translated_one_by_one() -> None:
-    with using_locale("zh-TW"):
-        assert translate("The journal is closed. Start the bot again.") == "紀錄已關閉。 請重新啟動機器人。"
-
-
-def test_unknown_text_unchanged() -> None:
-    with using_locale("zh-TW"):
+        assert translate("There is no deployment DEPLOY-1.") == "There is no deployment DEPLOY-1."
         assert translate("panic: runtime error {oops}") == "panic: runtime error {oops}"
 
 
-def test_user_text_never_taken_for_field() -> None:
-    assert Template("{a} waits for {b}.", "{b} 之後是 {a}").say({"a": "{b}", "b": "x"}) == "x 之後是 {b}"
-
-
-@pytest.mark.parametrize(
-    ("template", "text", "fields"),
-    [
-        ("{a}: {b}", "one: two: three", {"a": "one", "b": "two: three"}),
-        ("it ended{code}", "it ended", {"code": ""}),
-        ("{a} of {b} ready", "1 of 2 ready", {"a": "1", "b": "2"}),
-        ("nothing", "nothing", {}),
-        ("nothing", "nothing more", None),
-        ("{a} is gone.", "it is here.", None),
-    ],
-)
-def test_template_recovers_fields(template: str, text: str, fields: dict[str, str] | None) -> None:
-    assert Template(template, "").match(text) == fields
-
-
-def test_long_text_matched_in_linear_time() -> None:
-    assert Template("{a} x {b} x {c} x {d}!", "").match(" x" * 2000) is None
+def test_key_of_another_release_shown_in_english() -> None:
+    with using_locale("zh-TW"):
+        assert translate(Message("{what} is new.", {"what": "It"})) == "It is new."
 
 
 def test_typed_error_shown_in_readers_language() -> None:

@@ -21,6 +21,7 @@ from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.refusal import refusal
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.messages.message import joined
 from roas.models.environment import Environment
 
 Policy = dict[str, Any]
@@ -41,7 +42,7 @@ class MisledBinds:
         for name, service in services_of(model).items():
             sources = bind_sources({"services": {name: service}})
             if violations := self._judge(name, sources, environment):
-                found[name] = "; ".join(one.text for one in violations)
+                found[name] = joined("; ", (one.text for one in violations))
         return found
 
     async def refuse(self, environment: Environment, container_id: str) -> None:

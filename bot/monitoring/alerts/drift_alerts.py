@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from roas.messages.message import joined, said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.health import ServiceDrift
@@ -45,12 +46,15 @@ class DriftAlerts:
 def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
     """Say each reason in a sentence of its own."""
     for one in found:
-        yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reasons)
+        yield from (
+            said("{service} was changed by hand: {reason}", service=one.service, reason=reason)
+            for reason in one.reasons
+        )
 
 
 def alert_title(environment: str) -> str:
     """Return the title of the alert about an environment."""
-    return f"{environment}: what runs is not what the release has"
+    return said("{environment}: what runs is not what the release has", environment=environment)
 
 
 def _report(environment: Environment, found: tuple[str, ...]) -> AlertReport:
@@ -59,7 +63,7 @@ def _report(environment: Environment, found: tuple[str, ...]) -> AlertReport:
         source=AlertSource.INTEGRATION,
         severity=Severity.WARNING,
         title=alert_title(environment.name),
-        summary="\n".join(found),
+        summary=joined("\n", found),
         environment=environment.name,
         firing=bool(found),
     )

@@ -6,6 +6,7 @@ import time
 from roas.backoff import BACKUP_RETRY_SECONDS
 from roas.errors import StateError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.backups import DamagedCopyError
@@ -13,7 +14,7 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-FAILED = "no copy of the bot's journal can be made"
+FAILED = said("no copy of the bot's journal can be made")
 
 
 class JournalBackup:

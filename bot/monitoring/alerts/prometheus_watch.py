@@ -1,12 +1,13 @@
 """Raise an alert when the Prometheus that monitors everything does not answer itself."""
 
+from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.metrics.prometheus import PrometheusClient, PrometheusError
 
 # One question may be lost on the way.
 FAILURES_OF_TROUBLE = 2
-TITLE = "Prometheus does not answer"
+TITLE = said("Prometheus does not answer")
 
 
 class PrometheusWatch:

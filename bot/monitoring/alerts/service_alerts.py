@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from roas.engine.interface import ContainerEvent
 from roas.errors import RoasError
+from roas.messages.message import said
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress
@@ -155,8 +156,8 @@ class ServiceAlerts:
         """Report that an engine is unavailable: then nothing is known of any service."""
         away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
         if away and STACK not in alerts:
-            title = f"{environment.name}: the Docker engine cannot be reached"
-            summary = stack.services[0].reason or "The engine does not answer."
+            title = said("{environment}: the Docker engine cannot be reached", environment=environment.name)
+            summary = stack.services[0].reason or said("The engine does not answer.")
             return [_of(environment, STACK, Severity.CRITICAL, title, summary)]
         known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
         return [_ended(alerts[STACK])] if known and STACK in alerts else []
@@ -194,10 +195,18 @@ class ServiceAlerts:
         if not self._manual_stops.looks_manual(environment.name, health):
             return _report(environment, service, health.reason, definitions)
         if self._manual_stops.is_known_stop(environment.name, service):
-            title = f"{environment.name}: {service} was stopped manually"
-            return _of(environment, service, Severity.WARNING, title, f"{health.reason}. It is left as it is.")
-        title = f"{environment.name}: {service} is stopped"
-        summary = f"{health.reason}. The bot did not see it stop; it looks intentional, so it is left as it is."
+            title = said("{environment}: {service} was stopped manually", environment=environment.name, service=service)
+            return _of(
+                environment,
+                service,
+                Severity.WARNING,
+                title,
+                said("{reason}. It is left as it is.", reason=health.reason),
+            )
+        title = said("{environment}: {service} is stopped", environment=environment.name, service=service)
+        summary = said(
+            "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=health.reason
+        )
         return _of(environment, service, Severity.WARNING, title, summary)
 
     async def _is_recovering(self, environment: Environment, service: str) -> bool:
@@ -211,15 +220,25 @@ def _is_touched(progress: ServiceProgress) -> bool:
 
 def _end(service: str, code: str, *, starved: bool) -> str:
     if starved:
-        return f"{service} ran out of memory"
-    return f"{service} has ended with code {code}" if code else f"{service} has ended"
+        return said("{service} ran out of memory", service=service)
+    return (
+        said("{service} has ended with code {code}", service=service, code=code)
+        if code
+        else said("{service} has ended", service=service)
+    )
 
 
 def _report(environment: Environment, service: str, summary: str, definitions: Definitions) -> AlertReport:
     definition = definitions.get(service)
     critical = service in environment.critical_services or (definition is not None and definition.critical)
-    title = f"{environment.name}: {service} is down"
-    return _of(environment, service, Severity.CRITICAL if critical else Severity.HIGH, title, f"{summary}.")
+    title = said("{environment}: {service} is down", environment=environment.name, service=service)
+    return _of(
+        environment,
+        service,
+        Severity.CRITICAL if critical else Severity.HIGH,
+        title,
+        said("{summary}.", summary=summary),
+    )
 
 
 def _of(environment: Environment, service: str, severity: Severity, title: str, summary: str) -> AlertReport:

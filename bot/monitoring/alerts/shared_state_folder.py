@@ -1,13 +1,14 @@
 """Raise an alert while a bot of another stack uses this bot's state folder: one of the two answers for both."""
 
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-TITLE = "two stacks use one state folder"
+TITLE = said("two stacks use one state folder")
 
 
 class SharedStateFolder:
@@ -23,9 +24,11 @@ class SharedStateFolder:
         others = await self._state.ownership.other_projects()
         if others == self._reported:
             return
-        summary = (
-            f"Bots of {', '.join(others)} use {self._state.folder} too; they are on standby and answer nothing. "
-            "Give each stack a STATE_DIR of its own, and start its bot again."
+        summary = said(
+            "Bots of {others} use {folder} too; they are on standby and answer nothing. Give "
+            "each stack a STATE_DIR of its own, and start its bot again.",
+            others=", ".join(others),
+            folder=self._state.folder,
         )
         if others:
             log.error(TITLE, projects=list(others))

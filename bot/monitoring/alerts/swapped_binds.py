@@ -9,6 +9,7 @@ from roas.engine.interface import Engine
 from roas.engine.model.services import bind_sources
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
@@ -17,9 +18,9 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-KEPT = (
-    "It keeps what it has, and is not started again by itself until the path leads where it may. Look at who changed "
-    "the stack's folder, and put the path right."
+KEPT = said(
+    "It keeps what it has, and is not started again by itself until the path leads "
+    "where it may. Look at who changed the stack's folder, and put the path right."
 )
 
 
@@ -110,12 +111,13 @@ def _fingerprint(environment: Environment) -> str:
 
 
 def _report(environment: Environment, found: Mapping[str, str]) -> AlertReport:
+    reasons = [said("{name}: {why}", name=name, why=why) for name, why in sorted(found.items())]
     return AlertReport(
         fingerprint=_fingerprint(environment),
         source=AlertSource.INTEGRATION,
         severity=Severity.HIGH,
-        title=f"{environment.name}: a bound path leads elsewhere",
-        summary="\n".join([*(f"{name}: {why}" for name, why in sorted(found.items())), KEPT]) if found else "",
+        title=said("{environment}: a bound path leads elsewhere", environment=environment.name),
+        summary=joined("\n", (*reasons, KEPT)) if found else "",
         environment=environment.name,
         firing=bool(found),
     )

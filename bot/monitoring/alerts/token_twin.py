@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from roas.errors import RoasError
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 
@@ -16,10 +17,11 @@ LEAST_MEETINGS = 2
 WINDOW_SECONDS = 900.0
 # Whoever has just become the leader tries what the one before it may have answered.
 SETTLED_SECONDS = 10.0
-TITLE = "another bot uses this bot's token"
-HINT = (
-    "Each command is answered by only one of them, by chance. Stop the other bot, or give it a token of its own; if "
-    "nobody knows of one, reset the token in Discord's developer portal."
+TITLE = said("another bot uses this bot's token")
+HINT = said(
+    "Each command is answered by only one of them, by chance. Stop the other bot, or "
+    "give it a token of its own; if nobody knows of one, reset the token in "
+    "Discord's developer portal."
 )
 
 # Find where the token is used, in words for people.
@@ -60,7 +62,7 @@ class TokenTwin:
         except RoasError as error:
             log.warning("holders of the token are not known", error=error.message)
             holders = ()
-        found = f"On this machine it is used by {', '.join(holders)}." if holders else ""
-        text = f"{len(self._met)} interactions were answered by another process while this bot led."
+        found = said("On this machine it is used by {holders}.", holders=", ".join(holders)) if holders else ""
+        text = said("{met} interactions were answered by another process while this bot led.", met=len(self._met))
         log.error(TITLE, holders=list(holders), interactions=len(self._met))
-        return " ".join(part for part in (text, found, HINT) if part)
+        return joined(" ", (part for part in (text, found, HINT) if part))

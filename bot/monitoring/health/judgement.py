@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition
 
@@ -33,14 +34,19 @@ def judge_service(
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
-    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, "no replicas are expected"))
+    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, said("no replicas are expected")))
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
-        reason = f"{alike} of {definition.replicas}: {reason}"
+        reason = said("{alike} of {replicas}: {reason}", alike=alike, replicas=definition.replicas, reason=reason)
     if len(containers) < definition.replicas:
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers))
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
-        verdict, reason = Verdict.DEGRADED, f"{len(containers)} containers, {definition.replicas} expected"
+        verdict, reason = (
+            Verdict.DEGRADED,
+            said(
+                "{containers} containers, {replicas} expected", containers=len(containers), replicas=definition.replicas
+            ),
+        )
     return ServiceHealth(definition.name, verdict, reason, containers)
 
 
@@ -53,49 +59,54 @@ def judge_container(
             before = (restarts_before or {}).get(container.id, container.restart_count)
             return _judge_running(definition, container, container.restart_count - before)
         case ContainerState.EXITED if definition.ends_well and container.exit_code == 0:
-            return Verdict.HEALTHY, "has ended with code 0, as it should"
+            return Verdict.HEALTHY, said("has ended with code 0, as it should")
         case ContainerState.EXITED | ContainerState.DEAD:
-            return Verdict.UNHEALTHY, f"has ended{_exit_text(container)}"
+            return Verdict.UNHEALTHY, said("has ended{code}", code=_exit_text(container))
         case ContainerState.RESTARTING:
-            return Verdict.UNHEALTHY, f"is in a restart loop, ended{_exit_text(container)}"
+            return Verdict.UNHEALTHY, said("is in a restart loop, ended{code}", code=_exit_text(container))
         case ContainerState.CREATED:
-            return Verdict.UNHEALTHY, "was created but never started"
+            return Verdict.UNHEALTHY, said("was created but never started")
         case ContainerState.PAUSED:
-            return Verdict.UNHEALTHY, "is paused"
+            return Verdict.UNHEALTHY, said("is paused")
         case _:
-            return Verdict.UNHEALTHY, "is being removed"
+            return Verdict.UNHEALTHY, said("is being removed")
 
 
 def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, restarts: int) -> Finding:
-    times = f"has restarted {restarts} time{'s' if restarts > 1 else ''} recently"
+    times = said(
+        "has restarted {restarts} time{plural} recently", restarts=restarts, plural="s" if restarts > 1 else ""
+    )
     if restarts >= RESTARTS_OF_A_LOOP:
         return Verdict.UNHEALTHY, times
     match container.health:
         case HealthStatus.UNHEALTHY:
-            return Verdict.UNHEALTHY, "its health check fails"
+            return Verdict.UNHEALTHY, said("its health check fails")
         case HealthStatus.STARTING:
-            return Verdict.DEGRADED, "its health check has not passed yet"
+            return Verdict.DEGRADED, said("its health check has not passed yet")
         case _ if definition.one_shot:
-            return Verdict.DEGRADED, "has not ended yet"
+            return Verdict.DEGRADED, said("has not ended yet")
         case _ if restarts > 0:
             return Verdict.DEGRADED, times
         case HealthStatus.HEALTHY:
-            return Verdict.HEALTHY, "its health check passes"
+            return Verdict.HEALTHY, said("its health check passes")
         case _:
-            return Verdict.UNVERIFIED, "runs, and has no health check"
+            return Verdict.UNVERIFIED, said("runs, and has no health check")
 
 
 def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> Finding:
     """Judge a stack: a critical service counts in full, any other can at most degrade it."""
     if not services:
-        return Verdict.UNKNOWN, "nothing runs here"
-    weighed = [(_weigh(service, critical), f"{service.service} {service.reason}") for service in services]
+        return Verdict.UNKNOWN, said("nothing runs here")
+    weighed = [
+        (_weigh(service, critical), said("{service} {reason}", service=service.service, reason=service.reason))
+        for service in services
+    ]
     verdict, reason = max(weighed, key=_rank)
     if verdict is Verdict.HEALTHY:
-        return verdict, "every service is healthy"
+        return verdict, said("every service is healthy")
     if verdict is Verdict.UNVERIFIED:
         names = ", ".join(service.service for service in services if service.verdict is Verdict.UNVERIFIED)
-        return verdict, f"without a health check: {names}"
+        return verdict, said("without a health check: {names}", names=names)
     return verdict, reason
 
 
@@ -125,11 +136,11 @@ def _rank(finding: Finding) -> int:
 
 def _missing(definition: ServiceDefinition, count: int) -> str:
     if count == 0:
-        return "has no container"
-    return f"has {count} of {definition.replicas} containers"
+        return said("has no container")
+    return said("has {count} of {replicas} containers", count=count, replicas=definition.replicas)
 
 
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
-        return " because it ran out of memory"
-    return "" if container.exit_code is None else f" with code {container.exit_code}"
+        return said(" because it ran out of memory")
+    return "" if container.exit_code is None else said(" with code {exit_code}", exit_code=container.exit_code)

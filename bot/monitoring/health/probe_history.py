@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from roas.messages.message import said
 from roas.models.health import ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.monitoring.health.hysteresis import Clock
@@ -55,7 +56,7 @@ class ProbeHistory:
         if worst is None or not count:
             return health
         verdict = Verdict.UNHEALTHY if count >= FAILURES_OF_TROUBLE else Verdict.DEGRADED
-        return replace(health, verdict=verdict, reason=f"does not answer {place_of(worst.url)}")
+        return replace(health, verdict=verdict, reason=said("does not answer {url}", url=place_of(worst.url)))
 
     def forget(self, environment: str, services: Iterable[str]) -> None:
         """Drop services that are in the stack no more."""

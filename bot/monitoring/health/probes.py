@@ -20,6 +20,7 @@ from roas.engine.model.service_probes import can_be_asked
 from roas.engine.policy.probe_rules import target_of
 from roas.errors import RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.monitoring.health.probe_history import place_of
 
@@ -93,7 +94,7 @@ class NetworkProber:
     def _note_refusal(self, environment: Environment, url: str, entry: str) -> None:
         if (environment.name, url) not in self._refused:
             self._refused.add((environment.name, url))
-            hint = f"Name a service of the stack, or add {entry} to COMPOSE_POLICY_ALLOW."
+            hint = said("Name a service of the stack, or add {entry} to COMPOSE_POLICY_ALLOW.", entry=entry)
             log.warning(
                 "a probe leads out of its environment", environment=environment.name, probe=place_of(url), hint=hint
             )

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.ownership import JOURNAL_LOST, JOURNAL_UNREADABLE, STATE_SHARED
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.redaction import hide
@@ -154,10 +155,15 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
     place = f"{host}:{port}"
     match error.errno:
         case errno.EADDRINUSE:
-            hint = f"Find who has it with `ss -ltnp 'sport = :{port}'`, or set HTTP_PORT to another."
-            return SettingsError(f"Something else listens on {place} already.", hint=hint)
+            hint = said("Find who has it with `ss -ltnp 'sport = :{port}'`, or set HTTP_PORT to another.", port=port)
+            return SettingsError(said("Something else listens on {place} already.", place=place), hint=hint)
         case errno.EACCES:
-            return SettingsError(f"This user may not listen on {place}.", hint="Set HTTP_PORT to 1024 or above.")
+            return SettingsError(
+                said("This user may not listen on {place}.", place=place), hint=said("Set HTTP_PORT to 1024 or above.")
+            )
         case _:
-            hint = "Set HTTP_HOST to an address of this machine, such as 127.0.0.1."
-            return SettingsError(f"The bot cannot listen on {place} ({error.strerror or error}).", hint=hint)
+            hint = said("Set HTTP_HOST to an address of this machine, such as 127.0.0.1.")
+            return SettingsError(
+                said("The bot cannot listen on {place} ({strerror}).", place=place, strerror=error.strerror or error),
+                hint=hint,
+            )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 
 MOST_ALERTS = 5000
@@ -91,8 +92,8 @@ def _left_out(webhook: Webhook) -> AlertReport:
         fingerprint=f"{webhook.source.value}:truncated:{_digest({'group': webhook.group_key})}",
         source=webhook.source,
         severity=Severity.WARNING,
-        title=f"{count} more alerts were left out of a delivery",
-        summary="Look at the alerts where they come from, or raise `max_alerts` of the webhook there.",
+        title=said("{count} more alerts were left out of a delivery", count=count),
+        summary=said("Look at the alerts where they come from, or raise `max_alerts` of the webhook there."),
         firing=count > 0,
     )
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from roas.concurrency import wait_for
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.events import IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.models.identifiers import new_id
 from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements
@@ -47,17 +48,22 @@ class Limit:
         """Return the value, the limit and who is behind it, for people."""
         shown, allowed = f"{value:.4g} {self.unit}", f"{self.threshold:g} {self.unit}"
         if self.low:
-            return f"It is {shown}; it should be at least {allowed}."
+            return said("It is {shown}; it should be at least {allowed}.", shown=shown, allowed=allowed)
         if suspect:
-            return f"It is {shown}; it should be at most {allowed}. The worst is {suspect}."
-        return f"It is {shown}; it should be at most {allowed}."
+            return said(
+                "It is {shown}; it should be at most {allowed}. The worst is {suspect}.",
+                shown=shown,
+                allowed=allowed,
+                suspect=suspect,
+            )
+        return said("It is {shown}; it should be at most {allowed}.", shown=shown, allowed=allowed)
 
 
-EVENT_LATENCY = Limit("event_latency", "Event latency is high", 1000.0, "ms")
-STATE_SYNC_LAG = Limit("state_sync_lag", "Redis sync lag is high", 500.0, "ms")
-WAITING = Limit("dependency_resolution", "Dependency resolution time is high", 80.0, "%")
-ERROR_RATE = Limit("integration_error_rate", "Integration error rate is high", 5.0, "%")
-SUCCESS_RATE = Limit("coordination_success_rate", "Deployment success rate is low", 95.0, "%", low=True)
+EVENT_LATENCY = Limit("event_latency", said("Event latency is high"), 1000.0, "ms")
+STATE_SYNC_LAG = Limit("state_sync_lag", said("Redis sync lag is high"), 500.0, "ms")
+WAITING = Limit("dependency_resolution", said("Dependency resolution time is high"), 80.0, "%")
+ERROR_RATE = Limit("integration_error_rate", said("Integration error rate is high"), 5.0, "%")
+SUCCESS_RATE = Limit("coordination_success_rate", said("Deployment success rate is low"), 95.0, "%", low=True)
 LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from roas.errors import RoasError
+from roas.messages.message import said
 
 REQUEST_SECONDS = 5.0
 
@@ -64,13 +65,13 @@ class PrometheusClient:
         data = await self._get("/api/v1/query", {"query": expression})
         found = data.get("result") or ()
         if data.get("resultType") != "vector":
-            raise PrometheusError(f"The query {expression!r} does not return a vector.")
+            raise PrometheusError(said("The query {expression} does not return a vector.", expression=repr(expression)))
         return tuple((dict(series["metric"]), float(series["value"][1])) for series in found)
 
     async def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         if self._session is None:
             raise RuntimeError("the client is used outside of its context")
-        hint = "Look at the prometheus service, or correct PROMETHEUS_URL."
+        hint = said("Look at the prometheus service, or correct PROMETHEUS_URL.")
         try:
             async with self._session.get(self._url + path, params=parameters) as response:
                 document: dict[str, Any] = await response.json()
@@ -79,5 +80,5 @@ class PrometheusClient:
                     return data
                 text = document.get("error") or f"status {response.status}"
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
-            raise PrometheusError(f"Prometheus at {self._url} does not answer.", hint=hint) from error
-        raise PrometheusError(f"Prometheus at {self._url} refuses: {text}", hint=hint)
+            raise PrometheusError(said("Prometheus at {url} does not answer.", url=self._url), hint=hint) from error
+        raise PrometheusError(said("Prometheus at {url} refuses: {text}", url=self._url, text=text), hint=hint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.metrics.prometheus import PrometheusClient, PrometheusError
 
@@ -14,7 +15,9 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
     if url is None:
         services = [name for name, definition in definitions.items() if _is_prometheus(definition.image)]
         hint = "set PROMETHEUS_URL so that it can be looked at"
-        return tuple(f"The service {name} is a Prometheus: {hint}." for name in sorted(services))
+        return tuple(
+            said("The service {name} is a Prometheus: {hint}.", name=name, hint=hint) for name in sorted(services)
+        )
     try:
         async with PrometheusClient(url) as prometheus:
             targets = await prometheus.targets()
@@ -22,9 +25,15 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
     except PrometheusError as error:
         return (error.whole,)
     down = [
-        f"Prometheus cannot scrape {one.job} ({one.url}): {one.last_error}." for one in targets if one.health == "down"
+        said(
+            "Prometheus cannot scrape {job} ({url}): {last_error}.", job=one.job, url=one.url, last_error=one.last_error
+        )
+        for one in targets
+        if one.health == "down"
     ]
-    warnings = [] if own else ["Prometheus does not scrape the bot: add its /metrics to the scrape configuration."]
+    warnings = (
+        [] if own else [said("Prometheus does not scrape the bot: add its /metrics to the scrape configuration.")]
+    )
     return (*warnings, *down[:MOST_REPORTED])
 
 

@@ -11,6 +11,7 @@ from roas.engine.interface import Engine
 from roas.engine.model.services import inactive_services
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
+from roas.messages.message import joined, said
 from roas.models.deployment import Lock
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
@@ -146,7 +147,7 @@ def _drifts(
         there = by_service.get(name, [])
         if name not in wanted:
             if name not in inactive:
-                yield _drift(name, [f"{release.label} does not have it"])
+                yield _drift(name, [said("{release} does not have it", release=release.label)])
             continue
         difference = compare_service(wanted[name], there)
         unlike = {one.id for one in difference.unlike}
@@ -157,7 +158,7 @@ def _drifts(
 
 
 def _drift(service: str, reasons: Sequence[str], keys: tuple[str, ...] = ()) -> ServiceDrift:
-    return ServiceDrift(service, "; ".join(reasons), keys, tuple(reasons))
+    return ServiceDrift(service, joined("; ", reasons), keys, tuple(reasons))
 
 
 def _alive(containers: Iterable[ContainerSnapshot]) -> Iterator[ContainerSnapshot]:
@@ -176,25 +177,33 @@ def _reasons(
     unlike = difference.unlike
     if pinned is not None:
         others = dict.fromkeys(one.image_reference for one in unlike if one.image_id != pinned.image.image_id)
-        yield from (f"it runs the image {image} instead of {pinned.image.reference}" for image in others)
+        yield from (
+            said("it runs the image {image} instead of {reference}", image=image, reference=pinned.image.reference)
+            for image in others
+        )
     if keys or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
         yield _configuration(release, keys)
     if difference.surplus:
-        yield f"it has {count} containers instead of {wanted.definition.replicas}"
+        yield said("it has {count} containers instead of {replicas}", count=count, replicas=wanted.definition.replicas)
 
 
 def _configuration(release: Release, keys: tuple[str, ...]) -> str:
     if not keys:
-        return f"its configuration is not that of {release.label}"
+        return said("its configuration is not that of {release}", release=release.label)
     shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
     if count <= 0:
-        return f"its configuration is not that of {release.label}: {shown}"
-    return f"its configuration is not that of {release.label}: {shown} and {count} more"
+        return said("its configuration is not that of {release}: {shown}", release=release.label, shown=shown)
+    return said(
+        "its configuration is not that of {release}: {shown} and {count} more",
+        release=release.label,
+        shown=shown,
+        count=count,
+    )
 
 
 def _changed(keys: tuple[str, ...]) -> Iterator[str]:
     shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
     if count > 0:
-        yield f"it was changed while it ran: {shown} and {count} more"
+        yield said("it was changed while it ran: {shown} and {count} more", shown=shown, count=count)
     elif keys:
-        yield f"it was changed while it ran: {shown}"
+        yield said("it was changed while it ran: {shown}", shown=shown)
