@@ -126,4 +126,4 @@ async def _refuse_bot_of_another_journal(
 
 def _place(place: tuple[str, str]) -> str:
     folder, source = place
-    return folder if source in {"", folder} else f"{folder} ({source} on the host)"
+    return folder if source in {"", folder} else said("{folder} ({source} on the host)", folder=folder, source=source)

@@ -107,7 +107,7 @@ class DeploymentManager:
                     raise ReleaseNotRestorableError(
                         said("{reference} is not in any registry", reference=image.reference)
                     )
-                await pull(self._engine, environment, image, names, report, "pulling again")
+                await pull(self._engine, environment, image, names, report, said("pulling again"))
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
@@ -201,7 +201,7 @@ class DeploymentManager:
         """Return the ids of the containers that were started."""
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
         beside = definition.start_first and running and not anew
-        await report(definition.name, ServiceStep.CREATING, "beside the old one" if beside else "", None)
+        await report(definition.name, ServiceStep.CREATING, said("beside the old one") if beside else "", None)
         seen = watch.of_service(definition.name)
         created = await self._engine.create_service(
             environment, model_hash, definition.name, beside=beside, anew=anew, seen=seen
@@ -211,7 +211,9 @@ class DeploymentManager:
         for container_id in created:
             await self._engine.start(environment, container_id)
         if restart and not created:
-            await report(definition.name, ServiceStep.STARTING, "again, since what it depends on was replaced", None)
+            await report(
+                definition.name, ServiceStep.STARTING, said("again, since what it depends on was replaced"), None
+            )
             await run_concurrently(self._restart(environment, one.id) for one in watch.of_service(definition.name))
         return created
 

@@ -129,7 +129,7 @@ async def _rename(clients: EngineClients, environment: Environment, repair: Cont
         try:
             client.api.rename(repair.container.id, repair.new_name)
         except NotFound:
-            return "it is gone"
+            return said("it is gone")
         except APIError as error:
             if error.response is not None and error.response.status_code == 409:
                 return explanation(error)

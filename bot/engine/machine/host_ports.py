@@ -19,8 +19,10 @@ class WantedPort:
     port: int
     protocol: str
 
-    def __str__(self) -> str:
-        return f"port {self.host_ip or '0.0.0.0'}:{self.port}/{self.protocol} of {self.service}"  # noqa: S104
+    @property
+    def address(self) -> str:
+        """Return the address as Docker writes it."""
+        return f"{self.host_ip or '0.0.0.0'}:{self.port}/{self.protocol}"  # noqa: S104
 
     def collides_with(self, holder: PublishedPort) -> bool:
         """Return whether both cannot be published at the same time."""

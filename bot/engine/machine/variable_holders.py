@@ -4,6 +4,7 @@ import docker
 from docker.errors import NotFound
 
 from roas.engine.labels import PROJECT
+from roas.messages.message import said
 
 
 def find_holders(client: docker.DockerClient, value: str) -> tuple[tuple[str, str], ...]:
@@ -18,5 +19,11 @@ def find_holders(client: docker.DockerClient, value: str) -> tuple[tuple[str, st
         if any(one.partition("=")[2] == value for one in variables):
             project = (inspected["Config"].get("Labels") or {}).get(PROJECT, "")
             name = str(inspected["Name"]).removeprefix("/")
-            found.append((str(inspected["Id"]), f"container {name}" + (f" of project {project}" if project else "")))
+            found.append((str(inspected["Id"]), _named(name, project)))
     return tuple(found)
+
+
+def _named(name: str, project: str) -> str:
+    if not project:
+        return said("container {name}", name=name)
+    return said("container {name} of project {project}", name=name, project=project)

@@ -103,7 +103,7 @@ class _Reader:
         if id(node) in self._done:
             return self._done[id(node)]
         if id(node) in self._open:
-            raise _fault(node, "an alias leads to what it is itself part of")
+            raise _fault(node, said("an alias leads to what it is itself part of"))
         self._refuse_hiding(node)
         self._open.add(id(node))
         found: object = None
@@ -127,7 +127,7 @@ class _Reader:
                 continue
             self._refuse_hiding(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _fault(key_node, "a key is not text")
+                raise _fault(key_node, said("a key is not text"))
             own.append((str(key_node.value), self.value(value_node)))
             if value_node.tag != RESET:
                 overridden.add(str(key_node.value))
@@ -145,7 +145,7 @@ class _Reader:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             value = self.value(source)
             if not isinstance(value, RawMapping):
-                raise _fault(source, "only mappings can be merged")
+                raise _fault(source, said("only mappings can be merged"))
             self._count(len(value.entries))
             yield from value.entries
 

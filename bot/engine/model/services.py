@@ -289,8 +289,8 @@ def _fixed_place(service: Mapping[str, Any]) -> str:
         if published.isdigit() and published != "0":
             return said("the fixed host port {port}", port=published)
     if service.get("network_mode") == "host":
-        return "the host's network"
+        return said("the host's network")
     for network in (service.get("networks") or {}).values():
         if network and (network.get("ipv4_address") or network.get("ipv6_address")):
-            return "a fixed address"
+            return said("a fixed address")
     return ""

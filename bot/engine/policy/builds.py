@@ -65,7 +65,8 @@ def _cache_type(cache: str) -> str:
     fields = dict(field.strip().partition("=")[::2] for field in cache.lower().split(","))
     if len(fields) == 1 and "=" not in cache:
         return "registry"
-    return fields.get("type", "an unknown place").strip('"')
+    kind = fields.get("type")
+    return said("an unknown place") if kind is None else kind.strip('"')
 
 
 def _dockerfile(name: str, context: str, written: str, places: Places) -> Iterator[Violation]:

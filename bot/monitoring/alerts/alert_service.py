@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from roas.events import EventBus
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import Alert, AlertReport, RecoveryStatus
 from roas.models.events import AlertChanged, AlertEvent, AlertResolved, AlertTriggered
@@ -72,7 +73,7 @@ class AlertService:
         return replace(
             report,
             fingerprint=sanitize(report.fingerprint, LONGEST_FINGERPRINT, self._redact),
-            title=sanitize(report.title, LONGEST_TITLE, self._redact) or "(without a name)",
+            title=sanitize(report.title, LONGEST_TITLE, self._redact) or said("(without a name)"),
             summary=sanitize(report.summary, LONGEST_SUMMARY, self._redact),
             environment=sanitize(report.environment, LONGEST_NAME),
             service=sanitize(report.service, LONGEST_NAME),

@@ -8,6 +8,7 @@ from roas.concurrency import run_concurrently
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
@@ -107,7 +108,7 @@ class HealthCoordinator:
         """Drop services that are in the stack no more."""
         gone = {service: self._verdicts[environment].pop(service).current for service in sorted(services - {STACK})}
         return [
-            HealthChange(environment, service, old, Verdict.UNKNOWN, "is not part of the stack any more")
+            HealthChange(environment, service, old, Verdict.UNKNOWN, said("is not part of the stack any more"))
             for service, old in gone.items()
             if old is not Verdict.UNKNOWN
         ]

@@ -78,7 +78,7 @@ class PrometheusClient:
                 if response.status == 200 and document.get("status") == "success":
                     data: dict[str, Any] = document["data"]
                     return data
-                text = document.get("error") or f"status {response.status}"
+                text = document.get("error") or said("status {status}", status=response.status)
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
             raise PrometheusError(said("Prometheus at {url} does not answer.", url=self._url), hint=hint) from error
         raise PrometheusError(said("Prometheus at {url} refuses: {text}", url=self._url, text=text), hint=hint)

@@ -14,7 +14,7 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
     """Describe what is wrong with the monitoring of a stack; empty where it has none."""
     if url is None:
         services = [name for name, definition in definitions.items() if _is_prometheus(definition.image)]
-        hint = "set PROMETHEUS_URL so that it can be looked at"
+        hint = said("set PROMETHEUS_URL so that it can be looked at")
         return tuple(
             said("The service {name} is a Prometheus: {hint}.", name=name, hint=hint) for name in sorted(services)
         )

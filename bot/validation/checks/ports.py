@@ -1,7 +1,7 @@
 """Check that nobody else holds the host ports that the stack publishes."""
 
 from roas.engine.machine.host_ports import WantedPort, wanted_ports
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
 from roas.validation.finding import failed, passed
@@ -45,7 +45,7 @@ class PortsCheck:
                 self,
                 said(
                     "{port} is held by the container {container}{owner}.",
-                    port=_capital(port),
+                    port=_named(port),
                     container=other.container,
                     owner=owner,
                 ),
@@ -57,9 +57,8 @@ class PortsCheck:
         ):
             return None
         remedy = said("Find it with `ss -lptn 'sport = :{port}'` and stop it, or publish another port.", port=port.port)
-        return failed(self, said("{port} is held by another process of this machine.", port=_capital(port)), remedy)
+        return failed(self, said("{port} is held by another process of this machine.", port=_named(port)), remedy)
 
 
-def _capital(port: WantedPort) -> str:
-    text = str(port)
-    return text[0].upper() + text[1:]
+def _named(port: WantedPort) -> Message:
+    return said("Port {address} of {service}", address=port.address, service=port.service)

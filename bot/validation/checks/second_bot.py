@@ -41,6 +41,6 @@ def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
     values = (service.get("environment") or {}).values()
     sources = [Path(str(mount["source"])) for mount in service.get("volumes") or () if mount.get("type") == "bind"]
     return [
-        *(["token"] if token is not None and token.get_secret_value() in values else []),
-        *(["state folder"] if state in sources else []),
+        *([said("token")] if token is not None and token.get_secret_value() in values else []),
+        *([said("state folder")] if state in sources else []),
     ]
