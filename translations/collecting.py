@@ -8,7 +8,7 @@ from pathlib import Path
 from babel.messages.extract import extract
 
 from roas.ui.catalogue import SENTENCE
-from translations.literals import has_words, is_speech, template, texts
+from translations.literals import has_own, is_speech, template, texts
 
 ROOT = Path(__file__).resolve().parents[1]
 # The states that are shown as words, and where they are.
@@ -101,7 +101,7 @@ def _said(file: Path) -> Iterator[Entry]:
     """Yield what the core says, found by Babel; what has no words is the same in each language."""
     with file.open("rb") as source:
         for _, text, _, _ in extract("python", source, keywords={"said": None}):
-            if isinstance(text, str) and has_words(text):
+            if isinstance(text, str) and has_own(text):
                 yield Entry(text, SENTENCE, _place(file))
 
 

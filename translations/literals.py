@@ -44,9 +44,9 @@ def is_speech(text: str) -> bool:
     return " " in text.strip() and len(LETTERS.findall(own)) >= 6
 
 
-def has_words(text: str) -> bool:
-    """Tell whether a template has words of its own beside its fields."""
-    return LETTERS.search(FIELD.sub("", text)) is not None
+def has_own(text: str) -> bool:
+    """Tell whether a template has words or punctuation of its own beside its fields."""
+    return bool(FIELD.sub("", text).strip())
 
 
 def _name(node: ast.expr) -> str:
