@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from roas.messages.message import joined, said
+from roas.messages.message import hide_in, joined, said
 from roas.models.deployment import Lock, Problem
 from roas.models.freeze import Freeze
 
@@ -32,7 +32,9 @@ class RoasError(Exception):
 
     def hide(self, redact: Callable[[str], str]) -> Self:
         """Take secrets out of what it says, before anybody reads or keeps it; returns itself."""
-        self.message, self.hint, self.report = map(redact, (self.message, self.hint, self.report))
+        self.message, self.hint, self.report = (
+            hide_in(text, redact) for text in (self.message, self.hint, self.report)
+        )
         self.args = (self.message,)
         return self
 

@@ -55,6 +55,11 @@ def _redacted(value: Field, redact: Callable[[str], str]) -> Field:
     return redact(value) if isinstance(value, str) else value
 
 
+def hide_in(text: str, redact: Callable[[str], str]) -> str:
+    """Return a text without secrets, which stays a message where it is one, whatever redacts it."""
+    return text.hidden(redact) if isinstance(text, Message) else redact(text)
+
+
 def filled(template: str, fields: Mapping[str, Field]) -> str:
     """Fill fields into a template in one pass, so that braces in a field are text; an unknown field stays."""
     if not fields:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from roas.messages.message import hide_in
 from roas.messages.stored import MESSAGES, messages_in
 from roas.models.change import ChangeType, StateChange
 from roas.state.documents import to_json
@@ -113,7 +114,7 @@ def redacted(change: StateChange, redact: Redact) -> StateChange:
     def clean(value: Any) -> Any:
         match value:
             case str():
-                return redact(value)
+                return hide_in(value, redact)
             case dict():
                 return {key: clean(one) for key, one in value.items()}
             case list() | tuple():

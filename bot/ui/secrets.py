@@ -5,6 +5,8 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
+from roas.messages.message import hide_in
+
 Data = TypeVar("Data")
 Redact = Callable[[str], str]
 
@@ -19,7 +21,7 @@ def _clean(value: Any, redact: Redact) -> Any:
     if isinstance(value, Enum):
         return value
     if isinstance(value, str):
-        return redact(value)
+        return hide_in(value, redact)
     if isinstance(value, tuple):
         return tuple(_clean(item, redact) for item in value)
     if is_dataclass(value) and not isinstance(value, type):

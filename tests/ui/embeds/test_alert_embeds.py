@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.ui.drawing import Drawing
@@ -113,7 +114,8 @@ def test_silenced_alert_mentions_without_ping() -> None:
 
 def test_single_alert_group_title_translated() -> None:
     """The title of a group of one is in the reader's language."""
-    raised = replace(ALERT, title="dev: web was stopped manually")
+    title = said("{environment}: {service} was stopped manually", environment="dev", service="web")
+    raised = replace(ALERT, title=title)
     with using_locale("zh-TW"):
         title = draw_group("STORM-1", [raised]).embeds[0].title
         assert str(title).partition(" ")[2] == translate(raised.title)
