@@ -35,7 +35,7 @@ from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.translation import using_locale
 from tests.deployment.fake_engine import UNHEALTHY
-from tests.engine.test_policy import STACK, STATE
+from tests.engine.policy.test_policy import STACK, STATE
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 # Three words of English in a row are a sentence that nobody translated; names and commands have fewer, or marks.
