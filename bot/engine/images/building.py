@@ -6,8 +6,13 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+from docker.utils import parse_repository_tag
 
 from roas.concurrency import run_uninterrupted
 from roas.engine.client import EngineClients
@@ -42,6 +47,9 @@ A_STEP_FAILED = "did not complete successfully"
 # By default BuildKit says in an image of containerd's store when it was built, by which the same files make another
 # image each time, and another container. What a model says itself of `provenance` and `sbom` is done.
 NO_TIMES = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+# All of an image that reaches a container; what else its ID covers there says how it was made, or for which platforms.
+CONTENT = ("Created", "Author", "Comment", "Architecture", "Variant", "Os", "OsVersion", "Config", "RootFS")
+BESIDE_CONTENT = ("platforms", "provenance", "sbom")
 
 
 def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
@@ -74,6 +82,8 @@ async def build_image(
             log.append(_shown(line, redactor))
             await report(service, log[-1], _fraction(line))
 
+    reference = stack.definitions[service].image
+    before = await clients.call(stack.environment, lambda client: find_image(client, reference))
     copy = folder / secrets.token_hex(8)
     try:
         path = await run_uninterrupted(clients.local(lambda: _copied(stack, service, sources, copy, expected)))
@@ -91,14 +101,33 @@ async def build_image(
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
     finally:
         await run_uninterrupted(clients.local(lambda: discard(copy)))
-    reference = stack.definitions[service].image
-    found = await clients.call(stack.environment, lambda client: find_image(client, reference))
-    if found is None:
+    section = services_of(stack.model)[service].get("build") or {}
+    kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
+    image_id = await clients.call(stack.environment, lambda client: _built(client, reference, kept))
+    if image_id is None:
         raise BuildFailedError(
             said("{service} was built, but there is no image {reference}.", service=service, reference=reference),
             service=service,
         )
-    return str(found["Id"])
+    return image_id
+
+
+def _built(client: docker.DockerClient, reference: str, before: Mapping[str, Any] | None) -> str | None:
+    """Return the image that a build made, or None; where it is the one before but for attestations, that one stays."""
+    found = find_image(client, reference)
+    if found is None:
+        return None
+    if before is None or found["Id"] == before["Id"] or any(found.get(key) != before.get(key) for key in CONTENT):
+        return str(found["Id"])
+    repository, tag = parse_repository_tag(reference)
+    try:
+        client.api.tag(before["Id"], repository, tag or "latest", force=True)
+    except NotFound:  # a prune took it during the build
+        return str(found["Id"])
+    if not (find_image(client, found["Id"]) or {}).get("RepoTags"):  # `build.tags` may name it, too
+        with suppress(APIError):
+            client.api.remove_image(found["Id"])
+    return str(before["Id"])
 
 
 def _copied(stack: ResolvedStack, service: str, sources: BuildSources, copy: Path, expected: str | None) -> Path:
