@@ -16,6 +16,7 @@ import docker.errors
 
 from campaigns.corpus.apart import hide_socket, show_socket
 from campaigns.corpus.images import SOURCE, name_by_digest
+from testbed.clearing import remove_containers
 from testbed.daemon import PrivateDaemon
 
 ROOT = Path(__file__).parents[2]
@@ -100,12 +101,7 @@ class Ground:
 
     def clear(self) -> None:
         """Remove whatever a stack left on the engine."""
-        for one in self.client.api.containers(all=True):
-            try:
-                self.client.api.remove_container(one["Id"], force=True, v=True)
-            except docker.errors.APIError:
-                continue
-        self.client.networks.prune()
+        remove_containers(self.client)
         for volume in self.client.volumes.list():
             volume.remove(force=True)
         for image in self.client.api.images():

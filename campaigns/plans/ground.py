@@ -12,6 +12,7 @@ import docker.errors
 
 from campaigns.plans.effects import Look
 from testbed.busybox import busybox
+from testbed.clearing import remove_containers
 from testbed.daemon import PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.images import import_image
@@ -108,12 +109,7 @@ class Ground:
 
     def clear(self) -> None:
         """Remove every container, network and tag that a case left."""
-        for one in self.client.api.containers(all=True):
-            try:
-                self.client.api.remove_container(one["Id"], force=True, v=True)
-            except docker.errors.APIError:
-                continue
-        self.client.networks.prune()
+        remove_containers(self.client)
         for image in self.client.api.images():
             for tag in image.get("RepoTags") or ():
                 if not tag.startswith(f"{SOURCE}:"):
