@@ -15,19 +15,17 @@ from roas.models.deployment import (
     DeploymentKind,
     DeploymentRequest,
     Lock,
-    Outcome,
     PhaseResult,
     PhaseStatus,
     ServiceProgress,
 )
 from roas.models.release import Release, ReleaseState
+from roas.state.deployment_reader import DeploymentReader
 from roas.state.deployment_rows import (
     document_of,
     read_deployment,
     read_phase,
     read_service,
-    read_services,
-    select_deployments,
     write_deployment,
     write_phase,
     write_service,
@@ -41,11 +39,11 @@ from roas.state.releases import activate_release, set_release_state
 SOURCE = "deployments"
 
 
-class DeploymentStateManager:
+class DeploymentStateManager(DeploymentReader):
     """Read and write deployments. Every write but a request to cancel checks the owner's fence."""
 
     def __init__(self, journal: Journal, is_alive: Callable[[str], bool]) -> None:
-        self._journal = journal
+        super().__init__(journal)
         self._is_alive = is_alive
 
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
@@ -254,66 +252,6 @@ class DeploymentStateManager:
             return replace(deployment, cancel_requested_by=actor)
 
         return await self._journal.write(work)
-
-    async def get(self, deployment_id: str) -> Deployment | None:
-        """Return one deployment, whole, or None."""
-        return await self._journal.read(lambda transaction: read_deployment(transaction, deployment_id))
-
-    async def list(
-        self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None, offset: int = 0
-    ) -> tuple[Deployment, ...]:
-        """Return the last deployments, newest first; `offset` leaves out the newest ones."""
-        return await self._journal.read(
-            lambda transaction: select_deployments(
-                transaction,
-                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?",
-                (environment, environment, outcome, outcome, limit, offset),
-            )
-        )
-
-    async def active(self, environment: str) -> Deployment | None:
-        """Return the deployment that moves an environment right now, or None."""
-        found = await self._journal.read(
-            lambda transaction: select_deployments(
-                transaction, "environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1", (environment,)
-            )
-        )
-        return found[0] if found else None
-
-    async def progress_under_way(self, environment: str, service: str | None = None) -> tuple[ServiceProgress, ...]:
-        """Return how far the services of the deployment that holds an environment are, or that one of them.
-
-        Asked at each event of a container: only what is asked for is read.
-        """
-
-        def work(transaction: Transaction) -> tuple[ServiceProgress, ...]:
-            if read_lock(transaction, environment) is None:
-                return ()
-            row = transaction.execute(
-                "SELECT id FROM deployments WHERE environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1",
-                (environment,),
-            ).fetchone()
-            if row is None:
-                return ()
-            if service is None:
-                return read_services(transaction, row[0])
-            found = read_service(transaction, row[0], service)
-            return () if found is None else (found,)
-
-        return await self._journal.read(work)
-
-    async def unfinished(self) -> tuple[Deployment, ...]:
-        """Return every deployment that has no outcome yet, oldest first."""
-        return await self._journal.read(
-            lambda transaction: select_deployments(transaction, "outcome IS NULL ORDER BY rowid", ())
-        )
-
-    async def of_interaction(self, interaction_id: str) -> Deployment | None:
-        """Return the deployment that an interaction started, or None."""
-        found = await self._journal.read(
-            lambda transaction: select_deployments(transaction, "interaction_id = ?", (interaction_id,))
-        )
-        return found[0] if found else None
 
 
 def _refuse_repeated_interaction(transaction: Transaction, deployment: Deployment) -> None:
