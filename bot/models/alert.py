@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypedDict
 
 from roas.models.actor import Actor
 from roas.models.instant import Instant
@@ -69,6 +70,17 @@ class RecoveryStatus(StrEnum):
     def _missing_(cls, value: object) -> "RecoveryStatus":
         """Read an unknown status of a newer version as one that cannot be resumed."""
         return cls.GIVEN_UP
+
+
+class AlertMarks(TypedDict, total=False):
+    """Name what a note may set on an alert besides its text; what is left out stays as it is.
+
+    With `healing`, `left_alone` says whether recovery leaves the alert as it is.
+    """
+
+    healing: RecoveryStatus | None
+    escalated: bool | None
+    left_alone: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
@@ -14,7 +14,7 @@ from roas.errors import RoasError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, ActorKind
-from roas.models.alert import RecoveryStatus
+from roas.models.alert import AlertMarks, RecoveryStatus
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerState, Verdict
@@ -48,15 +48,7 @@ ACTION_NAMES = {
 class AlertNotes(Protocol):
     """Write onto an alert what was done."""
 
-    async def note(
-        self,
-        alert_id: str,
-        text: str = "",
-        *,
-        healing: RecoveryStatus | None = None,
-        escalated: bool | None = None,
-        left_alone: bool = False,
-    ) -> None:
+    async def note(self, alert_id: str, text: str = "", **marks: Unpack[AlertMarks]) -> None:
         """Add a note, and set the recovery status."""
         ...
 

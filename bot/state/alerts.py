@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Unpack
 
 from roas.errors import InvalidRequestError
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.alert import Alert, AlertReport, AlertState, RecoveryStatus
+from roas.models.alert import Alert, AlertMarks, AlertReport, AlertState
 from roas.models.change import ChangeType, StateChange
 from roas.models.instant import Instant
 from roas.state.alert_occurrences import TakenReport, changed, judge
@@ -114,19 +115,9 @@ class Alerts:
 
         return await self._journal.write(work)
 
-    async def note(
-        self,
-        alert_id: str,
-        text: str = "",
-        *,
-        healing: RecoveryStatus | None = None,
-        escalated: bool | None = None,
-        left_alone: bool = False,
-    ) -> Alert | None:
-        """Write onto an alert what was done about it; returns it, or None where there is no such alert.
-
-        With `healing`, `left_alone` says whether recovery leaves it as it is.
-        """
+    async def note(self, alert_id: str, text: str = "", **marks: Unpack[AlertMarks]) -> Alert | None:
+        """Write onto an alert what was done about it; returns it, or None where there is no such alert."""
+        healing, escalated = marks.get("healing"), marks.get("escalated")
 
         def work(transaction: Transaction) -> Alert | None:
             found = _select(transaction, "id = ?", (alert_id,))
@@ -140,7 +131,7 @@ class Alerts:
                 alert,
                 actions=actions,
                 healing=alert.healing if healing is None else healing,
-                left_alone=alert.left_alone if healing is None else left_alone,
+                left_alone=alert.left_alone if healing is None else marks.get("left_alone", False),
                 escalated=alert.escalated if escalated is None else escalated,
                 escalated_at=now.at if escalates_now else alert.escalated_at,
             )

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Unpack
 
 from roas.events import EventBus
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.alert import Alert, AlertReport, RecoveryStatus
+from roas.models.alert import Alert, AlertMarks, AlertReport
 from roas.models.events import AlertChanged, AlertEvent, AlertResolved, AlertTriggered
 from roas.monitoring.alerts.sanitize import sanitize
 from roas.state.alert_occurrences import TakenReport
@@ -48,20 +49,10 @@ class AlertService:
         for alert in await self._alerts.end_silences():
             self._changed(alert)
 
-    async def note(
-        self,
-        alert_id: str,
-        text: str = "",
-        *,
-        healing: RecoveryStatus | None = None,
-        escalated: bool | None = None,
-        left_alone: bool = False,
-    ) -> None:
+    async def note(self, alert_id: str, text: str = "", **marks: Unpack[AlertMarks]) -> None:
         """Write onto an alert what was done about it."""
         sanitized = sanitize(text, LONGEST_SUMMARY, self._redact)
-        alert = await self._alerts.note(
-            alert_id, sanitized, healing=healing, escalated=escalated, left_alone=left_alone
-        )
+        alert = await self._alerts.note(alert_id, sanitized, **marks)
         if alert is not None:
             self._changed(alert)
 
