@@ -1,0 +1,233 @@
+"""Make releases of stacks with Compose and the Docker Engine, and keep them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from roas.concurrency import run_concurrently
+from roas.engine.adopting.adoption import adopt_project
+from roas.engine.client import Answer, EngineClients
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.images.building import build_hash
+from roas.engine.images.lookup import find_image, look_up_image
+from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
+from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.model.secret_sources import model_secrets
+from roas.engine.model.services import read_definitions, services_of
+from roas.engine.model.store import ModelStore
+from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
+from roas.engine.releases.credential_refresh import CredentialRefresher
+from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.releases.plan_inputs import hash_inputs, hash_release
+from roas.engine.releases.policy_check import ReleasePolicy
+from roas.engine.resolution.resolver import StackResolver
+from roas.engine.sources.build_sources import BuildSources
+from roas.engine.sources.contents import ContentStore
+from roas.engine.sources.opening import resolve
+from roas.engine.sources.secret_key import SecretKey
+from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.redaction import Redactor
+
+# What nothing refers to may still belong to a deployment that is about to refer to it.
+UNUSED_SECONDS = 24 * 3600.0
+
+
+class ComposeReleases:
+    """Do for the phases what they ask of a store of releases; see the protocol `ReleaseStore`."""
+
+    def __init__(
+        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str
+    ) -> None:
+        self._clients = EngineClients(redactor.redact)
+        self._runner = ComposeRunner(instance_id, redactor.redact, self._clients)
+        self._redactor = redactor
+        self._models = ModelStore(state_dir / "models", redactor.add)
+        self._builds = state_dir / "builds"
+        self._key = SecretKey(state_dir / "secret_key")
+        self._contents = ContentStore(state_dir / CONTENTS_FOLDER, self._key.read)
+        self._policy = ComposePolicy(policy_allow, state_dir, token)
+        self._resolver = StackResolver(self._clients, self._runner, self._contents, self._policy, redactor)
+        self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
+        self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
+        self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
+
+    async def close(self) -> None:
+        """Close the connections to every engine."""
+        await self._clients.close()
+
+    async def resolve(
+        self, environment: Environment, version: str | None, *, write_contents: bool = True
+    ) -> ResolvedStack:
+        """Merge, interpolate and check an environment's compose files."""
+        stack = await self._resolver.resolve(environment, version, write_contents=write_contents)
+        inputs = await self._clients.local(
+            lambda: hash_inputs(stack.model, environment, self._policy.allowed, self._key.read())
+        )
+        return replace(stack, inputs=inputs)
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        """Return the stored, pinned model of a release."""
+        return await self._clients.local(lambda: self._models.load(model_hash))
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        """Read from a model how each service is to be updated and judged."""
+        return read_definitions(model)
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the content that each service's image means now; each reference is queried once."""
+        wanted = {name: stack.definitions[name] for name in sorted(services)}
+        questions: dict[tuple[str, str], list[str]] = {}
+        for name, one in wanted.items():
+            if not one.built:
+                questions.setdefault((one.image, one.pull_policy), []).append(name)
+        answers = await run_concurrently(
+            self._look_up_image(stack, reference, policy, names) for (reference, policy), names in questions.items()
+        )
+        found = dict(zip(questions, answers, strict=True))
+        return {
+            name: found.get((one.image, one.pull_policy)) or await self._to_build(stack, name)
+            for name, one in wanted.items()
+        }
+
+    async def draft_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> ReleaseDraft:
+        """Pin every image by image ID and store the model."""
+        drafted = await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+        await self.check_release(stack.environment, drafted.model_hash)  # kept services are older than today's policy
+        return drafted
+
+    async def check_release(self, environment: Environment, model_hash: str) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError."""
+        await self._release_policy.check(environment, model_hash)
+
+    async def preview_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:
+        """Return the model that `draft_release` would store for the same; nothing is written."""
+        return await self._drafter.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+        """Draft a release of what runs now; None where nothing runs."""
+        written = await self._resolver.written(environment, version)
+        adopted = await adopt_project(self._clients, environment, written)
+        if adopted is None:
+            return None
+        self._redactor.add(model_secrets(adopted.model))
+        model = await self._drafter.bound(environment, adopted, write=True)
+        self._redactor.add(model_secrets(model))
+        return await self._drafter.draft_model(environment, adopted.version, model, adopted.references)
+
+    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Store the release's model with today's credentials and return its hash, and warnings."""
+        model_hash, warnings = await self._refresher.refresh(environment, release)
+        await self.check_release(environment, model_hash)
+        return model_hash, warnings
+
+    async def preview_refreshed(
+        self, environment: Environment, release: Release
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
+        return await self._refresher.renewed(environment, release)
+
+    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+        """Return a hash of what a stored model would run as: with its secrets, today's settings and policy."""
+        return await self._clients.local(
+            lambda: hash_release(model, environment, self._policy.allowed, self._key.read())
+        )
+
+    async def protect(self, release: Release, environment: Environment) -> None:
+        """Tag the release's images so that pruning leaves them alone, and hold its model."""
+        await tag_images(self._clients, environment, release)
+        await self._clients.local(lambda: self._models.add_reference(release.model_hash, _holder(environment, release)))
+
+    async def held_releases(self, environment: Environment) -> frozenset[int]:
+        """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
+        held = await self._stored(lambda: self._models.held_by(environment.project))
+        return held | await tagged_numbers(self._clients, environment)
+
+    async def unprotect(
+        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
+    ) -> None:
+        """Remove the tags of a release, and its model where no other release needs it."""
+        await untag_images(self._clients, environment, release)
+        holder = _holder(environment, release)
+        await self._stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
+
+    async def clear_unused(self, needed: frozenset[str]) -> None:
+        """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
+
+        def clear() -> None:
+            self._models.clear(UNUSED_SECONDS, needed)
+            self._contents.clear(self._models.mentions, UNUSED_SECONDS)
+            ContentStore(self._builds).clear(lambda _: False, UNUSED_SECONDS)
+
+        await self._stored(clear)
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        """Return the services of a release whose images are gone; empty where it can be restored."""
+        return await missing_images(self._clients, environment, release)
+
+    async def _stored(self, work: Callable[[], Answer]) -> Answer:
+        """Work in the folders of models and contents. Raises EngineError where the disk refuses."""
+        try:
+            return await self._clients.local(work)
+        except OSError as error:
+            raise EngineError(
+                said(
+                    "STATE_DIR cannot be used: {strerror} ({filename}).",
+                    strerror=error.strerror or error,
+                    filename=error.filename,
+                ),
+                hint=said("The bot's user must own all that is in models/ and contents/ of STATE_DIR."),
+            ) from error
+
+    async def _look_up_image(
+        self, stack: ResolvedStack, reference: str, policy: str, names: list[str]
+    ) -> WantedImage | None:
+        """Return what a reference means; None where it cannot be pulled and, as in Compose, is built instead."""
+        try:
+            return await look_up_image(self._clients, stack.environment, reference, policy)
+        except (ImageNotFoundError, RegistryUnavailableError):
+            services = services_of(stack.model)
+            if all(services[name].get("build") for name in names):
+                return None
+            raise
+
+    async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
+        """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
+        reference = stack.definitions[service].image
+        found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
+        sources = await self._clients.local(lambda: self._sources(stack, service).digest())
+        return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service, sources))
+
+    def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
+        """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""
+        return BuildSources(
+            build=stack.model["services"][service].get("build") or {},
+            secrets=stack.model.get("secrets") or {},
+            folder=resolve(stack.environment.folder),
+            state_dir=self._policy.state_dir,
+            key=self._key.read(),
+            may_leave=self._policy.allows(f"build:{service}", stack.environment),
+            may_bind=lambda path: self._policy.allows(f"bind:{path}", stack.environment),
+        )
+
+
+def _holder(environment: Environment, release: Release) -> str:
+    return f"{environment.project}-{release.label}"
