@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
-from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, services_of, with_needs
+from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, services_of
 from roas.messages.message import said
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
 KEYS_SHOWN = 4
-OF_NETWORK = "networks: "
 NO_RELEASE_HAS_IT = said("it is in no release: somebody started it by hand")
 
 
@@ -89,9 +88,8 @@ def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
 
 
 def _changed_in_place(comparison: Comparison) -> Iterator[str]:
-    """Say what of each container stays that is not as its own configuration hash says, and what does not."""
+    """Say what of each container stays that is not as its own configuration hash says."""
     changes = comparison.most
-    needed = _needed(comparison)
     for name in sorted(changes.definitions.keys() - changes.skipped):
         difference = difference_of(changes, name)
         if difference is not None and difference.unlike:
@@ -99,30 +97,14 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
         going = {one.id for one in difference.surplus} if difference else set[str]()
         staying = [one.id for one in comparison.containers_of(name) if one.id not in going]
         found = [comparison.in_place[one] for one in staying if one in comparison.in_place]
-        again = {network for one in found for network in one.lost} if name in needed else set[str]()
-        keys = dict.fromkeys(key for one in found for key in one.changed)
-        stays = [key for key in keys if key.removeprefix(OF_NETWORK) not in again]
-        if again:
-            networks = ", ".join(sorted(again))
-            yield said(
-                "{name} is connected again to {networks}: what changes shares with it, or links to it.",
-                name=name,
-                networks=networks,
-            )
-        if stays:
-            keys_shown = ", ".join([*stays[:KEYS_SHOWN], "…"] if len(stays) > KEYS_SHOWN else stays)
+        keys = list(dict.fromkeys(key for one in found for key in one.changed))
+        if keys:
+            keys_shown = ", ".join([*keys[:KEYS_SHOWN], "…"] if len(keys) > KEYS_SHOWN else keys)
             yield said(
                 "{name} was changed while it ran, and stays so, until its container is made anew: {keys_shown}.",
                 name=name,
                 keys_shown=keys_shown,
             )
-
-
-def _needed(comparison: Comparison) -> frozenset[str]:
-    """Return what Compose brings to the model beside the services that it makes anew."""
-    differing = comparison.most.differing
-    anew = frozenset(name for name, one in differing.items() if one.unlike)
-    return frozenset(on for name in anew for on in with_needs(comparison.new_model, [name]) - {name})
 
 
 def left_alone(comparison: Comparison) -> Iterator[str]:

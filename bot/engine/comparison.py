@@ -57,12 +57,11 @@ class ContainerDifference:
 
     `keys` count where it was made from another configuration, `changed` are those that hands change in place: by
     `docker update`, by connecting and disconnecting networks, or by another name. Its configuration hash does not tell
-    of these. `lost` are the networks that it is not in any more.
+    of these.
     """
 
     keys: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
 
 
 def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:

@@ -6,7 +6,6 @@ Of the product there are the interface's own types here, and nothing that plans,
 import asyncio
 import hashlib
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -261,14 +260,12 @@ class EngineDouble:
             for name, one in services.items()
             if (chosen is None or name in chosen) and one.replicas and not self.machine.of(project, name)
         ]
-        there = {name: len(self.machine.of(project, name)) for name in services}
-        scale = {name: number for name, number in there.items() if number}
-        for one in self.machine.of(project):
-            if one.state == PAUSED and one.service in {services[name].shares for name in lacking}:
-                self.machine.unpause(one.id)
+        lacking += [one.shares for one in map(services.__getitem__, lacking) if one.shares]
         self._name_images(services)
         with _told():
-            Compose(self.machine, project, _stored(services), no_recreate=True, scale=scale).create(lacking)
+            Compose(self.machine, project, _stored(services), no_recreate=True).create(
+                [name for name in lacking if not self.machine.of(project, name)], deps=False
+            )
 
     async def create_service(
         self,
@@ -299,14 +296,11 @@ class EngineDouble:
                 # Compose would start what is paused, and Docker refuses that.
                 if one.state == PAUSED and (beside or (one.id in fit and not anew)):
                     machine.unpause(one.id)
-            counts = Counter(one.service for one in machine.of(project))
-            scale = {name: counts[name] for name in services if name != service and counts[name]}
-            if beside:
-                scale[service] = len(there) + replicas - len(fit)
+            scale = {service: len(there) + replicas - len(fit)} if beside else {}
             self._name_images(services)
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
-                compose.create([service], anew=anew)
+                compose.create([service], deps=False, anew=anew)
         wanted, made = (await self.wanted_services(environment, model))[service], await fitting()
         if replicas and not made:
             raise EngineError(f"no container of {service} is as the model says", service=service)

@@ -71,6 +71,33 @@ async def test_namespace_by_container_name_followed(people, stack, images):
     assert joined == f"container:{stack.container('vpn').id}"
 
 
+async def test_what_adopted_services_need_stays(people, stack, images):
+    """A database that others link to, and a tunnel that others go through, stay when those others change."""
+    needed = service(image=f"{REPOSITORY}:v1", depends_on=[])
+
+    def write(version):
+        stack.write(
+            {
+                "db": needed,
+                "vpn": needed,
+                "web": service(image=f"{REPOSITORY}:{version}", links=["db:database"]),
+                "torrent": service(image=f"{REPOSITORY}:{version}", network_mode="service:vpn"),
+            }
+        )
+
+    write("v1")
+    stack.manually("up", "-d", "--wait")
+    before = look(stack)
+    await plan_and_deploy(people, stack, "v1")
+    assert look(stack) == before
+    write("v2")
+    planned = await plan_and_deploy(people, stack, "v2")
+    assert [planned[name].action for name in ("db", "vpn")] == [ServiceAction.KEEP] * 2
+    assert [planned[name].action for name in ("torrent", "web")] == [ServiceAction.RECREATE] * 2
+    after = look(stack)
+    assert {name: after[name] for name in ("db", "vpn")} == {name: before[name] for name in ("db", "vpn")}
+
+
 async def test_adopted_image_comes_back_over_a_moved_tag(people, stack, images):
     """Somebody pulls and types `up -d`: the new container has the old one's hash, and not its image."""
     repository = f"{stack.base_name}/store"

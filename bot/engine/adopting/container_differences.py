@@ -90,13 +90,11 @@ class _Comparison:
         changed = [key for key in keys if key in UPDATED and self._can(UPDATED[key])]
         if "mem_limit" in changed and "memswap_limit" in changed:
             changed.remove("memswap_limit")  # by default it follows from the other
-        joined = network_names(wanted, self.model)
-        networks = _networks_changed(joined, inspected, name)
+        networks = _networks_changed(network_names(wanted, self.model), inspected, name)
         renamed = ["container_name"] if self._is_renamed(name, wanted, inspected["Name"].lstrip("/")) else []
         return ContainerDifference(
             keys=tuple(_written(keys, found)),
             changed=(*_written(changed, found), *(f"networks: {_printable(one)}" for one in networks), *renamed),
-            lost=tuple(map(_printable, sorted(joined - (inspected["NetworkSettings"].get("Networks") or {}).keys()))),
         )
 
     def _is_renamed(self, service: str, wanted: Mapping[str, Any], name: str) -> bool:

@@ -64,7 +64,15 @@ def all_services(project: ComposeProject) -> list[str]:
 
 
 def config_hashes(project: ComposeProject) -> list[str]:
-    """Print the configuration hash that each service's containers will have."""
+    """Print the configuration hash that each service's containers will have.
+
+    Compose 2.26 also hashes what a service depends on by sharing or linking; `create` leaves that out, so does this.
+    """
+    return [*project.arguments(), "config", "--no-normalize", "--hash", "*"]
+
+
+def former_config_hashes(project: ComposeProject) -> list[str]:
+    """Print the hashes of containers that 0.1 made, with what they depend on by sharing or linking."""
     return [*project.arguments(), "config", "--hash", "*"]
 
 
@@ -76,12 +84,15 @@ def create(
     anew: bool = False,
     scale: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Create the services' containers without starting them; `keep_existing` replaces none, `anew` replaces all."""
-    options = ["--no-build", "--pull", "never"]
+    """Create the services' containers without starting them; `keep_existing` replaces none, `anew` replaces all.
+
+    Nothing else is touched: `create` of Compose would also replace what a service shares with or links to.
+    """
+    options = ["--no-start", "--no-deps", "--no-build", "--pull", "never"]
     options += [flag for flag, wanted in (("--no-recreate", keep_existing), ("--force-recreate", anew)) if wanted]
     for service, number in sorted((scale or {}).items()):
         options += ["--scale", f"{_checked(service)}={number}"]
-    return [*project.arguments(), "create", *options, "--", *map(_checked, services)]
+    return [*project.arguments(), "up", *options, "--", *map(_checked, services)]
 
 
 def build(project: ComposeProject, service: str) -> list[str]:

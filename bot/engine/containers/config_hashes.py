@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,19 @@ class ConfigHashes:
         another gets a hash that no container has, until the other one is as the model wants it.
         """
         async with self._asking:
-            hashes = dict(await self._ask(model, environment))
-            sharing, adopted = self._particular(model)
-            if not sharing and not adopted:
-                return hashes
+            hashes = await self._ask(model, environment)
+            found = self._particular(model)
+            if not (found.sharing or found.linking or found.adopted):
+                return dict(hashes)
             services = services_of(model)
             if containers is None:
                 containers = await take_snapshots(self._clients, environment)
-            untouched = _untouched(services, sharing, containers)
-            sharing = {name: shared for name, shared in sharing.items() if name not in untouched}
-            return await self._with_shared(model, hashes | untouched, sharing, environment, containers)
+            kept = _untouched(services, found.sharing, containers)
+            if linking := found.linking - kept.keys() - found.sharing.keys():
+                former = await self._ask(model, environment, former=True)
+                kept |= _had(linking, former, services, containers)
+            sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
+            return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers)
 
     async def _with_shared(
         self,
@@ -81,27 +85,37 @@ class ConfigHashes:
         while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
             for name in ready:
                 del waiting[name]
-            found |= await self._hash_shared(model, ready, settled, environment)
+            found |= await self._hash_shared(model, ready, settled, environment, containers)
             settled |= {name: one for name in ready if (one := _first(containers, name, services[name], found))}
         return found
 
     async def _hash_shared(
-        self, model: Mapping[str, Any], names: list[str], ids: Mapping[str, str], environment: Environment
+        self,
+        model: Mapping[str, Any],
+        names: list[str],
+        ids: Mapping[str, str],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
     ) -> dict[str, str]:
         services = dict(services_of(model))
         services |= {name: _resolved(services[name], ids) for name in names}
         hashes = await self._ask({**model, "services": services}, environment)
-        return {name: hashes[name] for name in names}
+        before = {name: {**services[name], "depends_on": _implied(services_of(model)[name])} for name in names}
+        former = await self._ask({**model, "services": services | before}, environment, former=True)
+        return {name: hashes[name] for name in names} | _had(names, former, services, containers)
 
-    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
+    async def _ask(
+        self, model: Mapping[str, Any], environment: Environment, *, former: bool = False
+    ) -> Mapping[str, str]:
         text, digest = self._text(model)
+        ask = commands.former_config_hashes if former else commands.config_hashes
         # Another Compose hashes otherwise, and makes the containers from then on.
-        key = (environment.project, digest, *await self._clients.local(self._runner.installed))
+        key = (environment.project, digest, ask.__name__, *await self._clients.local(self._runner.installed))
         if key not in self._known:
             with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
                 path = Path(folder) / "model.yml"
                 path.write_text(text, encoding="utf-8")
-                arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
+                arguments = ask(ComposeProject.of_model(environment, path))
                 output = await self._runner.run(arguments, environment)
             lines = (line.split() for line in output.stdout.splitlines())
             self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
@@ -116,11 +130,22 @@ def _written(model: Mapping[str, Any]) -> tuple[str, str]:
     return text, hashlib.sha256(text.encode()).hexdigest()
 
 
-def _particular(model: Mapping[str, Any]) -> tuple[Mapping[str, frozenset[str]], bool]:
-    """Return the services that share with others, and whether any was adopted: their hashes depend on containers."""
+@dataclass(frozen=True, slots=True)
+class Particular:
+    """Name the services whose hashes depend on containers: which others they share with, or that they link to some."""
+
+    sharing: Mapping[str, frozenset[str]]
+    linking: frozenset[str]
+    adopted: bool
+
+
+def _particular(model: Mapping[str, Any]) -> Particular:
     services = services_of(model)
-    sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
-    return sharing, any(adopted_hash(fields) for fields in services.values())
+    return Particular(
+        sharing={name: shared for name, fields in services.items() if (shared := shared_with(fields))},
+        linking=frozenset(name for name, fields in services.items() if fields.get("links")),
+        adopted=any(adopted_hash(fields) for fields in services.values()),
+    )
 
 
 def _untouched(
@@ -129,36 +154,33 @@ def _untouched(
     containers: tuple[ContainerSnapshot, ...],
 ) -> dict[str, str]:
     """Return the hashes of the services whose adopted containers are all there, with what they share."""
-    found = {
-        name: adopted
-        for name, fields in services.items()
-        if (adopted := adopted_hash(fields))
-        and _count_adopted(name, fields, adopted, containers) >= max(1, replicas_of(fields))
-    }
-    # Where Compose makes a service, it replaces what that one shares with or links to, too.
-    needs = {name: sharing.get(name, frozenset()) | _linked(fields) for name, fields in services.items()}
-    while lost := [
-        name
-        for name in found
-        if not sharing.get(name, frozenset()) <= found.keys()
-        or any(name in needs[other] and other not in found for other in needs)
-    ]:
+    adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
+    found = _had(adopted, adopted, services, containers)
+    while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
         for name in lost:
             del found[name]
     return found
 
 
-def _count_adopted(
-    name: str, fields: Mapping[str, Any], adopted: str, containers: tuple[ContainerSnapshot, ...]
-) -> int:
-    """Count what was adopted of a service: after a tag was moved, Compose gives another image the same hash."""
+def _had(
+    names: Iterable[str],
+    hashes: Mapping[str, str],
+    services: Mapping[str, Mapping[str, Any]],
+    containers: tuple[ContainerSnapshot, ...],
+) -> dict[str, str]:
+    """Return the hashes, of these, that a service's containers have, where as many have it as the service wants."""
+    return {
+        name: hashes[name]
+        for name in names
+        if _count(name, services[name], hashes[name], containers) >= max(1, replicas_of(services[name]))
+    }
+
+
+def _count(name: str, fields: Mapping[str, Any], config_hash: str, containers: tuple[ContainerSnapshot, ...]) -> int:
+    """Count the containers of a service: after a tag was moved, Compose gives another image the same hash."""
     image_id = pinned_image_id(fields)
-    own = (one for one in containers if one.service == name and one.config_hash == adopted)
+    own = (one for one in containers if one.service == name and one.config_hash == config_hash)
     return sum(image_id in {"", one.image_id} for one in own)
-
-
-def _linked(fields: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(str(link).partition(":")[0] for link in fields.get("links") or ())
 
 
 def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
@@ -168,7 +190,12 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
         mode = str(fields.get(key) or "")
         if mode.startswith(OF_SERVICE):
             resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
-    return {**resolved, "depends_on": dict.fromkeys(sorted(shared_with(fields)), IMPLIED)}
+    return resolved
+
+
+def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Compose 2.26 adds to `depends_on` of a service that shares with others."""
+    return dict.fromkeys(sorted(shared_with(fields)), IMPLIED)
 
 
 def _first(

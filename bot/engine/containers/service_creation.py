@@ -1,7 +1,7 @@
 """Create a service's containers, in place of the old ones or beside them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.config_hashes import ConfigHashes
-from roas.engine.containers.networks import Endpoints, connect_again, endpoints_of, missing_networks
+from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.removal import remove_container, start_container
 from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
@@ -39,16 +39,10 @@ CREATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PinnedService:
-    """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with.
-
-    `images` are the fields of the same services, of which Compose reads the images; `networks` those that they join.
-    """
+    """Hold one service of a pinned model."""
 
     wanted: WantedService
     fields: Mapping[str, Any]
-    needs: Mapping[str, str]
-    images: Mapping[str, Mapping[str, Any]]
-    networks: Mapping[str, Endpoints]
 
 
 class ServiceCreator:
@@ -128,23 +122,22 @@ class ServiceCreator:
         taken = await take_snapshots(self._clients, environment)
         present = Counter(container.service for container in taken)
         lacking = await missing_networks(self._clients, environment, model)
+        known = services_of(model)
         services = [
             name
-            for name, fields in sorted(services_of(model).items())
+            for name, fields in known.items()
             if (chosen is None or name in chosen)
             and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
         ]
-        if services:
-            project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-            # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
-            needed = with_needs(model, services)
-            scale = {name: present[name] for name in sorted(needed) if present[name]}
-            await self._unpause(environment, [one for one in taken if one.service in needed])
-            await set_references(
-                self._clients, environment, {name: services_of(model)[name] for name in sorted(needed)}
-            )
+        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
+        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        for names in _one_after_the_other(model, {*services, *missing}):
+            await self._unpause(environment, [one for one in taken if one.service in names])
+            await set_references(self._clients, environment, {name: known[name] for name in names})
             await self._runner.run(
-                commands.create(project, services, keep_existing=True, scale=scale),
+                commands.create(
+                    project, names, keep_existing=True, scale={name: present[name] for name in names if present[name]}
+                ),
                 environment,
                 timeout_seconds=CREATE_SECONDS,
             )
@@ -181,26 +174,16 @@ class ServiceCreator:
                 said("{service} is not a service of this release.", service=service),
                 hint=said("Name one of its services."),
             )
-        wanted = await self.wanted(model, environment)
-        needed = sorted(with_needs(model, [service]) & wanted.keys())
-        hashes = {name: wanted[name].config_hash for name in needed}
-        images = {name: services_of(model)[name] for name in needed}
-        networks = {name: endpoints_of(fields, model) for name, fields in images.items() if name != service}
-        return PinnedService(wanted[service], fields, hashes, images, networks)
+        return PinnedService((await self.wanted(model, environment))[service], fields)
 
-    async def _kept_scale(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
-        """Return the scale with which Compose leaves as many containers as there are of what the service shares with.
-
-        Raises OwnContainerError where Compose would replace the one that this process runs in, as the service or as
-        what the service shares with.
-        """
+    async def _refuse_to_replace_own(
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
+    ) -> None:
+        """Raise OwnContainerError where Compose would replace the container that this process runs in."""
         own_id = await self._clients.local(own_container_id)
-        name = pinned.wanted.definition.name
-        alone = pinned.needs.keys() == {name}
-        taken = () if own_id is None and alone else await take_snapshots(self._clients, environment)
-        own = next((one for one in taken if one.id == own_id), None)
-        is_needed = own is not None and own.service in pinned.needs
-        if own is not None and is_needed and not beside and _is_replaced(own, pinned):
+        own = next((one for one in existing if one.id == own_id), None)
+        if own is not None:
+            name = wanted.definition.name
             raise OwnContainerError(
                 said(
                     "To make {name}, Compose would replace {own}, the container that this bot itself runs in.",
@@ -213,13 +196,6 @@ class ServiceCreator:
                 ),
                 service=name,
             )
-        there = Counter(one.service for one in taken)
-        # More than one of a `container_name` is refused, so there Compose has its way.
-        return {
-            other: there[other]
-            for other in sorted(pinned.needs.keys() - {name})
-            if there[other] and not pinned.images[other].get("container_name")
-        }
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
@@ -260,14 +236,12 @@ class ServiceCreator:
         wanted, name = pinned.wanted, pinned.wanted.definition.name
         missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
         scale = {name: len(existing) + missing} if beside else {}
-        scale |= await self._kept_scale(environment, pinned, beside=beside)
         project = ComposeProject.of_model(environment, path)
-        await set_references(self._clients, environment, pinned.images)
-        # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says; of what the
-        # service shares with, or links to, the plan says that it is connected again.
+        await set_references(self._clients, environment, {name: pinned.fields})
+        # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
         keep = beside or (not anew and all(map(wanted.fits, existing)))
         if not keep:
-            await connect_again(self._clients, environment, pinned.networks)
+            await self._refuse_to_replace_own(environment, wanted, existing)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
         await self._runner.run(
@@ -302,8 +276,15 @@ def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str
     return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
 
 
-def _is_replaced(own: ContainerSnapshot, pinned: PinnedService) -> bool:
-    return own.service == pinned.wanted.definition.name or own.config_hash != pinned.needs[own.service]
+def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
+    """Return what is made in one call: all that share with nothing, then each other one after what it shares with.
+
+    Compose 2.26 hashes what it makes in one call with what they need of each other.
+    """
+    needs = {name: with_needs(model, [name]) for name in services}
+    alone = sorted(name for name in services if len(needs[name]) == 1)
+    others = sorted(needs.keys() - set(alone), key=lambda name: (len(needs[name]), name))
+    return [*([alone] if alone else []), *([name] for name in others)]
 
 
 def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:

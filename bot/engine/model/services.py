@@ -99,7 +99,7 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
 
 
 def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
-    """Return services with all that they share with: Compose brings that to the model, too.
+    """Return services with all that they share with or link to: its containers are there before theirs are made.
 
     What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
     """

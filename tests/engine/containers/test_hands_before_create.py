@@ -1,13 +1,17 @@
 """Compose is told to make one service, on a stack that hands have been at."""
 
+import os
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
+import pytest
 
 from roas.engine.compose_engine import ComposeEngine
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from tests.engine.applying import deploy, draft
+from tests.engine.applying import apply, deploy, draft
 
 LINKED = """
 services:
@@ -17,7 +21,13 @@ services:
 SHARED = """
 services:
   vpn: {image: "tiny:v1"}
-  web: {image: "tiny:v1", network_mode: "service:vpn"}
+  web: {image: "tiny:${VERSION}", network_mode: "service:vpn"}
+"""
+BOTH = """
+services:
+  vpn: {image: "tiny:v1"}
+  web: {image: "tiny:${VERSION}", network_mode: "service:vpn"}
+  worker: {image: "tiny:${VERSION}", pid: "service:web", links: ["vpn:tunnel"]}
 """
 TWICE = """
 services:
@@ -36,7 +46,7 @@ def copy_with_labels(docker_client: docker.DockerClient, container: ContainerSna
 async def test_copy_of_linked_service_is_kept(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
-    """To make `web`, Compose looks at `vpn` too: what is too many there is no affair of this deployment's."""
+    """What is too many of `vpn` is no affair of a deployment that makes `web`."""
     environment = stack(LINKED)
     await deploy(engine, environment, "v1")
     vpn = next(one for one in await engine.containers(environment) if one.service == "vpn")
@@ -75,7 +85,6 @@ async def test_paused_container_beside_missing_one(
 async def test_paused_service_is_joined(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
-    """To create `web`, Compose starts what it is to join, and the engine refuses to start what is paused."""
     environment = stack(SHARED)
     drafted = await deploy(engine, environment, "v1")
     vpn, web = await engine.containers(environment)
@@ -84,10 +93,60 @@ async def test_paused_service_is_joined(
     await engine.create_missing(environment, drafted.model_hash)
     after = await engine.containers(environment)
     assert [(one.service, one.state) for one in after] == [
-        ("vpn", ContainerState.RUNNING),
+        ("vpn", ContainerState.PAUSED),
         ("web", ContainerState.CREATED),
     ]
     assert after[0].id == vpn.id
+
+
+@pytest.mark.parametrize("text", [LINKED, SHARED, BOTH], ids=["linked", "shared", "both"])
+async def test_what_is_made_has_the_hash_that_is_wanted(
+    engine: ComposeEngine, stack: Callable[..., Environment], text: str
+) -> None:
+    environment = stack(text)
+    drafted = await deploy(engine, environment, "v1")
+    made = await engine.containers(environment)
+    assert {one.service: one.config_hash for one in made} == await engine.current_hashes(
+        drafted.model_hash, environment
+    )
+    await apply(engine, environment, drafted.model_hash)
+    assert [one.id for one in await engine.containers(environment)] == [one.id for one in made]
+
+
+async def test_nothing_that_is_linked_to_is_replaced(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    """To make a service, Compose's own `create` would also make anew what it links to, wherever that is otherwise."""
+    environment = stack(LINKED.replace("links: [vpn]", "links: [vpn], labels: {a: '1'}"))
+    await deploy(engine, environment, "v1")
+    before = {one.service: one.id for one in await engine.containers(environment)}
+    stack(LINKED.replace('image: "tiny:v1"', 'image: "tiny:v1", labels: {a: "1"}'))
+    drafted = await draft(engine, environment, "v1")
+    await engine.create_service(environment, drafted.model_hash, "web")
+    after = {one.service: one.id for one in await engine.containers(environment)}
+    assert after["vpn"] == before["vpn"]
+    assert after["web"] != before["web"]
+
+
+@pytest.mark.parametrize("text", [LINKED, SHARED, BOTH], ids=["linked", "shared", "both"])
+async def test_what_the_release_before_made_stays(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_host: str, tmp_path: Path, text: str
+) -> None:
+    """It let Compose make a service with all that it shares with or links to: Compose 2.26 hashes that otherwise."""
+    environment = stack(text)
+    drafted = await draft(engine, environment, "v1")
+    model = next((tmp_path / "state").rglob(f"*{drafted.model_hash}*"))
+    for service in ("vpn", "web", *(["worker"] if text == BOTH else [])):
+        command = ["docker-compose", "-p", environment.project, "-f", str(model), "create", "--pull", "never", service]
+        subprocess.run(command, env={**os.environ, "DOCKER_HOST": docker_host}, check=True, capture_output=True)
+    made = await engine.containers(environment)
+    assert {one.service: one.config_hash for one in made} == await engine.current_hashes(
+        drafted.model_hash, environment
+    )
+    await apply(engine, environment, drafted.model_hash)
+    assert [one.id for one in await engine.containers(environment)] == [one.id for one in made]
+    drafted = await draft(engine, environment, "v2")
+    await apply(engine, environment, drafted.model_hash)
+    after = {one.service: one for one in await engine.containers(environment)}
+    assert {name for name, one in after.items() if one.id in {old.id for old in made}} == {"vpn"}
 
 
 async def test_copy_under_the_same_number_is_replaced(
