@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,11 @@ class Ground:
             found[one["Id"]] = _look(inspected)
         return found
 
+    @property
+    def takes_digests(self) -> bool:
+        """Say whether the engine believes what a digest is of: containerd's store looks at the content."""
+        return not any("containerd" in str(value) for _, value in self.client.info().get("DriverStatus") or ())
+
     def pulled_by_digest(self, by_digest: dict[str, str]) -> None:
         """Let the engine know images by a digest, as one that pulled them does."""
         hide_socket()
@@ -106,8 +111,9 @@ class Ground:
             volume.remove(force=True)
         for image in self.client.api.images():
             for name in (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())):
-                if not name.startswith(f"{SOURCE}:") and "<none>" not in name:
-                    self.client.api.remove_image(name, force=True, noprune=True)
+                if not name.startswith((f"{SOURCE}:", f"{SOURCE}@")) and "<none>" not in name:
+                    with suppress(docker.errors.ImageNotFound):  # in containerd's store the digest goes with the tag
+                        self.client.api.remove_image(name, force=True, noprune=True)
 
     def _type(self, command: list[str], folder: Path, variables: Mapping[str, str]) -> Typed:
         own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

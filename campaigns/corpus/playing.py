@@ -36,6 +36,7 @@ class Verdict(StrEnum):
     CRASHED = "crashed"
     NOT_FOR_COMPOSE = "Compose refuses its files"
     NO_GROUND = "the engine went away"
+    NO_IMAGE = "nothing stands in for an image by its digest"
 
 
 class Adoption(StrEnum):
@@ -107,6 +108,9 @@ class Play:
         self.played.services = len(model.services)
         made = stand_ins(self.ground.client, model)
         if by_digest := tag_images(self.ground.client, model, made, "today"):
+            if not self.ground.takes_digests:
+                self.played.verdict, self.played.said = Verdict.NO_IMAGE, ", ".join(sorted(by_digest))
+                return
             self.ground.pulled_by_digest(by_digest)
         self._start()
         project = str(model.resolved["name"])

@@ -10,6 +10,7 @@ from campaigns.corpus.playing import Adoption, Played, Verdict
 
 FILE_NAME = "stacks.jsonl"
 WANTED = 0.95
+NOT_COUNTED = frozenset({Verdict.NOT_FOR_COMPOSE, Verdict.NO_GROUND, Verdict.NO_IMAGE})
 
 
 def add(results: Path, played: Played) -> None:
@@ -21,7 +22,7 @@ def add(results: Path, played: Played) -> None:
 
 def share(played: Sequence[Played]) -> float:
     """Return how many of the stacks that Compose takes can be planned by what `roas init` wrote."""
-    taken = [one for one in played if one.verdict not in {Verdict.NOT_FOR_COMPOSE, Verdict.NO_GROUND}]
+    taken = [one for one in played if one.verdict not in NOT_COUNTED]
     return sum(one.verdict is Verdict.PLANS for one in taken) / max(1, len(taken))
 
 

@@ -13,6 +13,7 @@ from campaigns.corpus.ground import Look
 from campaigns.corpus.playing import Adoption, Played, Verdict, changed_services
 from campaigns.corpus.record import is_good, share
 from campaigns.corpus.stacks import Model
+from testbed.unstable_engine import IMAGE_STORE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 240
@@ -32,6 +33,7 @@ outside = {"/opt/shop/env" = "A=1"}
 repository = "somebody/refused"
 folder = "refused"
 """
+DIGEST = "@sha256:81db6d39e1bba3b3ff32bd3a1b19a6d69690f94a3954ec131277b9a26b95b3aa"
 TUNNEL = """
 services:
   vpn:
@@ -46,11 +48,11 @@ services:
     network_mode: container:tunnel-vpn
     depends_on: [vpn]
   store:
-    image: docker.io/valkey/valkey:8@sha256:81db6d39e1bba3b3ff32bd3a1b19a6d69690f94a3954ec131277b9a26b95b3aa
+    image: docker.io/valkey/valkey:8%s
     user: valkey
     healthcheck: {test: "redis-cli ping | grep -q PONG", interval: 1s}
 networks: {proxy: {external: true}}
-"""
+""" % ("" if os.environ.get(IMAGE_STORE_VARIABLE) else DIGEST)  # containerd's store has no other image for a digest
 SHOP = """
 name: corner-shop
 services:
