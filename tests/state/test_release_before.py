@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
+from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.freeze import Freeze
 from roas.models.plan_record import PlanState
 from roas.models.post import Post
@@ -109,13 +110,14 @@ async def carry_on(state: StateManager) -> None:
         lock = await state.locks.get(left.environment)
         assert lock is not None
         found, fence = await state.deployments.take_over(left.id, lock.instance_id, is_new_attempt=lambda _: True)
-        await state.deployments.finish(replace(found, outcome=Outcome.ROLLED_BACK), fence)
+        problem = Problem("service_failed", said("{service} is gone.", service="web"), said("Start the bot again."))
+        await state.deployments.finish(replace(found, outcome=Outcome.ROLLED_BACK, problem=problem), fence)
     (plan,) = await state.approvals.open()
     done, _ = await state.approvals.move(plan.id, PlanState.CONFIRMED, ANNA, from_states=[PlanState.AWAITING])
     assert done
     web, db, _ = await state.alerts.open()
     await state.alerts.take([AlertReport(db.fingerprint, AlertSource.HEALTH, Severity.HIGH, "db is up", firing=False)])
-    await state.alerts.note(web.id, "restarted again", healing=RecoveryStatus.UNDER_WAY)
+    await state.alerts.note(web.id, said("restarted {times}", times="again"), healing=RecoveryStatus.UNDER_WAY)
 
     begun = replace(a_deployment(), successors=("c1", "c2"))
     fence = await state.deployments.create(begun, "deploy v3")
@@ -152,12 +154,19 @@ async def test_release_before_continues_what_we_write(before: Path, tmp_path: Pa
     theirs = run_release_before(before, READ, tmp_path)
     assert {name: len(kept) for name, kept in theirs.items()} == {name: len(kept) for name, kept in ours.items()}
     assert list(missing(theirs, ours)) == []
+    assert {one["problem"]["message"] for one in theirs["deployments"] if one["problem"]} == {"web is gone."}
+    assert "messages" in json.dumps(ours)
+    assert "messages" not in json.dumps(theirs), "that release shows the English beside which they stand"
     async with StateManager(tmp_path) as state:
         assert await state.deployments.unfinished() == ()
         assert (await state.deployments.list())[0].outcome is Outcome.SUCCEEDED
         assert {one.state for one in await state.approvals.open()} == {PlanState.CONFIRMED}
         assert {one.state for one in await state.alerts.open()} == {AlertState.ACKNOWLEDGED}
         assert len((await state.changes_since(0))[1]) > len(theirs["changes"])
+        kept = {type(one.problem.message) for one in await state.deployments.list() if one.problem}
+        assert kept == {Message}, "that release did not touch these rows"
+        acknowledged = [text for one in await state.alerts.open() for text in one.actions]
+        assert [type(one) for one in acknowledged if one == "restarted again"] == [str], "it wrote this one anew"
 
 
 async def test_fixture_is_what_before_writes(before: Path, of_before: Path, tmp_path_factory: Any) -> None:
