@@ -25,7 +25,7 @@ def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
 
 
 async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
-    """Tag each image of a release once, by the first service that has it.
+    """Tag each image of a release once, by the first service that has it; a tag that is there stays untouched.
 
     Raises ImageNotFoundError where one is gone already.
     """
@@ -33,6 +33,9 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
 
     def tag_one(client: docker.DockerClient, service: ReleaseService) -> None:
         repository, name = release_tag(environment.project, service.name, release.number)
+        found = find_image(client, f"{repository}:{name}")
+        if found is not None and found["Id"] == service.image.image_id:
+            return
         try:
             client.api.tag(service.image.image_id, repository, name)
         except NotFound as error:
