@@ -13,6 +13,7 @@ from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging
 from roas.memory import keep_little, kept_trimmed
+from roas.messages.message import said
 from roas.monitoring.http.server import HttpServer, JournalStanding
 from roas.monitoring.http.webhook import AlertWebhook
 from roas.settings import Settings
@@ -77,7 +78,9 @@ def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.
 def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[], Awaitable[object]]]:
     async def discord_is_ready() -> None:
         if not bot.is_ready():
-            raise RoasError("Discord has not said READY.", hint="Look at the log for what keeps it from that.")
+            raise RoasError(
+                said("Discord has not said READY."), hint=said("Look at the log for what keeps it from that.")
+            )
 
     async def engines_answer() -> None:
         for environment in application.environments.values():

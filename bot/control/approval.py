@@ -3,6 +3,7 @@
 import shlex
 
 from roas.errors import NotPermittedError
+from roas.messages.message import said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 
@@ -14,8 +15,12 @@ def check_approval(environment: Environment, request: DeploymentRequest, *, conf
     missing = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
     if missing:
         raise NotPermittedError(
-            f"{environment.name} needs approval; the command lacks {' and '.join(missing)}.",
-            hint=f"Look at the plan with --dry-run, then type: {command_line(request)}",
+            said(
+                "{environment} needs approval; the command lacks {missing}.",
+                environment=environment.name,
+                missing=" and ".join(missing),
+            ),
+            hint=said("Look at the plan with --dry-run, then type: {request}", request=command_line(request)),
         )
 
 

@@ -13,6 +13,7 @@ from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusRe
 from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
 from roas.control.socket_path import short_path
 from roas.errors import RoasError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan
@@ -92,7 +93,7 @@ class ControlClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _unavailable(error) from error
         if not ended:
-            raise ControlUnavailableError("The bot went away before the deployment had ended.")
+            raise ControlUnavailableError(said("The bot went away before the deployment had ended."))
 
     async def _ask(
         self,
@@ -133,8 +134,10 @@ def _fault(text: str) -> RoasError:
 
 
 def _unavailable(error: Exception) -> ControlUnavailableError:
-    reason = "it does not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    reason: str = said("it does not answer in time")
+    if not isinstance(error, TimeoutError):
+        reason = str(error) or type(error).__name__
     return ControlUnavailableError(
-        f"The bot cannot be reached through its control socket: {reason}",
-        hint="See whether the bot runs and what its log says; stop it if it hangs, then try again.",
+        said("The bot cannot be reached through its control socket: {reason}", reason=reason),
+        hint=said("See whether the bot runs and what its log says; stop it if it hangs, then try again."),
     )

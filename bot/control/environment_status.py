@@ -5,6 +5,7 @@ from typing import Protocol
 
 from roas.control.documents import EnvironmentStatus
 from roas.errors import RoasError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.state.manager import StateManager
@@ -43,5 +44,8 @@ async def _health(environment: Environment, collector: Collector) -> tuple[Stack
     except RoasError as error:
         return None, error.whole
     except TimeoutError:
-        return None, f"The engine did not answer within {HEALTH_WITHIN_SECONDS:g} s."
+        return None, said(
+            "The engine did not answer within {seconds} s.",
+            seconds=f"{HEALTH_WITHIN_SECONDS:g}",
+        )
     return (None, found.fault) if found.fault else (found, "")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from roas.control.documents import FaultDocument
 from roas.errors import InvalidRequestError, LockHeldError, RoasError, StateError
+from roas.messages.message import said
 
 
 class ControlUnavailableError(StateError):
@@ -39,7 +40,8 @@ def from_document(document: FaultDocument) -> RoasError:
 def invalid_document() -> InvalidRequestError:
     """Create the error for a body that cannot be parsed."""
     return InvalidRequestError(
-        "The bot does not understand this request.", hint="Use the command line of the same version as the bot."
+        said("The bot does not understand this request."),
+        hint=said("Use the command line of the same version as the bot."),
     )
 
 

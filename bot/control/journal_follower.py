@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 from roas.concurrency import pause, wait_for
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment
 from roas.state.manager import StateManager
@@ -34,7 +35,10 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
             began = time.monotonic()
             now = await state.deployments.get(deployment_id)
             if now is None:
-                raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
+                raise InvalidRequestError(
+                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                    hint=said("See `history`."),
+                )
             took = time.monotonic() - began
             if now != last:
                 yield now

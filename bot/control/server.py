@@ -23,6 +23,7 @@ from roas.control.socket_path import SOCKET_NAME, short_path
 from roas.control.system_user import peer
 from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.environment import Environment
@@ -93,8 +94,12 @@ class ControlServer:
         except OSError as error:
             await self.close()
             raise StateError(
-                f"The control socket {self.path} cannot be made: {error.strerror or error}",
-                hint="STATE_DIR must be a folder on a local file system that this user may write.",
+                said(
+                    "The control socket {path} cannot be made: {strerror}",
+                    path=self.path,
+                    strerror=error.strerror or error,
+                ),
+                hint=said("STATE_DIR must be a folder on a local file system that this user may write."),
             ) from error
         log.info("listening for the command line", path=str(self.path))
 
@@ -174,7 +179,8 @@ class ControlServer:
         environment = self._environments.get(name)
         if environment is None:
             raise InvalidRequestError(
-                f"There is no environment {name!r}.", hint=f"There are {', '.join(self._environments)}."
+                said("There is no environment {name}.", name=repr(name)),
+                hint=said("There are {known}.", known=", ".join(self._environments)),
             )
         return environment
 
@@ -190,7 +196,9 @@ async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamRe
         return _answer(to_document(InvalidRequestError(error.reason)), status=FAULT_STATUS)
     except Exception as error:  # the other side must get an answer whatever it is
         log.exception("the control socket could not answer", path=request.path)
-        fault = InternalFaultError(f"Something broke ({type(error).__name__}).", hint="See the bot's log.")
+        fault = InternalFaultError(
+            said("Something broke ({name}).", name=type(error).__name__), hint=said("See the bot's log.")
+        )
         return _answer(to_document(fault), status=FAULT_STATUS)
 
 
@@ -226,8 +234,8 @@ def _take_lock(folder: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise ControlSocketHeldError(
-            f"Another bot answers on {folder / SOCKET_NAME} already.",
-            hint="Stop the other bot, or give this one a STATE_DIR of its own.",
+            said("Another bot answers on {folder} already.", folder=folder / SOCKET_NAME),
+            hint=said("Stop the other bot, or give this one a STATE_DIR of its own."),
         ) from error
     return descriptor
 
