@@ -21,7 +21,7 @@ from roas.models.deployment import DeploymentKind
 from roas.models.health import ContainerSnapshot
 from roas.ui.drawing import Attachment, Drawing
 from roas.ui.limits import code
-from roas.ui.translation import _
+from roas.ui.translation import _, translate
 
 log = get_logger(__name__)
 
@@ -105,7 +105,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         try:
             content = await self.application.engine.failure_output(environment, container.id, lines=LOG_LINES)
         except RoasError as error:
-            content = f"({error.message})"
+            content = f"({translate(error.message)})"
         return f"== {container.name}\n{content}"
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:

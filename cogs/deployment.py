@@ -25,6 +25,7 @@ from roas.concurrency import end_tasks
 from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
+from roas.messages.message import joined
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.ui.embeds.approval import draw_confirmation
@@ -285,7 +286,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
             known = await self._known_versions.of(target)
             raise ImageNotFoundError(
                 error.message,
-                hint=f"{error.hint} {nearest(request.version or '', known)}".strip(),
+                hint=joined(" ", filter(None, (error.hint, nearest(request.version or "", known)))),
                 service=error.service,
                 report=error.report,
             ) from error

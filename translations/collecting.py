@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORDS = {
     "PhaseName": "bot/models/coordination.py",
     "ServiceStep": "bot/models/deployment.py",
+    "ContainerState": "bot/models/health.py",
     "Verdict": "bot/models/health.py",
     "Outcome": "bot/models/deployment.py",
     "ReleaseState": "bot/models/release.py",

@@ -26,7 +26,7 @@ from roas.errors import (
     StateError,
 )
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
 
@@ -131,8 +131,9 @@ class PhaseRunner:
             raise
 
     def _describe_waiting(self) -> str:
-        waiting = [f"{p.service} ({p.step})" for p in self._context.deployment.services if p.step in MOVING]
-        return said(" Still under way: {waiting}.", waiting=", ".join(waiting)) if waiting else ""
+        moving = [one for one in self._context.deployment.services if one.step in MOVING]
+        waiting = [said("{service} ({step})", service=one.service, step=one.step) for one in moving]
+        return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
 
 
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:

@@ -32,9 +32,7 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
         yield said("it has {there} of {replicas} containers", there=len(there), replicas=replicas)
     if difference.idle:
-        yield from (
-            said("its container {one} is {state}", one=one.name, state=one.state.value) for one in difference.idle
-        )
+        yield from (said("its container {one} is {state}", one=one.name, state=one.state) for one in difference.idle)
 
 
 def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ it can be rendered in another language. Cut, joined or put into an f-string it i
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
 Field = str | int | float
@@ -87,6 +88,8 @@ def _field(value: object) -> Field:
     match value:
         case Message():
             return value
+        case StrEnum():
+            return Message(value.value)  # a state, which has a word of its own in each language
         case Exception(args=(Message() as message,)):
             return message
     return value if type(value) in {int, float} else str(value)  # type: ignore[return-value] # mypy narrows no set

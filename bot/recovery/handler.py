@@ -142,7 +142,7 @@ class ErrorHandler:
             )
         verdict = self._checks.verdict(fault.environment, fault.service)
         if fault.from_outside and verdict is not Verdict.UNHEALTHY:
-            text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict.value)
+            text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict)
             return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
         if await self._checks.is_own(environment, fault.service):
             return RecoveryReport(

@@ -6,7 +6,7 @@ from pathlib import Path
 from roas.messages.message import Field, Message, filled
 
 CONTEXT_END = "\x04"
-SENTENCE = "sentence"
+SENTENCE, WORD = "sentence", "word"
 
 
 class Catalogue:
@@ -27,14 +27,17 @@ class Catalogue:
 
     def pgettext(self, context: str, english: str) -> str:
         """Return the translation of a text that means something else elsewhere."""
-        return self._texts.get(f"{context}{CONTEXT_END}{english}", english)
+        return self._text(context, english) or english
 
     def rendered(self, text: str) -> str:
         """Return what the core said; a text without a key, or with one that is not known here, stays as it is."""
         if not isinstance(text, Message):
             return text
-        fields = {name: self._field(value) for name, value in text.fields.items()}
-        return filled(self.pgettext(SENTENCE, text.key), fields)
+        translated = self._text(SENTENCE, text.key) or self._text(WORD, text.key.replace("_", " ")) or text.key
+        return filled(translated, {name: self._field(value) for name, value in text.fields.items()})
+
+    def _text(self, context: str, english: str) -> str | None:
+        return self._texts.get(f"{context}{CONTEXT_END}{english}")
 
     def _field(self, value: Field) -> Field:
         return self.rendered(value) if isinstance(value, str) else value

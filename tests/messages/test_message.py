@@ -7,6 +7,8 @@ import pytest
 
 from roas.messages.message import Message, joined, said
 from roas.messages.stored import hidden_forms, messages_in, with_messages
+from roas.models.coordination import PhaseName
+from roas.models.health import ContainerState
 from roas.redaction import Redactor
 from roas.ui.translation import translate, using_locale
 
@@ -48,6 +50,17 @@ def test_rendered_in_the_readers_language_with_what_is_nested() -> None:
             "紀錄已關閉。 請重新啟動機器人。"
         )
     assert translate(FAILED) == "web failed: it restarted 3 times."
+
+
+def test_state_has_its_word() -> None:
+    exited, phase = (
+        said("it is {state}", state=ContainerState.EXITED),
+        joined(" ", [said("{a} {b}", a=PhaseName.VERIFICATION, b=5)]),
+    )
+    assert (exited, phase) == ("it is exited", "verification 5")
+    with using_locale("zh-TW"):
+        assert (translate(exited), translate(phase)) == ("狀態為 已結束", "驗證 5")
+        assert translate(Message("a_key")) == "a_key"
 
 
 def test_unknown_key_stays_english_around_its_fields() -> None:
