@@ -38,7 +38,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
 
     async def started(command: Any, *others: Any) -> Any:
-        verb = next(word for word in reversed(command) if word in {"create", "config", "version"})
+        verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
         counts.asked[f"jailed {verb}" if "--no-new-privs" in command else f"compose {verb}"] += 1
         return await start(command, *others)
 
@@ -63,7 +63,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     with counts.of_one() as new:
         await people.succeed("v1")
     assert new["jailed config"] == 1, "plan, checks and release are of one resolution"
-    assert (new["compose config"], new["compose create"]) == (1, 1), "hashed once, created together"
+    assert (new["compose config"], new["compose up"]) == (1, 1), "hashed once, created together"
     assert new["POST start"] == SERVICES
     assert new["GET stats"] == 0, "nobody asks what is used"
     # A look when the containers are created, one when each was started, and one when all are observed.
@@ -71,7 +71,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["commits"] <= 40 + 4 * SERVICES
     with counts.of_one() as same:
         await people.succeed("v1")
-    assert not any(same[one] for one in ("jailed config", "compose config", "compose create", "compose version"))
+    assert not any(same[one] for one in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
     assert same["GET json"] <= 5 * SERVICES
     assert same["commits"] <= 25

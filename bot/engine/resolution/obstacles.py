@@ -70,7 +70,12 @@ def _held_ports(services: Mapping[str, Any], project: str, holdings: EngineHoldi
         if holder is not None:
             yield Obstacle(
                 ObstacleKind.PORT,
-                said("The {port} is held by the container {container}.", port=port, container=holder.container),
+                said(
+                    "{port} is held by the container {container}{owner}.",
+                    port=said("Port {address} of {service}", address=port.address, service=port.service),
+                    container=holder.container,
+                    owner="",
+                ),
                 said("Stop {container}, or publish another port.", container=holder.container),
             )
 
