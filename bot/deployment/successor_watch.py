@@ -46,16 +46,14 @@ class SuccessorWatch:
         reason: str = said("it did not start")
         # A process that was suspended for a while becomes healthy again within moments of resuming.
         unhealthy = {c.id for c in self.others() if c.health is HealthStatus.UNHEALTHY}
-        was_there = False
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self.others() if c.id == container_id), None)
-            if container is None and was_there:
+            if container is None:  # it was created, and all containers were looked at since
                 raise await self._not_ready_error(container_id, REMOVED_REASON, SuccessorStoppedError)
-            was_there = container is not None
-            if container is not None and container.state is ContainerState.PAUSED:
+            if container.state is ContainerState.PAUSED:
                 unhealthy.add(container_id)
-            if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
+            if failure := _failure(container, restarts_before, container_id in unhealthy):
                 kind = SuccessorStoppedError if _was_stopped(container) else ServiceFailedError
                 raise await self._not_ready_error(container_id, failure, kind)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
@@ -98,10 +96,10 @@ class SuccessorWatch:
         return container.restart_count + comes_back
 
     async def _find_missing(
-        self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
+        self, container: ContainerSnapshot, heartbeat: Heartbeat | None, wanted: str | None
     ) -> str | None:
         """Return why the successor is not ready yet, or None where it is."""
-        if container is None or container.state is not ContainerState.RUNNING:
+        if container.state is not ContainerState.RUNNING:
             return said("its container does not run")
         if container.health is HealthStatus.STARTING:
             return NOT_HEALTHY_YET

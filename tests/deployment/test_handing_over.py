@@ -316,6 +316,23 @@ async def test_stopped_successor_replaced(scene, old, state, removed):
     assert scene.bot_containers() == [second.container_id]
 
 
+async def test_successor_gone_before_it_was_seen_replaced(scene, old, monkeypatch):
+    """Somebody removes it in the moment after its start: nobody waits for it until the deadline."""
+    start, gone = scene.home.start, []
+
+    async def start_and_lose(environment: Any, container_id: str) -> None:
+        await start(environment, container_id)
+        if scene.home.running[container_id].service == BOT and not gone:
+            gone.append(scene.home.running.pop(container_id))
+            scene.home.born.get_nowait()
+
+    monkeypatch.setattr(scene.home, "start", start_and_lose)
+    home = await old.orchestrator.start(deploy("v1"))
+    ended = await carried_on(await handed_over(scene, old, home), home)
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+    assert any("stopped or removed by hand" in warning for warning in ended.warnings)
+
+
 async def test_successor_that_ends_by_itself_fails(scene, old):
     """Its restart policy brings it back: nobody ended it."""
     scene.home.behaviour["v1", BOT] = STARTING
