@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pytest
 from pydantic import TypeAdapter
 
 from roas.control.documents import FaultDocument
@@ -22,6 +23,7 @@ from roas.state.projection import Keys, hash_fields, stream_entry
 from roas.state.projection_source import Numbered
 from roas.ui.translation import translate, using_locale
 
+SECRET = "s3cr3t-Value/77"
 FAILED = said("{service} failed: {reason}.", service="web", reason=said("it restarted {times} times", times=3))
 CHINESE = "web 失敗：重新啟動了 3 次。"
 PHASE = PhaseResult(
@@ -102,3 +104,22 @@ def test_control_socket_carries_messages() -> None:
     assert isinstance(again, ServiceFailedError)
     assert in_chinese(again.message) == CHINESE
     assert in_chinese(again.hint) == "請重新啟動機器人。"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (said("{a} quoted {b}.", a="web", b=said("it is {what}", what=SECRET)), True),
+        (said("password={value}", value="hunter2-and-more"), False),
+        (said("what it has"), True),
+    ],
+)
+async def test_journal_has_no_secret_in_any_field(tmp_path: Path, text: Message, kept: bool) -> None:
+    change = StateChange(ChangeType.ERROR_OCCURRED, "test", "prod", "web", new=text)
+    async with StateManager(tmp_path, redact=Redactor([SECRET]).redact) as state:
+        await state.record(change)
+        (found,) = [one for one in await state.changes() if one.id == change.id]
+    with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as journal:
+        dump = "\n".join(journal.iterdump())
+    assert [secret for secret in (SECRET, "hunter2") if secret in dump] == []
+    assert isinstance(found.new, Message) is kept
