@@ -22,7 +22,7 @@ from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK
-from roas.models.release import Release
+from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.settings import Settings
 from roas.state.journal import Fence
@@ -228,7 +228,7 @@ class DeploymentContext:
         releases = [
             await self.components.state.releases.get(self.environment.name, n) for n in numbers if n is not None
         ]
-        return frozenset(service.name for release in releases if release for service in release.services)
+        return brought_services(*releases)
 
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
@@ -243,6 +243,12 @@ class DeploymentContext:
         """Return whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status is PhaseStatus.SUCCESS
+
+
+def brought_services(*releases: Release | None) -> frozenset[str]:
+    """Return the services of releases that the bot deployed; what it adopted was started by somebody else."""
+    brought = (release for release in releases if release and release.state is not ReleaseState.ADOPTED)
+    return frozenset(service.name for release in brought for service in release.services)
 
 
 async def sweep_leftovers(

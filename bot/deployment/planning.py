@@ -6,7 +6,7 @@ from typing import Any
 
 from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.comparison import Comparison
-from roas.deployment.context import Components, expected_containers, find_own_bot
+from roas.deployment.context import Components, brought_services, expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
@@ -116,7 +116,7 @@ async def plan_rollback(
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
     renewed, warnings = await engine.preview_refreshed(environment, target)
-    scope = Scope(moved=_names(current) | _names(target))
+    scope = Scope(moved=brought_services(current, target))
     containers = await expected_containers(components, environment)
     comparison = await _compare(components, environment, current, renewed, renewed, scope, containers)
     subject = PlanSubject(
@@ -239,7 +239,7 @@ async def _compare_candidate(
 
     certain = await model(same)
     most = certain if same == other else await model(other)
-    scope = Scope(named=named, moved=_names(current))
+    scope = Scope(named=named, moved=brought_services(current))
     return await _compare(components, environment, current, certain, most, scope, containers)
 
 
@@ -300,10 +300,6 @@ def _image_that_runs(name: str, current: Release | None, containers: tuple[Conta
     there = next((one.image_id for one in containers if one.service == name), None)
     old = current.service(name) if current else None
     return there or (old.image.image_id if old else ANOTHER_IMAGE)
-
-
-def _names(release: Release | None) -> frozenset[str]:
-    return frozenset(service.name for service in release.services) if release else frozenset()
 
 
 async def _current(components: Components, environment: Environment) -> Release | None:

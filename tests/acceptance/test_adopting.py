@@ -1,6 +1,6 @@
 """A stack that somebody started by hand is taken over without a new container where it is as the file says already."""
 
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, service
@@ -96,6 +96,27 @@ async def test_what_adopted_services_need_stays(people, stack, images):
     assert [planned[name].action for name in ("torrent", "web")] == [ServiceAction.RECREATE] * 2
     after = look(stack)
     assert {name: after[name] for name in ("db", "vpn")} == {name: before[name] for name in ("db", "vpn")}
+
+
+async def test_profile_run_by_hand_is_left_alone(people, stack, images):
+    """At the adoption it becomes part of release 0, and still is nothing that the bot brought."""
+    stack.write({"web": service(), "tools": service(image=f"{REPOSITORY}:v1", profiles=["tools"])})
+    stack.manually("--profile", "tools", "up", "-d", "--wait", VERSION="v1")
+    before = look(stack)
+    for version in ("v1", "v2"):
+        planned = await plan_and_deploy(people, stack, version)
+        assert "tools" not in planned
+    succeeded(await people.rollback(to=0))
+    assert look(stack)["tools"] == before["tools"]
+
+
+async def test_profile_left_alone_after_a_failed_adoption(people, stack, images):
+    stack.write({"web": service(), "tools": service(image=f"{REPOSITORY}:v1", profiles=["tools"])})
+    stack.manually("--profile", "tools", "up", "-d", "--wait", VERSION="v1")
+    before = look(stack)
+    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    await plan_and_deploy(people, stack, "v2")
+    assert look(stack)["tools"] == before["tools"]
 
 
 async def test_adopted_image_comes_back_over_a_moved_tag(people, stack, images):
