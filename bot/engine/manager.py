@@ -107,7 +107,7 @@ class DeploymentManager:
                     raise ReleaseNotRestorableError(
                         said("{reference} is not in any registry", reference=image.reference)
                     )
-                await pull(self._engine, environment, image, names, report, said("pulling again"))
+                await pull(self._engine, environment, image, names, report)
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:

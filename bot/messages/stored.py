@@ -8,6 +8,7 @@ It counts only where it says the very text that it stands beside: whoever change
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from enum import Enum
 from typing import Any, TypeVar
 
 from roas.messages.message import FIELD, Field, Message
@@ -65,7 +66,7 @@ def _names(kind: Any) -> Iterable[str]:
 
 
 def _restored(value: Any, kept: Any, depth: int) -> Any:
-    if kept is None or depth == 0:
+    if kept is None or depth == 0 or isinstance(value, Enum):
         return value
     if isinstance(value, str):
         message = _message(kept, len(value), depth) if isinstance(kept, dict) else None

@@ -292,7 +292,7 @@ class ErrorHandler:
         )
         deployment = await self._roll_back(request)
         if deployment.outcome is not Outcome.SUCCEEDED:
-            return f"{deployment.id} {deployment.outcome}"
+            return said("{deployment_id}: {outcome}", deployment_id=deployment.id, outcome=deployment.outcome)
         async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
             _, definition = await self._wanted(fault)
             await wait_until_ready(self._engine, environment, definition, watch)

@@ -1,5 +1,6 @@
 """Whoever reads Chinese is told all of it in Chinese, reasons within reasons too; an old row is shown as it is."""
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -11,17 +12,21 @@ from pathlib import Path
 import discord
 import pytest
 
+from roas.deployment import orchestrator as module
 from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.engine.images import supply
 from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.resolution.version_use import unfollowed_warning
 from roas.errors import ComposePolicyError, RoasError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan_record import PlanRecord
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import ServiceDefinition, WantedImage
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.service_alerts import _report
 from roas.monitoring.health.judgement import judge_service
@@ -33,8 +38,8 @@ from roas.ui.embeds.approval import draw_confirmation
 from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.translation import using_locale
-from tests.deployment.fake_engine import UNHEALTHY
+from roas.ui.translation import translate, using_locale, word
+from tests.deployment.fake_engine import STARTING, UNHEALTHY
 from tests.engine.policy.test_policy import STACK, STATE
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
@@ -93,6 +98,43 @@ async def test_old_row_shown_as_it_is(orchestrator, engine, tmp_path):
     with using_locale("zh-TW"):
         outcome = shown(draw_outcome(await again(tmp_path / "state", failed.id)))
     assert "The rollback failed too: web failed: " in outcome
+
+
+async def test_phase_out_of_time_in_chinese(orchestrator, engine, tmp_path, monkeypatch):
+    """The words for a phase and a step are those that are read everywhere else."""
+    short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
+    table = {**module.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    monkeypatch.setattr(module, "COORDINATIONS", table)
+    engine.behaviour["v1", "store"] = STARTING
+    ended = await again(tmp_path / "state", (await orchestrator.run(deploy("v1"))).id)
+    assert ended.problem.message.startswith("execution did not end within 0.2 s. Still under way: store (waiting)")
+    with using_locale("zh-TW"):
+        text = translate(ended.problem.message)
+        assert f"「{word(PhaseName.EXECUTION)}」" in text
+        assert f"store（{word(ServiceStep.WAITING)}）" in text
+
+
+async def test_slow_pull_in_chinese(monkeypatch):
+    class Slow:
+        async def pull(self, *_of: object) -> str:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def report(*_of: object) -> None:
+        pass
+
+    monkeypatch.setattr(supply, "PULL_TIMEOUT_SECONDS", 0.01)
+    image = WantedImage("Registry.example/Shop:V2")
+    with pytest.raises(RoasError) as error:
+        await supply.pull(Slow(), Environment("dev", "shop-dev", Path(), ()), image, ("web",), report)  # type: ignore[arg-type]
+    assert error.value.message == "The pull of Registry.example/Shop:V2 did not end within 0.01 s."
+    with using_locale("zh-TW"):
+        assert "Registry.example/Shop:V2 的拉取" in shown(draw_error(error.value))
+
+
+def test_unfollowed_version_in_chinese() -> None:
+    environment = Environment("dev", "shop-dev", Path(), (), version_variables=("APP_TAG",))
+    with using_locale("zh-TW"):
+        assert " or " not in translate(unfollowed_warning("v2", environment))
 
 
 async def test_several_failed_checks_in_chinese(orchestrator, components, tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 # What such texts are called: of an error, an alert, a phase, a check, a plan or a service.
 TEXTS = frozenset(
     """
-    actions explanation fault hint message purpose reason reasons remedy summary title warning warnings why
+    actions doing explanation fault hint message purpose reason reasons remedy summary title warning warnings why
     """.split()  # noqa: SIM905
 )
 # Nobody reads these in a language: a log, the names of tasks, what a programmer sees.
@@ -27,7 +27,9 @@ def swallowed(tree: ast.AST) -> Iterator[int]:
                 parts = [target]
             case ast.Call(func=ast.Attribute(attr="join", value=ast.Constant()), args=[joined]):
                 parts = [joined]
-            case ast.Call(func=ast.Attribute(attr="strip" | "format" | "replace", value=text)):
+            case ast.Call(
+                func=ast.Attribute(attr="strip" | "format" | "replace" | "capitalize" | "lower" | "upper", value=text)
+            ):
                 parts = [text]
             case _:
                 continue

@@ -8,6 +8,7 @@ import pytest
 from roas.messages.message import Message, joined, said
 from roas.messages.stored import hidden_forms, messages_in, with_messages
 from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome
 from roas.models.health import ContainerState
 from roas.redaction import Redactor
 from roas.ui.translation import translate, using_locale
@@ -112,6 +113,11 @@ def test_kept_forms_have_no_secret_either() -> None:
 def test_what_says_something_else_is_no_message(kept) -> None:
     found = with_messages({"text": "it is."}, {"text": kept})
     assert type(found["text"]) is str
+
+
+def test_state_is_never_replaced_by_a_message() -> None:
+    """Whatever a row says: code asks a state whether it `is` another."""
+    assert with_messages({"state": Outcome.FAILED}, {"state": {"key": "failed"}})["state"] is Outcome.FAILED
 
 
 def test_fields_within_fields_cost_no_more_than_the_text() -> None:

@@ -93,6 +93,7 @@ def test_no_message_is_put_into_a_plain_text() -> None:
         ("'; '.join(reasons)", True),
         ("' '.join(one.message for one in found)", True),
         ("f'{problem.hint}'.strip()", True),
+        ("doing.capitalize()", True),
         ("text += f' {reason}' if reason else ''", True),
         ("log.warning(f'{error.message}')", False),
         ("said('{reason}.', reason=error.message)", False),

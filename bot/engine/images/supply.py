@@ -32,7 +32,9 @@ async def obtain_images(
     pulling = [_obtain(engine, stack, image, names, report) for image, names in pulls]
     building = [
         _within(
-            BUILD_TIMEOUT_SECONDS, _build(engine, stack, name, wanted[name], report), said("building {name}", name=name)
+            BUILD_TIMEOUT_SECONDS,
+            _build(engine, stack, name, wanted[name], report),
+            said("The build of {name}", name=name),
         )
         for name in built
     ]
@@ -47,9 +49,9 @@ async def pull(
     image: WantedImage,
     services: tuple[str, ...],
     report: ServiceReport,
-    doing: str,
 ) -> str:
     """Pull an image for the services that use it, within its limit. Raises PhaseTimeoutError."""
+    doing = said("The pull of {reference}", reference=image.reference)
     return await _within(PULL_TIMEOUT_SECONDS, _pull(engine, environment, image, services, report), doing)
 
 
@@ -76,9 +78,7 @@ async def _pull(
 async def _obtain(
     engine: Engine, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
 ) -> str:
-    image_id = await pull(
-        engine, stack.environment, image, services, report, said("pulling {reference}", reference=image.reference)
-    )
+    image_id = await pull(engine, stack.environment, image, services, report)
     for service in services:
         await report(service, ServiceStep.PULLED, image.reference, 1.0)
     return image_id
@@ -101,6 +101,6 @@ async def _within(seconds: float, work: Coroutine[Any, Any, str], doing: str) ->
             return await work
     except TimeoutError as error:
         raise PhaseTimeoutError(
-            said("{capitalize} did not end within {seconds} s.", capitalize=doing.capitalize(), seconds=f"{seconds:g}"),
+            said("{doing} did not end within {seconds} s.", doing=doing, seconds=f"{seconds:g}"),
             hint=said("Check the registry, the network and the disk, then deploy again."),
         ) from error

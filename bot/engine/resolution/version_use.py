@@ -49,7 +49,8 @@ def has_text(model: Any, text: str) -> bool:
 def unfollowed_warning(version: str, environment: Environment) -> str:
     """Say that a version would be deployed that changes nothing."""
     names: Sequence[str] = version_names(environment)
-    text = ", ".join(names[:-1]) + f" or {names[-1]}" if len(names) > 1 else names[0]
+    several = len(names) > 1
+    text = said("{names} or {last}", names=", ".join(names[:-1]), last=names[-1]) if several else names[0]
     return said(
         "Nothing in the stack follows the version {version}: no image and no setting "
         "uses {text}. What runs afterwards is what the compose files name. `roas doctor "
