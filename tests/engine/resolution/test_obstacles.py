@@ -55,7 +55,7 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
         (ObstacleKind.EXTERNAL, f"The external network {name}-gone does not exist."),
         (ObstacleKind.EXTERNAL, f"The external volume {name}-lost does not exist."),
         (ObstacleKind.CONTAINER_NAME, f"The name {name} of named is held by a container that Compose did not create."),
-        (ObstacleKind.PORT, f"The port 127.0.0.1:{port}/tcp of open is held by the container {name}."),
+        (ObstacleKind.PORT, f"Port 127.0.0.1:{port}/tcp of open is held by the container {name}."),
     ]
 
 
