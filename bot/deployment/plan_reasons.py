@@ -52,7 +52,10 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
     adopted = current is None or current.state is ReleaseState.ADOPTED
     if moved and not shared:
         unlike = _unlike_keys(comparison, plan.service)
-        if current is not None and not adopted:
+        short = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_short(comparison, on))
+        if short:
+            yield from (said("it shares a namespace with {on}, of which a container is missing", on=on) for on in short)
+        elif current is not None and not adopted:
             yield said("it was changed by hand: its container is not as {current} has it", current=current.label)
         elif unlike:
             yield said("it was not made by this bot, and is another in: {unlike}", unlike=", ".join(unlike))
@@ -76,6 +79,11 @@ def _image_changes(comparison: Comparison, plan: ServicePlan, difference: Servic
 def _is_replaced(comparison: Comparison, name: str) -> bool:
     difference = difference_of(comparison.most, name)
     return difference is not None and bool(difference.unlike or not comparison.containers_of(name))
+
+
+def _is_short(comparison: Comparison, name: str) -> bool:
+    difference = difference_of(comparison.most, name)
+    return difference is not None and difference.missing > 0
 
 
 def _adopted_with_files(comparison: Comparison) -> Iterator[str]:

@@ -18,8 +18,8 @@ class ServiceDefinition:
     """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
     `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
-    health check says that they run. `fixed_place` names what forbids a second container beside
-    the first (a fixed host port, a `container_name`), or is empty. `shared_by` share a namespace with it.
+    health check says that they run. `fixed_place` names what forbids a second container beside the first (a fixed host
+    port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ServiceDefinition:
     fixed_place: str = ""
     denies_start_first: bool = False
     shared_by: tuple[str, ...] = ()
+    linked_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
 
     @property

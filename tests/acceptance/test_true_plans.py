@@ -96,6 +96,18 @@ async def test_plan_lists_what_is_missing_and_removed(people, stack, images, dep
     assert planned["db"].action is ServiceAction.KEEP
 
 
+async def test_lost_replica_of_a_shared_namespace_is_the_reason(people, stack, images):
+    """Nobody changed what shares it: the container that it had joined is gone."""
+    stack.write({"vpn": service(scale=2), "torrent": service(pid="service:vpn")})
+    await people.succeed("v1")
+    first = next(one for one in stack.containers() if one.labels[SERVICE] == "vpn")
+    first.remove(force=True)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["vpn"].action is ServiceAction.ADJUST
+    assert planned["torrent"].action is ServiceAction.RECREATE
+    assert planned["torrent"].reasons == ("it shares a namespace with vpn, of which a container is missing",)
+
+
 async def test_services_not_named_are_kept(people, stack, images, deployed):
     """What a deployment does not name stays, even where hands changed it; what shares with a named one cannot."""
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 
 import docker
+import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import request, succeeded
@@ -113,6 +114,20 @@ async def test_start_first_of_shared_is_stop_first(people, stack, images):
     web = stack.container("web")
     assert stack.container("sidecar").attrs["HostConfig"]["NetworkMode"] == f"container:{web.id}"
     said = "sidecar can share a namespace with one container only: it is replaced stop-first"
+    assert any(said in text for text in deployment.warnings)
+
+
+@pytest.mark.parametrize("link", ["web", "web:shop"])
+async def test_start_first_of_linked_is_stop_first(people, stack, images, link):
+    """A link leads to the name of a container: a second one beside it has another, and nobody would find that."""
+    client = service(links=[link], image=f"{REPOSITORY}:v1")
+    stack.write({"web": service(deploy=START_FIRST), "client": client})
+    await people.succeed("v1")
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"], "client-1": images["v1"]}
+    code, output = stack.container("client").exec_run(["ping", "-c", "1", "-W", "3", link.rpartition(":")[2]])
+    assert code == 0, output
+    said = "the links of client lead to the name of one container: it is replaced stop-first"
     assert any(said in text for text in deployment.warnings)
 
 

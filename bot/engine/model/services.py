@@ -64,9 +64,11 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
         )
         for name, service in services.items()
     }
-    for on in {on for service in services.values() for on in shared_with(service)} & found.keys():
+    for on in found:
         sharers = tuple(sorted(name for name, service in services.items() if on in shared_with(service)))
-        found[on] = _stop_first(found[on], sharers)
+        linkers = tuple(sorted(name for name, service in services.items() if on in linked_to(service)))
+        if sharers or linkers:
+            found[on] = _stop_first(found[on], sharers, linkers)
     return found
 
 
@@ -83,6 +85,13 @@ def _why_stop_first(name: str, one: ServiceDefinition) -> str:
             name=name,
             fixed_place=one.fixed_place,
         )
+    if not one.shared_by:
+        return said(
+            "{name} asks for `order: start-first`, but the links of {linkers} lead to the name of "
+            "one container: it is replaced stop-first.",
+            name=name,
+            linkers=", ".join(one.linked_by),
+        )
     sharers = ", ".join(one.shared_by)
     return said(
         "{name} asks for `order: start-first`, but {sharers} can share a namespace with "
@@ -98,6 +107,11 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
+def linked_to(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the services that a service links to."""
+    return frozenset(str(one).partition(":")[0] for one in fields.get("links") or ())
+
+
 def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
     """Return services with all that they share with or link to: its containers are there before theirs are made.
 
@@ -108,8 +122,9 @@ def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[s
         name = left.pop()
         if name not in found and name in known:
             found.add(name)
-            borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
-            left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
+            borrowed = known[name].get("volumes_from") or ()
+            left += [*shared_with(known[name]), *linked_to(known[name])]
+            left += [str(one).partition(":")[0] for one in borrowed]
     return frozenset(found)
 
 
@@ -194,12 +209,16 @@ def stop_grace_seconds(service: Mapping[str, Any]) -> float:
     return read_duration(service.get("stop_grace_period") or "10s")
 
 
-def _stop_first(definition: ServiceDefinition, sharers: tuple[str, ...]) -> ServiceDefinition:
-    """With two containers there, Compose would let what shares a namespace join the one that is about to go."""
+def _stop_first(definition: ServiceDefinition, sharers: tuple[str, ...], linkers: tuple[str, ...]) -> ServiceDefinition:
+    """With two containers there, Compose would let what shares a namespace join the one that is about to go.
+
+    And a link leads to a container's name, which the second one does not get.
+    """
     asks = definition.start_first or definition.rollback_start_first
     return replace(
         definition,
         shared_by=sharers,
+        linked_by=linkers,
         start_first=False,
         rollback_start_first=False,
         denies_start_first=definition.denies_start_first or asks,
