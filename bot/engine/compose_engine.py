@@ -111,9 +111,11 @@ class ComposeEngine(ComposeReleases):
         environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> Mapping[str, WantedService]:
         """Return what a pinned model wants of each service, where these containers (by default, what there is) are."""
-        return await self._creator.wanted(model, environment, containers)
+        return await self._creator.wanted(model, environment, containers, as_it_is=as_it_is)
 
     async def container_differences(
         self, environment: Environment, model: Mapping[str, Any]

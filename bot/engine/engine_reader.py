@@ -80,10 +80,13 @@ class EngineReader(Protocol):
         environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> Mapping[str, WantedService]:
         """Return what a pinned model wants of each service, where these containers (by default, what there is) are.
 
-        What shares a namespace is wanted as the container that it shares with makes it.
+        What shares a namespace is wanted as the container that it shares with makes it: none fits before that one is
+        as the model says, but for who takes it `as_it_is`.
         """
         ...
 

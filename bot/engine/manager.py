@@ -226,7 +226,7 @@ class DeploymentManager:
     ) -> WantedService:
         """Return what a model wants of a service; the caller may have given it another order of updating."""
         model = await self._engine.load_model(model_hash)
-        wanted = await self._engine.wanted_services(environment, model, watch.containers)
+        wanted = await self._engine.wanted_services(environment, model, watch.containers, as_it_is=True)
         return replace(wanted[definition.name], definition=definition)
 
     async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:

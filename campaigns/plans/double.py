@@ -236,6 +236,8 @@ class EngineDouble:
         environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> Mapping[str, Any]:
         """Return what a model wants of each service; not the product's own type, whose answers the plan is made of."""
         there = await self.containers(environment) if containers is None else containers

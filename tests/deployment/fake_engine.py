@@ -204,6 +204,8 @@ class FakeEngine:
         environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> Mapping[str, WantedService]:
         definitions = self.definitions(model)
         return {name: WantedService(definitions[name], one["image"]) for name, one in model["services"].items()}

@@ -48,11 +48,14 @@ class ConfigHashes:
         model: Mapping[str, Any],
         environment: Environment,
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> dict[str, str]:
         """Return the hash by service, where `containers` (by default, what there is) are.
 
         Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
-        another gets a hash that no container has, until the other one is as the model wants it.
+        another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
+        beside the other one `as_it_is`.
         """
         async with self._asking:
             hashes = await self._ask(model, environment)
@@ -67,7 +70,9 @@ class ConfigHashes:
                 former = await self._ask(model, environment, former=True)
                 kept |= _had(linking, former, services, containers)
             sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
-            return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers)
+            return await self._with_shared(
+                model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is
+            )
 
     async def _with_shared(
         self,
@@ -76,9 +81,15 @@ class ConfigHashes:
         sharing: Mapping[str, frozenset[str]],
         environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
+        *,
+        as_it_is: bool,
     ) -> dict[str, str]:
         found, services = dict(hashes), services_of(model)
-        firsts = {name: _first(containers, name, services[name], found) for name in hashes if name not in sharing}
+
+        def first_of(name: str) -> str | None:
+            return _first(containers, name, services[name], found, as_it_is=as_it_is)
+
+        firsts = {name: first_of(name) for name in hashes if name not in sharing}
         settled = {name: first for name, first in firsts.items() if first}
         waiting = dict(sharing)
         # What shares with a service that shares itself comes in a later round.
@@ -86,7 +97,7 @@ class ConfigHashes:
             for name in ready:
                 del waiting[name]
             found |= await self._hash_shared(model, ready, settled, environment, containers)
-            settled |= {name: one for name in ready if (one := _first(containers, name, services[name], found))}
+            settled |= {name: one for name in ready if (one := first_of(name))}
         return found
 
     async def _hash_shared(
@@ -199,9 +210,14 @@ def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(
-    containers: tuple[ContainerSnapshot, ...], service: str, fields: Mapping[str, Any], hashes: Mapping[str, str]
+    containers: tuple[ContainerSnapshot, ...],
+    service: str,
+    fields: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    *,
+    as_it_is: bool,
 ) -> str | None:
-    """Return the container that Compose would share with, where it is as the model wants it.
+    """Return the container that Compose would share with, where it is as the model wants it, or `as_it_is`.
 
     That is the first by name of those that stay: what is too many is removed before anything joins it.
     """
@@ -212,4 +228,4 @@ def _first(
 
     own = rank(fits, (one for one in containers if one.service == service))
     first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
-    return first.id if first is not None and first.config_hash == hashes[service] else None
+    return first.id if first is not None and (as_it_is or first.config_hash == hashes[service]) else None

@@ -65,9 +65,11 @@ class ServiceCreator:
         model: Mapping[str, Any],
         environment: Environment,
         containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
     ) -> dict[str, WantedService]:
         """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
-        hashes = await self._hashes.of(model, environment, containers)
+        hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
         return {
             name: WantedService(definition, hashes[name], image_id)
             for name, (definition, image_id) in self._pins(model).items()
@@ -174,7 +176,8 @@ class ServiceCreator:
                 said("{service} is not a service of this release.", service=service),
                 hint=said("Name one of its services."),
             )
-        return PinnedService((await self.wanted(model, environment))[service], fields)
+        # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
+        return PinnedService((await self.wanted(model, environment, as_it_is=True))[service], fields)
 
     async def _refuse_to_replace_own(
         self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]

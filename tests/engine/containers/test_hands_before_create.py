@@ -149,6 +149,38 @@ async def test_what_the_release_before_made_stays(
     assert {name for name, one in after.items() if one.id in {old.id for old in made}} == {"vpn"}
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "anew"])
+async def test_service_is_made_in_a_namespace_that_hands_changed(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_host: str, lost: bool
+) -> None:
+    """A recovery makes `web` alone: it joins the `vpn` that there is, which stays as hands left it."""
+    environment = stack(SHARED)
+    drafted = await deploy(engine, environment, "v1")
+    web = next(one for one in await engine.containers(environment) if one.service == "web")
+    stack(SHARED.replace('"tiny:v1"}', '"tiny:v1", labels: {a: "1"}}'))
+    command = ["docker-compose", "-p", environment.project, "-f", str(environment.compose_files[0])]
+    subprocess.run(
+        [*command, "up", "-d", "--no-deps", "vpn"],
+        env={**os.environ, "DOCKER_HOST": docker_host, "VERSION": "v1"},
+        check=True,
+        capture_output=True,
+    )
+    vpn = next(one for one in await engine.containers(environment) if one.service == "vpn")
+    if lost:
+        await engine.remove(environment, web.id)
+    for container_id in await engine.create_service(environment, drafted.model_hash, "web", anew=not lost):
+        await engine.start(environment, container_id)
+    after = {one.service: one for one in await engine.containers(environment)}
+    assert after["web"].state is ContainerState.RUNNING
+    assert after["web"].id != web.id
+    assert after["vpn"].id == vpn.id
+    model = await engine.load_model(drafted.model_hash)
+    strict, joined = [
+        (await engine.wanted_services(environment, model, as_it_is=as_it_is))["web"] for as_it_is in (False, True)
+    ]
+    assert (strict.fits(after["web"]), joined.fits(after["web"])) == (False, True), "a deployment makes both anew"
+
+
 async def test_copy_under_the_same_number_is_replaced(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
