@@ -10,7 +10,7 @@ from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.monitoring.watching.drift import DriftFinder
 from roas.ui.translation import translate, using_locale
 from tests.acceptance.people import request, succeeded
-from tests.acceptance.stack import REPOSITORY, SERVICE, service
+from tests.acceptance.stack import PROJECT, REPOSITORY, SERVICE, service
 
 KEEP = ServiceAction.KEEP
 HEALTHY = {"condition": "service_healthy", "restart": True}
@@ -106,6 +106,28 @@ async def test_lost_replica_of_a_shared_namespace_is_the_reason(people, stack, i
     assert planned["vpn"].action is ServiceAction.ADJUST
     assert planned["torrent"].action is ServiceAction.RECREATE
     assert planned["torrent"].reasons == ("it shares a namespace with vpn, of which a container is missing",)
+
+
+async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
+    """The containers are in networks that are gone; those that come in their place have the same names."""
+    stack.write(
+        {
+            "db": service(image=f"{REPOSITORY}:v1", networks={"one": {"aliases": ["store"]}, "two": {}}),
+            "web": service(image=f"{REPOSITORY}:v1", networks=["two"], links=["db:database"]),
+        },
+        networks={"one": {}, "two": {}},
+    )
+    await people.succeed("v1")
+    for one in stack.containers():
+        one.stop(timeout=1)
+    stack.client.networks.prune(filters={"label": f"{PROJECT}={stack.project()}"})
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert {one.action for one in planned.values()} == {ServiceAction.START}
+    for name in ("db", "database"):
+        code, output = stack.container("web").exec_run(["ping", "-c", "1", "-W", "3", name])
+        assert code == 0, output
+    ends = stack.container("db").attrs["NetworkSettings"]["Networks"]
+    assert "store" in ends[f"{stack.project()}_one"]["Aliases"]
 
 
 async def test_services_not_named_are_kept(people, stack, images, deployed):

@@ -1,5 +1,6 @@
 """Start, stop and remove single containers by id."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -7,6 +8,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
+from roas.engine.containers.networks import rejoin
 from roas.engine.containers.own_container import refuse_own_container
 from roas.engine.containers.snapshots import inspect_or_none
 from roas.engine.labels import SERVICE
@@ -15,6 +17,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
+NETWORK_GONE = re.compile(r"network \S+ not found")
 # Statuses that are about the engine and not about the container that it was to start.
 ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -31,9 +34,12 @@ async def start_container(clients: EngineClients, environment: Environment, cont
             inspected = inspect_or_none(client, container_id)
             if inspected is None:
                 raise _gone(container_id) from error
-            if not inspected["State"].get("Paused"):
+            if inspected["State"].get("Paused"):
+                client.api.unpause(container_id)
+            elif NETWORK_GONE.search(explanation(error)) and rejoin(client, inspected):
+                start(client)
+            else:
                 raise _cannot_start(inspected, explanation(error)) from error
-            client.api.unpause(container_id)
 
     await clients.call(environment, start)
 

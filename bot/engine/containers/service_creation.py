@@ -1,7 +1,7 @@
 """Create a service's containers, in place of the old ones or beside them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,10 @@ class ServiceCreator:
         pinned = await self._pinned(environment, model_hash, service)
         wanted = pinned.wanted
         if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
-            return _to_be_started(wanted, seen, spared)
-        existing = await self._existing(environment, service)
+            return await self._with_networks(
+                environment, model_hash, pinned, _to_be_started(wanted, seen, spared), seen
+            )
+        before = existing = await self._existing(environment, service)
         ours = [container for container in existing if container.id not in spared]
         if needs_repair(ours):
             own = await self._clients.local(own_container_id)
@@ -111,7 +113,31 @@ class ServiceCreator:
                 hint=said("Run `/deploy` again."),
                 service=service,
             )
-        return _to_be_started(wanted, existing, spared)
+        idle = _to_be_started(wanted, existing, spared)
+        return await self._with_networks(environment, model_hash, pinned, idle, before)
+
+    async def _with_networks(
+        self,
+        environment: Environment,
+        model_hash: str,
+        pinned: PinnedService,
+        idle: tuple[str, ...],
+        before: Sequence[ContainerSnapshot],
+    ) -> tuple[str, ...]:
+        """Return what is to be started, with the networks of what had stopped: a prune takes those, too."""
+        name = pinned.wanted.definition.name
+        if {one.id for one in before} & {*idle}:
+            model = await self._to_apply(model_hash, environment)
+            if await missing_networks(self._clients, environment, model) & set(pinned.fields.get("networks") or ()):
+                project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+                scale = {name: len(await self._existing(environment, name))}
+                await set_references(self._clients, environment, {name: pinned.fields})
+                await self._runner.run(
+                    commands.create(project, [name], keep_existing=True, scale=scale),
+                    environment,
+                    timeout_seconds=CREATE_SECONDS,
+                )
+        return idle
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
