@@ -7,9 +7,12 @@ it can be rendered in another language. Cut, joined or put into an f-string it i
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from pathlib import PurePath
 from types import MappingProxyType
 
 Field = str | int | float
+# What has one obvious text; anything else would show people how it is programmed.
+Sayable = Field | PurePath | Exception | None
 FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _NONE: Mapping[str, Field] = MappingProxyType({})
 
@@ -68,7 +71,7 @@ def filled(template: str, fields: Mapping[str, Field]) -> str:
     return FIELD.sub(lambda found: str(fields.get(found[1], found[0])), template)
 
 
-def said(template: str, /, **fields: object) -> Message:
+def said(template: str, /, **fields: Sayable) -> Message:
     """Make a message. The template is a literal, always: the catalogues are made of these.
 
     A field is a number, a text or another message. Only what others said in words of their own, such as Docker, is a

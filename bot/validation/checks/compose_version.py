@@ -26,9 +26,9 @@ class ComposeVersionCheck:
             return failed(
                 self,
                 said("Compose reports the version {found}, which cannot be read.", found=repr(found)),
-                said("Install Docker Compose {minimum} or later.", minimum=MINIMUM),
+                said("Install Docker Compose {minimum} or later.", minimum=str(MINIMUM)),
             )
         if version < MINIMUM:
             message = said("Docker Compose {found} does not know `depends_on.required` and `include`.", found=found)
-            return failed(self, message, said("Install Docker Compose {minimum} or later.", minimum=MINIMUM))
+            return failed(self, message, said("Install Docker Compose {minimum} or later.", minimum=str(MINIMUM)))
         return passed(self, said("Docker Compose {found} is installed.", found=found))

@@ -49,7 +49,7 @@ class EngineCheck:
             "Docker Engine {version} has API {api_version}; {needed} is needed to {purpose}.",
             version=facts.version,
             api_version=facts.api_version,
-            needed=needed,
+            needed=str(needed),
             purpose=purpose,
         )
         return failed(self, message, said("Install a newer Docker Engine (25 or later)."))

@@ -38,8 +38,8 @@ class TestedVersionsCheck:
                 "{product} {found} is outside the versions that were tested ({oldest} to {newest}).",
                 product=product,
                 found=found,
-                oldest=tested[0],
-                newest=tested[1],
+                oldest=str(tested[0]),
+                newest=str(tested[1]),
             ),
             said("It will most likely work. Try a deployment to an environment that nobody depends on first."),
         )
