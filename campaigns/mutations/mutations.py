@@ -15,7 +15,7 @@ MUTATIONS = (
     mutation(
         "an unhealthy service counts as one without a health check",
         "bot/engine/containers/readiness.py",
-        'return _failed(container, "its health check fails")',
+        'return _failed(container, said("its health check fails"))',
         'return ServiceReadiness(Readiness.UNVERIFIED, "", container.id)',
         FAILING,
     ),
@@ -283,8 +283,8 @@ MUTATIONS = (
     mutation(
         "a service is recovered during its deployment",
         "bot/recovery/handler.py",
-        '        if lock is not None:\n            text = f"{lock.deployment_id} holds',
-        '        if False:\n            text = f"{lock.deployment_id} holds',
+        "        if lock is not None:\n            text = said(",
+        "        if False:\n            text = said(",
         "tests/acceptance/test_recovery_beside_deployments.py",
     ),
     mutation(
@@ -306,7 +306,7 @@ MUTATIONS = (
     mutation(
         "a failing health check is no fault",
         "bot/monitoring/health/judgement.py",
-        'return Verdict.UNHEALTHY, "its health check fails"',
+        'return Verdict.UNHEALTHY, said("its health check fails")',
         'return Verdict.HEALTHY, ""',
         "tests/acceptance/test_watching.py",
         "-k",

@@ -171,7 +171,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "an image is built from the bot's state",
         "bot/engine/policy/builds.py",
-        '            yield from places.judge_state(name, used, "is built from")\n',
+        '            yield from places.judge_state(name, used, said("is built from"))\n',
         "",
         HOST_GAINED,
         "-k",
