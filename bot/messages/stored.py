@@ -39,14 +39,19 @@ def with_messages(value: Data, kept: Any) -> Data:
     return result
 
 
-def hidden_forms(kept: Any, redact: Callable[[str], str]) -> Any:
-    """Return what is kept beside the texts without secrets; a message that has one in its own words is left out."""
+def hidden_forms(kept: Any, redact: Callable[[str], str], depth: int = DEEPEST) -> Any:
+    """Return what is kept beside the texts without secrets; a message that has one in its own words is left out.
+
+    So is what lies deeper than any message does.
+    """
+    if depth == 0:
+        return None
     if isinstance(kept, list):
-        return [hidden_forms(one, redact) for one in kept]
+        return [hidden_forms(one, redact, depth - 1) for one in kept]
     if not isinstance(kept, dict):
         return None
     if not _is_form(kept):
-        return {name: hidden_forms(one, redact) for name, one in kept.items()}
+        return {name: hidden_forms(one, redact, depth - 1) for name, one in kept.items()}
     message = _message(kept, LONGEST, DEEPEST)
     clean = message.hidden(redact) if message is not None else None
     return _form(clean) if isinstance(clean, Message) else None

@@ -125,3 +125,14 @@ def test_fields_within_fields_cost_no_more_than_the_text() -> None:
     for _ in range(12):
         kept = {"key": "{a}" * 1000, "fields": {"a": kept}}
     assert type(with_messages({"text": "x" * 1000}, {"text": kept})["text"]) is str
+
+
+def test_what_lies_deeper_than_any_message_is_left_out():
+    """Whoever writes into the journal cannot end what reads it."""
+    forged: object = {"key": "deep"}
+    for _ in range(5000):
+        forged = [forged]
+    assert "deep" not in str(hidden_forms({"problem": forged}, str))
+    assert hidden_forms({"problem": {"message": {"key": "{a} ended.", "fields": {"a": "web"}}}}, str) == {
+        "problem": {"message": {"key": "{a} ended.", "fields": {"a": "web"}}}
+    }
