@@ -232,7 +232,17 @@ class DeploymentManager:
     async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:
         """After a start-first update the new containers serve; the old ones go, and those that are too many."""
         difference = compare_service(wanted, watch.of_service(wanted.definition.name))
-        await self._remove_watched(environment, difference.unlike + difference.surplus, watch)
+        await self.retire(environment, difference.unlike + difference.surplus, watch)
+
+    async def retire(
+        self, environment: Environment, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
+    ) -> None:
+        """Take old replicas out of service, then stop and remove them: every replica that is replaced goes this way.
+
+        In a start-first update, those that take their place are ready by then. What Compose replaces in place (all of a
+        service stop-first) does not come here.
+        """
+        await self._remove_watched(environment, containers, watch)
 
     async def _remove_watched(
         self, environment: Environment, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
