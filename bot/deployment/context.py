@@ -252,14 +252,18 @@ def brought_services(*releases: Release | None) -> frozenset[str]:
 
 
 async def sweep_leftovers(
-    components: Components, environment: Environment, service: str | None = None
+    components: Components,
+    environment: Environment,
+    service: str | None = None,
+    *,
+    spared: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
     """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
 
-    Returns a summary of what was done.
+    What is `spared`, by container id, stays as it is, too. Returns a summary of what was done.
     """
     bot = await find_own_bot(components, environment)
-    spared = await spared_bots(components.peers, components.engine, environment, bot)
+    spared |= await spared_bots(components.peers, components.engine, environment, bot)
     return await components.engine.sweep(environment, service, spared=spared)
 
 

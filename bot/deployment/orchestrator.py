@@ -11,7 +11,7 @@ from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.running_deployments import RunningDeployments
-from roas.deployment.stale_instances import remove_stale_instances, sweep_own_service
+from roas.deployment.stale_instances import OwnServiceSweep, remove_stale_instances
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -45,6 +45,7 @@ class DeploymentOrchestrator:
         self._sweep_error = ""
         self._peer_processes = PeerProcesses(components.engine, components.state, components.peers)
         self._foreign_bots = ForeignBots(components)
+        self._own_service_sweep = OwnServiceSweep(components)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Return what a request would change, without changing anything. Raises RoasError."""
@@ -123,7 +124,7 @@ class DeploymentOrchestrator:
         looked = True
         for environment in self._environments.values():
             try:
-                looked &= await sweep_own_service(self._components, environment)
+                looked &= await self._own_service_sweep.run(environment)
             except RoasError as error:
                 looked = False
                 if error.message != self._sweep_error:

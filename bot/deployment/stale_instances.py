@@ -63,29 +63,50 @@ async def remove_stale_instances(components: Components, environment: Environmen
         log.warning("a second bot could not be removed", error=error.message, hint=error.hint)
 
 
-async def sweep_own_service(components: Components, environment: Environment) -> bool:
+class OwnServiceSweep:
     """Remove what interrupted replacements of this bot left and no deployment will remove, now that this one leads.
 
-    Return whether that is done: not while a deployment runs, nor while the journal of a remaining instance is unknown.
-    Raises RoasError.
+    A container that never ran is left over only where it is still there at the next look: somebody's `docker compose
+    up` makes it a moment before its start, and would fail without it.
     """
-    if not await _nothing_is_under_way(components, environment):
-        return False
-    own = await components.own_container(environment)
-    if own is None:
-        return True
-    for action in await sweep_leftovers(components, environment, own.service):
-        log.warning("leftovers of a replacement removed", action=action)
-    containers = await components.engine.containers(environment)
-    judged = await components.peers.judge(environment, _leftovers(containers, own))
-    leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
-    # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
-    if not await _nothing_is_under_way(components, environment):
-        return False
-    for container in leftovers:
-        log.warning("removing a stale instance", container=container.name, state=container.state.value)
-    await components.manager.remove_containers(environment, leftovers)
-    return all(one.standing is not Standing.UNPROVEN for one in judged)
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._never_ran: frozenset[str] = frozenset()  # ids, as the look before saw them
+
+    async def run(self, environment: Environment) -> bool:
+        """Look once; return whether that is done.
+
+        It is not while a deployment runs, while the journal of a remaining instance is unknown, or where a container
+        is to be looked at again. Raises RoasError.
+        """
+        components = self._components
+        if not await _nothing_is_under_way(components, environment):
+            return False
+        own = await components.own_container(environment)
+        if own is None:
+            return True
+        new = await self._appeared(environment, own)
+        for action in await sweep_leftovers(components, environment, own.service, spared=new):
+            log.warning("leftovers of a replacement removed", action=action)
+        containers = await components.engine.containers(environment)
+        left = tuple(one for one in _leftovers(containers, own) if one.id not in new)
+        judged = await components.peers.judge(environment, left)
+        leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
+        # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
+        if not await _nothing_is_under_way(components, environment):
+            return False
+        for container in leftovers:
+            log.warning("removing a stale instance", container=container.name, state=container.state.value)
+        await components.manager.remove_containers(environment, leftovers)
+        return not new and all(one.standing is not Standing.UNPROVEN for one in judged)
+
+    async def _appeared(self, environment: Environment, own: OwnContainer) -> frozenset[str]:
+        """Return the containers of the own service that never ran and were not there at the look before."""
+        there = await self._components.engine.containers(environment)
+        never_ran = frozenset(one.id for one in there if one.service == own.service and one.never_ran)
+        before, self._never_ran = self._never_ran, never_ran
+        return never_ran - before
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:

@@ -66,6 +66,11 @@ class ContainerSnapshot:
     stop_signal: int | None = None  # where it is not the usual one
     endpoints: tuple[str, ...] = ()  # its places in networks, where the engine lists it: others after each start
 
+    @property
+    def never_ran(self) -> bool:
+        """Return whether it was created and never started."""
+        return self.state is ContainerState.CREATED and self.started_at is None
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:

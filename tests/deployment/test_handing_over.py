@@ -279,6 +279,25 @@ async def test_unproven_bot_is_left_until_it_beats(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
+@pytest.mark.parametrize("version", ["v0", "v9"])
+async def test_bot_that_somebody_is_starting_kept(scene, old, version, monkeypatch):
+    """`docker compose up` makes a container a moment before its start; only one that stays as it is was left over."""
+    spared: list[frozenset[str]] = []
+
+    async def sweep(*_: object, **options: frozenset[str]) -> tuple[str, ...]:
+        spared.append(options["spared"])
+        return ()
+
+    monkeypatch.setattr(scene.home, "sweep", sweep)
+    other = await left_beside(scene, version)
+    scene.home.running[other] = replace(scene.home.running[other], state=ContainerState.CREATED, started_at=None)
+    assert not await old.orchestrator.sweep()
+    assert other in scene.home.running
+    assert await old.orchestrator.sweep()
+    assert spared == [{other}, set()]
+    assert (other in scene.home.running) is (version == "v0")  # which the sweep of the engine removes
+
+
 async def test_manual_second_bot_of_release_kept(scene, old):
     await left_beside(scene, "v0")
     assert await old.orchestrator.sweep()

@@ -12,7 +12,7 @@ from roas.engine.client import EngineClients, explanation
 from roas.engine.containers.removal import remove_container
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.health import ALIVE, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ALIVE, ContainerSnapshot, HealthStatus
 
 # What Compose calls a successor until its predecessor is gone.
 WRONG_NAME = re.compile(r"[0-9a-f]{12}_(?P<name>.+)")
@@ -56,7 +56,7 @@ def plan_repairs(
             yield repair
             left = _after(left, repair)
         if never_started and any(container.state in ALIVE for container in left):
-            yield from (ContainerRepair(container) for container in left if _never_ran(container))
+            yield from (ContainerRepair(container) for container in left if container.never_ran)
 
 
 def after_repairs(
@@ -108,13 +108,9 @@ def _rank(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool]:
     return (
         container.health is HealthStatus.HEALTHY and container.state in ALIVE,
         container.state in ALIVE,
-        not _never_ran(container),
+        not container.never_ran,
         not _is_wrong(container),
     )
-
-
-def _never_ran(container: ContainerSnapshot) -> bool:
-    return container.state is ContainerState.CREATED and container.started_at is None
 
 
 def _after(containers: list[ContainerSnapshot], repair: ContainerRepair) -> list[ContainerSnapshot]:
