@@ -60,7 +60,7 @@ class PrivateDaemon:
         """Acquire a slot and start."""
         self._slot = take_slot()
         try:
-            self._clear()
+            clear_slot(self.slot)
             self.folder.mkdir(parents=True, exist_ok=True)
             self.slot.folder.mkdir(mode=0o700, parents=True)
             (self.slot.folder / DATA_NOTE).write_text(str(self.folder / "data"))
@@ -85,9 +85,19 @@ class PrivateDaemon:
         return self._slot
 
     @property
+    def run_folder(self) -> Path:
+        """Return the folder of the engine's socket and pid file."""
+        return self.slot.folder
+
+    @property
+    def namespace(self) -> str:
+        """Return the engine's namespace in containerd."""
+        return self.slot.name
+
+    @property
     def docker_host(self) -> str:
         """Return the engine's address for DOCKER_HOST."""
-        return f"unix://{self.slot.folder}/docker.sock"
+        return f"unix://{self.run_folder}/docker.sock"
 
     @property
     def host_address(self) -> str:
@@ -112,18 +122,23 @@ class PrivateDaemon:
         """Start the engine and wait until it answers."""
         if shutil.which("dockerd") is None:
             raise DaemonError("dockerd is not installed: run script/bootstrap --engine")
-        self._drop_stale_pid_files()
         # Without live-restore an engine with address pools of its own removes `docker0` when it starts, whose ever it
         # is. So every start is one with live-restore, and the wanted setting is applied once it runs.
         self._write_configuration(live_restore=True)
+        self._start_process([])
+        if not self._live_restore:
+            self._set_live_restore(wanted=False)
+
+    def _start_process(self, prefix: list[str]) -> None:
+        """Start dockerd by its configuration, and wait until it answers."""
+        self._drop_stale_pid_files()
+        command = [*prefix, "dockerd", *self._flags()]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["dockerd", *self._flags()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         if not wait_until(lambda: self.pid is None or self.answers(), START_SECONDS) or self.pid is None:
             raise DaemonError(f"the private engine did not start\n{self.log_tail()}")
-        if not self._live_restore:
-            self._set_live_restore(wanted=False)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the engine by its pid; with `kill`, as a crash of it and (without live_restore) its containers would."""
@@ -137,7 +152,7 @@ class PrivateDaemon:
             self._process.wait(STOP_SECONDS)
         self._process = None
         if kill:
-            end_engine(self.slot.folder, self.slot.name, with_containers=not self._live_restore)
+            end_engine(self.run_folder, self.namespace, with_containers=not self._live_restore)
 
     def restart(self, *, kill: bool = False) -> None:
         """Stop the engine and start it again on the same data."""
@@ -179,18 +194,10 @@ class PrivateDaemon:
             if self.pid is not None:
                 self._remove_containers()
             self.stop()
-            self._clear()
+            clear_slot(self.slot)
         finally:
             self._slot.release()
             self._slot = None
-
-    def _clear(self) -> None:
-        """Remove what this engine, or a killed one that held the slot before, left."""
-        end_engine(self.slot.folder, self.slot.name)
-        with suppress(FileNotFoundError):
-            remove_folder(Path((self.slot.folder / DATA_NOTE).read_text()))
-        remove_folder(self.slot.folder)
-        self.slot.remove_bridges()
 
     def _remove_containers(self) -> None:
         with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
@@ -205,7 +212,7 @@ class PrivateDaemon:
     def _drop_stale_pid_files(self) -> None:
         """Delete the pid files of an engine that died: their PIDs may belong to other processes by now."""
         for name in ("docker.pid", "exec/containerd/containerd.pid"):
-            (self.slot.folder / name).unlink(missing_ok=True)
+            (self.run_folder / name).unlink(missing_ok=True)
 
     def _set_live_restore(self, *, wanted: bool) -> None:
         self._write_configuration(live_restore=wanted)
@@ -219,19 +226,19 @@ class PrivateDaemon:
             client.close()
 
     def _flags(self) -> list[str]:
-        run = self.slot.folder
+        run = self.run_folder
         return [
             *("--config-file", str(self.folder / "daemon.json")),
             *("--host", f"unix://{run}/docker.sock"),
             *("--exec-root", f"{run}/exec"),
             *("--pidfile", f"{run}/docker.pid"),
             *("--data-root", str(self.folder / "data")),
-            *("--containerd-namespace", self.slot.name),
-            *("--containerd-plugins-namespace", f"{self.slot.name}-plugins"),
+            *("--containerd-namespace", self.namespace),
+            *("--containerd-plugins-namespace", f"{self.namespace}-plugins"),
         ]
 
-    def _write_configuration(self, *, live_restore: bool) -> None:
-        configuration = {
+    def _base_settings(self) -> dict[str, Any]:
+        return {
             "bridge": self.slot.name,
             "default-address-pools": [{"base": self.slot.pool, "size": 27}],
             # An engine that writes firewall rules flushes those of every other one.
@@ -241,11 +248,21 @@ class PrivateDaemon:
             # Nobody listens there, so that a name that no container has fails at once.
             "dns": [self.slot.address],
             "shutdown-timeout": 5,
-            **self._settings,
-            "live-restore": live_restore,
-            **_image_store(),
         }
-        (self.folder / "daemon.json").write_text(json.dumps(configuration, indent=2))
+
+    def _write_configuration(self, *, live_restore: bool) -> None:
+        settings = {**self._base_settings(), **self._settings, "live-restore": live_restore, **_image_store()}
+        (self.folder / "daemon.json").write_text(json.dumps(settings, indent=2))
+
+
+def clear_slot(slot: Slot) -> None:
+    """Remove what the engines of a slot left: those of its holder, or of a killed one before it."""
+    end_engine(slot.folder, slot.name)
+    with suppress(FileNotFoundError):
+        remove_folder(Path((slot.folder / DATA_NOTE).read_text()))
+    remove_folder(slot.folder)
+    slot.remove_nodes()
+    slot.remove_bridges()
 
 
 def _image_store() -> dict[str, Any]:

@@ -53,7 +53,9 @@ def _is_engine(command: list[str], folder: Path) -> bool:
 
 
 def _is_shim(command: list[str], namespace: str) -> bool:
-    return bool(command) and Path(command[0]).name.startswith("containerd-shim") and namespace in command
+    """Return whether it is one of a namespace, or of those whose names begin with it: a Swarm has one for each node."""
+    ours = any(part == namespace or part.startswith(f"{namespace}-") for part in command)
+    return bool(command) and Path(command[0]).name.startswith("containerd-shim") and ours
 
 
 def _pids() -> Iterator[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 RUN_FOLDER = Path("/run/roas-testbed")
 SLOTS = 32
+NODE_ADDRESSES = 10  # the nodes of a Swarm have the addresses above
 BRIDGED_TRAFFIC_IS_FILTERED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
@@ -78,6 +79,32 @@ class Slot:
         if _filters_bridges():
             while self._rule_exists():
                 run("iptables", "--wait", "-D", "FORWARD", *self._pass_rule())
+
+    def make_node(self, number: int) -> str:
+        """Create a network namespace with an address on the bridge, for an engine of its own; returns its name."""
+        name, outside = f"{self.name}-{number}", f"{self.name}v{number}"
+        run("ip", "netns", "add", name)
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "link", "set", outside, "master", self.name, "up")
+        run("ip", "-n", name, "address", "add", f"{self.node_address(number)}/24", "dev", "eth0")
+        for device in ("lo", "eth0"):
+            run("ip", "-n", name, "link", "set", device, "up")
+        run("ip", "-n", name, "route", "add", "default", "via", self.address)
+        return name
+
+    def node_address(self, number: int) -> str:
+        """Return the address of a node's namespace on the bridge."""
+        return str(self.range.network_address + NODE_ADDRESSES + number)
+
+    def remove_nodes(self) -> None:
+        """Remove the nodes' ends on the bridge, and their namespaces with what is in them."""
+        for link in json.loads(run("ip", "-json", "link")):
+            if link["ifname"].startswith(f"{self.name}v"):
+                run("ip", "link", "delete", link["ifname"], check=False)
+        for line in run("ip", "netns", "list", check=False).splitlines():
+            name = line.split()[0] if line.strip() else ""
+            if name.startswith(f"{self.name}-"):
+                run("ip", "netns", "delete", name, check=False)
 
     def release(self) -> None:
         """Release the slot."""

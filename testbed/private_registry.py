@@ -24,14 +24,14 @@ CONFIGURATION = """
 version: 0.1
 log: {{level: warn}}
 storage: {{filesystem: {{rootdirectory: {root}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{host}:{port}"}}
 auth: {{htpasswd: {{realm: testbed, path: {passwords}}}}}
 """
 
 
 @dataclass(frozen=True)
 class PrivateRegistry:
-    """Say where it listens; engines take a registry on loopback without TLS."""
+    """Say where it listens; engines take a registry on loopback without TLS, and elsewhere where they are told so."""
 
     address: str
 
@@ -42,23 +42,26 @@ class PrivateRegistry:
 
 
 @contextmanager
-def private_registry(folder: Path) -> Iterator[PrivateRegistry]:
-    """Run a registry for the time of the block. Raises ImageError where there is none to be had."""
+def private_registry(folder: Path, *, host: str = "127.0.0.1") -> Iterator[PrivateRegistry]:
+    """Run a registry at an address of this machine for the time of the block.
+
+    Raises ImageError where there is none to be had.
+    """
     program = shutil.which(PACKAGE) or str(cached(PACKAGE, _fetch))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passwords").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
-    port = _free_port()
-    text = CONFIGURATION.format(root=folder / "data", port=port, passwords=folder / "passwords")
+    port = _free_port(host)
+    text = CONFIGURATION.format(root=folder / "data", host=host, port=port, passwords=folder / "passwords")
     (folder / "config.yml").write_text(text)
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
         if (
-            not wait_until(lambda: _listens(port) or child.poll() is not None, START_SECONDS)
+            not wait_until(lambda: _listens(host, port) or child.poll() is not None, START_SECONDS)
             or child.poll() is not None
         ):
             raise ImageError(f"The registry does not start: {(folder / 'log').read_text()[-500:]}")
-        yield PrivateRegistry(f"127.0.0.1:{port}")
+        yield PrivateRegistry(f"{host}:{port}")
     finally:
         child.terminate()
         child.wait(START_SECONDS)
@@ -85,12 +88,12 @@ def _fetch(out: Path) -> None:
     raise ImageError(f"Debian's package {PACKAGE} is needed, and cannot be downloaded: {done.stderr[-300:]}")
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((host, 0))
         return int(taken.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
+def _listens(host: str, port: int) -> bool:
     with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
+        return asked.connect_ex((host, port)) == 0

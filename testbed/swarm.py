@@ -1,0 +1,211 @@
+"""A private Docker Swarm on this machine: each node is a dockerd in a network namespace of its own.
+
+The nodes' namespaces are joined by the bridge of one slot, at which this machine has an address, too. What a service
+publishes in `mode: host` is reached at the address of its node. What the kernel lacks, a Swarm lacks: without IP_VS
+there are no virtual IPs and no ingress, so services need `endpoint_mode: dnsrr`, and ports `mode: host`.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from testbed.daemon import DATA_NOTE, DaemonError, PrivateDaemon, clear_slot
+from testbed.network import Slot, take_slot
+from testbed.waiting import wait_until
+
+# Of overlay networks, and of what each node has for itself: neither is seen outside of the namespaces.
+OVERLAY_POOL = "10.20.0.0/16"
+NODE_POOL = "172.30.0.0/16"
+READY_SECONDS = 60.0
+HEARTBEAT_SECONDS = 5.0  # Swarm's own; a node is down after three that are missing
+Json = dict[str, Any]
+
+
+class SwarmNode(PrivateDaemon):
+    """Run the dockerd of one node; `Swarm` makes it, and gives it its place."""
+
+    def __init__(self, folder: Path, slot: Slot, number: int, settings: Json) -> None:
+        super().__init__(folder, settings=settings)
+        self._slot = slot
+        self.number = number
+
+    def __enter__(self) -> Self:
+        """Make the node's namespace, and start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run_folder.mkdir(mode=0o700)
+        self.slot.make_node(self.number)
+        self.start()
+        return self
+
+    @property
+    def namespace(self) -> str:
+        """Return the name of the network namespace, which is the engine's in containerd, too."""
+        return f"{self.slot.name}-{self.number}"
+
+    @property
+    def run_folder(self) -> Path:
+        """Return the folder of the engine's socket and pid file."""
+        return self.slot.folder / str(self.number)
+
+    @property
+    def hostname(self) -> str:
+        """Return what the node calls itself in the Swarm."""
+        return f"node{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Return the address at which this machine and the other nodes reach this one."""
+        return self.slot.node_address(self.number)
+
+    def start(self) -> None:
+        """Start the engine and wait until it answers; a Swarm's node cannot keep containers alive without it."""
+        self._write_configuration(live_restore=False)
+        name_itself = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', self.hostname]
+        self._start_process(["nsenter", f"--net=/run/netns/{self.namespace}", "--", *name_itself])
+
+    def close(self) -> None:
+        """Kill the engine and its containers; the Swarm removes their folders."""
+        self.resume()
+        self.stop(kill=True)
+
+    def _base_settings(self) -> Json:
+        """Return the settings of an engine that has a firewall, bridges and addresses for itself."""
+        return {"default-address-pools": [{"base": NODE_POOL, "size": 24}], "shutdown-timeout": 5}
+
+
+class Swarm:
+    """Run a Swarm of one's own for the time of a `with` block; node 1 is a manager and makes it.
+
+    The others join as managers, as long as some are wanted, then as workers. A name in `settings` is one of dockerd's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        managers: int = 1,
+        workers: int = 0,
+        settings: Json | None = None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self.folder = folder
+        self.nodes: list[SwarmNode] = []
+        self._managers = managers
+        self._workers = workers
+        self._settings = settings or {}
+        self._heartbeat_seconds = heartbeat_seconds
+        self._slot: Slot | None = None
+
+    def __enter__(self) -> Self:
+        """Acquire a slot, start the nodes and join them."""
+        self._slot = take_slot()
+        try:
+            clear_slot(self.slot)
+            self.slot.folder.mkdir(mode=0o700, parents=True)
+            (self.slot.folder / DATA_NOTE).write_text(str(self.folder))
+            self.slot.make_bridge()
+            for number in range(1, 1 + self._managers + self._workers):
+                self.add_node(manager=number <= self._managers)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End and remove everything."""
+        self.close()
+
+    @property
+    def slot(self) -> Slot:
+        """Return the slot that the Swarm holds."""
+        if self._slot is None:
+            raise DaemonError("the private Swarm is not open: use it in a `with` block")
+        return self._slot
+
+    @property
+    def manager(self) -> SwarmNode:
+        """Return the node that made the Swarm: a manager, and at first the leader."""
+        return self.nodes[0]
+
+    @property
+    def docker_host(self) -> str:
+        """Return the first manager's address for DOCKER_HOST."""
+        return self.manager.docker_host
+
+    @property
+    def host_address(self) -> str:
+        """Return the address at which the nodes and their containers reach this machine."""
+        return self.slot.address
+
+    def add_node(self, *, manager: bool = False) -> SwarmNode:
+        """Start one more node, join it, and wait until it is ready."""
+        settings = {"insecure-registries": [f"{self.slot.address}/24"], **self._settings}
+        number = len(self.nodes) + 1
+        node = SwarmNode(self.folder / f"node{number}", self.slot, number, settings)
+        self.nodes.append(node)
+        node.__enter__()
+        with client_of(node) as client:
+            if number == 1:
+                client.swarm.init(
+                    advertise_addr=node.address,
+                    listen_addr=node.address,
+                    default_addr_pool=[OVERLAY_POOL],
+                    subnet_size=24,
+                    dispatcher_heartbeat_period=int(self._heartbeat_seconds * 1e9),
+                )
+            else:
+                self._join(client, node, manager=manager)
+        self.wait_until_ready(len(self.nodes))
+        return node
+
+    def wait_until_ready(self, nodes: int, *, asked: SwarmNode | None = None) -> None:
+        """Wait until a manager sees so many nodes ready."""
+
+        def ready() -> bool:
+            with suppress(docker.errors.APIError, requests.exceptions.RequestException):
+                with client_of(asked or self.manager) as client:
+                    states = [node.attrs["Status"]["State"] for node in client.nodes.list()]
+                return states.count("ready") >= nodes
+            return False
+
+        if not wait_until(ready, READY_SECONDS):
+            raise DaemonError(f"the Swarm has no {nodes} nodes that are ready\n{self.manager.log_tail()}")
+
+    def close(self) -> None:
+        """End all nodes, and remove their containers, data, namespaces, and the slot."""
+        if self._slot is None:
+            return
+        try:
+            for node in self.nodes:
+                node.close()
+            clear_slot(self.slot)
+        finally:
+            self._slot.release()
+            self._slot = None
+
+    def _join(self, client: docker.DockerClient, node: SwarmNode, *, manager: bool) -> None:
+        with client_of(self.manager) as asked:
+            tokens = asked.swarm.attrs["JoinTokens"]
+        client.swarm.join(
+            [f"{self.manager.address}:2377"],
+            tokens["Manager" if manager else "Worker"],
+            listen_addr=node.address,
+            advertise_addr=node.address,
+        )
+
+
+@contextmanager
+def client_of(node: PrivateDaemon) -> Iterator[docker.DockerClient]:
+    """Provide an SDK client of a node."""
+    with ExitStack() as closing:
+        client = node.client()
+        closing.callback(client.close)
+        yield client
