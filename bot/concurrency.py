@@ -52,7 +52,7 @@ async def run_uninterrupted(work: Awaitable[Result]) -> Result:
 
 async def pause(seconds: float) -> None:
     """Wait a moment between two rounds of a polling loop; a cancellation ends it at once."""
-    await wait_for(asyncio.Event(), seconds)
+    await asyncio.sleep(seconds)
 
 
 async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:

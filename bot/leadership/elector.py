@@ -103,19 +103,18 @@ class LeaderElector:
                 log.exception("stepping down failed")
 
     async def _run_step(self) -> None:
-        ownership = self._application.state.ownership
+        now = boot_seconds()
         try:
-            await self._send_heartbeat()
+            lease = await self._beat()
         except JournalHeldError:
             if not await self._takeover.end_journal_holder():
                 raise
-            await self._send_heartbeat()
-        now = boot_seconds()
-        lease = await ownership.lease()
+            now = boot_seconds()
+            lease = await self._beat()
         if lease is not None and lease.instance_id == self._application.state.instance_id:
             self._takeover.forget_holder()
             self._application.state.conflict = ""
-            await self._renew(lease, Occasion.HELD)
+            await self._hold(lease, Occasion.HELD)
             return
         await self._follow(Occasion.ELSEWHERE)
         self._takeover.forget_failed()
@@ -161,11 +160,16 @@ class LeaderElector:
             self._takeover.forget_failed()
             await self._follow(Occasion.ELSEWHERE)
             return
+        await self._hold(renewed, occasion)
+
+    async def _hold(self, renewed: LeaderLease, occasion: Occasion) -> None:
+        """Lead by a lease that was just renewed, unless it is being transferred."""
         await self._takeover.settle()
         if not self._application.held_lease.is_transferred(renewed):
             await self._lead(renewed, occasion)
 
-    async def _send_heartbeat(self) -> None:
+    async def _beat(self) -> LeaderLease | None:
+        """Write a heartbeat, and renew the lease where it is this bot's; returns the lease."""
         ready = self._readiness()
         heartbeat = Heartbeat(
             instance_id=self._application.state.instance_id,
@@ -179,7 +183,7 @@ class LeaderElector:
             process=this_process(),
             project=self._place.project,
         )
-        await self._application.state.ownership.beat(heartbeat)
+        return await self._application.state.ownership.beat_and_renew(heartbeat)
 
     async def _lead(self, lease: LeaderLease, occasion: Occasion) -> None:
         """Lead, or go on leading: `start_leading` is called at each beat, so that a failed start is made up for."""

@@ -33,11 +33,13 @@ class JournalPlace:
         self._path = path
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
+        self._mount_table = ""
 
     def remember(self) -> None:
         """Record which files are open. Raises OSError, JournalLostError."""
         self._files = {suffix: self._number(suffix) for suffix in SUFFIXES}
-        self._mount = _mount_source(self._path.parent)
+        self._mount_table = _read_mount_table()
+        self._mount = _mount_source(self._path.parent, self._mount_table)
 
     def check(self) -> None:
         """Raise JournalLostError where other files lie at the path than were opened, or none."""
@@ -57,7 +59,10 @@ class JournalPlace:
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
-        if _mount_source(self._path.parent) != self._mount:
+        table = _read_mount_table()
+        if table == self._mount_table:
+            return
+        if _mount_source(self._path.parent, table) != self._mount:
             raise JournalLostError(
                 said(
                     "The folder of {path} was moved or deleted on the host while this bot was "
@@ -66,6 +71,7 @@ class JournalPlace:
                 ),
                 hint=HINT,
             )
+        self._mount_table = table
 
     def check_content(self, journal_id: str, instance_id: str, last_beat: str | None) -> None:
         """Raise JournalLostError where a fresh reader finds another journal, or not the last beat of this process.
@@ -108,16 +114,20 @@ class JournalPlace:
         )
 
 
-def _mount_source(folder: Path) -> str:
+def _read_mount_table() -> str:
+    """Return the mounts of this process as the kernel lists them; empty if it does not say."""
+    try:
+        return MOUNT_TABLE.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _mount_source(folder: Path, table: str) -> str:
     """Return where the mount that a folder lies in comes from, by its name of this moment; empty if that is not said.
 
     The kernel shows a bound folder under the name that it has by now, `…//deleted` where it has none.
     """
-    try:
-        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    mounts = [fields for line in lines if len(fields := line.split()) > 4]
+    mounts = [fields for line in table.splitlines() if len(fields := line.split()) > 4]
     above = [fields for fields in mounts if folder.is_relative_to(_plain(fields[4]))]
     lowest = max(above, key=lambda fields: len(_plain(fields[4])), default=None)
     return "" if lowest is None else _plain(lowest[3])

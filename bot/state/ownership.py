@@ -102,9 +102,7 @@ class Ownership:
 
         def work(transaction: Transaction) -> LeaderLease:
             _check(transaction, lease)
-            renewed = replace(lease, boot_id=boot_id(), lease_until=boot_seconds() + LEASE_SECONDS)
-            _put_lease(transaction, renewed)
-            return renewed
+            return _renew(transaction, lease)
 
         return await self._journal.write(work)
 
@@ -141,17 +139,29 @@ class Ownership:
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Write this process's heartbeat."""
-        document = to_json(heartbeat)
+        await self._journal.write(lambda transaction: _put_heartbeat(transaction, heartbeat))
+        self._remember_beat(heartbeat)
 
-        def work(transaction: Transaction) -> None:
-            transaction.execute(
-                "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
-                (heartbeat.instance_id, heartbeat.container_id, document),
-            )
+    async def beat_and_renew(self, heartbeat: Heartbeat) -> LeaderLease | None:
+        """Write this process's heartbeat and, where it holds the lease, renew that in the same commit.
 
-        await self._journal.write(work)
+        Returns the lease as it is then, whoever holds it.
+        """
+
+        def work(transaction: Transaction) -> LeaderLease | None:
+            _put_heartbeat(transaction, heartbeat)
+            held = _read_lease(transaction)
+            if held is None or held.instance_id != self._instance.id:
+                return held
+            return _renew(transaction, held)
+
+        lease = await self._journal.write(work)
+        self._remember_beat(heartbeat)
+        return lease
+
+    def _remember_beat(self, heartbeat: Heartbeat) -> None:
         if heartbeat.instance_id == self._instance.id:
-            self._journal.last_beat = document
+            self._journal.last_beat = to_json(heartbeat)
 
     async def other_projects(self) -> tuple[str, ...]:
         """Return the Compose projects, other than this process's own, of bots that live for this journal."""
@@ -211,6 +221,19 @@ def _grant_lease(transaction: Transaction, instance_id: str, held: LeaderLease |
     given = LeaderLease(instance_id, token, boot_id(), boot_seconds() + LEASE_SECONDS)
     _put_lease(transaction, given)
     return given
+
+
+def _renew(transaction: Transaction, lease: LeaderLease) -> LeaderLease:
+    renewed = replace(lease, boot_id=boot_id(), lease_until=boot_seconds() + LEASE_SECONDS)
+    _put_lease(transaction, renewed)
+    return renewed
+
+
+def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat) -> None:
+    transaction.execute(
+        "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
+        (heartbeat.instance_id, heartbeat.container_id, to_json(heartbeat)),
+    )
 
 
 def _put_lease(transaction: Transaction, lease: LeaderLease) -> None:

@@ -61,7 +61,7 @@ class Scene:
         self.patch.setattr(self.own, "check_place", lost)
 
     def hide(self) -> None:
-        for name in ("beat", "lease"):
+        for name in ("beat_and_renew", "lease"):
             self.patch.setattr(self.own.ownership, name, fail)
 
 

@@ -193,7 +193,9 @@ def fail(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "grace"), [(("beat", "lease"), 0.8), (("beat",), 60.0)], ids=["unreadable", "not writable"]
+    ("broken", "grace"),
+    [(("beat_and_renew", "lease"), 0.8), (("beat_and_renew",), 60.0)],
+    ids=["unreadable", "not writable"],
 )
 async def test_unreadable_journal_delays_taking_back(bot, other, leadership, monkeypatch, broken, grace):
     """It makes every bot unhealthy, and says nothing of the successor for a while; one that is read says it at once."""

@@ -130,6 +130,21 @@ async def test_lease_renewed_and_lapses(old):
     assert lease_has_lapsed(replace(renewed, boot_id="another boot"))
 
 
+async def test_beat_renews_own_lease_only(old, new):
+    """In one commit. What another process holds is only returned."""
+    granted = await old.ownership.acquire()
+    beats = {one: Heartbeat(one.instance_id, boot_id(), boot_seconds()) for one in (old, new)}
+    assert await new.ownership.beat_and_renew(beats[new]) == granted
+    renewed = await old.ownership.beat_and_renew(beats[old])
+    assert renewed.token == granted.token
+    assert renewed.lease_until > granted.lease_until
+    assert await new.ownership.lease() == renewed
+    assert await new.ownership.heartbeat(instance_id=old.instance_id) == beats[old]
+    await new.ownership.seize(renewed)
+    taken = await new.ownership.lease()
+    assert await old.ownership.beat_and_renew(beats[old]) == taken
+
+
 async def test_forced_takeover_needs_observed_leader(old, new):
     """It takes the deployments too."""
     seen = await old.ownership.acquire()

@@ -59,7 +59,7 @@ class SwappedBinds:
 
         An environment that a deployment changes now is left alone.
         """
-        leads = await asyncio.to_thread(_leads, self._sources)
+        leads = await asyncio.to_thread(_leads, self._sources) if self._sources else {}
         if leads == self._led and time.monotonic() < self._until:
             return
         sources: set[str] = set()
