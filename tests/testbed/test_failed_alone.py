@@ -1,13 +1,9 @@
 """What failed beside other tests is asked once more, alone, by script/test: a few of them, and in plain sight."""
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.testbed.script_project import make_project, run_fast_lane
+
 FAILS_FIRST = """
 from pathlib import Path
 
@@ -25,31 +21,12 @@ def test_it(name):
 
 @pytest.fixture
 def project(tmp_path):
-    """Make a folder that script/test can run in, with tools that find nothing wrong."""
-    (tmp_path / "script").mkdir()
-    shutil.copy(ROOT / "script" / "test", tmp_path / "script")
-    tools = tmp_path / ".venv" / "bin"
-    tools.mkdir(parents=True)
-    for name in ("script/bootstrap", ".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports"):
-        executable(tmp_path / name, "exit 0")
-    executable(tools / "python", f'exec {sys.executable} "$@"')
-    (tmp_path / "tests").mkdir()
-    for name in ("__init__.py", "failed_list.py"):
-        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
-    return tmp_path
-
-
-def executable(path, line):
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o755)
+    return make_project(tmp_path / "project")
 
 
 def run(project, names, passes):
     (project / "tests" / "test_it.py").write_text(FAILS_FIRST.format(names=names, passes=passes))
-    done = subprocess.run(
-        ["script/test", "--fast"], cwd=project, capture_output=True, text=True, check=False, timeout=100
-    )
-    return done.returncode, done.stdout, done.stderr
+    return run_fast_lane(project, project.parent / "cache")
 
 
 def test_what_passes_alone_passes_and_is_named(project):
