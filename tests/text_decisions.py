@@ -20,24 +20,34 @@ def text_decisions(tree: ast.AST) -> Iterator[int]:
     Whether two texts are the same may be asked: nothing is known twice. Putting one text in place of another is none.
     """
     for node in ast.walk(tree):
-        asked: list[ast.expr] = []
-        match node:
-            case ast.Constant(value=str(text)) if TEXT_IN_SQL.search(text):
-                yield node.lineno
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, COMPARING):
-                if (_is_text(left) and _is_fixed(right)) or (_is_text(right) and _is_fixed(left)):
-                    yield node.lineno
-            case ast.Call(func=ast.Attribute(attr=name, value=inner), args=arguments) if name in READING | {"split"}:
-                if any(map(_is_text, [inner, *arguments])):
-                    yield node.lineno
-            case ast.Call(func=ast.Name(id="bool"), args=asked) | ast.BoolOp(op=ast.And(), values=asked):
-                pass
-            case ast.If(test=test) | ast.While(test=test) | ast.UnaryOp(op=ast.Not(), operand=test):
-                asked = [test]
-            case ast.comprehension(ifs=asked):
-                pass
-        if any(map(_is_text, asked)):
+        if _reads_words(node):
             yield node.lineno
+        if any(map(_is_text, _asked(node))):
+            yield node.lineno
+
+
+def _reads_words(node: ast.AST) -> bool:
+    """Return whether a text is compared with fixed words, or looked into."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return TEXT_IN_SQL.search(text) is not None
+        case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, COMPARING):
+            return (_is_text(left) and _is_fixed(right)) or (_is_text(right) and _is_fixed(left))
+        case ast.Call(func=ast.Attribute(attr=name, value=inner), args=arguments) if name in READING | {"split"}:
+            return any(map(_is_text, [inner, *arguments]))
+    return False
+
+
+def _asked(node: ast.AST) -> list[ast.expr]:
+    """Return what is asked whether it is empty."""
+    match node:
+        case ast.Call(func=ast.Name(id="bool"), args=asked) | ast.BoolOp(op=ast.And(), values=asked):
+            return asked
+        case ast.If(test=test) | ast.While(test=test) | ast.UnaryOp(op=ast.Not(), operand=test):
+            return [test]
+        case ast.comprehension(ifs=asked):
+            return asked
+    return []
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -182,6 +182,16 @@ class Case:
                 file[name] = replace(file[name], image=f"{name}:{rng.choice((VERSION, *VERSIONS))}")
             if rng.random() < 0.1 and not file[name].shares and not file[name].one_shot:
                 file[name] = replace(file[name], replicas=rng.choice((1, 2, 3)))
+        self._drop_services()
+        if rng.random() < 0.3:  # a tag that was moved
+            reference = rng.choice(sorted(self.machine.registry))
+            self.machine.registry[reference] = f"sha256:moved{rng.randint(0, 9)}"
+            if rng.random() < 0.5:
+                self.machine.tags[reference] = self.machine.registry[reference]
+
+    def _drop_services(self) -> None:
+        """Take a service out of the file, or out of its profile, that no other needs."""
+        rng, file = self.rng, self.file
         needed = {on for one in file.values() for on in (one.shares, *(need for need, _ in one.needs))}
         leaf = sorted(set(file) - needed)
         if len(file) > 2 and rng.random() < 0.25:
@@ -192,8 +202,3 @@ class Case:
             others = [one for name, one in file.items() if name != "tools" and one.active]
             if others and "tools" in leaf:
                 file["tools"] = replace(file["tools"], active=not file["tools"].active)
-        if rng.random() < 0.3:  # a tag that was moved
-            reference = rng.choice(sorted(self.machine.registry))
-            self.machine.registry[reference] = f"sha256:moved{rng.randint(0, 9)}"
-            if rng.random() < 0.5:
-                self.machine.tags[reference] = self.machine.registry[reference]

@@ -87,6 +87,11 @@ class Form(discord.ui.Modal, title="Why"):
 
 
 def _add_commands(bot: SmallBot) -> None:
+    _add_answers(bot)
+    _add_interface(bot.tree)
+
+
+def _add_answers(bot: SmallBot) -> None:
     tree = bot.tree
 
     @tree.command(description="Say hello in an embed")
@@ -128,6 +133,8 @@ def _add_commands(bot: SmallBot) -> None:
         embeds = [discord.Embed(description="x" * 3500) for _ in range(2)]
         await interaction.response.send_message(embeds=embeds)
 
+
+def _add_interface(tree: app_commands.CommandTree) -> None:
     @tree.command(description="Offer buttons")
     async def buttons(interaction: discord.Interaction) -> None:
         await interaction.response.send_message("choose", view=Buttons())

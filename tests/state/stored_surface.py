@@ -107,6 +107,16 @@ def walk(path: str, kind: Any, above: frozenset[Any] = frozenset()) -> Iterator[
 
 def texts(module: ast.Module) -> Iterator[str]:
     """Yield the names that are written out in the code."""
+    yield from _texts_inside(module)
+    for statement in module.body:
+        match statement:
+            case ast.Assign(value=ast.Constant(value=str(text))) if CONSTANT.fullmatch(text):
+                yield f"constant {text}"
+            case ast.Assign(value=ast.Constant(value=str(text))) if PLAIN_TEXT.match(text):
+                yield f"text {text}"
+
+
+def _texts_inside(module: ast.Module) -> Iterator[str]:
     docstrings = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
     for node in ast.walk(module):
         match node:
@@ -114,26 +124,26 @@ def texts(module: ast.Module) -> Iterator[str]:
                 yield f"text {text}"
             case ast.Call(func=ast.Name(id="new_id"), args=[ast.Constant(value=prefix)]):
                 yield f"id {prefix}-…"
-            case ast.keyword(arg="fingerprint", value=ast.JoinedStr() as template):
-                yield f"fingerprint {template_of(template)}"
-            case ast.keyword(arg="source", value=ast.Constant(value=str(source))):
-                yield f"constant {source}"
-            case ast.keyword(arg="metadata", value=ast.Dict(keys=keys)):
-                yield from (f"metadata {key.value}" for key in keys if isinstance(key, ast.Constant))
-            case ast.keyword(arg="template") if pattern := "".join(plain_texts(node.value)):
-                yield f"button {pattern}"
             case ast.Call(func=ast.Attribute(attr="key"), args=[ast.Constant(value=str(key)), *_]):
                 yield f"redis key {key}"
             case ast.Assign(targets=[ast.Name(id="fingerprint")], value=ast.JoinedStr() as template):
                 yield f"fingerprint {template_of(template)}"
             case ast.ClassDef(body=body):
                 yield from (f"error {key}" for key in error_keys(body))
-    for statement in module.body:
-        match statement:
-            case ast.Assign(value=ast.Constant(value=str(text))) if CONSTANT.fullmatch(text):
-                yield f"constant {text}"
-            case ast.Assign(value=ast.Constant(value=str(text))) if PLAIN_TEXT.match(text):
-                yield f"text {text}"
+            case ast.keyword():
+                yield from _argument_texts(node)
+
+
+def _argument_texts(argument: ast.keyword) -> Iterator[str]:
+    match argument:
+        case ast.keyword(arg="fingerprint", value=ast.JoinedStr() as template):
+            yield f"fingerprint {template_of(template)}"
+        case ast.keyword(arg="source", value=ast.Constant(value=str(source))):
+            yield f"constant {source}"
+        case ast.keyword(arg="metadata", value=ast.Dict(keys=keys)):
+            yield from (f"metadata {key.value}" for key in keys if isinstance(key, ast.Constant))
+        case ast.keyword(arg="template") if pattern := "".join(plain_texts(argument.value)):
+            yield f"button {pattern}"
 
 
 def plain_texts(template: ast.expr) -> list[str]:
