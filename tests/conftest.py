@@ -134,7 +134,7 @@ def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def image_ids(sample_image: Callable[..., str]) -> dict[str, str]:
     """Make a good v1 and v2, and a v3 that never becomes healthy."""
-    from tests.wire.shop import REPOSITORY
+    from tests.e2e.wire.shop import REPOSITORY
 
     return {
         "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),

@@ -5,25 +5,29 @@ from xdist.scheduler import LoadFileScheduling
 
 # What takes longest, longest first: begun last, one of them would run alone in the end.
 LONGEST = (
-    "tests/handover/test_signals.py",
-    "tests/handover/",
-    "tests/demo/test_demo.py",
-    "tests/stack/test_b",
-    "tests/release/test_image.py",
-    "tests/commands/test_deploying.py",
-    "tests/wire/test_killed_bot.py",
-    "tests/campaigns/test_crash_sample.py",
-    "tests/plugin/test_real_hosts.py",
-    "tests/browser/",
-    "tests/wire/",
-    "tests/acceptance/",
+    "tests/e2e/handover/test_signals.py",
+    "tests/e2e/handover/",
+    "tests/e2e/demo/test_demo.py",
+    "tests/e2e/stack/",
+    "tests/integration/release/test_image.py",
+    "tests/e2e/commands/test_deploying.py",
+    "tests/e2e/wire/test_killed_bot.py",
+    "tests/e2e/campaigns/test_crash_sample.py",
+    "tests/e2e/plugin/test_real_hosts.py",
+    "tests/e2e/browser/",
+    "tests/e2e/wire/",
+    "tests/e2e/acceptance/",
 )
 # Each of these is one worker's: the engine on which the bot's image is built, ten seconds of a core, is made once for
 # all. Handovers are a quarter of all work, so that two share them: one would be at it when all others are done.
 TOGETHER = (
-    ("tests/handover/test_signals.py", "tests/handover/test_bad_successors.py", "tests/handover/test_command_line.py"),
-    ("tests/handover/",),
-    ("tests/demo/test_demo.py", "tests/stack/test_b", "tests/release/test_image.py"),
+    (
+        "tests/e2e/handover/test_signals.py",
+        "tests/e2e/handover/test_bad_successors.py",
+        "tests/e2e/handover/test_command_line.py",
+    ),
+    ("tests/e2e/handover/",),
+    ("tests/e2e/demo/test_demo.py", "tests/e2e/stack/", "tests/integration/release/test_image.py"),
 )
 
 

@@ -69,9 +69,9 @@ TYPES = {"bind": {"type": "bind", "source": "./data"}, "tmpfs": {"type": "tmpfs"
 NAMES = {"services.*.depends_on": "base", "services.*.networks": "default", "services.*.ulimits": "nofile"}
 # Which test judges the keys that need an engine, another policy or a file of their own.
 JUDGED_ELSEWHERE: Mapping[str, str] = {
-    "include": "tests/engine/policy/test_raw_spellings.py",
-    "services.*.container_name": "tests/engine/policy/test_host_gained.py",
-    "services.*.ports.host_ip": "tests/engine/policy/test_policy.py",
+    "include": "tests/integration/engine/policy/test_raw_spellings.py",
+    "services.*.container_name": "tests/integration/engine/policy/test_host_gained.py",
+    "services.*.ports.host_ip": "tests/unit/engine/policy/test_policy.py",
 }
 # Why no value of a key is hostile, for those to which nothing can be put here.
 NOTHING_HOSTILE: Mapping[str, str] = {

@@ -3,12 +3,12 @@
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
 
-FAILING = "tests/acceptance/test_failing.py"
-ORCHESTRATOR = "tests/deployment/test_orchestrator.py"
-HANDING_OVER = "tests/deployment/test_handing_over.py"
-BAD_SUCCESSORS = "tests/handover/test_bad_successors.py"
-MOVING = "tests/acceptance/test_moving.py"
-WIRE = "tests/wire/test_commands.py"
+FAILING = "tests/e2e/acceptance/test_failing.py"
+ORCHESTRATOR = "tests/unit/deployment/test_orchestrator.py"
+HANDING_OVER = "tests/unit/deployment/test_handing_over.py"
+BAD_SUCCESSORS = "tests/e2e/handover/test_bad_successors.py"
+MOVING = "tests/e2e/acceptance/test_moving.py"
+WIRE = "tests/e2e/wire/test_commands.py"
 
 MUTATIONS = (
     # How a service is judged
@@ -38,14 +38,14 @@ MUTATIONS = (
         "bot/engine/containers/readiness.py",
         "if len(containers) < definition.replicas:",
         "if not containers:",
-        "tests/engine/containers/test_readiness.py",
+        "tests/unit/engine/containers/test_readiness.py",
     ),
     mutation(
         "a release is not observed",
         "bot/deployment/phases/verification.py",
         "    return window\n",
         "    return 0.0\n",
-        "tests/deployment/test_orchestrator.py",
+        "tests/unit/deployment/test_orchestrator.py",
         FAILING,
     ),
     mutation(
@@ -63,7 +63,7 @@ MUTATIONS = (
         "    if is_critical(definition, context.environment):\n        raise",
         "    if False:\n        raise",
         ORCHESTRATOR,
-        "tests/acceptance/test_dependencies.py",
+        "tests/e2e/acceptance/test_dependencies.py",
     ),
     # The order of things
     mutation(
@@ -71,14 +71,14 @@ MUTATIONS = (
         "bot/deployment/dependencies.py",
         "ordered += ready",
         "ordered[:0] = ready",
-        "tests/deployment/test_dependencies.py",
+        "tests/unit/deployment/test_dependencies.py",
     ),
     mutation(
         "a dependency's probe is not asked",
         "bot/deployment/dependencies.py",
         "if dependency.probe is not None:",
         "if False:",
-        "tests/deployment/test_dependencies.py",
+        "tests/unit/deployment/test_dependencies.py",
         "-k",
         "probe",
     ),
@@ -136,14 +136,14 @@ MUTATIONS = (
         "bot/deployment/phase_runner.py",
         "return isinstance(error, RoasError) and error.transient",
         "return False",
-        "tests/acceptance/test_engine_away.py",
+        "tests/e2e/acceptance/test_engine_away.py",
     ),
     mutation(
         "another process's request to cancel is not heard",
         "bot/deployment/run.py",
         "if deployment is not None and deployment.cancel_requested_by is not None:",
         "if False:",
-        "tests/commands/test_deploying.py",
+        "tests/e2e/commands/test_deploying.py",
         "-k",
         "cancel or ctrl",
     ),
@@ -152,7 +152,7 @@ MUTATIONS = (
         "bot/deployment/orchestrator.py",
         "if deployment.attempts > MOST_ATTEMPTS:",
         "if False:",
-        "tests/wire/test_killed_bot.py",
+        "tests/e2e/wire/test_killed_bot.py",
         "-k",
         "repeated",
     ),
@@ -161,7 +161,7 @@ MUTATIONS = (
         "bot/deployment/orchestrator.py",
         "if self._running.must_wait(deployment.id):",
         "if True:",
-        "tests/wire/test_killed_bot.py",
+        "tests/e2e/wire/test_killed_bot.py",
         "-k",
         "step",
     ),
@@ -171,7 +171,7 @@ MUTATIONS = (
         "bot/state/locks.py",
         "if held is not None and held.instance_id != from_instance:",
         "if False:",
-        "tests/commands/test_deploying.py",
+        "tests/e2e/commands/test_deploying.py",
         "-k",
         "second",
     ),
@@ -180,15 +180,15 @@ MUTATIONS = (
         "bot/state/locks.py",
         "SET token = token + 1",
         "SET token = token",
-        "tests/state/test_ownership.py",
-        "tests/state/test_state_manager.py",
+        "tests/unit/state/test_ownership.py",
+        "tests/unit/state/test_state_manager.py",
     ),
     mutation(
         "leadership is taken from a bot that lives",
         "bot/state/ownership.py",
         "and instance.is_alive(held.instance_id)",
         "and False",
-        "tests/state/test_ownership.py",
+        "tests/unit/state/test_ownership.py",
     ),
     mutation(
         "a successor is not waited for until it is healthy",
@@ -225,29 +225,29 @@ MUTATIONS = (
         "bot/leadership/takeover.py",
         "return None if had_no_journal else TakeoverReason.UNHEALTHY",
         "return None",
-        "tests/client/test_takeover.py",
+        "tests/unit/leadership/test_takeover.py",
     ),
     mutation(
         "a dead leader's lease is left alone",
         "bot/leadership/takeover.py",
         "if lease is None or not self._application.state.instance.is_alive(lease.instance_id):",
         "if lease is None:",
-        "tests/handover/test_deaths.py",
+        "tests/e2e/handover/test_deaths.py",
     ),
     mutation(
         "a new leader forgets the clicks of the last seconds",
         "bot/ui/standby_gate.py",
         "while self._held:",
         "while False:",
-        "tests/ui/test_standby_gate.py",
+        "tests/unit/ui/test_standby_gate.py",
     ),
     mutation(
         "a standby answers",
         "bot/ui/standby_gate.py",
         "return self._leadership.is_leader or (self._removed and not self._leaving)",
         "return True",
-        "tests/client/test_takeover.py",
-        "tests/ui/test_standby_gate.py",
+        "tests/unit/leadership/test_takeover.py",
+        "tests/unit/ui/test_standby_gate.py",
     ),
     # Events and posts
     mutation(
@@ -255,21 +255,21 @@ MUTATIONS = (
         "bot/events.py",
         "if event.id in self._seen:",
         "if False:",
-        "tests/test_events.py",
+        "tests/unit/test_events.py",
     ),
     mutation(
         "a subscriber may hang for ever",
         "bot/events.py",
         "async with asyncio.timeout(self._deadline_seconds):",
         "async with asyncio.timeout(None):",
-        "tests/test_events.py",
+        "tests/unit/test_events.py",
     ),
     mutation(
         "what was posted before a crash is posted again",
         "bot/ui/notifications/outbox.py",
         "found = await self._find(request)",
         "found = None",
-        "tests/ui/notifications/test_live_messages.py",
+        "tests/unit/ui/notifications/test_live_messages.py",
     ),
     # Recovery
     mutation(
@@ -277,22 +277,22 @@ MUTATIONS = (
         "bot/recovery/budget.py",
         "< self.allowed.get(action, 0)",
         "< 1000",
-        "tests/recovery",
-        "tests/wire/test_service_recovery.py",
+        "tests/unit/recovery",
+        "tests/e2e/wire/test_service_recovery.py",
     ),
     mutation(
         "a service is recovered during its deployment",
         "bot/recovery/handler.py",
         "        if lock is not None:\n            text = said(",
         "        if False:\n            text = said(",
-        "tests/acceptance/test_recovery_beside_deployments.py",
+        "tests/e2e/acceptance/test_recovery_beside_deployments.py",
     ),
     mutation(
         "an alert from outside restarts a healthy service",
         "bot/recovery/handler.py",
         "if fault.from_outside and verdict is not Verdict.UNHEALTHY:",
         "if False:",
-        "tests/wire/test_alerts.py",
+        "tests/e2e/wire/test_alerts.py",
         "-k",
         "external",
     ),
@@ -301,14 +301,14 @@ MUTATIONS = (
         "bot/recovery/handler.py",
         "if self._checks.is_manual_stop(fault.environment, fault.service):",
         "if False:",
-        "tests/recovery",
+        "tests/unit/recovery",
     ),
     mutation(
         "a failing health check is no fault",
         "bot/monitoring/health/judgement.py",
         'return Verdict.UNHEALTHY, said("its health check fails")',
         'return Verdict.HEALTHY, ""',
-        "tests/acceptance/test_watching.py",
+        "tests/e2e/acceptance/test_watching.py",
         "-k",
         "health_check",
     ),
@@ -318,14 +318,14 @@ MUTATIONS = (
         "cogs/permissions.py",
         "if asker.guild_id != rules.guild_id:",
         "if False:",
-        "tests/cogs/test_permissions.py",
+        "tests/unit/cogs/test_permissions.py",
     ),
     mutation(
         "a person approves their own plan",
         "cogs/permissions.py",
         '    if _asked_for(plan_record, asker):\n        return _("You asked',
         '    if False:\n        return _("You asked',
-        "tests/cogs/test_matrix.py",
+        "tests/unit/cogs/test_matrix.py",
         "-k",
         "plan_button",
     ),
@@ -334,7 +334,7 @@ MUTATIONS = (
         "cogs/permissions.py",
         "Action.ROLLBACK: (rules.deployers, deployer),",
         "Action.ROLLBACK: (rules.approvers, deployer),",
-        "tests/cogs/test_matrix.py",
+        "tests/unit/cogs/test_matrix.py",
         "-k",
         "rollback_button",
     ),
@@ -352,7 +352,7 @@ MUTATIONS = (
         "bot/monitoring/http/webhook.py",
         "and bool(sent)",
         "or True",
-        "tests/monitoring/http/test_webhook.py",
+        "tests/unit/monitoring/http/test_webhook.py",
     ),
     # What belongs to a release, and what ships
     mutation(
@@ -360,36 +360,36 @@ MUTATIONS = (
         "bot/engine/manager.py",
         "        await self._engine.protect(numbered, environment)\n",
         "",
-        "tests/acceptance/test_kept_releases.py",
+        "tests/e2e/acceptance/test_kept_releases.py",
     ),
     mutation(
         "what Compose fetches by ssh counts as a local file",
         "bot/engine/model/raw_files.py",
         "bitbucket)\\.\\w+/|:|",
         "bitbucket)\\.\\w+/|",
-        "tests/engine/policy/test_raw_spellings.py",
+        "tests/integration/engine/policy/test_raw_spellings.py",
     ),
     mutation(
         "Alertmanager does not say that an alert has ended",
         "monitoring/alertmanager/alertmanager.yml",
         "send_resolved: true",
         "send_resolved: false",
-        "tests/stack/test_bring_up.py",
+        "tests/e2e/stack/test_bring_up.py",
     ),
     mutation(
         "the container's health check is always content",
         "script/container-healthcheck",
         'sys.exit(status != [b"200"])',
         "sys.exit(0)",
-        "tests/handover/test_damaged_journal.py",
-        "tests/handover/test_state_folder_away.py",
+        "tests/e2e/handover/test_damaged_journal.py",
+        "tests/e2e/handover/test_state_folder_away.py",
     ),
     mutation(
         "the demo takes any ending",
         "demo/scene.py",
         "if ending not in title_line:",
         "if False:",
-        "tests/demo/test_demo.py",
+        "tests/e2e/demo/test_demo.py",
         "-k",
         "fails_demo",
     ),

@@ -2,17 +2,17 @@
 
 from campaigns.mutations.mutation import Mutation, mutation
 
-POLICY = "tests/engine/policy/test_policy.py"
-HOST_GAINED = "tests/engine/policy/test_host_gained.py"
-TODAYS = "tests/engine/policy/test_todays_policy.py"
-JAIL = "tests/engine/compose/test_jail.py"
-BUILDS = "tests/engine/sources/test_builds.py"
-INPUTS = "tests/engine/releases/test_plan_inputs.py"
-PROBES = "tests/monitoring/health/test_probes.py"
-REDACTION = "tests/test_redaction.py"
-SOURCES = "tests/engine/model/test_secret_sources.py"
-PATHS = "tests/engine/sources/test_hostile_paths.py"
-YAML = "tests/engine/model/test_hostile_yaml.py"
+POLICY = "tests/unit/engine/policy/test_policy.py"
+HOST_GAINED = "tests/integration/engine/policy/test_host_gained.py"
+TODAYS = "tests/integration/engine/policy/test_todays_policy.py"
+JAIL = "tests/integration/engine/compose/test_jail.py"
+BUILDS = "tests/integration/engine/sources/test_builds.py"
+INPUTS = "tests/integration/engine/releases/test_plan_inputs.py"
+PROBES = "tests/unit/monitoring/health/test_probes.py"
+REDACTION = "tests/unit/test_redaction.py"
+SOURCES = "tests/integration/engine/model/test_secret_sources.py"
+PATHS = "tests/integration/engine/sources/test_hostile_paths.py"
+YAML = "tests/unit/engine/model/test_hostile_yaml.py"
 
 POLICY_MUTATIONS: tuple[Mutation, ...] = (
     # Links that are swapped
@@ -58,21 +58,21 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/compose_engine.py",
         "if container_id not in self._just_judged:",
         "if False:",
-        "tests/acceptance/test_swapped_binds.py",
+        "tests/e2e/acceptance/test_swapped_binds.py",
     ),
     mutation(
         "the engine may start what is misled",
         "bot/monitoring/alerts/swapped_binds.py",
         "await self._engine.hold_restarts(environment, found)",
         "pass",
-        "tests/acceptance/test_swapped_binds.py",
+        "tests/e2e/acceptance/test_swapped_binds.py",
     ),
     mutation(
         "secrets are bound from where they lie",
         "bot/engine/resolution/secret_binding.py",
         "if resolved in live:",
         "if True:",
-        "tests/engine/resolution/test_secret_copies.py",
+        "tests/integration/engine/resolution/test_secret_copies.py",
     ),
     mutation(
         "what a service takes from another one is not judged",
@@ -144,7 +144,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/compose/jail_container.py",
         'network_mode="none",',
         'network_mode="bridge",',
-        "tests/engine/compose/test_jail_container.py",
+        "tests/integration/engine/compose/test_jail_container.py",
         "-k",
         "sees_the_copy",
     ),
@@ -154,7 +154,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/model/raw_yaml.py",
         "if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:",
         "if False:",
-        "tests/engine/policy/test_raw_spellings.py",
+        "tests/integration/engine/policy/test_raw_spellings.py",
         "-k",
         "binary",
     ),
@@ -163,7 +163,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/policy/rules.py",
         "    if _hides_bytes(model):\n",
         "    if False:\n",
-        "tests/engine/policy/test_raw_spellings.py",
+        "tests/integration/engine/policy/test_raw_spellings.py",
         "-k",
         "no_text",
     ),
@@ -355,7 +355,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/validation/compose_variables.py",
         "isinstance(value, RawMapping | list) and id(value) not in seen:",
         "isinstance(value, RawMapping | list):",
-        "tests/validation/test_compose_variables.py",
+        "tests/unit/validation/test_compose_variables.py",
         "-k",
         "itself or aliases",
         "--timeout",
@@ -366,7 +366,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/validation/compose_variables.py",
         "if isinstance(one, str) and _is_below(resolve(folder / one), folders):",
         "if isinstance(one, str):",
-        "tests/validation/test_compose_variables.py",
+        "tests/unit/validation/test_compose_variables.py",
         "-k",
         "only_files",
     ),
@@ -375,7 +375,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/sources/ignore_patterns.py",
         "FEW_STARS = 2",
         "FEW_STARS = 2000",
-        "tests/engine/sources/test_ignore_patterns.py",
+        "tests/unit/engine/sources/test_ignore_patterns.py",
         "-k",
         "many_stars",
         "--timeout",
@@ -386,7 +386,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/model/secret_sources.py",
         '(r"(?<!\\w)(?P<name>[A-Za-z_][\\w.-]{0,255}+)',
         '(r"(?P<name>[A-Za-z_][\\w.-]*)',
-        "tests/engine/test_long_texts.py",
+        "tests/unit/engine/test_long_texts.py",
         "-k",
         "secrets",
         "--timeout",
@@ -397,7 +397,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/images/building.py",
         "STEP.search(line[:STEP_WITHIN])",
         "STEP.search(line)",
-        "tests/engine/test_long_texts.py",
+        "tests/unit/engine/test_long_texts.py",
         "-k",
         "build",
         "--timeout",
@@ -409,7 +409,8 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/resolution/resolver.py",
         "        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))\n",
         "",
-        "tests/engine",
+        "tests/unit/engine",
+        "tests/integration/engine",
         "-k",
         "secret and not copies",
     ),
@@ -440,14 +441,14 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "        for view in views_of(text):\n",
         "        for view in ():\n",
         REDACTION,
-        "tests/monitoring/http/test_webhook_formats.py",
+        "tests/unit/monitoring/http/test_webhook_formats.py",
     ),
     mutation(
         "Redis is given what is secret",
         "bot/state/sync_target.py",
         "entry = stream_entry(numbered.change, self._redact)",
         "entry = stream_entry(numbered.change, str)",
-        "tests/state/test_sync.py",
+        "tests/integration/state/test_sync.py",
         "-k",
         "secret",
     ),
@@ -456,7 +457,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/monitoring/alerts/alert_service.py",
         "sanitize(report.fingerprint, LONGEST_FINGERPRINT, self._redact)",
         "report.fingerprint",
-        "tests/monitoring",
+        "tests/unit/monitoring",
         "-k",
         "fingerprint",
     ),
@@ -475,15 +476,15 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/recovery/handler.py",
         "                await self._engine.check_release(environment, model_hash)\n",
         "",
-        "tests/deployment/test_todays_policy.py",
-        "tests/recovery",
+        "tests/unit/deployment/test_todays_policy.py",
+        "tests/unit/recovery",
     ),
     mutation(
         "a rollback is planned without today's policy",
         "bot/deployment/planning.py",
         "    await engine.check_release(environment, target.model_hash)\n",
         "",
-        "tests/deployment/test_todays_policy.py",
+        "tests/unit/deployment/test_todays_policy.py",
     ),
     # Files that change while they are read
     mutation(
@@ -492,7 +493,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "resolving = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS",
         "resolving = 0",
         JAIL,
-        "tests/engine/sources/test_contents.py",
+        "tests/integration/engine/sources/test_contents.py",
         "-k",
         "link",
     ),
@@ -501,7 +502,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/sources/snapshot.py",
         "            if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:\n",
         "            if False:\n",
-        "tests/engine/sources/test_snapshot.py",
+        "tests/unit/engine/sources/test_snapshot.py",
     ),
     # Probes and liars
     mutation(
@@ -509,14 +510,14 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/engine/policy/probe_targets.py",
         "return tuple(one for one in found if place.holds(_plain(one), port))",
         "return found",
-        "tests/engine/policy/test_probe_targets.py",
+        "tests/unit/engine/policy/test_probe_targets.py",
     ),
     mutation(
         "a stack may name any probe",
         "bot/engine/policy/probe_rules.py",
         "if not (_is_loopback(host) and str(port) in published):",
         "if False:",
-        "tests/engine/policy/test_probe_targets.py",
+        "tests/unit/engine/policy/test_probe_targets.py",
     ),
     mutation(
         "a probe follows where it is sent",
@@ -532,7 +533,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bot/state/sync_target.py",
         "while read < MOST_ENTRIES:",
         "while True:",
-        "tests/state/test_sync.py",
+        "tests/integration/state/test_sync.py",
         "-k",
         "forged or oversized",
     ),

@@ -1,0 +1,141 @@
+"""A stack in a folder of its own: written by the test, and seen by Docker alone."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from testbed.engine import manual_environment
+from testbed.sample import CHECK as SAMPLE_CHECK
+from testbed.sample import HEALTH_COMMAND, WATCHED
+from tests.integration.engine.normalised import normalised
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+REPOSITORY = "roas-acceptance/app"
+CHECK = SAMPLE_CHECK | {"test": ["CMD-SHELL", f"{HEALTH_COMMAND} && echo all is well"]}
+WATCHED_CHECK = CHECK | WATCHED
+
+
+def service(**changes: Any) -> dict[str, Any]:
+    """Return a service of the sample image at the version that is deployed, quick to judge and quick to stop."""
+    plain = {"image": f"{REPOSITORY}:${{VERSION:?}}", "init": True, "stop_grace_period": "1s", "healthcheck": CHECK}
+    return {key: value for key, value in (plain | changes).items() if value is not None}
+
+
+@dataclass
+class Stack:
+    """Know where the stack lies and what its projects are called."""
+
+    folder: Path
+    base_name: str
+    client: docker.DockerClient
+    docker_host: str
+
+    def write(self, services: Mapping[str, Any], **top: Any) -> None:
+        """Write the compose file; JSON is YAML."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "docker-compose.yml").write_text(json.dumps({"services": services, **top}, indent=1))
+
+    def put(self, path: str, text: str) -> Path:
+        """Write a file of the stack's folder."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        return target
+
+    def project(self, environment: str = "dev") -> str:
+        """Return the project's name that an environment has by convention."""
+        return f"{self.base_name}-{environment}"
+
+    def containers(self, environment: str = "dev") -> list[Any]:
+        """Return every container of an environment, running or not, in order of service and number."""
+        own = {"label": f"{PROJECT}={self.project(environment)}"}
+        found = self.client.containers.list(all=True, ignore_removed=True, filters=own)
+        return sorted(found, key=lambda one: (one.labels[SERVICE], int(one.labels[NUMBER])))
+
+    def container(self, service: str, environment: str = "dev") -> Any:
+        """Return the one container of a service."""
+        (found,) = (one for one in self.containers(environment) if one.labels[SERVICE] == service)
+        return found
+
+    def ids(self, environment: str = "dev") -> dict[str, str]:
+        """Return the container's id by its name."""
+        return {one.name.removeprefix(f"{self.project(environment)}-"): one.id for one in self.containers(environment)}
+
+    def images(self, environment: str = "dev") -> dict[str, str]:
+        """Return the image id of each container, and make sure that each runs and that none is unhealthy."""
+        found: dict[str, str] = {}
+        for one in self.containers(environment):
+            state = one.attrs["State"]
+            assert state["Status"] == "running", f"{one.name} is {state['Status']}"
+            assert state.get("Health", {"Status": "healthy"})["Status"] == "healthy", f"{one.name} is not healthy"
+            found[one.name.removeprefix(f"{self.project(environment)}-")] = one.attrs["Image"]
+        return found
+
+    def looks(self, environment: str = "dev") -> dict[str, dict[str, Any]]:
+        """Return the normalised inspect of each container by its name."""
+        return {one.name: normalised(self.client, one.id) for one in self.containers(environment)}
+
+    def variables(self, service: str, environment: str = "dev") -> dict[str, str]:
+        """Return the environment variables of a service's container, from its inspect."""
+        pairs = (entry.partition("=") for entry in self.container(service, environment).attrs["Config"]["Env"])
+        return {name: value for name, _, value in pairs}
+
+    def read(self, service: str, path: str, environment: str = "dev") -> str:
+        """Read a file as the container of a service sees it."""
+        code, output = self.container(service, environment).exec_run(["cat", path])
+        assert code == 0, output
+        return str(output.decode())
+
+    def manually(
+        self,
+        *arguments: str,
+        environment: str = "dev",
+        file: Path | None = None,
+        project: str | None = None,
+        **variables: str,
+    ) -> None:
+        """Run Compose as a person would, who has a shell and no bot."""
+        own = manual_environment(self.docker_host)
+        name = project or self.project(environment)
+        command = ["docker-compose", "-p", name, "-f", str(file or self._file), *arguments]
+        done = subprocess.run(
+            command, env=own | variables, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def clear(self) -> None:
+        """Remove whatever the projects of this stack left on the engine."""
+        for container in self.client.containers.list(all=True, ignore_removed=True):
+            if container.labels.get(PROJECT, "").startswith(self.base_name):
+                container.remove(force=True, v=True)
+        for resources in (self.client.networks, self.client.volumes):
+            for one in resources.list():
+                if ((one.attrs.get("Labels") or {}).get(PROJECT) or "").startswith(self.base_name):
+                    one.remove()
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "docker-compose.yml"
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody holds right now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def differences(left: Any, right: Any, place: str = "") -> list[str]:
+    """Say in words where two looks differ; empty where they are the same."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        keys = sorted({*left, *right}, key=str)
+        return [found for key in keys for found in differences(left.get(key), right.get(key), f"{place}/{key}")]
+    return [] if left == right else [f"{place}: {left!r} is not {right!r}"]

@@ -1,0 +1,78 @@
+"""What a deployment asks of Compose, the engine and the journal: counts, which no load of a machine changes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from roas.engine.compose import runner
+from roas.state.journal import Journal
+from tests.e2e.acceptance.people import People
+from tests.e2e.acceptance.stack import REPOSITORY, Stack
+
+SERVICES = 12
+CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
+
+
+class Counts:
+    """Count what is asked for, by what it is."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    @contextmanager
+    def of_one(self) -> Iterator[Counter[str]]:
+        """Count within the block only."""
+        self.asked.clear()
+        yield self.asked
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
+    """Count programs that are started, requests to the engine, and commits."""
+    counts = Counts()
+    start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
+
+    async def started(command: Any, *others: Any) -> Any:
+        verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
+        counts.asked[f"jailed {verb}" if "--no-new-privs" in command else f"compose {verb}"] += 1
+        return await start(command, *others)
+
+    def requested(self: requests.Session, method: str, url: str, **named: Any) -> Any:
+        found = CONTAINER.search(url)
+        counts.asked[f"{method} {found[1]}" if found else f"{method} other"] += 1
+        return request(self, method, url, **named)
+
+    def committed(self: Journal, writes: list[Any]) -> Any:
+        counts.asked["commits"] += 1
+        return transact(self, writes)
+
+    monkeypatch.setattr(runner, "start_process", started)
+    monkeypatch.setattr(requests.Session, "request", requested)
+    monkeypatch.setattr(Journal, "_transact_all", committed)
+    return counts
+
+
+async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Counts) -> None:
+    service = {"image": f"{REPOSITORY}:v1", "network_mode": "none", "stop_grace_period": "1s"}
+    stack.write({f"service-{number:02}": service for number in range(SERVICES)})
+    with counts.of_one() as new:
+        await people.succeed("v1")
+    assert new["jailed config"] == 1, "plan, checks and release are of one resolution"
+    assert (new["compose config"], new["compose up"]) == (1, 1), "hashed once, created together"
+    assert new["POST start"] == SERVICES
+    assert new["GET stats"] == 0, "nobody asks what is used"
+    # A look when the containers are created, one when each was started, and one when all are observed.
+    assert new["GET json"] <= 8 * SERVICES
+    assert new["commits"] <= 40 + 4 * SERVICES
+    with counts.of_one() as same:
+        await people.succeed("v1")
+    assert not any(same[one] for one in ("jailed config", "compose config", "compose up", "compose version"))
+    assert same["POST start"] == 0
+    assert same["GET json"] <= 5 * SERVICES
+    assert same["commits"] <= 25
+    assert same["GET other"] + same["POST other"] <= 40, "as many for any number of services"

@@ -1,0 +1,175 @@
+"""Services start in the order that they need, and what may be missing does not stand in the way."""
+
+from roas.models.deployment import DeploymentKind, Outcome
+from tests.e2e.acceptance.people import request, succeeded
+from tests.e2e.acceptance.stack import REPOSITORY, free_port, service
+
+V1 = f"{REPOSITORY}:v1"
+
+
+def state(stack, name: str) -> dict:
+    """Return the state of a service's container, as the engine tells it."""
+    return stack.container(name).attrs["State"]
+
+
+async def test_migration_runs_once_before_dependents(people, stack, images):
+    migrate = service(image=f"{REPOSITORY}:ends", healthcheck=None, environment={"FOR": "${VERSION}"})
+    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    stack.write({"migrate": migrate, "web": web})
+    await people.succeed("v1")
+    assert (state(stack, "migrate")["Status"], state(stack, "migrate")["ExitCode"]) == ("exited", 0)
+    assert state(stack, "migrate")["FinishedAt"] < state(stack, "web")["StartedAt"]
+    first = stack.ids()
+    await people.succeed("v1")
+    assert stack.ids() == first
+    await people.succeed("v2")
+    assert state(stack, "migrate")["FinishedAt"] < state(stack, "web")["StartedAt"]
+    assert stack.ids()["migrate-1"] != first["migrate-1"]
+
+
+async def test_failed_migration_rolled_back(people, stack, images):
+    """A failing migration keeps its dependents from starting, and is rolled back."""
+    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    stack.write({"migrate": service(image=f"{REPOSITORY}:ends", healthcheck=None), "web": web})
+    await people.succeed("v1")
+    before = stack.ids()
+    stack.write({"migrate": service(image=f"{REPOSITORY}:exits", healthcheck=None), "web": web})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "migrate"
+    assert "code 3" in deployment.problem.message
+    assert "cannot go on" in deployment.problem.report
+    assert stack.ids()["web-1"] == before["web-1"]
+
+
+async def test_x_deploy_one_shot_may_exit(people, stack, images):
+    """A one-shot service that no other depends on is declared by x-deploy."""
+    once = service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}})
+    stack.write({"once": once, "web": service()})
+    await people.succeed("v1")
+    assert state(stack, "once")["Status"] == "exited"
+
+
+async def test_dependent_waits_until_healthy(people, stack, images):
+    stack.write(
+        {
+            "c": service(depends_on={"b": {"condition": "service_healthy"}}),
+            "b": service(depends_on={"a": {"condition": "service_healthy"}}),
+            "a": service(),
+        }
+    )
+    await people.succeed("v1")
+    started = [state(stack, name)["StartedAt"] for name in ("a", "b", "c")]
+    assert started == sorted(started)
+    healthy = state(stack, "a")["Health"]["Log"][0]["End"]
+    assert healthy
+    assert state(stack, "b")["StartedAt"] > state(stack, "a")["StartedAt"]
+
+
+async def test_dependent_of_failed_service_not_started(people, stack, images):
+    stack.write(
+        {
+            "store": service(image=f"{REPOSITORY}:exits"),
+            "web": service(depends_on={"store": {"condition": "service_healthy"}}),
+        }
+    )
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "store"
+    assert "code 3" in deployment.problem.message
+    assert stack.containers() == []
+
+
+async def test_optional_dependency_failure_warns(people, stack, images):
+    stack.write(
+        {
+            "cache": service(image=V1),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    await people.succeed("v1")
+    stack.container("cache").stop()
+    stack.write(
+        {
+            "cache": service(image=V1, healthcheck={"disable": True}, deploy={"replicas": 0}),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    succeeded(await people.deploy("v2"))
+    assert stack.images()["web-1"] == images["v2"]
+
+
+async def test_optional_dependency_of_inactive_profile_ignored(people, stack, images):
+    stack.write(
+        {
+            "cache": service(profiles=["full"]),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_inactive_profile_services_left_out(people, stack, images):
+    stack.write({"debug": service(profiles=["debug"]), "web": service()})
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_soft_dependency_orders_and_breaks_cycle(people, stack, images):
+    stack.write(
+        {
+            "scraper": service(**{"x-deploy": {"depends_on": {"web": {"kind": "soft"}}}}),
+            "web": service(depends_on={"scraper": {"condition": "service_healthy"}}),
+        }
+    )
+    deployment = await people.succeed("v1")
+    assert stack.images() == {"scraper-1": images["v1"], "web-1": images["v1"]}
+    assert state(stack, "scraper")["StartedAt"] < state(stack, "web")["StartedAt"]
+    assert any("closes a cycle" in warning for warning in deployment.warnings)
+
+
+async def test_restart_dependency_restarts_dependents(people, stack, images):
+    web = service(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
+    other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
+    stack.write({"store": service(), "web": web, "other": other})
+    await people.succeed("v1")
+    ids, started = stack.ids(), state(stack, "web")["StartedAt"]
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert {one.service: one.action.value for one in plan.services} == {
+        "store": "recreate",
+        "web": "restart",
+        "other": "keep",
+    }
+    await people.succeed("v2")
+    assert stack.images() == {"other-1": images["v1"], "store-1": images["v2"], "web-1": images["v1"]}
+    assert {name: stack.ids()[name] for name in ("other-1", "web-1")} == {
+        name: ids[name] for name in ("other-1", "web-1")
+    }
+    assert state(stack, "web")["StartedAt"] > state(stack, "store")["StartedAt"]
+    again = state(stack, "web")["StartedAt"]
+    assert again > started
+    succeeded(await people.rollback())
+    assert stack.images()["store-1"] == images["v1"]
+    assert state(stack, "web")["StartedAt"] > again
+    assert stack.ids()["other-1"] == ids["other-1"]
+
+
+async def test_service_without_health_check_unverified(people, stack, images):
+    stack.write({"web": service(healthcheck=None)})
+    deployment = await people.succeed("v1")
+    assert "unverified" in deployment.phases[4].summary
+    assert deployment.services[0].step == "unverified"
+
+
+async def test_dependency_probe_awaited(people, stack, images):
+    port = free_port()
+    probe = {"kind": "required", "probe": f"tcp://127.0.0.1:{port}", "timeout": "20s"}
+    stack.write(
+        {
+            "store": service(ports=[f"127.0.0.1:{port}:8080"]),
+            "web": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
+        }
+    )
+    await people.succeed("v1")
+    assert state(stack, "store")["StartedAt"] < state(stack, "web")["StartedAt"]

@@ -1,0 +1,250 @@
+"""Whatever goes wrong ends in an honest outcome, with words that a person can act on at night."""
+
+import asyncio
+
+import pytest
+
+from roas.application import open_application
+from roas.errors import InvalidRequestError, LockHeldError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.settings import EnvironmentSettings
+from tests.e2e.acceptance.people import ANNA, People, request, told
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, free_port, service
+
+# Of a critical service it is ten seconds at most.
+LONG_OBSERVATION_SECONDS = 60.0
+
+
+@pytest.fixture
+async def on_v1(people, stack, images):
+    """Bring up v1, and return the ids of what then runs."""
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    await people.succeed("v1")
+    return stack.ids()
+
+
+def back_on_v1(stack, images, before) -> bool:
+    """Tell whether both services run v1 again, healthy, and the store was never touched."""
+    same = stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    return same and stack.ids()["store-1"] == before["store-1"]
+
+
+async def test_failed_health_check_rolled_back_with_output(people, stack, images, on_v1):
+    deployment = await people.deploy("unhealthy")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "web"
+    assert "web" in deployment.problem.message
+    assert "health check fails" in deployment.problem.message
+    assert "deploy again" in deployment.problem.hint
+    assert "sample app unhealthy: unhealthy" in deployment.problem.report, "the last log lines"
+    assert "404" in deployment.problem.report, "the health check's own output"
+    assert back_on_v1(stack, images, on_v1)
+    assert (await people.application.state.releases.current("dev")).number == 1
+
+
+async def test_rollback_that_breaks_in_verification_runs(stack, settings, images):
+    """All of the older release was brought up, and then one breaks: an operator is told, and what runs is known."""
+    stack.write({"web": service(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
+    async with open_application(settings) as application:
+        for version in ("v1", "v2"):
+            await People(application).succeed(version)
+    long = {"dev": EnvironmentSettings(observation_seconds=LONG_OBSERVATION_SECONDS)}
+    async with open_application(settings.model_copy(update={"environments": long})) as application:
+        state = application.state
+        asked = await application.orchestrator.start(request(DeploymentKind.ROLLBACK))
+        while not (await state.deployments.get(asked.id)).brought_back:  # noqa: ASYNC110 - until its verification
+            await asyncio.sleep(0.1)
+        (web,) = stack.containers()
+        web.exec_run(["rm", "/www/health"])
+        deployment = await application.orchestrator.wait(asked.id)
+        assert (deployment.outcome, deployment.problem.service) == (Outcome.FAILED, "web")
+        assert "health check fails" in deployment.problem.message
+        assert "dev is on r1 now" in deployment.problem.hint
+        assert [one.attrs["Image"] for one in stack.containers()] == [images["v1"]]
+        assert (await state.releases.current("dev")).number == 1
+        seen = await application.collector.collect_all_metrics(application.environments["dev"])
+        assert seen.drift == ()
+
+
+async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, images, on_v1):
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "code 3" in deployment.problem.message
+    assert "sample app: cannot go on" in deployment.problem.report
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
+    deployment = await people.deploy("ends")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "ended with code 0" in deployment.problem.message
+    assert "one_shot" in told(deployment)
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_end_with_code_0_fine_where_nothing_restarts(people, stack, images, on_v1):
+    """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
+    job = service(restart="on-failure", healthcheck=None)
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": job})
+    deployment = await people.deploy("ends")
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+
+
+async def test_restart_loop_rolled_back(people, stack, images, on_v1):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(restart="always")})
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "restart" in deployment.problem.message
+    assert "sample app: cannot go on" in deployment.problem.report
+    assert back_on_v1(stack, images, on_v1)
+    assert stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
+
+
+async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
+    """A service that becomes unhealthy within the observation window is rolled back."""
+    monitored = {"update_config": {"monitor": "6s"}}
+    check = CHECK | {"interval": "300ms"}
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(healthcheck=check, deploy=monitored)})
+    deployment = await people.deploy("fades")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.phase(PhaseName.VERIFICATION).status == "failed"
+    assert "health check fails" in deployment.problem.message
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_failed_first_deployment_leaves_nothing(people, stack):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.containers() == []
+    assert await people.application.state.releases.current("dev") is None
+
+
+async def test_missing_image_fails_before_changes(people, stack, images, on_v1):
+    deployment = await people.deploy("v99")
+    assert deployment.outcome is Outcome.FAILED
+    assert f"{REPOSITORY}:v99" in deployment.problem.message
+    assert "not on this machine" in deployment.problem.message
+    assert "registry" in deployment.problem.message
+    assert "Check the image's name and the version" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_unpullable_missing_image_named(people, stack, images, on_v1):
+    """An image that may not be pulled and is not on the engine is named."""
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(pull_policy="never")})
+    deployment = await people.deploy("v99")
+    assert deployment.outcome is Outcome.FAILED
+    assert f"{REPOSITORY}:v99" in deployment.problem.message
+    assert "pull policy" in deployment.problem.message
+    assert "version" in deployment.problem.hint
+    assert deployment.phase(PhaseName.VALIDATION).status == "failed"
+    assert stack.ids() == on_v1
+
+
+async def test_invalid_compose_file_reports_position(people, stack, images, on_v1):
+    stack.put("docker-compose.yml", "services:\n  web:\n    image: [\n")
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "docker-compose.yml" in deployment.problem.message
+    assert "line" in deployment.problem.message
+    assert "docker compose config" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_unknown_compose_key_named(people, stack, images, on_v1):
+    stack.write({"web": service(imagee="x")})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "docker-compose.yml" in deployment.problem.message
+    assert "imagee" in deployment.problem.message
+    assert stack.ids() == on_v1
+
+
+async def test_missing_compose_file_named(people, stack, on_v1):
+    (stack.folder / "docker-compose.yml").unlink()
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert str(stack.folder / "docker-compose.yml") in deployment.problem.message
+    assert "STACK_DIR" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_missing_variable_named_with_file(people, stack, images, on_v1):
+    variables = {"DSN": "${DATABASE_URL:?where is the database}"}
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment=variables)})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "DATABASE_URL" in deployment.problem.message
+    assert "where is the database" in deployment.problem.message
+    assert "env file" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_dependency_cycle_named(people, stack, images, on_v1):
+    stack.write({"a": service(depends_on=["b"]), "b": service(depends_on=["a"])})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "a" in deployment.problem.message
+    assert "b" in deployment.problem.message
+    assert "depend" in told(deployment)
+    assert stack.ids() == on_v1
+
+
+async def test_policy_violation_refused_before_changes(people, stack, images, on_v1):
+    stack.write({"web": service(privileged=True)})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "privileged" in deployment.problem.message
+    assert "web" in deployment.problem.message
+    assert stack.ids() == on_v1
+
+
+async def test_occupied_host_port_named_with_holder(people, stack, images, on_v1):
+    port = free_port()
+    taken = stack.client.containers.run(
+        f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", port)}
+    )
+    try:
+        stack.write({"web": service(ports=[f"127.0.0.1:{port}:8080"])})
+        deployment = await people.deploy("v2")
+        assert deployment.outcome is Outcome.FAILED
+        assert str(port) in deployment.problem.message
+        assert f"{stack.base_name}-holder" in deployment.problem.message
+        assert stack.ids() == on_v1
+    finally:
+        taken.remove(force=True)
+
+
+async def test_second_deployment_refused_with_lock_details(people, stack, images, on_v1):
+    """The refusal says who holds the deployment lock, since when and for what."""
+    orchestrator = people.application.orchestrator
+    first = await orchestrator.start(request(DeploymentKind.DEPLOY, version="v2", reason="the new menu"))
+    with pytest.raises(LockHeldError) as refused:
+        await orchestrator.start(request(DeploymentKind.DEPLOY, version="v3", by=ANNA))
+    assert "dora" in refused.value.message
+    assert f"since {first.created_at:%Y-%m-%d %H:%M:%S}" in refused.value.message
+    assert "deploy v2 (the new menu)" in refused.value.message
+    assert first.id in refused.value.hint
+    assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
+    assert stack.images()["web-1"] == images["v2"]
+    await people.succeed("v3", by=ANNA)
+
+
+async def test_rollback_without_earlier_release_refused(people, stack, images, on_v1):
+    with pytest.raises(InvalidRequestError) as refused:
+        await people.rollback()
+    assert "no release before" in refused.value.message
+    assert "history" in refused.value.hint
+
+
+async def test_unknown_service_refused_with_known_ones(people, stack, images, on_v1):
+    deployment = await people.deploy("v2", services=("wbe",))
+    assert deployment.outcome is Outcome.FAILED
+    assert "wbe" in deployment.problem.message
+    assert "store, web" in deployment.problem.hint
+    assert stack.ids() == on_v1

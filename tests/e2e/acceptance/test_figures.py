@@ -1,0 +1,184 @@
+"""Each figure of the integration is raised by what really goes wrong, becomes an alert, and clears with its cause."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from roas.application import Application, open_application
+from roas.models.alert import Alert, AlertSource
+from roas.models.change import ChangeType, StateChange
+from roas.models.events import Event
+from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from testbed.redis_server import RedisServer
+from tests.e2e.acceptance.conftest import settings_for
+from tests.e2e.acceptance.people import People
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, service
+from tests.unit.sample_events import Work
+
+SLOW_SECONDS = 1.5
+ALERT_SECONDS = 60.0
+# As in life, but for how many deployments are looked back.
+WINDOWS = Windows(last_deployments=2, fewest_deployments=2)
+
+
+@dataclass
+class Clock:
+    """A monotonic clock that can jump: a test cannot wait until minutes have passed."""
+
+    stopped_at: float | None = None
+
+    def __call__(self) -> float:
+        return time.monotonic() if self.stopped_at is None else self.stopped_at
+
+    def forget(self, window_seconds: float) -> None:
+        """Stop where a window of this length begins now: what was before is seen no more."""
+        self.stopped_at = time.monotonic() + window_seconds
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+async def application(stack: Stack, tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Application]:
+    settings = settings_for(stack, tmp_path / "state", redis_url=redis_server.url)
+    async with open_application(settings) as application:
+        assert application.sync is not None
+        application.sync.start()
+        yield application
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def monitor(application: Application, clock: Clock) -> AsyncIterator[IntegrationMonitor]:
+    """Watch the application as its own monitor does, which rests meanwhile."""
+    measurements = IntegrationMeasurements(application.bus, application.sync, WINDOWS, clock)
+    monitor = IntegrationMonitor(application.bus, measurements)
+    monitor.listen()
+    monitor.start()
+    yield monitor
+    await monitor.close()
+
+
+async def raised(application: Application, figure: str) -> Alert:
+    """Wait until an alert about a figure is open."""
+    return await _alert(application, lambda one: one.fingerprint == f"integration:{figure}" and one.is_open)
+
+
+async def is_over(application: Application, alert: Alert) -> None:
+    """Wait until this very alert is over."""
+    await _alert(application, lambda one: one.id == alert.id and not one.is_open)
+
+
+async def _alert(application: Application, holds: Callable[[Alert], bool]) -> Alert:
+    async with asyncio.timeout(ALERT_SECONDS):
+        while True:
+            found = [one for one in await application.state.alerts.all() if one.source is AlertSource.INTEGRATION]
+            if about := next(filter(holds, found), None):
+                return about
+            await asyncio.sleep(0.05)
+
+
+async def until(monitor: IntegrationMonitor, holds: Callable[[IntegrationFigures], bool]) -> None:
+    async with asyncio.timeout(ALERT_SECONDS):
+        while not holds(monitor.figures()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_slow_subscriber_raises_event_latency(application, monitor):
+    """The alert of the event latency ends when the slow subscriber is removed."""
+
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    subscription = application.bus.subscribe(Work, slow, name="slow one")
+    application.bus.publish(Work())
+    alert = await raised(application, "event_latency")
+    assert alert.title == "Event latency is high"
+    assert "slow one" in alert.summary
+    await until(monitor, lambda figures: (figures.event_latency_seconds or 0) >= 1.2)
+    await application.bus.unsubscribe(subscription)
+    await is_over(application, alert)
+    await until(monitor, lambda figures: (figures.event_latency_seconds or 0) < 1.0)
+
+
+async def test_slow_redis_raises_sync_lag(application, monitor, clock, redis_server):
+    """The alert of the Redis sync lag ends when Redis is quick again."""
+    await application.state.record(StateChange(ChangeType.AUDIT, "test"))
+    await until(monitor, lambda figures: figures.state_sync_lag_seconds is not None)
+    redis_server.command("CLIENT", "PAUSE", "800", "ALL")
+    await application.state.record(StateChange(ChangeType.AUDIT, "test"))
+    alert = await raised(application, "state_sync_lag")
+    await until(monitor, lambda _: application.sync.lag_seconds == 0)
+    clock.forget(WINDOWS.sync_lag_seconds)
+    await is_over(application, alert)
+
+
+async def test_slow_dependency_raises_resolution_time(application, monitor, stack, sample_image):
+    """The alert of the dependency resolution time ends when the dependency has more time."""
+    sample_image(f"{REPOSITORY}:slow", version="slow", behaviour="slow", delay_seconds=SLOW_SECONDS)
+
+    def write(timeout: str) -> None:
+        needs = {"kind": "required", "condition": "service_healthy", "timeout": timeout}
+        web = service(image=f"{REPOSITORY}:v1", **{"x-deploy": {"depends_on": {"store": needs}}})
+        stack.write({"store": service(), "web": web | {"labels": {"timeout": timeout}}})
+
+    write("1900ms")  # where a busy machine needs even more, the wait is in vain, and that counts no less
+    await People(application).deploy("slow")
+    alert = await raised(application, "dependency_resolution")
+    assert "dev/web" in alert.summary
+    assert (monitor.figures().dependency_resolution_seconds or 0) >= SLOW_SECONDS
+    write("60s")
+    await People(application).succeed("v1")
+    await is_over(application, alert)
+
+
+async def test_journal_refusals_raise_error_rate(application, monitor, clock, stack):
+    """The alert of the integration error rate ends when the journal takes writes again."""
+    stack.write({"web": service()})
+    with refusing(application.state.folder / "journal.sqlite3", source="integration"):
+        await People(application).succeed("v1")
+        alert = await raised(application, "integration_error_rate")
+    assert "The worst is integration: " in alert.summary
+    clock.forget(WINDOWS.error_seconds)
+    await People(application).succeed("v2")
+    await until(monitor, lambda figures: figures.error_ratio == 0)
+    await is_over(application, alert)
+
+
+async def test_failed_deployments_lower_success_rate(application, monitor, stack):
+    """The alert of the deployment success rate ends when deployments succeed again."""
+    stack.write({"web": service()})
+    people = People(application)
+    await people.deploy("exits")
+    await people.succeed("v1")
+    alert = await raised(application, "coordination_success_rate")
+    assert monitor.figures().success_ratio == 0.5
+    await people.succeed("v2")
+    await is_over(application, alert)
+    assert monitor.figures().success_ratio == 1.0
+
+
+@contextmanager
+def refusing(journal: Path, source: str) -> Iterator[None]:
+    """Let the database itself refuse the changes of one source."""
+    trigger = f"CREATE TRIGGER refuses BEFORE INSERT ON changes WHEN NEW.source = '{source}' BEGIN "
+    with sqlite3.connect(journal, timeout=10) as connection:
+        connection.execute(trigger + "SELECT RAISE(ABORT, 'refused'); END")
+    yield
+    with sqlite3.connect(journal, timeout=10) as connection:
+        connection.execute("DROP TRIGGER refuses")

@@ -1,0 +1,152 @@
+"""Deploying, hotfixing and rolling back move what Docker runs, and nothing more than what was asked for."""
+
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.plan import ServiceAction
+from tests.e2e.acceptance.people import request, succeeded
+from tests.e2e.acceptance.stack import REPOSITORY, service
+
+
+async def test_first_deployment_starts_all_healthy(people, stack, images):
+    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
+    deployment = succeeded(await people.deploy("v1"))
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert stack.client.networks.list(names=[f"{stack.project()}_default"])
+    started = {name: stack.container(name).attrs["State"]["StartedAt"] for name in ("store", "web")}
+    assert started["store"] < started["web"]
+    assert all(phase.status == "success" for phase in deployment.phases)
+    assert (await people.application.state.releases.current("dev")).number == 1
+
+
+async def test_second_deployment_updates_all_services(people, stack, images):
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    before = stack.ids()
+    await people.succeed("v2")
+    assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert not set(before.values()) & set(stack.ids().values())
+
+
+async def test_unchanged_service_keeps_container(people, stack, images):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    await people.succeed("v1")
+    before = stack.ids()
+    await people.succeed("v2")
+    after = stack.ids()
+    assert after["store-1"] == before["store-1"]
+    assert after["web-1"] != before["web-1"]
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
+
+
+async def test_redeploying_same_version_changes_nothing(people, stack):
+    stack.write({"web": service(environment={"A": "1"}, volumes=["./conf:/config:ro"])})
+    stack.put("conf/a", "1")
+    await people.succeed("v1")
+    before = stack.ids()
+    await people.succeed("v1")
+    assert stack.ids() == before
+
+
+async def test_stopped_container_started_again(people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    stack.container("web").stop()
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_services_option_limits_deployment(people, stack, images):
+    stack.write({"store": service(environment={"A": "old"}), "web": service(environment={"A": "old"})})
+    await people.succeed("v1")
+    before = stack.ids()
+    stack.write({"store": service(environment={"A": "new"}), "web": service(environment={"A": "new"})})
+    await people.succeed("v2", services=("web",))
+    assert stack.ids()["store-1"] == before["store-1"]
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
+    assert stack.variables("web")["A"] == "new"
+    release = await people.application.state.releases.current("dev")
+    assert {one.name: one.image.image_id for one in release.services} == {"store": images["v1"], "web": images["v2"]}
+
+
+async def test_removed_service_is_removed(people, stack, images):
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    stack.write({"web": service()})
+    await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"]}
+
+
+async def test_rollback_restores_removed_service(people, stack, images):
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    stack.write({"web": service()})
+    await people.succeed("v2")
+    succeeded(await people.rollback())
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_plan_lists_changes_and_applies_none(people, stack):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": "a"})})
+    await people.succeed("v1")
+    before = stack.ids()
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": "s3cret"})})
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    changes = {one.service: one for one in plan.services}
+    assert changes["store"].action is ServiceAction.KEEP
+    assert changes["web"].action is ServiceAction.RECREATE
+    assert changes["web"].old_image.endswith(":v1")
+    assert changes["web"].new_image.endswith(":v2")
+    assert any("MODE" in key for key in changes["web"].changed_keys)
+    assert "s3cret" not in repr(plan)
+    assert stack.ids() == before
+    assert len(await people.application.state.deployments.list("dev")) == 1
+    assert len(await people.application.state.releases.list("dev")) == 1
+
+
+async def test_outdated_confirmed_plan_refused(people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    stack.write({"web": service(environment={"A": "since then"})})
+    deployment = await people.deploy("v2", plan_digest=plan.digest)
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.problem.key == "image_changed"
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_hotfix_runs_three_phases_and_makes_release(people, stack, images):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    await people.succeed("v1", "prod")
+    before = stack.ids("prod")
+    deployment = succeeded(await people.hotfix("v2"))
+    assert [phase.name for phase in deployment.phases] == ["validation", "execution", "verification"]
+    assert stack.images("prod") == {"store-1": images["v1"], "web-1": images["v2"]}
+    assert stack.ids("prod")["store-1"] == before["store-1"]
+    assert (await people.application.state.releases.current("prod")).number == 2
+
+
+async def test_failing_hotfix_rolled_back(people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1", "prod")
+    deployment = await people.hotfix("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.images("prod") == {"web-1": images["v1"]}
+
+
+async def test_rollback_targets_previous_or_named_release(people, stack, images):
+    stack.write({"web": service()})
+    for version in ("v1", "v2", "v3"):
+        await people.succeed(version)
+    succeeded(await people.rollback())
+    assert stack.images() == {"web-1": images["v2"]}
+    succeeded(await people.rollback(to=1))
+    assert stack.images() == {"web-1": images["v1"]}
+    succeeded(await people.rollback(to=3))
+    assert stack.images() == {"web-1": images["v3"]}
+
+
+async def test_local_images_need_no_registry(people, stack, images):
+    stack.write({"web": service(pull_policy="missing")})
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+    readable = f"roas/{REPOSITORY}:v1-{images['v1'].removeprefix('sha256:')[:12]}"
+    assert stack.container("web").attrs["Config"]["Image"] == readable

@@ -1,0 +1,128 @@
+"""Cancelling, dying and doing two things at once leave each environment whole, on one release."""
+
+import asyncio
+
+import pytest
+
+from roas.application import open_application
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
+from roas.models.events import ServiceProgressed
+from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, told
+from tests.e2e.acceptance.stack import CHECK, service
+
+NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s"}
+
+
+async def until_waiting(application, deployment_id: str, name: str) -> None:
+    """Wait until the journal says that a service was started and is waited for."""
+    reached = asyncio.Event()
+
+    async def look(event) -> None:
+        if (event.service, event.step) == (name, ServiceStep.WAITING):
+            reached.set()
+
+    subscription = application.bus.subscribe(ServiceProgressed, look, name="test")
+    deployment = await application.state.deployments.get(deployment_id)
+    if not any((one.service, one.step) == (name, "waiting") for one in deployment.services):
+        await asyncio.wait_for(reached.wait(), 20)
+    await application.bus.unsubscribe(subscription)
+
+
+@pytest.fixture
+async def half_way(people, stack, images):
+    """Bring v1 up, then let v2 hang after its store was replaced; returns the deployment."""
+    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
+    await people.succeed("v1")
+    stack.write(
+        {
+            "store": service(),
+            "web": service(healthcheck=NEVER_HEALTHY, depends_on={"store": {"condition": "service_healthy"}}),
+        }
+    )
+    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+    await until_waiting(people.application, started.id, "web")
+    assert stack.container("store").attrs["Image"] == images["v2"]
+    return started
+
+
+async def test_cancel_midway_keeps_old_release(people, stack, images, half_way):
+    await people.application.orchestrator.cancel(half_way.id, ANNA)
+    deployment = await people.application.orchestrator.wait(half_way.id)
+    assert deployment.outcome is Outcome.CANCELLED
+    assert deployment.cancel_requested_by == ANNA
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert (await people.application.state.releases.current("dev")).number == 1
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v2")
+
+
+async def test_cancel_from_other_process_stops_deployment(people, stack, settings, images, half_way):
+    async with open_application(settings, instance_prefix="CLI") as other:
+        await other.orchestrator.cancel(half_way.id, DORA)
+    deployment = await people.application.orchestrator.wait(half_way.id)
+    assert deployment.outcome is Outcome.CANCELLED
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_cancel_after_end_refused(people, stack):
+    stack.write({"web": service()})
+    deployment = await people.succeed("v1")
+    with pytest.raises(InvalidRequestError) as refused:
+        await people.application.orchestrator.cancel(deployment.id, DORA)
+    assert "ended already" in refused.value.message
+    assert "/rollback" in refused.value.hint
+
+
+async def test_abandoned_deployment_resumed(settings, stack, images):
+    stack.write({"store": service(), "web": service()})
+    async with open_application(settings) as application:
+        await People(application).succeed("v1")
+        stack.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        await until_waiting(application, started.id, "web")
+    async with open_application(settings) as application:
+        (taken,) = await application.orchestrator.resume()
+        deployment = await application.orchestrator.wait(taken.id)
+    assert deployment.id == started.id
+    assert deployment.attempts == 2
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_resumed_deployment_asks_todays_policy(settings, stack, images):
+    """The permission is withdrawn while a deployment is abandoned half way: what it allowed is not created."""
+    trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
+    store_first = {"store": {"condition": "service_healthy"}}
+    async with open_application(trusting) as application:
+        stack.write({"store": service(), "web": service()})
+        await People(application).succeed("v1")
+        waiting = service(healthcheck=NEVER_HEALTHY)
+        stack.write({"store": waiting, "web": service(cap_add=["SYS_ADMIN"], depends_on=store_first)})
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        await until_waiting(application, started.id, "store")
+    async with open_application(settings) as application:
+        (taken,) = await application.orchestrator.resume()
+        deployment = await application.orchestrator.wait(taken.id)
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "not allowed here today" in told(deployment)
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert not stack.container("web").attrs["HostConfig"]["CapAdd"]
+
+
+async def test_two_environments_deploy_concurrently(people, stack, images):
+    stack.put(".env.dev", "WHO=dev\n")
+    stack.put(".env.staging", "WHO=staging\n")
+    stack.write({"store": service(), "web": service(environment={"WHO": "${WHO}"})})
+    both = await asyncio.gather(people.deploy("v1", "dev"), people.deploy("v2", "staging", by=ANNA))
+    for deployment in both:
+        succeeded(deployment)
+    assert stack.images("dev") == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert (stack.variables("web", "dev")["WHO"], stack.variables("web", "staging")["WHO"]) == ("dev", "staging")
+    dev = stack.ids("dev")
+    failing, again = await asyncio.gather(people.deploy("exits", "staging"), people.deploy("v3", "dev"))
+    assert (failing.outcome, again.outcome) == (Outcome.ROLLED_BACK, Outcome.SUCCEEDED)
+    assert stack.images("dev") == {"store-1": images["v3"], "web-1": images["v3"]}
+    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert not set(dev.values()) & set(stack.ids("dev").values())

@@ -1,0 +1,142 @@
+"""A deployment owns what it changes: recovery keeps away, lets go, or comes afterwards, and never fights it."""
+
+import asyncio
+from contextlib import asynccontextmanager, nullcontext
+
+import pytest
+
+from roas.application import open_application
+from roas.models.alert import RecoveryStatus
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.events import HealthChecked
+from roas.models.health import Verdict
+from tests.e2e.acceptance.people import People, request, succeeded
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, service
+from tests.e2e.acceptance.test_parallel_start import until_waiting
+from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
+
+# Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
+SICKLY = WATCHED_CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
+
+
+@pytest.fixture
+async def maintained(application, people):
+    """Guard what is deployed."""
+    await application.maintenance.start()
+    return application
+
+
+async def begin(application, version):
+    """Start a deployment and return its record."""
+    return await application.orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+
+
+async def break_and_hold(application, stack):
+    """Break web in such a way that its recovery is under way until something ends it."""
+    await inside(stack, "web", "touch", "/tmp/sick")
+    kill_process(stack, "web")
+
+    async def runs_again():
+        # The attempt has started it and waits for its health check.
+        held = await application.state.alerts.open("dev")
+        return [one for one in held if one.healing is RecoveryStatus.UNDER_WAY] and stack.container(
+            "web"
+        ).status == "running"
+
+    await until(runs_again)
+
+
+@asynccontextmanager
+async def command_line(settings):
+    """Carry deployments in another process than the one that recovers."""
+    async with open_application(settings, instance_prefix="CLI") as application:
+        yield People(application)
+
+
+@pytest.mark.parametrize("by_command_line", [False, True])
+async def test_deployment_interrupts_recovery(maintained, people, stack, images, settings, by_command_line):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    await people.succeed("v1")
+    await break_and_hold(maintained, stack)
+    begun = asyncio.get_running_loop().time()
+    async with command_line(settings) if by_command_line else nullcontext(people) as deployers:
+        succeeded(await deployers.deploy("v2"))
+    assert asyncio.get_running_loop().time() - begun < 40, "it waited for the healing"
+    # Of the end of another process's deployment the slow look tells, which takes too long here.
+    alert = await alert_that(maintained, lambda one: len(one.actions) == 2 and (by_command_line or is_over(one)))
+    left_off, kept_away = alert.actions
+    assert left_off == "restart: interrupted, a deployment started"
+    deployment = (await maintained.state.deployments.list("dev"))[0]
+    assert kept_away.startswith(f"kept away: {deployment.id} holds the deployment lock")
+    assert stack.images() == {"web-1": images["v2"]}
+    assert len(await of_services(maintained)) == 1
+
+
+async def test_manual_stop_during_recovery_kept(maintained, people, stack, images):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    for version in ("v1", "v2"):
+        await people.succeed(version)
+    await break_and_hold(maintained, stack)
+    await asyncio.to_thread(stack.container("web").stop)
+    left = await alert_that(
+        maintained, lambda one: one.is_open and one.healing is RecoveryStatus.NONE and bool(one.actions)
+    )
+    assert left.actions[0].startswith("restart: web failed")
+    assert left.actions[1:] == ("not ours: it was stopped manually, so it is left as it is",)
+    web = stack.container("web")
+    assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
+
+
+async def test_failure_next_to_deployment_ends_well(maintained, people, stack, images):
+    """A service that breaks just before or just after a deployment ends on the new release."""
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    kill_process(stack, "web")
+    succeeded(await people.deploy("v2"))
+    before = stack.container("web").attrs["State"]["StartedAt"]
+    kill_process(stack, "web")
+
+    async def all_is_well():
+        state = stack.container("web").attrs["State"]
+        alerts = await of_services(maintained)
+        started_again = state["StartedAt"] != before and state["Health"]["Status"] == "healthy"
+        return started_again and alerts and all(is_over(one) for one in alerts)
+
+    await until(all_is_well)
+    assert stack.images() == {"web-1": images["v2"]}
+
+
+async def test_failure_beside_deployment_recovered_after_it(maintained, people, stack, images):
+    """A service that breaks during a deployment of others is recovered after it."""
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    stack.write({"store": service(), "web": service(healthcheck=WAITS)})
+    asked = request(DeploymentKind.DEPLOY, version="v2", services=("web",))
+    started = await maintained.orchestrator.start(asked)
+    await until_waiting(maintained, started.id, "web")
+    kill_process(stack, "store")
+    await alert_that(maintained, lambda one: one.service == "store" and one.healing is RecoveryStatus.KEPT_AWAY)
+    await inside(stack, "web", "touch", "/tmp/ready")
+    succeeded(await maintained.orchestrator.wait(started.id))
+    over = await alert_that(maintained, is_over)
+    assert over.actions[-1] == "restart: recovered"
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
+
+
+async def test_rollback_leaves_no_alert(maintained, people, stack, images):
+    """No alert is left of what a deployment broke and its rollback repaired."""
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(depends_on=["store"])})
+    await people.succeed("v1")
+    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    await maintained.bus.drain()
+    checked = len([one for one in maintained.bus.history() if isinstance(one, HealthChecked)])
+
+    async def is_looked_at():
+        looks = [one for one in maintained.bus.history() if isinstance(one, HealthChecked)]
+        return len(looks) >= checked
+
+    await until(is_looked_at)
+    assert await of_services(maintained) == ()
+    assert maintained.health.verdict("dev", "web") is Verdict.HEALTHY
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}

@@ -1,0 +1,101 @@
+"""A checkout makes a link of a bound folder: the engine is kept from starting a container with where it leads."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from roas.errors import ComposePolicyError
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.trouble import until
+
+LEADS = "where the link leads"
+
+
+@pytest.fixture
+def guard(application):
+    """What looks once a second in a bot."""
+    return guard_of(application)
+
+
+def guard_of(application) -> SwappedBinds:
+    return SwappedBinds(application.engine, application.state, application.alert_service, application.environments)
+
+
+def policies(stack) -> dict[str, str]:
+    return {
+        name: one.attrs["HostConfig"]["RestartPolicy"]["Name"]
+        for name in ("web", "other")
+        for one in (stack.container(name),)
+    }
+
+
+async def open_alerts(application) -> list[tuple[str, str]]:
+    return [(one.fingerprint, one.summary) for one in await application.state.alerts.open("dev")]
+
+
+def crash(stack) -> None:
+    """Kill a process as a fault would, and wait until the engine has seen that."""
+    container = stack.container("web")
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    container.wait()
+
+
+async def test_swapped_folder_is_not_started_with(application, people, stack, guard, tmp_path):
+    (tmp_path / "host").mkdir()
+    folder, gone = stack.folder / "data", stack.folder / "gone"
+    folder.mkdir()
+    web = service(restart="always", volumes=["./data:/data"])
+    stack.write({"web": web, "other": service(restart="always")})
+    await people.succeed("v1")
+    await guard.look()
+    assert policies(stack) == {"web": "always", "other": "always"}
+    assert await open_alerts(application) == []
+
+    folder.rename(gone)
+    folder.symlink_to(tmp_path / "host")
+    await guard.look()
+    assert policies(stack) == {"web": "no", "other": "always"}
+    seen = await application.collector.collect_all_metrics(application.environments["dev"])
+    assert seen.drift == (), "no hand did this"
+    ((fingerprint, summary),) = await open_alerts(application)
+    assert fingerprint == "binds:dev"
+    assert f"web binds {folder}, outside the stack's folder" in summary
+    crash(stack)
+    assert stack.container("web").status == "exited"
+    environment = application.environments["dev"]
+    with pytest.raises(ComposePolicyError, match="outside the stack's folder"):
+        await application.engine.start(environment, stack.container("web").id)
+    allowed = replace(environment, allowed=(f"bind:{tmp_path}/host",))
+    assert await application.engine.misled_binds(allowed, await application.state.releases.applied_model("dev")) == {}
+
+    folder.unlink()
+    gone.rename(folder)
+    await guard_of(application).look()  # another bot, that knows of it by the alert alone
+    assert policies(stack) == {"web": "always", "other": "always"}
+    assert await open_alerts(application) == []
+    await application.engine.start(environment, stack.container("web").id)
+    assert stack.container("web").status == "running"
+
+
+async def test_running_bot_notices_swaps_by_itself(application, people, stack, tmp_path):
+    """It looks again and again: what is swapped later is held, too, and let go once it leads back."""
+    (tmp_path / "host").mkdir()
+    folder, gone = stack.folder / "data", stack.folder / "gone"
+    folder.mkdir()
+    stack.write({"web": service(restart="always", volumes=["./data:/data"]), "other": service(restart="always")})
+    await people.succeed("v1")
+    await application.maintenance.start()
+
+    async def is_policy(name: str) -> bool:
+        return policies(stack)["web"] == name
+
+    for _time in range(2):
+        folder.rename(gone)
+        folder.symlink_to(tmp_path / "host")
+        await until(lambda: is_policy("no"))
+        folder.unlink()
+        gone.rename(folder)
+        await until(lambda: is_policy("always"))

@@ -1,0 +1,162 @@
+"""The order in which containers are replaced is the one that the compose file asks for."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+
+import docker
+import pytest
+
+from roas.models.deployment import DeploymentKind, Outcome
+from tests.e2e.acceptance.people import request, succeeded
+from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, free_port, service
+
+START_FIRST = {"update_config": {"order": "start-first"}, "rollback_config": {"order": "start-first"}}
+
+
+@dataclass
+class CommitObserver:
+    """Follow a project's containers by Docker's own events: how many were healthy, after each event."""
+
+    healthy: set[str] = field(default_factory=set)
+    counts: list[int] = field(default_factory=list)
+    actions: list[tuple[str, str]] = field(default_factory=list)
+
+    def see(self, event: dict) -> None:
+        action, actor = event["Action"], event["Actor"]["ID"]
+        self.actions.append((action, actor))
+        if action == "health_status: healthy":
+            self.healthy.add(actor)
+        elif action in {"kill", "stop", "die", "health_status: unhealthy"}:
+            self.healthy.discard(actor)
+        self.counts.append(len(self.healthy))
+
+
+@contextmanager
+def observer(stack, already_healthy: set[str]) -> Iterator[CommitObserver]:
+    """Watch from now to the end of the block."""
+    seen = CommitObserver(healthy=set(already_healthy))
+    filters = {"type": "container", "label": f"{PROJECT}={stack.project()}"}
+    client = docker.DockerClient(base_url=stack.docker_host)
+    stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
+    thread = Thread(target=lambda: [seen.see(event) for event in stream], daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stream.close()
+        thread.join(5)
+        client.close()
+
+
+async def test_start_first_keeps_service_healthy(people, stack, images):
+    stack.write({"web": service(deploy=START_FIRST)})
+    await people.succeed("v1")
+    with observer(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert list(stack.images().values()) == [images["v2"]]
+        assert min(seen.counts) >= 1
+        assert max(seen.counts) == 2
+        succeeded(await people.rollback())
+        assert list(stack.images().values()) == [images["v1"]]
+        assert min(seen.counts) >= 1
+
+
+async def test_failed_start_first_keeps_service_available(people, stack, images):
+    stack.write({"web": service(deploy=START_FIRST)})
+    await people.succeed("v1")
+    before = stack.ids()
+    with observer(stack, set(before.values())) as seen:
+        deployment = await people.deploy("unhealthy")
+        assert deployment.outcome is Outcome.ROLLED_BACK
+        assert min(seen.counts) >= 1
+    assert stack.ids() == before
+
+
+async def test_start_first_keeps_all_replicas(people, stack, images):
+    stack.write({"web": service(deploy={"replicas": 2, **START_FIRST})})
+    await people.succeed("v1")
+    with observer(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert min(seen.counts) >= 2
+    assert list(stack.images().values()) == [images["v2"]] * 2
+
+
+async def test_stop_first_never_runs_two_versions(people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    with observer(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert max(seen.counts) == 1
+        assert min(seen.counts) == 0
+
+
+async def test_start_first_with_fixed_port_is_stop_first(people, stack, images):
+    """Where only one container can be, it is replaced the other way, and said so."""
+    port = free_port()
+    stack.write({"web": service(ports=[f"127.0.0.1:{port}:8080"], deploy=START_FIRST)})
+    await people.succeed("v1")
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"]}
+    said = f"the fixed host port {port} allows only one container: it is replaced stop-first"
+    assert any(said in text for text in deployment.warnings)
+
+
+async def test_start_first_of_shared_is_stop_first(people, stack, images):
+    """What shares its namespace would join the container that is about to go."""
+    sidecar = service(network_mode="service:web", image=f"{REPOSITORY}:v1")
+    stack.write({"web": service(deploy=START_FIRST), "sidecar": sidecar})
+    await people.succeed("v1")
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"], "sidecar-1": images["v1"]}
+    web = stack.container("web")
+    assert stack.container("sidecar").attrs["HostConfig"]["NetworkMode"] == f"container:{web.id}"
+    said = "sidecar can share a namespace with one container only: it is replaced stop-first"
+    assert any(said in text for text in deployment.warnings)
+
+
+@pytest.mark.parametrize("link", ["web", "web:shop"])
+async def test_start_first_of_linked_is_stop_first(people, stack, images, link):
+    """A link leads to the name of a container: a second one beside it has another, and nobody would find that."""
+    client = service(links=[link], image=f"{REPOSITORY}:v1")
+    stack.write({"web": service(deploy=START_FIRST), "client": client})
+    await people.succeed("v1")
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"], "client-1": images["v1"]}
+    code, output = stack.container("client").exec_run(["ping", "-c", "1", "-W", "3", link.rpartition(":")[2]])
+    assert code == 0, output
+    said = "the links of client lead to the name of one container: it is replaced stop-first"
+    assert any(said in text for text in deployment.warnings)
+
+
+async def test_replicas_scale_up_and_down(people, stack, images):
+    for version, replicas in (("v1", 2), ("v1", 3), ("v2", 1)):
+        stack.write({"web": service(deploy={"replicas": replicas})})
+        await people.succeed(version)
+        assert list(stack.images().values()) == [images[version]] * replicas
+    succeeded(await people.rollback())
+    assert list(stack.images().values()) == [images["v1"]] * 3
+
+
+async def test_one_failing_replica_fails_service(people, stack, images):
+    stack.write({"web": service(deploy={"replicas": 2})})
+    await people.succeed("v1")
+    stack.write({"web": service(deploy={"replicas": 2})})
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+    assert list(stack.images().values()) == [images["v1"]] * 2
+
+
+async def test_sequential_deploy_starts_in_order(settings, stack, images):
+    from roas.application import open_application
+    from tests.e2e.acceptance.people import People
+
+    stack.write({name: service(image=f"{REPOSITORY}:${{VERSION}}") for name in ("a", "b", "c")})
+    async with open_application(settings.model_copy(update={"parallel_execution": False})) as application:
+        await People(application).succeed("v1")
+        assert stack.images() == dict.fromkeys(("a-1", "b-1", "c-1"), images["v1"])
+        started = sorted(one.attrs["State"]["StartedAt"] for one in stack.containers())
+        assert started == [stack.container(name).attrs["State"]["StartedAt"] for name in ("a", "b", "c")]
+        plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+        assert plan.order == ("a", "b", "c")

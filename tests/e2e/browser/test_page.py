@@ -1,0 +1,229 @@
+"""The page shows the channel and its commands as Discord would, and lets a visitor be anybody in it."""
+
+import re
+
+import aiohttp
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.wire.shop import SERVICE_LABEL
+
+# How many pixels are between the words of an element and the text after it.
+BLANK_AFTER = """one => {
+  const [own, next] = [one, one.nextSibling].map((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect();
+  });
+  return next.left - own.right;
+}"""
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+
+async def test_deploy_fail_and_roll_back_by_clicks(bot, visitor, shop, image_ids):
+    await visitor.become("dora")
+    await visitor.begin("/dep")
+    await visitor.fill("environment", "de", take="dev")
+    await visitor.fill("version", "v1")
+    await visitor.send()
+    plan = await visitor.sees("Nothing changes until you confirm")
+    await visitor.fits_a_phone(plan)
+    await visitor.press(plan, "Deploy")
+    await visitor.fits_a_phone(await visitor.sees("Deploy v1 to dev", "initialization"))
+    await visitor.sees("Deploy v1 to dev", "succeeded")
+    await visitor.deploy("v2")
+    await visitor.sees("Deploy v2 to dev", "succeeded")
+
+    await visitor.deploy("v3")
+    report = await visitor.sees("Deploy v3 to dev", "rolled back")
+    await expect(report).to_contain_text("health check fails")
+    await expect(report.locator(".file a")).to_have_count(1)
+    await expect(report.locator(".file pre")).not_to_be_empty()
+    await visitor.fits_a_phone(report)
+    assert shop.running("dev")["web"] == image_ids["v2"]
+
+    await visitor.press(visitor.message("Deploy v2 to dev", "succeeded"), "Roll back")
+    await visitor.press(await visitor.sees("Nothing changes until you confirm"), "Roll back")
+    await visitor.sees("Roll back dev to r1", "succeeded")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_deploy_fail_and_roll_back_in_chinese(bot, visitor, shop, image_ids):
+    await visitor.let_server_speak("zh-TW")
+    await visitor.speak("zh-TW")
+    await visitor.become("dora")
+    await visitor.begin("/部署")
+    await visitor.fill("環境", "de", take="dev")
+    await visitor.fill("版本", "v1")
+    await visitor.send()
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    live = await visitor.sees("將 v1 部署到 dev", "初始化")
+    await expect(live).to_contain_text("健康檢查通過")
+    await visitor.sees("將 v1 部署到 dev", "成功")
+    await visitor.run("/回復", 環境="dev")
+    await visitor.sees("沒有成功", "沒有其他發行版")
+    await visitor.run("/部署", 環境="dev", 版本="v2")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    await visitor.sees("將 v2 部署到 dev", "成功")
+    await visitor.run("/部署", 環境="dev", 版本="v3")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    report = await visitor.sees("將 v3 部署到 dev", "失敗，已回復")
+    await expect(report).to_contain_text("健康檢查失敗")
+    await expect(report.locator(".file a")).to_have_count(1)
+    assert shop.running("dev")["web"] == image_ids["v2"]
+
+    await visitor.press(visitor.message("將 v2 部署到 dev", "成功"), "回復到 r1")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更", "回復"), "回復")
+    await visitor.sees("將 dev 回復到 r1", "成功")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+@pytest.mark.parametrize(
+    ("language", "command", "options", "plan", "deploy", "wanted", "approve", "refusal", "done"),
+    [
+        (
+            "en-US",
+            "/deploy",
+            {"environment": "prod", "version": "v1"},
+            "Nothing changes until you confirm",
+            "Deploy",
+            "Approval needed: deploy v1 to prod",
+            "Approve",
+            "You may not do this",
+            ("Deploy v1 to prod", "succeeded", "Approved by"),
+        ),
+        (
+            "zh-TW",
+            "/部署",
+            {"環境": "prod", "版本": "v1"},
+            "你確認之前不會有任何變更",
+            "部署",
+            "需要核准：將 v1 部署到 prod",
+            "核准",
+            "你沒有權限這麼做",
+            ("將 v1 部署到 prod", "成功", "核准。"),
+        ),
+    ],
+    ids=["en-US", "zh-TW"],
+)
+async def test_production_awaits_second_person(
+    bot, visitor, shop, image_ids, language, command, options, plan, deploy, wanted, approve, refusal, done
+):
+    await visitor.let_server_speak(language)
+    await visitor.speak(language)
+    await visitor.become("dora")
+    await visitor.run(command, **options)
+    await visitor.press(await visitor.sees(plan), deploy)
+    await visitor.press(await visitor.sees(wanted), approve)
+    await visitor.sees(refusal)
+    assert shop.containers("prod") == []
+
+    await visitor.become("anna")
+    await visitor.press(await visitor.sees(wanted), approve)
+    await visitor.sees(*done)
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+@pytest.mark.parametrize(
+    ("language", "alert", "button", "answer", "state"),
+    [
+        ("en-US", "web was stopped manually", "Acknowledge", "acknowledged by you", "acknowledged"),
+        ("zh-TW", "web 被手動停止", "認領", "由你負責處理", "已認領"),
+    ],
+)
+async def test_alert_acknowledged_by_click(bot, visitor, shop, language, alert, button, answer, state):
+    await visitor.become("dora")
+    await visitor.deploy("v1")
+    await visitor.sees("Deploy v1 to dev", "succeeded")
+    await visitor.let_server_speak(language)
+    await visitor.speak(language)
+    web = next(one for one in shop.containers("dev") if one.labels[SERVICE_LABEL] == "web")
+    web.stop(timeout=1)
+    await visitor.press(await visitor.sees(alert), button)
+    await visitor.sees(answer)
+    await visitor.sees(alert, state)
+
+
+async def test_ephemeral_message_private_and_dismissable(bot, visitor):
+    await visitor.become("bob")
+    await visitor.run("/deploy", environment="dev", version="v1")
+    refused = await visitor.sees("You may not do this")
+    await visitor.become("dora")
+    await expect(refused).to_have_count(0)
+    await visitor.become("bob")
+    await (await visitor.sees("You may not do this")).get_by_text("Dismiss message").click()
+    await expect(refused).to_have_count(0)
+    await visitor.run("/status")
+    await visitor.sees("dev: nothing runs")
+    await expect(refused).to_have_count(0)
+
+
+async def test_phone_fits_width_and_stays_at_end(bot, visitor):
+    """A phone shows the whole page without scrolling sideways, and stays at its end."""
+    await visitor.page.set_viewport_size({"width": 360, "height": 700})
+    await visitor.become("bob")
+    for _time in range(3):
+        await visitor.run("/status")
+        await visitor.sees("dev: nothing runs")
+    newest = visitor.page.locator("discord-message").last
+    await expect(newest).to_be_in_viewport(timeout=10_000)
+    assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
+    main = visitor.page.locator("main")
+    assert await main.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    await expect(visitor.page.locator("#typed")).to_be_in_viewport()
+
+
+async def test_user_locale_independent_of_guild(bot, visitor):
+    await visitor.speak("zh-TW")
+    await visitor.become("bob")
+    await visitor.run("/狀態", 環境="dev")
+    await visitor.sees("dev: 沒有執行中的服務")
+
+
+async def test_page_without_token_shows_nothing(sandbox):
+    base = sandbox.page_url.partition("?")[0]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(base) as answer:
+            assert answer.status == 401
+        async with session.get(sandbox.page_url, headers={"Host": "evil.example"}, allow_redirects=False) as answer:
+            assert answer.status == 403
+        async with session.get(
+            sandbox.page_url, headers={"Origin": "http://evil.example"}, allow_redirects=False
+        ) as answer:
+            assert answer.status == 403
+
+
+async def test_markdown_drawn_as_in_client(visitor, sandbox):
+    channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
+    shown = f"**my\\_app** is at {channel} since <t:0:T>"
+    message = {"embeds": [{"title": "my\\_app fails", "description": shown}]}
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=message) as answer:
+        assert answer.status == 200, await answer.text()
+    said = await visitor.sees("my_app fails", "my_app is at")
+    text = said.locator("discord-embed-description .text")
+    await expect(text).to_have_text(re.compile(r"^my_app is at # ops since \d+:00:00.[AP]M$"))
+    assert await said.locator("strong").evaluate(BLANK_AFTER) < 1, "there is a blank too many after bold words"
+    assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
+
+
+async def test_impossible_time_is_shown_as_written(visitor, sandbox):
+    """Alerts from outside may hold one; the page draws it, and what comes after it."""
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    times = [f"<t:99999999999999999:{style}>" for style in "tTdDfFR"]
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for content in (f"from {' '.join(times)} on", "afterwards"):
+            async with session.post(url, json={"content": content}) as answer:
+                assert answer.status == 200, await answer.text()
+    said = await visitor.sees("from", "on")
+    await expect(said).to_contain_text(times[-1])
+    await visitor.sees("afterwards")
+
+
+async def test_page_uses_visitor_language(visitor):
+    await visitor.speak("zh-TW")
+    await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")
+    await visitor.speak("en-US")
+    await expect(visitor.page.locator("#connection")).to_have_text("no bot is connected")

@@ -1,0 +1,203 @@
+"""The command line as a person or a script meets it: real processes, a real engine, a stack of its own."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.preloaded import PreloadedPopen, can_be_preloaded
+
+ROOT = Path(__file__).parents[3]
+SECONDS = 90
+REPOSITORY = "roas-commands/app"
+
+HEALTH_CHECK = """
+      test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"]
+      interval: 5s
+      timeout: 2s
+      retries: 2
+      start_period: 20s
+      start_interval: 100ms
+"""
+STACK = f"""
+services:
+  database:
+    image: {REPOSITORY}:v1
+    stop_grace_period: 1s
+    healthcheck: {HEALTH_CHECK}
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    stop_grace_period: 1s
+    environment:
+      GREETING: hello ${{VERSION:-v1}}
+    depends_on:
+      database: {{condition: service_healthy}}
+    healthcheck: {HEALTH_CHECK}
+"""
+
+
+@dataclass
+class CommandLine:
+    """Type commands for one stack and one state folder."""
+
+    folder: Path
+    docker_host: str
+    project: str
+    image_ids: dict[str, str] = field(default_factory=dict)
+    children: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def environ(self, **changes: str) -> dict[str, str]:
+        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {
+            **own,
+            "PYTHONPATH": str(ROOT),
+            "STACK_DIR": str(self.folder / "stack"),
+            "STATE_DIR": str(self.state),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "DOCKER_HOST": self.docker_host,
+            "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.2",
+            "ENVIRONMENTS__PROD__OBSERVATION_SECONDS": "0.2",
+            "COLUMNS": "80",
+            **changes,
+        }
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start a command and do not wait for it."""
+        return self._start([sys.executable, "-m", "roas", *arguments], environ)
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Type a command and wait for its end."""
+        child = self.start(*arguments, **environ)
+        out, err = child.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(arguments, child.returncode, out, err)
+
+    def run_program(self, program: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of Python where the commands run, and wait for its end."""
+        child = self._start([sys.executable, "-c", program], {})
+        out, err = child.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess((), child.returncode, out, err)
+
+    def document(self, *arguments: str, code: int = 0, **environ: str) -> Any:
+        """Type a command with --json and read its document."""
+        ended = self.run(*arguments, "--json", **environ)
+        assert ended.returncode == code, ended.stderr
+        return json.loads(ended.stdout)
+
+    def live(self) -> subprocess.Popen[str]:
+        """Start a bot and wait until it listens."""
+        bot = self._start([sys.executable, "-m", "tests.e2e.commands.living_bot"], {})
+        assert bot.stdout is not None
+        while (line := bot.stdout.readline()) != "READY\n":
+            assert line, bot.communicate()
+        return bot
+
+    def docker(self, *arguments: str) -> str:
+        """Ask the engine itself."""
+        command = [shutil.which("docker") or "docker", *arguments]
+        asked = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=True)
+        return asked.stdout.strip()
+
+    def running(self, environment: str = "dev") -> dict[str, str]:
+        """Return what the engine runs: the version of the image of each service's running container."""
+        project = f"label=com.docker.compose.project={self.project}-{environment}"
+        versions = {image_id: version for version, image_id in self.image_ids.items()}
+        found = {}
+        for container in self.docker("ps", "--quiet", "--filter", project).split():
+            template = '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}'
+            service, image_id = self.docker("inspect", "--format", template, container).split()
+            found[service] = versions[image_id]
+        return found
+
+    def write(self, text: str = STACK, name: str = "docker-compose.yml") -> None:
+        (self.folder / "stack").mkdir(exist_ok=True)
+        (self.folder / "stack" / name).write_text(text)
+
+    def clear(self) -> None:
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGCONT)
+                child.kill()
+            child.communicate()
+
+    def _start(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+        environment = self.environ(**environ)
+        preloaded = command[1] == "-m" and can_be_preloaded(environment)
+        start = PreloadedPopen if preloaded else subprocess.Popen
+        child = start(
+            command[2:] if preloaded else command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.children.append(child)
+        return child
+
+
+def wait_for_line(child: subprocess.Popen[str], text: str) -> str:
+    """Read stdout up to a line that has these words."""
+    assert child.stdout is not None
+    seen = ""
+    for line in child.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"{text!r} was not said:\n{seen}\n{child.stderr.read() if child.stderr else ''}")
+
+
+@pytest.fixture
+def dry_line(tmp_path: Path) -> Iterator[CommandLine]:
+    """Give a command line whose engine is unavailable: for everything that needs none."""
+    line = CommandLine(tmp_path, f"unix://{tmp_path}/none.sock", "nothing")
+    line.write()
+    yield line
+    line.clear()
+
+
+@pytest.fixture(scope="session")
+def sample_images(sample_image: Callable[..., str]) -> dict[str, str]:
+    """Make a good v1 and v2, a v3 that exits at once, and a v4 that is never healthy (which takes 20 s to tell)."""
+    return {
+        "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
+        "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
+        "v3": sample_image(f"{REPOSITORY}:v3", version="v3", behaviour="exits"),
+        "v4": sample_image(f"{REPOSITORY}:v4", version="v4", behaviour="unhealthy"),
+    }
+
+
+@pytest.fixture
+def line(tmp_path: Path, docker_host: str, sample_images: dict[str, str]) -> Iterator[CommandLine]:
+    """Give a command line with an engine and a stack of its own, and clear away what it ran."""
+    line = CommandLine(tmp_path, docker_host, f"commands-{secrets.token_hex(3)}", sample_images)
+    line.write()
+    yield line
+    line.clear()
+    _remove_projects(line)
+
+
+def _remove_projects(line: CommandLine) -> None:
+    docker = shutil.which("docker") or "docker"
+    environ = {**line.environ(), "DOCKER_HOST": line.docker_host}
+    for name in ("dev", "staging", "prod"):
+        subprocess.run(
+            [docker, "compose", "--project-name", f"{line.project}-{name}", "down", "--timeout", "0", "--volumes"],
+            env=environ,
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )

@@ -1,0 +1,188 @@
+"""Deploy, fix and roll back without a bot: this process carries it, and the engine shows that it did."""
+
+import json
+import re
+import signal
+
+from tests.e2e.commands.conftest import CommandLine, wait_for_line
+
+ESCAPE = "\x1b"
+BOTH_V1 = {"database": "v1", "web": "v1"}
+
+
+def test_deploy_follows_shown_plan(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1")
+    assert ended.returncode == 0, ended.stderr
+    assert line.running() == BOTH_V1
+    plan, _, progress = ended.stdout.partition("Started DEPLOY-")
+    assert "Order: database → web" in plan
+    assert re.search(r"^web +create +- +roas-commands/app:v1", plan, re.MULTILINE)
+    assert "execution      success" in progress
+    assert "succeeded in" in progress.splitlines()[-1]
+    assert "dev is on r1." in progress.splitlines()[-1]
+
+
+def test_no_terminal_prints_plain_lines(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", ended.stdout + ended.stderr)
+    for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev")):
+        assert ESCAPE not in line.run(*command).stdout
+
+
+def test_dry_run_changes_nothing(line: CommandLine) -> None:
+    plan = line.document("deploy", "dev", "v1", "--dry-run")
+    assert [(service["service"], service["action"]) for service in plan["services"]] == [
+        ("database", "create"),
+        ("web", "create"),
+    ]
+    assert line.running() == {}
+    assert line.document("history")["deployments"] == []
+    assert line.document("releases", "dev")["releases"] == []
+
+
+def test_plan_shows_config_keys_not_values(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    ended = line.run("deploy", "dev", "v2", "--dry-run")
+    assert ended.returncode == 0
+    assert "environment.GREETING" in ended.stdout
+    assert "hello" not in ended.stdout
+    assert "Order: web\n" in ended.stdout
+
+
+def test_failed_version_rolled_back_with_reason(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    ended = line.run("deploy", "dev", "v3")
+    assert ended.returncode == 3
+    assert line.running() == BOTH_V1
+    assert "was rolled back" in ended.stdout
+    assert "error: web failed" in ended.stderr
+    assert "→" in ended.stderr
+    assert "sample app: cannot go on" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_failed_first_deployment_leaves_nothing(line: CommandLine) -> None:
+    document = line.document("deploy", "dev", "v3", code=3)
+    assert document["outcome"] == "rolled_back"
+    assert document["problem"]["hint"]
+    assert line.running() == {}
+
+
+def test_json_keeps_progress_on_stderr(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1", "--json")
+    document = json.loads(ended.stdout)
+    assert document["outcome"] == "succeeded"
+    assert document["request"]["version"] == "v1"
+    assert document["request"]["requested_by"]["kind"] == "system"
+    assert "execution" in ended.stderr
+
+
+def test_only_named_services_changed(line: CommandLine) -> None:
+    line.write(name="docker-compose.yml", text=_both_by_version(line))
+    line.run("deploy", "dev", "v1")
+    assert line.run("deploy", "dev", "v2", "--service", "web").returncode == 0
+    assert line.running() == {"database": "v1", "web": "v2"}
+
+
+def test_unknown_service_lists_known_ones(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1", "--service", "moon")
+    assert ended.returncode == 2
+    assert "database, web" in ended.stderr
+
+
+def test_unknown_version_changes_nothing(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v99")
+    assert ended.returncode in {2, 69}  # there is no such image, or its registry is not there to say so
+    assert "roas-commands/app:v99" in ended.stderr
+    assert line.running() == {}
+
+
+def test_rollback_targets_previous_or_named_release(line: CommandLine) -> None:
+    for version in ("v1", "v2"):
+        assert line.run("deploy", "dev", version).returncode == 0
+    assert line.run("rollback", "dev", "--reason", "it was slow").returncode == 0
+    assert line.running() == BOTH_V1
+    assert line.run("rollback", "dev", "--to", "r2").returncode == 0
+    assert line.running() == {"database": "v1", "web": "v2"}
+    assert line.run("rollback", "dev", "--to", "77").returncode == 2
+    kinds = [one["request"]["kind"] for one in line.document("history", "dev")["deployments"]]
+    assert kinds == ["ROLLBACK", "ROLLBACK", "DEPLOY", "DEPLOY"]
+
+
+def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
+    refused = line.run("hotfix", "prod", "v1", "--reason", "it burns")
+    assert refused.returncode == 6
+    assert "roas hotfix prod v1 --reason 'it burns' --yes" in refused.stderr
+    assert line.running("prod") == {}
+    done = line.document("hotfix", "prod", "v1", "--reason", "it burns", "--yes")
+    assert done["outcome"] == "succeeded"
+    assert done["request"]["reason"] == "it burns"
+    assert line.running("prod") == BOTH_V1
+
+
+def test_second_deployment_refused_first_cancellable(line: CommandLine) -> None:
+    """The one under way can be cancelled by another command."""
+    line.run("deploy", "dev", "v1")
+    first = line.start("deploy", "dev", "v4")
+    wait_for_line(first, "web: waiting")
+    second = line.run("deploy", "dev", "v2")
+    assert second.returncode == 5
+    assert re.search(r"dev is held by \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: deploy v4", second.stderr)
+    assert "roas cancel dev" in second.stderr
+    assert line.run("cancel", "dev").returncode == 0
+    out, _ = first.communicate(timeout=30)
+    assert first.returncode == 4
+    assert "was cancelled by" in out
+    assert line.running() == BOTH_V1
+
+
+def test_ctrl_c_stops_at_safe_point(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    child = line.start("deploy", "dev", "v4")
+    wait_for_line(child, "web: waiting")
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 4
+    assert "it stops at the next safe point" in out
+    assert line.running() == BOTH_V1
+
+
+def test_next_command_resumes_leftover(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    child = line.start("deploy", "dev", "v4")
+    wait_for_line(child, "web: waiting")
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "resumes it" in err
+    assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] is None
+    cancelled = line.run("cancel", "dev")
+    assert cancelled.returncode == 0
+    assert "whose process died" in cancelled.stdout
+    assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] == "cancelled"
+    assert line.running() == BOTH_V1
+
+
+def test_killed_command_finished_before_next_deploy(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    child = line.start("deploy", "dev", "v2")
+    wait_for_line(child, "web: waiting")
+    child.kill()
+    child.wait()
+    ended = line.run("rollback", "dev")
+    assert ended.returncode == 0, ended.stderr
+    assert "Resuming DEPLOY-" in ended.stdout
+    assert "succeeded in" in ended.stdout
+    assert line.running() == BOTH_V1
+
+
+def test_detach_without_bot_refused(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1", "--detach")
+    assert ended.returncode == 2
+    assert "Leave out --detach" in ended.stderr
+    assert line.running() == {}
+
+
+def _both_by_version(line: CommandLine) -> str:
+    text = (line.folder / "stack" / "docker-compose.yml").read_text()
+    return text.replace("image: roas-commands/app:v1", "image: roas-commands/app:${VERSION:-v1}")

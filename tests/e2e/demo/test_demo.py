@@ -1,0 +1,138 @@
+"""The demo: it ends well when all goes as promised, badly when a promise is broken, and leaves nothing either way."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from testbed.cache import cache_folder
+
+ROOT = Path(__file__).parents[3]
+# What the demo may inherit; the rest is what building the bot's image needs to reach a package index from here.
+KEPT = ("PATH", "DISCORD_OPENAPI", "PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+pytestmark = [pytest.mark.engine, pytest.mark.wire, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def environment(building_engine, tmp_path):
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    own = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(cache_folder().parent)}
+    return {**kept, **own, "DOCKER_HOST": building_engine.docker_host, "COLUMNS": "200"}
+
+
+@pytest.fixture
+def leftovers(building_engine, tmp_path):
+    """Return what a demo left on the engine or in its temporary folder."""
+    client = building_engine.client()
+
+    def find():
+        containers = [one.name for one in client.containers.list(all=True, ignore_removed=True)]
+        networks = [one.name for one in client.networks.list()]
+        images = [tag for one in client.images.list() for tag in one.tags]
+        made = [name for name in (*containers, *networks, *images) if "roas-demo" in name]
+        return [*made, *map(str, tmp_path.glob("roas-demo-*"))]
+
+    yield find
+    client.close()
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "demo", *arguments]
+
+
+def play(environment, *arguments):
+    done = subprocess.run(
+        command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=170
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextmanager
+def playing(environment, *arguments):
+    """Start a demo and yield it; it is ended whatever happens."""
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=ROOT,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        process.stdout.close()
+
+
+def read_until(process, pattern):
+    """Return all that was said up to the first line that matches."""
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if re.search(pattern, line):
+            return "".join(seen)
+    pytest.fail(f"never said {pattern!r}:\n{''.join(seen)}")
+
+
+def test_demo_passes_and_keep_leaves_it_running(environment, leftovers):
+    with playing(environment, "--keep") as process:
+        answer_text = read_until(process, "The channel:")
+        assert "All 7 steps went as promised" in answer_text
+        assert answer_text.count("Docker shows:") == 7
+        assert "one bot runs v2" in answer_text
+        assert "How long nobody was listening while the bot was replaced: never." in answer_text
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(re.search(r"http://\S+", answer_text).group(), timeout=10) as page:
+            assert page.status == 200
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, process.stdout.read()
+    assert leftovers() == []
+
+
+def test_healthy_v3_fails_demo(environment, leftovers):
+    code, answer_text = play(environment, "--plant", "v3-healthy")
+    assert code == 1, answer_text
+    assert "should end with" in answer_text
+    assert leftovers() == []
+
+
+@pytest.mark.long
+def test_broken_v2_fails_demo(environment, leftovers):
+    code, answer_text = play(environment, "--plant", "v2-broken")
+    assert code == 1, answer_text
+    assert "should end with" in answer_text
+    assert leftovers() == []
+
+
+def test_unresponsive_new_bot_fails_demo(environment, leftovers):
+    code, answer_text = play(environment, "--plant", "bot-v2-deaf")
+    assert code == 1, answer_text
+    assert re.search(r"[1-9]\d* were never answered", answer_text), answer_text
+    assert "nobody was listening for" in answer_text
+    assert leftovers() == []
+
+
+def test_ctrl_c_cleans_up(environment, leftovers):
+    with playing(environment) as process:
+        read_until(process, "Docker shows:")
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(60) == 130, rest
+        assert "Everything was cleared away" in rest
+    assert leftovers() == []
+
+
+def test_missing_engine_says_what_to_do(environment):
+    code, answer_text = play({**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert code == 69, answer_text
+    assert "unset DOCKER_HOST" in answer_text

@@ -1,0 +1,119 @@
+"""A stack of which the bot is itself one service, in containers of a private engine."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from typing import Any
+
+import docker
+import pytest
+
+from sandbox.client import SandboxClient
+from testbed.bot_image import bot_image
+from testbed.engine import Engine
+from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
+from testbed.sample import sample_image
+from tests.e2e.handover.versions import STARTS, make_version
+
+CONNECT_SECONDS = 120.0
+# Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
+HANDOVER_SECONDS = 30.0
+OBSERVATION_SECONDS = 5.0
+
+
+@pytest.fixture(scope="session")
+def engine(building_engine: Engine) -> Engine:
+    """Give an engine whose only containers are this stack's."""
+    return building_engine
+
+
+@pytest.fixture(scope="session")
+def client(engine: Engine) -> Iterator[docker.DockerClient]:
+    """Look at the engine."""
+    client = engine.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
+    """Make two good versions of the bot, and one for each way of being bad; returns image ids by version."""
+    sample_image(client, STORE_IMAGE)
+    base = bot_image(engine, f"{IMAGE}:base", version="base")
+    return {how: make_version(client, base, f"{IMAGE}:{how}", how) for how in STARTS}
+
+
+@pytest.fixture(scope="session")
+def discord(engine: Engine) -> Iterator[dict[str, Any]]:
+    """Run a sandbox where the engine's containers reach it."""
+    with running_sandbox(engine) as said:
+        yield said
+
+
+@pytest.fixture(scope="session")
+def standing(
+    engine: Engine,
+    client: docker.DockerClient,
+    images: dict[str, str],
+    discord: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Home]:
+    """Lay out the shipped bot service beside a small store, for all tests; each may leave it on another version."""
+    folder = tmp_path_factory.mktemp("stack") / "home"
+    values = home_settings(discord, engine, folder) | {
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
+        "HANDOVER_SECONDS": HANDOVER_SECONDS,
+    }
+    home = lay_out(engine, client, folder, values, healthcheck={"interval": "2s", "retries": 2})
+    yield home
+    clear_away(home)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(standing: Home) -> Iterator[Home]:
+    """Give the stack with one bot at work; it is started by hand where a test has left something else behind."""
+    if not is_at_rest(standing):
+        clear_away(standing)
+        standing.compose("up", "-d")
+    yield standing
+    print(standing.logs())  # shown by pytest when the test fails
+
+
+@pytest.fixture
+async def people(discord: dict[str, Any], home: Home) -> AsyncIterator[SandboxClient]:
+    """Play the people, once the bot's commands are there."""
+    async with SandboxClient(discord["control_url"], discord["control_token"]) as people:
+        await people.wait_until_connected(CONNECT_SECONDS)
+        await people.wait_for_commands("deploy", "status", deadline_seconds=CONNECT_SECONDS)
+        yield people
+
+
+def is_at_rest(home: Home) -> bool:
+    """Tell whether the stack is whole, with one bot, and nothing is under way."""
+    everything = home.everything()
+    if len(everything) != 2 or len(home.bots()) != 1:
+        return False
+    if any((c.attrs["State"].get("Health") or {}).get("Status") != "healthy" for c in everything):
+        return False
+    return not rows(home, "SELECT id FROM deployments WHERE outcome IS NULL")
+
+
+def rows(home: Home, question: str, *values: str) -> list[Any]:
+    """Ask the journal."""
+    with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3")) as journal:
+        return journal.execute(question, values).fetchall()
+
+
+def clear_away(home: Home) -> None:
+    """Remove the stack, and all that its bot remembers."""
+    for container in home.everything():
+        container.remove(force=True, v=True)
+    shutil.rmtree(home.folder / "state", ignore_errors=True)
+
+
+def other_version(home: Home, images: dict[str, str]) -> str:
+    """Return the good version that does not run."""
+    runs = home.bots()[0].attrs["Image"]
+    return "v2" if runs == images["v1"] else "v1"

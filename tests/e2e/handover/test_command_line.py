@@ -1,0 +1,138 @@
+"""The command line carries a deployment of the stack that the bot is part of: only leadership passes."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from testbed.container_processes import ACTIVE, successor, until
+from testbed.home_stack import BOT_SERVICE, ROOT, Home
+from testbed.stopping import stop_process
+from tests.e2e.handover.conftest import clear_away, other_version, rows
+from tests.e2e.handover.test_own_service import changed_file
+from tests.integration.sandbox.channel import ask, outcome
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+END_SECONDS = 150.0
+
+
+@pytest.fixture
+def home(standing: Home) -> Iterator[Home]:
+    """Give the stack in a folder that is its owner's alone, as whom the bot then runs, be it root.
+
+    The command on the host becomes the owner of the state folder, and must be able to read its own program as that.
+    """
+    clear_away(standing)
+    standing.folder.chmod(0o700)
+    standing.compose("up", "-d")
+    yield standing
+    print(standing.logs())  # shown by pytest when the test fails
+    clear_away(standing)
+    standing.folder.chmod(0o755)
+
+
+async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
+    """Type a command on the host, with the settings of the stack."""
+    lines = (home.folder / ".env").read_text().splitlines()
+    socket, state = home.engine.docker_host, home.folder / "state"
+    allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        **dict(line.split("=", 1) for line in lines),
+        "DOCKER_HOST": socket,
+        "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
+    }
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "roas", *text),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@asynccontextmanager
+async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
+    home.compose("stop", "discord-bot")
+    child = await type_on_host(home, "deploy", "dev", version)
+    try:
+        await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
+        await stop_between_writes(child, home)
+        bot = home.bots(stopped=True)[0]
+        before = bot.logs().decode().count(ACTIVE)
+        bot.start()
+        await until(lambda: bot.logs().decode().count(ACTIVE) > before or None, "no bot", seconds=END_SECONDS)
+        child.send_signal(signal.SIGCONT)
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        print((await child.communicate())[0].decode())
+
+
+async def stop_between_writes(child: asyncio.subprocess.Process, home) -> None:
+    """Stop a process where it does not hold the journal: nobody else could write, and no bot start."""
+
+    def is_stopped() -> bool | None:
+        stop_process(child.pid)
+        with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0.5)) as journal:
+            try:
+                journal.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                child.send_signal(signal.SIGCONT)
+                return None
+        return True
+
+    await until(is_stopped, "it writes all the time", seconds=END_SECONDS)
+
+
+def deployment_of(home, version: str) -> str | None:
+    question = "SELECT id FROM deployments WHERE outcome IS NULL AND json_extract(document, '$.request.version') = ?"
+    found = rows(home, question, version)
+    return found[0][0] if found else None
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "until it is killed"])
+async def test_command_line_deploy_leaves_one_new_bot(home, people, images, killed):
+    """The deployment has one end, with and without a kill of the command line."""
+    version = other_version(home, images)
+    async with carrying(home, version) as child:
+        deployment_id = deployment_of(home, version)
+        if killed:
+            await successor(home, active=False)
+            child.kill()
+        told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    bots = home.bots(stopped=True)
+    assert [(bot.status, bot.attrs["Image"]) for bot in bots] == [("running", images[version])]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    if not killed:
+        assert rows(home, "SELECT id FROM changes WHERE document LIKE '%taking over%' AND instance_id LIKE 'CLI-%'")
+    ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
+    assert len(ends) == 1
+    assert rows(home, "SELECT environment FROM locks") == []
+
+
+async def test_a_command_line_on_the_host_leaves_the_bot(home, people):
+    """Nobody lives who could carry it, so that the command line would do it itself."""
+    home.compose("stop", BOT_SERVICE)
+    before = [one.id for one in home.bots(stopped=True)]
+    try:
+        with changed_file(home, "deleted"):
+            child = await type_on_host(home, "deploy", "dev", "v2")
+            said = (await child.communicate())[0].decode()
+        assert child.returncode != 0
+        assert "this bot itself" in said, said
+        assert [one.id for one in home.bots(stopped=True)] == before
+    finally:
+        home.compose("start", BOT_SERVICE)
+    await until(lambda: home.bots() or None, "no bot", seconds=END_SECONDS)
+    await people.wait_until_connected(END_SECONDS)
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")

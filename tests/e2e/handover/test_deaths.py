@@ -1,0 +1,78 @@
+"""Whoever is killed while the bot replaces itself: in the end there is one bot, and the deployment has one end."""
+
+import signal
+
+import pytest
+
+from testbed.container_processes import hit, successor, until
+from tests.e2e.handover.conftest import other_version, rows
+from tests.integration.sandbox.channel import ask, outcome, start
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+END_SECONDS = 150.0
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after", "both"])
+async def test_kill_leaves_one_bot_and_outcome(home, people, images, moment):
+    old = home.bots()[0]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    new = await successor(home, active=moment in {"after", "both"}) if moment != "before" else None
+    hit(old, signal.SIGKILL)
+    if moment == "both":
+        hit(new, signal.SIGKILL)
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    await assert_one_end(home, people, images, deployment_id, told.text)
+
+
+async def test_rollback_outlives_killed_successor(home, people, images):
+    """Somebody kills the new bot of a rollback: that says nothing of its version, and another one is started."""
+    first = home.bots()[0].attrs["Image"]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    assert "succeeded" in (await outcome(people, deployment_id, seconds=END_SECONDS)).text
+    deployment_id = await start(people, "dora", "rollback", environment="dev")
+    killed = await successor(home, active=False)
+    killed.kill()
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    assert "stopped or removed by hand" in told.text
+    await assert_one_end(home, people, images, deployment_id, told.text)
+    bot = home.bots()[0]
+    assert (bot.attrs["Image"], bot.id != killed.id) == (first, True)
+
+
+async def assert_one_end(home, people, images, deployment_id, told) -> None:
+    """Check by Docker, by the journal and in the channel that one bot runs and the deployment has one end."""
+    succeeded = "succeeded" in told
+    assert succeeded or "rolled back" in told, told
+    bots = home.bots(stopped=True)
+    assert [bot.status for bot in bots] == ["running"]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
+    assert len(ends) == 1
+    assert rows(home, "SELECT environment FROM locks") == []
+
+
+async def test_next_start_sweeps_killed_updates(home, people, images):
+    old = home.bots()[0]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")  # it has swept what it found
+    home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
+    second = next(bot for bot in home.bots() if bot.id != old.id)
+    hit(second, signal.SIGSTOP)  # it must not take leadership when the other one is killed
+    second.kill()
+    state = home.folder / "state"
+    ours = {"environment": {"STATE_DIR": str(state)}, "volumes": [f"{state}:{state}"]}
+    home.client.containers.create(
+        old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"], **ours
+    )
+    of_another_release = old.labels | {"com.docker.compose.config-hash": "another"}
+    ended = home.client.containers.run(
+        images["v2"], detach=True, labels=of_another_release, entrypoint="/bin/true", **ours
+    )
+    ended.wait()
+    assert len(home.bots(stopped=True)) == 4
+    hit(old, signal.SIGKILL)
+    await until(lambda: [b.id for b in home.bots(stopped=True)] == [old.id] or None, "not swept", seconds=END_SECONDS)
+    assert home.bots()[0].name == old.name
+    await people.wait_until_connected(END_SECONDS)
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")

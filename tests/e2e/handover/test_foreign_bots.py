@@ -1,0 +1,193 @@
+"""A bot on another journal is left alone, and one that lost its journal acts no more."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roas.models.ownership import STATE_SHARED
+from roas.monitoring.alerts.shared_state_folder import TITLE as SHARED_FOLDER
+from roas.monitoring.alerts.token_twin import TITLE as SAME_TOKEN
+from testbed.container_processes import ACTIVE, until
+from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
+from tests.e2e.handover.conftest import other_version
+from tests.integration.sandbox.channel import ask
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+START_SECONDS = 60.0
+STOPPED = "This bot has stopped acting"
+# A beat is a second; Docker, the sandbox and a loaded machine take theirs.
+NOTICE_SECONDS = 10.0
+
+
+def seen(home: Home) -> dict[str, tuple[str, int, str]]:
+    """Return of each bot's container what Docker says: its state, its restarts and since when it runs."""
+    found = {}
+    for one in home.bots(stopped=True):
+        state = home.client.api.inspect_container(one.id)
+        found[one.id] = (state["State"]["Status"], state["RestartCount"], state["State"]["StartedAt"])
+    return found
+
+
+def health(container) -> tuple[int, dict[str, object]]:
+    """Return what a bot's /health says, asked as Docker's health check does."""
+    _, said = container.exec_run(["/usr/local/bin/healthcheck.real"])
+    status, _, body = said.decode().strip().partition(" ")
+    return (int(status), json.loads(body)) if status.isdigit() else (0, {})
+
+
+def on_one_journal(*bots) -> bool:
+    """Tell whether all are well, and on the same journal."""
+    seen = [health(bot) for bot in bots]
+    return all(status == 200 for status, _ in seen) and len({said["journal"] for _, said in seen}) == 1
+
+
+async def told(people, text: str, before: set[int], seconds: float) -> str:
+    """Wait for a message in the channel, newer than those of before, that has these words."""
+    new = await people.wait_for_message(lambda m: m.id not in before and text in m.text, deadline_seconds=seconds)
+    return new.text
+
+
+async def posted(people) -> set[int]:
+    return {message.id for message in await people.messages()}
+
+
+async def test_plan_that_moves_state_dir_is_refused(home, people, images):
+    before = seen(home)
+    settings = home.folder / ".env"
+    written = settings.read_text()
+    moved = home.folder / "moved"
+    settings.write_text(written.replace(f"STATE_DIR={home.folder}/state", f"STATE_DIR={moved}"))
+    try:
+        answer = await ask(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    finally:
+        settings.write_text(written)
+    assert "would keep its state in" in answer, answer
+    assert f"mv {home.folder}/state {moved}" in answer, answer
+    assert seen(home) == before
+    assert not moved.exists()
+
+
+async def test_bot_with_another_state_dir_is_left_alone(home, people):
+    """It is started by hand, of another configuration: each of the two would have removed the other."""
+    own, old = home.bots()[0], await posted(people)
+    elsewhere = home.folder / "elsewhere"
+    other = second_bot(home, {"com.docker.compose.config-hash": "by-hand"}, STATE_DIR=str(elsewhere))
+    before = seen(home)
+    assert set(before) == {own.id, other.id}
+    await told(people, "is not on this bot's journal", old, START_SECONDS)
+    await until(lambda: ACTIVE in other.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
+    await until(lambda: "left alone" in other.logs().decode() or None, "it did not look", seconds=START_SECONDS)
+    await asked_until_named(people, old)
+    assert seen(home) == before
+    assert elsewhere.joinpath("journal.sqlite3").exists()
+    other.remove(force=True)
+
+
+async def asked_until_named(people, before: set[int]) -> None:
+    """Ask until one of two bots with one token has met the other often enough to say so."""
+    async with asyncio.timeout(START_SECONDS):
+        while not any(SAME_TOKEN in one.text for one in await people.messages() if one.id not in before):
+            await ask(people, "dora", "status", environment="dev")
+
+
+async def test_bot_of_another_stack_on_this_journal_is_named(home, people):
+    """Two stacks were given one STATE_DIR: one of them answers, the other one says that it does not."""
+    own, old = home.bots()[0], await posted(people)
+    before = seen(home)
+    other = second_bot(home, {PROJECT_LABEL: "shop"}, COMPOSE_PROJECT_NAME="shop")
+    try:
+        said = await told(people, SHARED_FOLDER, old, START_SECONDS)
+        assert "Bots of shop use" in said, said
+        answer = await until(lambda: health(other) if health(other)[0] == 503 else None, "well", seconds=START_SECONDS)
+        assert answer[1]["status"] == STATE_SHARED
+        assert (
+            answer[1]["reason"]
+            == f"{home.folder}/state is the state folder of the running stack home; this one is shop."
+        )
+        assert health(own)[0] == 200
+        assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    finally:
+        other.remove(force=True)
+    assert seen(home) == before
+
+
+def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
+    """Start a container like the bot's by hand, with other labels and variables, its state where they say."""
+    inspected = home.client.api.inspect_container(home.bots()[0].id)
+    kept = [one for one in inspected["Config"]["Env"] if one.partition("=")[0] not in variables]
+    state = str(home.folder / "state")
+    binds = [one for one in inspected["HostConfig"]["Binds"] if not one.startswith(f"{state}:")]
+    state = variables.get("STATE_DIR", state)
+    return home.client.containers.run(
+        inspected["Image"],
+        detach=True,
+        environment=[*kept, *(f"{name}={value}" for name, value in variables.items())],
+        volumes=[*binds, f"{state}:{state}"],
+        labels=inspected["Config"]["Labels"] | labels,
+        network=next(iter(inspected["NetworkSettings"]["Networks"])),
+    )
+
+
+def delete(folder: Path) -> None:
+    for path in folder.glob("journal.sqlite3*"):
+        path.unlink()
+
+
+def overwrite(folder: Path) -> None:
+    """Copy another journal over the one that is open, as somebody who restores the wrong backup does."""
+    with closing(sqlite3.connect(folder / "journal.sqlite3")) as journal:
+        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other = folder / "other.sqlite3"
+    with closing(sqlite3.connect(other)) as journal:
+        journal.execute("CREATE TABLE projections (name TEXT PRIMARY KEY, document TEXT NOT NULL)")
+        journal.commit()
+    shutil.copyfile(other, folder / "journal.sqlite3")
+    other.unlink()
+
+
+def move(folder: Path) -> None:
+    folder.rename(folder.with_name("state.old"))
+
+
+@pytest.mark.parametrize("harm", [delete, overwrite, move])
+async def test_bot_that_lost_its_journal_acts_no_more(home, people, harm):
+    first, old = home.bots()[0], await posted(people)
+    await until(lambda: health(first)[0] == 200 or None, "not well", seconds=START_SECONDS)
+    before = seen(home)
+    state = home.folder / "state"
+    harm(state)
+    try:
+        # Before it knows that the journal is lost it may say that it cannot be read.
+        _, said = await until(
+            lambda: found if (found := health(first))[0] == 503 and found[1]["status"] == "journal lost" else None,
+            "not noticed",
+            seconds=NOTICE_SECONDS,
+        )
+        content = await told(people, STOPPED, old, NOTICE_SECONDS)
+        assert first.name in content
+        assert str(said["reason"])[:20] in content
+        assert seen(home) == before
+        if harm is delete:
+            assert not (state / "journal.sqlite3").exists(), "it does not begin another one under its own feet"
+
+        if harm is overwrite:
+            delete(state)
+        home.compose("up", "-d", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
+        second = next(bot for bot in home.bots() if bot.id != first.id)
+        await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
+        await told(people, "is not on this bot's journal", old, START_SECONDS)
+        assert seen(home)[first.id] == before[first.id]
+        new = [message.text for message in await people.messages() if message.id not in old]
+        assert sum(STOPPED in text for text in new) == 1
+
+        first.restart()
+        await until(lambda: on_one_journal(first, second) or None, "not on one journal", seconds=START_SECONDS)
+    finally:
+        shutil.rmtree(home.folder / "state.old", ignore_errors=True)

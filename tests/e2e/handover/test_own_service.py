@@ -1,0 +1,128 @@
+"""The bot's own service leaves the compose file: the bot says no, and is there afterwards as it was before."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
+from tests.e2e.handover.conftest import clear_away, rows
+from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+END_SECONDS = 150.0
+END = """
+import asyncio, sys
+from roas.errors import RoasError
+from roas.application import open_application
+from roas.settings import load_settings
+async def main():
+    async with open_application(load_settings(needs_discord=False)) as application:
+        environment = application.environments["dev"]
+        for act in (application.engine.stop, application.engine.remove):
+            try:
+                await act(environment, sys.argv[1])
+            except RoasError as error:
+                print(error.key, error.message)
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def changed_file(home, how: str, mode: str = "") -> Iterator[None]:
+    """Let the bot's service leave the compose file for a while, or let the store join its processes."""
+    path = home.folder / "docker-compose.yml"
+    before = path.read_text()
+    stack = yaml.safe_load(before)
+    bot = stack["services"][BOT_SERVICE]
+    match how:
+        case "deleted":
+            del stack["services"][BOT_SERVICE]
+        case "renamed":
+            del stack["services"][BOT_SERVICE]
+            stack["services"]["ops-bot"] = stack["services"]["store"]  # as itself the policy would not know it
+        case "profile":
+            bot["profiles"] = ["another"]
+        case "no replicas":
+            bot["scale"] = 0
+        case "joined":
+            del bot["depends_on"]  # to Compose, the two would wait for each other
+            stack["services"]["store"]["pid"] = mode
+    path.write_text(yaml.safe_dump(stack, sort_keys=False))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def look(home) -> list[tuple[str, str, str]]:
+    """Return each bot there is, running or not, and since when it has run, by Docker's inspect."""
+    states = [(one.id, one.attrs["State"]) for one in home.bots(stopped=True)]
+    return [(id_, state["Status"], state["StartedAt"]) for id_, state in states]
+
+
+async def assert_untouched(home, people, before) -> None:
+    assert look(home) == before
+    assert sorted(one.labels[SERVICE_LABEL] for one in home.everything()) == [BOT_SERVICE, "store"]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    assert rows(home, "SELECT environment FROM locks") == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed", "profile", "no replicas"])
+async def test_a_plan_without_the_bot_is_refused(home, people, how):
+    before = look(home)
+    with changed_file(home, how):
+        answer = await people.answer(
+            await people.slash("dora", "deploy", environment="dev", version="v2"), deadline_seconds=ANSWER_SECONDS
+        )
+    told = answer.message.text
+    assert "this bot itself" in told, told
+    assert f"Keep {BOT_SERVICE} in the compose file" in told, told
+    assert answer.message.buttons == []
+    await assert_untouched(home, people, before)
+
+
+@pytest.mark.parametrize("spelled", ["service", "its container's name", "its container's id"])
+async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
+    """Who sees the bot's processes could end them, and read their environment, which has the token."""
+    before = look(home)
+    bot = home.bots()[0]
+    modes = {"service": f"service:{BOT_SERVICE}", "its container's name": f"container:{bot.name}"}
+    with changed_file(home, "joined", mode=modes.get(spelled, f"container:{bot.id}")):
+        answer = await people.answer(
+            await people.slash("dora", "deploy", environment="dev", version="v2"), deadline_seconds=ANSWER_SECONDS
+        )
+    told = answer.message.text.replace("\\", "")
+    assert "store has `pid: " in told, told
+    assert "(allowed by `pid:store`)" in told
+    assert answer.message.buttons == []
+    await assert_untouched(home, people, before)
+
+
+@pytest.mark.parametrize("version", ["careless", "reckless"])
+async def test_a_planned_removal_of_the_bot_is_not_done(home, people, images, version):
+    """The plan was made by a bot that let it pass: execution refuses, and, without that, the engine does."""
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    assert "succeeded" in told.text, told.text
+    before = look(home)
+    with changed_file(home, "deleted"):
+        deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
+        told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "failed" in told.text or "rolled back" in told.text, told.text
+    assert "this bot itself" in told.text, told.text
+    attempts = "SELECT json_extract(document, '$.attempts') FROM deployments WHERE id = ?"
+    assert rows(home, attempts, deployment_id) == [(1,)]
+    await assert_untouched(home, people, before)
+    clear_away(home)  # no other test is to meet a bot that lets such plans pass
+
+
+async def test_the_engine_refuses_to_end_the_own_container(home, people):
+    """A process in the bot's own container asks for it, past every plan and phase."""
+    before = look(home)
+    bot = home.bots()[0]
+    code, said = bot.exec_run(["python", "-c", END, bot.id])
+    assert code == 0, said
+    assert said.decode().count("own_container ") == 2, said
+    await assert_untouched(home, people, before)

@@ -1,0 +1,65 @@
+"""The bot replaces itself, and there is always exactly one that answers."""
+
+import pytest
+
+from sandbox.poller import polling
+from tests.integration.sandbox.channel import ask, live, outcome, start
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+
+@pytest.mark.alone
+async def test_deploy_and_rollback_replace_bot(home, people, images):
+    """A rollback brings the older bot back in the same way."""
+    first = home.bots()[0]
+    async with polling(people, "status") as somebody:
+        deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
+        told = await outcome(people, deployment_id)
+    assert_answered_once(somebody.results)
+    assert "succeeded" in told.text
+    await assert_one_live_message(people, deployment_id)
+    bots = home.bots(stopped=True)
+    assert [bot.attrs["Image"] for bot in bots] == [images["earlier"]]
+    assert bots[0].id != first.id
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    assert "hotfix" not in await offered(people), "the one that runs now has no such command"
+    deployment_id = await start(people, "dora", "rollback", environment="dev")
+    told = await outcome(people, deployment_id)
+    assert "succeeded" in told.text
+    await assert_one_live_message(people, deployment_id)
+    assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    assert "hotfix" in await offered(people)
+
+
+@pytest.mark.alone
+async def test_failed_successor_keeps_old_bot_serving(home, people):
+    """A bot that does not come up never takes over, and the old one was never away."""
+    first = home.bots()[0].id
+    async with polling(people, "status") as somebody:
+        deployment_id = await start(people, "dora", "deploy", environment="dev", version="exits")
+        told = await outcome(people, deployment_id)
+    assert_answered_once(somebody.results)
+    assert "rolled back" in told.text
+    assert "not ready to take over" in told.text
+    assert [bot.id for bot in home.bots(stopped=True)] == [first]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+
+
+async def offered(people) -> set[str]:
+    """Return the commands that can be typed."""
+    return {command["name"] for command in await people.commands()}
+
+
+async def assert_one_live_message(people, deployment_id: str) -> None:
+    """Show that both bots drew the same message, to its end."""
+    finished = await live(people, deployment_id, "took")
+    assert finished.buttons == []
+    footers = [[(embed.get("footer") or {}).get("text") for embed in m.embeds] for m in await people.messages()]
+    assert footers.count([deployment_id]) == 1
+
+
+def assert_answered_once(seen):
+    """Show that who asked all the time was acknowledged every time within Discord's 3 s, and answered once."""
+    assert len(seen.asked) > 5  # of ten a second: a version that ends at once has failed after one
+    assert (seen.never, seen.twice, seen.late) == (0, 0, 0)

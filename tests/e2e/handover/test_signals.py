@@ -1,0 +1,194 @@
+"""The bot as it is shipped is told to stop, and leaves in order; what is no call to stop ends nobody."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed.container_processes import ACTIVE, successor, until
+from testbed.home_stack import BOT_SERVICE, Home
+from testbed.waiting import wait_until
+from tests.e2e.handover.conftest import clear_away, other_version
+from tests.e2e.handover.test_deaths import assert_one_end
+from tests.integration.sandbox.channel import ask, outcome, start
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+BOT_USER = 10001
+TAKE_OVER_SECONDS = 30.0
+END_SECONDS = 150.0
+NO_CALLS_TO_STOP = ("HUP", "USR1", "USR2", "ALRM", "WINCH", "PROF", "RTMIN")
+REFUSED = "Operation not permitted"
+
+
+def by_docker_stop(_home: Home, bot: Any) -> None:
+    bot.stop()
+
+
+def by_compose_stop(home: Home, _bot: Any) -> None:
+    home.compose("stop", BOT_SERVICE)
+
+
+def by_docker_kill(number: str) -> Callable[[Home, Any], None]:
+    return lambda _home, bot: bot.kill(signal=number)
+
+
+def socket_group(home: Home) -> int:
+    return Path(home.engine.docker_host.removeprefix("unix://")).stat().st_gid
+
+
+@pytest.fixture
+def as_people_have_it(standing: Home) -> Iterator[Callable[..., Home]]:
+    """Give `start(**keys)`, which starts the stack with more keys of the bot's service, as somebody's own file has."""
+    override = standing.folder / "docker-compose.override.yml"
+
+    def start(**keys: object) -> Home:
+        clear_away(standing)
+        state = standing.folder / "state"
+        state.mkdir(mode=0o700)
+        os.chown(state, BOT_USER, BOT_USER)
+        override.write_text(yaml.safe_dump({"services": {BOT_SERVICE: keys}}))
+        standing.compose("up", "-d", "--wait")
+        return standing
+
+    yield start
+    print(standing.logs())
+    override.unlink(missing_ok=True)
+    clear_away(standing)
+
+
+def leaves_in_order(home: Home, way: Callable[[Home, Any], None]) -> None:
+    """Stop the bot, and check by Docker and by its log that it left in order, within its grace: else it is killed."""
+    bot = home.bots()[0]
+    assert wait_until(lambda: is_healthy(bot), END_SECONDS)
+    way(home, bot)
+    bot.wait(timeout=int(END_SECONDS))
+    bot.reload()
+    state, log = bot.attrs["State"], bot.logs().decode()
+    assert state["ExitCode"] == 0, log
+    assert "stop requested" in log
+    assert REFUSED not in log
+    assert not list((home.folder / "state").glob("journal.sqlite3-*")), "the journal was not closed"
+
+
+@pytest.mark.parametrize(
+    "way",
+    [by_docker_stop, by_compose_stop, by_docker_kill("SIGINT"), by_docker_kill("SIGQUIT")],
+    ids=["docker stop", "compose stop", "docker kill -s INT", "docker kill -s QUIT"],
+)
+def test_stop_of_shipped_bot_is_orderly(home, way):
+    leaves_in_order(home, way)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"init": False},
+        {"user": str(BOT_USER)},
+        {"user": str(BOT_USER), "init": False},
+        {"environment": {"BOT_UID": "0"}},
+        {"tty": True},
+        {"read_only": False, "security_opt": []},
+    ],
+    ids=["no init", "own user", "own user, no init", "root", "terminal", "writable root"],
+)
+def test_stop_in_peoples_own_files_is_orderly(as_people_have_it, standing, keys):
+    if "user" in keys:
+        keys |= {"group_add": [str(socket_group(standing))]}
+    home = as_people_have_it(**keys)
+    leaves_in_order(home, by_docker_stop)
+
+
+async def test_stop_right_after_start_is_orderly(home):
+    bot = home.bots()[0]
+    bot.stop()
+    bot.start()
+    # Until a container's first process has begun its work, the kernel drops what it is sent, whatever the program is.
+    await until(lambda: len(bot.top()["Processes"]) > 1 or None, "the program does not start", seconds=END_SECONDS)
+    bot.stop(timeout=int(END_SECONDS))  # it may still be starting, on a machine that has much else to do
+    bot.reload()
+    # 143 is the program's end before it listens to anything; after the grace it would be killed, which is 137.
+    assert bot.attrs["State"]["ExitCode"] in {0, 143}, bot.logs().decode()
+
+
+async def test_bot_runs_as_no_more_than_its_user(home):
+    bot = home.bots()[0]
+
+    def users() -> list[str] | None:
+        processes = [row[1:] for row in bot.top(ps_args="-eo pid,uid,args")["Processes"]]
+        return [user for user, command in processes if command.endswith("/python /usr/local/bin/roas")] or None
+
+    assert await until(users, "the bot does not run", seconds=TAKE_OVER_SECONDS) == [str(BOT_USER)]
+    assert (home.folder / "state").stat().st_uid == BOT_USER
+
+
+async def test_standby_takes_over_from_stopped_bot(home, people):
+    first = home.bots()[0]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")  # it has swept what it found
+    home.compose("up", "-d", "--wait", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
+    (second,) = [bot for bot in home.bots() if bot.id != first.id]
+    await asyncio.to_thread(first.stop)
+    await until(lambda: ACTIVE in second.logs().decode() or None, "nobody took over", seconds=TAKE_OVER_SECONDS)
+    first.reload()
+    assert first.attrs["State"]["ExitCode"] == 0
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+
+
+async def test_stop_during_deployment_leaves_one_honest_end(home, people, images):
+    old = home.bots()[0]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    await successor(home, active=False)
+    await asyncio.to_thread(old.stop, timeout=int(END_SECONDS))
+    old.reload()
+    assert old.attrs["State"]["ExitCode"] == 0, old.logs().decode()
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    await assert_one_end(home, people, images, deployment_id, told.text)
+
+
+@pytest.mark.parametrize("number", NO_CALLS_TO_STOP)
+async def test_other_signals_end_no_bot(home, people, number):
+    bot = home.bots()[0]
+    before = started(bot)
+    home.compose("kill", "-s", f"SIG{number}", BOT_SERVICE)
+    if number != "WINCH":  # which a terminal sends at every turn: not worth a line
+        await until(lambda: is_logged(bot, number), "the signal is not in the log", seconds=TAKE_OVER_SECONDS)
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    assert started(bot) == before
+
+
+async def test_hangup_of_both_in_a_handover_ends_neither(home, people, images):
+    version = other_version(home, images)
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
+    new = await successor(home, active=False)
+    await until(lambda: runs_beside_root(new), "the successor's program does not start", seconds=END_SECONDS)
+    while ACTIVE not in new.logs().decode():
+        for bot in home.bots():
+            await asyncio.to_thread(bot.kill, signal="SIGHUP")
+        await asyncio.sleep(0.1)
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    assert [(bot.status, bot.attrs["Image"]) for bot in home.bots(stopped=True)] == [("running", images[version])]
+    assert started(new) == started(home.bots()[0])
+
+
+def runs_beside_root(bot: Any) -> bool | None:
+    """Tell whether the entrypoint has got so far: until it has read its first line, any signal ends any program."""
+    return any("pass-signals" in " ".join(row) for row in bot.top(ps_args="-eo pid,args")["Processes"]) or None
+
+
+def is_healthy(bot: Any) -> bool:
+    bot.reload()
+    return bool(bot.attrs["State"]["Health"]["Status"] == "healthy")
+
+
+def started(bot: Any) -> tuple[str, str, int]:
+    bot.reload()
+    return bot.status, bot.attrs["State"]["StartedAt"], bot.attrs["RestartCount"]
+
+
+def is_logged(bot: Any, number: str) -> bool | None:
+    return any("signal ignored" in line and f"SIG{number}" in line for line in bot.logs().decode().splitlines()) or None

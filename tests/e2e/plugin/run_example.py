@@ -1,0 +1,22 @@
+"""Run the example of docs/plugin.md as it stands there, against the Discord that the settings name."""
+
+import logging
+import re
+from pathlib import Path
+
+from roas.client import redirect
+from roas.settings import load_settings
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugin.md"
+
+
+def example() -> str:
+    """Return the code that the page shows."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return code
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)  # a host's own doing
+    redirect(load_settings(needs_discord=False))
+    exec(compile(example(), str(PAGE), "exec"), {"__name__": "__main__"})  # noqa: S102 - our own page

@@ -1,0 +1,275 @@
+"""The channel hears of trouble at once and once, of what was done about it, and of its end."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from roas.models.alert import AlertSource
+from roas.state.manager import StateManager
+from sandbox.views import Message
+from tests.e2e.wire.bot_process import BotProcess
+from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.integration.sandbox.channel import DEPLOYMENT_ID, ask, confirm, outcome, start
+
+pytestmark = pytest.mark.wire
+
+TOKEN = "a token that only the tests know"
+IN_CHANNEL = re.compile(r"/(?:v\d+/)?channels/\d+/messages(?:/\d+)?")
+FIVE_SECONDS = timedelta(seconds=5)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def bot_settings(bot_settings: dict[str, str], port: int) -> dict[str, str]:
+    return bot_settings | {"HTTP_PORT": str(port), "WEBHOOK_TOKEN": TOKEN}
+
+
+@pytest.fixture
+async def web(bot: BotProcess, port: int) -> AsyncIterator[Callable[..., Any]]:
+    """Send alerts to the bot, as Alertmanager does."""
+    async with aiohttp.ClientSession() as session:
+
+        async def post(body: Any, token: str | None = TOKEN, **options: Any) -> tuple[int, Any]:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            sent = {"data": body} if isinstance(body, bytes) else {"json": body}
+            address = f"http://127.0.0.1:{port}/alerts"
+            async with session.post(address, headers=headers, **sent, **options) as answer:
+                return answer.status, await answer.json()
+
+        yield post
+
+
+def delivery(*alerts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "roas", "alerts": list(alerts), **more}
+
+
+def an_alert(name: str, *, status: str = "firing", severity: str = "warning", **labels: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": {"summary": f"{name} went wrong"},
+        "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "fingerprint": name,
+    }
+
+
+def kill(shop: Any, service: str) -> None:
+    """Kill a service's process as an accident would: from outside the engine."""
+    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
+    pid = container.attrs["State"]["Pid"]
+    assert pid > 0, f"{service} does not run"  # 0 would be our own process group
+    os.kill(pid, signal.SIGKILL)
+
+
+def title(message: Message) -> str:
+    return str(message.embeds[0].get("title")) if message.embeds else ""
+
+
+def about_alerts(messages: list[Message]) -> list[Message]:
+    marks = ("ALERT-", "STORM-")
+    return [m for m in messages if m.embeds and (m.embeds[0].get("footer") or {}).get("text", "").startswith(marks)]
+
+
+async def shown(people: Any, text: str, seconds: float = 30.0) -> Message:
+    """Wait until a message about an alert shows certain words."""
+    return await people.wait_for_message(lambda m: text in m.text and bool(about_alerts([m])), deadline_seconds=seconds)
+
+
+async def all_told(journal: StateManager) -> None:
+    """Wait until the channel shows what the journal says."""
+    async with asyncio.timeout(60):
+        while True:
+            if not await journal.alerts.pending_notification():
+                return
+            await asyncio.sleep(0.2)
+
+
+def button(message: Message, label: str) -> str:
+    return next(str(one.custom_id) for one in message.buttons if one.label == label)
+
+
+async def test_killed_service_reported_recovered_resolved(bot, sandbox, people, shop, image_ids):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    killed = time.monotonic()
+    kill(shop, "web")
+    told = await shown(people, "web is down")
+    assert time.monotonic() - killed < 2.0
+    assert told.pinged_roles == [sandbox.roles["alert"]]
+    assert told.content == f"<@&{sandbox.roles['alert']}>"
+    over = await shown(people, "resolved")
+    assert over.id == told.id
+    assert title(over) == "✅ dev: web is down"
+    assert "restart: recovered" in over.text
+    assert not over.buttons
+    assert len([m for m in about_alerts(await people.messages()) if "web is down" in m.text]) == 1
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_manual_stop_reported_and_left_alone(bot, people, shop):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    web.stop(timeout=1)
+    told = await shown(people, "stopped manually")
+    assert told.pinged_roles == []
+    web.reload()
+    assert web.status == "exited"
+    web.start()
+    await shown(people, "resolved")
+
+
+async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
+    begun = time.monotonic()
+    for part in range(100):
+        status, _ = await web(delivery(*(an_alert(f"Trouble{part}-{n}", severity="high") for n in range(10))))
+        assert status == 200
+        await asyncio.sleep(max(0.0, begun + part / 10 - time.monotonic()))
+    await shown(people, "alerts at once")
+    async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
+        await all_told(journal)
+        kept = [one for one in await journal.alerts.open() if one.source is AlertSource.ALERTMANAGER]
+        assert len(kept) == 1000
+    messages = about_alerts(await people.messages())
+    assert 1 <= len(messages) <= 10
+    assert re.search(r"Open alerts: 100\d", await ask(people, "dora", "status"))
+    assert_slow_enough(await people.requests())
+
+
+def assert_slow_enough(requests: list[dict[str, Any]]) -> None:
+    """Discord takes five new messages of a channel in five seconds, and as many edits; it answers 429 to more."""
+    assert not [one for one in requests if one.get("status") == 429]
+    for method in ("POST", "PATCH"):
+        made = [one for one in requests if one["method"] == method and IN_CHANNEL.fullmatch(one["path"])]
+        times = [datetime.fromisoformat(one["time"]) for one in made]
+        assert len(times) > 0
+        assert [
+            after - first for first, after in zip(times, times[5:], strict=False) if after - first < FIVE_SECONDS
+        ] == []
+
+
+async def test_external_alert_pings_once_urgent(bot, people, web, sandbox):
+    """It fires and ends once."""
+    assert (await web(delivery(an_alert("DiskFull"))))[1] == {"received": 1, "triggered": 1, "resolved": 0}
+    assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
+    told = await shown(people, "DiskFull")
+    await web(delivery(an_alert("DiskFull", status="resolved")))
+    over = await shown(people, "resolved")
+    assert over.id == told.id
+    assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
+    relapse = an_alert("DiskFull", severity="high") | {"startsAt": "2026-01-01T00:05:00Z"}
+    assert (await web(delivery(relapse)))[1]["triggered"] == 1
+    called = await shown(people, "Now urgent: DiskFull")
+    assert called.pinged_roles == [sandbox.roles["alert"]]
+    assert f"<@&{sandbox.roles['alert']}>" in called.content
+    assert (await web(delivery(an_alert("DiskFull", status="resolved"))))[1]["resolved"] == 0, (
+        "an earlier one has ended"
+    )
+    await web(delivery(relapse | {"status": "resolved"}))
+    again = await shown(people, "✅ DiskFull")
+    assert again.id == told.id
+    assert again.pinged_roles == []
+
+
+async def test_external_alert_restarts_no_healthy_service(bot, people, shop, web):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
+    await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
+    told = await shown(people, "no automatic recovery")
+    assert "WebDown" in told.text
+    assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
+
+
+async def test_missing_token_or_invalid_body_explained(bot, web):
+    assert (await web(delivery(), token=None))[0] == 401
+    assert (await web(delivery(), token="another"))[0] == 401
+    assert (await web(delivery(), token="ünlike"))[0] == 401
+    assert (await web(b"x" * (5 * 1024 * 1024)))[0] == 413
+    for rubbish in (b"", b"{", b"[]", b"null", b"{}", b'{"version":"4","alerts":{}}', b"\xff\xfe", b"[" * 100_000):
+        status, answer = await web(rubbish)
+        assert (status, bool(answer["error"])) == (400, True), rubbish[:20]
+    assert (await web(delivery()))[0] == 200
+
+
+async def test_hostile_text_pings_nobody_and_leaks_nothing(bot, bot_settings, people, web, sandbox):
+    secret = bot_settings["DISCORD_TOKEN"]
+    text = (
+        f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "
+        f"\x1b[31m\u202e\x00 {secret} {secret[:9]}\u200b{secret[9:]} password=hunter2hunter2 "
+        f"```\n**{'x' * 10_000}** </deploy:1> ||y||"
+    )
+    hostile = an_alert("Hostile", severity="critical") | {"annotations": {"summary": text, "description": text}}
+    hostile["labels"]["alertname"] = text
+    assert (await web(delivery(hostile)))[0] == 200
+    told = await shown(people, "evil.example")
+    assert told.pinged_roles == [sandbox.roles["alert"]]
+    assert told.pinged_users == []
+    assert not told.pinged_everyone
+    assert "[bank]\\(https" in told.text, "a masked link must not be one"
+    for leak in (secret, secret[9:], "hunter2hunter2", "\x1b", "\u202e", "\x00", "@everyone", "@here"):
+        assert leak not in told.text
+    assert TOKEN not in bot.log.read_text()
+    assert secret not in bot.log.read_text()
+
+
+async def test_buttons_work_after_restart(bot, bot_settings, people, shop, web, image_ids):
+    for version in ("v1", "v2"):
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    await web(delivery(an_alert("Slow", environment="dev", service="web")))
+    told = await shown(people, "Slow")
+    secret = bot_settings["DISCORD_TOKEN"]
+    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    container.exec_run(["sh", "-c", f"echo 'it knows {secret} and password=hunter2hunter2 too' > /proc/1/fd/1"])
+    await bot.kill()
+    await bot.start()
+    await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+    await people.wait_until_connected(deadline_seconds=CONNECT_SECONDS)
+    await people.add_user("mallory")
+    assert "You may not do this" in await click(people, "mallory", told, "Acknowledge")
+    assert "acknowledged by you" in await click(people, "dora", told, "Acknowledge")
+    await shown(people, "acknowledged")
+    assert "silenced for an hour" in await click(people, "dora", told, "Silence 1 h")
+    silenced = await shown(people, "silenced")
+    assert silenced.id == told.id
+    logs = await log_file(people, told)
+    assert "it knows [redacted] and password=[redacted] too" in logs
+    assert secret not in logs
+    plan = (await people.answer(await people.click("dora", told, button(told, "Roll back")))).message
+    assert plan is not None
+    rolled_back = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
+    assert rolled_back is not None
+    await outcome(people, rolled_back.group())
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def log_file(people: Any, told: Message) -> str:
+    """Ask for the logs of what an alert tells of, and open the file that comes."""
+    answer = await people.answer(await people.click("dora", told, button(told, "Logs")))
+    assert answer.message is not None
+    (file,) = answer.message.attachments
+    assert file["filename"].endswith("-web.txt")
+    async with aiohttp.ClientSession() as session, session.get(file["url"]) as response:
+        assert response.status == 200
+        return await response.text()
+
+
+async def click(people: Any, who: str, message: Message, label: str) -> str:
+    answer = await people.answer(await people.click(who, message, button(message, label)))
+    assert answer.error is None, answer.error
+    assert answer.message is not None
+    return str(answer.message.text)

@@ -1,0 +1,49 @@
+"""What is asked for on the command line is carried by the bot, and shows in the channel like any other."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from tests.e2e.wire.bot_process import ROOT
+from tests.integration.sandbox.channel import live, outcome
+
+pytestmark = pytest.mark.wire
+
+
+async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:
+    """Type a command where the bot's settings are, and return its exit code and what it said."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await child.communicate()
+    return child.returncode or 0, out.decode()
+
+
+async def test_command_line_deploy_shown_in_channel(bot, bot_settings, people, shop, image_ids):
+    """The bot carries it out."""
+    code, said = await roas(bot_settings, "deploy", "dev", "v1")
+    assert code == 0, said
+    assert "in the bot" in said
+    deployment_id = said.partition("Started ")[2].split()[0]
+    assert "succeeded" in (await outcome(people, deployment_id)).text
+    assert "completion" in (await live(people, deployment_id, "completion")).text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_command_line_deploy_without_bot_posted_later(bot, bot_settings, people, shop, image_ids):
+    assert await bot.stop() == 0
+    code, said = await roas(bot_settings, "deploy", "dev", "v1")
+    assert code == 0, said
+    assert "in the bot" not in said
+    deployment_id = said.partition("Started ")[2].split()[0].rstrip(".")
+    await bot.start()
+    assert "succeeded" in (await outcome(people, deployment_id)).text

@@ -1,0 +1,145 @@
+"""A bot that is killed at any step of a deployment finds it at its next start, and brings it to an honest end."""
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from roas.backoff import MOST_ATTEMPTS
+from roas.concurrency import end_tasks
+from sandbox.views import Message
+from tests.e2e.wire.bot_process import BotProcess
+from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.integration.sandbox.channel import button, live, outcome, start
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
+
+NO_MORE_STEPS = 60
+# A sample, another one each time; `script/test --long tests/e2e/wire/test_killed_bot.py` kills at each one as well.
+STRIDES = [5, pytest.param(1, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop, image_ids, tmp_path: Path, stride):
+    """Kill a bot after an early journalled step, the next after a later one, and so on, until none is left to kill.
+
+    Each resumes what the one before it left, and then begins a deployment of its own.
+    """
+    killed_after: list[int] = []
+    step = random.randint(1, stride)
+    while True:
+        bot = BotProcess(bot_settings, tmp_path / f"bot-{step}.log", "tests.e2e.wire.killable_bot")
+        await bot.start(MORTAL_AFTER=str(step))
+        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await people.wait_until_connected(CONNECT_SECONDS)
+        if killed_after:
+            await it_has_ended(people, tmp_path)
+            is_whole(shop, image_ids, tmp_path, f"step {killed_after[-1]}")
+        if not await dies(bot, people, version=("v1", "v2")[len(killed_after) % 2]):
+            break
+        killed_after.append(step)
+        step += stride
+        assert step < NO_MORE_STEPS, "a deployment of two services has no end of steps"
+    assert len(killed_after) >= 20 // stride, f"only steps {killed_after} were hit"
+    print(f"killed after the journalled steps {killed_after}")
+
+
+# Of a good version, one that is killed after any step is much the same.
+@pytest.mark.parametrize("version", [pytest.param("v2", marks=pytest.mark.long), "v3"])
+async def test_kill_between_steps_resumed(bot, bot_settings, people, shop, image_ids, tmp_path: Path, version):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
+    await live(people, deployment_id, "execution")
+    await bot.kill()
+    await assert_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
+
+
+async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, people, shop, tmp_path: Path):
+    """A deployment whose bot is killed each time is handed to an operator."""
+    shop.write(store={"healthcheck": {"test": ["CMD", "/no/such/thing"], "interval": "1s", "start_period": "300s"}})
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    await live(people, deployment_id, "waiting")
+    for attempt in range(2, MOST_ATTEMPTS + 1):
+        await bot.kill()
+        await bot.start()
+        await live(people, deployment_id, f"attempt {attempt}")
+    await bot.kill()
+    await bot.start()
+    told = (await outcome(people, deployment_id)).text
+    assert f"was interrupted {MOST_ATTEMPTS} times" in told, told
+    assert "/rollback dev" in told, told
+
+    def is_alert(message: Message) -> bool:
+        return "critical" in message.text.lower() and f"was interrupted {MOST_ATTEMPTS} times" in message.text
+
+    await people.wait_for_message(is_alert, deadline_seconds=CONNECT_SECONDS)
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        assert journal.execute("SELECT environment FROM locks").fetchall() == []
+
+
+async def dies(bot: BotProcess, people, version: str) -> bool:
+    """Type /deploy, say yes, and tell whether the bot died of it; one that survived is stopped, its deployment over."""
+    known = {message.id for message in await people.messages()}
+
+    def is_new_outcome(message: Message) -> bool:
+        return message.id not in known and " · outcome" in message.text
+
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version=version))).message
+    await people.click("dora", plan, button(plan, "confirm"))
+    end = asyncio.create_task(bot.ended(60))
+    told = asyncio.create_task(people.wait_for_message(is_new_outcome, deadline_seconds=60))
+    done, pending = await asyncio.wait({end, told}, return_when=asyncio.FIRST_COMPLETED)
+    await end_tasks(*pending)
+    if end in done:
+        return True
+    await bot.stop()
+    return False
+
+
+async def assert_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path: Path, when: str) -> None:
+    """Start a bot and check, from Docker, the journal and the channel, that the interrupted deployment has ended."""
+    successor = BotProcess(bot_settings, tmp_path / f"successor of {when}.log")
+    await successor.start()
+    try:
+        await it_has_ended(people, tmp_path)
+    finally:
+        assert await successor.stop() == 0, successor.log.read_text()
+    is_whole(shop, image_ids, tmp_path, when)
+
+
+async def it_has_ended(people, tmp_path: Path) -> None:
+    """Wait until the channel is told of the last deployment's end."""
+    deployment_id = last_deployment(tmp_path)
+    if deployment_id is not None:
+        told = await outcome(people, deployment_id)
+        assert (await live(people, deployment_id, "took")).buttons == [], "a finished deployment offers no cancel"
+        assert "succeeded" in told.text or "rolled back" in told.text, told.text
+
+
+def is_whole(shop, image_ids: dict[str, str], tmp_path: Path, when: str) -> None:
+    """Check that the environment is on one release, and that the journal says so."""
+    running = shop.running("dev")
+    assert len(set(running.values())) <= 1, f"killed at {when}: {running} is a mixture"
+    assert set(running) in (set(), {"store", "web"}), f"killed at {when}: {running} is not whole"
+    check_journal(tmp_path, shop, running, image_ids, when)
+
+
+def last_deployment(tmp_path: Path) -> str | None:
+    """Return the id of the last deployment in the journal."""
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        row = journal.execute("SELECT max(id) FROM deployments").fetchone()
+    return row[0]
+
+
+def check_journal(tmp_path: Path, shop, running: dict[str, str], image_ids: dict[str, str], when: str) -> None:
+    """Check that the journal has an end for everything, no lock, and names the release that runs."""
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        assert journal.execute("SELECT id FROM deployments WHERE outcome IS NULL").fetchall() == [], when
+        assert journal.execute("SELECT environment FROM locks").fetchall() == [], when
+        row = journal.execute(
+            "SELECT json_extract(r.document, '$.version') FROM environments e JOIN releases r"
+            " ON r.environment = e.name AND r.number = e.current_release WHERE e.name = 'dev'"
+        ).fetchone()
+    assert set(running.values()) == ({image_ids[row[0]]} if row else set()), f"killed at {when}: the journal says {row}"

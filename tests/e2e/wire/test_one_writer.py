@@ -1,0 +1,99 @@
+"""An owner that is stopped between its fence check and its engine call changes nothing when it wakes up."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from testbed.container_processes import until
+from tests.e2e.wire.bot_process import BotProcess
+from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.e2e.wire.test_command_line import roas
+from tests.integration.sandbox.channel import outcome, start
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(200)]
+
+STOPPING = "tests.e2e.wire.stopping_bot"
+WAKES_SECONDS = 90.0
+
+
+@pytest.fixture
+def mark(tmp_path: Path, bot_settings) -> Path:
+    """Name the file that makes the next one stop itself."""
+    bot_settings["STOPS_WHERE"] = str(tmp_path / "stop")
+    return tmp_path / "stop"
+
+
+@pytest.fixture
+async def stopped(mark, bot_settings, people, tmp_path):
+    """Run a bot that has deployed v1 and was stopped while it deployed v2; gives it and that deployment's id."""
+    bot = BotProcess(bot_settings, tmp_path / "stopped.log", STOPPING)
+    await bot.start()
+    try:
+        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+        mark.touch()
+        deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
+        await is_stopped(bot.pid)
+        yield bot, deployment_id
+    finally:
+        await bot.kill()
+
+
+async def is_stopped(pid: int) -> None:
+    await until(lambda: state_of(pid) == "T" or None, "it was not stopped", seconds=WAKES_SECONDS)
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def ids(shop) -> set[str]:
+    return {container.id for container in shop.containers("dev")}
+
+
+async def test_next_bot_ends_stopped_one_and_finishes(stopped, bot_settings, people, shop, image_ids, tmp_path):
+    hung, deployment_id = stopped
+    bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
+    await bot.start()
+    try:
+        told = await outcome(people, deployment_id)
+        assert "succeeded" in told.text
+        assert await hung.ended() == -signal.SIGKILL, "nothing is left that could wake up"
+        assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+    finally:
+        assert await bot.stop() == 0, bot.log.read_text()
+
+
+async def test_surviving_bot_overwrites_later_deployment(stopped, bot_settings, people, shop, tmp_path):
+    """The check above can fail: a careless bot takes over without ending the other."""
+    hung, deployment_id = stopped
+    bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
+    await bot.start(CARELESS="1")
+    try:
+        await outcome(people, deployment_id)
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+        before = ids(shop)
+        hung.signal(signal.SIGCONT)
+        await until(lambda: ids(shop) != before or None, "it changed nothing", seconds=WAKES_SECONDS)
+    finally:
+        await bot.stop()
+
+
+async def test_command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path):
+    assert (await roas(bot_settings, "deploy", "dev", "v1"))[0] == 0
+    mark.touch()
+    hung = BotProcess(bot_settings, tmp_path / "stopped.log", STOPPING)
+    await hung.start("deploy", "dev", "v2")
+    try:
+        await is_stopped(hung.pid)
+        async with asyncio.timeout(WAKES_SECONDS):
+            said = ""
+            while "Resuming" not in said:  # refused for as long as the other may only be slow
+                code, said = await roas(bot_settings, "deploy", "dev", "v1", module=STOPPING)
+        assert code == 0, said
+        assert await hung.ended() == -signal.SIGKILL
+        assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    finally:
+        await hung.kill()

@@ -1,0 +1,95 @@
+"""`dev` has a channel of its own, said in roas.toml: what concerns it lands and works there, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import SandboxClient
+from tests.e2e.wire.test_alerts import kill
+from tests.e2e.wire.test_command_line import roas
+from tests.integration.sandbox.channel import ask, button, confirm, press, start
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+OWN = "dev-ops"
+OUTCOME_SECONDS = 150.0
+
+
+@pytest.fixture
+async def bot_settings(bot_settings: dict[str, str], people: SandboxClient, tmp_path: Path) -> dict[str, str]:
+    """Say the channel of `dev` in the file, beside what the environment says."""
+    channel = await people.create_channel(OWN)
+    state = Path(bot_settings["STATE_DIR"])
+    state.mkdir()
+    (state / "roas.toml").write_text(f"[environments.dev]\nops_channel_id = {channel}\nneeds_approval = true\n")
+    return bot_settings
+
+
+async def told(people, channel: str, *text: str):
+    """Wait for a message in a channel that has all these words."""
+    return await people.wait_for_message(
+        lambda one: all(word in one.text for word in text), deadline_seconds=OUTCOME_SECONDS, channel=channel
+    )
+
+
+async def test_environment_is_reported_in_its_channel(bot, people, sandbox, shop, image_ids):
+    plan = (
+        await people.answer(await people.slash("dora", "deploy", channel=OWN, environment="dev", version="v1"))
+    ).message
+    await confirm(people, "dora", plan)
+    wanted = await told(people, OWN, "Approval needed", "dev")
+    assert wanted.pinged_roles == [sandbox.roles["approver"]]
+    assert "Started" in await press(people, "anna", wanted, "approve")
+    await told(people, OWN, "· outcome", "succeeded", "dev")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+    await start(people, "hugo", "hotfix", version="v2", reason="it burns")
+    await told(people, "ops", "· outcome", "succeeded", "prod")
+    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+
+    assert not any("to dev" in one.text for one in await people.messages("ops"))
+    assert not any("to prod" in one.text for one in await people.messages(OWN))
+    own = await people.answer(await people.slash("dora", "deploy", channel="ops", environment="dev", version="v2"))
+    await confirm(people, "dora", own.message)
+    again = await people.wait_for_message(
+        lambda one: "Approval needed" in one.text, deadline_seconds=30, channel=OWN, after=wanted
+    )
+    assert "cancelled" in await press(people, "dora", again, "withdraw")
+
+
+async def test_commands_elsewhere_are_refused_in_words(bot, bot_settings, people, shop):
+    refused = await ask(people, "dora", "deploy", channel=OWN, environment="prod", version="v1")
+    assert f"only works in the ops channel, <#{bot_settings['DISCORD_OPS_CHANNEL_ID']}>" in refused
+    assert await suggested(people, "ops") == ["dev", "staging", "prod"]
+    assert await suggested(people, OWN) == ["dev"]
+    refused = await ask(people, "dora", "deploy", channel="general", environment="dev", version="v1")
+    assert "only works in" in refused
+    status = await ask(people, "bob", "status", channel=OWN)
+    assert "dev" in status
+    assert "prod" not in status
+    assert shop.containers("dev") == shop.containers("prod") == []
+
+
+async def test_an_alert_lands_and_is_answered_in_its_channel(bot, bot_settings, people, sandbox, shop):
+    code, said = await roas(bot_settings, "deploy", "dev", "v1", "--yes", "--reason", "first")
+    assert code == 0, said
+    await told(people, OWN, "· outcome", "succeeded")
+    kill(shop, "web")
+    alert = await people.wait_for_message(lambda one: button(one, "ack") is not None, deadline_seconds=30, channel=OWN)
+    assert "acknowledged" in await press(people, "dora", alert, "ack")
+    assert not any("web" in one.text for one in await people.messages("ops"))
+
+
+async def test_missing_permission_names_own_channel(bot, bot_settings, people):
+    await people.deny_bot("attach_files", channel=OWN)
+    code, said = await roas(bot_settings, "doctor", "dev")
+    assert "The bot lacks Attach Files in #dev-ops" in " ".join(said.split()), (code, said)
+    code, said = await roas(bot_settings, "doctor", "prod")
+    assert "The bot lacks" not in said
+    await people.delete_channel(OWN)
+    code, said = await roas(bot_settings, "doctor", "dev")
+    assert "ENVIRONMENTS__DEV__OPS_CHANNEL_ID" in " ".join(said.split())
+
+
+async def suggested(people: SandboxClient, channel: str) -> list[str]:
+    return [one.value for one in await people.autocomplete("dora", "deploy", "environment", "", channel=channel)]

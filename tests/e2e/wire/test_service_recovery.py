@@ -1,0 +1,186 @@
+"""A service whose process is killed is recovered by itself, and the journal says what was done."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
+from roas.models.change import StateChange
+from roas.state.manager import StateManager
+from testbed.sample import CHECK, WATCHED
+from tests.e2e.wire.bot_process import ROOT
+from tests.integration.sandbox.channel import outcome, start
+
+pytestmark = pytest.mark.wire
+
+HEALED_SECONDS = 30.0
+# Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
+SICKLY = CHECK | WATCHED | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+
+
+async def of_services(journal: StateManager) -> list[Alert]:
+    """Return the alerts about services; a machine that is busy with tests makes some about the bot itself."""
+    return [one for one in await journal.alerts.all() if one.source is AlertSource.HEALTH]
+
+
+async def alerts_until(state_dir: Path, state: AlertState, *, count: int = 1) -> list[Alert]:
+    """Wait until the journal has alerts in a state."""
+    async with StateManager(state_dir, instance_prefix="TEST") as journal, asyncio.timeout(HEALED_SECONDS):
+        while True:
+            found = [one for one in await of_services(journal) if one.state is state]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def changes(state_dir: Path, correlation_id: str) -> list[StateChange]:
+    async with StateManager(state_dir, instance_prefix="TEST") as journal:
+        return [one for one in await journal.changes(limit=1000) if one.correlation_id == correlation_id]
+
+
+def kill(shop, service: str) -> None:
+    """Kill a service's process as an accident would: from outside the engine."""
+    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
+    pid = container.attrs["State"]["Pid"]
+    assert pid > 0, f"{service} does not run"  # 0 would be our own process group
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_killed_service_recovered_under_one_cause(bot, bot_settings, people, shop, image_ids):
+    """Whoever follows the events sees it live, under one correlation ID."""
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    state_dir = Path(bot_settings["STATE_DIR"])
+    async with following(bot_settings) as lines:
+        kill(shop, "web")
+        told = await told_until(lines, {"monitoring.alert.resolved", "monitoring.health_check.completed"})
+    (alert,) = await alerts_until(state_dir, AlertState.RESOLVED)
+    assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: recovered",))
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    of_one_cause = [one for one in told if one["correlation_id"] == alert.correlation_id]
+    events = [one["metadata"]["event"] for one in of_one_cause if "event" in one["metadata"]]
+    ended = events.index("monitoring.alert.resolved")
+    assert events[ended - 1] != "monitoring.alert.triggered", "it is over once the service has recovered"
+    assert [one for one in events if one not in {"monitoring.alert.resolved", "monitoring.health_check.completed"}] == [
+        "monitoring.alert.triggered",
+        "monitoring.alert.triggered",  # and that it is to be dealt with
+        "error.recovery.completed",
+        "error.recovery.completed",  # and that it is to be looked at
+    ]
+    assert "monitoring.health_check.completed" in events
+    text = [one["new"] for one in of_one_cause]
+    assert "recovery recovered: restart: it has recovered" in text
+    assert "health check: healthy" in text
+
+
+@asynccontextmanager
+async def following(bot_settings: dict[str, str]) -> AsyncIterator[asyncio.StreamReader]:
+    """Run `roas events --follow` beside the bot."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": bot_settings["STATE_DIR"]}
+    command = [sys.executable, "-m", "roas", "events", "--follow", "--json", "--limit", "1"]
+    child = await asyncio.create_subprocess_exec(
+        *command, env=environment, cwd=bot_settings["STACK_DIR"], stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdout is not None
+    try:
+        await child.stdout.readline()  # the past; what follows happens from now on
+        yield child.stdout
+    finally:
+        child.terminate()
+        await child.wait()
+
+
+async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[str, Any]]:
+    """Read what is told until certain events were, each line within seconds of what it tells of."""
+    told: list[dict[str, Any]] = []
+    async with asyncio.timeout(HEALED_SECONDS):
+        while not last <= {one["metadata"].get("event") for one in told}:
+            told.append(json.loads(await lines.readline()))
+            assert datetime.now(UTC) - datetime.fromisoformat(told[-1]["time"]) < timedelta(seconds=5)
+    return told
+
+
+async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, shop, image_ids):
+    """The next bot ends it once."""
+    shop.write(web={"healthcheck": SICKLY})
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    web.exec_run(["touch", "/tmp/sick"])
+    kill(shop, "web")
+    state_dir = Path(bot_settings["STATE_DIR"])
+    async with StateManager(state_dir, instance_prefix="TEST") as journal, asyncio.timeout(HEALED_SECONDS):
+        while web.status != "running" or not await is_under_way(journal):
+            await asyncio.sleep(0.05)
+            web.reload()
+        await bot.kill()
+        await bot.start()
+        while not (alert := (await of_services(journal))[0]).actions:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.05)
+        assert alert.actions == ("restart: interrupted, the bot stopped in the middle of it",)
+        web.exec_run(["rm", "/tmp/sick"])
+    (over,) = await alerts_until(state_dir, AlertState.RESOLVED)
+    assert (over.healing, over.actions) == (RecoveryStatus.SUCCEEDED, alert.actions)
+    ends = [one.new for one in await changes(state_dir, over.correlation_id) if "recovery recovered" in str(one.new)]
+    assert ends == ["recovery recovered: it had recovered already"]
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
+    assert [m.id for m in await people.messages() if over.id in m.text] == [told.id]
+
+
+async def is_under_way(journal: StateManager) -> bool:
+    return any(one.healing is RecoveryStatus.UNDER_WAY for one in await of_services(journal))
+
+
+async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, people, shop, sandbox):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    state_dir = Path(bot_settings["STATE_DIR"])
+    async with asyncio.timeout(120):
+        for recovered in range(1, 5):
+            kill(shop, "web")
+            await wait_until_recovered(state_dir, recovered)
+        kill(shop, "web")  # there is no release to go back to
+        await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
+    async with StateManager(state_dir, instance_prefix="TEST") as journal:
+        (alert,) = await of_services(journal)
+    assert alert.healing is RecoveryStatus.GIVEN_UP
+    assert alert.count >= 4
+    done = [action.partition(":")[0] for action in alert.actions]
+    assert done[:5] == ["restart", "restart", "restart", "recreate from the release", "roll back"]
+    about = [m for m in await people.messages() if alert.id in m.text]
+    assert len(about) == 2  # the alert, and the call
+    assert all(m.pinged_roles == [sandbox.roles["alert"]] for m in about)
+
+
+async def wait_until_recovered(state_dir: Path, times: int) -> None:
+    """Wait until services have recovered so many times."""
+    async with StateManager(state_dir, instance_prefix="TEST") as journal:
+        while True:
+            alerts = await of_services(journal)
+            well = sum("recovered" in action for alert in alerts for action in alert.actions)
+            if well >= times and all(alert.healing is not RecoveryStatus.UNDER_WAY for alert in alerts):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_failing_service_rolled_back(bot, bot_settings, people, shop, image_ids):
+    for version in ("v1", "v2"):
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    state_dir = Path(bot_settings["STATE_DIR"])
+    async with asyncio.timeout(150):
+        for recovered in range(1, 6):
+            kill(shop, "web")
+            await wait_until_recovered(state_dir, recovered)
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    async with StateManager(state_dir, instance_prefix="TEST") as journal:
+        (alert,) = await of_services(journal)
+        (rollback,) = [one for one in await journal.deployments.list("dev") if one.id.startswith("ROLLBACK")]
+    assert rollback.correlation_id == alert.correlation_id
+    assert alert.id in rollback.request.reason

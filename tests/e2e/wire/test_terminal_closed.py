@@ -1,0 +1,32 @@
+"""A bot that was started by hand in a terminal goes on when that is closed, and still stops when it is told to."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from testbed.terminal import terminal
+from tests.e2e.wire.bot_process import INHERITED_VARIABLES, ROOT
+from tests.integration.sandbox.channel import ask
+
+pytestmark = pytest.mark.wire
+
+CONNECT_SECONDS = 120.0
+STOP_SECONDS = 20.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path, number):
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **bot_settings}
+    with terminal([sys.executable, "-m", "roas"], environment, tmp_path) as opened:
+        await people.wait_for_commands("status", deadline_seconds=CONNECT_SECONDS)
+        opened.close()
+        for _ in range(2):  # what it logs of the first one goes nowhere, and may not break it
+            assert "nothing" in (await ask(people, "bob", "status", environment="dev")).lower()
+        opened.process.send_signal(signal.SIGHUP)
+        assert "nothing" in (await ask(people, "bob", "status", environment="dev")).lower()
+        opened.process.send_signal(number)
+        assert await asyncio.to_thread(opened.process.wait, STOP_SECONDS) == 0

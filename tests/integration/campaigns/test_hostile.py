@@ -1,0 +1,138 @@
+"""A sample of the hostile corpus, and each rule undone: then the corpus must find the hole."""
+
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
+from campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
+from campaigns.hostile.judge import Judged, Verdict, judge
+from campaigns.hostile.values import HOSTILE
+from roas.engine.policy import keys as policy_keys
+from roas.engine.policy.keys import KEYS, Judgement
+from roas.engine.policy.places import Places
+
+
+def test_nothing_hostile_passes(tmp_path: Path) -> None:
+    """Three of the spellings, of which one is the plain one; `python -m campaigns.hostile` has them all."""
+    chosen = [case for case in cases(1) if case.spelled == PLAIN] + cases(5, spelled=2)
+    judged = list(judge(chosen, tmp_path))
+    assert [one for one in judged if one.is_wrong] == []
+    refused = {one.case.key for one in judged if one.case.hostile and one.verdict is Verdict.REFUSED}
+    assert refused == {case.key for case in chosen if case.hostile}
+    assert sum(one.verdict is Verdict.PASSED for one in judged) > 100
+
+
+@cache
+def plain_cases() -> dict[str, list[Case]]:
+    """Sort the corpus once: every process that collects tests needs it, for their names."""
+    found = defaultdict(list)
+    for case in cases(1):
+        if case.spelled == PLAIN:
+            found[case.key].append(case)
+    return found
+
+
+def plainly(key: str) -> list[Case]:
+    return plain_cases().get(key, [])
+
+
+def holes(key: str, folder: Path) -> list[Judged]:
+    return [one for one in judge(plainly(key), folder) if one.is_wrong]
+
+
+ON_REQUEST = sorted(path for path, judgement in KEYS.items() if judgement is Judgement.ON_REQUEST)
+UNDONE_KEYS = sorted({f"services.{path.split('.')[2]}" for path in ON_REQUEST if path.count(".") == 2})
+
+
+@pytest.mark.parametrize("key", [key for key in UNDONE_KEYS if plainly(key)])
+def test_an_undone_key_is_found(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = key.replace("services.", "services.*.")
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    assert holes(key, tmp_path)
+
+
+UNDONE = {
+    "policy.values.LOGGING_DRIVERS": (
+        "services.logging",
+        frozenset({"syslog", "fluentd", "gelf", "splunk", "awslogs"}),
+    ),
+    "policy.values.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
+    "policy.values.OWN_SYSCTLS": ("services.sysctls", ("",)),
+    "policy.values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
+    "policy.values.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
+    "policy.values.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
+    "policy.values.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
+    "policy.resources.VOLUME_DRIVERS": ("volumes", frozenset({"", "local", "vieux/sshfs"})),
+    "policy.resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
+    "policy.resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
+    "policy.rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
+    "policy.rules.NAMESPACES": ("services.pid", ()),
+    "policy.rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
+    "policy.builds.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
+}
+
+
+@pytest.mark.parametrize("rule", UNDONE)
+def test_an_undone_value_is_found(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, allowed = UNDONE[rule]
+    monkeypatch.setattr(f"roas.engine.{rule}", allowed)
+    assert holes(key, tmp_path)
+
+
+@pytest.mark.parametrize("rule", ["judge_bind", "judge_state", "judge_read"])
+def test_an_undone_place_is_found(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, rule, lambda *_args, **_named: iter(()))
+    keys = {"judge_bind": "secrets", "judge_state": "services.build", "judge_read": "services.volumes"}
+    assert holes(keys[rule], tmp_path)
+
+
+def test_every_key_of_the_schema_is_attacked() -> None:
+    """A key has hostile values, values of every kind, a test of its own, or a reason why there is nothing to attack."""
+    attacked = reached(HOSTILE) | {path for path, *_ in every_key()}
+    told = attacked | JUDGED_ELSEWHERE.keys() | NOTHING_HOSTILE.keys()
+    root = Path(__file__).parents[3]
+    assert all((root / test).is_file() for test in JUDGED_ELSEWHERE.values())
+    missing = [
+        path
+        for path, _ in schema_keys()
+        if path not in told
+        and not any(other.startswith(f"{path}.") for other in attacked)
+        and not any(path.startswith(f"{other}.") for other in JUDGED_ELSEWHERE)
+    ]
+    assert missing == []
+    assert len(attacked) > 300
+
+
+# Few keys here; `python -m campaigns.hostile` has all of them.
+SAMPLE = ("services.*.links", "services.*.runtime", "services.*.networks", "services.*.stop_signal")
+
+
+def of_sample() -> list[Case]:
+    every = [case for case in cases_of_every_key(1, spelled=1) if case.path.startswith(SAMPLE)]
+    return every[::7]
+
+
+def test_every_key_stays_what_it_is(tmp_path: Path) -> None:
+    judged = list(judge(of_sample(), tmp_path))
+    assert [one for one in judged if one.is_wrong] == []
+    assert {one.verdict for one in judged if one.case.contained} >= {Verdict.PASSED}
+    assert {one.verdict for one in judged if one.case.hostile} >= {Verdict.REFUSED}
+
+
+def test_a_key_that_becomes_another_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose makes an order of starting of links: were that a power, the corpus would say so."""
+    case = Case("c1x", "services.links", ["base"], PLAIN, hostile=False, path="services.*.links", contained=True)
+    assert [one.verdict for one in judge([case], tmp_path / "known")] == [Verdict.PASSED]
+    monkeypatch.setattr("campaigns.hostile.judge.MADE_OF", {})
+    assert [one.is_wrong for one in judge([case], tmp_path / "unknown")] == [True]
+
+
+def test_an_undone_key_of_a_network_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "services.*.networks.*.driver_opts"
+    chosen = [case for case in cases_of_every_key(1, spelled=1) if case.path == path and case.spelled == PLAIN]
+    assert not [one for one in judge(chosen, tmp_path / "done") if one.is_wrong]
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    assert [one for one in judge(chosen, tmp_path / "undone") if one.is_wrong]

@@ -1,0 +1,367 @@
+"""A stack that was started by hand is taken over as it is."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from roas.engine.adopting.adoption import adopt_project
+from roas.engine.adopting.mounts import mount_fields
+from roas.engine.adopting.sameness import differing_keys
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.model.services import ADOPTED_HASH, read_definitions
+from roas.models.actor import Actor, ActorKind
+from roas.models.dependency import DependencyCondition
+from roas.models.environment import Environment
+from roas.models.release import Release, ReleaseState
+from testbed.engine import manual_environment
+from tests.integration.engine.applying import apply, draft
+from tests.integration.engine.normalised import normalised
+
+EVERYTHING = """
+services:
+  plain:
+    image: tiny:v1
+  web:
+    image: tiny:v1
+    command: ["sh", "-c", "echo $$HOME; exec sleep 1000"]
+    environment: {A: "1", PRICE: "5$$", PATH: "/bin:/x"}
+    labels: {own: "yes$$", tiny: "1"}
+    healthcheck:
+      {test: ["CMD", "true"], interval: 2s, timeout: 1500ms, retries: 4, start_period: 5s, start_interval: 1s}
+    user: "1000:1000"
+    working_dir: /tmp
+    stop_signal: SIGINT
+    stop_grace_period: 1m30s
+    hostname: webby
+    domainname: example.test
+    init: true
+    read_only: true
+    tmpfs: ["/run:size=65536"]
+    cap_add: [NET_ADMIN]
+    cap_drop: [MKNOD]
+    security_opt: ["no-new-privileges:true"]
+    group_add: ["123"]
+    extra_hosts: ["other:10.9.8.7"]
+    dns: ["9.9.9.9"]
+    dns_search: [example.test]
+    logging: {driver: local, options: {max-size: 1m}}
+    shm_size: 32m
+    sysctls: {net.core.somaxconn: "1024"}
+    ulimits: {nofile: {soft: 1000, hard: 2000}, nproc: 500}
+    mem_limit: 64m
+    mem_reservation: 32m
+    cpus: 0.5
+    cpu_shares: 512
+    pids_limit: 100
+    oom_score_adj: 100
+    restart: on-failure:3
+    ports: ["127.0.0.1::8080", "8081/udp"]
+    expose: ["9000"]
+    volumes:
+      - ./site:/site:ro
+      - ./data:/data
+      - store:/store
+      - /anonymous
+      - {type: tmpfs, target: /scratch, tmpfs: {size: 65536}}
+    depends_on: {db: {condition: service_healthy, restart: true}}
+    networks:
+      default: {aliases: [www]}
+      back: {ipv4_address: 10.213.250.9}
+  db:
+    image: tiny:v1
+    stop_signal: SIGKILL
+    entrypoint: ["sh", "-c"]
+    command: ["exec sleep 1000"]
+    healthcheck: {test: ["CMD-SHELL", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+    restart: unless-stopped
+    networks: [back]
+  sidecar:
+    image: tiny:v1
+    command: ["sleep", "1000"]
+    stop_signal: SIGKILL
+    network_mode: "service:db"
+    pid: "service:db"
+  linked:
+    image: tiny:v1
+    links: ["db:database"]
+    mem_limit: 64m
+    memswap_limit: -1
+    networks: [back]
+  named:
+    image: tiny:v1
+    container_name: ${NAME}
+    healthcheck: {disable: true}
+  job:
+    image: tiny:v1
+    command: ["true"]
+  many:
+    image: tiny:v1
+    deploy: {replicas: 2}
+networks:
+  back:
+    internal: true
+    ipam: {config: [{subnet: 10.213.250.0/24}]}
+volumes: {store: {}}
+"""
+
+
+def start_manually(environment: Environment, *arguments: str) -> None:
+    """Start the stack as a person would."""
+    subprocess.run(
+        [
+            "docker",
+            "compose",
+            "-p",
+            environment.project,
+            "-f",
+            str(environment.compose_files[0]),
+            "up",
+            "-d",
+            *arguments,
+        ],
+        env={
+            **manual_environment(environment.docker_host),
+            "NAME": f"{environment.project}-special",
+        },
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def environment(environment: Environment) -> Environment:
+    """An environment whose settings allow what its stack has."""
+    return replace(environment, allowed=("cap_add:web",))
+
+
+@pytest.fixture
+def manually(stack: Callable[..., Environment]) -> Environment:
+    """A stack with every field that is adopted, started by hand."""
+    environment = stack(EVERYTHING)
+    for name in ("site", "data"):
+        (environment.folder / name).mkdir()
+    start_manually(environment)
+    return environment
+
+
+def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, Any]]:
+    return {c.name: normalised(client, c.id) for c in containers}
+
+
+async def test_recreation_from_adopted_is_identical(
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
+) -> None:
+    old = await engine.containers(manually)
+    before = looks(docker_client, old)
+    new = await apply(engine, manually, await to_be_made_again(engine, manually))
+    assert not {c.id for c in old if c.service != "job"} & {c.id for c in new if c.service != "job"}
+    after = looks(docker_client, new)
+    assert after.keys() == before.keys()
+    for name, look in before.items():
+        for part, value in look.items():
+            # Files belong to the release: they are bound by content, as they are at the adoption.
+            left, right = _from_anywhere(after[name][part]), _from_anywhere(value)
+            assert _plain(left, new, docker_client) == _plain(right, old, docker_client), (name, part)
+
+
+def _from_anywhere(value: Any) -> Any:
+    """Leave out where read-only files are bound from."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) and "Destination" in one for one in value):
+        return value
+    return [
+        {key: one for key, one in mount.items() if key != "Source" or mount["Type"] != "bind" or mount["RW"]}
+        for mount in value
+    ]
+
+
+async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> str:
+    """Adopt what runs, and forget that its containers are there already."""
+    draft = await engine.adopt(environment)
+    assert draft is not None
+    model = dict(await engine.load_model(draft.model_hash))
+    for fields in model["services"].values():
+        assert fields["x-deploy"].pop(ADOPTED_HASH)
+    return engine._models.save(model)
+
+
+async def test_adopted_left_alone_until_replaced(
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
+) -> None:
+    before = {c.name: c.id for c in await engine.containers(manually)}
+    draft = await engine.adopt(manually)
+    assert draft is not None
+    assert {c.name: c.id for c in await apply(engine, manually, draft.model_hash)} == before
+    (db,) = (c for c in await engine.containers(manually) if c.service == "db")
+    docker_client.api.remove_container(db.id, force=True)
+    after = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
+    made_again = {name for name, container_id in after.items() if before[name] != container_id}
+    assert made_again == {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}, (
+        "with what shares its namespaces"
+    )
+
+
+def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
+    """Write ids of containers as names, and leave out ports that the engine chose."""
+    text = repr(value)
+    for container in containers:
+        text = text.replace(container.id, f"<{container.name}>")
+    return text
+
+
+async def test_adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, manually: Environment) -> None:
+    draft = await engine.adopt(manually)
+    assert draft is not None
+    definitions = engine.definitions(await engine.load_model(draft.model_hash))
+    (dependency,) = definitions["web"].dependencies
+    assert (dependency.on, dependency.condition, dependency.restart) == ("db", DependencyCondition.HEALTHY, True)
+    assert definitions["many"].replicas == 2
+    assert definitions["named"].fixed_place == f"the fixed name {manually.project}-special"
+    assert definitions["job"].one_shot
+    assert {s.image.reference for s in draft.services} == {"tiny:v1"}
+
+
+async def test_compose_up_on_adopted_changes_nothing_else(engine: ComposeEngine, manually: Environment) -> None:
+    model_hash = await to_be_made_again(engine, manually)
+    before = {c.id: c.service for c in await apply(engine, manually, model_hash)}
+    copy = manually.folder / "adopted.yml"
+    copy.write_text(engine._models.path(model_hash).read_text())
+    subprocess.run(
+        ["docker", "compose", "-p", manually.project, "-f", str(copy), "up", "-d"],
+        env=manual_environment(manually.docker_host),
+        check=True,
+        capture_output=True,
+    )
+    after = await engine.containers(manually)
+    # Compose 2.26 makes anew what links or shares (decision 3), and that is as it is wanted, too.
+    assert {name for id_, name in before.items() if id_ not in {c.id for c in after}} <= {"linked", "sidecar"}
+    assert {c.service: c.config_hash for c in after} == await engine.current_hashes(model_hash, manually)
+    assert [c.id for c in await apply(engine, manually, model_hash)] == [c.id for c in after]
+
+
+async def test_nothing_running_adopts_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    assert await engine.adopt(stack("services: {web: {image: 'tiny:v1'}}")) is None
+
+
+async def test_misnamed_leftover_adopted_under_right_name(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1'}}")
+    start_manually(environment)
+    (web,) = await engine.containers(environment)
+    docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
+    adopted = await adopt_project(engine._clients, environment)
+    assert adopted is not None
+    assert "container_name" not in adopted.model["services"]["web"]
+    assert adopted.model["services"]["web"]["networks"] == {"default": None}, "its right name is no alias of its own"
+    assert read_definitions(adopted.model)["web"].fixed_place == ""
+
+
+async def test_adopted_that_is_as_wanted_stays(
+    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
+    environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
+    before = {c.name: c.id for c in await engine.containers(environment)}
+    drafted = await draft(engine, environment)
+    services = (await engine.load_model(drafted.model_hash))["services"]
+    assert {name: fields["x-deploy"].get("unlike") for name, fields in services.items()} == dict.fromkeys(services)
+    assert {c.name: c.id for c in await apply(engine, environment, drafted.model_hash)} == before
+    actor = Actor(ActorKind.SYSTEM, "0", "test")
+    succeeded, now = ReleaseState.SUCCEEDED, datetime.now(UTC)
+    first = Release("dev", 1, "v1", succeeded, drafted.services, drafted.model_hash, now, actor)
+    stack = await engine.resolve(environment, "v1")
+    wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+    images = {name: image.image_id for name, image in wanted.items() if image.image_id}
+    second = await engine.draft_release(stack, images, kept_from=first)
+    assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
+
+
+def test_paths_written_otherwise_are_the_same() -> None:
+    """Compose leaves an absolute path as it is written; the engine shows it without what says nothing."""
+    written = {"type": "bind", "source": "/etc//pihole/", "target": "/etc/pihole/"}
+    kept = {"type": "volume", "source": "data", "target": "/var//data/"}
+    shown = {"type": "bind", "source": "/etc/pihole", "target": "/etc/pihole"}
+    named = {"type": "volume", "source": "data", "target": "/var/data"}
+    wanted, real = {"volumes": [written, kept]}, {"volumes": [shown, named]}
+    assert differing_keys(wanted, {}, real, {}, {}) == ()
+    elsewhere = {"volumes": [{**shown, "target": "/etc/other"}, named]}
+    assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
+
+
+def test_link_under_its_own_name_is_the_same() -> None:
+    assert differing_keys({"links": ["db:db", "a:b"]}, {}, {"links": ["a:b", "db"]}, {}, {}) == ()
+    assert differing_keys({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {}) == ("links",)
+
+
+def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
+    """Compose sends none for a bind in long form, which does not create its folder."""
+    mount = {"Type": "bind", "Source": "/a", "Destination": "/a", "Mode": "", "RW": True, "Propagation": "rprivate"}
+    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    wanted = {"type": "bind", "source": "/a", "target": "/a", "bind": {"selinux": "z"}}
+    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+    short = {**wanted, "bind": {"selinux": "z", "create_host_path": True}}
+    assert differing_keys({"volumes": [short]}, {}, {"volumes": real}, {}, {}) == ("volumes",)
+
+
+@pytest.mark.parametrize("sign", ["", "z", "Z"])
+@pytest.mark.parametrize("mode", ["rw", "z", "rw,Z"])
+def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
+    """The engine shows `z` where nobody asked for anything, and Compose may leave out what is asked for."""
+    mount = {"Type": "volume", "Name": "db", "Source": "/x", "Destination": "/db", "Mode": mode, "RW": True}
+    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    assert real[0].get("bind") == ({"selinux": "Z"} if "Z" in mode else None), "release 0 gives it back"
+    wanted = {"type": "volume", "source": "db", "target": "/db", "bind": {"selinux": sign} if sign else {}}
+    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("ro", None), ("ro,rslave", "rslave")])
+def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> None:
+    """The engine gives `rslave` by itself to what holds its own folder, such as `/`."""
+    mount = {"Type": "bind", "Source": "/", "Destination": "/host", "Mode": mode, "RW": False, "Propagation": "rslave"}
+    (volume,), _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    assert volume["bind"].get("propagation") == asked
+
+
+READS_SLOWLY = "blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}"
+DIFFERENCES = {
+    ('A: "1"', 'A: "2"'): "environment",
+    ("mem_limit: 64m", "mem_limit: 65m"): "mem_limit",
+    ("restart: on-failure:3", "restart: always"): "restart",
+    ("- ./data:/data", "- ./data:/data:ro"): "volumes",
+    ("{aliases: [www]}", "{aliases: [web2]}"): "networks",
+    ("init: true", "init: false"): "init",
+    ("retries: 4", "retries: 5"): "healthcheck",
+    ("hostname: webby", "hostname: webster"): "hostname",
+    ("nproc: 500", "nproc: 501"): "ulimits",
+    ('"8081/udp"', '"8082/udp"'): "ports",
+    ("working_dir: /tmp", f"working_dir: /tmp\n    {READS_SLOWLY}"): "blkio_config",
+}
+
+
+async def test_adopted_that_is_another_says_in_what(
+    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
+    environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
+    for (old, new), key in DIFFERENCES.items():
+        assert old in EVERYTHING
+        environment.compose_files[0].write_text(EVERYTHING.replace(old, new))
+        stack = await engine.resolve(environment, "v1", write_contents=False)
+        wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+        images = {name: image.image_id for name, image in wanted.items() if image.image_id}
+        services = (await engine.preview_release(stack, images))["services"]
+        assert services["web"]["x-deploy"].get("unlike") == [key], (old, new)
+        assert "unlike" not in services["db"]["x-deploy"]
+    environment.compose_files[0].write_text(EVERYTHING)
+    (environment.folder / "site" / "index.html").write_text("another")
+    stack = await engine.resolve(environment, "v1", write_contents=False)
+    assert "unlike" not in (await engine.preview_release(stack, images))["services"]["web"]["x-deploy"]

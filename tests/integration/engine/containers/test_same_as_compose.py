@@ -1,0 +1,412 @@
+"""A container of the bot's is the one that `docker compose up` makes, but for a few differences that are meant."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+from campaigns.hostile.every_key import schema_keys
+from roas.engine.compose_engine import ComposeEngine
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+from testbed.engine import manual_environment
+from testbed.unstable_engine import FOLDER_VARIABLE
+from tests.integration.engine.applying import deploy
+from tests.integration.engine.normalised import normalised
+
+# Every key of a service that this Compose knows and this engine can do; NOT_PLAYED says why others are not here.
+STACK = """
+x-common: &common {image: "tiny:v1", stop_grace_period: 0s}
+services:
+  process:
+    <<: *common
+    annotations: {note: "5$$"}
+    attach: false
+    command: ["sleep", "1000"]
+    entrypoint: ["/bin/env"]
+    env_file: [web.env]
+    environment: {A: "1", PRICE: "5$$", EMPTY: ""}
+    expose: ["9000"]
+    group_add: ["123"]
+    healthcheck:
+      {test: ["CMD", "true"], interval: 2s, timeout: 1500ms, retries: 4, start_period: 5s, start_interval: 1s}
+    hostname: webby
+    domainname: example.test
+    init: true
+    labels: {own: "yes$$"}
+    logging: {driver: local, options: {max-size: 1m}}
+    restart: on-failure:3
+    stdin_open: true
+    stop_signal: SIGINT
+    tty: true
+    user: "1000:1000"
+    working_dir: /tmp
+  host:
+    <<: *common
+    blkio_config:
+      weight: 300
+      device_read_bps: [{path: "${DISK}", rate: 100mb}]
+      device_write_iops: [{path: "${DISK}", rate: 5000}]
+    cap_add: [NET_ADMIN]
+    cap_drop: [MKNOD]
+    cgroup: host
+    cgroup_parent: tenants
+    cpu_count: 0
+    cpu_period: 100000
+    cpu_quota: 50000
+    cpu_shares: 512
+    cpuset: "0"
+    device_cgroup_rules: ["c 1:3 mr"]
+    devices: ["/dev/null:/dev/nothing:r"]
+    ipc: shareable
+    mem_limit: 64m
+    mem_reservation: 32m
+    mem_swappiness: 10
+    memswap_limit: 128m
+    oom_kill_disable: false
+    oom_score_adj: 100
+    pid: host
+    pids_limit: 100
+    privileged: false
+    read_only: true
+    runtime: runc
+    security_opt: ["no-new-privileges:true"]
+    shm_size: 32m
+    sysctls: {net.core.somaxconn: "1024"}
+    tmpfs: ["/run:size=65536,mode=755"]
+    ulimits: {nofile: {soft: 1000, hard: 2000}, nproc: 500}
+    userns_mode: host
+    uts: host
+  resources:
+    <<: *common
+    deploy:
+      labels: {only: swarm}
+      resources: {limits: {cpus: "0.5", memory: 64M, pids: 50}, reservations: {memory: 32M}}
+      restart_policy: {condition: on-failure, max_attempts: 2}
+  networked:
+    <<: *common
+    dns: ["9.9.9.9"]
+    dns_opt: [ndots:1]
+    dns_search: [example.test]
+    extra_hosts: ["other:10.9.8.7", "host:host-gateway"]
+    networks:
+      default: {aliases: [www], mac_address: "02:42:ac:11:65:43", priority: 10}
+      back: {ipv4_address: 10.213.251.9, link_local_ips: [169.254.7.7]}
+    ports: ["127.0.0.1::8080", "8081/udp", {target: 8082, protocol: tcp, mode: host}]
+    links: ["mounted:store"]
+  shared:
+    <<: *common
+    network_mode: "service:networked"
+    pid: "service:host"
+    ipc: "service:host"
+    depends_on: [mounted]
+  delayed: {<<: *common, deploy: {restart_policy: {delay: 5s}}}
+  addressed: {<<: *common, cpus: 0.25, mac_address: "02:42:ac:11:65:44"}
+  again: {<<: *common, deploy: {restart_policy: {condition: any}}}
+  twice: {<<: *common, restart: always, deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}}
+  bounded:
+    <<: *common
+    deploy: {resources: {limits: {cpus: "0.333", memory: 64M, pids: 50}, reservations: {memory: 32M, cpus: "0.1"}}}
+  mounted:
+    <<: *common
+    configs: [{source: settings, target: /etc/settings.ini}, inline]
+    secrets: [password, {source: token, target: key}]
+    volumes:
+      - ./site:/site:ro
+      - ./data:/data
+      - store:/store
+      - /anonymous
+      - {type: bind, source: ./data, target: /slave, bind: {propagation: private}}
+      - {type: volume, source: store, target: /plain, read_only: true, volume: {nocopy: true}}
+      - {type: tmpfs, target: /scratch, tmpfs: {size: 65536, mode: 448}}
+  borrowing:
+    <<: *common
+    volumes_from: ["lender:ro"]
+  lender: {<<: *common, volumes: ["store:/lent", "./data:/data"]}
+  extended: {extends: {service: lender}, cpu_count: 0, cpu_percent: 0, isolation: default}
+  beyond: {<<: *common, external_links: ["${NAME}-outside:outside", "${NAME}-outside"]}
+  built:
+    stop_grace_period: 0s
+    build: {context: ./app, args: {OF: us}}
+    develop: {watch: [{path: ./app, action: rebuild}]}
+  named: {<<: *common, container_name: "${NAME}", platform: linux/amd64, pull_policy: never, network_mode: none}
+  many: {<<: *common, scale: 2, volumes: ["./data:/data"]}
+  idle: {<<: *common, profiles: [sometimes]}
+networks:
+  back:
+    attachable: true
+    driver: bridge
+    driver_opts: {com.docker.network.bridge.name: "${BRIDGE}"}
+    internal: true
+    labels: {of: us}
+    ipam: {config: [{subnet: 10.213.251.0/24, gateway: 10.213.251.1}]}
+volumes: {store: {labels: {of: us}}}
+configs: {settings: {file: ./settings.ini}, inline: {content: "costs 5$$"}}
+secrets: {password: {file: ./password}, token: {environment: TOKEN}}
+"""
+# What Compose has learned since 2.26.
+NEWER = """
+  hooked:
+    <<: *common
+    label_file: ./own.labels
+    post_start: [{command: ["touch", "/started"]}]
+    pre_stop: [{command: ["touch", "/stopping"]}]
+"""
+NOT_PLAYED = {
+    "cpu_rt_period": "this kernel has no real-time groups",
+    "cpu_rt_runtime": "this kernel has no real-time groups",
+    "credential_spec": "is for Windows",
+    "gpus": "is shown by test_adopted_devices.py, on an engine that believes to have some",
+    "models": "needs a model runner, and is refused unless it is allowed",
+    "provider": "makes no container, and is refused unless it is allowed",
+    "pull_refresh_after": "is in the schema alone: no Compose reads it",
+    "storage_opt": "needs a file system with quotas",
+    "use_api_socket": "needs the engine's socket at its usual place, and is refused unless it is allowed",
+}
+# Engine 28 forgets what `host-gateway` stands for when it reads its settings again, as a private one does.
+if FOLDER_VARIABLE in os.environ:
+    STACK = STACK.replace("host-gateway", "10.9.8.6").replace("\n  idle:", f"{NEWER}  idle:")
+
+# What differs, and why it is meant to.
+MEANT = {
+    "borrowing: Mounts /data RW": "Compose 2.26 forgets the `:ro` of `volumes_from`",
+    "borrowing: Mounts /lent RW": "and so for volumes",
+    "mounted: Mounts /site Source": "read-only folders are bound from the release's own copy",
+    "mounted: Mounts /etc/settings.ini Source": "and so are configs",
+    "mounted: Mounts /run/secrets/password Source": "and so are secrets",
+    "mounted: Mounts /inline": "Compose copies an inline config into the container, which fails on a read-only root",
+    "mounted: Mounts /run/secrets/key": "and so it does with a secret from a variable",
+}
+
+
+def started_by_hand(environment: Environment, *arguments: str) -> None:
+    command = ["docker", "compose", "-p", environment.project, "-f", str(environment.compose_files[0]), *arguments]
+    own = manual_environment(environment.docker_host)
+    done = subprocess.run(command, env=own, cwd=environment.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def differences(one: Any, other: Any, path: str) -> Iterator[str]:
+    """Yield the path of each difference; mounts are known by where they are."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted({*one, *other}):
+            yield from differences(one.get(key), other.get(key), f"{path} {key}")
+    elif one != other:
+        yield path
+
+
+def looks(client: docker.DockerClient, project: str) -> dict[str, Any]:
+    found = client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
+    seen = {}
+    for one in found:
+        look = normalised(client, one.id)
+        look["Mounts"] = {mount["Destination"]: _mount(mount) for mount in look["Mounts"]}
+        look["HostConfig"] = {key: _plain(value, found) for key, value in look["HostConfig"].items()}
+        seen[one.name.removeprefix(f"{project}-").removesuffix("-1")] = look
+    return seen
+
+
+def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
+    anonymous = mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
+    return {key: value for key, value in mount.items() if not (anonymous and key in {"Name", "Source"})}
+
+
+def _plain(value: Any, found: Any) -> Any:
+    """Name the other containers of the project by their names: the ids are new each time."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return sorted(value)  # Compose goes through its maps in any order
+    for one in found:
+        value = value.replace(one.id, one.name) if isinstance(value, str) else value
+    return value
+
+
+# The names that a whole disk may have here.
+DISKS = sorted(path.name for path in Path("/sys/block").iterdir() if not path.name.startswith(("loop", "ram", "zram")))
+
+
+def test_every_key_is_in_the_stack() -> None:
+    """Whoever adds a key to the schema's list has to say how it compares."""
+    known = {path.split(".")[2] for path, _ in schema_keys() if path.startswith("services.*.")}
+    played = {key for one in yaml.safe_load(STACK)["services"].values() for key in one}
+    newest = yaml.safe_load(f"x-common: &common {{}}\nservices:{NEWER}")["services"]
+    newer = {key for one in newest.values() for key in one}
+    assert known - played - newer == NOT_PLAYED.keys()
+
+
+@pytest.fixture
+def stack_folder(stack, environment: Environment, docker_client, busybox_image: str) -> Iterator[Environment]:
+    special = {"NAME": f"{environment.project}-special", "BRIDGE": environment.project, "TOKEN": "hunter2"}
+    special["DISK"] = next(str(path) for path in map(Path("/dev").joinpath, DISKS) if path.is_block_device())
+    written = stack(STACK, env="".join(f"{name}={value}\n" for name, value in special.items()))
+    for name in ("site", "data", "app"):
+        (written.folder / name).mkdir()
+    (written.folder / "app" / "Dockerfile").write_text("FROM tiny:v1\nARG OF\nLABEL of=$OF\n")
+    (written.folder / "own.labels").write_text("from=file\n")
+    for name in ("site/index.html", "settings.ini", "password"):
+        (written.folder / name).write_text(f"{name}\n")
+    (written.folder / "web.env").write_text("FROM_FILE=yes\n")
+    outside = docker_client.containers.run(busybox_image, name=f"{special['NAME']}-outside", detach=True)
+    yield written
+    outside.remove(force=True)
+
+
+async def trusting(environment: Environment, state_dir: Path) -> ComposeEngine:
+    """An engine whose policy allows all that the stack asks for."""
+    allow: tuple[str, ...] = ()
+    for _ in range(5):
+        engine = ComposeEngine(state_dir=state_dir, instance_id="BOT", policy_allow=allow, redactor=Redactor())
+        try:
+            await engine.resolve(environment, None, write_contents=False)
+        except ComposePolicyError as error:
+            allow += error.entries
+            await engine.close()
+        else:
+            return engine
+    raise AssertionError(allow)
+
+
+async def test_containers_are_those_of_compose(stack_folder: Environment, docker_client, tmp_path: Path) -> None:
+    started_by_hand(stack_folder, "up", "-d")
+    by_compose = looks(docker_client, stack_folder.project)
+    network = docker_client.networks.get(f"{stack_folder.project}_back").attrs
+    started_by_hand(stack_folder, "down", "-v", "-t", "0")
+    engine = await trusting(stack_folder, tmp_path / "trusting")
+    try:
+        drafted = await deploy(engine, stack_folder, None)
+        model = await engine.load_model(drafted.model_hash)
+        unlike = await engine.container_differences(stack_folder, model)
+    finally:
+        await engine.close()
+    assert unlike == {}, "what nobody touched is as its release has it"
+    by_us = looks(docker_client, stack_folder.project)
+    assert by_us.keys() == by_compose.keys()
+    found = [path for name in by_us for path in differences(by_compose[name], by_us[name], f"{name}:")]
+    assert sorted(found) == sorted(MEANT)
+    ours = docker_client.networks.get(f"{stack_folder.project}_back").attrs
+    for key in ("Driver", "Internal", "Attachable", "IPAM", "Options", "EnableIPv6"):
+        assert ours[key] == network[key]
+
+
+# What a service is anyway, written out. Nothing of it makes a container another one.
+DEFAULTS = """
+x-common: &common {image: "tiny:v1", stop_grace_period: 0s}
+services:
+  process:
+    <<: *common
+    attach: true
+    command: ["sleep", "1000"]
+    entrypoint: []
+    environment: {PATH: /bin}
+    init: false
+    labels: {tiny: "1"}
+    logging: {driver: json-file}
+    restart: "no"
+    x-note: {to: people}
+    stdin_open: false
+    stop_signal: SIGTERM
+    tty: false
+    user: ""
+    working_dir: /
+    scale: 1
+  host:
+    <<: *common
+    cgroup: private
+    cpu_count: 0
+    cpu_percent: 0
+    cpu_period: 0
+    cpu_quota: 0
+    cpu_rt_period: 0
+    cpu_rt_runtime: 0
+    cpu_shares: 0
+    cpus: 0
+    cpuset: ""
+    ipc: private
+    mem_limit: 0
+    mem_reservation: 0
+    memswap_limit: 0
+    oom_kill_disable: false
+    oom_score_adj: 0
+    pids_limit: 0
+    platform: linux/amd64
+    privileged: false
+    pull_policy: missing
+    read_only: false
+    runtime: runc
+    shm_size: 64m
+    security_opt: []
+    sysctls: {}
+  limits:
+    <<: *common
+    mem_limit: 64m
+    memswap_limit: 128m
+    deploy:
+      mode: replicated
+      replicas: 1
+      endpoint_mode: vip
+      placement: {constraints: []}
+      resources: {limits: {memory: 64M}, reservations: {cpus: "0.1"}}
+      restart_policy: {condition: none}
+      rollback_config: {parallelism: 1}
+      update_config: {parallelism: 1, order: stop-first}
+  checked:
+    <<: *common
+    healthcheck: {test: ["CMD", "true"], interval: 30s, timeout: 30s, retries: 3, start_period: 0s, start_interval: 5s}
+  unlimited: {<<: *common, restart: on-failure, pids_limit: -1, memswap_limit: -1, mem_swappiness: -1}
+  swapping: {<<: *common, mem_limit: 64m, memswap_limit: -1}
+  networked:
+    <<: *common
+    dns: []
+    expose: ["80"]
+    hostname: ""
+    networks: {default: {aliases: [networked], priority: 0}}
+    ports: [{target: 80, protocol: tcp, mode: ingress, host_ip: 0.0.0.0}]
+  bridged: {<<: *common, network_mode: bridge, uts: ""}
+  mounted:
+    <<: *common
+    volumes:
+      - type: bind
+        source: ./data
+        target: /data
+        read_only: false
+        bind: {propagation: rprivate, create_host_path: true}
+      - {type: volume, source: store, target: /store, volume: {nocopy: false}}
+      - {type: tmpfs, target: /scratch}
+    tmpfs: ["/run"]
+networks: {default: {driver: bridge, internal: false, attachable: false}}
+volumes: {store: {driver: local}}
+"""
+
+
+async def as_adopted(environment: Environment, client: docker.DockerClient, state_dir: Path) -> tuple[Any, Any, Any]:
+    """Start a stack by hand and take it over; returns the containers before and after, and what differs of which."""
+    started_by_hand(environment, "up", "-d")
+    before = starts(client, environment.project)
+    engine = await trusting(environment, state_dir)
+    try:
+        drafted = await deploy(engine, environment, None)
+        services = (await engine.load_model(drafted.model_hash))["services"]
+    finally:
+        await engine.close()
+    unlike = {name: one["x-deploy"]["unlike"] for name, one in services.items() if one["x-deploy"].get("unlike")}
+    return before, starts(client, environment.project), unlike
+
+
+def starts(client: docker.DockerClient, project: str) -> dict[str, tuple[str, str]]:
+    """Return each container's id and the time of its start, by its name."""
+    own = {"label": f"com.docker.compose.project={project}"}
+    found = client.containers.list(all=True, filters=own)
+    return {one.name.removeprefix(project): (one.id, one.attrs["State"]["StartedAt"]) for one in found}
+
+
+@pytest.mark.parametrize("text", [STACK, DEFAULTS], ids=["every key", "defaults"])
+async def test_adopted_containers_stay(stack_folder: Environment, docker_client, tmp_path: Path, text: str) -> None:
+    stack_folder.compose_files[0].write_text(text)
+    before, after, unlike = await as_adopted(stack_folder, docker_client, tmp_path / "trusting")
+    assert unlike == {}
+    assert after == before

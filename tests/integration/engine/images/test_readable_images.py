@@ -1,0 +1,132 @@
+"""Releases name their images so that people know them; the content is what counts, whatever the names mean."""
+
+import copy
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.engine.images.readable_names import readable_reference
+from roas.errors import ImageNotFoundError
+from roas.models.actor import Actor, ActorKind
+from roas.models.release import Release, ReleaseService, ReleaseState
+from tests.integration.engine.applying import apply, deploy, draft
+
+ID = "sha256:" + "0123456789abcdef" * 4
+WORKING_DIR = "com.docker.compose.project.working_dir"
+
+
+@pytest.mark.parametrize(
+    ("reference", "readable"),
+    [
+        ("nginx", "roas/nginx:latest-0123456789ab"),
+        ("nginx:1.27", "roas/nginx:1.27-0123456789ab"),
+        ("ghcr.io/team/app:v1.2", "roas/team/app:v1.2-0123456789ab"),
+        ("localhost:5000/app:v1", "roas/app:v1-0123456789ab"),
+        ("team/app@sha256:" + "f" * 64, "roas/team/app:0123456789ab"),
+        (ID, "roas/image:latest-0123456789ab"),
+        ("roas/app:v1-0123456789ab", "roas/app:v1-0123456789ab"),
+        ("app:" + "x" * 128, "roas/app:" + "x" * 115 + "-0123456789ab"),
+    ],
+)
+def test_readable_names(reference: str, readable: str) -> None:
+    assert readable_reference(reference, ID) == readable
+
+
+@pytest.fixture
+def web(stack):
+    return stack("services: {web: {image: 'tiny:${VERSION}'}, db: {image: 'tiny:v1'}}")
+
+
+async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
+    await deploy(engine, web)
+    image = docker_client.images.get("tiny:v1")
+    for one in await engine.containers(web):
+        inspected = docker_client.api.inspect_container(one.id)
+        assert inspected["Config"]["Image"] == f"roas/tiny:v1-{image.id.removeprefix('sha256:')[:12]}"
+        assert inspected["Image"] == image.id
+        assert inspected["Config"]["Labels"][WORKING_DIR] == str(web.folder)
+
+
+@pytest.mark.parametrize("hand", ["moves", "removes"])
+async def test_name_means_content_again(engine, web, docker_client, hand):
+    drafted = await deploy(engine, web)
+    image, other = docker_client.images.get("tiny:v1").id, docker_client.images.get("tiny:v2")
+    (name,) = {one["image"] for one in (await engine.load_model(drafted.model_hash))["services"].values()}
+    for one in await engine.containers(web):
+        if one.service == "web":
+            docker_client.api.remove_container(one.id, force=True)
+    before = {one.id for one in await engine.containers(web)}
+    if hand == "moves":
+        other.tag(*name.split(":"))
+    else:
+        docker_client.api.remove_image(name, force=True)
+    after = await apply(engine, web, drafted.model_hash)
+    assert {one.image_id for one in after} == {image}
+    assert before <= {one.id for one in after}, "what runs already is left alone"
+    assert docker_client.images.get(name).id == image
+
+
+async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
+    """Compose by hand on the release's own file makes the right hash of the wrong content."""
+    drafted = await deploy(engine, web)
+    model = await engine.load_model(drafted.model_hash)
+    name, image = model["services"]["web"]["image"], docker_client.images.get("tiny:v1").id
+    (web_before,) = (one for one in await engine.containers(web) if one.service == "web")
+    docker_client.api.remove_container(web_before.id, force=True)
+    docker_client.images.get("tiny:v2").tag(*name.split(":"))
+    labels = docker_client.api.inspect_container((await engine.containers(web))[0].id)["Config"]["Labels"]
+    wrong = docker_client.api.create_container(
+        name,
+        name=web_before.name,
+        labels={
+            **labels,
+            "com.docker.compose.service": "web",
+            "com.docker.compose.config-hash": web_before.config_hash,
+            "com.docker.compose.image": docker_client.images.get("tiny:v2").id,
+        },
+    )
+    docker_client.api.start(wrong["Id"])
+    after = await apply(engine, web, drafted.model_hash)
+    assert {one.image_id for one in after} == {image}
+    assert wrong["Id"] not in {one.id for one in after}
+
+
+async def test_same_content_keeps_its_container(engine, web, docker_client):
+    """Neither another tag of the same content, nor a model that names it by its ID alone, makes a new container."""
+    docker_client.images.get("tiny:v1").tag("tiny", "v1-again")
+    first = await draft(engine, web)
+    model = copy.deepcopy(dict(await engine.load_model(first.model_hash)))
+    for fields in model["services"].values():  # as the version before wrote it
+        fields["image"] = fields.pop("x-deploy")["image_id"]
+    old_hash = engine._models.save(model)
+    before = {one.id for one in await apply(engine, web, old_hash)}
+    stack = await engine.resolve(web, "v1-again")
+    wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+    kept_from = release_of(old_hash, first.services)
+    again = await engine.draft_release(stack, {name: one.image_id for name, one in wanted.items()}, kept_from=kept_from)
+    assert {one.id for one in await apply(engine, web, again.model_hash)} == before
+
+
+async def test_image_that_is_gone_is_named(engine, web, docker_client):
+    drafted = await draft(engine, web)
+    model = copy.deepcopy(dict(await engine.load_model(drafted.model_hash)))
+    model["services"]["web"] = {**model["services"]["web"], "image": "roas/gone:v1", "x-deploy": {"image_id": ID}}
+    with pytest.raises(ImageNotFoundError, match="roas/gone:v1"):
+        await engine.create_service(web, engine._models.save(model), "web")
+
+
+async def test_names_go_with_the_last_release(engine, web, docker_client):
+    docker_client.images.get("tiny:v2").tag("tiny", "v3")
+    drafted = await draft(engine, web, "v3")
+    name = (await engine.load_model(drafted.model_hash))["services"]["web"]["image"]
+    release = release_of(drafted.model_hash, drafted.services)
+    await apply(engine, web, drafted.model_hash)
+    await engine.protect(release, web)
+    assert name in docker_client.images.get("tiny:v3").tags
+    await engine.unprotect(release, web)
+    assert name not in docker_client.images.get("tiny:v3").tags
+
+
+def release_of(model_hash: str, services: tuple[ReleaseService, ...]) -> Release:
+    actor = Actor(ActorKind.SYSTEM, "0", "test")
+    return Release("dev", 1, "v1", ReleaseState.SUCCEEDED, services, model_hash, datetime.now(UTC), actor)

@@ -1,0 +1,371 @@
+"""Nobody gains the host by what he commits: each way in is tried with the real Compose and a real engine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.sources.snapshot import new_snapshot
+from roas.errors import ComposePolicyError, RoasError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+from tests.integration.engine.applying import deploy
+
+ROOT = Path(__file__).parents[4]
+REMOTE = "evil@127.0.0.1:repo.git"
+GIT_ON = "COMPOSE_EXPERIMENTAL_GIT_REMOTE=1\nCOMPOSE_EXPERIMENTAL_OCI_REMOTE=1\nGIT_SSH_COMMAND=sh ./payload.sh\n"
+PLAIN = "services: {web: {image: 'tiny:v1'}}"
+INCLUDES = {
+    "short": f"include: ['{REMOTE}']\n{PLAIN}",
+    "long": f"include: [{{path: '{REMOTE}'}}]\n{PLAIN}",
+    "second of several": f"include: [{{path: [own.yml, '{REMOTE}']}}]\n{PLAIN}",
+    "interpolated": f"include: ['${{WHO-evil}}@127.0.0.1:repo.git']\n{PLAIN}",
+    "extends": f"services: {{web: {{image: 'tiny:v1', extends: {{file: '{REMOTE}', service: web}}}}}}",
+    "extends merged": f"x-a: &a {{extends: {{file: '{REMOTE}', service: web}}}}\nservices: {{web: {{<<: *a}}}}",
+    "path of a repository": f"include: ['./sub/../own.yml', sub/repo.git]\n{PLAIN}",
+}
+
+Stack = Callable[..., Environment]
+
+
+@pytest.fixture
+def baited(stack: Stack) -> Environment:
+    """A stack whose `.env` switches git on and names the program that git shall start."""
+    environment = stack(PLAIN, env=GIT_ON)
+    folder = environment.folder
+    (folder / "payload.sh").write_text(f"touch {folder / 'gained'}\nexit 1\n")
+    # A file of that name is there, so that nothing but its name tells what it is.
+    (folder / REMOTE).write_text(PLAIN)
+    (folder / "own.yml").write_text("services: {db: {image: 'tiny:v1'}}")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "repo.git").write_text(PLAIN)
+    return environment
+
+
+def refused(caught: pytest.ExceptionInfo[ComposePolicyError]) -> set[str]:
+    """Return the entries that would allow what was refused."""
+    return set(caught.value.entries)
+
+
+async def resolved_entries(engine: ComposeEngine, environment: Environment) -> set[str]:
+    """Return the entries that would allow what is refused; empty where nothing is."""
+    try:
+        await engine.resolve(environment, None, write_contents=False)
+    except ComposePolicyError as error:
+        return set(error.entries)
+    return set()
+
+
+@pytest.mark.parametrize("compose", INCLUDES.values(), ids=INCLUDES.keys())
+async def test_a_plan_starts_no_program(engine: ComposeEngine, baited: Environment, compose: str) -> None:
+    baited.compose_files[0].write_text(compose)
+    with pytest.raises(ComposePolicyError, match="from another machine") as caught:
+        await engine.resolve(baited, None, write_contents=False)
+    assert "nothing allows that" in caught.value.message
+    assert not (baited.folder / "gained").exists()
+
+
+async def test_no_entry_allows_a_remote_file(baited: Environment, tmp_path: Path) -> None:
+    allowing = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=(f"include:{REMOTE}",), redactor=Redactor()
+    )
+    baited.compose_files[0].write_text(INCLUDES["short"])
+    with pytest.raises(ComposePolicyError):
+        await allowing.resolve(baited, None)
+    await allowing.close()
+    assert not (baited.folder / "gained").exists()
+
+
+async def run_config(environment: Environment) -> None:
+    """Have Compose resolve a stack's file in the jail, with nothing judged before."""
+    with new_snapshot(environment.folder.resolve()) as snapshot:
+        for path in (*environment.compose_files, *environment.env_files):
+            snapshot.copy(path, path.resolve())
+        snapshot.write()
+        files, env_files = (
+            tuple(map(snapshot.mapping.to_copy, paths)) for paths in (environment.compose_files, environment.env_files)
+        )
+        arguments = commands.config(ComposeProject(environment.project, files, env_files))
+        await ComposeRunner("T").run_jailed(arguments, environment, snapshot, {})
+
+
+async def test_the_env_file_does_not_steer_compose(baited: Environment) -> None:
+    """Without any policy before it, Compose itself asks no other machine, in the jail and outside of it."""
+    baited.compose_files[0].write_text(INCLUDES["short"])
+    with pytest.raises(RoasError, match="remote resource is disabled"):
+        await ComposeRunner("T").run(commands.config(ComposeProject.of_working_copy(baited)), baited)
+    with pytest.raises(RoasError, match="remote resource is disabled"):
+        await run_config(baited)
+    assert not (baited.folder / "gained").exists()
+
+
+async def test_a_plan_finds_no_git(baited: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were remote files on, as a later Compose has it, there would still be no program to fetch them."""
+    monkeypatch.setattr("roas.engine.compose.runner.PINNED", {})
+    baited.compose_files[0].write_text(INCLUDES["short"])
+    with pytest.raises(RoasError, match=r"git.*not found|failed to access repository"):
+        await run_config(baited)
+    assert not (baited.folder / "gained").exists()
+
+
+def test_a_dry_run_starts_no_program(baited: Environment, tmp_path: Path) -> None:
+    baited.compose_files[0].write_text(INCLUDES["short"])
+    settings = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "STACK_DIR": str(baited.folder),
+        "STATE_DIR": str(tmp_path / "state"),
+        "DOCKER_HOST": str(baited.docker_host),
+        "COMPOSE_PROJECT_NAME": baited.project,
+    }
+    command = [sys.executable, "-m", "roas", "deploy", "dev", "v1", "--dry-run"]
+    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 6, done.stderr
+    assert "from another machine" in done.stdout + done.stderr
+    assert not (baited.folder / "gained").exists()
+
+
+MODELS: dict[str, set[str]] = {
+    "volumes: [data:/d]}}\nvolumes: {data: {driver_opts: {type: proc, device: proc}}}": {"volume:data"},
+    'volumes: [data:/d]}}\nvolumes: {data: {driver_opts: {type: overlay, device: overlay, o: "lowerdir=/etc:/srv"}}}': {
+        "volume:data"
+    },
+    "volumes: [{type: volume, source: data, target: /d}]}}\nvolumes: {data: {driver: other}}": {"volume:data"},
+    "volumes: [{type: volume, source: data, target: /d}]}}\nx-o: &o {driver_opts: {o: x}}\nvolumes: {data: *o}": {
+        "volume:data"
+    },
+    "volumes: [data:/d]}}\nx-o: &o {driver: local, driver_opts: {o: rbind}}\nvolumes: {data: {<<: *o}}": {
+        "volume:data"
+    },
+    "volumes: [data:/d]}}\nvolumes: {data: {external: true}}": {"external_volume:data"},
+    "volumes: [data:/d]}}\nvolumes: {data: {external: {name: theirs}}}": {"external_volume:theirs"},
+    "volumes: [data:/d]}}\nvolumes: {data: {external: 'true', name: theirs}}": {"external_volume:theirs"},
+    "volumes: [data:/d]}}\nvolumes: {data: {name: '${THEIRS-theirs}'}}": {"external_volume:theirs"},
+    "volumes: [data:/d]}}\nvolumes: {data: {name: '${COMPOSE_PROJECT_NAME}_data'}}": set(),
+    "volumes: [data:/d]}}\nvolumes: {data: }": set(),
+    "networks: [n]}}\nnetworks: {n: {external: true}}": {"external_network:n"},
+    "networks: {n: {aliases: [a]}}}}\nnetworks: {n: {name: theirs}}": {"external_network:theirs"},
+    "networks: [default]}}\nnetworks: {default: {name: bridge}}": {"external_network:bridge"},
+    "}}\nnetworks: {default: {external: true, name: proxy}}": {"external_network:proxy"},
+    "networks: [n]}}\nnetworks: {n: {driver: ipvlan, driver_opts: {parent: eth0}}}": {"network:n"},
+    "networks: {n: {driver_opts: {a: b}}}}}\nnetworks: {n: }": {"network:n"},
+    "logging: {driver: syslog, options: {syslog-address: 'tcp://127.0.0.1:6379'}}}}": {"logging:web"},
+    "logging: {driver: '${HOW-fluentd}'}}}": {"logging:web"},
+    "logging: &l {driver: gelf}}}": {"logging:web"},
+    "logging: {driver: json-file, options: {max-size: 1m}}}}": set(),
+    "logging: {driver: splunk, options: {splunk-url: 'http://127.0.0.1:1', splunk-token: t}}}}": {"logging:web"},
+    "logging: {options: {syslog-address: 'tcp://127.0.0.1:6379'}}}}": {"logging:web"},
+    "annotations: {run.oci.handler: krun}}}": {"annotations:web"},
+    "blkio_config: {device_read_bps: [{path: /dev/sda, rate: 1mb}]}}}": {"blkio_config:web"},
+    "cpu_rt_runtime: 95000}}": {"realtime:web"},
+    "oom_kill_disable: 'true'}}": {"oom:web"},
+    "oom_score_adj: -1_0}}": {"oom:web"},
+    "oom_score_adj: 10, ulimits: {nofile: 1024}, sysctls: [net.core.somaxconn=1]}}": set(),
+    "sysctls: ['kernel.core_pattern=|/x']}}": {"sysctls:web"},
+    "ulimits: {rtprio: {soft: 1, hard: 99}}}}": {"ulimits:web"},
+    "storage_opt: {dm.basesize: 1G}}}": {"storage_opt:web"},
+    "volumes: [{type: bind, source: ./data, target: /d, bind: {propagation: shared}}]}}": {"mount:web"},
+    "build: {context: ./app, cache_to: ['type=local,dest=state']}}}": {"build_cache:web"},
+    "build: {context: ./app, cache_from: ['type=local,src=/etc']}}}": {"build_cache:web"},
+    "build: {context: ./app, cache_from: [shop/web:v1], cache_to: [type=inline]}}}": set(),
+    "build: {context: ./app, tags: ['roas-bot:latest']}}}": {"build_tags:web"},
+    "build: {context: ./app, x-tags: [a]}}}": set(),
+    "build: {context: ., additional_contexts: ['x=./state']}}}": {"state_dir:web"},
+    "build: {context: app, additional_contexts: {x: ./state/models}}}}": {"state_dir:web"},
+    "build: .}}": {"state_dir:web"},
+    "build: {context: state}}}": {"state_dir:web"},
+    "build: {context: link}}}": {"state_dir:web"},
+    "build: {context: app, dockerfile: ../state/journal}}}": {"state_dir:web"},
+    "build: app}}": set(),
+    "env_file: state/journal}}": {"state_dir:web"},
+    "env_file: [{path: '${WHERE-state}/journal'}]}}": {"state_dir:web"},
+    "env_file: link/journal}}": {"state_dir:web"},
+    "extends: {file: state/more.yml, service: web}}}": {"state_dir:web"},
+    "}}\ninclude: [state/more.yml]": {"state_dir:docker-compose.yml"},
+    "}}\ninclude: [{path: own.yml, env_file: state/journal}]": {"state_dir:docker-compose.yml"},
+    "}}\ninclude: [{path: own.yml, project_directory: state}]": {"state_dir:docker-compose.yml"},
+    "secrets: [s]}}\nsecrets: {s: {file: state/journal}}": {"state_dir:s"},
+    "volumes: ['/var/run/docker.sock:/s']}}": {"docker_socket:web"},
+    "volumes: ['/etc/localtime:/l:ro']}}": set(),
+    "volumes: ['.:/d']}}": {"state_dir:web", "replaceable:{folder}/docker-compose.yml"},
+    "volumes: ['./docker-compose.yml:/d']}}": {"replaceable:{folder}/docker-compose.yml"},
+    "volumes: ['./docker-compose.yml:/d:ro']}}": set(),
+    "volumes: ['./own.yml:/d']}}\ninclude: [own.yml]": {"replaceable:{folder}/own.yml"},
+    "volumes: ['./data:/d', './data/sub:/s']}}": {"replaceable:{folder}/data/sub"},
+    "volumes: ['./data:/d', './data/sub:/s:ro']}}": {"replaceable:{folder}/data/sub"},
+    "volumes: ['./data:/d', './to-sub:/s:ro']}}": {"replaceable:{folder}/to-sub"},
+    "volumes: ['./data:/d:ro', './data/sub:/s:ro']}}": set(),
+    "volumes: ['./data:/d', './data:/s:ro']}}": set(),
+    "volumes: ['./data/sub:/d', './data:/s:ro']}}": set(),
+    "volumes: ['./data:/d'], secrets: [s]}}\nsecrets: {s: {file: ./data/s}}": {"replaceable:{folder}/data/s"},
+    "volumes: ['./data:/d'], configs: [c]}}\nconfigs: {c: {file: ./data/s}}": {"replaceable:{folder}/data/s"},
+    "volumes: ['./data:/d'], build: ./data/sub}}": {"replaceable:{folder}/data/sub"},
+    "volumes: ['./data:/d'], build: {context: app, dockerfile: ../data/s}}}": {"replaceable:{folder}/data/s"},
+    "volumes: ['./data:/d'], build: {context: app, additional_contexts: {x: ./data/sub}}}}": {
+        "replaceable:{folder}/data/sub"
+    },
+    "volumes: ['./app:/d'], build: app}}": set(),
+    "volumes: ['./data:/d'], env_file: data/s}}": {"replaceable:{folder}/data/s"},
+    "volumes: [data:/d], secrets: [s]}}\nsecrets: {s: {file: ./data/s}}\nvolumes: "
+    "{data: {driver_opts: {type: none, o: bind, device: '${STACK}/data'}}}": {
+        "volume:data",
+        "replaceable:{folder}/data/s",
+    },
+}
+
+
+@pytest.fixture
+def laid_out(stack: Stack) -> Environment:
+    """A stack with what the models name; the bot's state lies in its folder, as shipped."""
+    environment = stack(PLAIN)
+    folder = environment.folder
+    for name in ("app", "data/sub", "state/models"):
+        (folder / name).mkdir(parents=True)
+    (folder / "app" / "Dockerfile").write_text("FROM tiny:v1\n")
+    (folder / "link").symlink_to("state")
+    (folder / "to-sub").symlink_to("data/sub")
+    (folder / "state" / "journal").write_text("A=1\n")
+    (folder / "data" / "s").write_text("A=1\n")
+    for place in (folder, folder / "state"):
+        name = "own.yml" if place == folder else "more.yml"
+        (place / name).write_text("services: {web: {image: 'tiny:v1'}}" if place != folder else "services: {}")
+    (folder / "own.yml").write_text("services: {db: {image: 'tiny:v1'}}")
+    return replace(environment, variables={"STACK": str(folder)})
+
+
+@pytest.fixture
+async def home_engine(environment: Environment):
+    """An engine whose state lies in the stack's folder, as it does where the bot is shipped."""
+    made = ComposeEngine(state_dir=environment.folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(("rest", "wanted"), MODELS.items())
+async def test_compose_means_what_is_refused(
+    home_engine: ComposeEngine, laid_out: Environment, rest: str, wanted: set[str]
+) -> None:
+    """Every form that Compose takes is refused until the very entry that is told allows it."""
+    # What is built has a name that no image has: of one that is there, containerd's store does not tell whose it is.
+    image = f"{laid_out.project}:v1" if "build" in rest else "tiny:v1"
+    laid_out.compose_files[0].write_text(f"services: {{web: {{image: '{image}', {rest}\n")
+    expected = {entry.replace("{folder}", str(laid_out.folder)) for entry in wanted}
+    assert await resolved_entries(home_engine, laid_out) == expected
+    state_dir = laid_out.folder / "state"
+    allowing = ComposeEngine(state_dir=state_dir, instance_id="T", policy_allow=tuple(expected), redactor=Redactor())
+    assert await resolved_entries(allowing, laid_out) == set()
+    await allowing.close()
+
+
+async def test_a_volume_with_options_is_found(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """A volume that exists keeps its options, whatever the compose file says of it today."""
+    environment = stack(f"{PLAIN[:-2]}, volumes: ['data:/d']}}}}\nvolumes: {{data: }}")
+    labels = {"com.docker.compose.project": environment.project, "com.docker.compose.volume": "data"}
+    options = {"type": "proc", "device": "proc"}
+    docker_client.volumes.create(f"{environment.project}_data", driver="local", driver_opts=options, labels=labels)
+    for write in (False, True):
+        with pytest.raises(ComposePolicyError, match="exists, with `driver_opts`: device, type") as caught:
+            await engine.resolve(environment, None, write_contents=write)
+        assert refused(caught) == {"volume:data"}
+
+
+async def test_a_volume_of_others_is_found(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    environment = stack(f"{PLAIN[:-2]}, volumes: ['data:/d']}}}}\nvolumes: {{data: }}")
+    name = f"{environment.project}_data"
+    volume = docker_client.volumes.create(name)
+    try:
+        assert await resolved_entries(engine, environment) == {f"external_volume:{name}"}
+    finally:
+        volume.remove()
+    await deploy(engine, environment)
+    assert await resolved_entries(engine, environment) == set()
+
+
+async def test_the_name_of_others_is_refused(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient, busybox_image: str
+) -> None:
+    environment = stack(PLAIN)
+    other = f"{environment.project}x"
+    labels = {"com.docker.compose.project": other}
+    held = docker_client.containers.create(busybox_image, name=f"{other}-db-1", labels=labels)
+    by_hand = docker_client.containers.create(busybox_image, name=f"{other}.database")
+    try:
+        for name, wanted in (
+            (f"{other}-db-1", {"container_name:web"}),
+            (f"{other}.database", {"container_name:web"}),
+            (f"{other}-cache-2", {"container_name:web"}),
+            (f"{environment.project}-own", set()),
+        ):
+            stack(f"services: {{web: {{image: 'tiny:v1', container_name: {name}}}}}")
+            assert await resolved_entries(engine, environment) == wanted
+    finally:
+        held.remove(force=True)
+        by_hand.remove(force=True)
+
+
+async def test_a_swapped_link_is_not_bound(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """A container of the release before still writes the folder that the next one would bind from."""
+    environment = stack(f"{PLAIN[:-2]}, volumes: ['./data:/data']}}}}")
+    (environment.folder / "data" / "sub").mkdir(parents=True)
+    await deploy(engine, environment)
+    (web,) = await engine.containers(environment)
+    second = "services: {web: {image: 'tiny:v1'}, reader: {image: 'tiny:v1', volumes: ['./data/sub:/host']}}"
+    environment.compose_files[0].write_text(second)
+    sub = environment.folder / "data" / "sub"
+    assert await resolved_entries(engine, environment) == {f"replaceable:{sub}"}
+    code, _ = docker_client.containers.get(web.id).exec_run(["sh", "-c", "rmdir /data/sub && ln -s / /data/sub"])
+    assert code == 0
+    assert sub.resolve() == Path("/")
+    with pytest.raises(ComposePolicyError):
+        await engine.resolve(environment, None)
+
+
+async def test_a_shared_folder_is_bound_twice(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    environment = stack(
+        "services: {web: {image: 'tiny:v1', volumes: ['./data:/data']}, "
+        "reader: {image: 'tiny:v1', volumes: ['./data:/data:ro']}}"
+    )
+    (environment.folder / "data").mkdir()
+    await deploy(engine, environment)
+    for found in await engine.containers(environment):
+        (mount,) = docker_client.api.inspect_container(found.id)["Mounts"]
+        assert mount["Source"] == str(environment.folder / "data")
+
+
+async def test_what_one_service_may_is_not_taken_from_it(stack: Stack, tmp_path: Path) -> None:
+    """The bot's service has the socket and the state; `volumes_from` would give them to another one."""
+    environment = stack(
+        "services: {bot: {image: 'tiny:v1', volumes: ['/var/run/docker.sock:/s', './state:/state']}, "
+        "web: {image: 'tiny:v1', volumes_from: ['bot:ro']}}"
+    )
+    allowed = ("docker_socket:bot", "state_dir:bot")
+    made = ComposeEngine(
+        state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()
+    )
+    assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}
+    await made.close()
+
+
+async def test_a_look_without_an_engine_judges_the_files(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
+    nowhere = replace(stack(PLAIN), docker_host=f"unix://{tmp_path}/nowhere.sock")
+    assert await resolved_entries(engine, nowhere) == set()
+    with pytest.raises(RoasError, match="does not answer"):
+        await engine.resolve(nowhere, None)

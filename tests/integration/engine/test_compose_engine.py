@@ -1,0 +1,272 @@
+"""A stack moves from file to running containers, and stays there."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+
+import docker
+import pytest
+
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.containers.watch import ContainerWatch
+from roas.errors import SecondCopyError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from testbed.engine import manual_environment
+from tests.integration.engine.applying import apply, deploy, draft
+
+TWO_SERVICES = """
+services:
+  db:
+    image: tiny:v1
+    healthcheck: {test: ["CMD", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+  web:
+    image: tiny:${VERSION}
+    environment: {GREETING: "a $$dollar and 1e3", COUNT: "007"}
+    depends_on: {db: {condition: service_healthy}}
+    networks: [default, back]
+networks: {back: {}}
+"""
+
+
+def compose_manually(environment: Environment, engine: ComposeEngine, model_hash: str, *arguments: str) -> str:
+    """Run Compose on the pinned model as a person would."""
+    file = str(engine._models.path(model_hash))
+    done = subprocess.run(
+        ["docker", "compose", "-p", environment.project, "-f", file, *arguments],
+        env=manual_environment(environment.docker_host),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout + done.stderr
+
+
+async def test_stack_started_as_in_file(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    containers = await engine.containers(environment)
+    assert [(c.service, c.state) for c in containers] == [
+        ("db", ContainerState.RUNNING),
+        ("web", ContainerState.RUNNING),
+    ]
+    hashes = await engine.current_hashes(drafted.model_hash, environment)
+    assert {c.service: c.config_hash for c in containers} == hashes
+    web = docker_client.containers.get(containers[1].id).attrs["Config"]["Env"]
+    assert "GREETING=a $dollar and 1e3" in web
+    assert "COUNT=007" in web
+    assert {s.name: s.image.reference for s in drafted.services} == {"db": "tiny:v1", "web": "tiny:v1"}
+
+
+ALL_STATES = """
+services:
+  healthy:
+    image: tiny:v1
+    healthcheck: {test: ["CMD", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+  fails: {image: tiny:v1, command: ["sh", "-c", "exit 3"]}
+  made: {image: tiny:v1}
+  paused: {image: tiny:v1}
+"""
+
+
+async def test_outline_tells_what_a_whole_look_tells(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(ALL_STATES)
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    made = {one.service: one.id for one in await engine.containers(environment)}
+    async with ContainerWatch(engine, environment) as watch:
+        for name in ("healthy", "fails", "paused"):
+            await engine.start(environment, made[name])
+        docker_client.containers.get(made["paused"]).pause()
+        await watch.until(lambda there: all(map(_is_settled, there)) or None, 60)
+    whole = await engine.containers(environment)
+    told = [replace(one, restart_count=0, started_at=None, restart_policy="no", stop_signal=None) for one in whole]
+    listed = await engine.outline(environment)
+    assert all(one.endpoints for one in listed if one.state == "running"), "the list alone tells of these"
+    assert [replace(one, endpoints=()) for one in listed] == told
+    assert {one.state for one in told} == {"running", "exited", "created", "paused"}
+    assert {one.health for one in told} == {"healthy", "none"}
+
+
+def _is_settled(container: ContainerSnapshot) -> bool:
+    settled = {"healthy": container.health is HealthStatus.HEALTHY, "fails": container.exit_code == 3}
+    settled["paused"] = container.state is ContainerState.PAUSED
+    return settled.get(container.service, True)
+
+
+async def test_compose_up_on_release_changes_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    before = await engine.containers(environment)
+    compose_manually(environment, engine, drafted.model_hash, "up", "-d")
+    assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
+
+
+async def test_matching_containers_left_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    assert await engine.create_service(environment, drafted.model_hash, "web") == ()
+
+
+async def test_new_version_replaces_changed_service(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    before = {c.service: c for c in await engine.containers(environment)}
+    await deploy(engine, environment, "v2")
+    after = {c.service: c for c in await engine.containers(environment)}
+    assert after["db"].id == before["db"].id
+    assert after["web"].id != before["web"].id
+    assert after["web"].image_id == docker_client.images.get("tiny:v2").id
+    assert after["web"].name == before["web"].name
+
+
+async def test_start_first_runs_new_beside_old(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    old = {c.service: c for c in await engine.containers(environment)}["web"]
+    second = await draft(engine, environment, "v2")
+    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    running = {c.id: c.state for c in await engine.containers(environment) if c.service == "web"}
+    assert running == {old.id: ContainerState.RUNNING, created: ContainerState.RUNNING}
+    assert await engine.create_service(environment, second.model_hash, "web", beside=True) == ()
+    await engine.remove(environment, old.id)
+    compose_manually(environment, engine, second.model_hash, "up", "-d", "web")
+    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
+
+
+async def test_unwanted_healthy_duplicate_removed(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    second = await draft(engine, environment, "v2")
+    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    assert await engine.create_service(environment, second.model_hash, "web") == ()
+    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
+
+
+async def test_event_right_after_subscribe_received(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    (db,) = [c.id for c in await engine.containers(environment) if c.service == "db"]
+    seen: list[tuple[str, str]] = []
+    async with engine.events(environment) as events:
+        await engine.start(environment, db)
+        async with asyncio.timeout(20):
+            async for event in events:
+                seen.append((event.action, event.attributes.get("health_status", "")))
+                assert (event.service, event.project, event.container_id) == ("db", environment.project, db)
+                if event.action == "health_status":
+                    break
+    assert seen == [("start", ""), ("health_status", "healthy")]
+
+
+@pytest.mark.parametrize("variable", ["COMPOSE_PROJECT_NAME", "VERSION", "DISCORD_TOKEN", "COMPOSE_FILE"])
+async def test_bot_environment_hidden_from_stack(
+    engine: ComposeEngine, stack: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "leaked")
+    environment = stack(
+        "services: {web: {image: 'tiny:${VERSION}', environment: {A: '${DISCORD_TOKEN-none}', DISCORD_TOKEN: }}}",
+        env="VERSION=v2\n",
+    )
+    resolved = await engine.resolve(environment, None)
+    assert resolved.definitions["web"].image == "tiny:v2"
+    assert resolved.model["services"]["web"]["environment"]["A"] == "none"
+    assert "leaked" not in str(resolved.model)
+    await deploy(engine, environment, None)
+    assert {c.project for c in await engine.containers(environment)} == {environment.project}
+
+
+async def test_requested_version_overrides_env_file(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack("services: {web: {image: 'tiny:${VERSION}'}}", env="VERSION=v2\n")
+    assert (await engine.resolve(environment, "v1")).definitions["web"].image == "tiny:v1"
+    assert (await engine.resolve(environment, None)).version == "v2"
+
+
+async def test_replicas_scale_up_and_down(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 3}}}")
+    await deploy(engine, environment)
+    assert len(await engine.containers(environment)) == 3
+    stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 1}}}")
+    drafted = await draft(engine, environment)
+    await apply(engine, environment, drafted.model_hash)
+    assert len(await engine.containers(environment)) == 1
+
+
+async def test_new_network_made_before_use(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack("services: {a: {image: 'tiny:v1'}, b: {image: 'tiny:v1'}}")
+    await deploy(engine, environment)
+    before = {c.id for c in await engine.containers(environment)}
+    stack("services: {a: {image: 'tiny:v1', networks: [n]}, b: {image: 'tiny:v1', networks: [n]}}\nnetworks: {n: }")
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    assert {c.id for c in await engine.containers(environment)} == before
+    assert docker_client.networks.list(names=[f"{environment.project}_n"])
+    created = await asyncio.gather(
+        *(engine.create_service(environment, drafted.model_hash, service) for service in ("a", "b"))
+    )
+    assert [len(ids) for ids in created] == [1, 1]
+
+
+async def test_shared_namespace_follows_container(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    compose = """
+services:
+  db: {image: "tiny:${VERSION}"}
+  side: {image: "tiny:v1", network_mode: "service:db"}
+  tail: {image: "tiny:v1", pid: "service:side"}
+"""
+    environment = stack(compose)
+    first = await deploy(engine, environment, "v1")
+    containers = await engine.containers(environment)
+    hashes = await engine.current_hashes(first.model_hash, environment)
+    assert {c.service: c.config_hash for c in containers} == hashes
+    second = await draft(engine, environment, "v2")
+    wanted = await engine.current_hashes(second.model_hash, environment)
+    assert not {wanted[name] for name in ("db", "side", "tail")} & set(hashes.values())
+    after = await apply(engine, environment, second.model_hash)
+    assert {c.service: c.config_hash for c in after} == await engine.current_hashes(second.model_hash, environment)
+    assert not {c.id for c in after} & {c.id for c in containers}
+    # Compose 2.26 makes anew what shares (decision 3), and that is as it is wanted, too.
+    compose_manually(environment, engine, second.model_hash, "up", "-d")
+    by_hand = await engine.containers(environment)
+    assert {c.id for c in by_hand if c.service == "db"} == {c.id for c in after if c.service == "db"}
+    assert {c.service: c.config_hash for c in by_hand} == await engine.current_hashes(second.model_hash, environment)
+    assert await apply(engine, environment, second.model_hash) == by_hand
+
+
+async def test_create_leaves_dependencies_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    before = {c.service: c.id for c in await engine.containers(environment)}
+    stack(TWO_SERVICES.replace("image: tiny:v1", "image: tiny:v2"))
+    drafted = await draft(engine, environment, "v2")
+    await engine.create_service(environment, drafted.model_hash, "web")
+    after = {c.service: c.id for c in await engine.containers(environment)}
+    assert after["db"] == before["db"]
+    assert after["web"] != before["web"]
+
+
+async def test_release_is_never_made_twice(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """Whoever would make a release under another project's name is refused, a recovery as much as a deployment."""
+    environment = stack("services: {web: {image: 'tiny:v1', stop_grace_period: 0s}}")
+    drafted = await deploy(engine, environment)
+    renamed = replace(environment, project=f"{environment.project}-renamed")
+    with pytest.raises(SecondCopyError, match=environment.project):
+        await engine.create_missing(renamed, drafted.model_hash)
+    with pytest.raises(SecondCopyError, match=environment.project):
+        await engine.create_service(renamed, drafted.model_hash, "web")
+    assert await engine.containers(renamed) == ()
+    assert [one.state for one in await engine.containers(environment)] == [ContainerState.RUNNING]

@@ -1,0 +1,114 @@
+"""Clean environments: a Python that has the wheel and its dependencies, and nothing of this repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from release.distributions import build_wheel
+from release.source import commit_time, export
+
+ROOT = Path(__file__).resolve().parents[3]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = sorted({"3.11", "3.13", THIS_PYTHON})
+
+
+class Pins(StrEnum):
+    """Say which of the allowed versions of our dependencies are installed."""
+
+    LOWEST = "requirements-lowest.lock"
+    NEWEST = "requirements.lock"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Say which Python, and which versions of our dependencies."""
+
+    python: str
+    pins: Pins
+
+    def __str__(self) -> str:
+        return f"{self.python} {self.pins.name.lower()}"
+
+
+KINDS = [Kind(python, pins) for python in PYTHONS for pins in Pins]
+USUAL = Kind(THIS_PYTHON, Pins.NEWEST)
+
+
+def marked(kind: Kind) -> object:
+    """Return a kind as a parameter; all but one belong to the long lane."""
+    return pytest.param(kind, id=str(kind), marks=() if kind == USUAL else pytest.mark.long)
+
+
+@dataclass(frozen=True)
+class CleanEnvironment:
+    """Hold where the environment is, and the wheel that is installed there."""
+
+    folder: Path
+    wheel: Path
+
+    def program(self, name: str) -> Path:
+        """Return a program of the environment."""
+        return self.folder / "bin" / name
+
+    def run(self, folder: Path, *command: str, code: int = 0) -> str:
+        """Run a program of the environment in a folder, with nothing of ours around it; return what it prints."""
+        variables = {"PATH": f"{self.folder / 'bin'}:{os.defpath}", "HOME": str(folder), "NO_COLOR": "1"}
+        return _run(str(self.program(command[0])), *command[1:], folder=folder, variables=variables, code=code)
+
+    def unpack(self, folder: Path) -> Path:
+        """Unpack the wheel once more, into a folder that a test may change, and return it."""
+        with zipfile.ZipFile(self.wheel) as archive:
+            archive.extractall(folder)
+        return folder
+
+
+def make_wheel(folder: Path) -> Path:
+    """Build the wheel of the files as they lie here."""
+    export(ROOT, folder / "source", snapshot=True)
+    return build_wheel(folder / "source", folder / "wheel", commit_time(ROOT))
+
+
+def make_environment(kind: Kind, wheel: Path, folder: Path) -> CleanEnvironment:
+    """Install the wheel into an environment of its own, and see that it is content with the versions there."""
+    uv, variables = _uv(), _installer_variables()
+    install = (uv, "pip", "install", "--quiet", "--system-certs", "--python", str(folder), "--only-binary", ":all:")
+    _run(uv, "venv", "--quiet", "--no-project", "--python", _interpreter(kind.python), str(folder), variables=variables)
+    _run(*install, "--require-hashes", "-r", str(ROOT / kind.pins), variables=variables)
+    _run(*install, "--no-deps", str(wheel), variables=variables)
+    _run(uv, "pip", "check", "--quiet", "--python", str(folder), variables=variables)
+    return CleanEnvironment(folder, wheel)
+
+
+def _interpreter(python: str) -> str:
+    found = sys.executable if python == THIS_PYTHON else shutil.which(f"python{python}")
+    if found is None:
+        pytest.fail(f"python{python} is not on PATH: install it, or leave out the tests named `{python} …`.", False)
+    return found
+
+
+def _uv() -> str:
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.fail("uv is not installed: run script/bootstrap --test", pytrace=False)
+    return found
+
+
+def _installer_variables() -> dict[str, str]:
+    """Return our variables, with pip's index for uv as well, and without an environment to install into."""
+    variables = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    if index := variables.get("PIP_INDEX_URL"):
+        variables.setdefault("UV_DEFAULT_INDEX", index)
+    return variables
+
+
+def _run(*command: str, variables: dict[str, str], folder: Path | None = None, code: int = 0) -> str:
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr

@@ -1,0 +1,75 @@
+"""The site is built without a warning, by itself, and a page that is read fetches nothing from elsewhere."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reference.pages import PAGES
+
+pytestmark = pytest.mark.build
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = ("mkdocs.yml", ".env.example", "docs", "reference", "bot", "cogs", "roas")
+FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?((?:https?:)?//[^\" >]+)")
+
+
+def build(folder: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build a copy as script/docs does."""
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)],
+        cwd=folder,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = ["script/docs", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_site_has_every_generated_page(site: Path):
+    for path in PAGES:
+        assert (site / path).with_suffix(".html").is_file(), path
+
+
+def test_generated_pages_are_not_written_to_docs(site: Path):
+    assert [path for path in PAGES if (ROOT / "docs" / path).exists()] == []
+
+
+def test_pages_fetch_nothing_from_elsewhere(site: Path):
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    assert len(pages) > len(PAGES)
+    assert {(path.name, found) for path, text in pages.items() for found in FETCHED.findall(text)} == set()
+
+
+def test_site_says_nothing_of_this_machine(site: Path):
+    for path in site.rglob("*.html"):
+        text = path.read_text()
+        assert str(ROOT) not in text, path
+        assert str(site) not in text, path
+
+
+def test_broken_link_fails_the_build(tmp_path: Path):
+    for source in (ROOT / name for name in SOURCES):
+        target = tmp_path / source.name
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, target, symlinks=True)
+        elif source.exists():
+            shutil.copy(source, target, follow_symlinks=False)
+    with (tmp_path / "docs" / "index.md").open("a") as page:
+        page.write("\n[nowhere](nowhere.md)\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert "nowhere.md" in done.stderr

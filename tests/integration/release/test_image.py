@@ -1,0 +1,91 @@
+"""The image that a release is published as says its version, and nothing of the machine that built it."""
+
+import json
+import re
+from pathlib import Path
+
+import docker
+import pytest
+from packaging.utils import canonicalize_name
+
+from release import image, sbom, traces
+from testbed.bot_image import bot_image, build_bot_image
+from testbed.engine import Engine
+
+# Packages are installed from an index, and the machine may have much else to do.
+pytestmark = pytest.mark.timeout(420)
+
+ROOT = Path(__file__).resolve().parents[3]
+TAG = "roas-bot:1.2.3"
+CACHED = "roas-bot:cached"
+MADE = "1767225600"
+
+
+@pytest.fixture
+def built(building_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> str:
+    build_bot_image(building_engine, TAG, version="1.2.3")
+    monkeypatch.setenv("DOCKER_HOST", building_engine.docker_host)
+    return TAG
+
+
+def test_image_says_its_version_and_no_trace(built: str):
+    from roas.version import __version__
+
+    # The label is 1.2.3, as it was built; the code says what it is.
+    (found,) = image.faults(built, "1.2.3", traces.traces(ROOT))
+    assert f"{__version__}', not 1.2.3" in found
+
+
+def test_faults_of_an_image_are_named(built: str):
+    found = list(image.faults(built, "9.9.9", {"org.opencontainers.image.title"}))
+    assert any("its label" in fault and "1.2.3" in fault for fault in found)
+    assert any("org.opencontainers.image.title" in fault for fault in found)
+
+
+def test_cached_packages_make_the_same_image(built: str, building_engine: Engine):
+    """What most tests and the demo run is what a person builds."""
+    bot_image(building_engine, CACHED, version="1.2.3")
+    client = building_engine.client()
+    try:
+        assert configuration(client, CACHED) == configuration(client, built)
+        files = contents(client, CACHED)
+        assert "/opt/bot/roas/__main__.py" in files
+        assert "/opt/roas/bin/python" in files
+        assert files == contents(client, built)
+    finally:
+        client.close()
+
+
+def test_sbom_names_what_is_in_the_image(built: str, building_engine: Engine):
+    """Debian's own record and the installed packages' metadata say what is in there."""
+    document = json.loads(sbom.describe_image(built, "1.2.3", (ROOT / "requirements.lock").read_text(), MADE))
+    named = {(one["purl"].partition(":")[2].partition("/")[0], one["name"]) for one in document["components"]}
+    client = building_engine.client()
+    try:
+        status: bytes = client.containers.run(built, ["/var/lib/dpkg/status"], entrypoint="cat", remove=True)
+        entries = [one for one in status.decode().split("\n\n") if "\nStatus: install ok installed\n" in one]
+        installed = {match[1] for one in entries if (match := re.match(r"Package: (\S+)", one.strip()))}
+        assert len(installed) > 50
+        assert {name for kind, name in named if kind == "deb"} == installed
+        found = re.findall(r"/site-packages/([^/]+)-[^/]+\.dist-info/METADATA ", contents(client, built))
+        packages = {
+            canonicalize_name(name) for name in found if name.startswith(("discord", "docker", "redis", "aiohttp"))
+        }
+        assert packages >= {"discord-py", "docker", "redis", "aiohttp"}
+        assert packages <= {name for kind, name in named if kind == "pypi"}
+    finally:
+        client.close()
+
+
+def configuration(client: docker.DockerClient, tag: str) -> dict[str, object]:
+    found: dict[str, object] = client.images.get(tag).attrs["Config"]
+    return found
+
+
+def contents(client: docker.DockerClient, tag: str) -> str:
+    """List every file with its owner, rights and length, but for what Python compiled, and when."""
+    program = (
+        "find /opt /usr/local -name __pycache__ -prune -o -type f -printf '%p %U:%G %m %s\\n' -o -printf '%p %l\\n'"
+    )
+    listed: bytes = client.containers.run(tag, ["-c", f"{program} | sort"], entrypoint="sh", remove=True)
+    return listed.decode()

@@ -1,0 +1,42 @@
+"""A folder in which script/test can run, with tools that find nothing wrong."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def make_project(folder: Path) -> Path:
+    (folder / "script").mkdir(parents=True)
+    shutil.copy(ROOT / "script" / "test", folder / "script")
+    tools = folder / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("script/bootstrap", ".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports"):
+        executable(folder / name, "exit 0")
+    executable(tools / "python", f'exec {sys.executable} "$@"')
+    (folder / "tests").mkdir()
+    for name in ("__init__.py", "failed_list.py"):
+        shutil.copy(ROOT / "tests" / name, folder / "tests")
+    return folder
+
+
+def executable(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+def run_fast_lane(project: Path, cache: Path) -> tuple[int, str, str]:
+    """Run script/test --fast of a project; what is kept between clones is kept in `cache`."""
+    done = subprocess.run(
+        ["script/test", "--fast"],
+        cwd=project,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache), "PYTEST_WORKERS": "1"},  # each worker takes a while to start
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    return done.returncode, done.stdout, done.stderr

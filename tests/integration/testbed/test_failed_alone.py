@@ -1,0 +1,57 @@
+"""What failed beside other tests is asked once more, alone, by script/test: a few of them, and in plain sight."""
+
+import pytest
+
+from tests.integration.testbed.script_project import make_project, run_fast_lane
+
+FAILS_FIRST = """
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("name", {names})
+def test_it(name):
+    seen = Path("seen " + name)
+    first = not seen.exists()
+    seen.touch()
+    assert {passes}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+def run(project, names, passes):
+    (project / "tests" / "test_it.py").write_text(FAILS_FIRST.format(names=names, passes=passes))
+    return run_fast_lane(project, project.parent / "cache")
+
+
+def test_what_passes_alone_passes_and_is_named(project):
+    code, said, _ = run(project, ["a b", "c"], "not first or name == 'c'")
+    assert code == 0, said
+    assert "tests/test_it.py::test_it[a b] failed beside other tests and passed alone" in said
+    assert "[c] failed" not in said
+    assert said.count("= FAILURES =") == 1  # the first failure is there to be read
+
+
+def test_what_fails_again_fails(project):
+    code, said, faults = run(project, ["a"], "False")
+    assert code == 1
+    assert said.count("= FAILURES =") == 2
+    assert "Failed: pytest" in faults
+
+
+def test_more_than_a_few_are_not_asked_again(project):
+    code, said, _ = run(project, ["a", "b", "c", "d"], "not first")
+    assert code == 1
+    assert "once more" not in said
+
+
+def test_nothing_is_asked_again_where_all_passed(project):
+    code, said, _ = run(project, ["a"], "True")
+    assert code == 0
+    assert "once more" not in said
+    assert "passed alone" not in said

@@ -1,0 +1,54 @@
+"""The scripts: harmless when there is nothing to do, plain about what they do not know."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PYTHON = {"container-healthcheck", "container-pass-signals", "container-roas"}
+SCRIPTS = [*sorted((ROOT / "script").iterdir()), ROOT / ".ci" / "run"]
+
+
+def run(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name not in PYTHON], ids=str)
+def test_scripts_parse(script):
+    shell = script.read_text().splitlines()[0].rpartition("/")[2].removeprefix("env ")
+    assert run(shell, "-n", str(script)).returncode == 0
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_scripts_executable(script):
+    assert script.stat().st_mode & 0o111
+
+
+def test_second_bootstrap_quick_and_quiet():
+    began = time.monotonic()
+    done = run("script/bootstrap", "--test")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
+    assert time.monotonic() - began < 10
+
+
+def test_unknown_option_refused():
+    done = run("script/bootstrap", "--everything")
+    assert done.returncode == 1
+    assert "unknown option: --everything" in done.stderr
+
+
+def test_lanes_exclude_each_other():
+    done = run("script/test", "--fast", "--long")
+    assert done.returncode == 2
+    assert "choose one lane" in done.stderr
+
+
+@pytest.mark.parametrize(("lane", "kept"), [((), False), (("--long",), True)], ids=["default", "long"])
+def test_long_tests_run_in_long_lane_only(lane, kept):
+    listed = run(sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/unit/campaigns/test_soak.py", *lane)
+    assert ("test_long_soak_of_real_bot_passes" in listed.stdout) is kept
+    assert "test_short_soak_of_real_bot_passes" in listed.stdout

@@ -1,0 +1,231 @@
+"""An application with a real journal and bus, whose orchestrator and engine only pretend."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from roas.errors import RoasError
+from roas.events import EventBus
+from roas.models.actor import Actor
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
+from roas.models.environment import Environment
+from roas.models.events import DeploymentBegan, DeploymentEnded, PhaseChanged, origin
+from roas.models.health import ContainerSnapshot, Verdict
+from roas.models.plan import Plan
+from roas.models.release import Release
+from roas.models.series import ServiceSeries
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.redaction import Redactor
+from roas.settings import Settings
+from roas.state.manager import StateManager
+from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_stack
+
+DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503
+SERVICES = ("web", "redis", "worker")
+
+
+class FakeOrchestrator:
+    """Journal and announce what a deployment would; nothing is deployed.
+
+    `hold` keeps a deployment in its first phase, `thinking` keeps a plan from being made.
+    """
+
+    def __init__(self, state: StateManager, bus: EventBus) -> None:
+        self.state = state
+        self.bus = bus
+        self.requests: list[DeploymentRequest] = []
+        self.planned: list[DeploymentRequest] = []
+        self.fault: Exception | None = None
+        self.start_fault: Exception | None = None
+        self.digest = "d" * 64
+        self.to_release: int | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.thinking = asyncio.Event()
+        self.thinking.set()
+        self.cancelled: list[tuple[str, Actor]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        self.planned.append(request)
+        await self.thinking.wait()
+        if self.fault is not None:
+            raise self.fault
+        return replace(
+            a_plan(),
+            environment=request.environment,
+            version=request.version or "v1",
+            to_release=request.target_release or self.to_release,
+            digest=self.digest,
+        )
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        if self.start_fault is not None:
+            raise self.start_fault
+        deployment = replace(
+            a_deployment(request.kind, created_at=datetime.now(UTC)), request=request, from_release=1, to_release=2
+        )
+        fence = await self.state.deployments.create(deployment, f"{request.kind.value.lower()} {request.version}")
+        self.requests.append(request)
+        self.bus.publish(DeploymentBegan(kind=request.kind, **origin(deployment, "fake")))
+        # Like a real one, it outlives the command that asked for it, and has nothing of that command's context.
+        self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
+        return deployment
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        deployment = await self.state.deployments.request_cancel(deployment_id, actor)
+        self.cancelled.append((deployment_id, actor))
+        self._tell(deployment, deployment.phases[0].name)
+        self.hold.set()
+        return deployment
+
+    async def resume(self) -> tuple[Deployment, ...]:
+        return ()
+
+    async def close(self) -> None:
+        self.hold.set()
+        await asyncio.gather(*self.tasks)
+
+    async def _run(self, deployment: Deployment, fence: Any) -> None:
+        await self.hold.wait()
+        for phase in deployment.phases:
+            if phase.name is not PhaseName.ROLLBACK:
+                done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
+                await self.state.deployments.save_phase(deployment, done, fence)
+                self._tell(deployment, phase.name)
+        cancelled = any(one == deployment.id for one, _actor in self.cancelled)
+        outcome = Outcome.CANCELLED if cancelled else Outcome.SUCCEEDED
+        ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=0.5)
+        await self.state.deployments.finish(ended, fence)
+        self.bus.publish(DeploymentEnded(outcome=outcome, kind=deployment.request.kind, **origin(deployment, "fake")))
+
+    def _tell(self, deployment: Deployment, phase: PhaseName) -> None:
+        status = PhaseStatus.SUCCESS
+        self.bus.publish(PhaseChanged(phase=phase, status=status, **origin(deployment, "fake")))
+
+
+@dataclass
+class FakeEngine:
+    """Know three services, and the versions of some images."""
+
+    fault: RoasError | None = None
+    versions: tuple[str, ...] = ()
+    running: tuple[str, ...] = SERVICES
+    log: str = "2026-03-01T12:00:00Z hello"
+    pruned: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        self.asked.append({"environment": environment.name, "versions": True})
+        if self.fault is not None:
+            raise self.fault
+        return self.versions
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return self.pruned.get(release.number, ())
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return tuple(replace(a_container(name), id=name) for name in self.running)
+
+    async def read_log(
+        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        self.asked.append({"environment": environment.name, "id": container_id, "lines": lines, "since": since})
+        return self.log
+
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int) -> str:
+        return self.log
+
+    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
+        assert not write_contents
+        self.asked.append({"environment": environment.name, "resolved": version})
+        if self.fault is not None:
+            raise self.fault
+        return SimpleNamespace(definitions=dict.fromkeys(SERVICES))
+
+
+@dataclass
+class FakeCollector:
+    """Say that all is well, or fail."""
+
+    fault: RoasError | None = None
+    series: tuple[ServiceSeries, ...] = ()
+
+    async def collect_all_metrics(self, environment: Environment) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        return a_stack(("web", Verdict.HEALTHY, ""), ("redis", Verdict.HEALTHY, ""), environment=environment.name)
+
+    def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
+        return tuple(one for one in self.series if one.environment == environment.name)
+
+
+class FakeIntegrationMonitor:
+    """Say that the parts work together well."""
+
+    firing: frozenset[str] = frozenset()
+
+    def figures(self) -> IntegrationFigures:
+        return IntegrationFigures(0.004, "live messages")
+
+
+class FakeMaintenance:
+    """Guard nothing."""
+
+    async def begin(self) -> None:
+        """Begin."""
+
+
+@dataclass
+class FakeApplication:
+    """Have what the cogs use of an application."""
+
+    settings: Settings
+    environments: dict[str, Environment]
+    bus: EventBus
+    state: StateManager
+    orchestrator: FakeOrchestrator
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    collector: FakeCollector = field(default_factory=FakeCollector)
+    maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
+    integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
+    redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
+    token_twin: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))
+
+    def watch_itself(self) -> None:
+        """Watch nothing."""
+
+    @property
+    def alert_service(self) -> AlertService:
+        """Return the real thing over the real journal and bus."""
+        return AlertService(self.state.alerts, self.bus, self.redactor.redact)
+
+
+def an_environment(name: str, *, needs_approval: bool = False) -> Environment:
+    return Environment(
+        name, f"shop-{name}", Path("stack"), (Path("docker-compose.yml"),), needs_approval=needs_approval
+    )
+
+
+@asynccontextmanager
+async def open_fake_application(folder: Path, **settings: Any) -> AsyncIterator[FakeApplication]:
+    """Open a journal in a folder and build the rest around it."""
+    bus = EventBus()
+    async with StateManager(folder) as state:
+        orchestrator = FakeOrchestrator(state, bus)
+        environments = {
+            name: an_environment(name, needs_approval=name == "prod") for name in ("dev", "staging", "prod")
+        }
+        yield FakeApplication(Settings(_env_file=None, **settings), environments, bus, state, orchestrator)  # type: ignore[call-arg]
+        await orchestrator.close()
+        await bus.close()

@@ -1,0 +1,116 @@
+"""Alerts in the channel: one message each, and buttons for those who may."""
+
+from dataclasses import replace
+
+import discord
+
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.change import ChangeType
+from roas.ui.embeds.alert import draw_alert
+from tests.unit.cogs.conftest import Scene, shown
+from tests.unit.ui.story import until
+
+REPORT = AlertReport(
+    "f1", AlertSource.HEALTH, Severity.WARNING, "dev: web is down", "It ended.", environment="dev", service="web"
+)
+
+
+def button(message: discord.Message, action: str) -> str:
+    ids = [str(item.custom_id) for row in message.components for item in row.children]  # type: ignore[union-attr]
+    return next(one for one in ids if f":{action}:" in one)
+
+
+async def raised(scene: Scene, report: AlertReport = REPORT) -> discord.Message:
+    await scene.application.alert_service.take([report])
+    return await scene.posted(report.title)
+
+
+async def test_alert_is_one_edited_message(scene: Scene) -> None:
+    message = await raised(scene)
+    await scene.application.alert_service.take([REPORT, replace(REPORT, firing=False)])
+    over = await scene.posted("resolved")
+    assert over.id == message.id
+    assert not over.components
+    assert len(scene.posts()) == 1
+
+
+async def test_deployers_may_acknowledge_and_silence(scene: Scene) -> None:
+    message = await raised(scene)
+    assert "acknowledged by you" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    message = await scene.posted("acknowledged")
+    assert "silenced for an hour" in scene.answer(await scene.anna.click(message, custom_id=button(message, "silence")))
+    (alert,) = await scene.application.state.alerts.open()
+    assert alert.state is AlertState.SILENCED
+    changes = await scene.application.state.changes()
+    assert [(one.new, one.metadata["by"]) for one in changes if one.type is ChangeType.AUDIT] == [
+        ("acknowledged", "dora"),
+        ("silenced", "anna"),
+    ]
+
+
+async def test_user_without_role_changes_nothing(scene: Scene) -> None:
+    message = await raised(scene)
+    for action in ("ack", "silence", "logs", "rollback"):
+        answered = await scene.bob.click(message, custom_id=button(message, action))
+        assert "You may not do this" in scene.answer(answered)
+    (alert,) = await scene.application.state.alerts.open()
+    assert alert.state is AlertState.FIRING
+
+
+async def test_rollback_button_only_shows_plan(scene: Scene) -> None:
+    message = await raised(scene)
+    answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
+    assert answered.response is not None
+    assert not scene.application.orchestrator.requests
+
+
+async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:
+    message = await raised(scene)
+    ids = [button(message, action) for action in ("ack", "silence")]
+    (alert,) = await scene.application.state.alerts.open()
+    await scene.application.alert_service.take([replace(REPORT, firing=False)])
+    await scene.posted("resolved")
+    seen = await scene.as_it_was(draw_alert(alert))
+    for custom_id in ids:
+        answer = scene.answer(await scene.dora.click(seen, custom_id=custom_id))
+        assert "resolved already; there is nothing to do" in answer
+        assert "did not work" not in answer
+
+
+async def test_alert_buttons_survive_restart(scene: Scene) -> None:
+    message = await raised(scene)
+    await scene.restart()
+    assert "acknowledged by you" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    assert len(scene.posts()) == 1
+
+
+async def test_alert_raised_offline_is_announced(scene: Scene) -> None:
+    await scene.silence()
+    await scene.application.alert_service.take([REPORT])
+    await scene.restart()
+    await scene.posted(REPORT.title)
+
+
+async def test_storm_shares_message_and_acknowledgement(scene: Scene) -> None:
+    """Many alerts at once share a message, and one click acknowledges all."""
+    await scene.application.alert_service.take(
+        [replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)]
+    )
+    message = await scene.posted("50 alerts at once")
+    assert "50 acknowledged" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    await until(lambda: "👀" in shown(scene.posts()[0].embeds))
+    assert len(scene.posts()) == 1
+
+
+async def test_status_lists_open_alerts(scene: Scene) -> None:
+    await raised(scene)
+    assert "Open alerts: 1" in scene.answer(await scene.bob.slash(scene.ops, "status"))
+
+
+async def test_failed_recovery_pings_role(scene: Scene) -> None:
+    message = await raised(scene, replace(REPORT, severity=Severity.HIGH))
+    (alert,) = await scene.application.state.alerts.open()
+    await scene.application.alert_service.note(alert.id, "escalated: nothing helped", escalated=True)
+    call = await scene.posted("Operator needed")
+    assert call.id != message.id
+    assert "nothing helped" in shown(call.embeds)

@@ -1,0 +1,293 @@
+"""What people type in the ops channel, what they are answered, and what happens then."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.errors import EngineUnavailableError, LockHeldError
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.health import Verdict
+from roas.models.release import Release
+from roas.models.series import ServicePoint, ServiceSeries
+from tests.unit.cogs.conftest import Scene, shown
+from tests.unit.ui.samples import a_release
+from tests.unit.ui.story import Story
+
+
+async def kept_release(scene: Scene, environment: str, version: str) -> Release:
+    """Write a release into the journal, as a deployment would."""
+    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment, version=version)
+    draft = replace(a_release(-1, version), environment=environment, created_at=datetime.now(UTC))
+    release = await scene.application.state.releases.add(draft, story.fence)
+    await scene.application.state.deployments.finish(
+        replace(story.deployment, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC)), story.fence, active=release
+    )
+    return release
+
+
+async def test_deploy_starts_exact_plan_and_links_message(scene: Scene) -> None:
+    """It shows the plan, starts exactly that, and links to the live message."""
+    result = await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
+
+    answer = scene.answer(result)
+    request = scene.application.orchestrator.requests[0]
+    assert request.environment == "staging"
+    assert request.version == "v2"
+    assert request.kind is DeploymentKind.DEPLOY
+    assert request.plan_digest == "d" * 64
+    assert request.requested_by.id == str(scene.dora.id)
+    assert "📋 staging: r1 → a new release (v2)" in answer
+
+    outcome = await scene.posted("Deploy v2 to staging: succeeded")
+    live = scene.posts()[0]
+    assert f"https://discord.com/channels/{scene.guild.id}/{scene.ops.id}/{live.id}" in answer
+    assert outcome.reference is not None
+    assert outcome.reference.message_id == live.id
+    assert len(scene.posts()) == 2
+
+
+async def test_dry_run_changes_nothing(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2", dry_run=True)
+    assert "📋 staging" in scene.answer(result)
+    assert not scene.application.orchestrator.requests
+    assert not scene.posts()
+
+
+async def test_services_option_limits_deployment(scene: Scene) -> None:
+    await scene.ask(scene.dora, "deploy", environment="staging", version="v2", services="web, worker")
+    assert scene.application.orchestrator.requests[0].services == ("web", "worker")
+
+
+async def test_hotfix_defaults_to_production(scene: Scene) -> None:
+    await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
+    request = scene.application.orchestrator.requests[0]
+    assert request.environment == "prod"
+    assert request.kind is DeploymentKind.HOTFIX
+    assert request.reason == "checkout is down"
+    await scene.posted("Hotfix v2.1 for prod: succeeded")
+
+
+async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:
+    first = await kept_release(scene, "staging", "v1")
+    await kept_release(scene, "staging", "v2")
+    await scene.ask(scene.dora, "rollback", environment="staging", to=first.label, reason="it is slow")
+    await scene.posted(f"Roll back staging to {first.label}: succeeded")
+    scene.application.orchestrator.to_release = 7
+    await scene.ask(scene.dora, "rollback", environment="staging")
+    assert [r.target_release for r in scene.application.orchestrator.requests] == [first.number, 7]
+    assert scene.application.orchestrator.requests[0].reason == "it is slow"
+
+
+async def test_status_shows_all_environments(scene: Scene) -> None:
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status"))
+    for name in ("dev", "staging", "prod"):
+        assert f"{name}: healthy" in answer
+    assert "CPU 12.3 %" in answer
+
+
+async def test_status_shows_release_and_progress(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    scene.application.orchestrator.hold.clear()
+    await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
+    assert "version `v1`" in answer
+    assert "Deploy v2 to staging" in answer
+    assert "prod" not in answer
+
+
+async def test_status_without_engine_says_what_to_do(scene: Scene) -> None:
+    scene.application.collector.fault = EngineUnavailableError("The engine is away.", hint="Start it.")
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="dev"))
+    assert "The engine is away. Start it." in answer
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("deploy", {"environment": "staging", "version": "v2"}),
+        ("rollback", {"environment": "staging"}),
+        ("hotfix", {"version": "v2", "reason": "x"}),
+        ("deploy", {"environment": "staging", "version": "v2", "dry_run": True}),
+    ],
+)
+async def test_user_without_role_refused_with_reason(scene: Scene, command: str, options: dict[str, object]) -> None:
+    answer = scene.answer(await scene.bob.slash(scene.ops, command, **options))
+    assert "You may not do this" in answer
+    assert "<@&" in answer
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.planned
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback"])
+async def test_production_request_starts_nothing_unapproved(scene: Scene, command: str) -> None:
+    """A deployer's deploy or rollback of production waits for an approval."""
+    options = {"environment": "prod", **({"version": "v2"} if command == "deploy" else {})}
+    assert "You may not do this" in scene.answer(await scene.anna.slash(scene.ops, command, **options))
+    assert "A second person has to approve it" in scene.answer(await scene.ask(scene.dora, command, **options))
+    assert not scene.application.orchestrator.requests
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("deploy", {"environment": "staging", "version": "v2"}), ("status", {})],
+)
+async def test_other_channel_refused_with_right_one(scene: Scene, command: str, options: dict[str, object]) -> None:
+    answer = scene.answer(await scene.dora.slash(scene.general, command, **options))
+    assert f"<#{scene.ops.id}>" in answer
+    assert not scene.application.orchestrator.requests
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"environment": "stagin", "version": "v2"}, "Did you mean staging"),
+        ({"environment": "staging", "version": "--privileged"}, "is not a valid version"),
+        ({"environment": "staging", "version": "v2", "services": "wbe"}, "Did you mean web"),
+    ],
+)
+async def test_invalid_value_suggests_nearest(scene: Scene, options: dict[str, object], text: str) -> None:
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", **options))
+    assert text in answer
+    assert not scene.application.orchestrator.requests
+
+
+async def test_second_deployment_refused_with_lock_details(scene: Scene) -> None:
+    """The refusal says who holds the deployment lock, since when and for what."""
+    scene.application.orchestrator.hold.clear()
+    await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
+    assert "staging is held by dora since" in answer
+    assert "deploy v2" in answer
+    assert len(scene.application.orchestrator.requests) == 1
+
+
+async def test_deployment_lock_after_plan_refuses_start(scene: Scene) -> None:
+    first = await Story.begin(scene.application.state, scene.application.bus, environment="dev")
+    lock = await scene.application.state.locks.get("dev")
+    assert lock is not None
+    scene.application.orchestrator.fault = LockHeldError(lock)
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    assert first.id in answer
+
+
+async def test_unexpected_fault_id_matches_log(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.application.orchestrator.fault = ZeroDivisionError("secret detail")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    incident = next(word.strip("`.") for word in answer.split() if word.startswith("`ERR-"))
+    assert "secret detail" not in answer
+    assert incident in caplog.text
+
+
+async def test_unacknowledged_interaction_has_no_effect(scene: Scene) -> None:
+    """Another process answered it: that is noted, since one that does so again has this bot's token."""
+    met: list[int] = []
+    scene.application.token_twin.met = lambda interaction_id, leading_seconds: met.append(interaction_id)
+    scene.env.inject_error("POST", "/interactions/*/*/callback", status=400, code=40060)
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    assert not scene.application.orchestrator.requests
+    assert len(met) == 1
+
+
+async def test_plan_id_makes_request_unique(scene: Scene) -> None:
+    await scene.ask(scene.dora, "deploy", environment="dev", version="v2")
+    await scene.posted("Deploy v2 to dev: succeeded")
+    await scene.ask(scene.dora, "deploy", environment="dev", version="v3")
+    ids = [request.interaction_id for request in scene.application.orchestrator.requests]
+    assert len(set(ids)) == 2
+    assert all(id_ and id_.startswith("PLAN-") for id_ in ids)
+
+
+async def test_suggestions_complete_known_values(scene: Scene) -> None:
+    """Environments, versions, services and releases are completed."""
+    await kept_release(scene, "staging", "v1.4.2")
+    older = await kept_release(scene, "staging", "v1.4.1")
+    await kept_release(scene, "staging", "v1.5.0")
+
+    async def values(command: str, option: str, typed: str, **options: str) -> list[str]:
+        result = await scene.dora.autocomplete(scene.ops, command, option, typed, **options)
+        return [choice["value"] for choice in result]
+
+    assert await values("deploy", "environment", "st") == ["staging"]
+    assert await values("deploy", "version", "v1.4", environment="staging") == ["v1.4.1", "v1.4.2"]
+    assert await values("deploy", "services", "web w", environment="staging") == ["web worker"]
+    assert older.label in await values("rollback", "to", "", environment="staging")
+    assert await values("status", "environment", "p") == ["prod"]
+
+
+async def test_suggestions_empty_outside_ops_channel(scene: Scene) -> None:
+    assert not await scene.dora.autocomplete(scene.general, "deploy", "environment", "")
+
+
+# What may be suggested to whom, beyond the names of environments, which everybody in the channel sees on `/status`.
+SUGGESTED = {
+    ("deploy", "version"): {"dora", "anna"},
+    ("deploy", "services"): {"dora", "anna"},
+    ("hotfix", "version"): {"hugo"},
+    ("rollback", "to"): {"dora"},
+}
+
+
+@pytest.mark.parametrize(("command", "option"), SUGGESTED)
+async def test_suggestions_need_permission(scene: Scene, command: str, option: str) -> None:
+    for version in ("v1", "v2"):
+        await kept_release(scene, "prod", version)
+    for name in ("dora", "anna", "hugo", "bob"):
+        suggested = await getattr(scene, name).autocomplete(scene.ops, command, option, "", environment="prod")
+        assert bool(suggested) is (name in SUGGESTED[command, option]), name
+
+
+@pytest.mark.parametrize(("option", "word"), [("version", "v1.4.1"), ("services", "worker")])
+async def test_typing_queries_engine_once(scene: Scene, option: str, word: str) -> None:
+    scene.application.engine.versions = ("v1.4.1", "v1.4.2")
+    for end in range(len(word)):
+        typed = word[:end]
+        result = await scene.dora.autocomplete(scene.ops, "deploy", option, typed, environment="staging")
+        assert word in [choice["value"] for choice in result]
+    assert len(scene.application.engine.asked) == 1
+
+
+async def test_services_suggested_from_release(scene: Scene) -> None:
+    """They come from the release where the compose file cannot be read."""
+    await kept_release(scene, "staging", "v1")
+    scene.application.engine.fault = EngineUnavailableError("away")
+    result = await scene.dora.autocomplete(scene.ops, "deploy", "services", "", environment="staging")
+    assert [choice["value"] for choice in result] == ["web", "redis"]
+
+
+async def test_posts_ping_nobody(scene: Scene) -> None:
+    await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
+    await scene.posted("succeeded")
+    sent = [
+        entry.json for entry in scene.env.http_requests if entry.path.endswith(f"/channels/{scene.ops.id}/messages")
+    ]
+    bodies = [body for body in sent if body]
+    assert bodies
+    assert all(body["allowed_mentions"]["parse"] == [] for body in bodies)
+    assert all(body["enforce_nonce"] for body in bodies)
+
+
+async def test_secrets_hidden_in_faults_and_reasons(scene: Scene) -> None:
+    scene.application.orchestrator.fault = EngineUnavailableError(
+        "no answer from hunter_2*hunter_2", hint="hunter_2*hunter_2"
+    )
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    assert "hunter" not in answer
+    assert "redacted" in answer
+    scene.application.orchestrator.fault = None
+    await scene.hugo.slash(scene.ops, "hotfix", version="v2", reason="hunter_2*hunter_2 leaked")
+    live = await scene.posted("Hotfix v2 for prod")
+    assert "hunter" not in shown(live.embeds)
+
+
+async def test_status_has_chart_with_alt_text(scene: Scene) -> None:
+    points = tuple(ServicePoint(30.0 * n, Verdict.HEALTHY, 5.0, 2**20) for n in range(10, 0, -1))
+    scene.application.collector.series = (ServiceSeries("staging", "web", points),)
+    result = await scene.bob.slash(scene.ops, "status", environment="staging")
+    assert result.response is not None
+    (picture,) = result.response.message.attachments
+    assert picture.filename == "last-hour.png"
+    assert "Event latency: 4 ms" in scene.answer(result)
+    without = await scene.bob.slash(scene.ops, "status", environment="dev")
+    assert without.response is not None
+    assert not without.response.message.attachments

@@ -1,0 +1,329 @@
+"""Who may press and type what: role, command, button, environment, own or other's plan, fresh or stale: no wrong yes.
+
+Every combination is really pressed in a simulated Discord; what is allowed stands here once more, on its own. Which
+commands and buttons there are is read from the bot itself: one that has no row here fails a test.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import discord
+import pytest
+from simcord.actors import MemberActor
+from simcord.results import InteractionResult
+
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.freeze import Freeze
+from roas.models.identifiers import new_id
+from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.ui.drawing import Button, Drawing
+from roas.ui.embeds.alert import PREFIX as ALERT_PREFIX
+from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
+from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
+from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.notifications.ops_channel import OpsChannel
+from tests.unit.cogs.conftest import Scene, buttons
+from tests.unit.cogs.test_commands import kept_release
+from tests.unit.ui.samples import a_plan
+from tests.unit.ui.story import Story
+
+ROLES = {
+    "nobody": (),
+    "deployer": ("deployer",),
+    "approver": ("approver",),
+    "hotfix": ("hotfix",),
+    "both": ("deployer", "approver"),
+}
+ENVIRONMENTS = ("staging", "prod")
+DEPLOYS, APPROVES = {"deployer", "both"}, {"approver", "both"}
+STRANGER = Actor(ActorKind.DISCORD, "424242", "stranger")
+# Why somebody may not do something: the roles of which one is needed, or what it is about them or the plan.
+Reason = frozenset[str] | str
+DEPLOYER, APPROVER, HOTFIX = (frozenset({name}) for name in ("deployer", "approver", "hotfix"))
+NOT_YOURS, YOUR_OWN, ALERTS = "not yours", "You asked for this plan yourself", "Handling alerts requires"
+SAID = {NOT_YOURS, YOUR_OWN, ALERTS}
+
+# Command (a comma tells two rows of one apart), its options, and the roles of which one is needed; none for everybody.
+COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]]] = {
+    "deploy": ({"version": "v2"}, lambda _environment: DEPLOYER),
+    "deploy, dry run": ({"version": "v2", "dry_run": True}, lambda _environment: DEPLOYER | APPROVER),
+    "rollback": ({}, lambda _environment: DEPLOYER),
+    "hotfix": ({"version": "v2", "reason": "x"}, lambda _environment: HOTFIX),
+    "status": ({}, lambda _environment: frozenset()),
+    "history": ({}, lambda _environment: frozenset()),
+    "logs": ({"service": "web"}, lambda _environment: DEPLOYER | APPROVER | HOTFIX),
+    "lock": ({"reason": "x"}, lambda _environment: DEPLOYER | APPROVER),
+    "unlock": ({}, lambda environment: APPROVER if environment == "prod" else DEPLOYER | APPROVER),
+    "cancel": ({}, lambda _environment: DEPLOYER | APPROVER),
+}
+BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
+ALERT_ACTIONS = ("ack", "silence", "logs", "rollback")
+STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
+
+
+def lacks(role: str, needed: frozenset[str]) -> Reason | None:
+    """Return the roles that are needed, where somebody has none of them."""
+    return needed if needed and not needed & set(ROLES[role]) else None
+
+
+def why_not_press(button: str, role: str, *, own: bool) -> Reason | None:
+    """Say why somebody may not press a button; None where they may, whatever becomes of it then."""
+    if button == "confirm":
+        return lacks(role, DEPLOYER) or (None if own else NOT_YOURS)
+    if button == "approve":
+        return lacks(role, APPROVER) or (YOUR_OWN if own else None)
+    return None if own else lacks(role, APPROVER)
+
+
+def starts(button: str, role: str, environment: str, *, own: bool, state: str) -> bool:
+    """Say which presses may start a deployment: the only ones that matter in the end.
+
+    A plan found `confirmed` is one of a process that died before the start: it waits for the last yes again.
+    """
+    if why_not_press(button, role, own=own) is not None:
+        return False
+    if button == "confirm":
+        return environment == "staging" and state in {"fresh", "planned", "confirmed"}
+    return button == "approve" and (state == "awaiting" or (state == "confirmed" and environment == "prod"))
+
+
+async def people_of(scene: Scene) -> dict[str, MemberActor]:
+    return {name: scene.join(f"m-{name}", *roles) for name, roles in ROLES.items()}
+
+
+async def pressed_message(scene: Scene, plan_id: str) -> discord.Message:
+    """Show a message with every button there is for a plan: somebody may forge what their client sends."""
+    rows = tuple(Button(name, f"{prefix}{plan_id}") for name, prefix in BUTTONS.items())
+    embed = discord.Embed(title="a plan").set_footer(text=plan_id)
+    return await scene.as_it_was(Drawing(plan_id, (embed,), buttons=rows))
+
+
+async def a_plan_record(scene: Scene, environment: str, asker: Actor, state: str) -> PlanRecord:
+    """Write a plan into the journal as it stands after some story."""
+    now = datetime.now(UTC)
+    made = now - LIFETIME if state == "late" else now
+    named = state if state in set(PlanState) else "planned"
+    plan_id = new_id("PLAN")
+    digest = "0" * 64 if state == "changed" else "d" * 64
+    request = DeploymentRequest(
+        environment, DeploymentKind.DEPLOY, asker, version="v2", plan_digest=digest, interaction_id=plan_id
+    )
+    plan = replace(a_plan(), environment=environment, digest=digest)
+    plan_record = PlanRecord(plan_id, request, plan, made, made + LIFETIME, PlanState(named))
+    if state == "started":
+        plan_record = replace(plan_record, deployment_id=new_id("DEPLOY"), decided_by=STRANGER)
+    await scene.application.state.approvals.add(plan_record)
+    return plan_record
+
+
+def reason_of(scene: Scene, answer: str) -> Reason | None:
+    """Read from an answer why somebody was refused; None where they were not."""
+    if "You may not do this" not in answer:
+        return None
+    named = {name for name, role in scene.roles.items() if f"<@&{role.id}>" in answer}
+    if "one of these roles is needed" in answer:
+        return frozenset(named)
+    return next((text for text in SAID if text in answer), answer)
+
+
+def test_every_command_has_row(scene: Scene) -> None:
+    tree = scene.env.bot.tree  # type: ignore[attr-defined]
+    found = {command.qualified_name for command in tree.walk_commands(guild=discord.Object(scene.guild.id))}
+    assert found == {row.partition(",")[0] for row in COMMANDS}
+
+
+def test_every_button_has_row(scene: Scene) -> None:
+    """What the bot listens to, written out, is exactly what the tests of this file press."""
+    store = scene.env.bot._connection._view_store
+    heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
+    pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
+    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS}
+    assert heard == pressed
+
+
+def named(pattern: str) -> set[str]:
+    """Return the beginnings of the ids that a pattern matches, each choice within it written out."""
+    fixed, _, rest = pattern.replace("\\", "").partition("(?P<")
+    name, _, choices = rest.partition(">")
+    if name != "action":
+        return {fixed}
+    return {f"{fixed}{choice}:" for choice in choices.partition(")")[0].split("|")}
+
+
+@pytest.mark.parametrize("row", COMMANDS)
+async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
+    command, (options, needed) = row.partition(",")[0], COMMANDS[row]
+    people = await people_of(scene)
+    for environment in ENVIRONMENTS:
+        await kept_release(scene, environment, "v1")
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        before = len(scene.application.orchestrator.requests)
+        if command == "unlock":
+            await scene.application.state.freezes.put(Freeze(environment, STRANGER, "x", datetime.now(UTC)))
+        story = (
+            await Story.begin(scene.application.state, scene.application.bus, environment=environment)
+            if (command == "cancel")
+            else None
+        )
+        result = await people[role].slash(scene.ops, command, environment=environment, **options)
+        answer = scene.answer(result)
+        reason, expected = reason_of(scene, answer), lacks(role, needed(environment))
+        if command == "cancel" and expected is not None:
+            expected = DEPLOYER  # what it needs to start the same, which is what is named
+        assert reason == expected, (row, environment, role, answer)
+        started = len(scene.application.orchestrator.requests) - before
+        assert started == (1 if command == "hotfix" and role == "hotfix" else 0), (row, environment, role)
+        planned = [button for button in answered_buttons(result) if ":confirm:" in button]
+        may_confirm = command in {"deploy", "rollback"} and "dry_run" not in options and reason is None
+        assert len(planned) == int(may_confirm), (row, environment, role)
+        await tidy(scene, environment, story)
+
+
+def answered_buttons(result: InteractionResult) -> list[str]:
+    """Return the buttons of an answer."""
+    return [] if result.response is None else buttons(result.response.message)
+
+
+async def tidy(scene: Scene, environment: str, story: Story | None) -> None:
+    """Leave the environment as it was before a command."""
+    for task in scene.application.orchestrator.tasks:
+        await task
+    if story is not None:
+        await story.finish()
+    if await scene.application.state.freezes.get(environment) is not None:
+        await scene.application.state.freezes.lift(environment, STRANGER)
+
+
+@pytest.mark.parametrize("state", STALE)
+@pytest.mark.parametrize("button", BUTTONS)
+async def test_plan_button_allowed_as_in_table(scene: Scene, button: str, state: str) -> None:
+    people = await people_of(scene)
+    for environment, role, own in product(ENVIRONMENTS, ROLES, (True, False)):
+        somebody = people[role]
+        case = (button, state, environment, role, "own" if own else "other's")
+        asker = Actor(ActorKind.DISCORD, str(somebody.id), role) if own else STRANGER
+        plan_record = await a_plan_record(scene, environment, asker, state)
+        message = await pressed_message(scene, plan_record.id)
+        before = len(scene.application.orchestrator.requests)
+        answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{plan_record.id}"))
+        assert reason_of(scene, answer) == why_not_press(button, role, own=own), (*case, answer)
+        started = len(scene.application.orchestrator.requests) - before
+        assert started == int(starts(button, role, environment, own=own, state=state)), (*case, answer)
+        assert answer.strip(), case
+        await tidy(scene, environment, None)
+
+
+@pytest.mark.parametrize("kind", DeploymentKind)
+async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentKind) -> None:
+    people = await people_of(scene)
+    allowed = APPROVES | ({"hotfix"} if kind is DeploymentKind.HOTFIX else DEPLOYS)
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        story = await Story.begin(scene.application.state, scene.application.bus, kind=kind, environment=environment)
+        message = await scene.as_it_was(draw_live(story.deployment))
+        before = len(scene.application.orchestrator.cancelled)
+        answer = scene.answer(await people[role].click(message, custom_id=f"roas:cancel:{story.id}"))
+        assert len(scene.application.orchestrator.cancelled) - before == int(role in allowed), (kind, role, answer)
+        named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
+        assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)
+        await story.finish()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, environment: str) -> None:
+    people = await people_of(scene)
+    first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
+    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
+    await story.finish()
+    outcome = await scene.outcome_of(story.id)
+    for role, somebody in people.items():
+        answer = scene.answer(await somebody.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
+        assert reason_of(scene, answer) == lacks(role, DEPLOYER), (environment, role, answer)
+    assert not scene.application.orchestrator.requests
+
+
+@pytest.mark.parametrize("action", ALERT_ACTIONS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, action: str) -> None:
+    people = await people_of(scene)
+    for version in ("v1", "v2"):
+        await kept_release(scene, environment, version)
+    for role, somebody in people.items():
+        report = AlertReport(
+            f"{role}", AlertSource.HEALTH, Severity.WARNING, f"{role} is down", environment=environment, service="web"
+        )
+        (taken,) = await scene.application.state.alerts.take([report])
+        subject = taken.alert.id
+        shown = Drawing(subject, (), "an alert", (Button(action, f"{ALERT_PREFIX}{action}:{subject}"),))
+        message = await scene.as_it_was(shown)
+        answer = scene.answer(await somebody.click(message, custom_id=f"{ALERT_PREFIX}{action}:{subject}"))
+        allowed = role in DEPLOYS if action == "rollback" else role != "nobody"
+        expected = ALERTS if role == "nobody" else lacks(role, DEPLOYER if action == "rollback" else frozenset())
+        assert reason_of(scene, answer) == expected, (action, environment, role, answer)
+        assert "Internal error" not in answer
+        known = await scene.application.state.alerts.get(subject)
+        assert known is not None
+        changes = {"ack": AlertState.ACKNOWLEDGED, "silence": AlertState.SILENCED}
+        assert known.state is (changes.get(action, AlertState.FIRING) if allowed else AlertState.FIRING), (action, role)
+    assert not scene.application.orchestrator.requests
+
+
+async def test_history_buttons_allowed_for_everybody(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    page = HistoryPage("staging", None, 0)
+    for role, somebody in (await people_of(scene)).items():
+        message = await scene.as_it_was(Drawing("history", (), f"for {role}", (Button("Older", page.custom_id),)))
+        result = await somebody.click(message, custom_id=page.custom_id)
+        assert not result.followups, role
+        assert result.deferred or result.response is not None, role
+
+
+async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
+    people = await people_of(scene)
+    story = await Story.begin(scene.application.state, scene.application.bus, environment="staging")
+    plan_record = await a_plan_record(scene, "staging", STRANGER, "planned")
+    (taken,) = await scene.application.state.alerts.take(
+        [AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "down", environment="staging", service="web")]
+    )
+    ids = [f"{prefix}{plan_record.id}" for prefix in BUTTONS.values()]
+    ids += [f"{prefix}{story.id}" for prefix in (CANCEL_PREFIX, ROLLBACK_PREFIX)]
+    ids += [f"{ALERT_PREFIX}{action}:{taken.alert.id}" for action in ALERT_ACTIONS]
+    ids += [HistoryPage("staging", None, 0).custom_id]
+    elsewhere = OpsChannel(scene.env.bot, scene.guild.id, scene.general.id)
+    for number, custom_id in enumerate(ids):
+        drawing = Drawing("elsewhere", (), "forged", (Button("x", custom_id),))
+        message_id = await elsewhere.send(drawing, nonce=f"forged {number}")
+        message = next(one for one in scene.general.history() if one.id == message_id)
+        for role, somebody in people.items():
+            answer = scene.answer(await somebody.click(message, custom_id=custom_id))
+            assert "only works in the ops channel" in answer, (custom_id, role, answer)
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.cancelled
+    known = await scene.application.state.alerts.get(taken.alert.id)
+    assert known is not None
+    assert known.state is AlertState.FIRING
+    await story.finish()
+
+
+async def test_outside_channel_refused_without_names(scene: Scene) -> None:
+    """Nothing works outside the ops channel, and no name is shown there."""
+    people = await people_of(scene)
+    wrong = {"version": "a b", "services": "nothing", "service": "nothing", "to": "r99", "since": "never"}
+    for (row, (options, _needed)), (role, somebody) in product(COMMANDS.items(), people.items()):
+        command = row.partition(",")[0]
+        misspelt = {key: wrong.get(key, value) for key, value in options.items()}
+        for environment, values in (("staging", options), ("nowhere", misspelt)):
+            answer = scene.answer(await somebody.slash(scene.general, command, environment=environment, **values))
+            assert "This only works in the ops channel" in answer, (command, role)
+            assert not [name for name in scene.application.environments if name in answer], (command, role, answer)
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.planned
+
+
+def test_plan_lives_15_minutes() -> None:
+    assert timedelta(minutes=15) == LIFETIME

@@ -1,0 +1,85 @@
+"""A service is waited for until it is ready: what is new has no excuse, what was suspended has a moment."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roas.engine.containers import service_wait
+from roas.engine.containers.readiness import Readiness
+from roas.engine.containers.watch import ContainerWatch
+from roas.errors import ServiceFailedError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+WEB = ServiceDefinition("web", "web:v1", "d", (), has_health_check=True)
+WELL = ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")
+SECONDS = 10.0
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine({"web": WEB}, running={"c1": WELL})
+
+
+@pytest.fixture
+async def watch(engine: FakeEngine) -> AsyncIterator[ContainerWatch]:
+    async with ContainerWatch(engine, DEV, poll_seconds=0.05) as watch:  # type: ignore[arg-type]
+        yield watch
+
+
+def waiting(engine: FakeEngine, watch: ContainerWatch, **options: Any) -> "asyncio.Task[Readiness]":
+    """Wait for the service as a deployment does."""
+
+    async def wait() -> Readiness:
+        async with asyncio.timeout(SECONDS):
+            return (await service_wait.wait_until_ready(engine, DEV, WEB, watch, **options)).state  # type: ignore[arg-type]
+
+    return asyncio.create_task(wait())
+
+
+async def seen(engine: FakeEngine, watch: ContainerWatch, state: ContainerState, health: HealthStatus) -> None:
+    """Let the container be so, until that was looked at."""
+    engine.running["c1"] = replace(WELL, state=state, health=health)
+    await watch.refresh()
+    await asyncio.sleep(0)
+
+
+async def test_new_unhealthy_container_fails_at_once(engine, watch):
+    await seen(engine, watch, *UNHEALTHY)
+    with pytest.raises(ServiceFailedError, match="its health check fails"):
+        await waiting(engine, watch)
+
+
+async def test_old_unhealthy_container_may_get_well(engine, watch):
+    """Whoever goes back to it finds it as `docker pause` left it: well, but for its last check."""
+    await seen(engine, watch, *UNHEALTHY)
+    ready = waiting(engine, watch, old=frozenset({"c1"}))
+    await seen(engine, watch, *UNHEALTHY)
+    assert not ready.done()
+    await seen(engine, watch, ContainerState.RUNNING, HealthStatus.HEALTHY)
+    assert await ready is Readiness.HEALTHY
+
+
+async def test_container_suspended_meanwhile_may_get_well(engine, watch):
+    await seen(engine, watch, ContainerState.RUNNING, HealthStatus.STARTING)
+    ready = waiting(engine, watch)
+    await asyncio.sleep(0)
+    await seen(engine, watch, ContainerState.PAUSED, HealthStatus.STARTING)
+    await seen(engine, watch, *UNHEALTHY)
+    assert not ready.done()
+    await seen(engine, watch, ContainerState.RUNNING, HealthStatus.HEALTHY)
+    assert await ready is Readiness.HEALTHY
+
+
+async def test_old_container_that_stays_unhealthy_fails(engine, watch, monkeypatch):
+    monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.1)
+    await seen(engine, watch, *UNHEALTHY)
+    with pytest.raises(ServiceFailedError, match="its health check fails"):
+        await waiting(engine, watch, old=frozenset({"c1"}))

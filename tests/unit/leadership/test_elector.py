@@ -1,0 +1,133 @@
+"""A bot that stands by ends one that was stopped in the middle of a write, and no other."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from roas.concurrency import end_tasks
+from roas.leadership.elector import LeaderElector
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Readiness
+from roas.state import journal
+from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.ownership import HeldLease
+from tests.unit.leadership.every_peer import EveryPeer
+
+
+def container(name: str, health: HealthStatus) -> ContainerSnapshot:
+    return ContainerSnapshot(name, name, "discord-bot", ContainerState.RUNNING, health, "i", "i", "h")
+
+
+class FakeEngine:
+    def __init__(self, other: ContainerSnapshot, held: sqlite3.Connection) -> None:
+        self.there = [container("own", HealthStatus.HEALTHY), other]
+        self.looked = asyncio.Event()
+        self.when_removed: Callable[[], None] = held.rollback  # the kernel drops what the dead process held
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        self.looked.set()
+        return tuple(self.there)
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+        self.there = [one for one in self.there if one.id != container_id]
+        self.when_removed()
+
+    async def failure_output(self, environment: Environment, container_id: str) -> str:
+        return f"the last output of {container_id}"
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
+
+
+@pytest.fixture
+async def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(journal, "BUSY_TIMEOUT_MILLISECONDS", 50)
+    async with StateManager(tmp_path) as state:
+        yield state
+
+
+@pytest.fixture
+def held(state: StateManager):
+    connection = sqlite3.connect(state.folder / JOURNAL_NAME, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated: asyncio.Event) -> LeaderElector:
+    async def own_container(environment: Environment) -> OwnContainer:
+        return OwnContainer("own", "own", "home", "discord-bot")
+
+    async def start_leading() -> None:
+        activated.set()
+
+    async def stop_leading() -> None:
+        return
+
+    environments = {"dev": Environment("dev", "home", tmp_path, ())}
+    application = SimpleNamespace(
+        state=state,
+        engine=engine,
+        environments=environments,
+        own_container=own_container,
+        held_lease=HeldLease(),
+        peers=EveryPeer(),
+    )
+    return LeaderElector(
+        application, lambda: Readiness(gateway_ready=True, cogs_loaded=True), start_leading, stop_leading
+    )
+
+
+async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
+    running = asyncio.create_task(elector.run())
+    try:
+        async with asyncio.timeout(10):
+            await happened.wait()
+    finally:
+        await end_tasks(running)
+
+
+async def test_hung_leader_holding_journal_ended(state, held, tmp_path):
+    engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+    await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    assert [one.id for one in engine.there] == ["own"]
+
+
+async def test_failure_output_survives_blocked_journal(state, held, tmp_path):
+    """The failure output of a successor is reported though the journal could not be written."""
+    held.rollback()
+    async with StateManager(tmp_path) as other:
+        await other.ownership.acquire()
+        request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+        deployment = Deployment(
+            "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+        )
+        await other.deployments.create(deployment, "deploy v2")
+        held.execute("BEGIN IMMEDIATE")
+        engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+
+        def die() -> None:
+            held.rollback()
+            other.instance.withdraw()
+
+        engine.when_removed = die
+        await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    problem = (await state.deployments.get("DEPLOY-1")).problem
+    assert problem.report == "the last output of other"
+    assert "it hangs" in problem.message
+
+
+async def test_healthy_leader_holding_journal_kept(state, held, tmp_path):
+    engine, activated = FakeEngine(container("other", HealthStatus.HEALTHY), held), asyncio.Event()
+    await run_until(keeper_of(state, engine, tmp_path, activated), engine.looked)
+    assert len(engine.there) == 2
+    assert not activated.is_set()

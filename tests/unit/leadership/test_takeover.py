@@ -1,0 +1,246 @@
+"""A bot that stands by takes leadership of one that is dead or hangs, when it is its turn, and ends who hangs first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from roas.concurrency import end_tasks
+from roas.errors import StateError
+from roas.leadership import elector, lease_watch, takeover
+from roas.leadership.elector import LeaderElector
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
+from roas.state import ownership
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+from tests.unit.leadership.every_peer import EveryPeer
+
+HUNG = ProcessMark(4711, 1, "pid:[1]")
+SOON_SECONDS = 10.0
+
+
+def container(name: str) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        name, name, "discord-bot", ContainerState.RUNNING, HealthStatus.HEALTHY, "image", "image", "hash"
+    )
+
+
+async def _nothing_happens() -> None:
+    return
+
+
+class FakeEngine:
+    """Know the containers of home, and whether a process can be reached."""
+
+    def __init__(self) -> None:
+        self.there = [container("own")]
+        self.reaches = True
+        self.ended: list[ProcessMark] = []
+        self.while_looking: Callable[[], Awaitable[object]] = _nothing_happens
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return tuple(self.there)
+
+    async def failure_output(self, environment: Environment, container_id: str) -> str:
+        await self.while_looking()
+        return ""
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+        self.there = [one for one in self.there if one.id != container_id]
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        self.ended.append(mark)
+        return self.reaches
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        return 0
+
+
+class Bot:
+    """Stand by on a journal."""
+
+    def __init__(self, state: StateManager, folder: Path) -> None:
+        self.engine = FakeEngine()
+        self.active = asyncio.Event()
+        self.ready = True
+        self.faults: list[Exception] = []
+        self._state = state
+        application = SimpleNamespace(
+            state=state,
+            engine=self.engine,
+            environments={"dev": Environment("dev", "home", folder, ())},
+            own_container=self._own_container,
+            held_lease=HeldLease(),
+            peers=EveryPeer(),
+        )
+        self.elector = LeaderElector(application, self._readiness, self._begin, self._end)
+
+    async def is_active_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.active.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _readiness(self) -> Readiness:
+        return Readiness(gateway_ready=self.ready, cogs_loaded=True)
+
+    async def _own_container(self, environment: Environment) -> OwnContainer:
+        return OwnContainer("own", "own", "home", "discord-bot")
+
+    async def _begin(self) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.active.set()
+
+    async def _end(self) -> None:
+        self.active.clear()
+
+
+@pytest.fixture
+async def other(tmp_path: Path, monkeypatch) -> AsyncIterator[StateManager]:
+    """Be the bot that leads."""
+    monkeypatch.setattr(elector, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 0.6)
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 0.1)
+    async with StateManager(tmp_path) as state:
+        await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), process=HUNG))
+        yield state
+
+
+@pytest.fixture
+async def leadership(other: StateManager) -> LeaderLease:
+    return await other.ownership.acquire()
+
+
+@pytest.fixture
+async def bot(tmp_path: Path, leadership: LeaderLease) -> AsyncIterator[Bot]:
+    async with StateManager(tmp_path) as state:
+        bot = Bot(state, tmp_path)
+        running = asyncio.create_task(bot.elector.run())
+        yield bot
+        await end_tasks(running)
+
+
+async def test_hung_leader_ended_before_takeover(bot):
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert bot.engine.ended == [HUNG]
+
+
+async def test_unreachable_leader_keeps_leadership(bot, other, leadership):
+    bot.engine.reaches = False
+    assert not await bot.is_active_within(1.5)
+    assert (await other.ownership.renew(leadership)).token == leadership.token
+
+
+async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
+    """A leader that renews its lease while its container is inspected is left alone."""
+    asked = asyncio.Event()
+
+    async def renew() -> None:
+        asked.set()
+        await other.ownership.renew(leadership)
+
+    beat = Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other", process=HUNG)
+    await other.ownership.beat(beat)
+    bot.engine.there.append(container("other"))
+    bot.engine.while_looking = renew
+    async with asyncio.timeout(SOON_SECONDS):
+        await asked.wait()
+    assert not await bot.is_active_within(0.3)
+    assert [one.id for one in bot.engine.there] == ["own", "other"]
+
+
+async def hand_over(other: StateManager, leadership: LeaderLease) -> None:
+    """Let the other bot lead as a successor that a deployment was handed over to."""
+    await other.ownership.renew(leadership)
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+    handed_over = Deployment(
+        "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+    )
+    await other.deployments.create(handed_over, "deploy v2")
+    await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other"))
+
+
+async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
+    """Discord may be away for both; the successor is no other that would do better."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    bot.ready = False
+    await hand_over(other, leadership)
+    assert not await bot.is_active_within(0.3)
+    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert [one.id for one in bot.engine.there] == ["own"]
+    assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
+
+
+def fail(*_: object, **__: object) -> None:
+    raise StateError("The journal cannot be used.", hint="")
+
+
+@pytest.mark.parametrize(
+    ("broken", "grace"),
+    [(("beat_and_renew", "lease"), 0.8), (("beat_and_renew",), 60.0)],
+    ids=["unreadable", "not writable"],
+)
+async def test_unreadable_journal_delays_taking_back(bot, other, leadership, monkeypatch, broken, grace):
+    """It makes every bot unhealthy, and says nothing of the successor for a while; one that is read says it at once."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    monkeypatch.setattr(takeover, "JOURNAL_GRACE_SECONDS", grace)
+    await hand_over(other, leadership)
+    with monkeypatch.context() as patch:
+        for name in broken:
+            patch.setattr(bot._state.ownership, name, fail)
+        assert not await bot.is_active_within(0.3)
+    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    if "lease" in broken:
+        assert not await bot.is_active_within(0.3)
+    assert await bot.is_active_within(SOON_SECONDS)
+
+
+async def test_unexpected_fault_keeps_leadership(bot, other):
+    """An unforeseen fault ends neither the leadership nor its renewal."""
+    bot.faults = [ZeroDivisionError() for _ in range(3)]
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)
+    held = await other.ownership.lease()
+    await asyncio.sleep(1.5)
+    assert (await other.ownership.lease()).lease_until > held.lease_until
+
+
+async def test_slow_leader_keeps_leadership(bot, other, leadership):
+    """Its lease has lapsed at every look, as after a sleep of the machine, but it is renewed again and again."""
+    for _ in range(6):
+        assert not await bot.is_active_within(0.3)
+        leadership = await other.ownership.renew(leadership)
+    assert bot.engine.ended == []
+
+
+async def test_unready_standby_waits_for_restarting_leader(bot, other):
+    """A bot that is not ready leaves leadership to a dead one whose container comes back."""
+    bot.ready = False
+    bot.engine.there.append(container("other"))
+    other.instance.withdraw()  # it has died
+    assert not await bot.is_active_within(1.0)
+    bot.ready = True
+    assert await bot.is_active_within(SOON_SECONDS)
+
+
+async def test_unready_sole_bot_takes_leadership(bot, other):
+    bot.ready = False
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)

@@ -1,0 +1,138 @@
+"""What the core says has a key, and keeps it: no bare texts, and no message is put into a plain one."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roas.messages.message import FIELD
+from tests.unit.messages.bare_texts import bare_texts
+from tests.unit.messages.swallowing import swallowed
+
+ROOT = Path(__file__).resolve().parents[3]
+ROOMS = ["control", "deployment", "engine", "errors.py", "integration.py", "leadership", "maintenance.py"]
+ROOMS += ["monitoring", "recovery", "service.py", "state", "validation"]
+CORE = sorted(
+    path
+    for room in ROOMS
+    for path in ((ROOT / "bot" / room).rglob("*.py") if "." not in room else [ROOT / "bot" / room])
+)
+EVERYWHERE = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
+# Where there are texts that nobody reads in a language of their own, and what these are.
+NOT_SAID = {
+    "bot/control/approval.py": "a part of a command",
+    "bot/control/client.py": "for who uses the class",
+    "bot/control/server.py": "for the log",
+    "bot/deployment/plan.py": "a key",
+    "bot/engine/adopting/container_differences.py": "keys of a configuration",
+    "bot/engine/adopting/forgiving.py": "keys of a configuration",
+    "bot/engine/compose/runner.py": "what programs say",
+    "bot/engine/containers/docker_events.py": "the name of a thread",
+    "bot/engine/containers/failure_output.py": "a report of what Docker says, in Docker's words",
+    "bot/engine/containers/removal.py": "what Docker says",
+    "bot/engine/containers/service_logs.py": "lines among those of a log",
+    "bot/engine/images/building.py": "what BuildKit says",
+    "bot/engine/images/pull.py": "what Docker says",
+    "bot/engine/manager.py": "a command",
+    "bot/engine/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",
+    "bot/engine/policy/refusal.py": "lines of a file",
+    "bot/engine/releases/plan_inputs.py": "hashed",
+    "bot/integration.py": "names of what the audit log has",
+    "bot/leadership/transitions.py": "a table of the documentation",
+    "bot/monitoring/http/server.py": "answers to programs",
+    "bot/monitoring/http/webhook.py": "answers to programs",
+    "bot/monitoring/metrics/bot_metrics.py": "help of Prometheus's metrics",
+    "bot/monitoring/metrics/integration_figures.py": "names of subscribers",
+    "bot/monitoring/metrics/integration_metrics.py": "help of Prometheus's metrics",
+    "bot/monitoring/metrics/prometheus.py": "for who uses the class",
+    "bot/monitoring/watching/collector.py": "names of subscribers",
+    "bot/state/deployments.py": "names of what the audit log has",
+    "bot/state/earlier_rows.py": "what rows of earlier releases have",
+    "bot/state/projection_source.py": "names of rows",
+    "bot/validation/checks/tested_versions.py": "names of products",
+    "bot/validation/discord_facts.py": "the name of a client",
+    "bot/validation/discord_permissions.py": "Discord's own names",
+    "bot/deployment/phase_runner.py": "a name in the log",
+}
+# Where a text of somebody else's, or a condition, looks like a message that is put into another.
+NO_MESSAGE = {
+    "bot/control/approval.py": "the reason that a person gave is stripped",
+    "bot/deployment/orchestrator.py": "the reason that a person gave is stripped",
+    "bot/deployment/plan.py": "tuples of warnings",
+    "bot/deployment/planning.py": "tuples of warnings",
+    "bot/maintenance.py": "a fingerprint",
+    "bot/validation/checks/variables.py": "what the compose file says of a variable",
+}
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_core_says_nothing_without_a_key() -> None:
+    bare = {f"{_name(path)}:{line}": text for path in CORE for line, text in bare_texts(ast.parse(path.read_text()))}
+    found = {where: text for where, text in bare.items() if where.rpartition(":")[0] not in NOT_SAID}
+    assert found == {}, "Say it by said(), or say above why nobody reads it in a language of their own."
+    assert NOT_SAID.keys() - {where.rpartition(":")[0] for where in bare} == set()
+
+
+def test_no_message_is_put_into_a_plain_text() -> None:
+    sources = [*CORE, *(path for path in EVERYWHERE if path.is_relative_to(ROOT / "cogs"))]
+    lines = {_name(path): [*swallowed(ast.parse(path.read_text()))] for path in sources}
+    found = {name: where for name, where in lines.items() if where and name not in NO_MESSAGE}
+    assert found == {}, "Put them together by said() or joined(), so that key and fields stay."
+    assert [name for name in NO_MESSAGE if not lines[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_swallowed"),
+    [
+        ("f'{error.message} ({text})'", True),
+        ("first + said('x')", True),
+        ("'; '.join(reasons)", True),
+        ("' '.join(one.message for one in found)", True),
+        ("f'{problem.hint}'.strip()", True),
+        ("doing.capitalize()", True),
+        ("text += f' {reason}' if reason else ''", True),
+        ("log.warning(f'{error.message}')", False),
+        ("said('{reason}.', reason=error.message)", False),
+        ("', '.join(names)", False),
+    ],
+)
+def test_swallowed_messages_are_found(code: str, is_swallowed: bool) -> None:
+    assert bool([*swallowed(ast.parse(code))]) is is_swallowed
+
+
+def _calls(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "said":
+            yield node
+
+
+def test_templates_are_literals_with_the_fields_that_are_given() -> None:
+    """Babel finds no others, and a template that is nothing but a field says nothing by itself."""
+    wrong = []
+    for path in EVERYWHERE:
+        for call in _calls(path):
+            match call.args:
+                case [ast.Constant(value=str(template))]:
+                    fields = {keyword.arg for keyword in call.keywords}
+                    if set(FIELD.findall(template)) != fields or FIELD.fullmatch(template):
+                        wrong.append(f"{_name(path)}:{call.lineno}: {template}")
+                case _:
+                    wrong.append(f"{_name(path)}:{call.lineno}: no literal")
+    assert wrong == []
+
+
+def test_nothing_is_said_within_an_f_string() -> None:
+    """It would be plain there, and Babel does not look into one."""
+    within = [
+        f"{_name(path)}:{node.lineno}"
+        for path in EVERYWHERE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.JoinedStr)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "said"
+    ]
+    assert within == []

@@ -1,0 +1,195 @@
+"""Probes ask what can be asked, within their time, and leave the rest alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from roas.concurrency import end_tasks
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
+from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.monitoring.health.probe_history import ProbeHistory
+from roas.monitoring.health.probe_loop import ProbeLoop
+from roas.monitoring.health.probes import NetworkProber
+from roas.state.redis_server import RedisUnavailableError, ping
+from testbed.redis_server import RedisServer, free_port
+from tests.unit.log_lines import captured_logs
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+
+
+class Anywhere:
+    """Permit every address, and remember what was asked for."""
+
+    async def permitted(
+        self, environment: Environment, host: str, port: int, addresses: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        return addresses
+
+
+class Nowhere:
+    async def permitted(
+        self, environment: Environment, host: str, port: int, addresses: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        return ()
+
+
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Listen on a port, say these to whoever connects, and remember what each said first."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            heard.append(await reader.read(4096))
+            for answer in answers:
+                writer.write(answer)
+                await writer.drain()
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1]), heard
+
+
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1:abc", "http://[::1", "tcp://127.0.0.1", "no URL", "tcp://a..b:1"])
+async def test_unprobeable_url_is_no_failure(url: str) -> None:
+    assert await NetworkProber(Anywhere()).probe(DEV, url, 5.0) is None
+
+
+async def test_slow_name_resolution_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hangs)
+    async with asyncio.timeout(5):
+        assert await NetworkProber(Anywhere()).probe(DEV, "tcp://store:1", 0.01) is None
+
+
+async def test_unprobeable_url_does_not_block_others() -> None:
+    closed = f"tcp://127.0.0.1:{free_port()}"
+    probes = tuple(ServiceProbe(url) for url in ("http://[::1", closed))
+    recorded: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+
+    class QueueHistory(ProbeHistory):
+        def record(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
+            recorded.put_nowait((url, answered))
+            return False
+
+    async def definitions() -> Mapping[str, ServiceDefinition]:
+        return {"web": ServiceDefinition("web", "web:v1", "d", probes=probes)}
+
+    with captured_logs() as logs:
+        task = asyncio.create_task(ProbeLoop(DEV, NetworkProber(Anywhere()), QueueHistory(), definitions, str).run())
+        async with asyncio.timeout(5):
+            assert await recorded.get() == (closed, False)
+        await end_tasks(task)
+    assert [one["event"] for one in logs] == ["a probe cannot run from here"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "tcp"])
+async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> None:
+    history, woken = ProbeHistory(), asyncio.Semaphore(0)
+    with RedisServer(tmp_path) as server:
+        probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")
+        definition = ServiceDefinition("store", "store:v1", "d", probes=(probe,))
+
+        async def definitions() -> Mapping[str, ServiceDefinition]:
+            return {"store": definition}
+
+        own = ContainerSnapshot("c1", "store", "store", ContainerState.RUNNING, HealthStatus.NONE, "i", "i", "h")
+        seen = ServiceHealth("store", Verdict.UNVERIFIED, "runs", (own,))
+        assert history.judge("dev", seen, definition) is seen
+        assert await NetworkProber(Anywhere()).probe(DEV, probe.url, 5.0)
+        probe_loop = ProbeLoop(DEV, NetworkProber(Anywhere()), history, definitions, woken.release, every_seconds=0.1)
+        task = asyncio.create_task(probe_loop.run())
+        await asyncio.to_thread(server.kill)
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await woken.acquire()
+        await end_tasks(task)
+    assert history.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY
+
+
+@pytest.mark.parametrize("scheme", ["http", "redis", "tcp"])
+async def test_target_outside_environment_not_asked(scheme: str) -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (port, heard):
+        prober = NetworkProber(Nowhere())
+        with captured_logs() as logs:
+            for _ in range(2):
+                assert await prober.probe(DEV, f"{scheme}://127.0.0.1:{port}/admin?delete=all", 2.0) is None
+        assert heard == []
+    assert [(one["event"], one["hint"]) for one in logs] == [
+        (
+            "a probe leads out of its environment",
+            f"Name a service of the stack, or add probe:127.0.0.1:{port} to COMPOSE_POLICY_ALLOW.",
+        )
+    ]
+
+
+async def test_name_that_changes_its_address_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was judged is what is connected to: no second look at the name."""
+    async with answering(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") as (port, heard):
+        looks = 0
+
+        async def look(*_: object, **__: object) -> list[tuple[object, ...]]:
+            nonlocal looks
+            looks += 1
+            return [(2, 1, 6, "", ("127.0.0.1" if looks == 1 else "192.0.2.1", port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look)
+        assert await NetworkProber(Anywhere()).probe(DEV, f"http://shop.internal:{port}/up", 3.0) is True
+        assert looks == 1
+    assert b"Host: shop.internal" in heard[0]
+
+
+async def test_redirect_is_not_followed() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (elsewhere, heard):
+        answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % elsewhere
+        async with answering(answer) as (port, _):
+            assert await NetworkProber(Anywhere()).probe(DEV, f"http://127.0.0.1:{port}/", 3.0) is True
+    assert heard == []
+
+
+LIES = [
+    b"",
+    b"+PONG",
+    b"+OK\r\n",
+    b"-ERR nothing\r\n",
+    b"$2000000000\r\n" + b"x" * 100_000,
+    b"*1000000\r\n" + b"*1\r\n" * 50_000,
+    b"\xff\xfe\x00" * 1000,
+    b"+" + b"P" * 200_000,
+    b":1e999\r\n",
+    b"%9\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=range(len(LIES)))
+async def test_redis_that_lies_fails_the_probe(lie: bytes) -> None:
+    """It raises nothing, and nothing large is read."""
+    async with answering(lie) as (port, _):
+        assert await NetworkProber(Anywhere()).probe(DEV, f"redis://:pw-of-redis@127.0.0.1:{port}", 2.0) is False
+
+
+@pytest.mark.parametrize("lie", LIES, ids=range(len(LIES)))
+async def test_redis_that_lies_is_reported_as_away(lie: bytes) -> None:
+    async with answering(lie) as (port, _):
+        with pytest.raises(RedisUnavailableError):
+            await ping(f"redis://127.0.0.1:{port}", timeout_seconds=1.0)
+
+
+async def test_probe_logs_in_to_redis(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        place = server.url.partition("://")[2]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b'CONFIG SET requirepass "pw of redis"\r\n')
+        assert await reader.readline() == b"+OK\r\n"
+        writer.close()
+        prober = NetworkProber(Anywhere())
+        assert await prober.probe(DEV, f"redis://:pw%20of%20redis@{place}", 2.0) is True
+        assert await prober.probe(DEV, f"redis://{place}", 2.0) is False

@@ -1,0 +1,85 @@
+"""A look that was asked for wakes the watch, so that what it saw first is believed in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from roas.events import EventBus
+from roas.models.environment import Environment
+from roas.models.events import ServiceHealthChanged
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.watching.collector import MonitoringCollector, StackSources
+from tests.unit.sample_events import look
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+WEB = ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")
+
+
+class SilentEngine:
+    """Show containers, and lose every event; also knows no release and no figures."""
+
+    def __init__(self) -> None:
+        self.shown = (WEB,)
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return self.shown
+
+    @asynccontextmanager
+    async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
+        async def nothing() -> AsyncIterator[object]:
+            await asyncio.Event().wait()
+            yield
+
+        yield nothing()
+
+    async def current(self, environment: str) -> None:
+        return None
+
+    async def read(self, *_: object) -> Mapping[str, object]:
+        return {}
+
+
+class Scene:
+    """Watch a stack of which no event is heard, and hear what is announced of it."""
+
+    def __init__(self, **options: float) -> None:
+        self.engine, self.bus, self.told = SilentEngine(), EventBus(), asyncio.Queue[ServiceHealthChanged]()
+        self.bus.subscribe(ServiceHealthChanged, self.told.put)
+        health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
+        own = self.engine
+        self.collector = MonitoringCollector(StackSources(own, own, own), self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
+        self.collector.start()
+        self.collector.watch(DEV)
+
+    def break_unheard(self) -> None:
+        self.engine.shown = (replace(WEB, state=ContainerState.EXITED, exit_code=1),)
+
+    async def next_verdict(self) -> object:
+        async with asyncio.timeout(10):
+            return (await self.told.get()).new
+
+    async def close(self) -> None:
+        await self.collector.close()
+        await self.bus.close()
+
+
+async def test_requested_check_reports_failure_in_time() -> None:
+    """What a requested check saw first is announced when it has held, not at the next slow poll."""
+    scene = Scene()
+    assert await scene.next_verdict() == "healthy"
+    scene.break_unheard()
+    scene.bus.publish(look())
+    assert await scene.next_verdict() == "unhealthy"
+    await scene.close()
+
+
+async def test_slow_poll_finds_death_without_event() -> None:
+    scene = Scene(reconcile_seconds=0.2)
+    assert await scene.next_verdict() == "healthy"
+    scene.break_unheard()
+    assert await scene.next_verdict() == "unhealthy"
+    await scene.close()

@@ -1,0 +1,158 @@
+"""A watch observes at events, survives an engine that is unavailable, and ends when it is told to."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from roas.concurrency import end_tasks
+from roas.engine.interface import ContainerEvent
+from roas.errors import EngineUnavailableError, StateError
+from roas.models.environment import Environment
+from roas.monitoring.watching import stack_watch
+from roas.monitoring.watching.stack_watch import StackWatch
+from tests.unit.log_lines import captured_logs
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+STARTED = ContainerEvent("start", "c1", "web", "shop-dev", {})
+
+
+def ended(time_ns: int) -> ContainerEvent:
+    return ContainerEvent("die", "c1", "web", "shop-dev", {}, time_ns)
+
+
+class EventSource:
+    """Hand out the events that a test puts in; None ends the stream."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
+        self.since: list[int] = []
+
+    @asynccontextmanager
+    async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+        self.since.append(since_ns)
+        yield self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[ContainerEvent]:
+        while (event := await self.queue.get()) is not None:
+            yield event
+        raise EngineUnavailableError("The stream broke.")
+
+
+class Scene:
+    """Count the observations of a running watch."""
+
+    def __init__(self, reconcile_seconds: float = 60.0) -> None:
+        self.source, self.looked, self.due = EventSource(), asyncio.Semaphore(0), list[float]()
+        self.breaks: Exception | None = None
+        self.heard: list[ContainerEvent] = []
+        watching = StackWatch(
+            self.source,  # type: ignore[arg-type]
+            DEV,
+            self._observe,
+            self._due_in,
+            reconcile_seconds=reconcile_seconds,
+            on_event=self._hear,
+        )
+        self.task = asyncio.create_task(watching.run())
+
+    async def _observe(self) -> None:
+        self.looked.release()
+        if self.breaks is not None:
+            raise self.breaks
+
+    async def _hear(self, event: ContainerEvent) -> None:
+        self.heard.append(event)
+
+    def _due_in(self) -> float | None:
+        return self.due.pop() if self.due else None
+
+    async def looks(self, times: int = 1) -> None:
+        async with asyncio.timeout(5):
+            for _ in range(times):
+                await self.looked.acquire()
+
+    async def end(self) -> None:
+        async with asyncio.timeout(5):
+            await end_tasks(self.task)
+
+
+async def test_samples_at_start_and_each_event() -> None:
+    scene = Scene()
+    await scene.looks()
+    scene.source.queue.put_nowait(STARTED)
+    await scene.looks()
+    await scene.end()
+
+
+async def test_samples_when_verdict_due_and_at_reconcile() -> None:
+    scene = Scene(reconcile_seconds=0.05)
+    scene.due = [0.01]
+    await scene.looks(4)
+    await scene.end()
+
+
+async def test_broken_stream_sampled_and_resubscribed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
+    scene = Scene()
+    await scene.looks()
+    scene.source.queue.put_nowait(None)
+    await scene.looks(2)
+    assert len(scene.source.since) == 2
+    await scene.end()
+
+
+async def test_missed_events_replayed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was missed while a stream was broken is heard afterwards, and nothing twice."""
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
+    begun = time.time_ns()
+    scene = Scene()
+    await scene.looks()
+    for event in (ended(10), None, ended(10), ended(20), None, ended(20)):
+        scene.source.queue.put_nowait(event)
+    async with asyncio.timeout(5):
+        while len(scene.source.since) < 3 or not scene.source.queue.empty():  # noqa: ASYNC110 - the watch reads it
+            await asyncio.sleep(0.01)
+    await scene.end()
+    assert begun <= scene.source.since[0] <= time.time_ns()
+    assert scene.source.since[1:] == [10, 20]
+    assert scene.heard == [ended(10), ended(20)]
+
+
+@pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
+async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
+    """It logs the failure once, and hears every event."""
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
+    with captured_logs() as logs:
+        scene = Scene()
+        scene.breaks = problem
+        await scene.looks(4)
+        scene.source.queue.put_nowait(ended(10))
+        await scene.looks(4)
+        scene.breaks = None
+        async with asyncio.timeout(5):
+            while len(logs) < 2:  # noqa: ASYNC110 - only the log says so
+                await asyncio.sleep(0.01)
+        await scene.end()
+    assert len(scene.source.since) == 1
+    assert scene.heard == [ended(10)]
+    assert [one["event"] for one in logs] == ["watch failed", "watch recovered"]
+
+
+async def test_cancel_wins_over_simultaneous_event() -> None:
+    scene = Scene()
+    await scene.looks()
+    await asyncio.sleep(0)
+    for _ in range(20):
+        scene.source.queue.put_nowait(STARTED)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    scene.source.queue.put_nowait(STARTED)
+    await asyncio.sleep(0)
+    await scene.end()
+    assert scene.task.cancelled()

@@ -1,0 +1,109 @@
+"""What people read first: it renders where it is shown, its links lead somewhere, and its lines are short."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from roas.models import events
+
+ROOT = Path(__file__).resolve().parents[2]
+TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+DOCUMENTS = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
+PROJECT = "https://github.com/roas-bot/roas-bot"
+LINK = re.compile(r"\]\(([^)\s]+)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+COLUMNS = 120
+# In pieces, so that whoever renames in the whole repository leaves them alone.
+OLD_NAMES = ("python -m " + "bot", "load_extension(" + '"cogs")', "wait_until_" + "active")
+NO_FILES_OF_OURS = {"roas.toml", "summary.md"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_are_at_most_120_columns(path: Path):
+    long = [n for n, line in enumerate(path.read_text().splitlines(), 1) if len(line) > COLUMNS]
+    assert long == []
+
+
+def test_readme_links_work_outside_the_repository():
+    links = ["".join(found) for found in LINK.findall((ROOT / "README.md").read_text())]
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_links_to_the_project_name_existing_files(name: str):
+    text = (ROOT / name).read_text()
+    paths = re.findall(rf"{re.escape(PROJECT)}/(?:blob|tree|raw)/main/([^)\s#]+)", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_readme_renders_as_a_package_description():
+    from readme_renderer.markdown import render
+
+    shown = render((ROOT / "README.md").read_text())
+    assert shown is not None
+    assert "<h1" in shown
+    assert shown.count("<img") == len(re.findall(r"!\[", (ROOT / "README.md").read_text()))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_use_the_names_of_today(path: Path):
+    text = path.read_text()
+    old = OLD_NAMES[1:] if path.name == "CHANGELOG.md" else OLD_NAMES  # which says what was renamed
+    assert [name for name in old if name in text] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md"])
+def test_files_that_documents_name_exist(name: str):
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [f"/{file}" for file in listed.splitlines()]
+    named = set(re.findall(r"`([a-z_./-]+\.(?:py|toml|yml|md))`", (ROOT / name).read_text())) - NO_FILES_OF_OURS
+    assert len(named) > 5
+    assert sorted(path for path in named if not any(file.endswith(f"/{path}") for file in files)) == []
+
+
+# The files of the ten questions, and what in them is the answer.
+ANSWERS = {
+    "CONTRIBUTING.md": "bot/validation/checks/",
+    "bot/backoff.py": "DISCORD REDIS RESUMPTION PHASE COMMANDS MOST_ATTEMPTS",
+    "bot/deployment/handover.py": "_ready_successor SuccessorStoppedError",
+    "bot/deployment/run.py": "_handle_failure rollback_on_failure",
+    "bot/leadership/elector.py": "_renew",
+    "bot/leadership/takeover.py": "_find_reason _revert_handover",
+    "bot/models/coordination.py": "timeout_seconds retries",
+    "bot/recovery/budget.py": "WINDOW ALLOWED",
+    "bot/recovery/handler.py": "_deploy_previous",
+    "bot/state/ownership.py": "renew",
+    "bot/state/sync.py": "backoff.failed()",
+    "bot/ui/notifications/approval_notifier.py": "approvers",
+    "bot/ui/notifications/role_pings.py": "post_message is_due",
+    "bot/validation/check.py": "class Check",
+    "cogs/permissions.py": "Action.ROLLBACK",
+}
+
+
+def test_ten_questions_have_short_answers():
+    """Each is answered in at most two files, which exist."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", text.partition("### Ten questions")[2], re.MULTILINE)
+    answers = [re.findall(r"`([^`]+)`", answer) for _question, answer in rows]
+    assert len(answers) == 10
+    assert [files for files in answers if not 1 <= len(files) <= 2] == []
+    assert [file for files in answers for file in files if not (ROOT / file).is_file()] == []
+    assert sorted({file for files in answers for file in files}) == sorted(ANSWERS)
+
+
+@pytest.mark.parametrize(("file", "words"), ANSWERS.items(), ids=str)
+def test_answers_are_where_the_table_says(file: str, words: str):
+    """What was moved elsewhere is no answer any more."""
+    assert [word for word in words.split() if word not in (ROOT / file).read_text()] == []
+
+
+def test_table_of_events_is_whole():
+    """Its names are those of the kinds of events in the code."""
+    text = (ROOT / "docs/architecture.md").read_text().partition("\n## Events\n")[2]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
+    assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)

@@ -1,0 +1,108 @@
+"""Every door by which a text leaves the bot is known, and hides secrets.
+
+A door that is new fails here: let it hide what it lets out, and list it with the way in which it does.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = [path for path in SOURCES if not path.is_relative_to(ROOT / "bot" / "cogs")]
+
+# By which calls a text leaves, and where: each with what hides its secrets, or why there are none.
+DOORS: dict[str, tuple[str, dict[str, str]]] = {
+    "Discord": (
+        (
+            r"\.(send_message|edit_original_response|edit_message|create_thread|create_dm|reply|send_modal)$|followup\.send$"
+            r"|(?:_channel|message\(…\)|user|member|author|owner)\.(send|edit)$|^message\.edit$"
+        ),
+        {"bot/ui/notifications/ops_channel.py": "hidden_drawing", "cogs/answers.py": "hidden_embeds"},
+    ),
+    "HTTP": (
+        r"^web\.(Response|json_response|StreamResponse|FileResponse|WebSocketResponse|HTTP\w+)$",
+        {
+            "bot/control/server.py": "hidden_json",
+            "bot/monitoring/http/server.py": "hide(",
+            "bot/monitoring/http/webhook.py": "",  # numbers and fixed words
+        },
+    ),
+    "terminal": (
+        r"^print$|\.print$|^sys\.std(out|err)\.write$|^typer\.(echo|secho)$",
+        {
+            "bot/commands/__init__.py": "",  # the version
+            "bot/commands/terminal.py": "hide(",
+            "bot/commands/progress_screen.py": "printable(",
+            "bot/commands/history.py": "add_row(",
+            "bot/commands/config.py": "add_row(",
+            "bot/commands/doctor.py": "add_row(",
+            "bot/commands/plan_view.py": "printable(",
+            "bot/commands/releases.py": "add_row(",
+            "bot/commands/status_view.py": "add_row(",
+        },
+    ),
+    "log": (r"^logging\.getLogger$|^structlog\.get_logger$|^warnings\.warn$|^syslog\.", {"bot/log.py": "hide"}),
+    "Redis": (
+        r"\.(xadd|hset|hmset|mset|lpush|rpush|sadd|zadd|setex)$",
+        {"bot/state/sync_target.py": "self._redact"},
+    ),
+    "journal": (
+        r"connection\.execute$|\.(executemany|executescript)$|^sqlite3\.connect$",
+        {
+            "bot/state/journal.py": "hide_in_document",
+            # Tables and ids, and whole copies of what is there.
+            "bot/state/schema.py": "",
+            "bot/state/journal_place.py": "",
+            "bot/state/backups.py": "",
+        },
+    ),
+    # The engine's own files (models, contents, what Compose reads) hold secrets, since containers are made of them.
+    "files": (
+        (
+            r"\.(write_text|write_bytes)$|^os\.(write|fdopen)$|^shutil\.(copy|copy2|copyfile|copytree|copyfileobj|move)$"
+            r"|^tempfile\.(NamedTemporaryFile|mkstemp)$"
+        ),
+        {
+            "bot/commands/history_export.py": "hidden_json",
+            "bot/commands/init.py": "",  # names and folders of a stack, for people to read and edit
+            "bot/state/backups.py": "",  # copies of the journal
+        },
+    ),
+}
+LABELS = """
+    alert environment event_type kind outcome phase service severity source status subscriber type verdict version
+"""
+
+
+def _calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield re.sub(r"\([^()]*\)", "(…)", ast.unparse(node.func))
+
+
+@pytest.mark.parametrize("kind", DOORS)
+def test_every_door_is_known_and_hides_secrets(kind: str) -> None:
+    pattern, known = DOORS[kind]
+    searched = [path for path in SOURCES if kind != "files" or not path.is_relative_to(ROOT / "bot" / "engine")]
+    found = {str(path.relative_to(ROOT)) for path in searched if any(re.search(pattern, call) for call in _calls(path))}
+    assert found == set(known), "a new door: let it hide secrets, then list it; or one that is gone"
+    assert [name for name, by in known.items() if by not in (ROOT / name).read_text()] == []
+
+
+def test_metrics_have_labels_of_few_values_only() -> None:
+    """A label of free text would take secrets along."""
+    tree = ast.parse("\n".join(path.read_text() for path in (ROOT / "bot" / "monitoring").rglob("*metrics*.py")))
+    lists = [
+        argument
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for argument in (*node.args[2:3], *(one.value for one in node.keywords if one.arg == "labels"))
+        if isinstance(argument, ast.List)
+    ]
+    labels = {one.value for found in lists for one in found.elts if isinstance(one, ast.Constant)}
+    assert labels
+    assert labels <= set(LABELS.split())

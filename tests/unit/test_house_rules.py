@@ -1,0 +1,200 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.text_decisions import text_decisions
+from tests.unit.waiting_by_hand import backs_off_by_hand, ends_tasks_by_hand, sleeps_by_another_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "https://github.com/roas-bot/roas-bot"
+SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_no_sleep_used_for_waiting():
+    helper = ROOT / "bot" / "concurrency.py"  # whose `pause` is between two rounds only, see below
+    sleeping = [
+        f"{path}:{n}"
+        for path in SOURCES
+        if path != helper
+        for n, line in enumerate(path.read_text().split("\n"), 1)
+        if "sleep(" in line
+    ]
+    assert sleeping == []
+
+
+def test_every_task_has_owner():
+    dropped = re.compile(r"^\s*(asyncio\.)?(create_task|ensure_future)\(")
+    found = [
+        f"{path}:{n}"
+        for path in SOURCES
+        for n, line in enumerate(path.read_text().split("\n"), 1)
+        if dropped.match(line)
+    ]
+    assert found == []
+
+
+def test_durations_monotonic_timestamps_aware():
+    # The wall clock is for what bears the wall clock's time; a comment on the line says so.
+    naive = re.compile(r"time\.time\(\)(?!.*#)|utcnow\(|datetime\.now\(\)(?!\.astimezone)")
+    found = [
+        f"{path}:{n}"
+        for path in SOURCES
+        for n, line in enumerate(path.read_text().split("\n"), 1)
+        if naive.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-lowest.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile"]
+)
+def test_package_sources_not_in_repository(name):
+    assert "://" not in (ROOT / name).read_text().replace(PROJECT, "")
+
+
+def test_tracebacks_hide_local_variables():
+    """Even before logging is configured."""
+    program = (
+        "from roas.log import get_logger\n"
+        "def fail():\n    secret = 'local-' + 'value'\n    raise RuntimeError('planted')\n"
+        "try:\n    fail()\nexcept RuntimeError as error:\n    get_logger('x').error('broke', exc_info=error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "planted" in done.stderr
+    assert done.stdout == ""
+    assert "local-value" not in done.stderr
+
+
+GUESTS = [
+    path
+    for folder in ("bot", "cogs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if not path.is_relative_to(ROOT / "bot" / "commands")
+    # The front door is opened once, by discord.py at the load, and stays open.
+    and path not in {ROOT / "bot" / "__main__.py", ROOT / "bot" / "__init__.py"}
+]
+
+
+@pytest.mark.parametrize("path", GUESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_imported_after_the_load(path):
+    """After an upgrade on the disk, code that runs would mix with files of the new version."""
+    tree = ast.parse(path.read_text())
+    functions = [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    late = {
+        f"{path}:{node.lineno}"
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "__import__"})
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) == "pkgutil.iter_modules")
+    }
+    assert late == set()
+
+
+@pytest.mark.parametrize("name", ["bot", "cogs"])
+def test_package_has_one_name(name):
+    """By another name it would be loaded a second time, with a second copy of every class."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "`import roas`" in done.stderr or "the extension is `roas`" in done.stderr
+
+
+# Where a text is read all the same: what a person typed, and what others say in words only.
+READ_TEXTS = {
+    "bot/configuration/file.py": "the parser of TOML says in its message only on which line",
+    "bot/control/approval.py": "a hotfix needs a reason from the one who asks",
+    "bot/deployment/orchestrator.py": "a hotfix needs a reason from the one who asks",
+    "bot/engine/containers/docker_events.py": "Docker's event has its detail in the action",
+    "bot/engine/containers/removal.py": "Docker says in words only that a removal is under way",
+    "bot/state/earlier_rows.py": "the release before says some things in words only",
+    "bot/state/sync_target.py": "Redis says in words only that it is loading or read-only",
+    "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
+}
+DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "commands"))
+
+
+def test_no_decision_reads_a_text():
+    """What people read may be said otherwise, or in another language, and nothing else happens."""
+    deciding = [path for path in SOURCES if not path.is_relative_to(DRAWING[0]) and not path.is_relative_to(DRAWING[1])]
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in deciding
+        if (lines := [*text_decisions(ast.parse(path.read_text()))])
+    }
+    assert {file: lines for file, lines in found.items() if file not in READ_TEXTS} == {}
+    assert sorted(READ_TEXTS.keys() - found.keys()) == [], "these read none any more"
+
+
+@pytest.mark.parametrize(
+    ("code", "decides"),
+    [
+        ("bool(phase.summary)", True),
+        ("alert.actions[-1].startswith(NOT_OURS)", True),
+        ("reason != DIED", True),
+        ("'in progress' in error.message", True),
+        ("reason in {HUNG, DIED}", True),
+        ("drift.reason.split('; ')", True),
+        ("PASSING.search(str(error))", True),
+        ("type(error).__name__ == 'APIError'", True),
+        ("[one for one in found if not one.hint]", True),
+        ("\"SELECT 1 FROM recoveries WHERE json_extract(document, '$.result') = ''\"", True),
+        ("error.message != self._said_before", False),
+        ("reason is TakeoverReason.DIED", False),
+        ("text = problem.hint or 'Look at the log.'", False),
+        ("warning not in self.warnings", False),
+    ],
+)
+def test_decisions_by_texts_are_found(code, decides):
+    assert bool([*text_decisions(ast.parse(code))]) is decides
+
+
+def test_retries_set_in_one_place():
+    """How often what is retried is read in one file, but for phases."""
+    setting = re.compile(r"^[A-Z_]*(?:RETRY|RETRIES|MOST_ATTEMPTS)[A-Z_]* *=", re.MULTILINE)
+    places = {ROOT / "bot" / "backoff.py", ROOT / "bot" / "models" / "coordination.py"}
+    assert {path for path in SOURCES if setting.search(path.read_text())} == places
+
+
+EVERYWHERE = sorted(
+    path for folder in ("bot", "cogs", "benchmarks", "campaigns", "tests") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "files", "helper"),
+    [
+        (ends_tasks_by_hand, EVERYWHERE, "concurrency.py"),
+        (backs_off_by_hand, SOURCES, "backoff.py"),
+        (sleeps_by_another_name, SOURCES, "concurrency.py"),
+    ],
+)
+def test_waiting_and_ending_have_one_helper(by_hand, files, helper):
+    found = {str(path): lines for path in files if (lines := [*by_hand(ast.parse(path.read_text()))])}
+    assert {path: lines for path, lines in found.items() if Path(path) != ROOT / "bot" / helper} == {}
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "code"),
+    [
+        (ends_tasks_by_hand, "async def f():\n task.cancel()\n await asyncio.gather(task, return_exceptions=True)"),
+        (backs_off_by_hand, "delay = min(delay * 2, LONGEST)"),
+        (backs_off_by_hand, "self._delay = min(2 * self._delay, LONGEST)"),
+        (backs_off_by_hand, "delay *= 2"),
+        (backs_off_by_hand, "import random"),
+        (sleeps_by_another_name, "async def f():\n await wait_for(asyncio.Event(), 2)"),
+        (sleeps_by_another_name, "async def f():\n await asyncio.Event().wait()"),
+        (sleeps_by_another_name, "async def f():\n await pause(LAST_CHANCE_SECONDS)\n return look()"),
+    ],
+)
+def test_waiting_by_hand_is_found(by_hand, code):
+    assert [*by_hand(ast.parse(code))] != []

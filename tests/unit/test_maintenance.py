@@ -1,0 +1,176 @@
+"""What a maintenance round does: it reports on the journal and on Prometheus, and prunes the journal."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from roas import maintenance
+from roas.application import Application, open_application
+from roas.errors import JournalUnusableError
+from roas.events import EventBus
+from roas.maintenance import Maintenance, MaintenanceParts
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import Outcome
+from roas.models.environment import Environment
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.settings import Settings
+from roas.state.history import HistoryBounds
+from roas.state.manager import StateManager
+from tests.unit.ui.story import Story
+
+MEGABYTE = 1_000_000
+
+
+class Scene:
+    """Let a guard make rounds, over no environment."""
+
+    def __init__(self, state: StateManager) -> None:
+        self.state = state
+        self.bus = EventBus()
+        self.alert_service = AlertService(state.alerts, self.bus)
+        self.free: int | None = 900 * MEGABYTE
+        self.bounds = HistoryBounds(90, 100_000)
+        self.collector: Any = self
+        self.maintenance = self.another_guard()
+
+    def another_guard(self) -> Maintenance:
+        recovery = ErrorCoordinator(self, self.state, self.alert_service, self.bus, {})
+        prometheus = PrometheusWatch(None, self.alert_service)
+        alerts: Any = None
+        parts = MaintenanceParts(
+            self.collector, alerts, self.alert_service, recovery, self.state, prometheus, self.catch_up, self.bounds
+        )
+        return Maintenance(parts)
+
+    async def catch_up(self) -> None:
+        return
+
+    async def watch_released(self) -> None:
+        return
+
+    async def handle(self, fault: object, environment: Environment) -> Any:
+        return
+
+    async def round(self) -> list[tuple[str, AlertState]]:
+        """Make a round and return what alerts there are."""
+        await self.maintenance._run_round()
+        return [(one.title, one.state) for one in await self.state.alerts.all()]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    async with StateManager(tmp_path / "state") as state:
+        scene = Scene(state)
+        monkeypatch.setattr(maintenance, "free_bytes", lambda _: scene.free)
+        yield scene
+        await scene.bus.close()
+
+
+async def test_nearly_full_disk_alerts_in_time(scene: Scene) -> None:
+    assert await scene.round() == []
+    scene.free = 40 * MEGABYTE
+    for _ in range(2):
+        assert await scene.round() == [(maintenance.LOW, AlertState.FIRING)]
+    (alert,) = await scene.state.alerts.open()
+    assert (alert.summary, alert.severity, alert.count) == ("40 MB are free in STATE_DIR.", Severity.HIGH, 1)
+    scene.free = 900 * MEGABYTE
+    scene.maintenance = scene.another_guard()
+    assert await scene.round() == [(maintenance.LOW, AlertState.RESOLVED)]
+
+
+async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
+    scene.state._journal._refusals.note(JournalUnusableError("The journal cannot be used: disk is full"))
+    with pytest.raises(JournalUnusableError):
+        await scene.state.check_usable()
+    await scene.round()
+    await scene.state.check_usable()
+    for _ in range(2):
+        assert await scene.round() == [(maintenance.REFUSED, AlertState.RESOLVED)]
+    (alert,) = await scene.state.alerts.all()
+    assert "1 writes failed: The journal cannot be used: disk is full" in alert.summary
+
+
+async def test_resolved_alerts_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "RESOLVED_KEPT", 3)
+    for number in range(9):
+        report = AlertReport(f"f{number}", AlertSource.GRAFANA, Severity.INFO, f"t{number}")
+        await scene.alert_service.take([report])
+        if number != 4:
+            await scene.alert_service.take(
+                [AlertReport(f"f{number}", AlertSource.GRAFANA, Severity.INFO, "", firing=False)]
+            )
+    await scene.state.alerts.mark_notified(await scene.state.alerts.all())
+    assert [title for title, _ in await scene.round()] == ["t4", "t6", "t7", "t8"]
+
+
+async def test_lost_prometheus_is_one_alert(scene: Scene) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
+
+    def server(port: int | None = None) -> TestServer:
+        application = web.Application()
+        application.add_routes([web.get("/api/v1/query", answer)])
+        return TestServer(application, port=port)
+
+    there = server()
+    await there.start_server()
+    port = there.port
+    address = str(there.make_url("")).rstrip("/")
+    watch = PrometheusWatch(address, scene.alert_service)
+    await watch.look()
+    await there.close()
+    await watch.look()
+    assert await scene.state.alerts.open() == (), "one question may be lost on the way"
+    for _ in range(3):
+        await watch.look()
+    (alert,) = await scene.state.alerts.open()
+    assert (alert.severity, alert.count) == (Severity.WARNING, 1)
+    assert f"Prometheus at {address} does not answer. Look at the prometheus service" in alert.summary
+    back = server(port)
+    await back.start_server()
+    await PrometheusWatch(address, scene.alert_service).look()  # by another bot, too
+    await back.close()
+    assert await scene.state.alerts.open() == ()
+
+
+async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
+    """A bot that becomes leader knows what another did before."""
+
+    def open_alerts(application: Application) -> float | None:
+        return application.metrics.registry.get_sample_value("roas_alerts_open", {"severity": "high"})
+
+    settings = Settings(_env_file=None, stack_dir=tmp_path, state_dir=tmp_path / "state")
+    figure = "integration:coordination_success_rate"
+    async with open_application(settings) as standby, StateManager(tmp_path / "state") as active:
+        bus = EventBus()
+        for outcome in [Outcome.SUCCEEDED] * 4 + [Outcome.CANCELLED, Outcome.FAILED]:
+            await (await Story.begin(active, bus)).finish(outcome)
+        often = AlertReport(figure, AlertSource.INTEGRATION, Severity.HIGH, "Deployment success rate is low")
+        await active.alerts.take([often, AlertReport("disk", AlertSource.GRAFANA, Severity.HIGH, "The disk is full")])
+        await bus.close()
+        assert open_alerts(standby) == 0
+        await standby.maintenance.start()
+        standby.watch_itself()
+        await standby.bus.drain()
+        assert open_alerts(standby) == 2
+        assert standby.integration_monitor.figures().success_ratio == 0.8
+        assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]
+
+
+async def test_round_prunes_history(scene: Scene) -> None:
+    """What a bot does in its rounds holds the bounds of its settings."""
+    change = StateChange(ChangeType.AUDIT, "test", "dev", "s")
+    for number in range(1003):
+        await scene.state.record(replace(change, id=f"C-{number}"))
+    scene.bounds = HistoryBounds(90, 1000)
+    scene.maintenance = scene.another_guard()
+    await scene.round()
+    assert len(await scene.state.changes(limit=5000)) == 1000

@@ -1,0 +1,139 @@
+"""The status shows every service, the worst first, and cuts nothing in silence."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import discord
+import pytest
+
+from roas.models.coordination import PhaseName
+from roas.models.deployment import PhaseStatus
+from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.ui.embeds.integration import draw_integration
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.icons import BAD, GOOD
+from roas.ui.translation import using_locale
+from tests.unit.ui.embeds.test_embeds import assert_within_limits, text_of
+from tests.unit.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack
+
+
+def many(count: int = 100, unhealthy: int = 3) -> StackHealth:
+    services = tuple(
+        ServiceHealth(
+            f"worker-{number:03}",
+            Verdict.UNHEALTHY if number >= count - unhealthy else Verdict.HEALTHY,
+            "its health check fails" if number >= count - unhealthy else "",
+            (a_container(f"worker-{number:03}", restarts=number),),
+            1.5,
+            1024 * 1024 * number,
+        )
+        for number in range(count)
+    )
+    return StackHealth("staging", Verdict.UNHEALTHY, services, NOON + timedelta(hours=3, minutes=5))
+
+
+def test_services_listed_worst_first_with_figures() -> None:
+    stack = a_stack(("redis", Verdict.HEALTHY, ""), ("web", Verdict.UNHEALTHY, "health check fails"))
+    drawing = draw_status([EnvironmentStatus("staging", stack, a_release())])
+    text = text_of(drawing.embeds)
+    assert text.index("**web**") < text.index("**redis**")
+    assert "🔴 1 unhealthy · 🟢 1 healthy" in text
+    assert "🔴 **web** unhealthy: health check fails" in text
+    assert "`web:v3` · started <t:" in text
+    assert "CPU 12.3 % · 64 MiB · 2 restarts" in text
+    assert "**r3** · version `v3` · succeeded" in text
+    assert drawing.embeds[0].colour == BAD
+    assert not drawing.attachments
+
+
+def test_pruned_releases_named() -> None:
+    """Whoever wants to go back learns before it what can no longer be restored."""
+    stack = replace(a_stack(("web", Verdict.HEALTHY, "")), lost=("r2", "r1"))
+    status = EnvironmentStatus("staging", stack, a_release())
+    assert "r2, r1: images were pruned" in text_of(draw_status([status]).embeds)
+
+
+def test_running_version_shown_not_wanted_one() -> None:
+    other = replace(a_container("web"), image_id="sha256:" + "b" * 64, image_reference="shop/web:v2")
+    stack = StackHealth("staging", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "", (other,)),), NOON)
+    assert "`web:v2`" in text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
+def test_hundred_services_cut_with_full_file(locale: str) -> None:
+    """The worst are shown, the rest is counted, and a file has them all."""
+    with using_locale(locale):
+        drawing = draw_status([EnvironmentStatus("staging", many(), a_release(services=("worker-007",)))])
+    assert_within_limits(drawing.embeds)
+    description = drawing.embeds[0].description or ""
+    shown = [number for number in range(100) if f"**worker-{number:03}**" in description]
+    assert {97, 98, 99} <= set(shown)
+    assert 20 <= len(shown) < 100
+    assert str(100 - len(shown)) in description
+    assert "🔴 3" in description
+    assert "🟢 97" in description
+    assert "services.txt" in description
+    (table,) = drawing.attachments
+    rows = table.text.splitlines()[2:]
+    assert [row.split()[0] for row in rows[:3]] == ["worker-097", "worker-098", "worker-099"]
+    assert sorted(row.split()[0] for row in rows) == [f"worker-{number:03}" for number in range(100)]
+    row = next(row for row in rows if row.startswith("worker-007"))
+    assert row.split()[2:] == ["worker-007:v3", "3h05m", "1.5", "%", "7", "MiB", "7"]
+
+
+def test_extra_embeds_shorten_service_list() -> None:
+    beside = [discord.Embed(title="alerts", description="a" * 1200), discord.Embed(title="figures", description="f")]
+    drawing = draw_status([EnvironmentStatus("staging", many(), a_release())], beside)
+    assert_within_limits(drawing.embeds)
+    assert drawing.embeds[1:] == tuple(beside)
+    assert "services.txt" in (drawing.embeds[0].description or "")
+
+
+def test_remaining_environments_counted() -> None:
+    drawing = draw_status([EnvironmentStatus(f"env-{n}", many(3)) for n in range(12)], [discord.Embed(title="x")])
+    assert_within_limits(drawing.embeds)
+    assert len(drawing.embeds) == 10
+    assert "3 more environments" in str(drawing.embeds[8].footer.text)
+
+
+def test_running_deployment_or_lock_holder_shown() -> None:
+    running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
+    status = EnvironmentStatus("staging", active=running, lock=a_lock(running))
+    for busy in (draw_status([status]), draw_status([status] * 3)):
+        text = text_of(busy.embeds)
+        assert "now in execution" in text
+        assert running.id in text
+    held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]).embeds)
+    assert "held by" in held
+    assert "deploy v2" in held
+
+
+def test_lost_engine_status_keeps_release() -> None:
+    status = EnvironmentStatus("staging", None, a_release(), fault="The engine is away.")
+    text = text_of(draw_status([status]).embeds)
+    assert "The engine is away." in text
+    assert "r3" in text
+
+
+def test_integration_shows_five_figures_with_limits() -> None:
+    embed = draw_integration(
+        IntegrationFigures(0.012, "live messages", 0.003, 2.0, 0.25, "dev/web", 0.0, "", 1.0), frozenset()
+    )
+    assert (embed.description or "").splitlines() == [
+        "🟢 Event latency: 12 ms, slowest: `live messages` (at most 1000 ms)",
+        "🟢 Redis sync lag: 3 ms (at most 500 ms)",
+        "🟢 Dependency resolution time: 2.0 s, 25 % of the timeout (at most 80 %)",
+        "🟢 Integration error rate: 0 % (at most 5 %)",
+        "🟢 Deployment success rate: 100 % (at least 95 %)",
+    ]
+    assert embed.colour == GOOD
+
+
+def test_figure_red_while_alert_fires() -> None:
+    """One without a measurement says so."""
+    embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
+    assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
+    assert (embed.description or "").count("nothing to measure yet") == 4
+    assert str(embed.title).endswith("Bot components: 1 alerts")
+    assert embed.colour == BAD

@@ -1,0 +1,275 @@
+"""The channel shows what the journal says, whatever Discord, the bus or the process do meanwhile."""
+
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from roas.events import EventBus
+from roas.leadership.leadership import Leadership
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
+from roas.models.post import Post
+from roas.state.manager import StateManager
+from roas.ui.notifications.notifier import LIVE, OUTCOME, Pace
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
+from tests.unit.ui.conftest import FakeChannel, Messages
+from tests.unit.ui.story import Story, until
+
+NO_POLL = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
+
+
+async def told(state: StateManager, deployment_id: str, kind: str = OUTCOME) -> bool:
+    post = await state.posts.get(deployment_id, kind)
+    return post is not None and post.finished
+
+
+async def test_deployment_has_live_message_and_outcome(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """The outcome is a new message that replies to the live one."""
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+    live, outcome = channel.messages
+    assert channel.replies == {live: None, outcome: live}
+    assert "✅ validation" in channel.text(live)
+    assert not channel.messages[live].buttons
+
+
+async def test_burst_becomes_few_edits_with_last_state(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(NO_POLL, between_edits=0.3)
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    for percent in range(40):
+        await story.service(ServiceProgress("web", ServiceStep.PULLING, fraction=percent / 100))
+    await story.service(ServiceProgress("web", ServiceStep.HEALTHY))
+    await until(lambda: "healthy" in channel.text(1000))
+
+    assert len(channel.log) <= 4
+    times = [moment for _what, _id, moment in channel.log]
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(times))
+
+
+async def test_phase_change_shown_at_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(Pace(poll=60), between_edits=30)
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    await story.service(ServiceProgress("web", ServiceStep.PULLING))
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS)
+    await until(lambda: "🔄 validation" in channel.text(1000), within_seconds=2)
+
+
+async def test_unchanged_message_not_edited(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    for _time in range(5):
+        story.tell_phase()
+    await bus.drain()
+    await until(lambda: channel.attempts >= 1)
+    assert [what for what, _id, _time in channel.log] == ["send"]
+
+
+async def test_discord_never_delays_deployment(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(online=False)
+    story = await Story.begin(state, bus)
+    async with asyncio.timeout(2):
+        await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+        await story.finish()
+        await bus.drain()
+    assert not channel.messages
+
+
+async def test_refused_posts_sent_later_in_order_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [DiscordAwayError("503")] * 5
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
+async def test_post_with_lost_answer_not_repeated(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.lose_answers = 1
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_reconnect_ends_retry_wait(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [DiscordAwayError("503")]
+    running = messages.start(NO_POLL)
+    await Story.begin(state, bus)
+    await until(lambda: channel.attempts == 1)
+    await asyncio.to_thread(lambda: None)
+    running.online()
+    await until(lambda: bool(channel.messages), within_seconds=2)
+
+
+async def test_deleted_live_message_posted_again(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    channel.messages.clear()
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await until(lambda: bool(channel.messages))
+    assert "✅ validation" in channel.text(1001)
+
+
+async def told_id(state: StateManager, deployment_id: str) -> bool:
+    post = await state.posts.get(deployment_id, LIVE)
+    return post is not None and post.message_id is not None
+
+
+async def test_closed_channel_logged_once_and_reused(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is used again when it opens."""
+    channel.faults = [ChannelClosedError("Missing Permissions")] * 6
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert caplog.text.count("ops channel is not accessible") == 1
+    assert len(channel.messages) == 2
+
+
+async def test_refused_message_does_not_block_outcome(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [MessageRefusedError("Invalid Form Body")]
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: channel.attempts == 1)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert any(title.endswith("succeeded") for title in channel.titles())
+
+
+async def test_restart_finishes_same_live_message(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    await first.close()
+    await story.finish(announced=False)
+
+    messages.start()
+    await until(lambda: told(state, story.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
+async def test_unposted_deployment_posted_from_journal(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """After a restart the journal alone suffices."""
+    story = await Story.begin(state, bus)
+    await story.finish(Outcome.FAILED, announced=False)
+    messages.start()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_message_with_lost_id_found(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """A message whose ID died with its process is not posted twice."""
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    await first.close()
+    await state.posts.save(Post(story.id, LIVE, channel.id))  # as if killed between the post and the note of it
+    channel.nonces.clear()  # and Discord has forgotten the nonce
+
+    messages.start()
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_finished_deployment_not_posted_again(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    await first.close()
+    attempts = channel.attempts
+
+    second = messages.start()
+    story.tell_end()
+    await bus.drain()
+    await second.settled()
+    assert channel.attempts == attempts
+
+
+async def test_old_deployment_not_posted(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roas.ui.notifications.live_messages.NEWS", timedelta(seconds=-1))
+    old = await Story.begin(state, bus)
+    await old.finish(announced=False)
+    messages.start()
+    fresh = await Story.begin(state, bus, environment="dev")
+    await until(lambda: told_id(state, fresh.id))
+    assert len(channel.messages) == 1
+
+
+async def test_foreign_deployment_found_without_event(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, EventBus())
+    await story.finish(announced=False)
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_standby_posts_nothing_until_leader(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    leadership = Leadership(is_leader=False)
+    messages.start(leadership=leadership)
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await bus.drain()
+    assert not channel.messages
+    leadership.gain()
+    await until(lambda: told(state, story.id))
+
+
+async def test_link_falls_back_to_channel(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """It leads to the live message, or to the channel where that takes too long."""
+    running = messages.start(online=False)
+    story = await Story.begin(state, bus)
+    assert await running.link(story.id, "dev", within_seconds=0.01) == channel.link()
+    running.online()
+    assert await running.link(story.id, "dev", within_seconds=5) == channel.link(1000)
