@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.alone import Room
+from tests.kinds import ENGINE_FIXTURES
 from tests.sharing_out import turn
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 
     from testbed.daemon import PrivateDaemon
     from testbed.engine import Engine
-
-ENGINE_FIXTURES = {
-    "private_daemon",
-    "building_engine",
-    "docker_host",
-    "docker_client",
-    "sample_image",
-    "image_ids",
-    "fresh_daemon",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -129,18 +120,6 @@ def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
         return sample_image(docker_client, tag, **options)  # type: ignore[arg-type]
 
     return make
-
-
-@pytest.fixture(scope="session")
-def image_ids(sample_image: Callable[..., str]) -> dict[str, str]:
-    """Make a good v1 and v2, and a v3 that never becomes healthy."""
-    from tests.e2e.wire.shop import REPOSITORY
-
-    return {
-        "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
-        "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
-        "v3": sample_image(f"{REPOSITORY}:v3", version="v3", behaviour="unhealthy"),
-    }
 
 
 @pytest.fixture

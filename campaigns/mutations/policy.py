@@ -11,6 +11,7 @@ INPUTS = "tests/integration/engine/releases/test_plan_inputs.py"
 PROBES = "tests/unit/monitoring/health/test_probes.py"
 REDACTION = "tests/unit/test_redaction.py"
 SOURCES = "tests/integration/engine/model/test_secret_sources.py"
+FILES_WITH_SECRETS = "tests/unit/engine/model/test_secret_sources.py"
 PATHS = "tests/integration/engine/sources/test_hostile_paths.py"
 YAML = "tests/unit/engine/model/test_hostile_yaml.py"
 
@@ -326,7 +327,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)",
         "os.open(path, os.O_RDONLY | os.O_CLOEXEC)",
         PATHS,
-        SOURCES,
+        FILES_WITH_SECRETS,
         "-k",
         "pipe",
         "--timeout",
@@ -493,7 +494,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "resolving = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS",
         "resolving = 0",
         JAIL,
-        "tests/integration/engine/sources/test_contents.py",
+        "tests/unit/engine/sources/test_contents.py",
         "-k",
         "link",
     ),
@@ -511,6 +512,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "return tuple(one for one in found if place.holds(_plain(one), port))",
         "return found",
         "tests/unit/engine/policy/test_probe_targets.py",
+        "tests/integration/engine/policy/test_probe_targets.py",
     ),
     mutation(
         "a stack may name any probe",

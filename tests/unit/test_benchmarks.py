@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import context, table
+from benchmarks import table
 from benchmarks.picture import Bars, draw
 from benchmarks.table import Result, Row
 
@@ -46,14 +46,3 @@ def test_longest_bar_is_the_longest_figure() -> None:
     picture = ElementTree.fromstring(draw([Bars("deploy", 4.0, 8.0, None)]))  # noqa: S314 - our own
     widths = [float(one.get("width", 0)) for one in picture.iter() if one.tag.endswith("rect")][-2:]
     assert widths[1] == pytest.approx(2 * widths[0])
-
-
-def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "FILES", 20)
-    monkeypatch.setattr(context, "BYTES", 1 << 20)
-    result = context.measure(2)
-    assert 0 < result.size <= 1 << 20
-    assert all(len(times) == 2 and min(times) > 0 for times in (result.hashed, result.copied, result.peer))
-    assert result.as_table().count("\n") == 4
-    assert "| `cp -r` |" in result.as_table()
-    assert result.as_table().endswith("| 1.00 |")

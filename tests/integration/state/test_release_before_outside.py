@@ -16,9 +16,10 @@ from roas.models.health import Verdict
 from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
 from tests.integration.state.release_before import command_of_before, environment_of_before, run_release_before
-from tests.integration.state.test_sync import journalled, projecting, same, server, streamed, write
+from tests.integration.state.test_sync import journalled, projecting, same, server, streamed
 from tests.unit.control import conftest as control
 from tests.unit.control.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.state.journal_work import write
 
 __all__ = ["collector", "control_server", "orchestrator", "server", "state"]
 state, orchestrator, collector, control_server = control.state, control.orchestrator, control.collector, control.server

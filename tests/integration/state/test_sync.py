@@ -12,10 +12,7 @@ import pytest
 import redis.asyncio
 import time_machine
 
-from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
 from roas.models.identifiers import new_id
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
@@ -25,9 +22,9 @@ from roas.state.projection_source import RESTORED
 from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
 from tests.unit.log_lines import captured_logs
+from tests.unit.state.journal_work import deploy, write
 
 SECRET = "hunter2-hunter2"
-DORA = Actor(ActorKind.DISCORD, "1", "dora")
 STREAM = "roas:shop:events"
 
 
@@ -65,11 +62,6 @@ async def looking(server: RedisServer) -> AsyncIterator["redis.asyncio.Redis"]:
         await client.aclose()
 
 
-async def write(state: StateManager, count: int, start: int = 0) -> None:
-    for number in range(start, start + count):
-        await state.record(StateChange(ChangeType.AUDIT, "test", "dev", f"s{number}", new=f"n{number}"))
-
-
 async def streamed(server: RedisServer) -> list[tuple[str, str]]:
     """Return the ids and subjects of the stream."""
     async with looking(server) as client:
@@ -89,17 +81,6 @@ async def same(state: StateManager, server: RedisServer, seconds: float = 60) ->
                 await asyncio.sleep(0.02)
     except TimeoutError:
         assert await streamed(server) == await journalled(state)
-
-
-async def deploy(state: StateManager, version: str = "v2") -> Deployment:
-    """Write a deployment's whole life into the journal."""
-    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version)
-    phase = PhaseResult(PhaseName.VALIDATION)
-    deployment = Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC), phases=(phase,))
-    fence = await state.deployments.create(deployment, "deploy")
-    await state.deployments.save_phase(deployment, replace(phase, status=PhaseStatus.SUCCESS), fence)
-    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence)
-    return deployment
 
 
 async def test_changes_in_stream_under_their_number(state: StateManager, server: RedisServer) -> None:

@@ -5,43 +5,8 @@ import shutil
 import pytest
 
 from testbed.busybox import busybox
-from testbed.cache import cached
-from testbed.rootfs import Rootfs, changes, is_static
-from testbed.sample import sample_image
+from testbed.rootfs import is_static
 from testbed.waiting import wait_until
-
-
-def test_same_content_same_tar():
-    def make():
-        root = Rootfs()
-        root.add("etc/motd", "hello")
-        root.add_folder("data", 999, 1000)
-        return root.tar()
-
-    assert make() == make()
-
-
-def test_settings_become_dockerfile_instructions():
-    assert changes({"CMD": '["a"]', "ENV": ["A=1", "B=2"]}) == ['CMD ["a"]', "ENV A=1", "ENV B=2"]
-
-
-def test_cached_file_made_once_atomically(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    made = []
-
-    def make(out):
-        made.append(out)
-        out.write_text("content")
-
-    def fail(out):
-        out.write_text("half")
-        raise RuntimeError("interrupted")
-
-    with pytest.raises(RuntimeError):
-        cached("thing", fail)
-    assert cached("thing", make).read_text() == "content"
-    assert cached("thing", make).read_text() == "content"
-    assert len(made) == 1
 
 
 def test_busybox_is_static(docker_client):
@@ -55,11 +20,6 @@ def test_packaged_busybox_used_as_fallback(docker_client, tmp_path, monkeypatch)
     found = busybox(docker_client)
     assert found.is_relative_to(tmp_path)
     assert is_static(found)
-
-
-def test_unknown_behaviour_refused():
-    with pytest.raises(ValueError, match="unknown behaviour"):
-        sample_image(None, "x:y", behaviour="sulks")
 
 
 @pytest.fixture

@@ -2,42 +2,24 @@
 
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.machine.probe import DockerProbe
-from roas.errors import EngineUnavailableError
-from roas.models.environment import Environment
 from roas.models.facts import PublishedPort
+from tests.unit.validation.test_probe import clients, lost_probe, probe_of
 
-
-@pytest.fixture
-async def clients() -> AsyncIterator[EngineClients]:
-    opened = EngineClients()
-    yield opened
-    await opened.close()
-
-
-def probe_of(clients: EngineClients, docker_host: str) -> DockerProbe:
-    return DockerProbe(
-        clients, ComposeRunner("test"), Environment("dev", "shop-dev", Path(), (), docker_host=docker_host)
-    )
+__all__ = ["clients", "lost_probe"]
 
 
 @pytest.fixture
 def real_probe(clients: EngineClients, docker_host: str) -> DockerProbe:
     return probe_of(clients, docker_host)
-
-
-@pytest.fixture
-def lost_probe(clients: EngineClients, tmp_path: Path) -> DockerProbe:
-    return probe_of(clients, f"unix://{tmp_path}/none.sock")
 
 
 @pytest.fixture
@@ -52,11 +34,6 @@ async def test_real_engine_described(real_probe: DockerProbe) -> None:
     assert int(facts.api_version.split(".")[1]) >= 41
     assert facts.memory_bytes > 0
     assert await real_probe.disk_free(Path(facts.data_root))
-
-
-async def test_unreachable_engine_reported(lost_probe: DockerProbe) -> None:
-    with pytest.raises(EngineUnavailableError, match="does not answer"):
-        await lost_probe.version()
 
 
 async def test_container_ports_listed_with_project(
@@ -74,17 +51,6 @@ async def test_container_ports_listed_with_project(
         assert PublishedPort("127.0.0.1", free_port, "tcp", name, "neighbour") in await real_probe.published_ports()
     finally:
         container.remove(force=True)
-
-
-async def test_port_of_process_not_free(lost_probe: DockerProbe) -> None:
-    if not lost_probe.shares_host():
-        pytest.skip("the tests run in a container themselves")
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        port = holder.getsockname()[1]
-        assert await lost_probe.port_is_free("127.0.0.1", port, "tcp") is False
-    assert await lost_probe.port_is_free("127.0.0.1", port, "tcp") is True
 
 
 async def test_compose_and_memory_found(lost_probe: DockerProbe) -> None:

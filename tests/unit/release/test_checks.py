@@ -1,6 +1,5 @@
 """Each check of a release fails on what it is there for."""
 
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from release import traces, wheel
 from release.changelog import notes
 from release.errors import ReleaseError
-from release.source import export
 
 CHANGELOG = """# Changelog
 
@@ -116,14 +114,3 @@ def test_index_of_this_machine_is_a_trace(tmp_path: Path):
     found = traces.traces(tmp_path, told)
     assert "packages.example" in found
     assert "pypi.org" not in found
-
-
-def test_uncommitted_change_stops_all_but_a_snapshot(tmp_path: Path):
-    root = tmp_path / "root"
-    root.mkdir()
-    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    (root / "new.txt").write_text("new")
-    with pytest.raises(ReleaseError, match=r"new\.txt"):
-        export(root, tmp_path / "strict")
-    export(root, tmp_path / "tried", snapshot=True)
-    assert [path.name for path in (tmp_path / "tried").iterdir()] == ["new.txt"]

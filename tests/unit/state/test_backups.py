@@ -12,7 +12,7 @@ from roas.errors import InvalidRequestError, JournalDamagedError, JournalLostErr
 from roas.models.ownership import Heartbeat
 from roas.state.backups import KEPT, DamagedCopyError, verify
 from roas.state.manager import StateManager
-from tests.integration.state.test_sync import deploy, write
+from tests.unit.state.journal_work import deploy, write
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 PAGE = 4096

@@ -1,4 +1,4 @@
-"""The journal's history stays within its bounds, and an emptied Redis gets what is kept."""
+"""The journal's history stays within its bounds."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,7 @@ from roas.models.ownership import Heartbeat
 from roas.state import history
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
-from testbed.redis_server import RedisServer
-from tests.integration.state.test_sync import DORA, deploy, looking, projecting, same, write
+from tests.unit.state.journal_work import DORA, deploy
 
 BOUNDS = HistoryBounds(days=90, rows=100_000)
 
@@ -86,39 +85,6 @@ async def test_heartbeats_and_deployments_bounded(state: StateManager, monkeypat
     assert [one.id for one in await state.deployments.list()] == [done[3].id, done[2].id]
     assert all(one.outcome is Outcome.SUCCEEDED and one.phases for one in await state.deployments.list())
     assert await state._journal.read(lambda t: t.execute("SELECT count(*) FROM phases").fetchone()) == (2,)
-
-
-async def test_emptied_redis_gets_what_is_kept(state: StateManager, tmp_path: Path) -> None:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder) as server:
-        await fill(state, 600, days_old=91)
-        await write(state, 1100)
-        async with projecting(state, server):
-            await same(state, server)
-            await state.history.prune(BOUNDS)
-            async with looking(server) as client:
-                await client.flushall()
-            await write(state, 1, start=1100)
-            await same(state, server)
-            async with looking(server) as client:
-                assert (await client.xrange("roas:shop:events", count=1))[0][0] == "601-0"
-
-
-async def test_cursor_before_kept_rows_rebuilds(state: StateManager, tmp_path: Path) -> None:
-    """Redis was away for longer than changes are kept."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder) as server:
-        await fill(state, 10, days_old=92)
-        async with projecting(state, server):
-            await same(state, server)
-        await fill(state, 600, days_old=91)
-        await write(state, 1000)
-        await state.history.prune(BOUNDS)
-        async with projecting(state, server) as sync:
-            await same(state, server)
-            assert sync.statistics.rebuilt == 1
 
 
 async def test_all_kept_history_readable(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,6 @@ import docker
 import pytest
 
 from roas.engine.adopting.adoption import adopt_project
-from roas.engine.adopting.mounts import mount_fields
-from roas.engine.adopting.sameness import differing_keys
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.services import ADOPTED_HASH, read_definitions
 from roas.models.actor import Actor, ActorKind
@@ -282,52 +280,6 @@ async def test_adopted_that_is_as_wanted_stays(
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
     second = await engine.draft_release(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
-
-
-def test_paths_written_otherwise_are_the_same() -> None:
-    """Compose leaves an absolute path as it is written; the engine shows it without what says nothing."""
-    written = {"type": "bind", "source": "/etc//pihole/", "target": "/etc/pihole/"}
-    kept = {"type": "volume", "source": "data", "target": "/var//data/"}
-    shown = {"type": "bind", "source": "/etc/pihole", "target": "/etc/pihole"}
-    named = {"type": "volume", "source": "data", "target": "/var/data"}
-    wanted, real = {"volumes": [written, kept]}, {"volumes": [shown, named]}
-    assert differing_keys(wanted, {}, real, {}, {}) == ()
-    elsewhere = {"volumes": [{**shown, "target": "/etc/other"}, named]}
-    assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
-
-
-def test_link_under_its_own_name_is_the_same() -> None:
-    assert differing_keys({"links": ["db:db", "a:b"]}, {}, {"links": ["a:b", "db"]}, {}, {}) == ()
-    assert differing_keys({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {}) == ("links",)
-
-
-def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
-    """Compose sends none for a bind in long form, which does not create its folder."""
-    mount = {"Type": "bind", "Source": "/a", "Destination": "/a", "Mode": "", "RW": True, "Propagation": "rprivate"}
-    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
-    wanted = {"type": "bind", "source": "/a", "target": "/a", "bind": {"selinux": "z"}}
-    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
-    short = {**wanted, "bind": {"selinux": "z", "create_host_path": True}}
-    assert differing_keys({"volumes": [short]}, {}, {"volumes": real}, {}, {}) == ("volumes",)
-
-
-@pytest.mark.parametrize("sign", ["", "z", "Z"])
-@pytest.mark.parametrize("mode", ["rw", "z", "rw,Z"])
-def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
-    """The engine shows `z` where nobody asked for anything, and Compose may leave out what is asked for."""
-    mount = {"Type": "volume", "Name": "db", "Source": "/x", "Destination": "/db", "Mode": mode, "RW": True}
-    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
-    assert real[0].get("bind") == ({"selinux": "Z"} if "Z" in mode else None), "release 0 gives it back"
-    wanted = {"type": "volume", "source": "db", "target": "/db", "bind": {"selinux": sign} if sign else {}}
-    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
-
-
-@pytest.mark.parametrize(("mode", "asked"), [("ro", None), ("ro,rslave", "rslave")])
-def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> None:
-    """The engine gives `rslave` by itself to what holds its own folder, such as `/`."""
-    mount = {"Type": "bind", "Source": "/", "Destination": "/host", "Mode": mode, "RW": False, "Propagation": "rslave"}
-    (volume,), _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
-    assert volume["bind"].get("propagation") == asked
 
 
 READS_SLOWLY = "blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}"

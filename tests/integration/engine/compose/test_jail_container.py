@@ -12,7 +12,7 @@ from roas.engine.compose import commands, jail, jail_container
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.jail import JailKind
 from roas.engine.compose.jail_container import LABEL, ContainerJail, JailedFiles
-from roas.engine.compose.runner import ComposeRunner, has_run_out
+from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.text import read_resolved
 from roas.engine.policy.compose_policy import ComposePolicy
@@ -187,22 +187,3 @@ async def test_container_that_a_dead_bot_left_is_removed(
     await resolver.working_copy(environment, None)
     with pytest.raises(docker.errors.NotFound):
         left.reload()
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "fatal error: runtime: out of memory\n\nruntime stack:",
-        "fork/exec /usr/bin/x: cannot allocate memory",
-        "runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort\nPC=0x7f",
-        "runtime: failed to create new OS thread (have 8 already; errno=11)",
-    ],
-)
-def test_words_of_a_program_that_may_take_no_more(said: str) -> None:
-    assert has_run_out(2, said)
-    assert not has_run_out(0, said), "a stack may have such words"
-
-
-def test_killed_program_took_too_much() -> None:
-    assert has_run_out(-9, "")
-    assert not has_run_out(1, "services.web.image must be a string")

@@ -7,7 +7,6 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.images.pull import PullProgress
 from roas.engine.interface import ProgressReport, ReleaseDraft
 from roas.errors import (
     BuildFailedError,
@@ -233,20 +232,3 @@ async def test_prune_spares_protected_release(
     with pytest.raises(ReleaseNotRestorableError):
         await engine.load_model(drafted.model_hash)
     await engine.unprotect(other, environment)
-
-
-def test_pull_progress_never_decreases() -> None:
-    progress = PullProgress()
-    fractions = []
-    for message in (
-        {"status": "Pulling from library/app", "id": "v1"},
-        {"status": "Pulling fs layer", "id": "a"},
-        {"status": "Already exists", "id": "b"},
-        {"status": "Downloading", "id": "a", "progressDetail": {"current": 50, "total": 100}},
-        {"status": "Download complete", "id": "a"},
-        {"status": "Extracting", "id": "a", "progressDetail": {"current": 50, "total": 100}},
-        {"status": "Pull complete", "id": "a"},
-    ):
-        progress.take(message)
-        fractions.append(progress.fraction)
-    assert fractions == [None, 0.0, 0.5, 0.625, 0.75, 0.875, 1.0]

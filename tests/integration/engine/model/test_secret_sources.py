@@ -1,20 +1,18 @@
-"""What a stack keeps secret is known before anything can quote it."""
+"""What a stack keeps secret is known before Compose can quote it."""
 
-import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.model.secret_sources import container_secrets, copied_secrets, model_secrets, read_plain, stack_secrets
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from tests.unit.engine.model.test_secret_sources import SECRET, environment
 
-SECRET = "s3cr3t-Value/77"
-NOWHERE = "unix:///no/engine.sock"
+__all__ = ["environment"]
+
 QUOTING = {
     "port": "services: {web: {image: x, ports: ['${DB_PASS}:80']}}",
     "number": "services: {web: {image: x, deploy: {replicas: '${DB_PASS}'}}}",
@@ -32,16 +30,6 @@ QUOTING = {
     "label": f"services: {{web: {{image: x, labels: {{a_secret: '{SECRET}'}}, mem_limit: '{SECRET}'}}}}",
     "file of variables": f"services: {{web: {{image: x, env_file: more.env, mem_limit: '${{MORE:-{SECRET}" + "}'}}",
 }
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    folder = tmp_path / "stack"
-    folder.mkdir()
-    (folder / ".env").write_text(f"DB_PASS='{SECRET}'\n")
-    (folder / "more.env").write_text(f"MORE_CREDENTIALS={SECRET}\n")
-    files = (folder / "compose.yml",)
-    return Environment("dev", "t-secrets", folder, files, env_files=(folder / ".env",), docker_host=NOWHERE)
 
 
 @pytest.fixture
@@ -84,36 +72,3 @@ async def test_what_only_the_model_says_is_hidden(tmp_path: Path, environment: E
     await made.close()
     assert redactor.redact("got correct-horse-battery-staple-91") == "got [redacted]"
     assert redactor.redact("the correct-horse") == "the correct-horse"
-
-
-def test_sources_of_a_stack_all_read(environment: Environment) -> None:
-    environment.compose_files[0].write_text(
-        "x-a: &a {B_TOKEN: in-a-mapping}\nservices: {web: {image: x, environment: ['C_KEY=in-a-list'], labels: *a}}\n"
-    )
-    known = replace(environment, variables={"D_PASSWD": "in-the-settings", "URL": "redis://:in-a-url-77@r"})
-    more = environment.folder / "more.env"
-    found = {*stack_secrets(known), *copied_secrets({more: more.read_bytes()})}
-    assert {"in-a-mapping", "in-a-list", "in-the-settings", "in-a-url-77", SECRET} <= found
-
-
-def test_secret_files_of_model_and_container_read(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    path.write_text("in-a-secret-file")
-    model = {"services": {"web": {"environment": {"A_PASS": "in-the-model"}}}, "secrets": {"k": {"file": str(path)}}}
-    assert {"in-a-secret-file", "in-the-model"} <= set(model_secrets(model))
-    inspected = {
-        "Config": {"Env": ["A_PASS=in-the-container"]},
-        "Mounts": [{"Destination": "/run/secrets/k", "Source": str(path), "RW": False}],
-    }
-    assert {"in-a-secret-file", "in-the-container"} <= set(container_secrets(inspected))
-
-
-@pytest.mark.timeout(10)
-def test_pipe_device_and_link_out_not_read(tmp_path: Path, environment: Environment) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert [read_plain(tmp_path / "pipe"), read_plain(Path("/dev/zero")), read_plain(tmp_path)] == ["", "", ""]
-    outside = tmp_path / "outside"
-    outside.write_text("STOLEN_TOKEN=of-somebody-else")
-    environment.env_files[0].unlink()
-    environment.env_files[0].symlink_to(outside)
-    assert "of-somebody-else" not in set(stack_secrets(environment))

@@ -12,10 +12,12 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ProgressReport
-from roas.engine.sources.build_sources import BuildSources
 from roas.errors import ComposeFileError, ImageChangedError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from tests.unit.engine.sources.test_builds import context
+
+__all__ = ["context"]
 
 
 @pytest.fixture
@@ -26,47 +28,6 @@ def report() -> ProgressReport:
         return None
 
     return hear
-
-
-@pytest.fixture
-def context(stack: Callable[..., Environment]) -> Environment:
-    """A stack whose image holds its context, and a build that has all kinds of sources."""
-    environment = stack("""
-services:
-  web:
-    build: {context: app, dockerfile: ../docker/Dockerfile, additional_contexts: {more: ./more}, secrets: [s]}
-secrets: {s: {file: ./secret}}
-""")
-    files = {
-        "docker/Dockerfile": """FROM tiny:v1
-COPY . /all
-COPY --from=more . /more
-RUN --mount=type=secret,id=s cp /run/secrets/s /secret
-""",
-        "app/.dockerignore": "# what is not needed\n*.log\nnode_modules\n!keep.log\nDIR\n/top\nsub/*/x\n",
-        "app/main": "main",
-        "app/run.sh": "run",
-        "app/a.log": "left out",
-        "app/keep.log": "kept",
-        "app/A.LOG": "capitals are others",
-        "app/node_modules/m": "left out",
-        "app/sub/node_modules/m": "only the first folder is left out",
-        "app/sub/top": "kept",
-        "app/top": "left out",
-        "app/dir/f": "kept",
-        "app/sub/a/x": "left out",
-        "app/sub/a/y": "kept",
-        "more/extra": "extra",
-        "secret": "secret",
-    }
-    for name, text in files.items():
-        path = environment.folder / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(text)
-    (environment.folder / "app" / "run.sh").chmod(0o755)
-    (environment.folder / "app" / "link").symlink_to("main")
-    (environment.folder / "app" / "dangling").symlink_to("/nowhere")
-    return environment
 
 
 def image_files(client: docker.DockerClient, image_id: str) -> dict[str, str]:
@@ -177,13 +138,3 @@ async def test_large_context_is_refused_by_its_folders(
     with pytest.raises(ComposeFileError, match=r"Largest: data \(90 MiB\), node \(30 MiB\), small") as caught:
         await engine.look_up_images(await engine.resolve(context, None), frozenset({"web"}))
     assert ".dockerignore" in caught.value.hint
-
-
-def test_missing_folder_to_build_from_is_named(tmp_path: Path) -> None:
-    """Who has the compose file without the repository has the image from a registry."""
-    gone = tmp_path / "gone"
-    build, state_dir = {"context": str(gone)}, tmp_path / "state"
-    sources = BuildSources(build, {}, b"", tmp_path, state_dir, may_leave=False, may_bind=lambda _: False)
-    with pytest.raises(ComposeFileError, match=f"no folder {gone} to build from") as raised:
-        sources.digest()
-    assert "!reset" in str(raised.value.hint)

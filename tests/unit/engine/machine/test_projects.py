@@ -8,7 +8,6 @@ import pytest
 from roas.engine.machine.projects import runs_already_as
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
-from tests.integration.engine.adopting.test_adoption import start_manually
 
 
 def environment_in(folder: Path, compose: str = "services: {}") -> Environment:
@@ -39,12 +38,3 @@ def test_running_project_is_found(tmp_path, project, compose, is_found):
     assert found == (project if is_found else None)
     assert runs_already_as(replace(environment, project_is_given=True), [project], ()) is None
     assert runs_already_as(environment, [project, FoundProject("app-prod")], ()) is None
-
-
-async def test_hand_started_project_is_found(engine, stack):
-    environment = stack("services: {web: {image: tiny:v1}}")
-    start_manually(environment)
-    other = replace(environment, project=f"{environment.project}-prod")
-    (found,) = [one for one in await engine.projects(other) if one.name == environment.project]
-    assert (found.containers, found.folders) == ((f"{environment.project}-web-1",), {str(environment.folder)})
-    assert runs_already_as(other, [found], {other.project}) == found

@@ -9,13 +9,12 @@ import pytest
 
 from roas.concurrency import end_tasks
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.monitoring.health.probe_history import ProbeHistory
 from roas.monitoring.health.probe_loop import ProbeLoop
 from roas.monitoring.health.probes import NetworkProber
 from roas.state.redis_server import RedisUnavailableError, ping
-from testbed.redis_server import RedisServer, free_port
+from testbed.redis_server import free_port
 from tests.unit.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -90,30 +89,6 @@ async def test_unprobeable_url_does_not_block_others() -> None:
     assert [one["event"] for one in logs] == ["a probe cannot run from here"]
 
 
-@pytest.mark.parametrize("scheme", ["redis", "tcp"])
-async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> None:
-    history, woken = ProbeHistory(), asyncio.Semaphore(0)
-    with RedisServer(tmp_path) as server:
-        probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")
-        definition = ServiceDefinition("store", "store:v1", "d", probes=(probe,))
-
-        async def definitions() -> Mapping[str, ServiceDefinition]:
-            return {"store": definition}
-
-        own = ContainerSnapshot("c1", "store", "store", ContainerState.RUNNING, HealthStatus.NONE, "i", "i", "h")
-        seen = ServiceHealth("store", Verdict.UNVERIFIED, "runs", (own,))
-        assert history.judge("dev", seen, definition) is seen
-        assert await NetworkProber(Anywhere()).probe(DEV, probe.url, 5.0)
-        probe_loop = ProbeLoop(DEV, NetworkProber(Anywhere()), history, definitions, woken.release, every_seconds=0.1)
-        task = asyncio.create_task(probe_loop.run())
-        await asyncio.to_thread(server.kill)
-        async with asyncio.timeout(10):
-            for _ in range(3):
-                await woken.acquire()
-        await end_tasks(task)
-    assert history.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY
-
-
 @pytest.mark.parametrize("scheme", ["http", "redis", "tcp"])
 async def test_target_outside_environment_not_asked(scheme: str) -> None:
     async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (port, heard):
@@ -181,15 +156,3 @@ async def test_redis_that_lies_is_reported_as_away(lie: bytes) -> None:
     async with answering(lie) as (port, _):
         with pytest.raises(RedisUnavailableError):
             await ping(f"redis://127.0.0.1:{port}", timeout_seconds=1.0)
-
-
-async def test_probe_logs_in_to_redis(tmp_path: Path) -> None:
-    with RedisServer(tmp_path) as server:
-        place = server.url.partition("://")[2]
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b'CONFIG SET requirepass "pw of redis"\r\n')
-        assert await reader.readline() == b"+OK\r\n"
-        writer.close()
-        prober = NetworkProber(Anywhere())
-        assert await prober.probe(DEV, f"redis://:pw%20of%20redis@{place}", 2.0) is True
-        assert await prober.probe(DEV, f"redis://{place}", 2.0) is False

@@ -4,21 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import time_machine
 
 from roas.events import EventBus
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.events import Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.models.identifiers import new_id
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements, Windows, percentile
 from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationMonitor
-from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
-from testbed.redis_server import RedisServer
 from tests.unit.log_lines import captured_logs
 from tests.unit.sample_events import Work, ended, waited
 
@@ -190,31 +186,6 @@ async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
     scene.monitor.check()
     await scene.bus.drain()
     assert [type(event) for event in scene.events] == [DEGRADED], "of what ended long ago nothing is said any more"
-
-
-async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as server:
-        async with StateManager(tmp_path / "state") as state:
-            sync = DataSyncManager(state, server.url, "shop", str, poll_seconds=0.1, timeout_seconds=0.5)
-            sync.start()
-            async with Scene(sync, sync_lag_seconds=1.0) as scene:
-                await state.record(StateChange(ChangeType.AUDIT, "test"))
-                await asyncio.sleep(0.5)
-                assert scene.told == []
-                assert scene.monitor.figures().state_sync_lag_seconds < 0.5
-                server.freeze()
-                await state.record(StateChange(ChangeType.AUDIT, "test"))
-                await scene.until((DEGRADED, "state_sync_lag"))
-                server.thaw()
-                await scene.until((DEGRADED, "state_sync_lag"), (RECOVERED, "state_sync_lag"))
-                server.kill()  # away, and nothing to project: it still tells
-                await scene.until(
-                    (DEGRADED, "state_sync_lag"),
-                    (RECOVERED, "state_sync_lag"),
-                    (DEGRADED, "state_sync_lag"),
-                )
-            await sync.close()
 
 
 async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:

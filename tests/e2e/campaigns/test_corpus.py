@@ -1,0 +1,105 @@
+"""A few of the features of stacks that others made, played."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.unstable_engine import IMAGE_STORE_VARIABLE
+
+ROOT = Path(__file__).parents[3]
+
+SECONDS = 240
+
+LIST = """
+[stacks.tunnel]
+repository = "somebody/tunnel"
+folder = "tunnel/docker"
+networks = ["proxy"]
+
+[stacks.shop]
+repository = "somebody/shop"
+folder = "shop"
+files = ["compose.yaml", "compose.prod.yaml"]
+outside = {"/opt/shop/env" = "A=1"}
+
+[stacks.refused]
+repository = "somebody/refused"
+folder = "refused"
+"""
+
+DIGEST = "@sha256:81db6d39e1bba3b3ff32bd3a1b19a6d69690f94a3954ec131277b9a26b95b3aa"
+
+TUNNEL = """
+services:
+  vpn:
+    image: example.org/vpn:latest
+    container_name: tunnel-vpn
+    cap_add: [NET_ADMIN]
+    volumes: ["/mnt/media/:/media/", "/:/host:ro", "/var/run/docker.sock:/var/run/docker.sock:ro"]
+    networks: [default, proxy]
+    ports: ["80:80"]
+  behind:
+    image: behind
+    network_mode: container:tunnel-vpn
+    depends_on: [vpn]
+  store:
+    image: docker.io/valkey/valkey:8%s
+    user: valkey
+    healthcheck: {test: "redis-cli ping | grep -q PONG", interval: 1s}
+networks: {proxy: {external: true}}
+""" % ("" if os.environ.get(IMAGE_STORE_VARIABLE) else DIGEST)  # containerd's store has no other image for a digest
+
+SHOP = """
+name: corner-shop
+services:
+  migrate:
+    image: ghcr.io/shop/app:${SHOP_TAG:-1.0}
+    command: ["migrate"]
+    env_file: [/opt/shop/env]
+  app:
+    image: ghcr.io/shop/app:${SHOP_TAG:-1.0}
+    depends_on: {migrate: {condition: service_completed_successfully}}
+  database: {image: "postgres:16"}
+"""
+
+PROD = """
+services:
+  app: {volumes: ["data:/data/"]}
+volumes: {data: {}}
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(SECONDS)
+def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
+    """A tunnel by its container's name, a bind of `/`, a digest, a one-shot, files by `-f`: all stay as they run."""
+    for path, text in {
+        "corpus.toml": LIST,
+        "tunnel/docker/docker-compose.yml": TUNNEL,
+        "shop/compose.yaml": SHOP,
+        "shop/compose.prod.yaml": PROD,
+        "refused/compose.yaml": "services: {web: {image: web, environment: 3}}",
+    }.items():
+        (tmp_path / "stacks" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "stacks" / path).write_text(text)
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "campaigns.corpus", str(tmp_path / "stacks"), "--results", str(results)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["name"]: one for one in map(json.loads, (results / "stacks.jsonl").read_text().splitlines())}
+    assert {name: one["verdict"] for name, one in found.items()} == {
+        "tunnel": "plans",
+        "shop": "plans",
+        "refused": "Compose refuses its files",
+    }
+    assert {name: one["adoption"] for name, one in found.items() if name != "refused"} == {
+        "tunnel": "kept",
+        "shop": "kept",
+    }
+    assert found["shop"]["notes"] == ["another version and back"]
+    assert "100.0%" in (results / "summary.md").read_text()
+    assert not Path("/mnt/media").exists()

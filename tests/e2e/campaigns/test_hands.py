@@ -1,0 +1,27 @@
+"""A few rounds of the campaign of hands, played."""
+
+import pytest
+
+from campaigns.crash.playing import Verdict
+from campaigns.hands.ground import opened_ground
+from campaigns.hands.playing import clean, play
+from campaigns.hands.rounds import Hand, Kind, Moment, Round
+
+# The campaign is strict about 60 s; this test may share its machine with others.
+PATIENT_SECONDS = 180.0
+
+SAMPLE = (
+    Round(Hand.DOCKER_PAUSE_WEB, Moment.IDLE, Kind.GOOD),
+    Round(Hand.STATE_UNREADABLE, Moment.MIDDLE, Kind.GOOD),
+)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+async def test_hands_leave_a_stack_that_is_well(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with opened_ground(tmp_path_factory.mktemp("hands")) as ground:
+        await ground.lane.start()
+        assert await clean(ground) == ()
+        for wanted in SAMPLE:
+            played = await play(ground, wanted, well_seconds=PATIENT_SECONDS)
+            assert played.verdict is Verdict.GOOD, played

@@ -1,0 +1,25 @@
+"""A unit test that starts another program than this Python fails: it is an integration test, or one of the whole."""
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.kinds import is_other_program
+
+
+@pytest.fixture(autouse=True)
+def _no_other_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take note of each program; asyncio starts its own by the same way. Said at the end, since the code may catch."""
+    started: list[Any] = []
+    start = subprocess.Popen.__init__
+
+    def note(self: subprocess.Popen[Any], arguments: Any, *more: Any, **options: Any) -> None:
+        if is_other_program(arguments, options.get("executable")):
+            started.append(arguments)
+        start(self, arguments, *more, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", note)
+    yield
+    assert started == [], "a unit test starts no other program: see CONTRIBUTING.md"

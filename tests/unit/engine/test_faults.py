@@ -1,0 +1,100 @@
+"""What Compose and registries write of what went wrong is understood, and quotes no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from roas.engine.compose.commands import ComposeProject, create
+from roas.engine.compose.faults import compose_fault, registry_fault, resolution_fault
+from roas.engine.containers.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
+from roas.errors import (
+    ComposeFileError,
+    ContainerConflictError,
+    EngineError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    InvalidRequestError,
+    RegistryUnavailableError,
+    RoasError,
+)
+from roas.redaction import Redactor
+
+
+@pytest.mark.parametrize("service", ["--help", "-f", "a b", ""])
+def test_service_name_never_an_option(service: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        create(ComposeProject("p", (Path("f"),)), [service])
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", EngineUnavailableError),
+        ("Error response from daemon: manifest for app:v9 not found: manifest unknown", ImageNotFoundError),
+        ("Error response from daemon: pull access denied for app, repository does not exist", ImageNotFoundError),
+        ("Error response from daemon: No such image: sha256:abc", ImageNotFoundError),
+        ("net/http: TLS handshake timeout", RegistryUnavailableError),
+        ("dial tcp 1.2.3.4:443: connect: connection refused", RegistryUnavailableError),
+        ("received unexpected HTTP status: 502 Bad Gateway", RegistryUnavailableError),
+        ('time="x" level=warning msg="w"\nyaml: line 4: did not find expected key', ComposeFileError),
+        ("services.web.ports must be a list", ComposeFileError),
+        ('Error response from daemon: Conflict. The container name "/x" is already in use', ContainerConflictError),
+        ("Error response from daemon: removal of container c9 is already in progress", ContainerConflictError),
+        ("Error response from daemon: No such container: c9", ContainerConflictError),
+        ("Error response from daemon: driver failed programming external connectivity", EngineError),
+    ],
+)
+def test_compose_stderr_parsed(stderr: str, kind: type[RoasError]) -> None:
+    fault = compose_fault(stderr, files="docker-compose.yml")
+    assert type(fault) is kind
+    assert "level=warning" not in fault.message
+
+
+def test_registry_error_parsed() -> None:
+    assert isinstance(registry_fault("unauthorized: nope", "app:v1"), EngineError)
+    assert registry_fault("toomanyrequests: slow down", "app:v1").transient
+    assert "app:v1" in registry_fault("manifest unknown", "app:v1").message
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('failed to resolve reference "host:5000/app:nope": host:5000/app:nope: not found', ImageNotFoundError),
+        ("no match for platform in manifest: not found", ImageNotFoundError),
+        ("pull access denied, repository does not exist or may require authorization", ImageNotFoundError),
+        (
+            'failed to do request: Head "https://host:5000/v2/app/manifests/v1": dial tcp: connect: connection refused',
+            RegistryUnavailableError,
+        ),
+        (
+            "unexpected status from HEAD request to https://host/v2/app/manifests/v1: 503 Service Unavailable",
+            RegistryUnavailableError,
+        ),
+    ],
+)
+def test_error_of_containerd_store_parsed(text: str, kind: type[RoasError]) -> None:
+    assert type(registry_fault(text, "app:v1")) is kind
+
+
+def test_secret_hidden_before_the_text_is_cut() -> None:
+    """What is cut in two is a secret no more that anybody could find."""
+    secret = "Zk-planted-" + "x" * 300
+    redactor = Redactor([secret])
+    stderr = "time=now level=warning " + "y" * 300 + secret + "z" * 300
+    fault = compose_fault(stderr, files="compose.yml", redact=redactor.redact)
+    assert "xxx" not in fault.message
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(f"line{number}OfTheKey" for number in range(20))
+    assert "OfTheKey" not in compose_fault(key, files="compose.yml", redact=redactor.redact).message
+    missing = (
+        f"error while interpolating services.web.environment.A_TOKEN: required variable X is missing a value: {secret}"
+    )
+    told = resolution_fault(missing, files="compose.yml", redact=redactor.redact).message
+    assert "A_TOKEN" in told
+    assert "xxx" not in told
+
+
+def test_log_that_is_cut_begins_with_a_whole_line() -> None:
+    assert readable_log(b"short") == "short"
+    cut = readable_log(b"half of a secret " + b"x" * MOST_BYTES + b"\nwhole line\n")
+    assert cut == "whole line\n"
+    assert len(readable_log(b"y" * 2 * MOST_BYTES)) == MOST_BYTES - LONGEST_SECRET

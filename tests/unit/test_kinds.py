@@ -1,0 +1,127 @@
+"""Tests lie by what they need, and below that by what they are about."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kinds import ENGINE_FIXTURES, KINDS, is_other_program
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+FILES = sorted(TESTS.rglob("*.py"))
+# What is no folder of the bot's or beside it, and what such tests are about.
+SUBJECTS = {
+    "acceptance": "bot/application.py",
+    "browser": "sandbox/page",
+    "client": "bot/client.py",
+    "handover": "bot/deployment/handover.py",
+    "packaging": "pyproject.toml",
+    "plugin": "docs/plugin.md",
+    "plugin/host": "docs/plugin.md",
+    "stack": "docker-compose.yml",
+    "wire": "bot/service.py",
+}
+
+
+def subject_of(folder: str) -> Path:
+    """Return what a folder of tests is about: a folder of the bot's, one beside it, or what is named above."""
+    named = SUBJECTS.get(folder, folder)
+    return ROOT / named if (ROOT / named).exists() else ROOT / "bot" / named
+
+
+def test_folders_are_kinds_and_what_is_tested():
+    folders = {path.parent.relative_to(TESTS) for path in FILES} - {Path()}
+    assert {folder.parts[0] for folder in folders} == set(KINDS)
+    below = {"/".join(folder.parts[1:]) for folder in folders if folder.parts[1:]}
+    assert sorted(folder for folder in below if not subject_of(folder).exists()) == []
+    assert sorted(SUBJECTS.keys() - below) == [], "these are folders of tests no more"
+
+
+def test_tests_lie_in_a_kind():
+    assert [path for path in FILES if path.name.startswith("test_") and path.parent == TESTS] == []
+
+
+def test_no_kind_needs_one_after_it():
+    """Who reads a unit test needs no other to understand it."""
+    found = []
+    for path in FILES:
+        kind = path.relative_to(TESTS).parts[0]
+        after = KINDS[KINDS.index(kind) + 1 :] if kind in KINDS else KINDS
+        names = {f"tests.{one}" for one in after}
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if any(module == name or module.startswith(f"{name}.") for name in names):
+                found.append(f"{path.relative_to(ROOT)}: {module}")
+    assert found == []
+
+
+def asked_for(tree: ast.AST) -> set[str]:
+    """Return what tests and fixtures of a file ask for, by the names of their arguments or by a mark."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    asking = [
+        one
+        for one in functions
+        if one.name.startswith("test_") or any("fixture" in ast.unparse(by) for by in one.decorator_list)
+    ]
+    named = {argument.arg for function in asking for argument in function.args.args}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    marks = [call for call in calls if ast.unparse(call.func).endswith("usefixtures")]
+    return named | {one.value for mark in marks for one in mark.args if isinstance(one, ast.Constant)}
+
+
+def test_unit_tests_ask_for_no_engine():
+    found = {
+        str(path.relative_to(ROOT)): asked
+        for path in (TESTS / "unit").rglob("*.py")
+        if (asked := asked_for(ast.parse(path.read_text())) & ENGINE_FIXTURES)
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "executable", "other"),
+    [
+        ([sys.executable, "-c", "pass"], None, False),
+        (["anything"], sys.executable, False),
+        (["docker", "ps"], None, True),
+        ("echo shell", None, True),
+        (Path("/bin/true"), None, True),
+        ([sys.executable], "/bin/sh", True),
+    ],
+)
+def test_other_programs_are_known(arguments, executable, other):
+    assert is_other_program(arguments, executable) is other
+
+
+STARTS = """
+import asyncio, contextlib, subprocess, sys
+
+def test_plain():
+    with contextlib.suppress(Exception):
+        subprocess.run(["true"])
+
+async def test_by_asyncio():
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+
+def test_python():
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+"""
+
+
+def test_unit_test_that_starts_a_program_fails(tmp_path):
+    for name in ("__init__.py", "kinds.py", "unit/__init__.py", "unit/conftest.py"):
+        target = tmp_path / "tests" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((TESTS / name).read_text())
+    (tmp_path / "tests" / "unit" / "test_it.py").write_text(STARTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "tests"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    said = [line.partition(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("ERROR ", "FAILED "))]
+    assert sorted(said) == [
+        "ERROR tests/unit/test_it.py::test_by_asyncio",
+        "ERROR tests/unit/test_it.py::test_plain",
+    ], done.stdout
