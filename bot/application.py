@@ -162,7 +162,9 @@ def _build(base: Foundation) -> Application:
         held_lease=deployment.held_lease,
         peers=deployment.peers,
         alert_service=monitoring.alert_service,
-        maintenance=build_maintenance(base, monitoring, recovery, token_twin, measurements),
+        maintenance=build_maintenance(
+            base, monitoring, recovery, token_twin, measurements, deployment.manager.behind_proxy
+        ),
         token_twin=token_twin,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,

@@ -7,6 +7,7 @@ from functools import partial
 from roas.deployment.context import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
+from roas.engine.behind_proxy import BehindProxy
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
@@ -32,6 +33,7 @@ from roas.monitoring.watching.lost_releases import LostReleases
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
+from roas.recovery.left_drains import LeftDrains
 from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.history import HistoryBounds
@@ -158,6 +160,7 @@ def build_maintenance(
     recovery: ErrorCoordinator,
     token_twin: TokenTwin,
     measurements: IntegrationMeasurements,
+    behind: BehindProxy,
 ) -> Maintenance:
     """Build the leader's rounds."""
     state, alert_service, known = base.state, monitoring.alert_service, base.environments
@@ -173,7 +176,12 @@ def build_maintenance(
         prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
         catch_up=partial(_catch_up, state, monitoring.metrics, measurements),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
-        looks=(token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look),
+        looks=(
+            token_twin.look,
+            SharedStateFolder(state, alert_service).look,
+            drift_alerts.look,
+            LeftDrains(base.engine, state, behind, known).look,
+        ),
         frequent_look=swapped.look,
     )
     return Maintenance(parts)

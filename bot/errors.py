@@ -206,6 +206,12 @@ class BuildFailedError(EngineError):
     key = "build_failed"
 
 
+class ProxyError(RoasError):
+    """The proxy in front of a service cannot be asked, or does not send requests to a container that is well."""
+
+    key = "proxy"
+
+
 class ServiceFailedError(RoasError):
     """A service exited, restarts in a loop, or did not become healthy."""
 

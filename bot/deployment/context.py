@@ -230,6 +230,16 @@ class DeploymentContext:
         ]
         return brought_services(*releases)
 
+    async def definition_before(self, service: str) -> ServiceDefinition | None:
+        """Return how the releases between which the deployment moves define a service, or None where none has it."""
+        for number in (self.deployment.from_release, self.deployment.to_release):
+            release = None
+            if number is not None:
+                release = await self.components.state.releases.get(self.environment.name, number)
+            if release is not None and any(one.name == service for one in release.services):
+                return (await self.definitions(release.model_hash)).get(service)
+        return None
+
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
         return await find_own_bot(self.components, self.environment)

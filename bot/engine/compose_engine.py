@@ -29,10 +29,13 @@ from roas.engine.machine.processes import end_process
 from roas.engine.machine.projects import ended_services, find_projects
 from roas.engine.policy.misled_binds import MisledBinds
 from roas.engine.policy.probe_targets import ProbeTargets
+from roas.engine.proxied_service import ProxiedService
+from roas.engine.proxy.proxies import proxied_service
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
+from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 from roas.redaction import Redactor
 
@@ -148,6 +151,10 @@ class ComposeEngine(ComposeReleases):
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id."""
         await remove_container(self._clients, environment, container_id, grace_seconds)
+
+    def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
+        """Return what tells the proxy in front of a service which of its containers come and go."""
+        return proxied_service(self._clients, environment, service, proxy)
 
     async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
         """Return the services of a model of which a bind leads, by now, where it may not, and why."""

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from roas.engine.proxied_service import ProxiedService
 from roas.engine.release_store import ResolvedStack
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
+from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 
 # Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
@@ -79,6 +81,10 @@ class EngineActor(Protocol):
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id; a missing one is no error."""
+        ...
+
+    def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
+        """Return what tells the proxy in front of a service which of its containers come and go."""
         ...
 
     async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:

@@ -1,17 +1,19 @@
 """Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.engine.behind_proxy import BehindProxy, still_open
 from roas.engine.comparison import WantedService, compare_service
 from roas.engine.containers.readiness import Readiness
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
+from roas.engine.proxied_service import ProxyReport
 from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -36,6 +38,7 @@ class DeploymentManager:
     def __init__(self, engine: Engine, state: StateManager) -> None:
         self._engine = engine
         self._state = state
+        self.behind_proxy = BehindProxy(engine)
 
     async def adopt(
         self,
@@ -138,24 +141,46 @@ class DeploymentManager:
         wanted = await self._wanted(environment, model_hash, definition, watch)
         before = watch.of_service(definition.name)
         old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
-        created = await run_uninterrupted(
-            self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
-        )
-        await started()
-        await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
-        await report(definition.name, ServiceStep.WAITING, "", None)
-        readiness = await wait_until_ready(self._engine, environment, definition, watch, wanted.config_hash, old=old)
-        await self._remove_others(environment, wanted, watch)
-        await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
+        with self.behind_proxy.working(environment, definition):
+            if self._is_beside(definition, watch, anew=anew):
+                await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
+            created = await run_uninterrupted(
+                self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
+            )
+            await started()
+            await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
+            await report(definition.name, ServiceStep.WAITING, "", None)
+            readiness = await wait_until_ready(
+                self._engine, environment, definition, watch, wanted.config_hash, old=old
+            )
+            left = await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
+            await self.behind_proxy.settle(environment, definition)
+        await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
 
     async def remove_service(
-        self, environment: Environment, service: str, watch: ContainerWatch, report: ServiceReport
+        self,
+        environment: Environment,
+        service: str,
+        watch: ContainerWatch,
+        report: ServiceReport,
+        definition: ServiceDefinition | None = None,
     ) -> None:
-        """Stop and remove all containers of a service."""
+        """Stop and remove all containers of a service; with its `definition`, its proxy sends nothing more first."""
         await report(service, ServiceStep.REMOVING, "", None)
-        await self._remove_watched(environment, watch.of_service(service), watch)
+        containers = watch.of_service(service)
+        if definition is None:
+            await self._remove_watched(environment, containers, watch)
+        else:
+            with self.behind_proxy.working(environment, definition):
+                await self.behind_proxy.drain(environment, definition, containers, _steps(report, definition))
+                await self._remove_watched(environment, containers, watch)
+                await self.behind_proxy.settle(environment, definition)
         await report(service, ServiceStep.REMOVED, "", None)
+
+    async def settle_proxies(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
+        """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""
+        await self.behind_proxy.settle_idle(environment, definitions)
 
     async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop and remove containers by id."""
@@ -199,8 +224,7 @@ class DeploymentManager:
         anew: bool,
     ) -> tuple[str, ...]:
         """Return the ids of the containers that were started."""
-        running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
-        beside = definition.start_first and running and not anew
+        beside = self._is_beside(definition, watch, anew=anew)
         await report(definition.name, ServiceStep.CREATING, said("beside the old one") if beside else "", None)
         seen = watch.of_service(definition.name)
         created = await self._engine.create_service(
@@ -214,8 +238,30 @@ class DeploymentManager:
             await report(
                 definition.name, ServiceStep.STARTING, said("again, since what it depends on was replaced"), None
             )
-            await run_concurrently(self._restart(environment, one.id) for one in watch.of_service(definition.name))
+            await self._restart_all(environment, definition, watch, report)
         return created
+
+    def _is_beside(self, definition: ServiceDefinition, watch: ContainerWatch, *, anew: bool) -> bool:
+        """Return whether new containers are started beside the old ones."""
+        running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
+        return definition.start_first and running and not anew
+
+    async def _restart_all(
+        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport
+    ) -> None:
+        """Restart all containers of a service; behind a proxy one after the other, so that some always serve."""
+        containers = watch.of_service(definition.name)
+        if definition.proxy is None:
+            await run_concurrently(self._restart(environment, one.id) for one in containers)
+            return
+        behind, steps = self.behind_proxy, _steps(report, definition)
+        for one in containers:
+            await behind.drain(environment, definition, (one,), steps, even_last=False)
+            await self._restart(environment, one.id)
+            await watch.look_at({one.id})
+            await wait_until_ready(self._engine, environment, replace(definition, replicas=1), watch, only=one.id)
+            again = [each for each in watch.of_service(definition.name) if each.id == one.id]
+            await behind.admit(environment, definition, again, steps, forgiving=True)
 
     async def _restart(self, environment: Environment, container_id: str) -> None:
         await self._engine.stop(environment, container_id)
@@ -229,20 +275,43 @@ class DeploymentManager:
         wanted = await self._engine.wanted_services(environment, model, watch.containers, as_it_is=True)
         return replace(wanted[definition.name], definition=definition)
 
-    async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:
+    async def _remove_others(
+        self,
+        environment: Environment,
+        wanted: WantedService,
+        watch: ContainerWatch,
+        report: ServiceReport,
+        *,
+        forgiving: bool,
+    ) -> int:
         """After a start-first update the new containers serve; the old ones go, and those that are too many."""
         difference = compare_service(wanted, watch.of_service(wanted.definition.name))
-        await self.retire(environment, difference.unlike + difference.surplus, watch)
+        going = difference.unlike + difference.surplus
+        return await self.retire(environment, wanted.definition, going, watch, report, forgiving=forgiving)
 
     async def retire(
-        self, environment: Environment, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
-    ) -> None:
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        containers: tuple[ContainerSnapshot, ...],
+        watch: ContainerWatch,
+        report: ServiceReport,
+        *,
+        forgiving: bool = False,
+    ) -> int:
         """Take old replicas out of service, then stop and remove them: every replica that is replaced goes this way.
 
-        In a start-first update, those that take their place are ready by then. What Compose replaces in place (all of a
-        service stop-first) does not come here.
+        In a start-first update, those that take their place are ready by then; behind a proxy, that has to send
+        requests to them first, and to the old ones no more. What Compose replaces in place (all of a service
+        stop-first) does not come here. Returns how many connections were still open. Raises ProxyError, with nothing
+        taken away, unless `forgiving`.
         """
+        steps = _steps(report, definition)
+        staying = [one for one in watch.of_service(definition.name) if one not in containers]
+        await self.behind_proxy.admit(environment, definition, staying, steps, forgiving=forgiving)
+        left = await self.behind_proxy.drain(environment, definition, containers, steps)
         await self._remove_watched(environment, containers, watch)
+        return left
 
     async def _remove_watched(
         self, environment: Environment, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
@@ -250,6 +319,15 @@ class DeploymentManager:
         """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
         await self.remove_containers(environment, containers)
         await watch.look_at(one.id for one in containers)
+
+
+def _steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:
+    """Report what is waited for at a proxy as a part of waiting for the service."""
+
+    async def say(text: str) -> None:
+        await report(definition.name, ServiceStep.WAITING, text, None)
+
+    return say
 
 
 def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:

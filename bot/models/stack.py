@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from roas.models.dependency import Dependency
+from roas.models.proxy import ServiceProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class ServiceDefinition:
 
     `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
     health check says that they run. `fixed_place` names what forbids a second container beside the first (a fixed host
-    port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it.
+    port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it; `proxy` is in
+    front of it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ServiceDefinition:
     shared_by: tuple[str, ...] = ()
     linked_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
+    proxy: ServiceProxy | None = None
 
     @property
     def ends_well(self) -> bool:

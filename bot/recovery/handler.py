@@ -240,6 +240,7 @@ class ErrorHandler:
                         watch,
                         self._checks.answers,
                         self._checks.expect_end,
+                        self._manager.behind_proxy,
                     )
                 else:
                     await self._recreate(environment, model_hash, definition, watch)

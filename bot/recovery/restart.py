@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.engine.behind_proxy import BehindProxy
 from roas.engine.containers.readiness import TOLERATED_RESTARTS
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
@@ -29,10 +30,12 @@ async def restart_service(
     watch: ContainerWatch,
     answers: Answers,
     expect_end: Callable[[str], None],
+    behind: BehindProxy,
 ) -> None:
     """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
 
-    `expect_end` is called with each container that is stopped for that. Raises ServiceFailedError.
+    `expect_end` is called with each container that is stopped for that. A proxy in front of the service sends it
+    nothing meanwhile, where there are others. Raises ServiceFailedError.
     """
     containers = watch.of_service(definition.name)
     if not containers:
@@ -40,11 +43,18 @@ async def restart_service(
             said("{definition} has no container to start.", definition=definition.name), service=definition.name
         )
     unresponsive = not await answers(environment, definition)
-    await run_concurrently(
-        _start_again(engine, environment, container, expect_end, unresponsive=unresponsive) for container in containers
-    )
-    await watch.refresh()
-    await wait_until_ready(engine, environment, definition, watch)
+
+    async def drain(container: ContainerSnapshot) -> None:
+        await behind.drain(environment, definition, (container,), _say_nothing, even_last=False)
+
+    with behind.working(environment, definition):
+        await run_concurrently(
+            _start_again(engine, environment, container, expect_end, drain, unresponsive=unresponsive)
+            for container in containers
+        )
+        await watch.refresh()
+        await wait_until_ready(engine, environment, definition, watch)
+        await behind.settle(environment, definition)
     await settle(definition, watch)
     await until_answered(environment, definition, watch, answers)
 
@@ -89,6 +99,7 @@ async def _start_again(
     environment: Environment,
     container: ContainerSnapshot,
     expect_end: Callable[[str], None],
+    drain: Callable[[ContainerSnapshot], Awaitable[None]],
     *,
     unresponsive: bool,
 ) -> None:
@@ -98,5 +109,10 @@ async def _start_again(
         case ContainerState.RUNNING if _runs_well(container) and not unresponsive:
             return  # its engine was quicker
         case _:
+            await drain(container)
             expect_end(container.id)
             await run_uninterrupted(_stop_and_start(engine, environment, container.id))
+
+
+async def _say_nothing(text: str) -> None:
+    """Report no progress: the alert says what is done."""

@@ -17,12 +17,14 @@ from campaigns.plans.composing import Compose, Service, hash_of, joined_by, with
 from campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
 from campaigns.plans.sweeping import sweep
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
+from roas.engine.proxied_service import ProxiedService
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
 from roas.models.dependency import Dependency
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
+from roas.models.proxy import ServiceProxy
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
 
@@ -83,6 +85,10 @@ class EngineDouble:
         if model_hash not in self.models:
             raise ReleaseNotRestorableError("gone")
         return self.models[model_hash]
+
+    def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
+        """No service of these stacks has a proxy in front."""
+        raise NotImplementedError
 
     # Images
 

@@ -58,7 +58,8 @@ class Execution:
         await applier.apply_all(to_do & after_ourselves)
         for service in sorted(changes.gone):
             context.checkpoint()
-            await manager.remove_service(context.environment, service, watch, context.report)
+            before = await context.definition_before(service)
+            await manager.remove_service(context.environment, service, watch, context.report, before)
 
     async def _changes(
         self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None

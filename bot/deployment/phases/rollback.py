@@ -71,13 +71,15 @@ class Rollback:
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(changes.gone - own):
-            await manager.remove_service(context.environment, service, watch, context.report)
+            before = await context.definition_before(service)
+            await manager.remove_service(context.environment, service, watch, context.report, before)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
         applier = Applier(context, watch, definitions, model_hash, restarts)
         await self._restore_services(applier, differing - late, restarts - late)
         await replace_bot_if_needed(context, watch, model_hash, bot)
         await self._restore_services(applier, differing & late, restarts & late)
+        await manager.settle_proxies(context.environment, definitions.values())
         if context.deployment.problem is not None:  # no verification comes after this
             await remove_predecessors(context, watch)
 

@@ -40,6 +40,7 @@ class Verification:
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
             await _close_steps(context, definitions, changed)
+            await context.components.manager.settle_proxies(context.environment, definitions.values())
             summary = _summary(definitions, watch, changed, own)
             await remove_predecessors(context, watch)
             return summary

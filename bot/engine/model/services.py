@@ -10,6 +10,7 @@ from roas.engine.model.durations import read_duration
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.service_dependencies import dependencies_of
 from roas.engine.model.service_probes import probes_of
+from roas.engine.model.service_proxy import proxy_of
 from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.stack import ServiceDefinition
@@ -239,7 +240,10 @@ def _definition(
     monitor = update.get("monitor")
     built = is_built(service)
     fixed_place = _fixed_place(service)
-    wanted, wanted_back = (config.get("order") == START_FIRST for config in (update, rollback))
+    proxy = proxy_of(name, service, stop_grace_seconds(service))
+    # Who has a proxy in front has users that nobody wants to lose.
+    usual = START_FIRST if proxy else None
+    wanted, wanted_back = (config.get("order", usual) == START_FIRST for config in (update, rollback))
     return ServiceDefinition(
         name=name,
         image=image_reference(str(model.get("name", "")), name, service),
@@ -257,6 +261,7 @@ def _definition(
         pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
         fixed_place=fixed_place,
         denies_start_first=bool(fixed_place) and (wanted or wanted_back),
+        proxy=proxy,
     )
 
 

@@ -14,6 +14,7 @@ from roas.engine.interface import ResolvedStack
 from roas.engine.model.raw_files import FileReference
 from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
+from roas.engine.model.service_proxy import refuse_impossible_proxies
 from roas.engine.model.services import (
     impossible_updates,
     read_definitions,
@@ -95,6 +96,7 @@ class StackResolver:
         trusted = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
         definitions = read_definitions(model)
         refuse_impossible_probes(definitions)
+        refuse_impossible_proxies(definitions)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
         secretive = await self._with_secrets(environment, valued, write=write_contents)

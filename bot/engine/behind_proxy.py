@@ -1,0 +1,117 @@
+"""Replace containers behind a proxy: what the DeploymentManager and a recovery tell the proxy in front of a service.
+
+Without `x-deploy.proxy`, nothing is done here.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+from roas.engine.comparison import WantedService
+from roas.engine.interface import EngineActor
+from roas.engine.proxied_service import ProxiedService, ProxyReport
+from roas.errors import ProxyError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+
+log = get_logger(__name__)
+
+NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
+
+
+class BehindProxy:
+    """Hold, admit, drain and settle the containers of services that a proxy stands in front of."""
+
+    def __init__(self, engine: EngineActor) -> None:
+        self._engine = engine
+        self._working: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def working(self, environment: Environment, definition: ServiceDefinition) -> Iterator[None]:
+        """Keep `settle_idle` away from a service while its containers are replaced."""
+        key = (environment.name, definition.name)
+        self._working[key] += 1
+        try:
+            yield
+        finally:
+            self._working[key] -= 1
+
+    async def hold(
+        self, environment: Environment, wanted: WantedService, seen: Iterable[ContainerSnapshot], *, forgiving: bool
+    ) -> None:
+        """Send nothing to what is started from now on. Raises ProxyError unless `forgiving`, with nothing changed."""
+        definition = wanted.definition
+        if (proxied := self._proxied(environment, definition)) is None:
+            return
+        try:
+            await proxied.hold(max(0, definition.replicas - sum(map(wanted.fits, seen))))
+        except ProxyError as error:
+            error.service = definition.name
+            if not forgiving:
+                raise
+            log.warning("nothing is held at the proxy", service=definition.name, error=error.message)
+
+    async def admit(
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        containers: Iterable[ContainerSnapshot],
+        report: ProxyReport,
+        *,
+        forgiving: bool,
+    ) -> None:
+        """Wait until what is well gets requests. Raises ProxyError unless `forgiving`."""
+        well = [one.id for one in containers if one.state is ContainerState.RUNNING and one.health not in NOT_WELL]
+        if not well or (proxied := self._proxied(environment, definition)) is None:
+            return
+        try:
+            await proxied.admit(well, report)
+        except ProxyError as error:
+            if not forgiving:
+                raise
+            log.warning("the proxy does not send requests", service=definition.name, error=error.message)
+
+    async def drain(
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        containers: Collection[ContainerSnapshot],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+    ) -> int:
+        """Wait until requests to containers that are about to be stopped have ended; returns what is still open."""
+        running = [one.id for one in containers if one.state is ContainerState.RUNNING]
+        if not running or (proxied := self._proxied(environment, definition)) is None:
+            return 0
+        return await proxied.drain(running, report, even_last=even_last)
+
+    async def settle(self, environment: Environment, definition: ServiceDefinition) -> None:
+        """Leave nothing held or drained behind."""
+        if (proxied := self._proxied(environment, definition)) is not None:
+            await proxied.settle()
+
+    async def settle_idle(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
+        """Leave nothing behind of what this process does not replace at this moment."""
+        for definition in definitions:
+            if not self._working[environment.name, definition.name]:
+                await self.settle(environment, definition)
+
+    def _proxied(self, environment: Environment, definition: ServiceDefinition) -> ProxiedService | None:
+        if definition.proxy is None:
+            return None
+        return self._engine.proxied_service(environment, definition.name, definition.proxy)
+
+
+def still_open(reason: str, left: int) -> str:
+    """Add to the reason why a service is ready how many connections its old containers were stopped with."""
+    if not left:
+        return reason
+    return said(
+        "{reason}; {left} connections to the old ones were still open when these were stopped",
+        reason=reason,
+        left=left,
+    )

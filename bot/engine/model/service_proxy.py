@@ -1,0 +1,81 @@
+"""Read which proxy stands in front of a service: `x-deploy.proxy`."""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from roas.engine.model.durations import read_duration
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ServiceDefinition
+
+KNOWN = frozenset({"service", "kind", "socket", "backends", "websockets", "drain", "refresh"})
+# Where the official image of HAProxy has a folder that its user may write to.
+DEFAULT_SOCKET = "/var/lib/haproxy/admin.sock"
+# The names go into commands of HAProxy's runtime API, which end with a line or a semicolon.
+BACKEND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+HINT = said("See `x-deploy.proxy` in the documentation: service, kind, socket, backends, websockets, drain, refresh.")
+
+
+def proxy_of(name: str, service: Mapping[str, Any], grace_seconds: float) -> ServiceProxy | None:
+    """Return the proxy in front of a service, or None where there is none. Raises ComposeFileError."""
+    extension = service.get("x-deploy")
+    written = extension.get("proxy") if isinstance(extension, Mapping) else None
+    if written is None:
+        return None
+    entry = {"service": written} if isinstance(written, str) else written
+    if not isinstance(entry, Mapping):
+        raise _wrong(name, said("it is no mapping"))
+    if unknown := sorted(map(str, set(entry) - KNOWN)):
+        raise _wrong(name, said("unknown keys {unknown}", unknown=", ".join(unknown)))
+    kinds = [kind.value for kind in ProxyKind]
+    if (kind := str(entry.get("kind", ProxyKind.HAPROXY.value))) not in kinds:
+        raise _wrong(name, said("its kind is none of {kinds}", kinds=", ".join(kinds)))
+    if not isinstance(entry.get("service"), str) or not entry["service"]:
+        raise _wrong(name, said("`service` does not name the proxy's service"))
+    return ServiceProxy(
+        service=entry["service"],
+        kind=ProxyKind(kind),
+        socket=_socket(name, entry.get("socket", DEFAULT_SOCKET)),
+        backends=_names(name, "backends", entry.get("backends", [name])),
+        websockets=_names(name, "websockets", entry.get("websockets", [])),
+        limit_seconds=_duration(name, "drain", entry.get("drain", grace_seconds)),
+        refresh_seconds=_duration(name, "refresh", entry.get("refresh", 1.0)),
+    )
+
+
+def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Raise ComposeFileError where the proxy in front of a service is no other service of the stack."""
+    for name, definition in definitions.items():
+        proxy = definition.proxy
+        if proxy is not None and (proxy.service == name or proxy.service not in definitions):
+            raise _wrong(name, said("{proxy} is no other service of the stack", proxy=proxy.service))
+
+
+def _socket(name: str, written: object) -> str:
+    path = PurePosixPath(str(written))
+    if not isinstance(written, str) or not path.is_absolute() or ".." in path.parts or "\0" in written:
+        raise _wrong(name, said("`socket` is no absolute path in the proxy's container"))
+    return str(path)
+
+
+def _names(name: str, key: str, written: object) -> tuple[str, ...]:
+    names = [written] if isinstance(written, str) else written
+    if not isinstance(names, list) or not all(isinstance(one, str) and BACKEND.fullmatch(one) for one in names):
+        raise _wrong(name, said("`{key}` are no names of backends", key=key))
+    return tuple(names)
+
+
+def _duration(name: str, key: str, written: object) -> float:
+    try:
+        return read_duration(written)
+    except ValueError as error:
+        raise _wrong(name, said("{key}: {error}", key=key, error=error)) from error
+
+
+def _wrong(name: str, reason: str) -> ComposeFileError:
+    return ComposeFileError(
+        said("x-deploy of {name}: its proxy is not valid: {reason}.", name=name, reason=reason), hint=HINT
+    )

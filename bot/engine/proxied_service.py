@@ -1,0 +1,39 @@
+"""Replace the containers of a service behind a proxy: what is asked of any kind of proxy."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+# Called with what is waited for at the proxy, for whoever follows the deployment.
+ProxyReport = Callable[[str], Awaitable[None]]
+
+
+class ProxiedService(Protocol):
+    """Tell the proxy in front of one service which of its containers come and go.
+
+    The order is: `hold`, start the new containers, `admit` them once they are healthy, `drain` the old ones, stop them,
+    `settle`. Each may be called again, and by another process after a crash.
+    """
+
+    async def hold(self, new: int) -> None:
+        """Let the proxy send nothing to containers that come from now on. Raises ProxyError, with nothing changed.
+
+        So it raises where it has no room for the `new` ones.
+        """
+        ...
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Let the proxy send requests to containers, and wait until it does. Raises ProxyError where it does not."""
+        ...
+
+    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+        """Let the proxy send no more requests to containers, and wait until those that it sent have ended.
+
+        Returns how many connections are still open after the time that is given to them. Unless `even_last`, nothing
+        is done where no other container would be left to send requests to. A proxy that is away is waited for as long,
+        and no longer: nothing goes through it.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Leave nothing held or drained behind, but what is not well or is about to go. Never raises ProxyError."""
+        ...

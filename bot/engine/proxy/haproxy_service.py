@@ -1,0 +1,190 @@
+"""Replace the containers of a service behind HAProxy: servers are held, admitted, drained and made ready again.
+
+`server-template` has a number of servers without an address, and HAProxy's resolver gives each container that Docker's
+DNS names to one of them. So those that have none yet are held before new containers start: whoever gets into one is
+sent nothing until it is healthy. A server is told by a container's address. What was held or drained is made ready
+again, since the next container may get into that server.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from roas.concurrency import pause
+from roas.engine.proxied_service import ProxyReport
+from roas.engine.proxy.addresses import Endpoint
+from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, ServerState
+from roas.errors import ProxyError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.health import ContainerState, HealthStatus
+from roas.models.proxy import ServiceProxy
+
+log = get_logger(__name__)
+
+# HAProxy has no events to wait for.
+LOOK_SECONDS = 0.05
+# How long a proxy may take to see a container that is healthy, or to come back after it was started again.
+SEEN_SECONDS = 30.0
+# How long it may take to learn from DNS that a container is gone.
+FORGOTTEN_SECONDS = 10.0
+# How often in a row nothing may be open: a request may be on its way between two servers.
+QUIET_LOOKS = 2
+NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
+
+# Return a new connection to the proxy, or None where no container of it runs.
+Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
+# Return the containers of the service, with their addresses.
+Look = Callable[[], Awaitable[Sequence[Endpoint]]]
+
+
+class HAProxyService:
+    """Tell one HAProxy which containers of a service come and go; see the protocol `ProxiedService`."""
+
+    def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, look: Look) -> None:
+        self._service = service
+        self._proxy = proxy
+        self._connect = connect
+        self._look = look
+        # Where a proxy was there and is not any more, it is being started again.
+        self._was_there = False
+
+    async def hold(self, new: int) -> None:
+        """Let the proxy send nothing to containers that come from now on."""
+        runtime = await self._connect()
+        if runtime is None:
+            log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
+            return
+        self._was_there = True
+        servers = await runtime.servers(self._proxy.all_backends)
+        for backend in self._proxy.all_backends:
+            free = [one for one in servers if one.backend == backend and not one.address]
+            if len(free) < new:
+                raise ProxyError(
+                    said(
+                        "The backend {backend} of {proxy} has {free} free servers for {new} new containers of "
+                        "{service}.",
+                        backend=backend,
+                        proxy=self._proxy.service,
+                        free=len(free),
+                        new=new,
+                        service=self._service,
+                    ),
+                    hint=said("Give its `server-template` twice as many servers as the service has containers."),
+                    service=self._service,
+                )
+        await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Let the proxy send requests to containers, and wait until it does."""
+        deadline = time.monotonic() + SEEN_SECONDS
+        told, problem = False, ""
+        while True:
+            try:
+                runtime = await self._connect()
+                if runtime is None and not told:
+                    return
+                problem = await self._admit(runtime, containers) if runtime is not None else self._is_away()
+            except ProxyAwayError as error:
+                problem = error.message
+            if not problem:
+                return
+            if time.monotonic() >= deadline:
+                raise ProxyError(
+                    said("{proxy} sends {service} nothing: {problem}", **self._names, problem=problem),
+                    hint=said("Read the proxy's log, and compare its health check with the service's own."),
+                    service=self._service,
+                )
+            if not told:
+                told = True
+                await report(said("until {proxy} sees it", proxy=self._proxy.service))
+            await pause(LOOK_SECONDS)
+
+    async def _admit(self, runtime: HAProxyRuntime, containers: Collection[str]) -> str:
+        """Make ready what passes the proxy's check; returns why it does not send requests to all of them yet."""
+        wanted = [one for one in await self._look() if one.container.id in containers]
+        servers = await runtime.servers(self._proxy.all_backends)
+        ours = [one for one in servers if any(one.address in end.addresses for end in wanted)]
+        await runtime.put([one for one in ours if one.draining and one.passing], ServerState.READY)
+        for end in wanted:
+            for backend in self._proxy.all_backends:
+                its = [one for one in ours if one.backend == backend and one.address in end.addresses]
+                if not any(one.receives for one in its):
+                    state = its[0].status if its else said("no server has its address")
+                    name = end.container.name
+                    return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
+        return ""
+
+    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+        """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
+        going = [one for one in await self._look() if one.container.id in containers]
+        addresses = {address for one in going for address in one.addresses}
+        if not addresses:
+            return 0
+        deadline, quiet, left, reported = time.monotonic() + self._proxy.limit_seconds, 0, 0, 0
+        while quiet < QUIET_LOOKS:
+            try:
+                found = await self._drain(addresses, even_last=even_last)
+            except ProxyError as error:
+                log.warning("the proxy cannot be asked while it drains", service=self._service, error=error.message)
+                found, self._was_there = None, True
+            if found is None and not self._was_there:
+                return 0
+            left = left if found is None else found
+            quiet = quiet + 1 if found == 0 else 0
+            if time.monotonic() >= deadline:
+                break
+            if left not in {0, reported}:
+                reported = left
+                await report(said("{left} connections at {proxy} end first", left=left, proxy=self._proxy.service))
+            await pause(LOOK_SECONDS)
+        return left
+
+    async def _drain(self, addresses: Collection[str], *, even_last: bool) -> int | None:
+        """Drain the servers that have addresses; returns how many connections are waited for, None without a proxy."""
+        runtime = await self._connect()
+        if runtime is None:
+            return None
+        self._was_there = True
+        servers = await runtime.servers(self._proxy.all_backends)
+        going = [one for one in servers if one.address in addresses]
+        if not even_last and not any(one.receives and one not in going for one in servers):
+            return 0
+        # Also what was drained before: HAProxy may have been started again meanwhile.
+        fresh = [one for one in going if not one.draining]
+        await runtime.put(fresh, ServerState.DRAIN)
+        left = sum(one.connections for one in going if one.backend in self._proxy.backends)
+        return left or (None if fresh else 0)
+
+    async def settle(self) -> None:
+        """Leave nothing held or drained behind, but what is not well or is about to go."""
+        deadline = time.monotonic() + FORGOTTEN_SECONDS
+        try:
+            while await self._settle() and time.monotonic() < deadline:
+                await pause(LOOK_SECONDS)
+        except ProxyError as error:  # one that was started again has forgotten it all, and the next round looks again
+            log.warning("the proxy could not be settled", service=self._service, error=error.message)
+
+    async def _settle(self) -> bool:
+        """Make ready what can be; returns whether a server still has the address of a container that is gone."""
+        runtime = await self._connect()
+        if runtime is None:
+            return False
+        held = [one for one in await runtime.servers(self._proxy.all_backends) if one.draining]
+        if not held:
+            return False
+        there = await self._look()
+        well = {address for one in there if _is_well(one) for address in one.addresses}
+        known = {address for one in there for address in one.addresses}
+        await runtime.put([one for one in held if not one.address or one.address in well], ServerState.READY)
+        return any(one.address and one.address not in known for one in held)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"proxy": self._proxy.service, "service": self._service}
+
+    def _is_away(self) -> str:
+        return said("no container of {proxy} runs", proxy=self._proxy.service)
+
+
+def _is_well(end: Endpoint) -> bool:
+    return end.container.state is ContainerState.RUNNING and end.container.health not in NOT_WELL

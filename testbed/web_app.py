@@ -1,0 +1,118 @@
+"""A web service with users, for what is told of proxies: it runs in a container, by any Python, with nothing installed.
+
+GET answers with the version, `/slow?SECONDS` after so long. POST writes the id in its body to `ORDERS`, once for each
+time that it is carried out. `/ws` is a WebSocket. Where `WARMING` is set it listens at once, and answers 503 for so
+many seconds. SIGTERM lets it take no more connections, answer what it has, tell WebSockets that it goes, and end.
+"""
+
+import asyncio
+import base64
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+
+PORT = 8080
+VERSION = os.environ.get("VERSION", "v0")
+ORDERS = Path(os.environ.get("ORDERS", "/orders/log"))
+READY_AT = time.monotonic() + float(os.environ.get("WARMING", "0"))
+WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+GOING_AWAY = b"\x88\x02\x03\xe9"  # a close frame with 1001
+OPEN: set["Connection"] = set()
+IDLE = asyncio.Event()
+
+
+class Connection(asyncio.Protocol):
+    """Answer the requests of one connection, one after the other."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to read."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.buffer, self.busy, self.is_websocket = transport, b"", False, False
+        OPEN.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget it."""
+        OPEN.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a request that is whole is answered."""
+        self.buffer += data
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Answer the next request that is whole."""
+        while not self.busy and not self.is_websocket and b"\r\n\r\n" in self.buffer:
+            head, _, rest = self.buffer.partition(b"\r\n\r\n")
+            first, *lines = head.split(b"\r\n")
+            fields = {name.strip().lower(): value.strip() for name, _, value in (one.partition(b":") for one in lines)}
+            length = int(fields.get(b"content-length", b"0"))
+            if len(rest) < length:
+                return
+            self.buffer = rest[length:]
+            method, path, _ = first.split(b" ", 2)
+            self.handle(method, path, fields, rest[:length])
+
+    def handle(self, method: bytes, path: bytes, fields: dict[bytes, bytes], body: bytes) -> None:
+        """Carry out one request."""
+        closes = fields.get(b"connection", b"").lower() == b"close"
+        if time.monotonic() < READY_AT:
+            self.answer(b"503 Service Unavailable", b"warming up", closes=closes)
+        elif path == b"/ws":
+            key = base64.b64encode(
+                hashlib.sha1(fields[b"sec-websocket-key"] + WEBSOCKET_MAGIC, usedforsecurity=False).digest()
+            )
+            self.transport.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+            said = VERSION.encode()
+            self.transport.write(b"Sec-WebSocket-Accept: %s\r\n\r\n\x81%c%s" % (key, len(said), said))
+            self.is_websocket = True
+        elif path.startswith(b"/slow?"):
+            self.busy = True
+            IDLE.clear()
+            asyncio.get_running_loop().call_later(float(path.partition(b"?")[2]), self.end_slow, closes)
+        else:
+            if method == b"POST":
+                write_order(body)
+            self.answer(b"200 OK", VERSION.encode(), closes=closes)
+
+    def end_slow(self, closes: bool) -> None:
+        """Answer what took its time."""
+        self.busy = False
+        if not any(one.busy for one in OPEN):
+            IDLE.set()
+        self.answer(b"200 OK", VERSION.encode(), closes=closes)
+        self.go_on()
+
+    def answer(self, status: bytes, body: bytes, *, closes: bool) -> None:
+        """Write one answer."""
+        how = b"close" if closes else b"keep-alive"
+        head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n" % (status, len(body), how)
+        self.transport.write(head + body)
+        if closes:
+            self.transport.close()
+
+
+def write_order(body: bytes) -> None:
+    """Write down that an order was carried out: one line, by one write."""
+    with ORDERS.open("ab", buffering=0) as log:
+        log.write(body + b"\n")
+
+
+async def serve() -> None:
+    """Serve until SIGTERM, then finish what has begun."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    IDLE.set()
+    server = await loop.create_server(Connection, "0.0.0.0", PORT, backlog=1024)  # noqa: S104 - in its container
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    server.close()
+    for one in [one for one in OPEN if one.is_websocket]:
+        one.transport.write(GOING_AWAY)
+        one.transport.close()
+    await IDLE.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

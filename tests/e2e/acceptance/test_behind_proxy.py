@@ -1,0 +1,240 @@
+"""A service with users is replaced behind a real proxy, and no request is lost: judged by the users and the proxy."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from campaigns.requests.users import users
+from roas.concurrency import pause
+from roas.models.deployment import Outcome
+from testbed.engine import manual_environment
+from testbed.proxy_images import caddy_image, haproxy_image, web_image
+from testbed.waiting import wait_until
+from tests.e2e.acceptance.behind_proxy import AdminSocket, write_recipe
+from tests.e2e.acceptance.people import succeeded, told
+from tests.e2e.acceptance.stack import free_port
+
+RATE = 40
+
+
+@pytest.fixture(scope="session")
+def proxy_images(docker_client) -> None:
+    """Make the images that the recipes name."""
+    haproxy_image(docker_client, "haproxy:3.0")
+    caddy_image(docker_client, "caddy:2")
+    for version in ("v1", "v2"):
+        web_image(docker_client, f"shop/web:{version}", version=version)
+    web_image(docker_client, "shop/web:warms", version="warms", WARMING="2")
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    return tmp_path / "stack" / "orders" / "log"
+
+
+@pytest.fixture
+def write(stack, orders, proxy_images) -> Callable[..., int]:
+    """Return what writes a recipe, with a place for the orders, and returns the port of the proxy."""
+
+    def write(proxy: str, **changes: str) -> int:
+        port = free_port()
+        orders.parent.mkdir(exist_ok=True)
+        place = {"    stop_grace_period:": "    volumes: [./orders:/orders]\n    stop_grace_period:"}
+        write_recipe(stack.folder, proxy, port, **(place | changes))
+        return port
+
+    return write
+
+
+def admin(stack) -> AdminSocket:
+    volume = stack.client.volumes.get(f"{stack.project()}_haproxy")
+    return AdminSocket(Path(volume.attrs["Mountpoint"]) / "admin.sock")
+
+
+def addresses(stack, service: str = "web") -> set[str]:
+    found = [one for one in stack.containers() if one.labels["com.docker.compose.service"] == service]
+    return {f"{net['IPAddress']}:8080" for one in found for net in one.attrs["NetworkSettings"]["Networks"].values()}
+
+
+def up(stack) -> set[str]:
+    return {address for address, status in admin(stack).states().values() if status == "UP"}
+
+
+def whole(stack) -> bool:
+    return up(stack) == addresses(stack) and not admin(stack).set_aside()
+
+
+async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
+    port = write("HAProxy")
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    with users(port, rate=RATE) as seen:
+        deployment = await people.succeed("v2")
+        assert whole(stack)
+        succeeded(await people.rollback())
+    assert whole(stack)
+    assert not seen.lost, seen.report
+    assert set(seen.report["versions"]) == {"v1", "v2"}
+    assert not seen.twice(orders)
+    assert not seen.missing(orders)
+    assert not deployment.warnings, deployment.warnings
+
+
+async def test_new_container_gets_nothing_before_it_is_healthy(people, stack, write):
+    """It listens at once and answers 503 for two seconds: Docker's DNS names it long before it is healthy."""
+    port = write("HAProxy")
+    await people.succeed("v1")
+    with users(port, rate=RATE) as seen:
+        await people.succeed("warms")
+    assert not seen.lost, seen.report
+    assert "warms" in seen.report["versions"]
+
+
+async def test_drain_waits_for_what_is_open(people, stack, write):
+    port = write("HAProxy")
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?4 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    deployment = await people.succeed("v2")
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"v1")
+    assert "still open" not in str([one.detail for one in deployment.services])
+
+
+async def test_what_is_open_after_the_limit_is_counted(people, stack, write):
+    port = write("HAProxy", **{"        service: haproxy": "        service: haproxy\n        drain: 1s"})
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?30 HTTP/1.1\r\nHost: shop\r\n\r\n")
+    deployment = await people.succeed("v2")
+    (text,) = (one.detail for one in deployment.services if one.service == "web")
+    assert "1 connections to the old ones were still open" in text
+    assert not admin(stack).set_aside()
+    writer.close()
+
+
+async def test_websocket_is_told_and_not_waited_for(people, stack, write):
+    port = write("HAProxy", **{"stop_grace_period: 10s": "stop_grace_period: 40s"})
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    head = await reader.readuntil(b"v1")
+    assert b"101 Switching" in head
+    async with asyncio.timeout(35):
+        await people.succeed("v2")
+    assert await reader.read() == b"\x88\x02\x03\xe9"
+    writer.close()
+
+
+async def test_proxy_that_does_not_answer_stops_deployment_first(people, stack, write):
+    write("HAProxy")
+    await people.succeed("v1")
+    before = stack.ids()
+    socket = Path(stack.client.volumes.get(f"{stack.project()}_haproxy").attrs["Mountpoint"]) / "admin.sock"
+    socket.unlink()
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED  # nothing was touched, so there is nothing to go back from
+    assert "The proxy does not answer at" in told(deployment)
+    assert stack.ids() == before
+
+
+async def test_too_few_servers_stop_deployment_first(people, stack, write):
+    write("HAProxy", **{"server-template web 6": "server-template web 3"})
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    before = stack.ids()
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED  # nothing was touched, so there is nothing to go back from
+    assert "has 1 free servers for 2 new containers of web" in told(deployment)
+    assert stack.ids() == before
+    assert whole(stack)
+
+
+async def test_failed_release_leaves_nothing_held(people, stack, write):
+    port = write("HAProxy")
+    await people.succeed("v1")
+    web_image(stack.client, "shop/web:broken", version="broken", WARMING="3600")
+    page = stack.folder / "compose.yaml"
+    page.write_text(
+        page.read_text().replace("start_period: 30s", "start_period: 1s").replace("interval: 5s", "interval: 1s")
+    )
+    await people.succeed("v1")
+    before = stack.ids()
+    with users(port, rate=RATE) as seen:
+        deployment = await people.deploy("broken")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.ids() == before
+    assert not seen.lost, seen.report
+    assert wait_until(lambda: whole(stack), 5)
+
+
+async def test_proxy_that_restarts_while_it_drains_is_told_again(people, stack, write):
+    port = write("HAProxy")
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    old = addresses(stack)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?30 HTTP/1.1\r\nHost: shop\r\n\r\n")
+    deploying = asyncio.create_task(people.succeed("v2"))
+
+    async def until(what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(what):
+                assert not deploying.done()
+                await pause(0.02)
+
+    def drained() -> bool:
+        states = dict(admin(stack).states().values())
+        return all(states.get(one, "DRAIN").startswith("DRAIN") for one in old) and len(set(states) - old) == 2
+
+    await until(drained)
+    proxy = stack.container("haproxy")
+    await asyncio.to_thread(proxy.restart, timeout=0)
+    await deploying
+    assert wait_until(lambda: whole(stack), 10)
+    writer.close()
+
+
+async def test_fewer_replicas_and_removal_drain(people, stack, write):
+    port = write("HAProxy")
+    await people.succeed("v1")
+    page = stack.folder / "compose.yaml"
+    with users(port, rate=RATE) as seen:
+        page.write_text(page.read_text().replace("replicas: 2", "replicas: 1"))
+        await people.succeed("v1")
+    assert not seen.lost, seen.report
+    assert len(addresses(stack)) == 1
+    assert whole(stack)
+
+
+async def test_left_drain_is_made_ready_in_a_round(application, people, stack, write):
+    write("HAProxy")
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    for name in list(admin(stack).states())[:1]:
+        admin(stack).ask(f"set server web/{name} state drain")
+    admin(stack).ask("set server web/web6 state drain")
+    assert len(admin(stack).set_aside()) == 2
+    await application.maintenance.start()
+    try:
+        assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
+    finally:
+        await application.maintenance.stop()
+
+
+def test_recipes_come_up_by_compose(stack, write):
+    """`docker compose up -d` knows nothing of the bot; HAProxy finds its servers by DNS alone."""
+    write("HAProxy")
+    command = ["docker", "compose", "-p", stack.project(), "up", "-d"]
+    subprocess.run(command, cwd=stack.folder, env=manual_environment(stack.docker_host), check=True, timeout=120)
+    assert wait_until(lambda: len(up(stack)) == 2, 20)

@@ -1,0 +1,79 @@
+"""A HAProxy of dictionaries behind a real unix socket; it answers as version 3.0 does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STATE_HEAD = (
+    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
+    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state "
+    "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr "
+    "srv_agent_addr srv_agent_port"
+)
+
+
+@dataclass
+class FakeServer:
+    address: str = ""
+    drained: bool = False
+    check: str = "L7OK"
+    sessions: int = 0
+
+
+@dataclass
+class FakeHAProxy:
+    backends: dict[str, dict[str, FakeServer]] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    looks: int = 0
+
+    def restart(self) -> None:
+        for servers in self.backends.values():
+            for one in servers.values():
+                one.drained = False
+
+    def drained(self) -> set[str]:
+        return {name for servers in self.backends.values() for name, one in servers.items() if one.drained}
+
+    def answer(self, command: str) -> str:
+        match command.split():
+            case ["show", "servers", "state", backend] if backend in self.backends:
+                self.looks += 1
+                lines = [self._state(backend, name, one) for name, one in self.backends[backend].items()]
+                return "\n".join(["1", STATE_HEAD, *lines, "", ""])
+            case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
+                lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
+                return "\n".join(["# pxname,svname,qcur,scur,status,check_status,addr,", *lines, "", ""])
+            case ["set", "server", place, "state", state]:
+                self.commands.append(command)
+                backend, _, name = place.partition("/")
+                self.backends[backend][name].drained = state == "drain"
+                return "\n"
+        return "Can't find backend.\n"
+
+    def _state(self, backend: str, name: str, one: FakeServer) -> str:
+        op = 2 if one.address and one.check == "L7OK" else 0
+        admin = (0 if one.address else 32) + (8 if one.drained else 0)
+        address = one.address or "-"
+        return f"3 {backend} 1 {name} {address} {op} {admin} 1 1 2 15 3 2 6 0 0 0 web 8080 - 0 0 - - 0"
+
+    def _figures(self, backend: str, name: str, one: FakeServer) -> str:
+        if not one.address:
+            return f"{backend},{name},0,0,MAINT (resolution),,,"
+        status = "DOWN" if one.check != "L7OK" else "DRAIN" if one.drained else "UP"
+        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,"
+
+    @asynccontextmanager
+    async def listening(self, path: Path) -> AsyncIterator[None]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            command = (await reader.readline()).decode().strip()
+            writer.write(self.answer(command).encode())
+            writer.close()
+
+        server = await asyncio.start_unix_server(serve, path)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)

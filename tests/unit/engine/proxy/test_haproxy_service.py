@@ -1,0 +1,204 @@
+"""Servers are held, admitted, drained and made ready again, by what HAProxy and the engine show."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from roas.concurrency import pause
+from roas.engine.proxy import haproxy_service
+from roas.engine.proxy.addresses import Endpoint
+from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError
+from roas.engine.proxy.haproxy_service import HAProxyService
+from roas.errors import ProxyError
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.proxy import ServiceProxy
+from tests.unit.engine.proxy.fake_haproxy import FakeHAProxy, FakeServer
+
+PROXY = ServiceProxy("haproxy", backends=("web",), websockets=("ws",), limit_seconds=1.0)
+
+
+def end(name: str, address: str, health: HealthStatus = HealthStatus.HEALTHY) -> Endpoint:
+    container = ContainerSnapshot(
+        id=name,
+        name=name,
+        service="web",
+        state=ContainerState.RUNNING,
+        health=health,
+        image_id="",
+        image_reference="",
+        config_hash="",
+    )
+    return Endpoint(container, frozenset({address}))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await pause(0.01)
+
+
+@dataclass
+class Scene:
+    folder: Path
+    proxy: FakeHAProxy
+    ends: list[Endpoint] = field(default_factory=list)
+    runs: bool = True
+    said: list[str] = field(default_factory=list)
+
+    async def connect(self) -> HAProxyRuntime | None:
+        return HAProxyRuntime(self.folder, Path("admin.sock")) if self.runs else None
+
+    async def look(self) -> list[Endpoint]:
+        return self.ends
+
+    async def report(self, text: str) -> None:
+        self.said.append(str(text))
+
+    @property
+    def service(self) -> HAProxyService:
+        return HAProxyService("web", PROXY, self.connect, self.look)
+
+    def server(self, name: str) -> FakeServer:
+        return next(servers[name] for servers in self.proxy.backends.values() if name in servers)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """Two containers that serve, and two servers that are free."""
+    backends = {
+        backend: {
+            f"{backend}1": FakeServer("10.0.0.1"),
+            f"{backend}2": FakeServer("10.0.0.2"),
+            f"{backend}3": FakeServer(),
+            f"{backend}4": FakeServer(),
+        }
+        for backend in ("web", "ws")
+    }
+    scene = Scene(tmp_path, FakeHAProxy(backends), [end("a", "10.0.0.1"), end("b", "10.0.0.2")])
+    async with scene.proxy.listening(tmp_path / "admin.sock"):
+        yield scene
+
+
+async def test_free_servers_are_held(scene: Scene) -> None:
+    await scene.service.hold(2)
+    assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
+
+
+async def test_too_few_free_servers_hold_nothing(scene: Scene) -> None:
+    with pytest.raises(ProxyError, match="backend web of haproxy has 2 free servers for 3 new containers of web"):
+        await scene.service.hold(3)
+    assert not scene.proxy.drained()
+
+
+async def test_unknown_backend_is_named(scene: Scene) -> None:
+    del scene.proxy.backends["ws"]
+    with pytest.raises(ProxyError, match="no backend ws: Can't find backend"):
+        await scene.service.hold(1)
+    assert not scene.proxy.drained()
+
+
+async def test_new_container_is_admitted_once_it_passes(scene: Scene) -> None:
+    await scene.service.hold(1)
+    for name in ("web3", "ws3"):
+        scene.server(name).address, scene.server(name).check = "10.0.0.3", "L4CON"
+    scene.ends.append(end("c", "10.0.0.3"))
+    admitting = asyncio.create_task(scene.service.admit({"c"}, scene.report))
+    await until(lambda: scene.said)
+    assert "web3" in scene.proxy.drained()
+    for name in ("web3", "ws3"):
+        scene.server(name).check = "L7OK"
+    await admitting
+    assert scene.proxy.drained() == {"web4", "ws4"}
+    assert scene.said == ["until haproxy sees it"]
+
+
+async def test_container_that_proxy_never_sees_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_service, "SEEN_SECONDS", 0.1)
+    scene.ends.append(end("c", "10.0.0.3"))
+    with pytest.raises(ProxyError, match="haproxy sends web nothing: c in web: no server has its address"):
+        await scene.service.admit({"c"}, scene.report)
+
+
+async def test_drain_waits_for_open_requests_and_not_for_websockets(scene: Scene) -> None:
+    scene.server("web1").sessions, scene.server("ws1").sessions = 1, 5
+    draining = asyncio.create_task(scene.service.drain({"a"}, scene.report))
+    await until(lambda: scene.said)
+    assert scene.proxy.drained() == {"web1", "ws1"}
+    assert scene.said == ["1 connections at haproxy end first"]
+    scene.server("web1").sessions = 0
+    assert await draining == 0
+
+
+async def test_drain_ends_after_its_limit(scene: Scene) -> None:
+    scene.server("web1").sessions = 3
+    assert await scene.service.drain({"a"}, scene.report) == 3
+
+
+async def test_forgotten_drain_is_said_again(scene: Scene) -> None:
+    scene.server("web1").sessions = 1
+    draining = asyncio.create_task(scene.service.drain({"a"}, scene.report))
+    await until(scene.proxy.drained)
+    scene.proxy.restart()
+    await until(scene.proxy.drained)
+    scene.server("web1").sessions = 0
+    assert await draining == 0
+
+
+async def test_last_one_is_not_drained_unless_wanted(scene: Scene) -> None:
+    assert await scene.service.drain({"a", "b"}, scene.report, even_last=False) == 0
+    assert not scene.proxy.drained()
+    await scene.service.drain({"a"}, scene.report, even_last=False)
+    assert scene.proxy.drained() == {"web1", "ws1"}
+    await scene.service.drain({"a", "b"}, scene.report)
+    assert scene.proxy.drained() == {"web1", "web2", "ws1", "ws2"}
+
+
+async def test_settle_makes_ready_what_is_free_or_well(scene: Scene) -> None:
+    for servers in scene.proxy.backends.values():
+        for one in servers.values():
+            one.drained = True
+    scene.ends[1] = end("b", "10.0.0.2", HealthStatus.UNHEALTHY)
+    await scene.service.settle()
+    assert scene.proxy.drained() == {"web2", "ws2"}
+
+
+async def test_settle_waits_until_a_gone_container_is_forgotten(scene: Scene) -> None:
+    scene.server("web1").drained = True
+    del scene.ends[0]
+    settling = asyncio.create_task(scene.service.settle())
+    looks = scene.proxy.looks
+    await until(lambda: scene.proxy.looks >= looks + 4)
+    assert scene.proxy.drained() == {"web1"}
+    scene.server("web1").address = ""
+    await settling
+    assert not scene.proxy.drained()
+
+
+async def test_proxy_away(scene: Scene) -> None:
+    (scene.folder / "admin.sock").unlink()
+    with pytest.raises(ProxyAwayError, match="The proxy does not answer at"):
+        await scene.service.hold(1)
+    assert await scene.service.drain({"a"}, scene.report) == 0
+    await scene.service.settle()
+
+
+async def test_proxy_that_does_not_run_is_not_asked(scene: Scene) -> None:
+    scene.runs = False
+    await scene.service.hold(9)
+    await scene.service.admit({"a"}, scene.report)
+    assert await scene.service.drain({"a"}, scene.report) == 0
+    await scene.service.settle()
+    assert not scene.said
+
+
+async def test_link_in_place_of_the_socket_leads_nowhere(scene: Scene, tmp_path: Path) -> None:
+    """The proxy's container chooses what lies in its volume: the bot's own sockets are no proxy's."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "admin.sock").symlink_to(tmp_path / "admin.sock")
+    runtime = HAProxyRuntime(elsewhere, Path("admin.sock"))
+    with pytest.raises(ProxyAwayError):
+        await runtime.servers(["web"])
