@@ -29,6 +29,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         self._leadership = leadership
         self._opened: list[AsyncExitStack] = []
         self._online = asyncio.Event()
+        self._is_complete = False
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
 
@@ -64,6 +65,12 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
                 closing.push_async_exit(opened)
 
     @commands.Cog.listener()
+    async def on_logged_in(self) -> None:
+        """Sync beside the connecting, in the standalone bot: nobody else adds commands to it."""
+        self._is_complete = True
+        self._begin()
+
+    @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Sync what the start has loaded, or what did not work before."""
         self._online.set()
@@ -89,7 +96,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         """Sync again on becoming leader: the leader before may have had other commands."""
         if self._task is not None and self._task.done():
             self._task = None
-        if self._bot.is_ready():
+        if self._is_complete or self._bot.is_ready():
             self._begin()
 
     async def _sync_commands(self) -> None:

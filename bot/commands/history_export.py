@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from roas.commands.terminal import discard
+from roas.commands.console import discard
 from roas.errors import InvalidRequestError
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from roas.commands.command_runner import run_command
 if TYPE_CHECKING:
     from roas.commands.session import Session
 
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
 
 def run() -> None:
     """Run the bot, as `roas` without a command does."""
@@ -14,9 +16,14 @@ def run() -> None:
 
 
 async def _serve(session: "Session") -> int:
+    import gc
+
     from roas.service import serve
     from roas.signals import ignore_stop_signals
 
+    # What was imported stays for good: no look for cycles need go through it again.
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     code = await serve(session.settings)
     ignore_stop_signals()
     return code

@@ -18,13 +18,14 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
 
 async def _status(session: "Session", name: str | None) -> int:
     from roas.commands.exit_codes import ExitCode
-    from roas.commands.status_view import show_status
     from roas.state.documents import to_json
 
     report = await _ask(session, name)
     if session.terminal.as_json:
         session.terminal.document(to_json(report))
     else:
+        from roas.commands.status_view import show_status
+
         show_status(session.terminal, report)
     nothing_known = all(one.fault for one in report.environments)
     return ExitCode.UNAVAILABLE if nothing_known else ExitCode.SUCCEEDED

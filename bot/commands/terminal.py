@@ -1,33 +1,18 @@
-"""Write to the terminal, or to a file or pipe: there without control characters and without cutting lines."""
+"""Write to the terminal, or to a file or pipe: there without control characters and without cutting lines.
 
-import os
+What draws is loaded where something is drawn: a JSON document needs none of it.
+"""
+
 import sys
-from contextlib import suppress
-from typing import IO, Any
-
-from rich.console import Console
-from rich.text import Text
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
 
 from roas.redaction import hide
 
-WIDTH_WITHOUT_TERMINAL = 200
+if TYPE_CHECKING:
+    from rich.text import Text
 
-
-class SteadyConsole(Console):
-    """Continue without output when the reader has gone: a closed pipe must not end the running deployment."""
-
-    def on_broken_pipe(self) -> None:
-        """Write nothing more."""
-        self.quiet = True
-        discard(self.file)
-
-
-def discard(stream: IO[str]) -> None:
-    """Send whatever is still written to a stream nowhere: its reader has gone."""
-    with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
+    from roas.commands.console import SteadyConsole
 
 
 class Terminal:
@@ -35,13 +20,28 @@ class Terminal:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.out = _console(sys.stdout)
-        self.err = _console(sys.stderr)
-        # With --json nothing but the document goes to stdout.
-        self.talk = self.err if as_json else self.out
+        self._stdout = _forgiving(sys.stdout)
+        self._stderr = _forgiving(sys.stderr)
 
-    def say(self, text: str | Text, *, console: Console | None = None) -> None:
+    @cached_property
+    def out(self) -> "SteadyConsole":
+        """Return the console on stdout."""
+        return _console(self._stdout)
+
+    @cached_property
+    def err(self) -> "SteadyConsole":
+        """Return the console on stderr."""
+        return _console(self._stderr)
+
+    @property
+    def talk(self) -> "SteadyConsole":
+        """Return where a person is talked to: with --json nothing but the document goes to stdout."""
+        return self.err if self.as_json else self.out
+
+    def say(self, text: "str | Text", *, console: "SteadyConsole | None" = None) -> None:
         """Write one paragraph; lines are not cut where there is no terminal."""
+        from rich.text import Text
+
         line = text if isinstance(text, Text) else Text(printable(text))
         (console or self.talk).print(line, soft_wrap=True)
 
@@ -49,7 +49,11 @@ class Terminal:
         """Write the JSON document."""
         from roas.state.document_texts import hide_in_document
 
-        self.out.print(Text(str(hide_in_document(text, hide))), soft_wrap=True)
+        try:
+            self._stdout.write(f"{hide_in_document(text, hide)}\n")
+            self._stdout.flush()
+        except BrokenPipeError:
+            self.out.on_broken_pipe()
 
 
 def printable(text: str) -> str:
@@ -58,18 +62,15 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
-def _console(stream: IO[str]) -> Console:
-    is_terminal = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+def _forgiving(stream: IO[str]) -> IO[str]:
+    """Let a stream write something for what its encoding has no letter for."""
     reconfigure: Any = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
-    return SteadyConsole(
-        file=stream,
-        force_terminal=is_terminal,
-        no_color=not is_terminal or "NO_COLOR" in os.environ,
-        width=None if is_terminal else WIDTH_WITHOUT_TERMINAL,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )
+    return stream
+
+
+def _console(stream: IO[str]) -> "SteadyConsole":
+    from roas.commands.console import console_on
+
+    return console_on(stream)

@@ -1,16 +1,18 @@
 """Ask the running bot, through its control socket: the command line's side."""
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
-import aiohttp
 from pydantic import ValidationError
 
 from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
+from roas.control.exchange import Answer, ask
 from roas.control.socket_path import short_path
 from roas.errors import RoasError
 from roas.messages.message import said
@@ -35,62 +37,63 @@ class ControlClient:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._opened = ExitStack()
-        self._session: aiohttp.ClientSession | None = None
+        self._path = ""
 
     async def __aenter__(self) -> "ControlClient":
         try:
-            path = self._opened.enter_context(short_path(self._folder))
+            self._path = self._opened.enter_context(short_path(self._folder))
         except OSError as error:
             raise _unavailable(error) from error
-        self._session = aiohttp.ClientSession(
-            base_url="http://bot/", connector=aiohttp.UnixConnector(path), read_bufsize=LINE_LIMIT
-        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
         self._opened.close()
 
     async def greet(self) -> Greeting:
         """Ask who answers."""
-        return await self._ask(Greeting, "GET", "v1/greeting", seconds=GREETING_SECONDS)
+        return await self._ask(Greeting, "GET", "/v1/greeting", seconds=GREETING_SECONDS)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Ask what a request would change."""
-        return await self._ask(Plan, "POST", "v1/plans", request)
+        return await self._ask(Plan, "POST", "/v1/plans", request)
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
         """Ask for a deployment."""
-        return await self._ask(Deployment, "POST", "v1/deployments", StartOrder(request, confirmed))
+        return await self._ask(Deployment, "POST", "/v1/deployments", StartOrder(request, confirmed))
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point."""
-        return await self._ask(Deployment, "POST", f"v1/deployments/{deployment_id}/cancellation", actor)
+        return await self._ask(
+            Deployment, "POST", f"/v1/deployments/{quote(deployment_id, safe='')}/cancellation", actor
+        )
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""
-        parameters = {"environment": environment} if environment else {}
-        return await self._ask(StatusReport, "GET", "v1/status", parameters=parameters)
+        query = f"?{urlencode({'environment': environment})}" if environment else ""
+        return await self._ask(StatusReport, "GET", f"/v1/status{query}")
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
 
         Raises ControlUnavailableError where the bot stops before that.
         """
-        session, timeout = self._connected(), aiohttp.ClientTimeout(total=None, sock_connect=GREETING_SECONDS)
         ended = False
         try:
-            async with session.get(f"v1/deployments/{deployment_id}/changes", timeout=timeout) as response:
-                if response.status != 200:
-                    raise _fault(await response.text())
-                async for line in response.content:
-                    deployment = _read(Deployment, line.decode())
-                    ended = deployment.finished
-                    yield deployment
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            async with (
+                asyncio.timeout(GREETING_SECONDS) as connecting,
+                self._asked("GET", _changes(deployment_id)) as answer,
+            ):
+                connecting.reschedule(None)
+                if answer.status != 200:
+                    raise _fault(await answer.text())
+                async with aclosing(answer.lines()) as lines:
+                    async for line in lines:
+                        deployment = _read(Deployment, line)
+                        ended = deployment.finished
+                        yield deployment
+        except (OSError, ValueError) as error:
             raise _unavailable(error) from error
         if not ended:
             raise ControlUnavailableError(said("The bot went away before the deployment had ended."))
@@ -99,27 +102,28 @@ class ControlClient:
         self,
         kind: type[Document],
         method: str,
-        path: str,
+        target: str,
         body: Any = None,
         *,
-        parameters: dict[str, str] | None = None,
         seconds: float = ANSWER_SECONDS,
     ) -> Document:
-        session, timeout = self._connected(), aiohttp.ClientTimeout(total=seconds)
-        data = None if body is None else to_json(body)
         try:
-            async with session.request(method, path, data=data, params=parameters, timeout=timeout) as response:
-                text, good = await response.text(), response.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            async with asyncio.timeout(seconds), self._asked(method, target, body) as answer:
+                text, good = await answer.text(), answer.status == 200
+        except (OSError, ValueError) as error:
             raise _unavailable(error) from error
         if not good:
             raise _fault(text)
         return _read(kind, text)
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _asked(self, method: str, target: str, body: Any = None) -> AbstractAsyncContextManager[Answer]:
+        if not self._path:
             raise RuntimeError("used outside of its block")
-        return self._session
+        return ask(self._path, method, target, None if body is None else to_json(body), line_limit=LINE_LIMIT)
+
+
+def _changes(deployment_id: str) -> str:
+    return f"/v1/deployments/{quote(deployment_id, safe='')}/changes"
 
 
 def _read(kind: type[Document], text: str) -> Document:

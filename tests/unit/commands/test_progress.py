@@ -39,7 +39,7 @@ PULLING = Deployment(
 def a_terminal(*, is_terminal: bool) -> tuple[Terminal, io.StringIO]:
     written = io.StringIO()
     terminal = Terminal()
-    terminal.talk = Console(file=written, force_terminal=is_terminal, width=100, markup=False, highlight=False)
+    terminal.out = Console(file=written, force_terminal=is_terminal, width=100, markup=False, highlight=False)
     return terminal, written
 
 

@@ -1,5 +1,6 @@
 """The socket itself: who may use it, who owns it, and where it lies."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -104,3 +105,26 @@ async def test_unusable_folder_holds_no_lock(server: ControlServer, state: State
     server.path.rmdir()
     async with server, ControlClient(state.folder) as client:
         assert (await client.greet()).instance_id == state.instance_id
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"220 mail\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: x\r\n\r\n",
+    ],
+    ids=["nothing", "another protocol", "half of it", "no number"],
+)
+async def test_answer_that_is_none_means_unreachable(state: StateManager, said: bytes) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(answer, state.folder / "control.sock"),
+        ControlClient(state.folder) as client,
+    ):
+        with pytest.raises(ControlUnavailableError):
+            await client.greet()

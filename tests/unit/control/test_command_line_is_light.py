@@ -1,0 +1,54 @@
+"""The command line loads what a command needs, and no more."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roas.control.server import ControlServer
+from roas.state.manager import StateManager
+
+ROOT = Path(__file__).resolve().parents[3]
+# What the bot needs of others, and what they would load only since it is installed.
+HEAVY = {"PIL", "aiohttp", "charset_normalizer", "discord", "docker", "prometheus_client", "redis", "requests", "yaml"}
+DRAWING = {"pygments", "rich"}
+LISTING = """
+import atexit, sys
+from roas.__main__ import main
+loaded = lambda: print(*sorted({name.partition(".")[0] for name, one in sys.modules.items() if one}), file=sys.stderr)
+atexit.register(loaded)
+sys.exit(main())
+"""
+
+
+def environment(state: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "STATE_DIR": str(state), "STACK_DIR": str(state)}
+
+
+def test_version_loads_little(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LISTING, "--version"]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("roas ")
+    assert not (HEAVY | DRAWING) & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--json",), ()], ids=["document", "drawn"])
+async def test_status_of_living_bot_loads_little(server: ControlServer, state: StateManager, arguments) -> None:
+    async with server:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", LISTING, "status", "dev", *arguments),
+            env=environment(state.folder),
+            cwd=state.folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await child.communicate()
+    loaded = set(err.decode().split())
+    assert child.returncode == 0, err
+    assert b"dev" in out
+    assert "structlog" in loaded
+    assert not HEAVY & loaded
+    assert ("rich" in loaded) is not bool(arguments)
