@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,8 @@ from referencing.jsonschema import DRAFT202012
 _URI = "urn:discord"
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
 _SHOWN = 5
+# A bot sends much of what it sends over and over: its commands at each start, an edit of what has not changed.
+_KEPT_ANSWERS = 4096
 # Discord documents these elsewhere or ignores them, and its OpenAPI document leaves them out; discord.py sends them by
 # itself (`tts` with every edit, the proxies of an embed that it has received), so no bot could avoid them.
 _UNDESCRIBED = re.compile(
@@ -58,11 +61,21 @@ class _Document:
             for method in methods:
                 self._operations.setdefault(method.upper(), []).append((path.strip("/").split("/"), path))
         self._validators: dict[tuple[str, str], Draft202012Validator | None] = {}
+        self._parts: dict[int, Any] = {}
+        self._answers: dict[tuple[str, str, bytes], list[Problem]] = {}
 
     def problems(self, method: str, path: str, body: Any) -> list[Problem]:
         template = self._template(method, path)
         if template is None:
             return []
+        key = (method, template, hashlib.sha256(json.dumps(body).encode()).digest())
+        if key not in self._answers:
+            if len(self._answers) >= _KEPT_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = self._judge(method, template, body)
+        return self._answers[key]
+
+    def _judge(self, method: str, template: str, body: Any) -> list[Problem]:
         if body is None:
             required = self._content["paths"][template][method.lower()].get("requestBody", {}).get("required")
             return [("", "This body is required")] if required else []
@@ -72,7 +85,7 @@ class _Document:
         errors = sorted(validator.iter_errors(body), key=lambda error: list(map(str, error.absolute_path)))
         if errors:
             return [_problem(error) for error in errors[:_SHOWN]]
-        return _Unknown(self._content, validator).keys(body, [validator.schema], "")
+        return _Unknown(self._content, validator, self._parts).keys(body, [validator.schema], "")
 
     def _template(self, method: str, path: str) -> str | None:
         """Return the most literal of the path templates that match."""
@@ -115,9 +128,10 @@ def _problem(error: Any) -> Problem:
 class _Unknown:
     """Finds keys that no schema knows. JSON Schema lets them pass, Discord ignores them, and so a typo goes unseen."""
 
-    def __init__(self, content: dict[str, Any], validator: Draft202012Validator) -> None:
+    def __init__(self, content: dict[str, Any], validator: Draft202012Validator, parts: dict[int, Any]) -> None:
         self._content = content
         self._validator = validator
+        self._parts = parts  # of the document, which lives as long as they do
 
     def keys(self, value: Any, schemas: list[Any], path: str) -> list[Problem]:
         """Return the unknown keys of a valid value and of everything in it."""
@@ -161,7 +175,10 @@ class _Unknown:
         return found
 
     def _accepts(self, schema: Any, value: Any) -> bool:
-        return bool(self._validator.evolve(schema=_absolute(schema)).is_valid(value))
+        part = self._parts.get(id(schema))
+        if part is None:
+            part = self._parts[id(schema)] = self._validator.evolve(schema=_absolute(schema))
+        return bool(part.is_valid(value))
 
     def _resolve(self, reference: str) -> Any:
         node: Any = self._content
