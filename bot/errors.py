@@ -83,16 +83,27 @@ class LockHeldError(RoasError):
     key = "lock_held"
 
     def __init__(self, lock: Lock) -> None:
-        super().__init__(
-            said(
-                "{environment} is held by {held_by} since {since} UTC: {purpose}",
-                environment=lock.environment,
-                held_by=lock.held_by.name,
-                since=f"{lock.since:%Y-%m-%d %H:%M:%S}",
-                purpose=lock.purpose,
-            ),
-            hint=said("Wait for {deployment_id} to end, or cancel it.", deployment_id=lock.deployment_id),
+        held = said(
+            "{environment} is held by {held_by} since {since} UTC: {purpose}",
+            environment=lock.environment,
+            held_by=lock.held_by.name,
+            since=f"{lock.since:%Y-%m-%d %H:%M:%S}",
+            purpose=lock.purpose,
         )
+        if not lock.paused:
+            super().__init__(
+                held, hint=said("Wait for {deployment_id} to end, or cancel it.", deployment_id=lock.deployment_id)
+            )
+        else:
+            super().__init__(
+                said("{held}. It is paused, and waits for a decision.", held=held),
+                hint=said(
+                    "Let {deployment_id} go on or roll it back: its message in the channel has the buttons, or use "
+                    "`roas go-on {environment}`.",
+                    deployment_id=lock.deployment_id,
+                    environment=lock.environment,
+                ),
+            )
         self.lock = lock
 
 
@@ -216,6 +227,18 @@ class ServiceFailedError(RoasError):
     """A service exited, restarts in a loop, or did not become healthy."""
 
     key = "service_failed"
+
+
+class RolloutPausedError(RoasError):
+    """Too many new replicas failed, and the compose file asks for a person to decide (`failure_action: pause`)."""
+
+    key = "rollout_paused"
+
+
+class TakenBackError(RoasError):
+    """A person chose the way back for a deployment that was paused."""
+
+    key = "taken_back"
 
 
 class ValidationFailedError(RoasError):

@@ -16,6 +16,7 @@ from roas.cogs.cancel_button import CancelButton, cancel
 from roas.cogs.known_versions import RELEASES_SHOWN, KnownVersions
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of, answered
+from roas.cogs.pause_buttons import PAUSE_BUTTONS
 from roas.cogs.permissions import ACTIONS, Action, asker_of, refusal
 from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.cogs.plan_buttons import BUTTONS
@@ -57,7 +58,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and start to post."""
-        self.bot.add_dynamic_items(CancelButton, *BUTTONS)
+        self.bot.add_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS)
         self.live_messages.start()
         self._stop_listening = self.leadership.on_gained(self._start_leading)
         if self.leadership.is_leader:
@@ -67,7 +68,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def cog_unload(self) -> None:
         """Stop posting; the next bot continues."""
-        self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
+        self.bot.remove_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS)
         self._stop_listening()
         if self._resuming is not None:
             await end_tasks(self._resuming)

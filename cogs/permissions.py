@@ -11,6 +11,7 @@
 | withdraw a plan                       | to be the one who asked for it, or the approver role              |
 | hotfix                                | the hotfix role, in every environment; nobody else approves it    |
 | cancel                                | what it needs to start the same, or the approver role             |
+| go on with a pause, or roll it back   | the same as to cancel                                             |
 | lock                                  | the deployer or the approver role                                 |
 | unlock                                | the same; where approval is needed, the approver role, or to be   |
 |                                       | the one who locked it                                             |

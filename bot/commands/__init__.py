@@ -27,6 +27,7 @@ def application() -> typer.Typer:
     from roas.commands.deploy import deploy
     from roas.commands.doctor import doctor
     from roas.commands.events import events
+    from roas.commands.go_on import go_on
     from roas.commands.history import history
     from roas.commands.hotfix import hotfix
     from roas.commands.init import init
@@ -72,6 +73,7 @@ def application() -> typer.Typer:
         login: "Log in to an image registry.",
         restore: "Bring the journal back from one of its copies.",
         cancel: "Ask a deployment to stop.",
+        go_on: "Let a paused deployment go on, or roll it back.",
         lock: "Lock an environment: nobody can deploy to it.",
         unlock: "Unlock an environment: deployments are allowed again.",
         init: "Describe a stack that runs in roas.toml.",

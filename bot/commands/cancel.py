@@ -30,7 +30,7 @@ async def _cancel(session: "Session", target: str) -> int:
     from roas.state.documents import to_json
 
     async with open_journal(session) as state:
-        found = await _find(session, state, target)
+        found = await find_under_way(session, state, target)
     async with open_executor(session) as executor:
         cancelled = await executor.cancel(found.id, session.user)
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
@@ -41,7 +41,7 @@ async def _cancel(session: "Session", target: str) -> int:
     return ExitCode.SUCCEEDED
 
 
-async def _find(session: "Session", state: "StateManager", target: str) -> "Deployment":
+async def find_under_way(session: "Session", state: "StateManager", target: str) -> "Deployment":
     """Return the deployment of that id, or the running one of that environment. Raises InvalidRequestError."""
     from roas.commands.environment import find_environment
     from roas.errors import InvalidRequestError

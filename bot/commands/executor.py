@@ -13,6 +13,7 @@ from roas.errors import InvalidRequestError
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan
+from roas.models.rollout import Choice
 from roas.state.manager import StateManager
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Executor(Protocol):
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask it to stop at its next safe point."""
+        ...
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        """Let it go on where it is paused, or take it back."""
         ...
 
 
@@ -95,6 +100,14 @@ class BotExecutor:
             async with StateManager(self._folder, instance_prefix="CLI") as state:
                 return await state.deployments.request_cancel(deployment_id, actor)
 
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        """Let it go on, or take it back; where the bot is unavailable, through the journal."""
+        try:
+            return await self._client.decide(deployment_id, choice, actor)
+        except ControlUnavailableError:
+            async with StateManager(self._folder, instance_prefix="CLI") as state:
+                return await state.deployments.decide(deployment_id, choice, actor)
+
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Follow through the socket; if the bot stops, through the journal, in which its successor continues."""
         with suppress(ControlUnavailableError):
@@ -131,6 +144,10 @@ class LocalExecutor:
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask it to stop, whichever process runs it."""
         return await self._application.orchestrator.cancel(deployment_id, actor)
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        """Let it go on, or take it back, whichever process runs it."""
+        return await self._application.orchestrator.decide(deployment_id, choice, actor)
 
     def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Follow through the journal, which reports each change immediately."""

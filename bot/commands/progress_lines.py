@@ -16,6 +16,7 @@ class ProgressLines:
         self._terminal = terminal
         self._phases: dict[str, tuple[PhaseStatus, int]] = {}
         self._services: dict[str, tuple[ServiceStep, bool]] = {}
+        self._paused = 0
 
     def __enter__(self) -> "ProgressLines":
         return self
@@ -40,8 +41,20 @@ class ProgressLines:
                 self._services[service.service] = step
                 self._line(_service_text(service))
 
+        if deployment.is_waiting and deployment.pause is not None and deployment.pause.number != self._paused:
+            self._paused = deployment.pause.number
+            self._line(pause_text(deployment))
+
     def _line(self, text: str) -> None:
         self._terminal.say(f"{datetime.now().astimezone():%H:%M:%S}  {text}")
+
+
+def pause_text(deployment: Deployment) -> str:
+    """Say that a deployment waits, why, and how to decide; empty where it does not wait."""
+    if deployment.pause is None or not deployment.is_waiting:
+        return ""
+    name = deployment.environment
+    return f"Paused: {deployment.pause.message} Decide by `roas go-on {name}` or `roas go-on --roll-back {name}`."
 
 
 def _phase_text(phase: PhaseResult) -> str:

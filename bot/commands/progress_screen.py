@@ -9,6 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from roas.commands.progress_lines import pause_text
 from roas.commands.terminal import Terminal, printable
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.ui.quantities import duration
@@ -64,7 +65,8 @@ class ProgressScreen:
         services = Table.grid(padding=(0, 2))
         for service in self._deployment.services:
             services.add_row(*_service(service))
-        return Group(Text(self._deployment.id, style="bold"), phases, services)
+        paused = Text(printable(pause_text(self._deployment)), style="yellow")
+        return Group(Text(self._deployment.id, style="bold"), phases, services, *([paused] if paused else []))
 
     def _phase(self, phase: PhaseResult) -> tuple[RenderableType, ...]:
         name = f"{phase.name} (attempt {phase.attempts})" if phase.attempts > 1 else str(phase.name)

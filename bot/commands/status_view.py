@@ -63,6 +63,11 @@ def _active(status: EnvironmentStatus) -> str:
     by = person(deployment.request.requested_by)
     text = f"{deployment.id} by {by} since {at(deployment.created_at)}"
     purpose = f": {status.lock.purpose}" if status.lock else ""
+    if deployment.is_waiting and deployment.pause is not None:
+        name = deployment.environment
+        since, why = at(deployment.pause.since), printable(deployment.pause.message)
+        decide = f"`roas go-on {name}` or `roas go-on --roll-back {name}`"
+        return f"{text}{purpose}\n  paused since {since}: {why}\n  decide by {decide}"
     return f"{text}{purpose}{f', now in {phases[-1]}' if phases else ''}"
 
 

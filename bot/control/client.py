@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
-from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
+from roas.control.documents import DecisionOrder, FaultDocument, Greeting, StartOrder, StatusReport
 from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
 from roas.control.exchange import Answer, ask
 from roas.control.socket_path import short_path
@@ -19,6 +19,7 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan
+from roas.models.rollout import Choice
 from roas.state.documents import from_json, to_json
 
 GREETING_SECONDS = 5.0
@@ -68,6 +69,11 @@ class ControlClient:
         return await self._ask(
             Deployment, "POST", f"/v1/deployments/{quote(deployment_id, safe='')}/cancellation", actor
         )
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        """Let a paused deployment go on, or take it back."""
+        order = DecisionOrder(choice, actor)
+        return await self._ask(Deployment, "POST", f"v1/deployments/{deployment_id}/decision", order)
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest, Lock
 from roas.models.freeze import Freeze
 from roas.models.health import StackHealth
 from roas.models.release import Release
+from roas.models.rollout import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,14 @@ class StartOrder:
 
     request: DeploymentRequest
     confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOrder:
+    """Say what a person chose for a deployment that is paused."""
+
+    choice: Choice
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True)

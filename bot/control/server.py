@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from roas.control.approval import check_approval
-from roas.control.documents import Greeting, StartOrder, StatusReport
+from roas.control.documents import DecisionOrder, Greeting, StartOrder, StatusReport
 from roas.control.environment_status import Collector, read_status
 from roas.control.error_documents import ControlSocketHeldError, invalid_document, to_document
 from roas.control.journal_follower import follow_journal
@@ -28,6 +28,7 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan
+from roas.models.rollout import Choice
 from roas.state.document_texts import hidden_json
 from roas.state.documents import from_json
 from roas.state.manager import StateManager
@@ -57,6 +58,10 @@ class Orchestrator(Protocol):
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop."""
+        ...
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        """Let a paused deployment go on, or take it back."""
         ...
 
 
@@ -131,6 +136,7 @@ class ControlServer:
                 web.post("/v1/plans", self._plan),
                 web.post("/v1/deployments", self._start_deployment),
                 web.post("/v1/deployments/{id}/cancellation", self._cancel),
+                web.post("/v1/deployments/{id}/decision", self._decide),
                 web.get("/v1/deployments/{id}/changes", self._follow),
                 web.get("/v1/status", self._status),
             ]
@@ -155,6 +161,11 @@ class ControlServer:
     async def _cancel(self, request: web.Request) -> web.Response:
         asker = _peer(request, await _read(Actor, request))
         return _answer(await self._orchestrator.cancel(request.match_info["id"], asker))
+
+    async def _decide(self, request: web.Request) -> web.Response:
+        order = await _read(DecisionOrder, request)
+        asker = _peer(request, order.actor)
+        return _answer(await self._orchestrator.decide(request.match_info["id"], order.choice, asker))
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         """Write the deployment's record, a line at each change, until it has ended or the other side is gone."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
+from roas.deployment.rollout_log import ServiceRolloutLog
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
@@ -67,6 +68,9 @@ class Applier:
                     lambda: self._started(service, milestones),
                     restart=service in self.restarts,
                     restoring=restoring,
+                    rollout=ServiceRolloutLog(
+                        self.context, self.definitions[service], lambda: self._started(service, milestones)
+                    ),
                 )
             )
         except ServiceFailedError as error:

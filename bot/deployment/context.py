@@ -17,12 +17,20 @@ from roas.events import EventBus
 from roas.messages.message import said
 from roas.models.check import ValidationReport
 from roas.models.coordination import Coordination, PhaseName
-from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from roas.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    PhaseResult,
+    PhaseStatus,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK
 from roas.models.release import Release, ReleaseState
+from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.settings import Settings
 from roas.state.journal import Fence
@@ -104,10 +112,12 @@ class DeploymentContext:
     parallel: bool
     pause_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
     restoring: bool = False
     release: Release | None = None
     model_hash: str | None = None
     watch: ContainerWatch | None = None
+    limit: asyncio.Timeout | None = None
     warnings: list[str] = field(default_factory=list)
     saved_at: dict[str, float] = field(default_factory=dict)
 
@@ -145,6 +155,11 @@ class DeploymentContext:
         if watch is not None:
             await watch.__aexit__(None, None, None)
 
+    def allow(self, seconds: float) -> None:
+        """Move the limit of the phase that runs; one that has passed stays passed."""
+        if self.limit is not None and not self.limit.expired() and (ends := self.limit.when()) is not None:
+            self.limit.reschedule(ends + seconds)
+
     def checkpoint(self) -> None:
         """Stop here if cancellation was requested: a safe point. Raises DeploymentCancelledError."""
         if self.cancel.is_set():
@@ -181,6 +196,11 @@ class DeploymentContext:
         self.deployment = replace(self.deployment, **changes)  # type: ignore[arg-type]
         await self.components.state.deployments.update(self.deployment, self.fence)
 
+    async def set_pauses(self, pauses: tuple[Pause, ...], *, paused: bool) -> None:
+        """Write that the deployment waits for a person, or that it goes on. Raises FencedOffError."""
+        self.deployment = replace(self.deployment, pauses=pauses)
+        await self.components.state.deployments.set_paused(self.deployment, self.fence, paused=paused)
+
     async def save_phase(self, phase: PhaseResult) -> None:
         """Write how far a phase has come, then publish it on the bus. Raises FencedOffError."""
         phases = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
@@ -209,6 +229,28 @@ class DeploymentContext:
             self.saved_at[service] = now
             await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
         self.publish(ServiceProgressed(service=service, step=step, detail=detail, fraction=fraction, **self.origin))
+
+    async def save_rollout(self, service: str, rollout: RolloutRecord) -> None:
+        """Write how far the rollout of a service has come. Raises FencedOffError."""
+        known = {progress.service: progress for progress in self.deployment.services}
+        await self.plan_services([replace(known.get(service, ServiceProgress(service)), rollout=rollout)])
+
+    def rollout(self, service: str) -> RolloutRecord | None:
+        """Return how far the rollout of a service has come; of one that went the other way, nothing."""
+        found = next((one.rollout for one in self.deployment.services if one.service == service), None)
+        return found if found is not None and found.back == self.failed else None
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it is on the way back from a failure."""
+        return self.deployment.problem is not None
+
+    async def definitions_there(self, model_hash: str) -> dict[str, ServiceDefinition]:
+        """Read the definitions as they count on the way there, which is a way back where a rollback was asked for."""
+        found = await self.definitions(model_hash)
+        if self.deployment.request.kind is not DeploymentKind.ROLLBACK:
+            return found
+        return {name: one.for_rollback() for name, one in found.items()}
 
     async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from roas.models.deployment import Deployment, ServiceStep
 from roas.models.stack import ServiceDefinition
 
-BEGUN = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.RESTORING})
+BEGUN = frozenset(
+    {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED, ServiceStep.RESTORING}
+)
 REPLACED = frozenset({ServiceStep.WAITING, ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})
 
 

@@ -19,9 +19,10 @@ from roas.models.actor import Actor
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
 from roas.models.environment import Environment
-from roas.models.events import CancelRequested, DeploymentEnded, origin
+from roas.models.events import CancelRequested, DeploymentEnded, PauseDecided, origin
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan
+from roas.models.rollout import Choice
 from roas.state.journal import Fence
 
 log = get_logger(__name__)
@@ -98,6 +99,16 @@ class DeploymentOrchestrator:
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         self._running.request_stop(deployment_id)
         self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
+        return deployment
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+        """Let a paused deployment go on, or take it back, whichever process runs it.
+
+        Raises InvalidRequestError where it does not wait, or not for that `pause` any more.
+        """
+        deployment = await self._components.state.deployments.decide(deployment_id, choice, actor, pause=pause)
+        self._running.look_at_decision(deployment_id)
+        self._components.bus.publish(PauseDecided(choice=choice, by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 
     async def resume(self) -> tuple[Deployment, ...]:
@@ -229,7 +240,12 @@ class DeploymentOrchestrator:
         return deployment
 
     def _is_new_attempt(self, deployment: Deployment) -> bool:
-        """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault."""
+        """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault.
+
+        Nor is it one where it only waited for a person.
+        """
+        if deployment.is_waiting:
+            return False
         passed_on = deployment.handed_over_to == self._components.state.instance_id
         if passed_on and not self._running.was_launched(deployment.id):
             return False

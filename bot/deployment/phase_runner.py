@@ -23,6 +23,7 @@ from roas.errors import (
     JournalUnusableError,
     PhaseTimeoutError,
     RoasError,
+    RolloutPausedError,
     StateError,
 )
 from roas.log import get_logger
@@ -62,7 +63,7 @@ class PhaseRunner:
             else:
                 context.checkpoint()
                 summary = await self._run_with_retries(policy, attempted)
-        except (FencedOffError, JournalUnusableError):
+        except (FencedOffError, JournalUnusableError, RolloutPausedError):  # after a pause, the phase goes on
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
@@ -89,7 +90,8 @@ class PhaseRunner:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
         phase = self._phases[policy.name]
         try:
-            async with asyncio.timeout(policy.timeout_seconds):
+            async with asyncio.timeout(policy.timeout_seconds) as limit:
+                self._context.limit = limit
                 async for attempt in stamina.retry_context(
                     on=_is_transient,
                     attempts=policy.retries + 1,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from roas.concurrency import end_tasks, wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.failed_rollback import find_active, on_a_mixture, on_unproven, rollback_failed
+from roas.deployment.pausing import pause_deployment, wait_for_decision
 from roas.deployment.phase_runner import PhaseRunner
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.preparation import load_release
@@ -20,11 +21,13 @@ from roas.errors import (
     JournalUnusableError,
     ReleaseNotRestorableError,
     RoasError,
+    RolloutPausedError,
+    TakenBackError,
 )
 from roas.log import correlated, get_logger
 from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import PhaseName
+from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
 from roas.models.events import DeploymentEnded
 from roas.models.release import Release, ReleaseState
@@ -61,7 +64,7 @@ class DeploymentRun:
         try:
             for policy in context.coordination.phases:
                 if policy.name is not PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
-                    await self._runner.run(policy)
+                    await self._run_phase(policy)
         except (FencedOffError, JournalUnusableError):  # of the second kind is what passes: it is resumed
             raise
         except RoasError as error:
@@ -69,6 +72,19 @@ class DeploymentRun:
         await self._complete()
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
+
+    async def _run_phase(self, policy: PhasePolicy) -> None:
+        """Run a phase; where it pauses, wait for a person, and go on with it. Raises TakenBackError."""
+        context = self._context
+        while True:
+            if context.deployment.pause is not None:  # perhaps since an earlier process
+                await wait_for_decision(context)
+            try:
+                await self._runner.run(policy)
+            except RolloutPausedError as error:
+                await pause_deployment(context, error)
+            else:
+                return
 
     async def _complete(self) -> None:
         """Clean up after a verified release; no failure or cancellation here rolls it back.
@@ -94,6 +110,7 @@ class DeploymentRun:
         problem = error.problem()
         log.warning("deployment failed", key=problem.key, error=problem.message, service=problem.service)
         cancelled = isinstance(error, DeploymentCancelledError)
+        asked_back = cancelled or isinstance(error, TakenBackError)
         if not cancelled:
             await context.components.state.record(
                 StateChange(
@@ -109,11 +126,11 @@ class DeploymentRun:
             )
         if not context.deployment.touched:
             return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
-        if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:
+        if context.deployment.request.kind is DeploymentKind.ROLLBACK and not asked_back:
             if isinstance(error, ImageNotFoundError | ReleaseNotRestorableError):
                 return await self._roll_back(problem)  # a prune took its images since they were looked at
             return await self._finish_failed_rollback(problem)
-        if not context.coordination.rollback_on_failure and not cancelled:
+        if not context.coordination.rollback_on_failure and not asked_back:
             return await self._finish(Outcome.FAILED, on_a_mixture(problem, context.environment.name))
         return await self._roll_back(problem)
 
@@ -173,7 +190,7 @@ class DeploymentRun:
         return deployment
 
     async def _watch_for_cancel(self) -> None:
-        """Check in the journal whether cancellation was requested, perhaps through another process."""
+        """Check in the journal what was asked for, perhaps through another process: to cancel, or to go on."""
         context = self._context
         while not (context.restoring or context.cancel.is_set()):
             with suppress(RoasError):
@@ -181,6 +198,8 @@ class DeploymentRun:
                 if deployment is not None and deployment.cancel_requested_by is not None:
                     context.request_stop()
                     return
+                if deployment is not None and deployment.decision is not None:
+                    context.decided.set()
             await wait_for(context.cancel, CANCEL_POLL_SECONDS)
 
 

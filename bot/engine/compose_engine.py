@@ -89,11 +89,12 @@ class ComposeEngine(ComposeReleases):
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.check_release(environment, model_hash)
         made = await self._creator.create(
-            environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen
+            environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen, at_most=at_most
         )
         self._just_judged |= set(made)
         return made

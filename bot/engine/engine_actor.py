@@ -47,6 +47,7 @@ class EngineActor(Protocol):
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
@@ -54,7 +55,8 @@ class EngineActor(Protocol):
         stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
         container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
         neither removed nor renamed, nor returned. `seen` are the service's containers as a watch has them at this
-        moment: where all of them are as they should be, the engine is not asked again.
+        moment: where all of them are as they should be, the engine is not asked again. With `beside`, no more than
+        `at_most` new ones are created.
         """
         ...
 

@@ -14,6 +14,7 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from roas.engine.proxied_service import ProxyReport
+from roas.engine.service_rollout import RolloutLog, ServiceRollout, is_rolled_out
 from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -130,16 +131,21 @@ class DeploymentManager:
         restart: bool = False,
         anew: bool = False,
         restoring: bool = False,
+        rollout: RolloutLog | None = None,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
         With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. A container
         that was there before, of a release that is restored, or suspended, has a moment to be well again.
-        Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
-        ServiceFailedError with the container's failure output.
+        Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. With a
+        `rollout`, replicas are replaced as the definition's policy says. Raises ServiceFailedError with the container's
+        failure output, RolloutPausedError where that policy asks a person.
         """
         wanted = await self._wanted(environment, model_hash, definition, watch)
         before = watch.of_service(definition.name)
+        if rollout is not None and not anew and is_rolled_out(wanted, before, rollout.record):
+            with self.behind_proxy.working(environment, definition):
+                return await self._roll_out(environment, model_hash, wanted, watch, report, rollout)
         old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
         with self.behind_proxy.working(environment, definition):
             if self._is_beside(definition, watch, anew=anew):
@@ -155,6 +161,33 @@ class DeploymentManager:
             )
             left = await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
             await self.behind_proxy.settle(environment, definition)
+        await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
+        return readiness.state
+
+    async def _roll_out(
+        self,
+        environment: Environment,
+        model_hash: str,
+        wanted: WantedService,
+        watch: ContainerWatch,
+        report: ServiceReport,
+        log: RolloutLog,
+    ) -> Readiness:
+        """Replace the replicas of a service one after the other, or a few at a time; what is too many goes after."""
+        definition, forgiving, left = wanted.definition, not log.may_pause, 0
+
+        async def hold() -> None:
+            there = watch.of_service(definition.name)
+            await self.behind_proxy.hold(environment, wanted, there, forgiving=forgiving)
+
+        async def retire(going: tuple[ContainerSnapshot, ...]) -> None:
+            nonlocal left
+            left += await self.retire(environment, definition, going, watch, report, forgiving=forgiving)
+
+        rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, hold, retire)
+        readiness = await rollout.run()
+        left += await self._remove_others(environment, wanted, watch, report, forgiving=forgiving)
+        await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
+from roas.models.rollout import Decision, Pause, RolloutRecord
 
 
 class DeploymentKind(StrEnum):
@@ -56,6 +57,7 @@ class ServiceStep(StrEnum):
     CREATING = "creating"
     STARTING = "starting"
     WAITING = "waiting"
+    PAUSED = "paused"
     HEALTHY = "healthy"
     UNVERIFIED = "unverified"
     COMPLETED = "completed"
@@ -138,7 +140,10 @@ class PhaseResult:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProgress:
-    """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step."""
+    """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step.
+
+    `rollout` is how far the replacing of its replicas has come, where that is done a few at a time.
+    """
 
     service: str
     step: ServiceStep = ServiceStep.PENDING
@@ -148,6 +153,7 @@ class ServiceProgress:
     new_image: str | None = None
     changed: bool = False
     updated_at: datetime | None = None
+    rollout: RolloutRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,7 @@ class Deployment:
     `applied_model` is the hash of the model that runs in the end: the release's own, or that with today's credentials.
     `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
     `successors` are the containers of the bot's own service that it has created, written before they are started.
+    `pauses` are the times at which it waited for a person, `decision` is what one chose last, taken up or not.
     """
 
     id: str
@@ -178,6 +185,26 @@ class Deployment:
     ended_at: datetime | None = None
     duration_seconds: float | None = None
     warnings: tuple[str, ...] = field(default=())
+    pauses: tuple[Pause, ...] = ()
+    decision: Decision | None = None
+
+    @property
+    def pause(self) -> Pause | None:
+        """Return the pause that it is in: no decision was taken up, and it is not on its way back."""
+        last = self.pauses[-1] if self.pauses else None
+        is_over = last is None or last.decision is not None or self.finished or self.problem is not None
+        return None if is_over else last
+
+    @property
+    def decided(self) -> Decision | None:
+        """Return what was chosen for the pause that it is in, where somebody has."""
+        fits = self.pause is not None and self.decision is not None and self.decision.pause == self.pause.number
+        return self.decision if fits else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether it waits for a person who has not decided yet."""
+        return self.pause is not None and self.decided is None and self.cancel_requested_by is None
 
     @property
     def environment(self) -> str:
@@ -209,7 +236,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Describe who holds an environment, since when and for what."""
+    """Describe who holds an environment, since when and for what; a deployment that is `paused` waits for a person."""
 
     environment: str
     deployment_id: str
@@ -218,3 +245,4 @@ class Lock:
     since: datetime
     instance_id: str
     token: int
+    paused: bool = False

@@ -13,6 +13,7 @@ from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseSta
 from roas.models.health import Verdict
 from roas.models.identifiers import new_id
 from roas.models.recovery import RecoveryOutcome
+from roas.models.rollout import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,24 @@ class CancelRequested(DeploymentEvent):
     """Say who asked a deployment to stop at its next safe point."""
 
     type: ClassVar[str] = "deployment.cancel.requested"
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPaused(DeploymentEvent):
+    """Say that a deployment waits for a person, since too many new replicas of a service failed."""
+
+    type: ClassVar[str] = "deployment.paused"
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseDecided(DeploymentEvent):
+    """Say what a person chose for a deployment that was paused."""
+
+    type: ClassVar[str] = "deployment.pause.decided"
+    choice: Choice
     by: str
 
 

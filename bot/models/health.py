@@ -63,6 +63,7 @@ class ContainerSnapshot:
     number: int = 1
     restart_policy: str = "no"
     project: str = ""
+    unnamed_volumes: bool = False  # what it has there is lost to others with it
     stop_signal: int | None = None  # where it is not the usual one
     endpoints: tuple[str, ...] = ()  # its places in networks, where the engine lists it: others after each start
 

@@ -1,9 +1,10 @@
 """Describe a service as a deployment needs to know it, read from a resolved compose model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roas.models.dependency import Dependency
 from roas.models.proxy import ServiceProxy
+from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class ServiceDefinition:
     `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
     health check says that they run. `fixed_place` names what forbids a second container beside the first (a fixed host
     port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it; `proxy` is in
-    front of it.
+    front of it. `update` and `rollback` say how its replicas are replaced, a few at a time or all at once, on the way
+    there and back.
     """
 
     name: str
@@ -37,6 +39,9 @@ class ServiceDefinition:
     start_first: bool = False
     rollback_start_first: bool = False
     monitor_seconds: float | None = None
+    rollback_monitor_seconds: float | None = None
+    update: RolloutPolicy = ALL_AT_ONCE
+    rollback: RolloutPolicy = ALL_AT_ONCE
     pull_policy: str = "missing"
     fixed_place: str = ""
     denies_start_first: bool = False
@@ -44,6 +49,17 @@ class ServiceDefinition:
     linked_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
     proxy: ServiceProxy | None = None
+
+    def for_rollback(self) -> "ServiceDefinition":
+        """Return the definition with what `rollback_config` says in the place of `update_config`."""
+        return replace(
+            self,
+            start_first=self.rollback_start_first,
+            update=self.rollback,
+            monitor_seconds=self.monitor_seconds
+            if self.rollback_monitor_seconds is None
+            else self.rollback_monitor_seconds,
+        )
 
     @property
     def ends_well(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from roas.errors import UnreadableRowError
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, PhaseResult, ServiceProgress
+from roas.models.rollout import Decision
 from roas.state.documents import from_row, log_once, readable, to_json
 from roas.state.earlier_rows import phase_of
 from roas.state.journal import Transaction
@@ -15,8 +16,8 @@ Part = TypeVar("Part")
 
 
 def document_of(deployment: Deployment) -> str:
-    """Return what a deployment's own row holds: all but its phases, its services and who cancelled it."""
-    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None))
+    """Return what a deployment's own row holds: all but its phases, its services, and what people asked of it."""
+    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None))
 
 
 def write_deployment(transaction: Transaction, deployment: Deployment) -> None:
@@ -76,7 +77,7 @@ def read_deployment(transaction: Transaction, deployment_id: str) -> Deployment 
 def select_deployments(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Deployment, ...]:
     """Read whole deployments; `where` is one of the state's own texts, values go in as parameters."""
     rows = transaction.execute(
-        f"SELECT id, cancel_requested_by, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
+        f"SELECT id, cancel_requested_by, decision, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
         parameters,
     ).fetchall()
     found = (_assembled(transaction, *row) for row in rows)
@@ -86,29 +87,33 @@ def select_deployments(transaction: Transaction, where: str, parameters: tuple[o
 def read_after(transaction: Transaction, rowid: int, limit: int) -> list[tuple[int, Deployment | None]]:
     """Read whole deployments in the order in which they began, each with its row; None is one of a newer version."""
     rows = transaction.execute(
-        "SELECT rowid, id, cancel_requested_by, document FROM deployments WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        "SELECT rowid, id, cancel_requested_by, decision, document FROM deployments"
+        " WHERE rowid > ? ORDER BY rowid LIMIT ?",
         (rowid, limit),
     ).fetchall()
     return [(row[0], _assembled(transaction, *row[1:])) for row in rows]
 
 
 def _assembled(
-    transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
+    transaction: Transaction, deployment_id: str, cancelled_by: str | None, decision: str | None, document: str
 ) -> Deployment | None:
     """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
     try:
-        return _assemble(transaction, deployment_id, cancelled_by, document)
+        return _assemble(transaction, deployment_id, cancelled_by, decision, document)
     except UnreadableRowError as error:
         log_once(error.message, document)
         return None
 
 
-def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
+def _assemble(
+    transaction: Transaction, deployment_id: str, cancelled_by: str | None, decision: str | None, document: str
+) -> Deployment:
     return replace(
         from_row(Deployment, document),
         phases=tuple(map(phase_of, _read_parts(transaction, "phases", PhaseResult, deployment_id))),
         services=read_services(transaction, deployment_id),
         cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
+        decision=from_row(Decision, decision) if decision else None,
     )
 
 

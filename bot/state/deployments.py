@@ -20,6 +20,7 @@ from roas.models.deployment import (
     ServiceProgress,
 )
 from roas.models.release import Release, ReleaseState
+from roas.models.rollout import Choice, Decision
 from roas.state.deployment_reader import DeploymentReader
 from roas.state.deployment_rows import (
     document_of,
@@ -33,7 +34,7 @@ from roas.state.deployment_rows import (
 from roas.state.documents import to_json
 from roas.state.freezes import refuse_frozen
 from roas.state.journal import Fence, Journal, Transaction
-from roas.state.locks import read_lock, release_lock, take_lock
+from roas.state.locks import put_lock, read_lock, release_lock, take_lock
 from roas.state.releases import activate_release, set_release_state
 
 SOURCE = "deployments"
@@ -108,6 +109,18 @@ class DeploymentStateManager(DeploymentReader):
     async def update(self, deployment: Deployment, fence: Fence) -> None:
         """Write the deployment's own record (not its phases or services)."""
         await self._journal.write(lambda transaction: write_deployment(transaction, deployment), fence=fence)
+
+    async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
+        """Write a deployment's record together with whether it holds its environment while it waits for a person."""
+
+        def work(transaction: Transaction) -> None:
+            write_deployment(transaction, deployment)
+            if (held := read_lock(transaction, deployment.environment)) is not None:
+                put_lock(transaction, replace(held, paused=paused))
+            what = "paused" if paused else "went on"
+            transaction.add_change(_change(ChangeType.DEPLOYMENT_PHASE_CHANGED, deployment, new=what))
+
+        await self._journal.write(work, fence=fence)
 
     async def mark_for_rollback(self, deployment: Deployment) -> None:
         """Record why a deployment must be rolled back, from outside the process that ran it.
@@ -250,6 +263,38 @@ class DeploymentStateManager(DeploymentReader):
                 )
             )
             return replace(deployment, cancel_requested_by=actor)
+
+        return await self._journal.write(work)
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+        """Write what a person chose for a deployment that is paused, whichever process runs it.
+
+        Raises InvalidRequestError where it is not, or not for that `pause` any more.
+        """
+
+        def work(transaction: Transaction) -> Deployment:
+            deployment = read_deployment(transaction, deployment_id)
+            if deployment is None or deployment.pause is None or not deployment.is_waiting:
+                raise InvalidRequestError(
+                    said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
+                    hint=said("Use /status to see what is under way."),
+                )
+            if pause not in {None, deployment.pause.number}:
+                raise InvalidRequestError(
+                    said("{deployment_id} went on, and has paused again since.", deployment_id=deployment_id),
+                    hint=said("Decide on its newest message."),
+                )
+            decision = Decision(deployment.pause.number, choice, actor)
+            transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
+            transaction.add_change(
+                _change(
+                    ChangeType.AUDIT,
+                    deployment,
+                    new="pause decided",
+                    metadata={"by": actor.name, "id": actor.id, "choice": choice.value, "pause": decision.pause},
+                )
+            )
+            return replace(deployment, decision=decision)
 
         return await self._journal.write(work)
 

@@ -60,6 +60,7 @@ def take_lock(
         since=wanted.since,
         instance_id=transaction.instance_id,
         token=token,
+        paused=wanted.paused,
     )
     put_lock(transaction, lock)
     old = held.deployment_id if held else None

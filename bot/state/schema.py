@@ -138,6 +138,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX recoveries_by_service ON recoveries (environment, service, begun_at);
     """,
+    "ALTER TABLE deployments ADD COLUMN decision TEXT",
 )
 
 

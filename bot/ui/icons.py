@@ -29,6 +29,7 @@ STEPS: dict[ServiceStep, str] = {
     ServiceStep.CREATING: "🔄",
     ServiceStep.STARTING: "🔄",
     ServiceStep.WAITING: "⏳",
+    ServiceStep.PAUSED: "⏸️",
     ServiceStep.HEALTHY: "🟢",
     ServiceStep.UNVERIFIED: "⚪",
     ServiceStep.COMPLETED: "🟢",

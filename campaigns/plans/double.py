@@ -285,6 +285,7 @@ class EngineDouble:
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Make a service's containers as the model says: what is in the way goes first, and Compose does the rest."""
         model, project, machine = self.models[model_hash], environment.project, self.machine
@@ -304,7 +305,8 @@ class EngineDouble:
                 # Compose would start what is paused, and Docker refuses that.
                 if one.state == PAUSED and (beside or (one.id in fit and not anew)):
                     machine.unpause(one.id)
-            scale = {service: len(there) + replicas - len(fit)} if beside else {}
+            missing = replicas - len(fit)
+            scale = {service: len(there) + min(missing, at_most or missing)} if beside else {}
             self._name_images(services)
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)

@@ -16,6 +16,8 @@ NAMES = [
     "deployment.dependencies.resolved",
     "deployment.initialization.started",
     "deployment.orchestration.completed",
+    "deployment.pause.decided",
+    "deployment.paused",
     "deployment.phase.changed",
     "deployment.preparation.start",
     "deployment.service.progressed",

@@ -12,11 +12,11 @@ from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_with
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.service_rollout import is_gradual
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.release import Release
-from roas.models.stack import ServiceDefinition
 
 
 class Rollback:
@@ -68,7 +68,7 @@ class Rollback:
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
-        definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
+        definitions = {name: d.for_rollback() for name, d in (await context.definitions(model_hash)).items()}
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(changes.gone - own):
             before = await context.definition_before(service)
@@ -106,7 +106,7 @@ class Rollback:
     async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
         """Remove what differs, dependents first, then start it as it was."""
         order, definitions = applier.coordinator.order(differing), applier.definitions
-        replaced = [name for name in order if not definitions[name].start_first]
+        replaced = [name for name in order if not (definitions[name].start_first or is_gradual(definitions[name]))]
         await self._remove_services(applier.context, applier.watch, replaced[::-1], applier.model_hash)
         await _plan_restarts(applier.context, restarts)
         await applier.apply_all(differing | restarts, restoring=True)
@@ -152,8 +152,3 @@ async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -
     await context.plan_services(
         replace(known.get(service, ServiceProgress(service)), changed=True) for service in sorted(services)
     )
-
-
-def _for_rollback(definition: ServiceDefinition) -> ServiceDefinition:
-    """Read the update order from `rollback_config`."""
-    return replace(definition, start_first=definition.rollback_start_first)

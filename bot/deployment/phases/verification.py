@@ -1,8 +1,13 @@
 """Watch whether the new release stays healthy."""
 
+import time
+from dataclasses import replace
+
 from roas.concurrency import run_concurrently
 from roas.deployment.context import DeploymentContext
+from roas.deployment.observation import is_critical, observation_seconds
 from roas.deployment.phases.preparation import load_release
+from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
 from roas.engine.containers.service_wait import service_failure, wait_until_ready
@@ -11,15 +16,12 @@ from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
-from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, HealthStatus
 from roas.models.stack import ServiceDefinition
 
-CRITICAL_OBSERVATION_SECONDS = 10.0
 # What is left of a step that another process was in.
-OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING})
-DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monitor
+OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
 
 
 class Verification:
@@ -30,9 +32,11 @@ class Verification:
     async def run(self, context: DeploymentContext) -> str:
         """Return how the release is. Raises ServiceFailedError for the first service that does not stay well."""
         release = await load_release(context)
-        definitions = await context.definitions(context.model_hash or release.model_hash)
+        definitions = await context.definitions_there(context.model_hash or release.model_hash)
         changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
         own = await context.components.own_container(context.environment)
+        windows = (observation_seconds(definitions[service], context.environment) for service in changed)
+        context.allow(max(windows, default=0.0))  # the limit is about what hangs, not about what the file asks for
         async with context.watching() as watch:
             await context.run_unless_cancelled(
                 run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
@@ -41,7 +45,9 @@ class Verification:
                 await _check_untouched(context, watch, definitions[service])
             await _close_steps(context, definitions, changed)
             await context.components.manager.settle_proxies(context.environment, definitions.values())
-            summary = _summary(definitions, watch, changed, own)
+            rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
+            tolerated = frozenset[str]().union(*(one.tolerated for one in rollouts))
+            summary = _summary(definitions, watch, changed, own, tolerated)
             await remove_predecessors(context, watch)
             return summary
 
@@ -57,47 +63,44 @@ async def _close_steps(
             await context.report(progress.service, ServiceStep.COMPLETED if definition.one_shot else verified)
 
 
-def observation_seconds(definition: ServiceDefinition, environment: Environment) -> float:
-    """Return how long a service is observed: `update_config.monitor`, and 10 s at least for a critical one.
-
-    An environment that asks for less than that (dev does) gets what it asks for.
-    """
-    window = definition.monitor_seconds
-    if window is None:
-        window = min(DEFAULT_OBSERVATION_SECONDS, environment.observation_seconds)
-    if is_critical(definition, environment):
-        window = max(window, min(CRITICAL_OBSERVATION_SECONDS, environment.observation_seconds))
-    return window
-
-
-def is_critical(definition: ServiceDefinition, environment: Environment) -> bool:
-    """Return whether a stack cannot do without a service."""
-    return definition.critical or definition.name in environment.critical_services
-
-
 async def _observe(
     context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
 ) -> None:
-    """Watch for trouble until the window ends. Raises ServiceFailedError at the first.
+    """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
 
     A deployment that was resumed may find containers that were started again with the machine: they get ready first.
     """
-    if context.deployment.attempts > 1:
+    log = ServiceRolloutLog(context, definition, no_news)
+    if context.deployment.attempts > 1 or context.deployment.pauses:
         only = own.id if own is not None and own.service == definition.name else None
-        await wait_until_ready(context.components.engine, context.environment, definition, watch, only=only)
+        await wait_until_ready(
+            context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
+        )
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
-        return find_trouble(definition, of_release(containers, definition.name, own), before)
+        return find_trouble(*without(log.tolerated, definition, of_release(containers, definition.name, own)), before)
 
-    try:
-        found = await watch.until(
-            trouble, observation_seconds(definition, context.environment), service=definition.name
-        )
-    except TimeoutError:
-        return
-    await context.report(definition.name, ServiceStep.FAILED, found.reason)
-    raise await service_failure(context.components.engine, context.environment, definition.name, found)
+    ends_at = time.monotonic() + observation_seconds(definition, context.environment)
+    while True:
+        try:
+            found = await watch.until(trouble, max(0.0, ends_at - time.monotonic()), service=definition.name)
+        except TimeoutError:
+            return
+        error = await service_failure(context.components.engine, context.environment, definition.name, found)
+        refused = await log.late_failure(found.container_id, error)
+        if refused is error:
+            await context.report(definition.name, ServiceStep.FAILED, found.reason)
+        if refused is not None:
+            raise refused
+
+
+def without(
+    tolerated: frozenset[str], definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...]
+) -> tuple[ServiceDefinition, tuple[ContainerSnapshot, ...]]:
+    """Leave out the replicas that failed, and that the rollout went on without."""
+    judged = tuple(one for one in containers if one.id not in tolerated)
+    return replace(definition, replicas=definition.replicas - (len(containers) - len(judged))), judged
 
 
 def of_release(
@@ -147,9 +150,15 @@ async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, de
 
 
 def _summary(
-    definitions: dict[str, ServiceDefinition], watch: ContainerWatch, changed: set[str], own: OwnContainer | None
+    definitions: dict[str, ServiceDefinition],
+    watch: ContainerWatch,
+    changed: set[str],
+    own: OwnContainer | None,
+    tolerated: frozenset[str],
 ) -> str:
-    judged = {name: of_release(watch.containers, name, own) for name in changed}
+    judged = {
+        name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated] for name in changed
+    }
     healthy = [
         name
         for name, containers in judged.items()

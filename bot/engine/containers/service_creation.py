@@ -85,6 +85,7 @@ class ServiceCreator:
         anew: bool,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
         pinned = await self._pinned(environment, model_hash, service)
@@ -105,7 +106,9 @@ class ServiceCreator:
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
             await self._unpause(environment, [one for one in stay if one.id not in spared])
-            await self._compose_create(environment, path, pinned, existing, spared, beside=beside, anew=anew)
+            await self._compose_create(
+                environment, path, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
+            )
             existing = await self._existing(environment, service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise EngineError(
@@ -261,9 +264,11 @@ class ServiceCreator:
         *,
         beside: bool,
         anew: bool,
+        at_most: int | None,
     ) -> None:
         wanted, name = pinned.wanted, pinned.wanted.definition.name
         missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        missing = missing if at_most is None else min(missing, at_most)
         scale = {name: len(existing) + missing} if beside else {}
         project = ComposeProject.of_model(environment, path)
         await set_references(self._clients, environment, {name: pinned.fields})

@@ -1,5 +1,6 @@
 """Wait until a service is ready, and say why one has failed."""
 
+from dataclasses import replace
 from functools import partial
 
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
@@ -25,20 +26,24 @@ async def wait_until_ready(
     *,
     only: str | None = None,
     old: frozenset[str] = frozenset(),
+    without: frozenset[str] = frozenset(),
 ) -> ServiceReadiness:
     """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
     With `only`, no other container than that one counts. The `old` ones, by id, and those that are suspended
-    meanwhile, have HEALTHY_AGAIN_SECONDS to be well. Raises ServiceFailedError with the container's failure output.
+    meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those for which nobody waits. Raises
+    ServiceFailedError with the container's failure output.
     """
     before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
     suspended = set(old)
 
     def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
         suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
-        own = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
+        counted = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
+        own = tuple(c for c in counted if c.id not in without)
         excused = frozenset(suspended if patient else ())
-        readiness = judge_readiness(definition, own, restarts_before=before, excused=excused)
+        fewer = replace(definition, replicas=definition.replicas - (len(counted) - len(own)))
+        readiness = judge_readiness(fewer, own, restarts_before=before, excused=excused)
         return None if readiness.state is Readiness.WAITING else readiness
 
     try:

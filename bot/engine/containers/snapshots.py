@@ -17,6 +17,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 NEVER = "0001-01-01"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 LISTED_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
+UNNAMED = re.compile(r"[0-9a-f]{64}")
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -121,6 +122,7 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         restart_policy=(inspected["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
         project=labels.get(PROJECT, ""),
         stop_signal=_signal(config.get("StopSignal") or ""),
+        unnamed_volumes=_has_unnamed_volumes(inspected),
     )
 
 
@@ -144,7 +146,14 @@ def outline(listed: dict[str, Any]) -> ContainerSnapshot:
         number=_number(labels.get(NUMBER, "")),
         project=labels.get(PROJECT, ""),
         endpoints=tuple(sorted(_endpoints(listed))),
+        unnamed_volumes=_has_unnamed_volumes(listed),
     )
+
+
+def _has_unnamed_volumes(found: dict[str, Any]) -> bool:
+    """Return whether a container has volumes to which the engine gave a name."""
+    volumes = (one for one in found.get("Mounts") or () if one.get("Type") == "volume")
+    return any(UNNAMED.fullmatch(str(one.get("Name") or "")) for one in volumes)
 
 
 def _endpoints(listed: dict[str, Any]) -> Iterator[str]:

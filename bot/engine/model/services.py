@@ -8,6 +8,7 @@ from typing import Any
 
 from roas.engine.model.durations import read_duration
 from roas.engine.model.restart_policy import restart_policy
+from roas.engine.model.rollout_policy import monitor_of, rollout_policy
 from roas.engine.model.service_dependencies import dependencies_of
 from roas.engine.model.service_probes import probes_of
 from roas.engine.model.service_proxy import proxy_of
@@ -237,7 +238,6 @@ def _definition(
     own = service.get("x-deploy") or {}
     update = (service.get("deploy") or {}).get("update_config") or {}
     rollback = (service.get("deploy") or {}).get("rollback_config") or {}
-    monitor = update.get("monitor")
     built = is_built(service)
     fixed_place = _fixed_place(service)
     proxy = proxy_of(name, service, stop_grace_seconds(service))
@@ -257,7 +257,10 @@ def _definition(
         critical=bool(own.get("critical", False)),
         start_first=wanted and not fixed_place,
         rollback_start_first=wanted_back and not fixed_place,
-        monitor_seconds=None if monitor is None else read_duration(monitor),
+        monitor_seconds=monitor_of(update),
+        rollback_monitor_seconds=monitor_of(rollback),
+        update=rollout_policy(update),
+        rollback=rollout_policy(rollback),
         pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
         fixed_place=fixed_place,
         denies_start_first=bool(fixed_place) and (wanted or wanted_back),

@@ -118,12 +118,14 @@ def _colour(deployment: Deployment) -> discord.Colour:
         return OUTCOMES[deployment.outcome][1]
     going_back = deployment.phase(PhaseName.ROLLBACK)
     turned = going_back is not None and going_back.status is not PhaseStatus.PENDING
+    if deployment.is_waiting:
+        return CAREFUL
     unwanted = turned and deployment.request.kind is not DeploymentKind.ROLLBACK
     return CAREFUL if unwanted or deployment.cancel_requested_by is not None else RUNNING
 
 
 def _description(deployment: Deployment, usual_seconds: float | None) -> str:
-    head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment)]
+    head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment), *_paused(deployment)]
     phases = [_phase_line(phase, deployment) for phase in deployment.phases if _is_shown(phase, deployment)]
     text = "\n".join([*head, "", *phases])
     services = service_lines(deployment)
@@ -167,6 +169,12 @@ def _cancelling(deployment: Deployment) -> list[str]:
     if actor is None or deployment.finished:
         return []
     return [_("🚫 {person} asked to cancel: it stops at the next safe point", person=person(actor))]
+
+
+def _paused(deployment: Deployment) -> list[str]:
+    if deployment.pause is None or not deployment.is_waiting:
+        return []
+    return [_("⏸️ paused {when}: it waits for *Go on* or *Roll back* below", when=since(deployment.pause.since))]
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:

@@ -191,6 +191,15 @@ def _release(release: Release | None) -> str:
 def _going_on(status: EnvironmentStatus) -> str:
     """Name the deployment that runs, or the holder of the deployment lock."""
     active, lock = status.active, status.lock
+    if active is not None and active.is_waiting and active.pause is not None:
+        return _(
+            "⏸️ {headline} by {person}, paused {when}: {reason} It waits for *Go on* or *Roll back*.\n-# {id}",
+            headline=headline(active),
+            person=person(active.request.requested_by),
+            when=since(active.pause.since),
+            reason=one_line(translate(active.pause.message), 500),
+            id=active.id,
+        )[:FIELD_VALUE]
     if active is not None:
         phase = next((word(p.name) for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))
         return _(

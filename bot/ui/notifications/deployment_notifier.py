@@ -6,7 +6,8 @@ from roas.models.deployment import Deployment, Outcome
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.notifications.notifier import LIVE, OUTCOME, Notifier, Pace
+from roas.ui.embeds.pause import draw_pause
+from roas.ui.notifications.notifier import LIVE, OUTCOME, PAUSE, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
@@ -16,7 +17,7 @@ COMPARED = 5
 
 
 class DeploymentNotifier(Notifier):
-    """Keep one live message, and answer it with the outcome."""
+    """Keep one live message, and answer it with the outcome; in between, ask a person where it is paused."""
 
     def __init__(self, deployment_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
         super().__init__(deployment_id, outbox, pace)
@@ -36,6 +37,13 @@ class DeploymentNotifier(Notifier):
         live = await self._deliver(
             PostRequest(self.subject, LIVE, drawn, deployment.created_at, finished=deployment.finished)
         )
+        for pause in deployment.pauses:
+            drawn = draw_pause(deployment, pause)
+            done = drawn.buttons == ()
+            request = PostRequest(
+                self.subject, f"{PAUSE}-{pause.number}", drawn, pause.since, finished=done, reply_to=live.message_id
+            )
+            await self._deliver(request)
         if not deployment.finished:
             return False
         await self._deliver(

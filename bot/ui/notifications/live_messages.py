@@ -13,7 +13,15 @@ from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import Deployment
-from roas.models.events import AlertEvent, DeploymentBegan, DeploymentEnded, DeploymentEvent, PhaseChanged
+from roas.models.events import (
+    AlertEvent,
+    DeploymentBegan,
+    DeploymentEnded,
+    DeploymentEvent,
+    DeploymentPaused,
+    PauseDecided,
+    PhaseChanged,
+)
 from roas.models.plan_record import PlanState
 from roas.state.manager import StateManager
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
@@ -41,7 +49,7 @@ NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
 ORDERING_SECONDS = 5.0
-URGENT = (DeploymentBegan, PhaseChanged, DeploymentEnded)
+URGENT = (DeploymentBegan, PhaseChanged, DeploymentPaused, PauseDecided, DeploymentEnded)
 
 
 class LiveMessages:

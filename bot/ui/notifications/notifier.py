@@ -17,6 +17,7 @@ log = get_logger(__name__)
 
 LIVE = "live"
 OUTCOME = "outcome"
+PAUSE = "pause"
 APPROVAL = "approval"
 ALERT = "alert"
 GROUP = "alerts"

@@ -18,7 +18,7 @@ ROUTINE = frozenset({"heartbeats", "owners"})
 # How a fault of ours is told.
 NOBODY_FORESAW = "Unexpected internal error"
 # What anybody may do.
-WISH = "UPDATE deployments SET cancel_requested_by"
+WISHES = ("UPDATE deployments SET cancel_requested_by", "UPDATE deployments SET decision")
 
 
 class PutOffError(Exception):
@@ -33,7 +33,7 @@ class Noted(Transaction):
 
     def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> Any:
         text = statement.split()
-        if text[0] == "UPDATE" and not statement.startswith(WISH):
+        if text[0] == "UPDATE" and not statement.startswith(WISHES):
             self.written.add(text[1])
         if text[0] in {"INSERT", "DELETE"}:
             self.written.add(text[2] if text[1] in {"INTO", "FROM"} else text[4])

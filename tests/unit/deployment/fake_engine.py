@@ -233,6 +233,7 @@ class FakeEngine:
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]

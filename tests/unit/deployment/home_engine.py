@@ -78,6 +78,7 @@ class HomeEngine(FakeEngine):
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):

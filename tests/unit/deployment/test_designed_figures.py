@@ -12,9 +12,9 @@ import yaml
 
 from roas import events, maintenance
 from roas.deployment.applier import Applier
+from roas.deployment.observation import observation_seconds
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.phases import preparation
-from roas.deployment.phases.verification import observation_seconds
 from roas.engine.manager import DeploymentManager
 from roas.environments import environments
 from roas.errors import PhaseTimeoutError

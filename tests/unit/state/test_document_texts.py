@@ -14,18 +14,18 @@ SURFACE = Path(__file__).with_name("stored_surface.txt")
 # Neither words nor what records are found by: names, numbers, times and values of enumerations.
 PLAIN = frozenset(
     """
-    acknowledged_by action active alert_id applied_model approved_by at attempts beat_at begun_at boot_id boot_seconds
-    brought_up built called called_with cancel_requested_by changed channel_id cogs_loaded config_hash confirmed
-    container_id containers content_hash coordination correlation_id count cpu_percent created_at created_by
-    decided_at decided_by definition_hash deployment_id digest duration_seconds ended ended_at environment environments
-    escalated escalated_at exit_code expected_image expires_at expires_boot_seconds fault fingerprint finished
-    fraction freeze from_release frozen_by gateway_ready group handed_over_to healing health held_by id image image_id
-    image_reference instance_id interaction_id key kind lease_until left_alone lock memory_bytes message_id model_hash
-    name namespace new_image number occurrence old_image oom_killed order outcome phase phases pid plan plan_digest
-    problem process project reference release replaces replicas request requested_by resolved resolved_at
-    restart_count restart_policy result service services severity silence_ends silenced_by silenced_until since source
-    start_first started started_at state status step stop_signal subject taken_at target_release time to_release token
-    type updated_at verdict version
+    accepted acknowledged_by action active alert_id applied_model approved_by at attempts back beat_at begun_at
+    boot_id boot_seconds brought_up built called called_with cancel_requested_by changed channel_id choice cogs_loaded
+    config_hash confirmed container_id containers content_hash coordination correlation_id count cpu_percent
+    created_at created_by decided_at decided_by decision definition_hash deployment_id digest duration_seconds ended
+    ended_at environment environments escalated escalated_at exit_code expected_image expires_at expires_boot_seconds
+    failed fault fingerprint finished fraction freeze from_release frozen_by gateway_ready group handed_over_to
+    healing health held_by id image image_id image_reference instance_id interaction_id key kind lease_until
+    left_alone lock memory_bytes message_id model_hash name namespace new_image number occurrence old_image oom_killed
+    order outcome pause pauses phase phases pid plan plan_digest problem process project reference release replaces
+    replicas request requested_by resolved resolved_at restart_count restart_policy result rollout service services
+    severity silence_ends silenced_by silenced_until since slots source start_first started started_at state status
+    step stop_signal subject taken_at target_release time to_release token type updated_at verdict version
     """.split()  # noqa: SIM905
 )
 

@@ -1,0 +1,71 @@
+"""Pause a deployment until a person lets it go on or takes it back; the journal holds all of it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roas.concurrency import end_tasks
+from roas.deployment.context import DeploymentContext
+from roas.engine.rollout import gone_on
+from roas.errors import RolloutPausedError, TakenBackError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.events import DeploymentPaused
+from roas.models.rollout import Choice, Decision, Pause
+
+log = get_logger(__name__)
+
+
+async def pause_deployment(context: DeploymentContext, error: RolloutPausedError) -> None:
+    """Write that a deployment waits for a person, and why; what runs is left as it is."""
+    pauses = context.deployment.pauses
+    pause = Pause(
+        number=len(pauses) + 1,
+        service=error.service or "",
+        message=error.message,
+        since=datetime.now(UTC),
+        report=error.report,
+    )
+    await context.set_pauses((*pauses, pause), paused=True)
+    log.warning("deployment paused", service=pause.service, reason=pause.message)
+    context.publish(DeploymentPaused(service=pause.service, reason=pause.message, **context.origin))
+
+
+async def wait_for_decision(context: DeploymentContext) -> None:
+    """Wait until a person lets a paused deployment go on, and write that it does.
+
+    Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back.
+    """
+    while (decision := await _decision(context)) is None:
+        await _first_of(context.decided, context.cancel)
+        context.checkpoint()
+    context.decided.clear()
+    pause = context.deployment.pauses[-1]
+    log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
+    if decision.choice is Choice.ROLL_BACK:
+        raise TakenBackError(
+            said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name),
+            hint=said("Correct the release, and deploy again."),
+            service=pause.service,
+            report=pause.report,
+        )
+    rolled = [one for one in context.deployment.services if one.rollout is not None]
+    await context.plan_services(replace(one, rollout=gone_on(one.rollout)) for one in rolled if one.rollout)
+    went_on = replace(pause, decision=decision)
+    await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
+
+
+async def _decision(context: DeploymentContext) -> Decision | None:
+    """Return what a person chose for this pause; an earlier one's decision is none."""
+    context.checkpoint()
+    context.decided.clear()
+    known = await context.components.state.deployments.get(context.deployment.id)
+    return None if known is None else known.decided
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end_tasks(*tasks)

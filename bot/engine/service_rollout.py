@@ -1,0 +1,303 @@
+"""Replace the replicas of a service a few at a time, as its `update_config` or `rollback_config` says."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from roas.concurrency import run_uninterrupted
+from roas.engine.comparison import WantedService, rank
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.service_wait import service_failure
+from roas.engine.containers.watch import ContainerWatch
+from roas.engine.interface import Engine
+from roas.engine.rollout import Replica, Rollout, Step, Verdict, View
+from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.rollout import ALL_AT_ONCE, RolloutRecord, RolloutState
+from roas.models.stack import ServiceDefinition
+
+NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
+# A replica that is not ready as seen here, though it may be on its way.
+UNREADY = frozenset({Readiness.FAILED, Readiness.WAITING})
+
+
+class RolloutLog(Protocol):
+    """Keep how far a rollout has come, and say what becomes of it."""
+
+    @property
+    def record(self) -> RolloutRecord | None:
+        """Return what an earlier attempt, or a pause, left of this rollout."""
+        ...
+
+    @property
+    def monitor_seconds(self) -> float:
+        """Return for how long a new replica that was ready is watched."""
+        ...
+
+    @property
+    def may_pause(self) -> bool:
+        """Return whether a person can be asked: not in the middle of the way back from a failure."""
+        ...
+
+    async def save(self, record: RolloutRecord) -> None:
+        """Write how far it has come, before what follows from it is done."""
+        ...
+
+    async def step(self, step: ServiceStep, detail: str = "") -> None:
+        """Report a step of the service."""
+        ...
+
+    async def started(self) -> None:
+        """Note that containers of the service were started."""
+        ...
+
+    def allow(self, seconds: float) -> None:
+        """Allow the phase more time: its limit is about what hangs, and a rollout that gets on does not."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the outcome."""
+        ...
+
+
+# Send no requests to what is started from now on, where something stands in front that does.
+Hold = Callable[[], Awaitable[None]]
+# Take old replicas out of service, then stop and remove them.
+Retire = Callable[[tuple[ContainerSnapshot, ...]], Awaitable[None]]
+
+
+def is_rolled_out(
+    wanted: WantedService, there: tuple[ContainerSnapshot, ...], record: RolloutRecord | None = None
+) -> bool:
+    """Return whether the replicas of a service are replaced as a policy says; a first start is no rollout.
+
+    With a `record`, a rollout had begun, and is gone on with whatever is left of the old replicas.
+    """
+    if wanted.definition.update == ALL_AT_ONCE or wanted.definition.ends_well or not wanted.definition.replicas:
+        return False
+    begun = record is not None and record.state is not RolloutState.DONE
+    return begun or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
+
+
+def is_gradual(definition: ServiceDefinition) -> bool:
+    """Return whether not all replicas of a service are stopped at once when they are replaced."""
+    return 0 < definition.update.parallelism < definition.replicas
+
+
+@dataclass(slots=True)
+class ServiceRollout:
+    """Roll one service out: decides by `roas.engine.rollout`, and does what that says."""
+
+    engine: Engine
+    environment: Environment
+    model_hash: str
+    wanted: WantedService
+    watch: ContainerWatch
+    log: RolloutLog
+    hold: Hold
+    retire: Retire
+    rollout: Rollout = field(init=False)
+    _allowed_to: float = field(default_factory=time.monotonic)
+    _restarts: dict[str, int] = field(default_factory=dict)
+    _was_ready: set[str] = field(default_factory=set)
+    _unstartable: dict[str, ServiceFailedError] = field(default_factory=dict)
+    _reasons: dict[str, ServiceReadiness] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        definition, record = self.wanted.definition, self.log.record or RolloutRecord()
+        policy = definition.update
+        if must_be_at_once(definition, self._there):
+            policy = replace(policy, parallelism=0)
+        self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
+        self._restarts = {one.id: one.restart_count for one in self._there}
+
+    async def run(self) -> ServiceReadiness:
+        """Replace all replicas; returns how the worst of those is that have not failed.
+
+        Raises ServiceFailedError or RolloutPausedError where too many have.
+        """
+        await self._start_idle()
+        while True:
+            known = self.rollout.record
+            view = self._view(self._there)
+            now = time.monotonic()
+            step = self.rollout.step(view, now)
+            if self.rollout.record != known or self.log.record is None:
+                await self.log.save(self.rollout.record)
+            match step.verdict:
+                case Verdict.FAILED | Verdict.PAUSED:
+                    raise await self._failure(step)
+                case Verdict.DONE:
+                    await self._retire(step.retire)
+                    return self._outcome()
+            if step.begin or step.retire:
+                await run_uninterrupted(self._do(step))
+                continue
+            await self._changed(view, step, now)
+
+    @property
+    def _there(self) -> tuple[ContainerSnapshot, ...]:
+        return self.watch.of_service(self.wanted.definition.name)
+
+    def _view(self, there: tuple[ContainerSnapshot, ...]) -> View:
+        old = [one for one in rank(self.wanted.fits, there) if not self.wanted.fits(one)]
+        new = [self._judge(one) for one in there if self.wanted.fits(one)]
+        return View(tuple(one.id for one in reversed(old)), tuple(new))
+
+    def _judge(self, one: ContainerSnapshot) -> Replica:
+        """Judge a new container: a start or two may fail before it is ready, and none after."""
+        if error := self._unstartable.get(one.id):
+            return Replica(one.id, failure=error.message)
+        single = replace(self.wanted.definition, replicas=1)
+        if one.id not in self._was_ready:
+            found = judge_readiness(single, (one,), restarts_before=self._restarts)
+        elif one.state is ContainerState.PAUSED:
+            return Replica(one.id, ready=True)
+        elif one.restart_count > self._restarts.get(one.id, 0):
+            found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), one.id)
+        else:
+            found = judge_readiness(single, (one,), tolerated_restarts=2**31)
+            if found.state in UNREADY:
+                found = ServiceReadiness(Readiness.FAILED, found.reason, one.id)
+        self._reasons[one.id] = found
+        if found.state is Readiness.FAILED:
+            return Replica(one.id, failure=found.reason)
+        if found.state is Readiness.WAITING:
+            return Replica(one.id)
+        if one.id not in self._was_ready:
+            self._was_ready.add(one.id)
+            self._restarts[one.id] = one.restart_count
+        return Replica(one.id, ready=True)
+
+    async def _start_idle(self) -> None:
+        """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""
+        for one in self._there:
+            if self.wanted.fits(one) and one.state in NOT_RUNNING:
+                await self._start(one.id)
+        await self.watch.look_at(one.id for one in self._there)
+
+    async def _do(self, step: Step) -> None:
+        """Do what a step says: nothing of it is left half done by a request to cancel."""
+        definition = self.wanted.definition
+        in_place = step.begin and not definition.start_first and len(step.retire) == len(self._view(self._there).old)
+        if step.retire and not in_place:
+            await self._retire(step.retire)
+        if not step.begin:
+            return
+        self._allow(max(0.0, time.monotonic() - self._allowed_to))
+        await self.log.step(ServiceStep.CREATING, self._progress())
+        if not in_place:
+            await self.hold()
+        known = {one.id for one in self._there}
+        created = await self.engine.create_service(
+            self.environment,
+            self.model_hash,
+            definition.name,
+            beside=not in_place,
+            at_most=None if in_place else step.begin,
+        )
+        new = [one for one in created if one not in known]
+        await self.log.step(ServiceStep.STARTING, self._progress())
+        for container_id in new:
+            await self._start(container_id)
+        await self.watch.look_at({*new, *known})
+        await self.log.started()
+        await self.log.step(ServiceStep.WAITING, self._progress())
+
+    async def _start(self, container_id: str) -> None:
+        """Start a container; one that cannot run is a replica that failed."""
+        try:
+            await self.engine.start(self.environment, container_id)
+        except ServiceFailedError as error:
+            self._unstartable[container_id] = error
+
+    async def _retire(self, ids: tuple[str, ...]) -> None:
+        gone = tuple(one for one in self._there if one.id in ids)
+        if gone:
+            await self.retire(gone)
+
+    async def _changed(self, view: View, step: Step, now: float) -> None:
+        """Wait until the containers are others than they were, or a worker's delay is over."""
+        name, seconds = self.wanted.definition.name, None
+        if step.wake_at is not None:
+            seconds = max(0.0, step.wake_at - now)
+            self._allow(seconds)
+        try:
+            await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
+        except TimeoutError:
+            if step.wake_at is None:
+                raise
+
+    def _allow(self, seconds: float) -> None:
+        self.log.allow(seconds)
+        self._allowed_to += seconds
+
+    def _progress(self) -> str:
+        new = sum(self.wanted.fits(one) for one in self._there)
+        return said("{done} of {count} replicas", done=new, count=self.wanted.definition.replicas)
+
+    async def _failure(self, step: Step) -> ServiceFailedError | RolloutPausedError:
+        """Return what is raised where too many replicas failed."""
+        name, record = self.wanted.definition.name, self.rollout.record
+        error = self._unstartable.get(step.cause)
+        if error is None:
+            found = self._reasons.get(step.cause) or ServiceReadiness(Readiness.FAILED, said("it is gone"), step.cause)
+            error = await service_failure(self.engine, self.environment, name, found)
+        if step.verdict is Verdict.PAUSED and self.log.may_pause:
+            await self.log.step(ServiceStep.PAUSED, self._progress())
+            return paused_error(name, record, error)
+        return error
+
+    def _outcome(self) -> ServiceReadiness:
+        """Return how the worst of the replicas is that did not fail; of those that did, a warning says."""
+        definition, record = self.wanted.definition, self.rollout.record
+        warn_of_tolerated(definition, record, self.log)
+        well = [found for one, found in self._reasons.items() if one not in record.tolerated]
+        worst = next((one for one in well if one.state is Readiness.UNVERIFIED), None)
+        none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
+        return worst or next(iter(well), none)
+
+
+def must_be_at_once(definition: ServiceDefinition, there: tuple[ContainerSnapshot, ...]) -> bool:
+    """Return whether replicas cannot be replaced a few at a time stop-first without losing what they hold.
+
+    Compose passes unnamed volumes on only where it replaces all that differ.
+    """
+    return not definition.start_first and any(one.unnamed_volumes for one in there)
+
+
+def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:
+    """Return the error by which a rollout pauses."""
+    return RolloutPausedError(
+        said(
+            "The rollout of {service} paused: {failed} of {slots} new replicas failed. {reason}",
+            service=service,
+            failed=len(record.failed),
+            slots=record.slots,
+            reason=cause.message,
+        ),
+        hint=said("Look at {service}, then let the deployment go on or roll it back.", service=service),
+        service=service,
+        report=cause.report,
+    )
+
+
+def warn_of_tolerated(definition: ServiceDefinition, record: RolloutRecord, log: RolloutLog) -> None:
+    """Say which replicas failed without stopping the rollout."""
+    if not record.tolerated:
+        return
+    log.warn(
+        said(
+            "{count} of {replicas} new replicas of {service} failed; {why}.",
+            count=len(record.tolerated),
+            replicas=definition.replicas,
+            service=definition.name,
+            why=said("a person let the rollout go on")
+            if record.accepted
+            else said("its `update_config` lets that pass"),
+        )
+    )

@@ -1,0 +1,107 @@
+"""Describe how the replicas of a service are replaced: what the compose file asks for, and how far it has come."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from roas.models.actor import Actor
+
+
+class FailureAction(StrEnum):
+    """What the failure of new replicas leads to."""
+
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+    CONTINUE = "continue"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FailureAction":
+        """Read an unknown action as the one that leaves nobody with what failed."""
+        return cls.ROLLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPolicy:
+    """Hold what `update_config` or `rollback_config` says of a rollout; what it leaves out is as without it.
+
+    `parallelism` replicas are replaced at a time (0: all of them), and whoever replaced one pauses for the delay. A
+    rollout fails where more than `max_failure_ratio` of its replicas do.
+    """
+
+    parallelism: int = 0
+    delay_seconds: float = 0.0
+    failure_action: FailureAction = FailureAction.ROLLBACK
+    max_failure_ratio: float = 0.0
+
+
+# All at once, and the first failure ends it: what a service without `update_config` has.
+ALL_AT_ONCE = RolloutPolicy()
+
+
+class RolloutState(StrEnum):
+    """How far a rollout has come; its transitions are those of `roas.engine.rollout`."""
+
+    ROLLING = "rolling"
+    PAUSED = "paused"
+    DONE = "done"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "RolloutState":
+        """Read an unknown state of a newer version as one under way."""
+        return cls.ROLLING
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRecord:
+    """Record how far the rollout of one service has come.
+
+    `slots` replicas were to be replaced when it began, or when somebody let it go on. `failed` are the new containers
+    that failed since, `accepted` those that had failed before somebody let it go on. `back` is a way back.
+    """
+
+    state: RolloutState = RolloutState.ROLLING
+    slots: int = 0
+    failed: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    back: bool = False
+
+    @property
+    def tolerated(self) -> frozenset[str]:
+        """Return the new containers by which the service is not judged any more."""
+        return frozenset(self.failed) | frozenset(self.accepted)
+
+
+class Choice(StrEnum):
+    """What a person chooses for a deployment that is paused."""
+
+    GO_ON = "go_on"
+    ROLL_BACK = "roll_back"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Choice":
+        """Read an unknown choice of a newer version as the way back."""
+        return cls.ROLL_BACK
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Record what a person chose, and for which pause of a deployment."""
+
+    pause: int
+    choice: Choice
+    decided_by: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Say why a deployment waits for a person; `number` counts the pauses of one deployment.
+
+    `decision` is what was chosen, once the deployment has taken it up.
+    """
+
+    number: int
+    service: str
+    message: str
+    since: datetime
+    report: str = ""
+    decision: Decision | None = None

@@ -1,0 +1,104 @@
+"""Replicas are replaced as `update_config` and `rollback_config` say, judged by Docker's own events."""
+
+import pytest
+
+from roas.models.deployment import Outcome
+from tests.e2e.acceptance.rolling import rolled
+from tests.e2e.acceptance.stack import WATCHED_CHECK, service
+
+pytestmark = pytest.mark.engine
+
+
+def web(replicas: int = 4, back: dict | None = None, **update: object) -> dict:
+    """Return a service whose replicas are replaced as the test says."""
+    deploy = {"replicas": replicas, "update_config": update} | ({"rollback_config": back} if back else {})
+    return {"web": service(deploy=deploy)}
+
+
+@pytest.mark.parametrize("order", ["stop-first", "start-first"])
+@pytest.mark.parametrize("parallelism", [1, 2])
+async def test_replicas_are_replaced_a_few_at_a_time(people, stack, images, order, parallelism):
+    stack.write(web(parallelism=parallelism, order=order))
+    await people.succeed("v1")
+    with rolled(stack) as seen:
+        await people.succeed("v2")
+    assert list(stack.images().values()) == [images["v2"]] * 4
+    if order == "stop-first":
+        assert (seen.fewest, seen.most) == (4 - parallelism, 4)
+    else:
+        assert seen.fewest == 4
+        assert 4 < seen.most <= 4 + parallelism
+    assert seen.most_begun == parallelism
+    assert len(seen.created()) == 4
+
+
+async def test_delay_lies_between_batches(people, stack, images):
+    stack.write(web(parallelism=2, delay="1500ms"))
+    await people.succeed("v1")
+    with rolled(stack) as seen:
+        await people.succeed("v2")
+    healthy, created = (sorted(at for _, at, _ in seen.of(kind)) for kind in ("health_status: healthy", "create"))
+    assert 1.4 < created[2] - healthy[0] < 4, "whoever replaced one pauses before the next"
+    assert len(created) == 4
+    assert list(stack.images().values()) == [images["v2"]] * 4
+
+
+async def test_failed_replica_rolls_back(people, stack, images):
+    stack.write(web(parallelism=1, failure_action="rollback", order="start-first"))
+    await people.succeed("v1")
+    before = stack.ids()
+    with rolled(stack) as seen:
+        assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    assert stack.ids() == before
+    assert len(seen.created()) == 1, "the second replica is not begun after the first has failed"
+
+
+async def test_failure_ratio_lets_some_fail(people, stack, images):
+    stack.write(web(parallelism=1, max_failure_ratio=0.5, failure_action="rollback"))
+    await people.succeed("v1")
+    with rolled(stack) as seen:
+        assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    assert len([one for one in seen.created() if seen.image_of(one) == images["unhealthy"]]) == 3
+    assert list(stack.images().values()) == [images["v1"]] * 4
+
+
+async def test_continue_goes_on_whatever_fails(people, stack, images):
+    stack.write(web(replicas=2, parallelism=1, failure_action="continue"))
+    await people.succeed("v1")
+    deployment = await people.deploy("unhealthy")
+    assert deployment.outcome is Outcome.SUCCEEDED
+    assert any("2 of 2 new replicas of web failed" in warning for warning in deployment.warnings)
+    assert [one.attrs["Image"] for one in stack.containers()] == [images["unhealthy"]] * 2
+
+
+async def test_way_back_follows_rollback_config(people, stack, images):
+    stack.write(web(back={"parallelism": 1, "order": "start-first"}))
+    await people.succeed("v1")
+    await people.succeed("v2")
+    with rolled(stack) as seen:
+        assert (await people.rollback()).outcome is Outcome.SUCCEEDED
+    assert (seen.fewest, seen.most, seen.most_begun) == (4, 5, 1)
+    assert list(stack.images().values()) == [images["v1"]] * 4
+
+
+async def test_late_failure_is_rolled_back_a_few_at_a_time(people, stack, images):
+    """What fails within the monitored time counts, too; the way back leaves what still runs to the last."""
+    back = {"parallelism": 1, "order": "stop-first"}
+    deploy = {"replicas": 3, "update_config": {"parallelism": 1, "monitor": "6s"}, "rollback_config": back}
+    stack.write({"web": service(deploy=deploy, healthcheck=WATCHED_CHECK)})
+    await people.succeed("v1")
+    with rolled(stack) as seen:
+        assert (await people.deploy("fades")).outcome is Outcome.ROLLED_BACK
+    assert seen.most_begun == 1
+    assert list(stack.images().values()) == [images["v1"]] * 3
+
+
+async def test_unnamed_volumes_are_kept(people, stack, images):
+    """Compose passes them on where it replaces all that differ, and only there."""
+    deploy = {"replicas": 2, "update_config": {"parallelism": 1}}
+    stack.write({"web": service(deploy=deploy, volumes=["/data"])})
+    await people.succeed("v1")
+    volumes = {one.attrs["Mounts"][0]["Name"] for one in stack.containers()}
+    await people.succeed("v2")
+    assert list(stack.images().values()) == [images["v2"]] * 2
+    assert {one.attrs["Mounts"][0]["Name"] for one in stack.containers()} == volumes
