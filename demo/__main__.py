@@ -20,6 +20,7 @@ from demo.processes import Process, ProcessError, start_sandbox
 from demo.scene import StoryError
 from demo.stage import Plant, Stage
 from demo.story import Story
+from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from testbed.daemon import DaemonError
@@ -112,9 +113,7 @@ async def _play(story: Story, sandbox: Process) -> None:
         text = await asyncio.to_thread(failure_output, story.stage)
         raise StoryError(f"{error}\n\nThe bot's last output:\n{text}") from error
     finally:
-        for task in (play, death):
-            task.cancel()
-        await asyncio.gather(play, death, return_exceptions=True)
+        await end_tasks(play, death)
 
 
 async def _check_violations(people: SandboxClient) -> None:

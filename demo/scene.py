@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.narrator import Narrator
+from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.views import Interaction, Message
 
@@ -67,8 +68,7 @@ class Scene:
         try:
             return await self.people.wait_for_message(is_outcome, deadline_seconds=OUTCOME_SECONDS)
         finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+            await end_tasks(follower)
 
     async def _follow(self, deployment_id: str) -> None:
         """Print each new line of the live message, until cancelled."""

@@ -165,9 +165,8 @@ def test_retries_set_in_one_place():
     assert {path for path in SOURCES if setting.search(path.read_text())} == places
 
 
-EVERYWHERE = sorted(
-    path for folder in ("bot", "cogs", "benchmarks", "campaigns", "tests") for path in (ROOT / folder).rglob("*.py")
-)
+OWN = ("bot", "cogs", "benchmarks", "campaigns", "demo", "release", "sandbox", "testbed", "tests")
+EVERYWHERE = sorted(path for folder in OWN for path in (ROOT / folder).rglob("*.py"))
 
 
 @pytest.mark.parametrize(
