@@ -2,31 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from roas.deployment.changes import Scope, StackChanges, find_changes
-from roas.deployment.comparison import Comparison
+from roas.deployment.changes import Scope
 from roas.deployment.context import Components, brought_services, expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
+from roas.deployment.planned_changes import compare, compare_candidate
+from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.comparison import ContainerDifference
-from roas.engine.containers.changed_in_place import without_our_own
-from roas.engine.interface import Engine, ResolvedStack, SweptContainers
-from roas.engine.manager import not_restorable
-from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
+from roas.engine.interface import ResolvedStack
+from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError
 from roas.messages.message import Message, said
-from roas.models.deployment import DeploymentRequest, Outcome
+from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
-
-# Stands for an image that is yet to be pulled or built, where that gives another one than runs.
-ANOTHER_IMAGE = f"sha256:{'0' * 64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +68,7 @@ async def plan_deployment(
     wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
-    comparison = await _compare_candidate(components, environment, stack, wanted, current, frozenset(left), limited_to)
+    comparison = await compare_candidate(components, environment, stack, wanted, current, frozenset(left), limited_to)
     subject = PlanSubject(
         environment=environment.name,
         version=(request.version or "") if stack.follows_version else "",
@@ -103,7 +96,7 @@ async def plan_rollback(
     """
     engine = components.engine
     current = await _current(components, environment)
-    target, model = await _target(components, environment, request, current)
+    target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
     wanted = {
@@ -118,55 +111,19 @@ async def plan_rollback(
     renewed, warnings = await engine.preview_refreshed(environment, target)
     scope = Scope(moved=brought_services(current, target))
     containers = await expected_containers(components, environment)
-    comparison = await _compare(components, environment, current, renewed, renewed, scope, containers)
+    comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
     subject = PlanSubject(
         environment=environment.name,
         version=target.version,
         definitions=definitions,
         wanted=wanted,
         to_release=target.number,
-        warnings=warnings + ((_partially_applied(target),) if _is_same(target, current) else ()),
+        warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
     )
     plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan
-
-
-async def _target(
-    components: Components, environment: Environment, request: DeploymentRequest, current: Release | None
-) -> tuple[Release, Mapping[str, Any]]:
-    """Return the release to go back to, which can be restored, and its model.
-
-    Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
-    """
-    releases = components.state.releases
-    half_way = await _is_partially_applied(components, environment)
-    if request.target_release is None:
-        target = current if half_way and current is not None else await releases.previous(environment.name)
-        missing = said("{environment} has no release before the current one.", environment=environment.name)
-    else:
-        target = await releases.get(environment.name, request.target_release)
-        missing = said(
-            "{environment} has no release r{target_release}.",
-            environment=environment.name,
-            target_release=request.target_release,
-        )
-    if target is None:
-        raise InvalidRequestError(missing, hint=said("See `history` for the releases that there are."))
-    model = await _model_of(components, target)
-    if gone := await components.engine.missing_images(target, environment):
-        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
-    if _is_same(target, current) and not half_way:
-        raise InvalidRequestError(
-            said("{environment} is on {target} already.", environment=environment.name, target=target.label),
-            hint=said("Name another release."),
-        )
-    return target, model
-
-
-def _is_same(target: Release, current: Release | None) -> bool:
-    return current is not None and target.number == current.number
 
 
 def _partially_applied(target: Release) -> Message:
@@ -211,97 +168,6 @@ async def _refuse_fixed_bot(
         )
 
 
-async def _is_partially_applied(components: Components, environment: Environment) -> bool:
-    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since."""
-    last = await components.state.deployments.list(environment.name)
-    decisive = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
-    return next((one.outcome is Outcome.FAILED for one in decisive), False)
-
-
-async def _compare_candidate(
-    components: Components,
-    environment: Environment,
-    stack: ResolvedStack,
-    wanted: Mapping[str, WantedImage],
-    current: Release | None,
-    kept: frozenset[str],
-    named: frozenset[str],
-) -> Comparison:
-    """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    containers = await expected_containers(components, environment)
-    there = containers.left + containers.removed
-    known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
-    same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}
-    other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
-
-    async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
-        return await components.engine.preview_release(stack, image_ids, kept_from=current, kept_services=kept)
-
-    certain = await model(same)
-    most = certain if same == other else await model(other)
-    scope = Scope(named=named, moved=brought_services(current))
-    return await _compare(components, environment, current, certain, most, scope, containers)
-
-
-async def _compare(
-    components: Components,
-    environment: Environment,
-    current: Release | None,
-    certain: Mapping[str, Any],
-    most: Mapping[str, Any],
-    scope: Scope,
-    containers: SweptContainers,
-) -> Comparison:
-    engine = components.engine
-    bot = await find_own_bot(components, environment)
-
-    async def changes(model: Mapping[str, Any]) -> StackChanges:
-        return await find_changes(engine, environment, model, containers.left, bot=bot, scope=scope)
-
-    old_model = await engine.load_model(current.model_hash) if current else None
-    return Comparison(
-        certain=(least := await changes(certain)),
-        most=least if most is certain else await changes(most),
-        containers=containers,
-        current=current,
-        old_model=old_model,
-        new_model=most,
-        as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
-        in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
-    )
-
-
-async def _changed_in_place(
-    engine: Engine,
-    environment: Environment,
-    current: Release | None,
-    model: Mapping[str, Any],
-    there: tuple[ContainerSnapshot, ...],
-) -> Mapping[str, ContainerDifference]:
-    """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
-    if current is None:
-        return {}
-    found = await engine.container_differences(environment, model)
-    by_hand = await without_our_own(engine, environment, current.model_hash, there, found)
-    return {key: one for key, one in by_hand.items() if one.changed}
-
-
-def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:
-    """Return the image ID that a service will have, or None where a pull or a build is yet to show that."""
-    if image.build_hash is not None:
-        return None
-    if image.image_id is not None and not image.must_pull:
-        return image.image_id
-    old = current.service(name) if current else None
-    return old.image.image_id if old and image.digest is not None and image.digest == old.image.digest else None
-
-
-def _image_that_runs(name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...]) -> str:
-    there = next((one.image_id for one in containers if one.service == name), None)
-    old = current.service(name) if current else None
-    return there or (old.image.image_id if old else ANOTHER_IMAGE)
-
-
 async def _current(components: Components, environment: Environment) -> Release | None:
     """Return the release that the environment is on, with the model that it runs: that has the credentials of today."""
     releases = components.state.releases
@@ -327,18 +193,3 @@ def require_same_plan(request: DeploymentRequest, plan: Plan) -> None:
             said("Something changed since the plan was made: an image's tag, a file or the environment's release."),
             hint=said("Look at the new plan and ask again."),
         )
-
-
-async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:
-    try:
-        return await components.engine.load_model(release.model_hash)
-    except ReleaseNotRestorableError as error:
-        kept = components.settings.releases_kept
-        raise ReleaseNotRestorableError(
-            said(
-                "{release} cannot be restored: it is not kept any more (the last {kept} are).",
-                release=release.label,
-                kept=kept,
-            ),
-            hint=said("See `history` for those that are, or deploy that version again."),
-        ) from error

@@ -1,0 +1,103 @@
+"""Compare what would be deployed with what there is: by models, images and containers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roas.deployment.changes import Scope, StackChanges, find_changes
+from roas.deployment.comparison import Comparison
+from roas.deployment.context import Components, brought_services, expected_containers, find_own_bot
+from roas.engine.comparison import ContainerDifference
+from roas.engine.containers.changed_in_place import without_our_own
+from roas.engine.interface import Engine, ResolvedStack, SweptContainers
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.release import Release
+from roas.models.stack import WantedImage
+
+# Stands for an image that is yet to be pulled or built, where that gives another one than runs.
+ANOTHER_IMAGE = f"sha256:{'0' * 64}"
+
+
+async def compare_candidate(
+    components: Components,
+    environment: Environment,
+    stack: ResolvedStack,
+    wanted: Mapping[str, WantedImage],
+    current: Release | None,
+    kept: frozenset[str],
+    named: frozenset[str],
+) -> Comparison:
+    """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
+    containers = await expected_containers(components, environment)
+    there = containers.left + containers.removed
+    known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
+    same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}
+    other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
+
+    async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
+        return await components.engine.preview_release(stack, image_ids, kept_from=current, kept_services=kept)
+
+    certain = await model(same)
+    most = certain if same == other else await model(other)
+    scope = Scope(named=named, moved=brought_services(current))
+    return await compare(components, environment, current, certain, most, scope, containers)
+
+
+async def compare(
+    components: Components,
+    environment: Environment,
+    current: Release | None,
+    certain: Mapping[str, Any],
+    most: Mapping[str, Any],
+    scope: Scope,
+    containers: SweptContainers,
+) -> Comparison:
+    """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
+    engine = components.engine
+    bot = await find_own_bot(components, environment)
+
+    async def changes(model: Mapping[str, Any]) -> StackChanges:
+        return await find_changes(engine, environment, model, containers.left, bot=bot, scope=scope)
+
+    old_model = await engine.load_model(current.model_hash) if current else None
+    return Comparison(
+        certain=(least := await changes(certain)),
+        most=least if most is certain else await changes(most),
+        containers=containers,
+        current=current,
+        old_model=old_model,
+        new_model=most,
+        as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
+        in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
+    )
+
+
+async def _changed_in_place(
+    engine: Engine,
+    environment: Environment,
+    current: Release | None,
+    model: Mapping[str, Any],
+    there: tuple[ContainerSnapshot, ...],
+) -> Mapping[str, ContainerDifference]:
+    """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
+    if current is None:
+        return {}
+    found = await engine.container_differences(environment, model)
+    by_hand = await without_our_own(engine, environment, current.model_hash, there, found)
+    return {key: one for key, one in by_hand.items() if one.changed}
+
+
+def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:
+    """Return the image ID that a service will have, or None where a pull or a build is yet to show that."""
+    if image.build_hash is not None:
+        return None
+    if image.image_id is not None and not image.must_pull:
+        return image.image_id
+    old = current.service(name) if current else None
+    return old.image.image_id if old and image.digest is not None and image.digest == old.image.digest else None
+
+
+def _image_that_runs(name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...]) -> str:
+    there = next((one.image_id for one in containers if one.service == name), None)
+    old = current.service(name) if current else None
+    return there or (old.image.image_id if old else ANOTHER_IMAGE)
