@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.alone import Room
-from tests.kinds import ENGINE_FIXTURES
+from tests.kinds import ENGINE_FIXTURES, ENGINE_FOLDERS
 from tests.sharing_out import turn
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
-    if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
+    """Mark every test that uses an engine, so that `-m engine` runs those on another one."""
+    if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())) or item.nodeid.startswith(ENGINE_FOLDERS):
         item.add_marker(pytest.mark.engine)
 
 

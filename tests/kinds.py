@@ -6,6 +6,7 @@ from typing import Any
 
 # Each may use what helps those before it, and nothing of those after it.
 KINDS = ("unit", "integration", "e2e")
+# Who asks for one of these uses an engine, and so does each test of these folders, which start their own.
 ENGINE_FIXTURES = {
     "private_daemon",
     "building_engine",
@@ -15,6 +16,7 @@ ENGINE_FIXTURES = {
     "image_ids",
     "fresh_daemon",
 }
+ENGINE_FOLDERS = ("tests/e2e/campaigns/",)
 
 
 def is_other_program(arguments: Any, executable: Any = None) -> bool:

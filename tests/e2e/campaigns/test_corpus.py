@@ -73,7 +73,6 @@ volumes: {data: {}}
 """
 
 
-@pytest.mark.engine
 @pytest.mark.timeout(SECONDS)
 def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
     """A tunnel by its container's name, a bind of `/`, a digest, a one-shot, files by `-f`: all stay as they run."""

@@ -7,7 +7,7 @@ from campaigns.crash.playing import Verdict, clean_run, play
 from campaigns.crash.points import Point, Role, Victim
 from campaigns.crash.rounds import Kind, Round, Script, random_rounds
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SEED = 1
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")

@@ -16,7 +16,6 @@ SAMPLE = (
 )
 
 
-@pytest.mark.engine
 @pytest.mark.timeout(600)
 async def test_hands_leave_a_stack_that_is_well(tmp_path_factory: pytest.TempPathFactory) -> None:
     with opened_ground(tmp_path_factory.mktemp("hands")) as ground:

@@ -7,7 +7,6 @@ import pytest
 from campaigns.plans.__main__ import play_on_engine
 
 
-@pytest.mark.engine
 @pytest.mark.timeout(300)
 async def test_plan_is_what_an_engine_does(tmp_path: Path) -> None:
     results = await play_on_engine(1, 2, tmp_path)

@@ -12,7 +12,7 @@ from tests.e2e.handover.conftest import HANDOVER_SECONDS, other_version, rows
 from tests.e2e.handover.versions import SICK
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 # What a rollback and the telling of it may take beyond the deadline of the handover.
 GRACE_SECONDS = 30.0

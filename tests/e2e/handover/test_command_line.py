@@ -17,7 +17,7 @@ from tests.e2e.handover.conftest import clear_away, other_version, rows
 from tests.e2e.handover.test_own_service import changed_file
 from tests.integration.sandbox.channel import ask, outcome
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 

@@ -9,7 +9,7 @@ from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import rows
 from tests.unit.state.test_backups import lose_half
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60.0
 

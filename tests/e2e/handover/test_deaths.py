@@ -8,7 +8,7 @@ from testbed.container_processes import hit, successor, until
 from tests.e2e.handover.conftest import other_version, rows
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 

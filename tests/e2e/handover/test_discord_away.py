@@ -6,7 +6,7 @@ from testbed.container_processes import until
 from tests.e2e.handover.conftest import CONNECT_SECONDS, other_version, rows
 from tests.integration.sandbox.channel import ask, outcome
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 ENDED = "SELECT id, outcome, document FROM deployments WHERE outcome IS NOT NULL AND rowid > ?"

@@ -18,7 +18,7 @@ from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.e2e.handover.conftest import other_version
 from tests.integration.sandbox.channel import ask
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 START_SECONDS = 60.0
 STOPPED = "This bot has stopped acting"

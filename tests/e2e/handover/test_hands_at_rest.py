@@ -12,7 +12,7 @@ from tests.e2e.handover.conftest import clear_away
 from tests.e2e.handover.versions import make_version
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60.0
 PRUNED = "pruned"

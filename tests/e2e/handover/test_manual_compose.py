@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.handover.conftest import other_version
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_compose_finds_no_conflict_orphan_or_second_bot(home, people, images):

@@ -10,7 +10,7 @@ from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
 from tests.e2e.handover.conftest import clear_away, rows
 from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 END = """

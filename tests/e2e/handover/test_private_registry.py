@@ -7,7 +7,7 @@ from testbed.private_registry import PASSWORD, USER, private_registry
 from tests.e2e.handover.conftest import clear_away, other_version
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 def roas(home, *arguments: str, said: str = "") -> tuple[int, str]:

@@ -16,7 +16,7 @@ from tests.e2e.handover.conftest import clear_away
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, confirm, outcome, press, start
 from tests.unit.monitoring.http.test_webhook_formats import ALERTMANAGER
 
-pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 TOKEN = "a token that only the tests know"
 SHOP = "shop.yml"
 DEPLOY_SECONDS = 180.0

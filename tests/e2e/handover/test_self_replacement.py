@@ -5,7 +5,7 @@ import pytest
 from sandbox.poller import polling
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.alone

@@ -16,7 +16,7 @@ from tests.e2e.handover.conftest import clear_away, other_version
 from tests.e2e.handover.test_deaths import assert_one_end
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 BOT_USER = 10001
 TAKE_OVER_SECONDS = 30.0

@@ -10,7 +10,7 @@ from testbed.home_stack import Home
 from tests.e2e.handover.conftest import other_version, rows
 from tests.integration.sandbox.channel import outcome, start
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60.0
 

@@ -6,7 +6,7 @@ from testbed.bot_image import build_bot_image
 from testbed.images import has_image
 from testbed.python_base import python_base
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
+pytestmark = pytest.mark.timeout(420)
 TAG = "roas-bot:by-apt"
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 OWNER = 1000
 PROJECT = "roas"  # as the shipped file says
 TOKEN = "a-long-random-text"
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
+pytestmark = pytest.mark.timeout(420)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 STACK = """
 services:
   web:
@@ -17,13 +15,11 @@ services:
 """
 
 
-@pytest.mark.engine
 async def test_local_versions_found_by_compose_file(engine, stack) -> None:
     assert set(await engine.local_versions(stack(STACK))) >= {"v1", "v2"}
     assert await engine.local_versions(stack(STACK.replace("${VERSION:?}", "v1"))) == ()
 
 
-@pytest.mark.engine
 async def test_log_read_by_lines_and_time_without_secrets(engine, stack, docker_client) -> None:
     environment = stack(STACK)
     resolved = await engine.resolve(environment, "v1")

@@ -11,8 +11,6 @@ import pytest
 
 from reference.pages import PAGES
 
-pytestmark = pytest.mark.build
-
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ("mkdocs.yml", ".env.example", "docs", "reference", "bot", "cogs", "roas")
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?((?:https?:)?//[^\" >]+)")
