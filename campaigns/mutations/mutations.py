@@ -5,6 +5,7 @@ from campaigns.mutations.policy import POLICY_MUTATIONS
 
 FAILING = "tests/e2e/acceptance/test_failing.py"
 ORCHESTRATOR = "tests/unit/deployment/test_orchestrator.py"
+ROLLING_BACK = "tests/unit/deployment/test_rolling_back.py"
 HANDING_OVER = "tests/unit/deployment/test_handing_over.py"
 BAD_SUCCESSORS = "tests/e2e/handover/test_bad_successors.py"
 MOVING = "tests/e2e/acceptance/test_moving.py"
@@ -87,7 +88,7 @@ MUTATIONS = (
         "bot/deployment/phases/rollback.py",
         "replaced[::-1]",
         "replaced",
-        ORCHESTRATOR,
+        ROLLING_BACK,
         "-k",
         "rollback",
     ),
@@ -96,7 +97,7 @@ MUTATIONS = (
         "bot/deployment/phases/rollback.py",
         "for service in sorted(changes.gone - own):",
         "for service in ():",
-        ORCHESTRATOR,
+        ROLLING_BACK,
         "-k",
         "rollback",
     ),
@@ -122,14 +123,14 @@ MUTATIONS = (
         "bot/deployment/run.py",
         "self._finish(Outcome.FAILED, rollback_failed(",
         "self._finish(Outcome.ROLLED_BACK, rollback_failed(",
-        ORCHESTRATOR,
+        ROLLING_BACK,
     ),
     mutation(
         "a failed check is tried again",
         "bot/deployment/phase_runner.py",
         "return isinstance(error, RoasError) and error.transient",
         "return isinstance(error, RoasError)",
-        ORCHESTRATOR,
+        "tests/unit/deployment/test_transient_faults.py",
     ),
     mutation(
         "a transient fault is not tried again",

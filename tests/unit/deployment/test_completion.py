@@ -11,7 +11,7 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
 from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
-from tests.unit.deployment.test_orchestrator import DORA, deploy, phase_reached, rollback
+from tests.unit.deployment.requested import DORA, deploy, phase_reached, rollback
 
 
 @pytest.fixture(autouse=True)

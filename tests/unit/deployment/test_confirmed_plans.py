@@ -9,7 +9,7 @@ from roas.errors import FrozenError, ImageChangedError, InvalidRequestError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
 from tests.unit.deployment.fake_engine import UNHEALTHY
-from tests.unit.deployment.test_orchestrator import DORA, deploy, hotfix, rollback
+from tests.unit.deployment.requested import DORA, deploy, hotfix, rollback
 
 
 async def test_rollback_bound_to_plan(orchestrator, state):

@@ -11,7 +11,7 @@ from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
 from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
 from tests.unit.deployment.fake_engine import UNHEALTHY
-from tests.unit.deployment.test_orchestrator import deploy, rollback
+from tests.unit.deployment.requested import deploy, rollback
 
 REFUSED = ComposePolicyError(
     "The release asks for something that is not allowed here today:", hint="Deploy a version", entries=()

@@ -1,0 +1,50 @@
+"""What people ask for, and how far what they asked for has come."""
+
+import asyncio
+
+from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, DeploymentRequest, PhaseStatus, ServiceStep
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+
+
+def deploy(version: str = "v1", **options: object) -> DeploymentRequest:
+    return DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version, **options)
+
+
+def rollback(**options: object) -> DeploymentRequest:
+    return DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA, **options)
+
+
+def hotfix(version: str, reason: str = "it burns") -> DeploymentRequest:
+    return DeploymentRequest("dev", DeploymentKind.HOTFIX, DORA, version=version, reason=reason)
+
+
+def statuses(deployment) -> dict[str, str]:
+    return {phase.name.value: phase.status.value for phase in deployment.phases}
+
+
+async def phase_reached(orchestrator, deployment_id: str, phase: PhaseName) -> None:
+    def under_way(deployment) -> bool:
+        return any(one.name is phase and one.status is PhaseStatus.IN_PROGRESS for one in deployment.phases)
+
+    await _reached(orchestrator, under_way, deployment_id)
+
+
+async def service_reached(orchestrator, deployment_id: str, name: str, step: ServiceStep) -> None:
+    await _reached(orchestrator, lambda d: any(p.service == name and p.step is step for p in d.services), deployment_id)
+
+
+async def _reached(orchestrator, condition, deployment_id: str) -> None:
+    """Wait, by the journal's own announcements, until a deployment meets a condition."""
+    state = orchestrator._components.state
+    changed = asyncio.Event()
+    unsubscribe = state.subscribe(lambda _: changed.set())
+    try:
+        async with asyncio.timeout(10):
+            while not condition(await state.deployments.get(deployment_id)):
+                await changed.wait()
+                changed.clear()
+    finally:
+        unsubscribe()

@@ -1,0 +1,188 @@
+"""What a dead process left is taken up by the next one, and given up where that ends badly again and again."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.backoff import MOST_ATTEMPTS, Retries
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peer_processes import PeerProcesses
+from roas.deployment.run import DeploymentRun
+from roas.errors import (
+    JournalUnusableError,
+)
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, Problem, ServiceStep
+from roas.models.events import DeploymentEnded
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
+from tests.unit.deployment.fake_engine import HEALTHY, STARTING
+from tests.unit.deployment.requested import deploy, phase_reached, service_reached
+
+
+async def test_orphaned_deployment_resumed(orchestrator, components, environment, engine, state):
+    """A deployment whose process died is resumed where its journal ends."""
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "store"] = STARTING
+    deployment = await orchestrator.start(deploy("v2"))
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.close()
+    interrupted_at = datetime.now(UTC)
+    assert (await state.deployments.get(deployment.id)).outcome is None
+
+    engine.become("store", *HEALTHY)
+    successor = DeploymentOrchestrator(components, {"dev": environment})
+    taken = await successor.resume()
+    assert [d.id for d in taken] == [deployment.id]
+    ended = await successor.wait(deployment.id)
+    assert ended.outcome is Outcome.SUCCEEDED
+    assert ended.attempts == 2
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    whole = ended.phase(PhaseName.EXECUTION)
+    assert whole.started_at < interrupted_at, "the part before the death counts, too"
+    assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
+
+
+async def test_reboot_not_blamed_on_new_version(orchestrator, components, environment, engine):
+    """After a reboot the next bot finds the services starting: they get ready, and are observed from then on."""
+    await orchestrator.run(deploy("v1"))
+    for one in engine.stack.values():
+        object.__setattr__(one, "monitor_seconds", 0.2)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.VERIFICATION)
+    await orchestrator.close()
+    engine.become("store", *STARTING)
+    later = DeploymentOrchestrator(components, {"dev": environment})
+    await later.resume()
+    await asyncio.sleep(0.1)
+    engine.become("store", *HEALTHY)
+    ended = await later.wait(deployment.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 2), ended.problem
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+
+
+async def test_repeated_crashes_need_operator(components, environment, engine, state):
+    engine.behaviour["v1", "store"] = STARTING
+    first = DeploymentOrchestrator(components, {"dev": environment})
+    deployment = await first.start(deploy("v1"))
+    await service_reached(first, deployment.id, "store", ServiceStep.WAITING)
+    await first.close()
+    for _ in range(2):
+        again = DeploymentOrchestrator(components, {"dev": environment})
+        await again.resume()
+        await phase_reached(again, deployment.id, PhaseName.EXECUTION)
+        await again.close()
+    last = DeploymentOrchestrator(components, {"dev": environment})
+    await last.resume()
+    ended = await state.deployments.get(deployment.id)
+    assert ended.outcome is Outcome.FAILED
+    assert "was interrupted 3 times" in ended.problem.message
+    assert "/rollback dev" in ended.problem.hint
+    assert await state.locks.get("dev") is None
+    assert [one for one in components.bus.history() if isinstance(one, DeploymentEnded) and one.abandoned]
+
+
+@pytest.fixture
+def refusing(state, monkeypatch):
+    """Let the journal take nothing of how far a deployment has come, until it is undone."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise JournalUnusableError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        for write in ("save_service", "save_phase", "finish"):
+            patched.setattr(state.deployments, write, refuse)
+        yield patched
+
+
+async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
+    monkeypatch.setattr("roas.deployment.resume_backoff.RESUMPTION", Retries(0, 0))
+    deployment = await orchestrator.start(deploy("v1"))
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(JournalUnusableError):
+            await orchestrator.wait(deployment.id)
+        await orchestrator.resume()
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    refusing.undo()
+    await orchestrator.resume()
+    ended = await orchestrator.wait(deployment.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1), ended.problem
+
+
+async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
+    monkeypatch.setattr("roas.deployment.resume_backoff.RESUMPTION", Retries(0, 0))
+    deployment = await orchestrator.start(deploy("v1"))
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    refusing.undo()
+
+    async def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeploymentRun, "run", break_down)
+        for _ in range(MOST_ATTEMPTS + 2):
+            await orchestrator.resume()
+            with suppress(ZeroDivisionError):
+                await orchestrator.wait(deployment.id)
+    assert (await state.deployments.get(deployment.id)).outcome is Outcome.FAILED
+
+
+@pytest.mark.usefixtures("refusing")
+async def test_refused_write_not_retried_at_once(orchestrator):
+    deployment = await orchestrator.start(deploy("v1"))
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    assert await orchestrator.resume() == ()
+
+
+async def test_write_during_takeover_counts(components, environment, engine, state, tmp_path, monkeypatch):
+    """What an owner writes while it is found dead counts."""
+    await DeploymentOrchestrator(components, {"dev": environment}).run(deploy("v1"))
+    engine.behaviour["v2", "store"] = STARTING
+    async with StateManager(tmp_path / "state") as old:
+        dying = DeploymentOrchestrator(replace(components, state=old), {"dev": environment})
+        deployment = await dying.start(deploy("v2"))
+        await service_reached(dying, deployment.id, "store", ServiceStep.WAITING)
+        await dying.close()
+        lock = await old.locks.get("dev")
+        seen = await old.deployments.get(deployment.id)
+
+        async def last_act(_: object, __: str) -> bool:
+            problem = Problem("service_failed", "store is not well")
+            await old.deployments.update(replace(seen, problem=problem), Fence("dev", lock.token))
+            return True
+
+        monkeypatch.setattr(PeerProcesses, "terminate_if_hung", last_act)
+        successor = DeploymentOrchestrator(components, {"dev": environment})
+        await successor.resume()
+        ended = await successor.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert ended.problem.message == "store is not well"
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_late_crash_still_moves_environment(components, environment, engine, state, monkeypatch):
+    """A deployment that died after its last phase still moves the environment."""
+    first = DeploymentOrchestrator(components, {"dev": environment})
+    await first.run(deploy("v1"))
+    finish = state.deployments.finish
+    died = asyncio.Event()
+
+    async def die(*_: object, **__: object) -> None:
+        died.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(state.deployments, "finish", die)
+    deployment = await first.start(deploy("v2"))
+    await died.wait()
+    await first.close()
+    monkeypatch.setattr(state.deployments, "finish", finish)
+    second = DeploymentOrchestrator(components, {"dev": environment})
+    await second.resume()
+    assert (await second.wait(deployment.id)).outcome is Outcome.SUCCEEDED
+    assert (await state.releases.current("dev")).version == "v2"

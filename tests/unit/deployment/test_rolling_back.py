@@ -1,0 +1,241 @@
+"""A rollback brings the release before back, whole, and says where it could not."""
+
+import asyncio
+
+import pytest
+
+from roas.errors import (
+    ImageNotFoundError,
+    InvalidRequestError,
+)
+from roas.models.coordination import ROLLBACK, PhaseName
+from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
+from roas.models.health import ContainerState, HealthStatus
+from roas.models.release import ReleaseState
+from tests.unit.deployment.conftest import service
+from tests.unit.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY, FakeEngine
+from tests.unit.deployment.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses
+
+
+class Pruned(FakeEngine):
+    """Lose the image of one service of one version between the look at it and the creation of its container."""
+
+    lost = ""
+
+    async def create_service(self, environment, model_hash, service, **options):
+        if self.models[model_hash]["services"][service]["image"] == self.lost:
+            raise ImageNotFoundError(f"{self.lost} is gone from this machine", service=service)
+        return await super().create_service(environment, model_hash, service, **options)
+
+
+@pytest.mark.parametrize("engine", [Pruned({"store": service("store"), "web": service("web", "store")})])
+async def test_rollback_that_lost_an_image_is_undone(orchestrator, engine, state):
+    """A prune in its middle: what it had begun goes back to the release that ran, and nothing is left of two."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.lost = "web:v1"
+    ended = await orchestrator.run(rollback())
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert "web:v1 is gone" in ended.problem.message
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    assert (await state.releases.current("dev")).version == "v2"
+    engine.lost = ""
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+
+
+async def test_rollback_to_what_is_not_well_is_on_it(orchestrator, engine, state):
+    """Where all of a release runs, and one service of it is not well, nothing is left of another release."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    ended = await orchestrator.run(rollback())
+    assert ended.outcome is Outcome.FAILED
+    assert "dev is on r1 now" in ended.problem.hint
+    assert ended.brought_back
+    assert ended.phase(PhaseName.ROLLBACK).summary == "all of it runs, and not all of it is well", "for older readers"
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    assert (await state.releases.current("dev")).version == "v1"
+
+
+async def test_rollback_that_breaks_off_is_on_neither(orchestrator, engine, state):
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.behaviour["v1", "store"] = UNHEALTHY
+    ended = await orchestrator.run(rollback())
+    assert "may run parts of two releases" in ended.problem.hint
+    assert not ended.brought_back
+    assert (await state.releases.current("dev")).version == "v2"
+
+
+class Suspending(FakeEngine):
+    """Let a paused container go on, as the engine does: its health check fails until it has run again."""
+
+    async def create_service(self, environment, model_hash, service, **options):
+        paused = [c.id for c in self.running.values() if c.service == service and c.state is ContainerState.PAUSED]
+        return tuple(paused) or await super().create_service(environment, model_hash, service, **options)
+
+    async def start(self, environment, container_id):
+        container = self.running[container_id]
+        if container.state is ContainerState.PAUSED:
+            self.become(container.service, *UNHEALTHY)
+            asyncio.get_running_loop().call_later(0.2, self.become, container.service, *HEALTHY)
+        else:
+            await super().start(environment, container_id)
+
+
+@pytest.mark.parametrize("engine", [Suspending({"store": service("store"), "web": service("web", "store")})])
+async def test_suspended_service_is_restored(orchestrator, engine):
+    """Somebody pauses what a failed deployment goes back to."""
+    await orchestrator.run(deploy("v1"))
+    engine.become("web", ContainerState.PAUSED, HealthStatus.HEALTHY)
+    engine.behaviour["v2", "store"] = UNHEALTHY
+    ended = await orchestrator.run(deploy("v2"))
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_failed_first_deployment_leaves_nothing(orchestrator, engine, state):
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert engine.running == {}
+    assert await state.releases.current("dev") is None
+
+
+async def test_unhealthy_service_restores_whole_release(orchestrator, engine, state):
+    """The outcome says why."""
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    assert deployment.problem.report == "its last output"
+    current = await state.releases.current("dev")
+    assert (current.number, current.version) == (1, "v1")
+    assert (await state.releases.get("dev", 2)).state is ReleaseState.FAILED
+    assert statuses(deployment)["rollback"] == "success"
+
+
+async def test_rollback_stops_dependents_first(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.calls.clear()
+    await orchestrator.run(deploy("v2"))
+    assert [subject for name, subject in engine.calls if name == "stop"] == ["web", "store"]
+
+
+async def test_rollback_removes_added_service(orchestrator, engine):
+    engine.stack = {"web": service("web")}
+    await orchestrator.run(deploy("v1"))
+    engine.stack = {"added": service("added"), "web": service("web", "added")}
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "added" in engine.started()
+    assert engine.versions() == {"web": "web:v1"}
+    assert len(engine.running) == 1
+
+
+async def test_failed_rollback_needs_operator(orchestrator, engine, state):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.FAILED
+    assert "The rollback failed too" in deployment.problem.message
+    assert "/rollback dev" in deployment.problem.hint
+    assert await state.locks.get("dev") is None
+
+
+async def test_cancel_before_changes_leaves_all(orchestrator, engine, state):
+    engine.hold = asyncio.Event()
+    deployment = await orchestrator.start(deploy("v1"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.PREPARATION)
+    await orchestrator.cancel(deployment.id, DORA)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert ended.phase(PhaseName.PREPARATION).status is PhaseStatus.CANCELLED
+    assert engine.running == {}
+    assert await state.locks.get("dev") is None
+
+
+async def test_cancel_midway_restores_old_release(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "store"] = STARTING
+    deployment = await orchestrator.start(deploy("v2"))
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.cancel(deployment.id, DORA)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    with pytest.raises(InvalidRequestError):
+        await orchestrator.cancel(deployment.id, DORA)
+
+
+async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, monkeypatch):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
+    monkeypatch.setattr("roas.deployment.run.CANCEL_POLL_SECONDS", 0.05)
+    update = state.deployments.update
+
+    async def cancelled_just_before(changed, fence):
+        if changed.problem is not None and (await state.deployments.get(changed.id)).problem is None:
+            await state.deployments.request_cancel(changed.id, DORA)
+        await update(changed, fence)
+
+    monkeypatch.setattr(state.deployments, "update", cancelled_just_before)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.ROLLBACK)
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    with pytest.raises(InvalidRequestError, match="being rolled back already"):
+        await orchestrator.cancel(deployment.id, DORA)
+    orchestrator._running.request_stop(deployment.id)  # as from a watcher that had just read the request
+    await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
+    engine.become("store", *HEALTHY)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_requested_rollback_cancellable(orchestrator, engine):
+    """A cancelled one leaves the release that ran."""
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.behaviour["v1", "store"] = STARTING
+    deployment = await orchestrator.start(rollback())
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.cancel(deployment.id, DORA)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    assert len(engine.running) == 2
+
+
+async def test_requested_rollback_restores_previous(orchestrator, engine, state):
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.calls.clear()
+    deployment = await orchestrator.run(rollback(reason="slow"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    assert (await state.releases.current("dev")).number == 1
+    assert {"pull", "build", "look_up_images"}.isdisjoint(name for name, _ in engine.calls)
+    assert list(statuses(deployment)) == [policy.name.value for policy in ROLLBACK.phases]
+
+
+async def test_rollback_without_previous_refused(orchestrator):
+    with pytest.raises(InvalidRequestError, match="no release before"):
+        await orchestrator.start(rollback())
+
+
+async def test_rollback_to_unknown_release_refused(orchestrator):
+    await orchestrator.run(deploy("v1"))
+    with pytest.raises(InvalidRequestError, match="r9"):
+        await orchestrator.start(rollback(target_release=9))
+
+
+async def test_failed_hotfix_rolled_back(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    assert (await orchestrator.run(hotfix("v2"))).outcome is Outcome.ROLLED_BACK
+    assert engine.versions()["web"] == "web:v1"

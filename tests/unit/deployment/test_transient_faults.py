@@ -1,0 +1,149 @@
+"""What passes by itself is tried again, within bounds; what does not is told at once."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from roas.errors import (
+    ContainerConflictError,
+    ContainerRemovedError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+)
+from roas.models.coordination import STANDARD, PhaseName
+from roas.models.deployment import Outcome
+from roas.models.health import ContainerState
+from tests.unit.deployment.conftest import service
+from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deployment.requested import deploy, rollback
+
+
+class RemovingSlowly(FakeEngine):
+    """Remove containers as Docker does: they end first, and that is seen; of the removal no event has come yet."""
+
+    looked = asyncio.Event()
+
+    async def containers(self, environment):
+        self.looked.set()
+        return await super().containers(environment)
+
+    async def remove(self, environment, container_id, *, grace_seconds=None):
+        container = self.running[container_id]
+        self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0, restart_policy="no")
+        self.looked.clear()
+        self.tell(container.service)
+        await self.looked.wait()
+        await super().remove(environment, container_id, grace_seconds=grace_seconds)
+
+
+@pytest.mark.parametrize("engine", [RemovingSlowly({"web": service("web", start_first=True, monitor_seconds=0.1)})])
+async def test_replaced_container_judges_nothing(orchestrator, engine):
+    """Neither a start-first update nor the way back fails by the end of a container that it removed itself."""
+    for version in ("v1", "v2", "v3"):
+        deployment = await orchestrator.run(deploy(version))
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert engine.versions() == {"web": "web:v2"}
+
+
+class Away(FakeEngine):
+    """Be away once images are pulled, for as long as nobody waits for it."""
+
+    # How often it does not answer whoever looks at the containers; None: preparation has not begun.
+    away: int | None = None
+
+    async def look_up_images(self, stack, services):
+        if self.away:
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().look_up_images(stack, services)
+
+    async def pull(self, environment, image, services, report):
+        if self.away is None:
+            self.away = 2
+        if self.away:
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().pull(environment, image, services, report)
+
+    async def containers(self, environment):
+        if self.away:
+            self.away -= 1
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().containers(environment)
+
+
+@pytest.mark.parametrize("engine", [Away({"web": service("web")})])
+async def test_phase_waits_for_engine_that_went_away(orchestrator, engine):
+    """More often than a phase is tried again: an engine that restarts takes seconds."""
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.phase(PhaseName.PREPARATION).attempts == 2
+
+
+async def test_transient_faults_retried(orchestrator, engine):
+    engine.faults["look_up_images"] = [EngineUnavailableError("busy"), EngineUnavailableError("busy")]
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED
+    assert deployment.phase(PhaseName.PREPARATION).attempts == 3
+
+
+async def test_container_removed_before_start_created_again(orchestrator, engine):
+    """A prune removes a container that was created a moment ago: a rollback by hand creates another one."""
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.faults["start"] = [ContainerRemovedError("The container c9 was removed before it was started.")]
+    deployment = await orchestrator.run(rollback())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+
+
+@pytest.mark.parametrize("request_", [deploy("v2"), rollback()])
+async def test_hands_on_same_containers_tried_again(orchestrator, engine, request_):
+    """Somebody's `docker compose up -d` recreates what the bot recreates: both want the same name for a moment."""
+    for version in ("v0", "v1"):
+        await orchestrator.run(deploy(version))
+    engine.faults["create"] = [ContainerConflictError("the container name is already in use")]
+    deployment = await orchestrator.run(request_)
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+
+
+async def test_retried_act_writes_intent_again(orchestrator, engine, state):
+    engine.faults["create"] = [EngineUnavailableError("busy")]
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED
+    written = [change.new for change in await state.changes("dev") if change.subject == "store"]
+    assert written.count("creating") == 2
+
+
+async def test_engine_restart_awaited_in_rollback(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.faults["refresh_credentials"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.ROLLED_BACK, deployment.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_transient_retries_limited(orchestrator, engine):
+    engine.faults["look_up_images"] = [EngineUnavailableError("busy") for _ in range(9)]
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.phase(PhaseName.PREPARATION).attempts == 1 + STANDARD.policy(PhaseName.PREPARATION).retries
+
+
+async def test_missing_image_not_retried(orchestrator, engine, state):
+    """Nothing is touched then."""
+    await orchestrator.run(deploy("v1"))
+    engine.calls.clear()
+    engine.faults["pull"] = [ImageNotFoundError("web:v9 does not exist")]
+    deployment = await orchestrator.run(deploy("v9"))
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.phase(PhaseName.PREPARATION).attempts == 1
+    assert "create" not in {name for name, _ in engine.calls}
+    assert engine.versions()["web"] == "web:v1"
+
+
+async def test_unhealthy_service_not_retried(orchestrator, engine):
+    engine.behaviour["v1", "store"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy())
+    assert deployment.phase(PhaseName.EXECUTION).attempts == 1
+    assert engine.started().count("store") == 1
