@@ -5,7 +5,7 @@ known here counts as a difference, so that nothing that was asked for is left ou
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from posixpath import normpath
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from roas.engine.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
 from roas.engine.adopting.forgiving import RESERVED, forgive
 from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
+from roas.engine.adopting.plain_values import READERS, read_number
 from roas.engine.model.durations import read_duration
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.services import borrowed_targets
@@ -207,15 +208,15 @@ def _exposed(given: dict[str, Any], fields: Mapping[str, Any], config: Mapping[s
 def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
     resources = deploy.get("resources") or {}
     limits, reserved = resources.get("limits") or {}, resources.get("reservations") or {}
-    memory = _number(given.pop("mem_limit", None) or limits.get("memory"))
-    swap = _number(given.pop("memswap_limit", None))
+    memory = read_number(given.pop("mem_limit", None) or limits.get("memory"))
+    swap = read_number(given.pop("memswap_limit", None))
     usual_swap = 2 * memory if memory else UNLIMITED  # what the engine sets by itself
     return {
         "mem_limit": memory,
         "memswap_limit": None if swap == usual_swap else swap,
-        "mem_reservation": _number(given.pop("mem_reservation", None) or reserved.get("memory")),
+        "mem_reservation": read_number(given.pop("mem_reservation", None) or reserved.get("memory")),
         "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
-        "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
+        "pids_limit": read_number(given.pop("pids_limit", None) or limits.get("pids")),
         RESERVED: _reserved(reserved.get("devices") or (), given.pop("gpus", None) or ()),
         "restart": _restart(given.pop("restart", None), deploy),
     }
@@ -224,26 +225,6 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
 def _restart(restart: object, deploy: Mapping[str, Any]) -> str | None:
     name, most = restart_policy({"restart": restart, "deploy": deploy})
     return None if name == "no" else f"{name}:{most}" if most else name
-
-
-def _number(value: object) -> int | None:
-    return int(str(value)) if value not in (None, "", 0) else None
-
-
-def _ulimits(ulimits: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    return {
-        name: (int(one["soft"]), int(one["hard"])) if isinstance(one, Mapping) else (int(one), int(one))
-        for name, one in ulimits.items()
-    }
-
-
-def _devices(devices: Iterable[Any]) -> list[str]:
-    return sorted(
-        f"{one['source']}:{one.get('target') or one['source']}:{one.get('permissions') or 'rwm'}"
-        if isinstance(one, Mapping)
-        else str(one)
-        for one in devices
-    )
 
 
 def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
@@ -259,54 +240,3 @@ def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, 
         )
         for one in every
     )
-
-
-def _blocks(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be done with devices of blocks; Compose writes rates as texts."""
-    lists = {
-        name: sorted((str(one["path"]), int(one.get("rate") or one.get("weight") or 0)) for one in devices)
-        for name, devices in config.items()
-        if name != "weight" and devices
-    }
-    return {**lists, **({"weight": int(weight)} if (weight := config.get("weight")) else {})}
-
-
-def _texts(values: Any) -> list[str]:
-    return sorted(map(str, [values] if isinstance(values, str) else values or ()))
-
-
-def _link(link: str) -> str:
-    """Leave out a link's alias where it is the service's own name."""
-    service, _, alias = link.partition(":")
-    return service if alias == service else link
-
-
-def _capabilities(values: Iterable[str]) -> list[str]:
-    return sorted(value.upper().removeprefix("CAP_") for value in values or ())
-
-
-def _hosts(values: Any) -> list[str]:
-    entries = [f"{name}:{one}" for name, one in values.items()] if isinstance(values, Mapping) else values or ()
-    return sorted(str(entry).replace("=", ":", 1) for entry in entries)
-
-
-READERS: Mapping[str, Callable[[Any], object]] = {
-    "ulimits": lambda value: _ulimits(value or {}),
-    "devices": lambda value: _devices(value or ()),
-    "cap_add": _capabilities,
-    "cap_drop": _capabilities,
-    "extra_hosts": _hosts,
-    "shm_size": _number,
-    "mem_swappiness": lambda value: None if value is None else int(value),
-    "blkio_config": lambda value: _blocks(value or {}),
-    "sysctls": lambda value: {name: str(one) for name, one in (value or {}).items()},
-    "group_add": _texts,
-    "security_opt": _texts,
-    "dns": list,
-    "dns_search": list,
-    "dns_opt": _texts,
-    "tmpfs": _texts,
-    "links": lambda value: sorted(_link(str(one)) for one in value or ()),
-    "external_links": lambda value: sorted(one if ":" in one else f"{one}:{one}" for one in value or ()),
-    "cpu_shares": _number,
-}
