@@ -10,7 +10,7 @@ from tests.kinds import is_other_program
 
 
 @pytest.fixture(autouse=True)
-def _no_other_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_other_program() -> Iterator[None]:
     """Take note of each program; asyncio starts its own by the same way. Said at the end, since the code may catch."""
     started: list[Any] = []
     start = subprocess.Popen.__init__
@@ -20,6 +20,7 @@ def _no_other_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             started.append(arguments)
         start(self, arguments, *more, **options)
 
-    monkeypatch.setattr(subprocess.Popen, "__init__", note)
-    yield
+    with pytest.MonkeyPatch.context() as patch:  # not the test's own, which is undone before other fixtures end
+        patch.setattr(subprocess.Popen, "__init__", note)
+        yield
     assert started == [], "a unit test starts no other program: see CONTRIBUTING.md"

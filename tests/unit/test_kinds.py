@@ -91,6 +91,7 @@ def test_unit_tests_ask_for_no_engine():
         (Path("/bin/true"), None, True),
         ([sys.executable], "/bin/sh", True),
     ],
+    ids=["python", "python by name", "docker", "shell", "path", "other by name"],
 )
 def test_other_programs_are_known(arguments, executable, other):
     assert is_other_program(arguments, executable) is other
