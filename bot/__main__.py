@@ -8,6 +8,9 @@ import warnings
 # is a sixth of the time that a command takes to start.
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
+UNUSED_BY_REQUESTS = ("charset_normalizer", "chardet")
+UNUSED_BY_STRUCTLOG = ("better_exceptions", "colorama", "greenlet", "rich")
+
 
 def main() -> int:
     """Run the command line and return its exit code."""
@@ -29,14 +32,13 @@ def _import_without_extras() -> None:
     structlog would draw tracebacks with rich, which only commands that draw need. requests would guess how an answer
     is encoded, where the engine always says so.
     """
-    for unused in ("charset_normalizer", "chardet"):
+    for unused in (*UNUSED_BY_REQUESTS, *UNUSED_BY_STRUCTLOG):
         sys.modules[unused] = None  # type: ignore[assignment]
     warnings.filterwarnings("ignore", message="Unable to find acceptable character detection dependency")
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    try:
-        import structlog  # noqa: F401
-    finally:
-        del sys.modules["rich"]
+    import structlog  # noqa: F401
+
+    for needed_later in UNUSED_BY_STRUCTLOG:
+        del sys.modules[needed_later]
 
 
 if __name__ == "__main__":

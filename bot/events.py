@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from roas.concurrency import end_tasks
@@ -88,6 +89,10 @@ class Subscription:
         """Return how long the oldest event waits that is not handled yet; 0 where none does."""
         oldest = self._in_progress if self._in_progress is not None else self._queue[0][1] if self._queue else None
         return 0.0 if oldest is None else time.monotonic() - oldest
+
+    def handled_since(self, since: float) -> Iterator[Handling]:
+        """Yield what was handled since a monotonic time, newest first."""
+        return takewhile(lambda handling: handling.ended >= since, reversed(self.recent))
 
     async def drained(self) -> None:
         """Wait until every queued event was handled."""

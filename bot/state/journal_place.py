@@ -33,7 +33,7 @@ class JournalPlace:
         self._path = path
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
-        self._mount_table = ""
+        self._mount_table = b""
 
     def remember(self) -> None:
         """Record which files are open. Raises OSError, JournalLostError."""
@@ -114,20 +114,20 @@ class JournalPlace:
         )
 
 
-def _read_mount_table() -> str:
+def _read_mount_table() -> bytes:
     """Return the mounts of this process as the kernel lists them; empty if it does not say."""
     try:
-        return MOUNT_TABLE.read_text(encoding="utf-8", errors="replace")
+        return MOUNT_TABLE.read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
-def _mount_source(folder: Path, table: str) -> str:
+def _mount_source(folder: Path, table: bytes) -> str:
     """Return where the mount that a folder lies in comes from, by its name of this moment; empty if that is not said.
 
     The kernel shows a bound folder under the name that it has by now, `…//deleted` where it has none.
     """
-    mounts = [fields for line in table.splitlines() if len(fields := line.split()) > 4]
+    mounts = [fields for line in table.decode(errors="replace").splitlines() if len(fields := line.split()) > 4]
     above = [fields for fields in mounts if folder.is_relative_to(_plain(fields[4]))]
     lowest = max(above, key=lambda fields: len(_plain(fields[4])), default=None)
     return "" if lowest is None else _plain(lowest[3])

@@ -163,3 +163,14 @@ async def test_history_bounded(bus):
     for number in range(5):
         bus.publish(Work(number=number))
     assert [event.number for event in bus.history()] == [2, 3, 4]
+
+
+async def test_handlings_since_a_time_newest_first(bus):
+    subscription = bus.subscribe(Work, listener([]), name="counter")
+    for _ in range(3):
+        bus.publish(Work(number=1))
+    await bus.drain()
+    first, second, third = subscription.recent
+    assert [*subscription.handled_since(first.ended)] == [third, second, first]
+    assert [*subscription.handled_since(third.ended)] == [third]
+    assert [*subscription.handled_since(third.ended + 1)] == []

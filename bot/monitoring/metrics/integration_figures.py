@@ -149,7 +149,7 @@ class IntegrationMeasurements:
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
         for one in self.bus.subscriptions:
-            recent = [handling.seconds for handling in one.recent if handling.ended >= since]
+            recent = [handling.seconds for handling in one.handled_since(since)]
             if recent or one.waiting_seconds:
                 found[one.name] = max(found.get(one.name, 0.0), percentile(recent) or 0.0, one.waiting_seconds)
         return found
@@ -178,7 +178,7 @@ class IntegrationMeasurements:
         total = 0
         failures: dict[str, int] = {}
         for one in self.bus.subscriptions:
-            recent = [handling for handling in one.recent if handling.ended >= since]
+            recent = [*one.handled_since(since)]
             total += len(recent)
             failures[one.name] = failures.get(one.name, 0) + sum(handling.failed for handling in recent)
         failed = sum(failures.values())
