@@ -1,12 +1,14 @@
 """Apply services of a model: what execution and rollback have in common."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.deployment.rollout_log import ServiceRolloutLog
+from roas.engine.containers.made_service import MadeService
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
@@ -29,6 +31,7 @@ class Applier:
     definitions: dict[str, ServiceDefinition]
     model_hash: str
     restarts: frozenset[str] = frozenset()
+    made: Mapping[str, MadeService] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def coordinator(self) -> DependencyCoordinator:
@@ -67,6 +70,7 @@ class Applier:
                     context.report,
                     lambda: self._started(service, milestones),
                     restart=service in self.restarts,
+                    made=self.made.get(service),
                     restoring=restoring,
                     rollout=ServiceRolloutLog(
                         self.context, self.definitions[service], lambda: self._started(service, milestones)

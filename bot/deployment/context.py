@@ -252,6 +252,15 @@ class DeploymentContext:
             return found
         return {name: one.for_rollback() for name, one in found.items()}
 
+    async def report_all(self, services: Iterable[str], step: ServiceStep) -> None:
+        """Save the same intent for several services, in one transaction, then publish it. Raises FencedOffError."""
+        known = {progress.service: progress for progress in self.deployment.services}
+        old = (known.get(service, ServiceProgress(service)) for service in services)
+        progress = [replace(one, step=step, detail="", fraction=None) for one in old]
+        await self.plan_services(progress)
+        for one in progress:
+            self.publish(ServiceProgressed(service=one.service, step=step, detail="", fraction=None, **self.origin))
+
     async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""
         planned = tuple(planned)

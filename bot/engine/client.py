@@ -23,8 +23,10 @@ from roas.models.environment import Environment
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 LOCAL_SCHEMES = ("unix://", "http+unix://")
 REQUEST_SECONDS = 30
-CONNECTIONS = 64
+CONNECTIONS = 128
 THREADS = 32
+# For what takes long: to start and to stop. Else whoever looks at a large stack waits behind all that moves in it.
+ACTING_THREADS = 64
 # For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
 FILE_THREADS = 8
 EACH_THREADS = 8
@@ -54,18 +56,31 @@ class EngineClients:
         self._opening = threading.Lock()
         self._logins = RegistryLogins()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+        self._acting = ThreadPoolExecutor(ACTING_THREADS, thread_name_prefix="engine-acts")
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self._each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
 
     async def call(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
+        return await self._in_thread(self._threads, environment, question)
+
+    async def act(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
+        """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
+        return await self._in_thread(self._acting, environment, question)
+
+    async def _in_thread(
+        self,
+        threads: ThreadPoolExecutor,
+        environment: Environment,
+        question: Callable[[docker.DockerClient], Answer],
+    ) -> Answer:
         address = engine_address(environment)
 
         def ask() -> Answer:
             with without_secrets(self._redact), typed_faults(address):
                 return question(self.client(address))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return await asyncio.get_running_loop().run_in_executor(threads, ask)
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
@@ -90,7 +105,7 @@ class EngineClients:
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             client.close()
-        for threads in (self._threads, self._each, self._file_threads):
+        for threads in (self._threads, self._acting, self._each, self._file_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -17,7 +17,12 @@ from roas.engine.containers.removal import remove_container, start_container, st
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.engine.containers.service_logs import read_log
-from roas.engine.containers.snapshots import take_outlines, take_snapshots, take_snapshots_of
+from roas.engine.containers.snapshots import (
+    take_named_outlines,
+    take_outlines,
+    take_snapshots,
+    take_snapshots_of,
+)
 from roas.engine.containers.statistics import StatisticsReader
 from roas.engine.images.building import build_image
 from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions
@@ -101,10 +106,12 @@ class ComposeEngine(ComposeReleases):
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
-    ) -> None:
+    ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of the chosen services that have none yet, and the networks."""
         await self.check_release(environment, model_hash)
-        await self._creator.create_missing(environment, model_hash, chosen)
+        made = await self._creator.create_missing(environment, model_hash, chosen)
+        self._just_judged |= {one.id for one in made}
+        return made
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
@@ -131,7 +138,7 @@ class ComposeEngine(ComposeReleases):
         self, environment: Environment, *, spared: frozenset[str] = frozenset()
     ) -> SweptContainers:
         """Return every container as `sweep` would leave it, and those that it would remove."""
-        there = await self.containers(environment)
+        there = await take_named_outlines(self._clients, environment)
         own = await self._clients.local(own_container_id)
         repairs = plan_repairs([one for one in there if one.id not in spared], own=own)
         left = after_repairs(there, repairs)

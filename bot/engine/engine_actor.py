@@ -62,10 +62,11 @@ class EngineActor(Protocol):
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
-    ) -> None:
+    ) -> tuple[ContainerSnapshot, ...]:
         """Create, in one go and not started, the containers of services that have none yet, and the networks.
 
-        Only of those that are `chosen`, where some are.
+        Only of those that are `chosen`, where some are. Returns what was created: where the engine refuses one of
+        many, others may lack, too, and each is left to `create_service`, whose fault names it.
         """
         ...
 

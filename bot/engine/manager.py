@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.behind_proxy import BehindProxy, still_open
 from roas.engine.comparison import WantedService, compare_service
+from roas.engine.containers.made_service import MadeService
 from roas.engine.containers.readiness import Readiness
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
@@ -132,16 +133,22 @@ class DeploymentManager:
         anew: bool = False,
         restoring: bool = False,
         rollout: RolloutLog | None = None,
+        made: MadeService | None = None,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
         With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. A container
-        that was there before, of a release that is restored, or suspended, has a moment to be well again.
+        that was there before, of a release that is restored, or suspended, has a moment to be well again. What was
+        `made` for it already, together with others, is only started.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. With a
         `rollout`, replicas are replaced as the definition's policy says. Raises ServiceFailedError with the container's
         failure output, RolloutPausedError where that policy asks a person.
         """
-        wanted = await self._wanted(environment, model_hash, definition, watch)
+        wanted = (
+            replace(made.wanted, definition=definition)
+            if made
+            else await self._wanted(environment, model_hash, definition, watch)
+        )
         before = watch.of_service(definition.name)
         if rollout is not None and not anew and is_rolled_out(wanted, before, rollout.record):
             with self.behind_proxy.working(environment, definition):
@@ -151,10 +158,12 @@ class DeploymentManager:
             if self._is_beside(definition, watch, anew=anew):
                 await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
             created = await run_uninterrupted(
-                self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
+                self._start_made(environment, model_hash, definition.name, made, report)
+                if made
+                else self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
             )
             await started()
-            await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
+            await watch.look_at(_to_look_at(watch.of_service(definition.name), created))
             await report(definition.name, ServiceStep.WAITING, "", None)
             readiness = await wait_until_ready(
                 self._engine, environment, definition, watch, wanted.config_hash, old=old
@@ -274,6 +283,16 @@ class DeploymentManager:
             await self._restart_all(environment, definition, watch, report)
         return created
 
+    async def _start_made(
+        self, environment: Environment, model_hash: str, service: str, made: MadeService, report: ServiceReport
+    ) -> tuple[str, ...]:
+        """Start what was created together with others; today's policy is asked, since that may be a while ago."""
+        await self._engine.check_release(environment, model_hash)
+        await report(service, ServiceStep.STARTING, "", None)
+        for container_id in made.containers:
+            await self._engine.start(environment, container_id)
+        return made.containers
+
     def _is_beside(self, definition: ServiceDefinition, watch: ContainerWatch, *, anew: bool) -> bool:
         """Return whether new containers are started beside the old ones."""
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
@@ -361,6 +380,11 @@ def _steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:
         await report(definition.name, ServiceStep.WAITING, text, None)
 
     return say
+
+
+def _to_look_at(there: Iterable[ContainerSnapshot], created: Collection[str]) -> frozenset[str]:
+    """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts."""
+    return frozenset(one.id for one in there if one.id not in created or not one.never_ran)
 
 
 def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:

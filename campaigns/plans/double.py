@@ -260,8 +260,9 @@ class EngineDouble:
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
-    ) -> None:
+    ) -> tuple[ContainerSnapshot, ...]:
         """Create what has no container yet; what has some keeps them, as many as there are."""
+        before = {one.id for one in await self.containers(environment)}
         services, project = _services(self.models[model_hash]), environment.project
         lacking = [
             name
@@ -274,6 +275,7 @@ class EngineDouble:
             Compose(self.machine, project, _stored(services), no_recreate=True).create(
                 [name for name in lacking if not self.machine.of(project, name)], deps=False
             )
+        return tuple(one for one in await self.containers(environment) if one.id not in before)
 
     async def create_service(
         self,

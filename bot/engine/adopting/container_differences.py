@@ -57,7 +57,7 @@ async def find_container_differences(
         ids = list_ids(client, environment.project)
         inspected = [one for one in clients.each(lambda found: inspect_or_none(client, found), ids) if one]
         shown = [one for one in inspected if snapshot(one).state in COMPARED]
-        images = {one["Image"]: find_image(client, one["Image"]) for one in shown}
+        images = {image_id: find_image(client, image_id) for image_id in {str(one["Image"]) for one in shown}}
         siblings = {one["Id"]: one for one in inspected}
         comparison = _Comparison(model, environment.project, client.info(), images, siblings)
         found = {one["Id"]: comparison.of(one) for one in shown}

@@ -16,7 +16,7 @@ from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.removal import remove_container, start_container
 from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.containers.snapshots import take_snapshots
+from roas.engine.containers.snapshots import take_outlines, take_snapshots
 from roas.engine.images.readable_names import set_references
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.services import (
@@ -28,13 +28,25 @@ from roas.engine.model.services import (
     with_needs,
 )
 from roas.engine.model.store import ModelStore
-from roas.errors import EngineError, InvalidRequestError, OwnContainerError, SecondCopyError
+from roas.errors import (
+    EngineError,
+    EngineUnavailableError,
+    InvalidRequestError,
+    OwnContainerError,
+    RoasError,
+    SecondCopyError,
+)
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 
+log = get_logger(__name__)
+
 CREATE_SECONDS = 60.0
+# What each of many containers that are made in one call may take beside that.
+CREATE_SECONDS_EACH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +156,14 @@ class ServiceCreator:
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
-    ) -> None:
+    ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of services that have none, and the networks that the model has and the engine lacks.
 
-        What exists keeps its containers, as many as there are; so does what is not among the `chosen`.
+        What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
+        was created. Of many that are made in one call, the engine may refuse one: each is left to a call of its own.
         """
         model = await self._to_apply(model_hash, environment)
-        taken = await take_snapshots(self._clients, environment)
+        taken = await take_outlines(self._clients, environment)
         present = Counter(container.service for container in taken)
         lacking = await missing_networks(self._clients, environment, model)
         known = services_of(model)
@@ -165,13 +178,22 @@ class ServiceCreator:
         for names in _one_after_the_other(model, {*services, *missing}):
             await self._unpause(environment, [one for one in taken if one.service in names])
             await set_references(self._clients, environment, {name: known[name] for name in names})
-            await self._runner.run(
-                commands.create(
-                    project, names, keep_existing=True, scale={name: present[name] for name in names if present[name]}
-                ),
-                environment,
-                timeout_seconds=CREATE_SECONDS,
-            )
+            scale = {name: present[name] for name in names if present[name]}
+            try:
+                await self._runner.run(
+                    commands.create(project, names, keep_existing=True, scale=scale),
+                    environment,
+                    timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
+                    service=names[0] if len(names) == 1 else None,
+                )
+            except EngineUnavailableError:
+                raise
+            except RoasError as error:
+                if len(names) == 1:
+                    raise
+                log.warning("not created together", environment=environment.name, error=error.message)
+        before = {one.id for one in taken}
+        return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
 
     async def _to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
         """Return a model whose containers are to be made.

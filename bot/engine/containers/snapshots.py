@@ -15,6 +15,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = "0001-01-01"
+IMAGE_ID = "sha256:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 LISTED_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 UNNAMED = re.compile(r"[0-9a-f]{64}")
@@ -41,6 +42,21 @@ async def take_outlines(clients: EngineClients, environment: Environment) -> tup
 
     def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
         return in_order(map(outline, _listed(client, environment.project)))
+
+    return await clients.call(environment, look)
+
+
+async def take_named_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    """Return every container as the engine lists it, with the name of its image as it was created from that.
+
+    The engine lists a container by the image's ID once the name means another image: those alone are asked about.
+    """
+
+    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+        listed = [outline(one) for one in _listed(client, environment.project)]
+        unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
+        asked = {one.id: one for one in _look_at(clients, client, unnamed)} if unnamed else {}
+        return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
 
     return await clients.call(environment, look)
 
@@ -159,6 +175,11 @@ def _has_unnamed_volumes(found: dict[str, Any]) -> bool:
 def _endpoints(listed: dict[str, Any]) -> Iterator[str]:
     networks = (listed.get("NetworkSettings") or {}).get("Networks") or {}
     yield from (f"{name} {(endpoint or {}).get('EndpointID', '')}" for name, endpoint in networks.items())
+
+
+def _unlabelled(reference: str) -> str:
+    """Return what an image's ID begins with where a reference is one, in full or as the engine shortens it."""
+    return reference if reference.startswith(IMAGE_ID) else f"{IMAGE_ID}{reference}"
 
 
 def _signal(text: str) -> int | None:

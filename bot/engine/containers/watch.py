@@ -2,22 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
 from roas.concurrency import end_tasks, wait_for
 from roas.engine.containers.snapshots import in_order
-from roas.engine.interface import EngineReader
+from roas.engine.interface import ContainerEvent, EngineReader
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 POLL_SECONDS = 2.0
 # Looking at a large stack takes long: no more of the time than this is spent on the poll.
 POLL_SHARE = 0.05
 # How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
+VERDICTS = frozenset({HealthStatus.HEALTHY.value, HealthStatus.UNHEALTHY.value})
 Verdict = TypeVar("Verdict")
 
 
@@ -69,7 +71,12 @@ class ContainerWatch:
         """Look at all containers now. Raises EngineUnavailableError."""
         async with self._looking:
             began = time.monotonic()
-            containers = await self._engine.containers(self._environment)
+            touched, self._touched = self._touched, set()  # this look sees what was done to them
+            try:
+                containers = await self._engine.containers(self._environment)
+            except BaseException:
+                self._touched = None if touched is None or self._touched is None else touched | self._touched
+                raise
             self._look_seconds = time.monotonic() - began
             self._settle(containers)
 
@@ -80,8 +87,19 @@ class ContainerWatch:
             return
         # One look after the other: an earlier answer must not take the place of a later one.
         async with self._looking:
-            found = await self._engine.containers_by_id(self._environment, ids)
-            self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+            await self._look(ids)
+
+    async def _look(self, ids: Collection[str]) -> None:
+        found = await self._engine.containers_by_id(self._environment, frozenset(ids))
+        self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+
+    def add(self, containers: Iterable[ContainerSnapshot]) -> None:
+        """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
+        new = {one.id: one for one in containers}
+        known = {one.id for one in self._containers}
+        if self._touched is not None:
+            self._touched -= new.keys()
+        self._settle(in_order((*self._containers, *(one for one in new.values() if one.id not in known))))
 
     async def until(
         self,
@@ -121,34 +139,64 @@ class ContainerWatch:
                     self._touched = None
                     self._dirty.set()
                     async for event in events:
-                        self._note(event.container_id)
+                        if not self._told_all(event):
+                            self._note(event)
             except EngineUnavailableError as error:
                 if not subscribed.done():
                     subscribed.set_exception(error)
                     return
             await self.changed_within(self._poll_seconds)
 
-    def _note(self, container_id: str) -> None:
-        """Have the container of an event looked at; without an id, all of them."""
-        if not container_id:
+    def _note(self, event: ContainerEvent) -> None:
+        """Have the container of an event looked at; without an id, all of them.
+
+        One that was just created waits for its start: until then nobody judges by it.
+        """
+        if not event.container_id:
             self._touched = None
         elif self._touched is not None:
-            self._touched.add(container_id)
-        self._dirty.set()
+            self._touched.add(event.container_id)
+        if event.action != "create":
+            self._dirty.set()
+
+    def _told_all(self, event: ContainerEvent) -> bool:
+        """Take the verdict of a health check from its event; returns whether no look is needed any more.
+
+        It counts for the process that was seen, so only where it is later than its start, and nothing else moved.
+        """
+        told = event.attributes.get(event.action, "")
+        if event.action != "health_status" or told not in VERDICTS or self._looking.locked() or self._touched is None:
+            return False
+        own = self.of_service(event.service)
+        seen = next((one for one in own if one.id == event.container_id and one.id not in self._touched), None)
+        if seen is None or seen.state is not ContainerState.RUNNING or seen.started_at is None:
+            return False
+        if event.time_ns <= seen.started_at.timestamp() * 1e9:
+            return False
+        after = replace(seen, health=HealthStatus(told))
+        self._by_service[event.service] = tuple(after if one is seen else one for one in own)
+        self._containers = tuple(after if one is seen else one for one in self._containers)
+        self._wake({None, event.service})
+        return True
 
     async def _keep_fresh(self) -> None:
         while True:
             told = await wait_for(self._dirty, max(self._poll_seconds, self._look_seconds / POLL_SHARE))
             self._dirty.clear()
-            touched, self._touched = self._touched if told else None, set()
             try:
-                if touched is None:
-                    await self.refresh()
-                else:
-                    await self.look_at(touched)
+                await self._catch_up(told=told)
             except EngineUnavailableError as error:
                 self._touched = None
                 self._handle_engine_unavailable(error)
+
+    async def _catch_up(self, *, told: bool) -> None:
+        """Look at what events named until it is this look's turn; at all of it where none did."""
+        async with self._looking:
+            touched, self._touched = self._touched if told else None, set()
+            if touched:
+                await self._look(touched)
+        if touched is None:
+            await self.refresh()
 
     def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
         found: dict[str, list[ContainerSnapshot]] = {}

@@ -181,7 +181,9 @@ class MonitoringCollector:
             if event.action == "update" and self._drift is not None:
                 self._drift.look_closely(environment.name)
             if self._observer is not None:
-                await self._observer.container_event(environment, event, await self._sampler.definitions(environment))
+                # When a large stack moves these are many; what is wanted of a service only counts at its end.
+                known = await self._sampler.definitions(environment) if event.action == "die" else {}
+                await self._observer.container_event(environment, event, known)
 
         watch = StackWatch(
             self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, on_event=on_event
@@ -200,6 +202,8 @@ class MonitoringCollector:
         self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
 
     async def _service_started(self, event: MonitoringRequested) -> None:
+        if event.environment in self.watched:
+            return
         environment = self._environments.get(event.environment)
         if environment is None:
             log.warning("unknown environment is to be watched", environment=event.environment)

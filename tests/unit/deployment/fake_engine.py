@@ -196,8 +196,30 @@ class FakeEngine:
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
-    ) -> None:
+    ) -> tuple[ContainerSnapshot, ...]:
         self._called("create_missing")
+        there = {one.service for one in self.running.values()}
+        images = {name: one["image"] for name, one in self.models[model_hash]["services"].items()}
+        return tuple(
+            self._created(name, image)
+            for name, image in images.items()
+            if name not in there and (chosen is None or name in chosen)
+        )
+
+    def _created(self, service: str, image: str) -> ContainerSnapshot:
+        container_id = f"c{next(self.ids)}"
+        self.running[container_id] = ContainerSnapshot(
+            container_id,
+            service,
+            service,
+            ContainerState.CREATED,
+            HealthStatus.NONE,
+            image,
+            image,
+            image,
+            restart_policy="unless-stopped",
+        )
+        return self.running[container_id]
 
     async def wanted_services(
         self,
@@ -243,19 +265,7 @@ class FakeEngine:
         if not beside:
             for container in own:
                 del self.running[container.id]
-        container_id = f"c{next(self.ids)}"
-        self.running[container_id] = ContainerSnapshot(
-            container_id,
-            service,
-            service,
-            ContainerState.CREATED,
-            HealthStatus.NONE,
-            image,
-            image,
-            image,
-            restart_policy="unless-stopped",
-        )
-        return (container_id,)
+        return (self._created(service, image).id,)
 
     async def start(self, environment: Environment, container_id: str) -> None:
         container = self.running[container_id]

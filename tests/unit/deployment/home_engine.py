@@ -99,6 +99,16 @@ class HomeEngine(FakeEngine):
             raise EngineError(f"Compose created no container of {service}.", hint="Run `/deploy` again.")
         return tuple(one.id for one in fitting if one.state not in AT_WORK)
 
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> tuple[ContainerSnapshot, ...]:
+        made = []
+        for name, fields in self.models[model_hash]["services"].items():
+            if not self.of_service(name) and (chosen is None or name in chosen):
+                async with self._act("create", name):
+                    made.append(self._add(name, self._free_name(name), fields["image"]))
+        return tuple(self.running[one] for one in made if one in self.running)
+
     async def _recreate(self, old_id: str, image: str) -> None:
         """Make the new one under a wrong name, let the old one go, and give the new one its name."""
         old = self.running[old_id]

@@ -107,7 +107,7 @@ async def test_hands_on_same_containers_tried_again(orchestrator, engine, reques
 
 
 async def test_retried_act_writes_intent_again(orchestrator, engine, state):
-    engine.faults["create"] = [EngineUnavailableError("busy")]
+    engine.faults["create_missing"] = [EngineUnavailableError("busy")]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     written = [change.new for change in await state.changes("dev") if change.subject == "store"]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = 3600.0
 TURNS = 50
+STARTED = datetime(2026, 11, 26, 12, tzinfo=UTC)
+LATER = STARTED + timedelta(seconds=1)
 
 
 class Watched:
@@ -50,8 +53,9 @@ class Watched:
         self.there[name] = replace(self.there[name], **fields)
         self.say(name)
 
-    def say(self, name: str) -> None:
-        self.events_.put_nowait(ContainerEvent("change", name, name, "", {}))
+    def say(self, name: str, action: str = "change", at: datetime | None = None, **attributes: str) -> None:
+        time_ns = 0 if at is None else round(at.timestamp() * 1e9)
+        self.events_.put_nowait(ContainerEvent(action, name, name, "", attributes, time_ns))
 
 
 def a_container(name: str) -> ContainerSnapshot:
@@ -142,3 +146,78 @@ async def test_slow_look_does_not_undo_a_later_one(engine: Watched) -> None:
         await slow
         await until_healthy(watch, "b")
         assert watch.of_service("b")[0].health is HealthStatus.HEALTHY
+
+
+async def test_verdict_of_a_health_check_needs_no_look(engine: Watched) -> None:
+    """In a large stack each service becomes healthy once: its event says all that there is to know."""
+    engine.there["b"] = replace(engine.there["b"], started_at=STARTED)
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.say("b", "health_status", LATER, health_status="healthy")
+        await until_healthy(watch, "b")
+        assert [one.health.value for one in watch.containers] == ["starting", "healthy", "starting"]
+        assert engine.looks.empty()
+
+
+@pytest.mark.parametrize(
+    ("seen", "at"),
+    [
+        ({"started_at": STARTED}, STARTED - timedelta(seconds=1)),  # of the process before
+        ({"started_at": STARTED}, None),
+        ({}, LATER),
+        ({"started_at": STARTED, "state": ContainerState.RESTARTING}, LATER),
+    ],
+)
+async def test_verdict_of_another_process_is_looked_at(
+    engine: Watched, seen: dict[str, Any], at: datetime | None
+) -> None:
+    engine.there["b"] = replace(engine.there["b"], **seen)
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.say("b", "health_status", at, health_status="healthy")
+        assert await engine.looks.get() == frozenset({"b"})
+        assert watch.of_service("b")[0].health is HealthStatus.STARTING
+
+
+async def test_verdict_during_a_look_is_looked_at(engine: Watched) -> None:
+    engine.there["b"] = replace(engine.there["b"], started_at=STARTED)
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.slow = asyncio.Event()
+        slow = asyncio.create_task(watch.refresh())
+        assert await engine.looks.get() is None  # it has seen it as it was
+        engine.there["b"] = replace(engine.there["b"], health=HealthStatus.HEALTHY)
+        engine.say("b", "health_status", LATER, health_status="healthy")
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        engine.slow.set()
+        await slow
+        await until_healthy(watch, "b")
+        assert await engine.looks.get() == frozenset({"b"})
+
+
+async def test_created_is_looked_at_with_what_comes_next(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.say("a", "create")
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        assert engine.looks.empty()
+        engine.change("b", health=HealthStatus.HEALTHY)
+        await until_healthy(watch, "b")
+        assert await engine.looks.get() == frozenset({"a", "b"})
+
+
+async def test_what_was_seen_elsewhere_is_not_looked_at_again(engine: Watched) -> None:
+    made = replace(a_container("d"), state=ContainerState.CREATED)
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.say("d", "create")
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        watch.add([made, replace(engine.there["a"], state=ContainerState.CREATED)])
+        assert watch.of_service("d") == (made,)
+        assert watch.of_service("a")[0].state is ContainerState.RUNNING, "what was looked at is known better"
+        engine.change("b", health=HealthStatus.HEALTHY)
+        await until_healthy(watch, "b")
+        assert await engine.looks.get() == frozenset({"b"})
