@@ -10,6 +10,7 @@ from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_leftovers, find_reasons, left_alone
+from roas.deployment.planned_rollout import rollout_reason
 from roas.messages.message import said
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
@@ -22,7 +23,10 @@ REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.REMOVE})
 
 @dataclass(frozen=True, slots=True)
 class PlanSubject:
-    """Hold what a plan is of; `definitions` and `wanted` images are what it is bound to."""
+    """Hold what a plan is of; `definitions` and `wanted` images are what it is bound to.
+
+    One that `goes_back` to an earlier release follows `rollback_config`.
+    """
 
     environment: str
     version: str
@@ -30,12 +34,13 @@ class PlanSubject:
     wanted: Mapping[str, WantedImage]
     to_release: int | None = None
     warnings: tuple[str, ...] = ()
+    goes_back: bool = False
 
 
 def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
     """Make a plan of what was compared."""
     coordinator = DependencyCoordinator(comparison.most.definitions)
-    plans = [_service(comparison, name, subject.wanted.get(name)) for name in coordinator.order()]
+    plans = [_service(comparison, name, subject) for name in coordinator.order()]
     plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
     plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
@@ -55,11 +60,13 @@ def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
     )
 
 
-def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> ServicePlan:
+def _service(comparison: Comparison, name: str, subject: PlanSubject) -> ServicePlan:
+    wanted = subject.wanted.get(name)
     action, certain = (_action(changes, comparison, name) for changes in (comparison.most, comparison.certain))
     old = comparison.running_image(name)
     new = wanted.reference if wanted else comparison.released_image(name)[0] or old
     definition = comparison.most.definitions[name]
+    definition = definition.for_rollback() if subject.goes_back else definition
     plan = ServicePlan(name, action, old, new, wanted.identity if wanted else None, if_image_differs=action != certain)
     difference = difference_of(comparison.most, name)
     keys: tuple[str, ...] = ()
@@ -67,7 +74,10 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
         keys = changed_keys(comparison.old_model, comparison.new_model, name)
     start_first = action is ServiceAction.RECREATE and (definition.start_first or difference is comparison.most.own)
     plan = replace(plan, changed_keys=keys, start_first=start_first)
-    return replace(plan, reasons=tuple(find_reasons(comparison, plan)))
+    plan = replace(plan, reasons=tuple(find_reasons(comparison, plan)))
+    if action is not ServiceAction.RECREATE or difference is comparison.most.own:
+        return plan
+    return replace(plan, reasons=(*plan.reasons, *rollout_reason(definition, comparison.containers_of(name))))
 
 
 def _action(changes: StackChanges, comparison: Comparison, name: str) -> ServiceAction:

@@ -118,6 +118,7 @@ async def plan_rollback(
         definitions=definitions,
         wanted=wanted,
         to_release=target.number,
+        goes_back=True,
         warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
     )
     plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))

@@ -17,7 +17,7 @@ from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.rollout import ALL_AT_ONCE, RolloutRecord, RolloutState
+from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 
 NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
@@ -77,15 +77,25 @@ def is_rolled_out(
 
     With a `record`, a rollout had begun, and is gone on with whatever is left of the old replicas.
     """
-    if wanted.definition.update == ALL_AT_ONCE or wanted.definition.ends_well or not wanted.definition.replicas:
+    if not has_policy(wanted.definition):
         return False
     begun = record is not None and record.state is not RolloutState.DONE
     return begun or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
 
 
-def is_gradual(definition: ServiceDefinition) -> bool:
-    """Return whether not all replicas of a service are stopped at once when they are replaced."""
-    return 0 < definition.update.parallelism < definition.replicas
+def has_policy(definition: ServiceDefinition) -> bool:
+    """Return whether the replicas of a service are replaced otherwise than all at once."""
+    return definition.update != ALL_AT_ONCE and not definition.ends_well and definition.replicas > 0
+
+
+def stays_up(definition: ServiceDefinition) -> bool:
+    """Return whether some of a service's replicas run at each moment while they are replaced."""
+    return definition.start_first or is_gradual(definition.update, definition.replicas)
+
+
+def is_gradual(policy: RolloutPolicy, replicas: int) -> bool:
+    """Return whether not all replicas are replaced at once."""
+    return 0 < policy.parallelism < replicas
 
 
 @dataclass(slots=True)
@@ -109,9 +119,7 @@ class ServiceRollout:
 
     def __post_init__(self) -> None:
         definition, record = self.wanted.definition, self.log.record or RolloutRecord()
-        policy = definition.update
-        if must_be_at_once(definition, self._there):
-            policy = replace(policy, parallelism=0)
+        policy = policy_of(definition, self._there)
         self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
         self._restarts = {one.id: one.restart_count for one in self._there}
 
@@ -262,12 +270,14 @@ class ServiceRollout:
         return worst or next(iter(well), none)
 
 
-def must_be_at_once(definition: ServiceDefinition, there: tuple[ContainerSnapshot, ...]) -> bool:
-    """Return whether replicas cannot be replaced a few at a time stop-first without losing what they hold.
+def policy_of(definition: ServiceDefinition, there: tuple[ContainerSnapshot, ...]) -> RolloutPolicy:
+    """Return how the replicas that are there are replaced: all at once where they would lose what they hold.
 
-    Compose passes unnamed volumes on only where it replaces all that differ.
+    Compose passes unnamed volumes on only where it replaces all that differ, which is stop-first.
     """
-    return not definition.start_first and any(one.unnamed_volumes for one in there)
+    if not definition.start_first and any(one.unnamed_volumes for one in there):
+        return replace(definition.update, parallelism=0)
+    return definition.update
 
 
 def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:

@@ -12,7 +12,7 @@ from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_with
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.service_rollout import is_gradual
+from roas.engine.service_rollout import stays_up
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
@@ -106,7 +106,7 @@ class Rollback:
     async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
         """Remove what differs, dependents first, then start it as it was."""
         order, definitions = applier.coordinator.order(differing), applier.definitions
-        replaced = [name for name in order if not (definitions[name].start_first or is_gradual(definitions[name]))]
+        replaced = [name for name in order if not stays_up(definitions[name])]
         await self._remove_services(applier.context, applier.watch, replaced[::-1], applier.model_hash)
         await _plan_restarts(applier.context, restarts)
         await applier.apply_all(differing | restarts, restoring=True)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from roas.models.deployment import Outcome
+from roas.models.deployment import DeploymentKind, Outcome
+from tests.e2e.acceptance.people import request
 from tests.e2e.acceptance.rolling import rolled
 from tests.e2e.acceptance.stack import WATCHED_CHECK, service
 
@@ -102,3 +103,16 @@ async def test_unnamed_volumes_are_kept(people, stack, images):
     await people.succeed("v2")
     assert list(stack.images().values()) == [images["v2"]] * 2
     assert {one.attrs["Mounts"][0]["Name"] for one in stack.containers()} == volumes
+
+
+async def test_plan_says_how_replicas_are_replaced(application, people, stack):
+    """The plan follows `update_config` on the way there, and `rollback_config` on the way back."""
+    stack.write(web(parallelism=1, delay="2s", failure_action="pause", back={"parallelism": 2, "order": "start-first"}))
+    await people.succeed("v1")
+    there = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    said = "1 of 4 replicas replaced at a time; 2 s in between; where one fails, it pauses and asks"
+    assert (said in there.services[0].reasons, there.services[0].start_first) == (True, False)
+    await people.succeed("v2")
+    back = await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
+    said = "2 of 4 replicas replaced at a time; where one fails, it is rolled back"
+    assert (said in back.services[0].reasons, back.services[0].start_first) == (True, True)

@@ -1,0 +1,44 @@
+"""Say in a plan how the replicas of a service are replaced: by the same policy as the rollout itself."""
+
+from collections.abc import Collection
+
+from roas.engine.service_rollout import has_policy, is_gradual, policy_of
+from roas.messages.message import joined, said
+from roas.models.health import ContainerSnapshot
+from roas.models.rollout import FailureAction, RolloutPolicy
+from roas.models.stack import ServiceDefinition
+
+
+def rollout_reason(definition: ServiceDefinition, containers: Collection[ContainerSnapshot]) -> tuple[str, ...]:
+    """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy."""
+    there = tuple(containers)
+    if not there or not has_policy(definition):
+        return ()
+    policy = policy_of(definition, there)
+    parts = [_how_many(policy, definition.replicas), *_delay(policy, definition.replicas), _failure(policy)]
+    return (joined("; ", parts),)
+
+
+def _how_many(policy: RolloutPolicy, replicas: int) -> str:
+    if is_gradual(policy, replicas):
+        return said("{count} of {replicas} replicas replaced at a time", count=policy.parallelism, replicas=replicas)
+    return said("all {replicas} replicas replaced at once", replicas=replicas)
+
+
+def _delay(policy: RolloutPolicy, replicas: int) -> list[str]:
+    if not policy.delay_seconds or not is_gradual(policy, replicas):
+        return []
+    return [said("{seconds} s in between", seconds=f"{policy.delay_seconds:g}")]
+
+
+def _failure(policy: RolloutPolicy) -> str:
+    if policy.failure_action is FailureAction.CONTINUE:
+        return said("it goes on whatever fails")
+    percent = f"{policy.max_failure_ratio * 100:g}"
+    if policy.failure_action is FailureAction.PAUSE:
+        if policy.max_failure_ratio:
+            return said("where more than {percent} % fail, it pauses and asks", percent=percent)
+        return said("where one fails, it pauses and asks")
+    if policy.max_failure_ratio:
+        return said("where more than {percent} % fail, it is rolled back", percent=percent)
+    return said("where one fails, it is rolled back")

@@ -1,0 +1,80 @@
+"""A rollout that pauses asks in the channel; its buttons work for those who may, and after the bot was killed."""
+
+import pytest
+
+from sandbox.views import Message
+from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.integration.sandbox.channel import ask, button, live, outcome, press, start
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(400)]
+
+PAUSING = {"replicas": 2, "update_config": {"parallelism": 1, "failure_action": "pause", "order": "start-first"}}
+
+
+async def question(people, deployment_id: str, number: int, *, waits: bool = True) -> Message:
+    """Wait for the message that asks about a pause, with buttons, or for what became of it, without."""
+
+    def asks(message: Message) -> bool:
+        return f"{deployment_id} · pause {number}" in message.text and bool(message.buttons) is waits
+
+    return await people.wait_for_message(asks, deadline_seconds=90.0)
+
+
+def images(shop) -> list[str]:
+    """Return the images of the web's containers, those that are well."""
+    web = [one for one in shop.containers("dev") if one.labels["com.docker.compose.service"] == "web"]
+    return sorted(one.attrs["Image"] for one in web if one.attrs["State"]["Health"]["Status"] == "healthy")
+
+
+@pytest.fixture
+async def paused(bot, people, shop) -> str:
+    """Bring v1 up, deploy v3, which is never healthy, and return the deployment that pauses."""
+    shop.write(web={"deploy": PAUSING})
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v3", services="web")
+    await question(people, deployment_id, 1)
+    return deployment_id
+
+
+async def test_paused_rollout_asks_and_rolls_back(bot, people, shop, image_ids, paused):
+    asked = await question(people, paused, 1)
+    assert "1 of 2 new replicas failed" in asked.text
+    assert images(shop) == [image_ids["v1"]] * 2, "the old one of the failed replica goes on"
+    assert "paused" in (await live(people, paused, "paused")).text
+    assert "It waits for" in await ask(people, "bob", "status", environment="dev")
+    assert "It is paused" in await ask(people, "dora", "deploy", environment="dev", version="v2")
+    assert "one of these roles is needed" in await press(people, "bob", asked, "take-back")
+    assert "is rolled back" in await press(people, "anna", asked, "take-back")
+    told = await outcome(people, paused)
+    assert "rolled back" in told.text
+    assert images(shop) == [image_ids["v1"]] * 2
+    assert "rolled it back" in (await question(people, paused, 1, waits=False)).text
+
+
+async def test_buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused):
+    """Whoever takes over waits as well; each pause has its own question, and what was accepted stays accepted."""
+    first = await question(people, paused, 1)
+    await bot.kill()
+    await bot.start()
+    await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+    await people.wait_until_connected(CONNECT_SECONDS)
+    assert images(shop) == [image_ids["v1"]] * 2
+    assert "goes on" in await press(people, "dora", first, "go-on")
+    second = await question(people, paused, 2)
+    assert button(await question(people, paused, 1, waits=False), "go-on") is None
+    await bot.kill()
+    await bot.start()
+    await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+    await people.wait_until_connected(CONNECT_SECONDS)
+    assert "goes on" in await press(people, "dora", second, "go-on")
+    told = await outcome(people, paused)
+    assert "succeeded" in told.text
+    assert "2 of 2 new replicas of web failed" in told.text
+    assert "attempt" not in (await live(people, paused, "took")).text, "waiting for a person is no attempt"
+
+
+async def test_cancelling_while_paused_rolls_back(bot, people, shop, image_ids, paused):
+    await ask(people, "dora", "cancel", environment="dev")
+    told = await outcome(people, paused)
+    assert "cancelled" in told.text
+    assert images(shop) == [image_ids["v1"]] * 2
