@@ -6,8 +6,11 @@ what fails has failed. Ends early when its standard input is closed, and prints 
 """
 
 import argparse
-import asyncio
+import errno
 import json
+import os
+import select
+import socket
 import sys
 import time
 from collections import Counter
@@ -17,6 +20,8 @@ ANSWER_SECONDS = 10.0
 # Requests that may be under way at once: who gets no answer for so many has lost them.
 MOST_OPEN = 4000
 EVERY_NEW, EVERY_POST = 2, 4
+FAILURES_LISTED = 40
+GOOD = 200
 
 
 @dataclass
@@ -35,6 +40,11 @@ class Seen:
     last: float = 0.0
     late: float = 0.0
 
+    def fail(self, why: str, now: float) -> None:
+        """Note a request that is lost."""
+        self.failures[why] += 1
+        self.failed_at.append(now)
+
     def answer(self, now: float, latency: float, version: str) -> None:
         """Note an answer."""
         if now - self.last > self.gap:
@@ -51,7 +61,7 @@ class Seen:
             "sent": self.sent,
             "answered": self.answered,
             "failures": dict(self.failures),
-            "failed_at": [round(one, 3) for one in self.failed_at[:200]],
+            "failed_at": [round(one, 3) for one in self.failed_at[:FAILURES_LISTED]],
             "versions": dict(self.versions),
             "posted": self.posted,
             "longest_gap": round(self.gap, 4),
@@ -64,144 +74,167 @@ class Seen:
         }
 
 
-class Client(asyncio.Protocol):
-    """One connection, with one request at a time."""
+@dataclass(slots=True)
+class Connection:
+    """Hold a connection, and the request that is under way on it."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.answer: asyncio.Future[tuple[int, bytes]] | None = None
-        self.buffer = b""
-        self.is_open = False
-        self.closes = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.is_open = transport, True
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Fail the request that waits."""
-        self.is_open = False
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(ConnectionResetError(str(error or "closed before its answer")))
-
-    def data_received(self, data: bytes) -> None:
-        """Take an answer; bodies have a length."""
-        self.buffer += data
-        head, end, rest = self.buffer.partition(b"\r\n\r\n")
-        if not end or self.answer is None or self.answer.done():
-            return
-        lines = head.lower().split(b"\r\n")
-        length = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
-        if len(rest) >= length:
-            self.closes = b"connection: close" in lines
-            self.buffer = rest[length:]
-            self.answer.set_result((int(head.split(b" ", 2)[1]), rest[:length]))
-
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and wait for its answer."""
-        assert self.transport is not None
-        self.answer = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        return await self.answer
+    socket: socket.socket
+    is_new: bool
+    request: bytes = b""
+    order: str = ""
+    planned: float = 0.0
+    busy: bool = False
+    answer: bytes = b""
 
 
 class Load:
-    """Send requests at a rate for a time."""
+    """Send requests at a rate for a time: one loop around the kernel's, since Python's own takes a core for this."""
 
     def __init__(self, port: int, rate: float, seconds: float, name: str) -> None:
         self._port = port
         self._rate = rate
         self._seconds = seconds
         self._name = name
-        self._kept: list[Client] = []
-        self._open: set[asyncio.Task[None]] = set()
+        self._poll = select.epoll()
+        self._all: dict[int, Connection] = {}
+        self._kept: list[Connection] = []
+        self._open = 0
         self._start = 0.0
+        self._swept = 0.0
         self.seen = Seen()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Send until the time is over or `stop` is set, then wait for the answers."""
+    def run(self, stop: int) -> None:
+        """Send until the time is over or the file `stop` ends, then wait for the answers."""
+        self._poll.register(stop, select.EPOLLIN)
         self._start = time.perf_counter()
-        number = 0
-        while not stop.is_set():
-            now = time.perf_counter() - self._start
-            due = min(int(now * self._rate), int(self._seconds * self._rate))
-            while number < due:
-                planned = number / self._rate
-                self.seen.late = max(self.seen.late, now - planned)
-                if len(self._open) >= MOST_OPEN:
-                    self.seen.failures["too many are open"] += 1
-                else:
-                    task = asyncio.create_task(self._request(number, planned))
-                    self._open.add(task)
-                    task.add_done_callback(self._open.discard)
+        number, stopped = 0, False
+        while not stopped or self._open:
+            now = self._now()
+            stopped = stopped or now >= self._seconds
+            while not stopped and number < now * self._rate:
+                self._send(number, number / self._rate)
                 number += 1
-            if now >= self._seconds:
-                break
-            await asyncio.sleep(max(0.0005, (number + 1) / self._rate - (time.perf_counter() - self._start)))
+            wait = self._swept + 0.5 - now if stopped else number / self._rate - self._now()
+            for descriptor, _ in self._poll.poll(max(0.0, wait)):
+                if descriptor == stop:
+                    stopped = True
+                    self._poll.unregister(stop)
+                else:
+                    self._on_event(self._all[descriptor])
+            if now - self._swept >= 0.5:
+                self._swept = now
+                self._sweep(now)
         self.seen.sent = number
-        if self._open:
-            await asyncio.wait(self._open)
-        end = time.perf_counter() - self._start
-        if end - self.seen.last > self.seen.gap and self.seen.failures:
-            self.seen.gap, self.seen.gap_at = end - self.seen.last, self.seen.last
 
-    async def _request(self, number: int, planned: float) -> None:
+    def _now(self) -> float:
+        return time.perf_counter() - self._start
+
+    def _send(self, number: int, planned: float) -> None:
+        now = self._now()
+        self.seen.late = max(self.seen.late, now - planned)
+        if self._open >= MOST_OPEN:
+            self.seen.fail("too many are open", now)
+            return
         is_new, is_post = number % EVERY_NEW == 0, number // EVERY_NEW % EVERY_POST == 0
-        order = f"{self._name}-{number}"
+        order = f"{self._name}-{number}" if is_post else ""
         how = "close" if is_new else "keep-alive"
-        body = order.encode() if is_post else b""
         head = f"{'POST' if is_post else 'GET'} / HTTP/1.1\r\nHost: shop\r\nConnection: {how}\r\n"
-        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        connection = self._connection(is_new=is_new)
+        connection.order, connection.planned, connection.busy = order, planned, True
+        connection.request = f"{head}Content-Length: {len(order)}\r\n\r\n{order}".encode()
+        self._open += 1
+        self._write(connection)
+
+    def _connection(self, *, is_new: bool) -> Connection:
+        if self._kept and not is_new:
+            return self._kept.pop()
+        made = socket.socket()
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.connect_ex(("127.0.0.1", self._port))
+        connection = self._all[made.fileno()] = Connection(made, is_new)
+        self._poll.register(made, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+        return connection
+
+    def _write(self, connection: Connection) -> None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                client = await self._client(is_new=is_new)
-                status, answer = await client.ask(request)
-        except TimeoutError:
-            self._fail("no answer")
+            connection.socket.send(connection.request)
+            connection.request = b""
         except OSError as error:
-            self._fail(type(error).__name__)
-        else:
-            if is_new or client.closes or not client.is_open:
-                if client.transport is not None:
-                    client.transport.close()
-            else:
-                self._kept.append(client)
-            if status != 200:
-                self._fail(f"status {status}")
+            if error.errno not in {errno.EAGAIN, errno.ENOTCONN}:
+                self._lose(connection, errno.errorcode.get(error.errno or 0, "?"))
+
+    def _on_event(self, connection: Connection) -> None:
+        if connection.request:
+            self._write(connection)
+            if connection.request or not connection.busy:
                 return
-            if is_post:
-                self.seen.posted.append(order)
-            now = time.perf_counter() - self._start
-            self.seen.answer(now, now - planned, answer.decode())
+        try:
+            data = connection.socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(connection, errno.errorcode.get(error.errno or 0, "?"))
+            return
+        if not data:
+            self._lose(connection, "closed before its answer")
+            return
+        connection.answer += data
+        head, end, body = connection.answer.partition(b"\r\n\r\n")
+        if end:
+            self._take(connection, head.lower(), body)
 
-    async def _client(self, *, is_new: bool) -> Client:
-        while self._kept and not is_new:
-            client = self._kept.pop()
-            if client.is_open:  # one that was closed while nothing was sent is no failure
-                return client
-        _, client = await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", self._port)
-        return client
+    def _take(self, connection: Connection, head: bytes, body: bytes) -> None:
+        lines = head.split(b"\r\n")
+        length = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
+        if len(body) < length:
+            return
+        now, status = self._now(), int(head[9:12])
+        self._open -= 1
+        connection.busy, connection.answer = False, b""
+        if connection.is_new or b"connection: close" in lines:
+            self._drop(connection)
+        else:
+            self._kept.append(connection)
+        if status != GOOD:
+            self.seen.fail(f"status {status}", now)
+            return
+        if connection.order:
+            self.seen.posted.append(connection.order)
+        self.seen.answer(now, now - connection.planned, body.decode())
 
-    def _fail(self, why: str) -> None:
-        self.seen.failures[why] += 1
-        self.seen.failed_at.append(time.perf_counter() - self._start)
+    def _lose(self, connection: Connection, why: str) -> None:
+        """End a connection; while nothing is under way on it, that is no failure."""
+        if connection.busy:
+            self._open -= 1
+            self.seen.fail(why, self._now())
+        elif connection in self._kept:
+            self._kept.remove(connection)
+        self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        del self._all[connection.socket.fileno()]
+        connection.socket.close()
+
+    def _sweep(self, now: float) -> None:
+        """Give up what has had no answer for long."""
+        for connection in list(self._all.values()):
+            if connection.busy and now - connection.planned > ANSWER_SECONDS:
+                self._lose(connection, "no answer")
 
 
-async def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Read the command line, send, and print what was seen."""
+    parser = argparse.ArgumentParser(prog="python -m campaigns.requests.load", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--name", default="order")
     parsed = parser.parse_args()
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), stop.set)
     load = Load(parsed.port, parsed.rate, parsed.seconds, parsed.name)
-    await load.run(stop)
-    loop.remove_reader(sys.stdin.fileno())
+    load.run(os.dup(sys.stdin.fileno()))
     print(json.dumps(load.seen.report()))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    main()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.requests.recipe import AdminSocket, write_recipe
 from campaigns.requests.users import users
 from roas.concurrency import pause
 from roas.models.deployment import Outcome
 from testbed.engine import manual_environment
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from testbed.waiting import wait_until
-from tests.e2e.acceptance.behind_proxy import AdminSocket, write_recipe
 from tests.e2e.acceptance.people import succeeded, told
 from tests.e2e.acceptance.stack import free_port
 
@@ -230,6 +230,16 @@ async def test_left_drain_is_made_ready_in_a_round(application, people, stack, w
         assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
     finally:
         await application.maintenance.stop()
+
+
+async def test_caddy_recipe_serves_throughout(people, stack, write, orders):
+    port = write("Caddy")
+    await people.succeed("v1")
+    with users(port, rate=RATE) as seen:
+        await people.succeed("v2")
+        succeeded(await people.rollback())
+    assert not seen.lost, seen.report
+    assert not seen.twice(orders)
 
 
 def test_recipes_come_up_by_compose(stack, write):

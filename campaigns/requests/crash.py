@@ -1,0 +1,155 @@
+"""Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
+
+`python -m campaigns.requests.crash --kills 12`. In turn, the bot, the proxy, or both are killed: while the new
+containers are held, or while the old ones drain. Then a new bot resumes. Afterwards one version runs, HAProxy sends
+requests to its containers and to nothing else, no server is in `drain` or `maint`, no order was carried out twice, and
+where the proxy lived, no request was lost.
+"""
+
+import argparse
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from threading import Thread
+
+from campaigns.requests.scene import Scene, scene
+from campaigns.requests.users import Users, users
+from testbed.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW_SECONDS = 3
+MOST_SECONDS = 120
+# What the leader's rounds may take to look at the proxies.
+WHOLE_SECONDS = 20
+VICTIMS = ("bot and proxy", "bot", "proxy")
+MOMENTS = ("draining", "held")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Say what is killed when."""
+
+    victim: str
+    moment: str
+    rate: float
+
+
+def main() -> int:
+    """Kill, and return 1 where something is not whole."""
+    parser = argparse.ArgumentParser(prog="python -m campaigns.requests.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--rate", type=float, default=100)
+    given = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
+        scene(Path(folder), proxy="HAProxy", replicas=2) as found,
+    ):
+        broken = crash(found, given.kills, given.rate)
+    for one in broken:
+        print(f"BROKEN: {one}")
+    return int(bool(broken))
+
+
+def crash(found: Scene, kills: int, rate: float) -> list[str]:
+    """Kill so many times, in turn; returns what is wrong."""
+    first = _worker(found, "v1")
+    if first.wait(MOST_SECONDS) or not wait_until(found.is_whole, WHOLE_SECONDS):
+        raise RuntimeError("the first deployment did not succeed")
+    broken: list[str] = []
+    kinds = itertools.cycle(itertools.product(MOMENTS, VICTIMS))
+    for number, (moment, victim) in zip(range(kills), kinds, strict=False):
+        begun = time.monotonic()
+        wrong = list(_one(found, Kill(victim, moment, rate), "v2" if number % 2 == 0 else "v1"))
+        print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'} ({time.monotonic() - begun:.0f} s)", flush=True)
+        broken += [f"{victim}, {moment}: {one}" for one in wrong]
+    return broken
+
+
+def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
+    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen, _slow_requests(found):
+        bot = _worker(found, version)
+        if not wait_until(lambda: _is_at(found, kill.moment), MOST_SECONDS, poll=0.02):
+            yield f"the moment never came (the bot ended with {bot.poll()})"
+        if "bot" in kill.victim:
+            bot.kill()
+        if "proxy" in kill.victim:
+            os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
+        code = bot.wait(MOST_SECONDS)
+        if "bot" in kill.victim:
+            code = _worker(found).wait(MOST_SECONDS)
+        if code:
+            yield f"the bot ended with {code}"
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            yield f"not whole: {found.admin().states()}, {found.admin().set_aside()}"
+    yield from _judge(found, kill, seen, version)
+
+
+def _judge(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]:
+    if seen.lost and "proxy" not in kill.victim:
+        yield f"{seen.lost} requests were lost: {seen.report['failures']}"
+    if twice := seen.twice(found.orders):
+        yield f"{len(twice)} orders were carried out twice"
+    if missing := seen.missing(found.orders):
+        yield f"{len(missing)} orders were answered and not carried out"
+    running = sorted(str(one.attrs["Config"]["Image"]) for one in found.containers())
+    if len(running) != 2 or len(set(running)) != 1 or version not in running[0]:
+        yield f"these run: {running}"
+
+
+def _is_at(found: Scene, moment: str) -> bool:
+    """Return whether free servers are held, or old containers drain with the new ones in service."""
+    try:
+        admin = found.admin()
+        if moment == "held":
+            return bool(admin.set_aside())
+        states = [status.split()[0] for _, status in admin.states().values()]
+    except OSError:
+        return False
+    return states.count("DRAIN") == 2 and states.count("UP") == 2
+
+
+def _worker(found: Scene, *versions: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "campaigns.requests.worker", str(found.folder), str(found.port)]
+    return subprocess.Popen([*command, found.docker_host, *versions], cwd=ROOT)
+
+
+@contextmanager
+def _slow_requests(found: Scene) -> Iterator[None]:
+    """Keep a slow request under way, so that draining takes a while."""
+    ended = False
+
+    def ask() -> None:
+        while not ended:
+            _ask(found.port)
+
+    threads = [Thread(target=ask, daemon=True) for _ in range(4)]
+    for one in threads:
+        one.start()
+    try:
+        yield
+    finally:
+        ended = True
+        for one in threads:
+            one.join(4 * SLOW_SECONDS)
+
+
+def _ask(port: int) -> None:
+    """Send one slow request; what becomes of it is not counted, since it ends with a proxy that is killed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=3 * SLOW_SECONDS)
+    with suppress(OSError, HTTPException):
+        connection.request("GET", f"/slow?{SLOW_SECONDS}")
+        connection.getresponse().read()
+    connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
