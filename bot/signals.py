@@ -48,12 +48,16 @@ def stop_signals() -> Iterator[asyncio.Event]:
 
     for number in STOPPING:
         loop.add_signal_handler(number, end, number)
+    # Not by the loop: for each of these forty it would make a list of all of them first.
     for number in IGNORED:
-        loop.add_signal_handler(number, ignore, number)
+        signal.signal(number, lambda heard, _frame: loop.call_soon_threadsafe(ignore, heard))
+        signal.siginterrupt(number, False)
     try:
         yield stop
     finally:
-        for number in STOPPING | IGNORED:
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_DFL)
+        for number in STOPPING:
             loop.remove_signal_handler(number)
 
 

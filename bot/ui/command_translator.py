@@ -6,7 +6,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from roas.ui.translation import choice_word, command_text, command_word
+from roas.ui.translation import ENGLISH, choice_word, command_text, command_word, language_of
 
 NAMES = frozenset(
     {
@@ -51,7 +51,12 @@ class CommandTranslator(app_commands.Translator):
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
-        """Return a name or a description in a language; None leaves it as it is."""
+        """Return a name or a description in a language; None leaves it as it is.
+
+        Discord has thirty languages, and asks for each text in all of them.
+        """
+        if self._others is None and language_of(locale) == ENGLISH:
+            return None
         if context.location is app_commands.TranslationContextLocation.choice_name and MARK in string.extras:
             return choice_word(string.message, locale)
         if not _is_ours(context):
