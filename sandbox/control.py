@@ -131,8 +131,7 @@ class Control:
         user_id = self._world.user(request.query["as_user"])
         channel_id = self._world.channel(request.query.get("channel"))
         after = int(request.query.get("after", 0))
-        messages = self._world.bridge.visible_messages(channel_id, user_id)
-        return [message for message in messages if int(message["id"]) > after]
+        return self._world.bridge.visible_messages(channel_id, user_id, after=after)
 
     def _say(self, body: dict[str, Any]) -> dict[str, str]:
         channel_id, user_id = self._world.channel(body.get("channel")), self._world.user(body["user"])

@@ -175,7 +175,9 @@ class Interactions:
     def state(self, interaction_id: int) -> dict[str, Any]:
         """Return the state of an interaction, as the person who caused it sees it."""
         tracked, record = self._get(interaction_id), self._bridge.interaction(interaction_id)
-        messages = {int(one["id"]): one for one in self._world_messages(tracked)}
+        answers = {record.message_id or 0, *record.followup_ids}
+        seen = self._bridge.visible_messages(tracked.channel_id, tracked.user_id, only=answers)
+        messages = {int(one["id"]): one for one in seen}
         kind = str(record.response_kind) if record.response_kind is not None else None
         latency = None if tracked.acknowledged is None else tracked.acknowledged - tracked.started
         return {
@@ -275,14 +277,10 @@ class Interactions:
             raise ControlError(f"there is no interaction {interaction_id}", 404)
         return self._tracked[interaction_id]
 
-    def _world_messages(self, tracked: Tracked) -> list[dict[str, Any]]:
-        return self._bridge.visible_messages(tracked.channel_id, tracked.user_id)
-
     def _visible_message(self, user_id: int, message_id: int) -> dict[str, Any]:
         for channel_id in self._bridge.channel_names():
-            for message in self._bridge.visible_messages(channel_id, user_id):
-                if int(message["id"]) == message_id:
-                    return message
+            for message in self._bridge.visible_messages(channel_id, user_id, only=(message_id,)):
+                return message
         raise ControlError(f"there is no message {message_id} that this user can see", 404)
 
 

@@ -12,7 +12,7 @@ import importlib.metadata
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -423,12 +423,17 @@ class Bridge:
         """Return all components of a message, nested ones too."""
         return list(walk_components(message.get("components") or []))
 
-    def visible_messages(self, channel_id: int, user_id: int) -> list[dict[str, Any]]:
-        """Return the channel as this user sees it, oldest first."""
+    def visible_messages(
+        self, channel_id: int, user_id: int, *, after: int = 0, only: Container[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the channel as this user sees it, oldest first; or what of it is newer, or has one of these ids."""
         if not self.can_read(channel_id, user_id):
             return []
-        messages = self._backend.messages[channel_id].values()
-        return [self._view(message) for message in messages if message.visible_to(user_id)]
+        return [
+            self._view(message)
+            for message in self._backend.messages[channel_id].values()
+            if message.id > after and (only is None or message.id in only) and message.visible_to(user_id)
+        ]
 
     def _view(self, message: Message) -> dict[str, Any]:
         users, roles, everyone = self._backend.pinged.get(message.id, ([], [], False))
