@@ -43,7 +43,7 @@ MUTATIONS = (
     ),
     mutation(
         "a release is not observed",
-        "bot/deployment/phases/verification.py",
+        "bot/deployment/observation.py",
         "    return window\n",
         "    return 0.0\n",
         "tests/unit/deployment/test_orchestrator.py",

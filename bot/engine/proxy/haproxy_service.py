@@ -90,7 +90,12 @@ class HAProxyService:
                 return
             if time.monotonic() >= deadline:
                 raise ProxyError(
-                    said("{proxy} sends {service} nothing: {problem}", **self._names, problem=problem),
+                    said(
+                        "{proxy} sends {service} nothing: {problem}",
+                        proxy=self._proxy.service,
+                        service=self._service,
+                        problem=problem,
+                    ),
                     hint=said("Read the proxy's log, and compare its health check with the service's own."),
                     service=self._service,
                 )
@@ -177,10 +182,6 @@ class HAProxyService:
         known = {address for one in there for address in one.addresses}
         await runtime.put([one for one in held if not one.address or one.address in well], ServerState.READY)
         return any(one.address and one.address not in known for one in held)
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {"proxy": self._proxy.service, "service": self._service}
 
     def _is_away(self) -> str:
         return said("no container of {proxy} runs", proxy=self._proxy.service)

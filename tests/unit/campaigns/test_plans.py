@@ -32,7 +32,7 @@ APART = {
     "machine_hands": (),
     "settled": (),
     "effects": ("roas.models.plan",),
-    "double": ("roas.models.", "roas.errors", "roas.engine.interface"),
+    "double": ("roas.models.", "roas.errors", "roas.engine.interface", "roas.engine.proxied_service"),
 }
 INTERFACE_TYPES = {"ContainerEvent", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"}
 

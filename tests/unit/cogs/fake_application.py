@@ -20,6 +20,7 @@ from roas.models.events import DeploymentBegan, DeploymentEnded, PhaseChanged, o
 from roas.models.health import ContainerSnapshot, Verdict
 from roas.models.plan import Plan
 from roas.models.release import Release
+from roas.models.rollout import Choice
 from roas.models.series import ServiceSeries
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.metrics.integration_figures import IntegrationFigures
@@ -86,6 +87,9 @@ class FakeOrchestrator:
         self._tell(deployment, deployment.phases[0].name)
         self.hold.set()
         return deployment
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+        return await self.state.deployments.decide(deployment_id, choice, actor, pause=pause)
 
     async def resume(self) -> tuple[Deployment, ...]:
         return ()

@@ -20,12 +20,14 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.freeze import Freeze
 from roas.models.identifiers import new_id
 from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.models.rollout import Choice, Pause
 from roas.ui.drawing import Button, Drawing
 from roas.ui.embeds.alert import PREFIX as ALERT_PREFIX
 from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
 from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
 from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.embeds.pause import GO_ON_PREFIX, TAKE_BACK_PREFIX, draw_pause
 from roas.ui.notifications.ops_channel import OpsChannel
 from tests.unit.cogs.conftest import Scene, buttons
 from tests.unit.cogs.test_commands import kept_release
@@ -62,6 +64,7 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
     "cancel": ({}, lambda _environment: DEPLOYER | APPROVER),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
+PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
 ALERT_ACTIONS = ("ack", "silence", "logs", "rollback")
 STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
 
@@ -142,7 +145,7 @@ def test_every_button_has_row(scene: Scene) -> None:
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
-    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS}
+    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS} | {*PAUSE_BUTTONS}
     assert heard == pressed
 
 
@@ -233,6 +236,28 @@ async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentK
         await story.finish()
 
 
+@pytest.mark.parametrize("kind", DeploymentKind)
+@pytest.mark.parametrize("prefix", PAUSE_BUTTONS)
+async def test_pause_button_allowed_as_cancelling(scene: Scene, prefix: str, kind: DeploymentKind) -> None:
+    people = await people_of(scene)
+    allowed = APPROVES | ({"hotfix"} if kind is DeploymentKind.HOTFIX else DEPLOYS)
+    state = scene.application.state.deployments
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        story = await Story.begin(scene.application.state, scene.application.bus, kind=kind, environment=environment)
+        pause = Pause(1, "web", "web broke", datetime.now(UTC))
+        paused = replace(story.deployment, pauses=(pause,))
+        await state.update(paused, story.fence)
+        message = await scene.as_it_was(draw_pause(paused, pause))
+        answer = scene.answer(await people[role].click(message, custom_id=f"{prefix}{story.id}:1"))
+        known = await state.get(story.id)
+        assert known is not None
+        chosen = None if known.decision is None else known.decision.choice
+        assert chosen is (PAUSE_BUTTONS[prefix] if role in allowed else None), (kind, environment, role, answer)
+        named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
+        assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)
+        await story.finish()
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, environment: str) -> None:
     people = await people_of(scene)
@@ -292,6 +317,7 @@ async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
     )
     ids = [f"{prefix}{plan_record.id}" for prefix in BUTTONS.values()]
     ids += [f"{prefix}{story.id}" for prefix in (CANCEL_PREFIX, ROLLBACK_PREFIX)]
+    ids += [f"{prefix}{story.id}:1" for prefix in PAUSE_BUTTONS]
     ids += [f"{ALERT_PREFIX}{action}:{taken.alert.id}" for action in ALERT_ACTIONS]
     ids += [HistoryPage("staging", None, 0).custom_id]
     elsewhere = OpsChannel(scene.env.bot, scene.guild.id, scene.general.id)

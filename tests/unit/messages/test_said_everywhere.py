@@ -23,6 +23,7 @@ EVERYWHERE = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folde
 NOT_SAID = {
     "bot/control/approval.py": "a part of a command",
     "bot/control/client.py": "for who uses the class",
+    "bot/control/exchange.py": "HTTP, and for who uses the class",
     "bot/control/server.py": "for the log",
     "bot/deployment/plan.py": "a key",
     "bot/engine/adopting/container_differences.py": "keys of a configuration",
@@ -37,6 +38,7 @@ NOT_SAID = {
     "bot/engine/manager.py": "a command",
     "bot/engine/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",
     "bot/engine/policy/refusal.py": "lines of a file",
+    "bot/engine/proxy/haproxy.py": "what HAProxy is told and says",
     "bot/engine/releases/plan_inputs.py": "hashed",
     "bot/integration.py": "names of what the audit log has",
     "bot/leadership/transitions.py": "a table of the documentation",
@@ -50,6 +52,7 @@ NOT_SAID = {
     "bot/state/deployments.py": "names of what the audit log has",
     "bot/state/earlier_rows.py": "what rows of earlier releases have",
     "bot/state/projection_source.py": "names of rows",
+    "bot/state/schema.py": "statements of SQL",
     "bot/validation/checks/tested_versions.py": "names of products",
     "bot/validation/discord_facts.py": "the name of a client",
     "bot/validation/discord_permissions.py": "Discord's own names",

@@ -30,6 +30,7 @@ from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
 from roas.models.plan import Plan
 from roas.models.plan_record import PlanState
+from roas.models.rollout import Choice, Decision, Pause
 from roas.monitoring.metrics.integration_figures import IntegrationFigures
 from roas.monitoring.metrics.integration_monitor import LIMITS
 from roas.ui.drawing import Drawing
@@ -40,6 +41,7 @@ from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.integration import draw_integration
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.pause import draw_pause
 from roas.ui.embeds.plan import draw_plan, draw_plan_message
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.formatting import person, since
@@ -219,6 +221,17 @@ def a_large_plan(**changes: Any) -> Plan:
     return replace(plan, environment=ENVIRONMENT, version="v" * 128, services=services, order=names, **changes)
 
 
+def pause_messages() -> Iterator[Message]:
+    """Collect what is posted of a deployment that waits for a person."""
+    pause = Pause(2, LONG_NAME, HOSTILE * 50, NOON, LINES)
+    paused = replace(largest_deployment(), pauses=(pause,))
+    yield posted(draw_pause, "waits", paused, pause)
+    yield posted(draw_pause, "cancelled", replace(paused, cancel_requested_by=DORA), pause)
+    yield posted(draw_pause, "over", replace(largest_deployment(Outcome.SUCCEEDED), pauses=(pause,)), pause)
+    for choice in Choice:
+        yield posted(draw_pause, f"{choice}", replace(paused, decision=Decision(2, choice, DORA)), pause)
+
+
 def channel_messages() -> Iterator[Message]:
     """Collect what is posted for everybody."""
     yield posted(draw_journal_loss, "nothing else", JournalLoss("", ""))
@@ -391,7 +404,7 @@ def _draws(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(call in {"Drawing", "Embed", "discord.Embed"} for call in calls)
 
 
-EVERYTHING = (*channel_messages(), *private_answers())
+EVERYTHING = (*channel_messages(), *pause_messages(), *private_answers())
 NAMES = [f"{message.maker.rpartition('.')[2]}: {message.name}" for message in EVERYTHING]
 
 

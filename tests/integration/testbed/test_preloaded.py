@@ -17,7 +17,7 @@ def start(tmp_path):
     started = []
 
     def start(*arguments):
-        command = ["tests.unit.testbed.shown_process", *arguments]
+        command = ["tests.integration.testbed.shown_process", *arguments]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         started.append(PreloadedPopen(command, cwd=tmp_path, env=OWN, text=True, **pipes))
         return started[-1]
