@@ -17,9 +17,9 @@ from roas.composition import (
 )
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.engine.model.secret_sources import of_variables, stack_secrets
+from roas.engine.stack_engine import StackEngine
 from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus
@@ -53,7 +53,7 @@ class Application:
     redactor: Redactor
     bus: EventBus
     state: StateManager
-    engine: ComposeEngine
+    engine: StackEngine
     deployment_manager: DeploymentManager
     validator: EnvironmentValidator
     orchestrator: DeploymentOrchestrator
@@ -103,7 +103,7 @@ async def open_application(
             await state.check_whole()
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        engine = ComposeEngine(
+        engine = StackEngine(
             state_dir=state.folder,
             instance_id=state.instance_id,
             policy_allow=settings.compose_policy_allow,

@@ -8,8 +8,8 @@ from roas.deployment.context import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.behind_proxy import BehindProxy
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
+from roas.engine.stack_engine import StackEngine
 from roas.events import EventBus
 from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
@@ -60,7 +60,7 @@ class Foundation:
     redactor: Redactor
     state: StateManager
     bus: EventBus
-    engine: ComposeEngine
+    engine: StackEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def build_projection(base: Foundation) -> DataSyncManager | None:
     return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
 
 
-async def find_own_container(engine: ComposeEngine, environment: Environment) -> OwnContainer | None:
+async def find_own_container(engine: StackEngine, environment: Environment) -> OwnContainer | None:
     """Return the container of an environment that this process runs in, or None."""
     probe = engine.probe_for(environment)
     if not probe.in_container():
@@ -210,9 +210,7 @@ async def _catch_up(state: StateManager, metrics: Metrics, measurements: Integra
     measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
 
 
-async def _token_holders(
-    settings: Settings, engine: ComposeEngine, known: Mapping[str, Environment]
-) -> tuple[str, ...]:
+async def _token_holders(settings: Settings, engine: StackEngine, known: Mapping[str, Environment]) -> tuple[str, ...]:
     """Describe the containers with this bot's token, but for its own. Raises EngineUnavailableError."""
     if settings.discord_token is None:
         return ()
@@ -225,13 +223,13 @@ async def _token_holders(
     return tuple(found.values())
 
 
-async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
+async def _is_own(engine: StackEngine, environment: Environment, service: str) -> bool:
     """Return whether a service is the one that this process runs in."""
     own = await find_own_container(engine, environment)
     return own is not None and own.service == service
 
 
-def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
+def _survey(settings: Settings, engine: StackEngine) -> EnvironmentSurvey:
     redis_url = settings.redis_url
     ask_discord = settings.discord_token is not None
     return EnvironmentSurvey(

@@ -73,6 +73,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         policy=own.policy or settings.compose_policy,
         allowed=own.allow,
         siblings=_siblings(settings, name, folder, base),
+        engine=own.engine,
     )
 
 

@@ -14,7 +14,7 @@ from roas.configuration.reading import Reading, read
 from roas.configuration.sources import OF_THE_HOST
 from roas.errors import SettingsError
 from roas.log import get_logger
-from roas.models.environment import PolicyLevel
+from roas.models.environment import EngineKind, PolicyLevel
 
 log = get_logger(__name__)
 
@@ -50,6 +50,7 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     env_file: str | None = None
     project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     docker_host: str | None = None
+    engine: EngineKind = EngineKind.COMPOSE
     needs_approval: bool | None = None
     critical_services: tuple[str, ...] | None = None
     observation_seconds: float | None = Field(default=None, ge=0, le=3600)

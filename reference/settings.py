@@ -34,6 +34,7 @@ ENVIRONMENT_TEXTS = {
     "env_file": "Its `.env` files, separated by colons.",
     "project_name": "The name of its Compose project.",
     "docker_host": "Its engine; `DOCKER_HOST` if left out.",
+    "engine": "`compose`, on one machine, or `swarm`, where its engine is a manager; `compose` if left out.",
     "needs_approval": "Whether a second person has to approve each plan; yes for `prod` if left out.",
     "critical_services": "A JSON list; `CRITICAL_SERVICES` if left out.",
     "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",

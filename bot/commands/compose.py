@@ -33,8 +33,14 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
     from roas.engine.model.services import services_of
     from roas.engine.model.store import ModelStore
     from roas.errors import InvalidRequestError, RoasError
+    from roas.models.environment import EngineKind
 
     environment = find_environment(session.settings, name)
+    if environment.engine is EngineKind.SWARM:
+        raise InvalidRequestError(
+            f"{environment.name} runs on a Swarm, which Compose knows nothing of.",
+            hint=f"Use Docker's own commands on a manager: `docker stack ps {environment.project}`.",
+        )
     async with open_journal(session) as state:
         model_hash = await state.releases.applied_model(environment.name)
         lock = await state.locks.get(environment.name)

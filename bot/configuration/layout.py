@@ -150,6 +150,7 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "env_file": "Its files of variables in that folder, separated by colons.",
     "project_name": "Its Compose project.",
     "docker_host": "The address of its Docker engine.",
+    "engine": "What runs its stack: `compose` on one machine, or `swarm`, where `docker_host` is a manager.",
     "needs_approval": "Whether a second person has to approve its deployments; by default for prod only.",
     "critical_services": "Its services that fail a deployment when they are unhealthy, even if it did not touch them.",
     "observation_seconds": "How long a new release is watched before the deployment counts as a success.",

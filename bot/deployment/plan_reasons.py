@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
-from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, services_of
+from roas.engine.model.services import UNLIKE, adopted_hash, borrowed_targets, pinned_round, services_of
 from roas.messages.message import said
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
@@ -61,8 +61,17 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
             yield said("it was not made by this bot, and is another in: {unlike}", unlike=", ".join(unlike))
         else:
             yield said("it was not made by this bot")
+    elif _is_next_round(comparison, plan.service):
+        yield said("it runs again with each release")
     elif not (shared or plan.changed_keys or plan.if_image_differs or _image_changes(comparison, plan, difference)):
         yield said("its definition reads the same, but gives another configuration hash")
+
+
+def _is_next_round(comparison: Comparison, name: str) -> bool:
+    """Return whether a one-shot service of a Swarm runs again, though nothing else of it may differ."""
+    old = services_of(comparison.old_model or {}).get(name) or {}
+    rounds = {pinned_round(old), pinned_round(services_of(comparison.new_model).get(name) or {})}
+    return len(rounds - {""}) > 1
 
 
 def _unlike_keys(comparison: Comparison, name: str) -> list[str]:

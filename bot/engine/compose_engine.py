@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from roas.concurrency import run_concurrently
 from roas.engine.adopting.container_differences import find_container_differences
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose.orphans import kill_orphans
@@ -163,6 +164,10 @@ class ComposeEngine(ComposeReleases):
     def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
         """Return what tells the proxy in front of a service which of its containers come and go."""
         return proxied_service(self._clients, environment, service, proxy)
+
+    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+        """Stop and remove these containers, which are all of a service."""
+        await run_concurrently(self.remove(environment, one) for one in container_ids)
 
     async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
         """Return the services of a model of which a bind leads, by now, where it may not, and why."""

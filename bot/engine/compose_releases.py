@@ -103,7 +103,9 @@ class ComposeReleases:
         kept_services: frozenset[str] = frozenset(),
     ) -> ReleaseDraft:
         """Pin every image by image ID and store the model."""
-        drafted = await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+        drafted = await self._drafter_for(stack.environment).draft(
+            stack, image_ids, kept_from=kept_from, kept_services=kept_services
+        )
         await self.check_release(stack.environment, drafted.model_hash)  # kept services are older than today's policy
         return drafted
 
@@ -120,7 +122,9 @@ class ComposeReleases:
         kept_services: frozenset[str] = frozenset(),
     ) -> Mapping[str, Any]:
         """Return the model that `draft_release` would store for the same; nothing is written."""
-        return await self._drafter.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+        return await self._drafter_for(stack.environment).pinned_model(
+            stack, image_ids, kept_from=kept_from, kept_services=kept_services
+        )
 
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         """Draft a release of what runs now; None where nothing runs."""
@@ -154,7 +158,7 @@ class ComposeReleases:
     async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone, and hold its model."""
         await tag_images(self._clients, environment, release)
-        await self._clients.local(lambda: self._models.add_reference(release.model_hash, _holder(environment, release)))
+        await self._clients.local(lambda: self._models.add_reference(release.model_hash, holder(environment, release)))
 
     async def held_releases(self, environment: Environment) -> frozenset[int]:
         """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
@@ -166,8 +170,8 @@ class ComposeReleases:
     ) -> None:
         """Remove the tags of a release, and its model where no other release needs it."""
         await untag_images(self._clients, environment, release)
-        holder = _holder(environment, release)
-        await self._stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
+        name = holder(environment, release)
+        await self._stored(lambda: self._models.remove_reference(release.model_hash, name, needed))
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
@@ -182,6 +186,10 @@ class ComposeReleases:
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         """Return the services of a release whose images are gone; empty where it can be restored."""
         return await missing_images(self._clients, environment, release)
+
+    def _drafter_for(self, environment: Environment) -> ReleaseDrafter:
+        """Return what pins the images of an environment's releases."""
+        return self._drafter
 
     async def _stored(self, work: Callable[[], Answer]) -> Answer:
         """Work in the folders of models and contents. Raises EngineError where the disk refuses."""
@@ -229,5 +237,6 @@ class ComposeReleases:
         )
 
 
-def _holder(environment: Environment, release: Release) -> str:
+def holder(environment: Environment, release: Release) -> str:
+    """Return by what name a release holds its model."""
     return f"{environment.project}-{release.label}"

@@ -90,6 +90,10 @@ class EngineActor(Protocol):
         """Return what tells the proxy in front of a service which of its containers come and go."""
         ...
 
+    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+        """Stop and remove these containers, which are all of a service; where it is one of a Swarm, the service."""
+        ...
+
     async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
         """Let no container of these services be started again by the engine itself."""
         ...

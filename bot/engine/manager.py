@@ -20,7 +20,7 @@ from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
@@ -150,7 +150,8 @@ class DeploymentManager:
             else await self._wanted(environment, model_hash, definition, watch)
         )
         before = watch.of_service(definition.name)
-        if rollout is not None and not anew and is_rolled_out(wanted, before, rollout.record):
+        on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas by itself
+        if rollout is not None and not anew and not on_swarm and is_rolled_out(wanted, before, rollout.record):
             with self.behind_proxy.working(environment, definition):
                 return await self._roll_out(environment, model_hash, wanted, watch, report, rollout)
         old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
@@ -212,13 +213,20 @@ class DeploymentManager:
         await report(service, ServiceStep.REMOVING, "", None)
         containers = watch.of_service(service)
         if definition is None:
-            await self._remove_watched(environment, containers, watch)
+            await self._remove_all(environment, service, containers, watch)
         else:
             with self.behind_proxy.working(environment, definition):
                 await self.behind_proxy.drain(environment, definition, containers, _steps(report, definition))
-                await self._remove_watched(environment, containers, watch)
+                await self._remove_all(environment, service, containers, watch)
                 await self.behind_proxy.settle(environment, definition)
         await report(service, ServiceStep.REMOVED, "", None)
+
+    async def _remove_all(
+        self, environment: Environment, service: str, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
+    ) -> None:
+        ids = [one.id for one in containers]
+        await self._engine.remove_service(environment, service, ids)
+        await watch.look_at(ids)
 
     async def settle_proxies(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
         """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""

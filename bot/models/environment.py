@@ -13,6 +13,13 @@ class PolicyLevel(StrEnum):
     TRUSTED = "trusted"
 
 
+class EngineKind(StrEnum):
+    """Say what runs a stack: Compose on one machine, or Docker Swarm."""
+
+    COMPOSE = "compose"
+    SWARM = "swarm"
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
@@ -41,3 +48,4 @@ class Environment:
     policy: PolicyLevel = PolicyLevel.DEFAULT
     allowed: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
+    engine: EngineKind = EngineKind.COMPOSE

@@ -12,7 +12,7 @@ from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert, AlertSource, RecoveryStatus
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import RECOVERED, AlertNotes
@@ -21,6 +21,7 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 SOURCE = "recovery"
+LEFT_TO_SWARM = said("a Swarm starts its tasks again by itself, on another node where one is lost")
 RECOVERY_STATUSES = {
     RecoveryOutcome.RECOVERED: RecoveryStatus.SUCCEEDED,
     RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
@@ -96,6 +97,9 @@ class ErrorCoordinator:
         environment = self._environments.get(fault.environment)
         if environment is None or fault.category is not FaultCategory.PROCESS:
             await self._complete(_nothing_to_recover(fault))
+            return
+        if environment.engine is EngineKind.SWARM:
+            await self._complete(RecoveryReport(fault, RecoveryOutcome.NOT_OURS, LEFT_TO_SWARM))
             return
         place = (fault.environment, fault.service)
         if fault.alert_id in self._in_progress:

@@ -351,6 +351,11 @@ class EngineDouble:
         if container_id in self.machine.containers:
             self.machine.remove(container_id)
 
+    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+        """Remove all containers of a service."""
+        for container_id in container_ids:
+            await self.remove(environment, container_id)
+
     async def container_differences(self, environment: Environment, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Find none: what hands change in place is drift, and no plan is made of it."""
         return {}

@@ -32,7 +32,9 @@ UNLIKE = "unlike"
 # volumes that it borrows read-only, which Compose lets it write to.
 COPIED, BORROWED = "copied", "borrowed"
 # What a release adds to `x-deploy`, or writes there in its own way.
-OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED})
+# Of a one-shot service in a Swarm: what is another one with each release, which runs it again.
+ROUND = "round"
+OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND})
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
@@ -192,6 +194,11 @@ def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:
 def pinned_image_id(service: Mapping[str, Any]) -> str:
     """Return the image ID that a service of a release's model is pinned to; empty where its `image` says it all."""
     return str((service.get("x-deploy") or {}).get(IMAGE_ID) or "")
+
+
+def pinned_round(service: Mapping[str, Any]) -> str:
+    """Return what a release's model runs a one-shot service of a Swarm again by; empty for any other service."""
+    return str((service.get("x-deploy") or {}).get(ROUND) or "")
 
 
 def is_built(service: Mapping[str, Any]) -> bool:

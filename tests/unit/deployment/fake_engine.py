@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from roas.concurrency import run_concurrently
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.errors import ReleaseNotRestorableError, RoasError
@@ -293,6 +294,9 @@ class FakeEngine:
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         container = self.running.pop(container_id, None)
         self._called("remove", container.service if container else "")
+
+    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+        await run_concurrently(self.remove(environment, one) for one in container_ids)
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         self._called("containers")

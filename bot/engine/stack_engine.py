@@ -1,0 +1,263 @@
+"""Run each environment's stack by the engine that it names: Compose on one machine, or a Swarm."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from roas.engine.comparison import ContainerDifference, WantedService
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.compose_releases import holder
+from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
+from roas.engine.policy.compose_policy import CONTENTS_FOLDER
+from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.swarm.drafting import SwarmDrafter
+from roas.engine.swarm.unsupported import refuse_unsupported
+from roas.engine.swarm_engine import SwarmEngine
+from roas.errors import InvalidRequestError
+from roas.messages.message import said
+from roas.models.environment import EngineKind, Environment
+from roas.models.facts import BotPlace
+from roas.models.health import ContainerSnapshot
+from roas.models.release import Release
+from roas.models.stack import WantedImage
+from roas.redaction import Redactor
+
+
+class StackEngine(ComposeEngine):
+    """Do what `ComposeEngine` does, and for environments with `engine: swarm` what differs there."""
+
+    def __init__(
+        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+    ) -> None:
+        super().__init__(
+            state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
+        )
+        self._swarm = SwarmEngine(self._clients, self._models, redactor)
+        self._swarm_drafter = SwarmDrafter(self._clients, self._models, self._contents)
+
+    async def resolve(
+        self, environment: Environment, version: str | None, *, write_contents: bool = True
+    ) -> ResolvedStack:
+        """Merge, interpolate and check an environment's compose files."""
+        stack = await super().resolve(environment, version, write_contents=write_contents)
+        if on_swarm(environment):
+            contents = self._policy.state_dir / CONTENTS_FOLDER
+
+            def allows(entry: str) -> bool:
+                return self._policy.allows(entry, environment)
+
+            refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
+            await self._swarm.require_manager(environment)
+            await self._swarm.require_ours(environment)
+        return stack
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the content that each service's image means now."""
+        if on_swarm(stack.environment):
+            return await self._swarm.look_up_images(stack, services)
+        return await super().look_up_images(stack, services)
+
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+        """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError on a Swarm."""
+        if not on_swarm(environment):
+            return await super().adopt(environment, version)
+        await self._swarm.require_ours(environment)
+        if await self._swarm.containers(environment):
+            raise InvalidRequestError(
+                said("The stack {project} runs, and its journal is lost.", project=environment.project),
+                hint=said(
+                    "Bring the journal back, or remove the stack: `docker stack rm {project}`.",
+                    project=environment.project,
+                ),
+            )
+        return None
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's container should have under a model."""
+        if not on_swarm(environment):
+            return await super().current_hashes(model_hash, environment)
+        wanted = await self._swarm.wanted_services(environment, await self.load_model(model_hash))
+        return {name: one.config_hash for name, one in wanted.items()}
+
+    async def protect(self, release: Release, environment: Environment) -> None:
+        """Keep a release's model, and the images on the engine."""
+        if on_swarm(environment):
+            return await self._clients.local(
+                lambda: self._models.add_reference(release.model_hash, holder(environment, release))
+            )
+        return await super().protect(release, environment)
+
+    async def unprotect(
+        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
+    ) -> None:
+        """Remove what a release held that is no longer kept; in a Swarm, configs and secrets that no model names."""
+        await super().unprotect(release, environment, needed=needed)
+        if on_swarm(environment):
+            await self._swarm.remove_unneeded(environment)
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        """Return the services of a release whose images are gone; those of a Swarm are the registry's to keep."""
+        return () if on_swarm(environment) else await super().missing_images(release, environment)
+
+    async def pull(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
+    ) -> str:
+        """Pull an image and return its image ID; the nodes of a Swarm pull by themselves."""
+        if on_swarm(environment):
+            return str(image.digest)
+        return await super().pull(environment, image, services, report)
+
+    async def create_service(
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
+    ) -> tuple[str, ...]:
+        """Create a service's containers, or write it to a Swarm; returns the ids that are to be started."""
+        if on_swarm(environment):
+            await self.check_release(environment, model_hash)
+            return await self._swarm.create_service(environment, model_hash, service, anew=anew)
+        return await super().create_service(
+            environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen, at_most=at_most
+        )
+
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Create what is shared, and on one machine the containers that are missing, which are returned."""
+        if on_swarm(environment):
+            await self._swarm.create_missing(environment, model_hash)
+            return ()
+        return await super().create_missing(environment, model_hash, chosen)
+
+    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+        """Stop and remove all containers of a service; on a Swarm, the service."""
+        if on_swarm(environment):
+            return await self._swarm.remove_service(environment, service)
+        return await super().remove_service(environment, service, container_ids)
+
+    async def start(self, environment: Environment, container_id: str) -> None:
+        """Start a container; a Swarm starts tasks by itself."""
+        if not on_swarm(environment):
+            await super().start(environment, container_id)
+
+    async def stop(self, environment: Environment, container_id: str) -> None:
+        """Stop a container; a Swarm stops tasks in the order of the update."""
+        if not on_swarm(environment):
+            await super().stop(environment, container_id)
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+        """Stop and remove a container by id; a Swarm removes tasks that it replaced by itself."""
+        if not on_swarm(environment):
+            await super().remove(environment, container_id, grace_seconds=grace_seconds)
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        """Let no container of these services be started again by the engine; in a Swarm nothing binds the host."""
+        if not on_swarm(environment):
+            await super().hold_restarts(environment, services)
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        """Give the containers of these services their restart policy again."""
+        if not on_swarm(environment):
+            await super().release_restarts(environment, model_hash, services)
+
+    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Return the services of a model of which a bind leads where it may not; a Swarm's bind nothing."""
+        return {} if on_swarm(environment) else await super().misled_binds(environment, model_hash)
+
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """Repair what a killed Compose left; a Swarm is left nothing half-made."""
+        return () if on_swarm(environment) else await super().sweep(environment, service, spared=spared)
+
+    async def expected_repairs(
+        self, environment: Environment, *, spared: frozenset[str] = frozenset()
+    ) -> SweptContainers:
+        """Return every container as `sweep` would leave it, and those that it would remove."""
+        if on_swarm(environment):
+            return SweptContainers(await self._swarm.containers(environment))
+        return await super().expected_repairs(environment, spared=spared)
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project, or every task of its stack."""
+        if on_swarm(environment):
+            return await self._swarm.containers(environment)
+        return await super().containers(environment)
+
+    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container as the engine lists it."""
+        if on_swarm(environment):
+            return await self._swarm.containers(environment)
+        return await super().outline(environment)
+
+    async def containers_by_id(
+        self, environment: Environment, container_ids: frozenset[str]
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Return those of some containers that are there, running or not."""
+        if on_swarm(environment):
+            return tuple(one for one in await self._swarm.containers(environment) if one.id in container_ids)
+        return await super().containers_by_id(environment, container_ids)
+
+    def events(
+        self, environment: Environment, *, since_ns: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the events of containers, or follow the tasks of a stack."""
+        if on_swarm(environment):
+            return self._swarm.events(environment)
+        return super().events(environment, since_ns=since_ns)
+
+    async def wanted_services(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
+    ) -> Mapping[str, WantedService]:
+        """Return what a pinned model wants of each service."""
+        if on_swarm(environment):
+            return await self._swarm.wanted_services(environment, model, containers)
+        return await super().wanted_services(environment, model, containers, as_it_is=as_it_is)
+
+    async def container_differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        """Return, by id, the containers of which a key differs from a pinned model."""
+        if on_swarm(environment):
+            return await self._swarm.differences(environment, model)
+        return await super().container_differences(environment, model)
+
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+        """Return a container's last log lines and its last health-check output, redacted."""
+        if on_swarm(environment):
+            return await self._swarm.failure_output(environment, container_id, lines=lines)
+        return await super().failure_output(environment, container_id, lines=lines)
+
+    async def read_log(
+        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        """Return the last lines of a container's log with their times, redacted."""
+        if on_swarm(environment):
+            return await self._swarm.read_log(environment, container_id, lines=lines, since=since)
+        return await super().read_log(environment, container_id, lines=lines, since=since)
+
+    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+        """Return where a bot in each container keeps its state; no bot runs as a task yet."""
+        return {} if on_swarm(environment) else await super().bot_places(environment, container_ids)
+
+    def _drafter_for(self, environment: Environment) -> ReleaseDrafter:
+        return self._swarm_drafter if on_swarm(environment) else self._drafter
+
+
+def on_swarm(environment: Environment) -> bool:
+    """Return whether an environment's stack runs on a Swarm."""
+    return environment.engine is EngineKind.SWARM

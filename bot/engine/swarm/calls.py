@@ -1,0 +1,161 @@
+"""Ask a manager of a Swarm; each call is one request, made in a thread of the engine's clients."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import requests
+from docker.auth import get_config_header, resolve_repository_name
+from docker.errors import APIError, NotFound, create_api_error_from_http_exception
+
+from roas.engine.client import explanation
+from roas.engine.swarm.names import STACK
+from roas.errors import EngineUnavailableError
+from roas.messages.message import said
+
+Json = dict[str, Any]
+OUT_OF_SEQUENCE = "update out of sequence"
+NAME_TAKEN = 409
+NO_LEADER = ("does not have a leader", "deadline exceeded", "node is not a swarm manager", "not enough managers")
+AUTH_HEADER = "X-Registry-Auth"
+
+
+class OutOfSequenceError(Exception):
+    """Somebody else wrote in between: what was read is not what is there."""
+
+
+class SwarmCalls:
+    """Speak Swarm's API through one SDK client; blocks, and raises what the SDK raises."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._api = client.api
+
+    def service(self, name: str) -> Json | None:
+        """Return a service by its name or id, with its version and the status of its update."""
+        try:
+            found: Json = self._get(f"/services/{name}")
+        except NotFound:
+            return None
+        return found
+
+    def services(self, stack: str) -> list[Json]:
+        """Return the services of a stack."""
+        return self._list("/services", {"label": [f"{STACK}={stack}"]})
+
+    def tasks(self, **filters: str) -> list[Json]:
+        """Return tasks, those that have ended among them, as far as Swarm keeps them."""
+        return self._list("/tasks", {key: [one] for key, one in filters.items()})
+
+    def tasks_of_stack(self, stack: str) -> list[Json]:
+        """Return the tasks of a stack's services."""
+        return self._list("/tasks", {"label": [f"{STACK}={stack}"]})
+
+    def nodes(self) -> list[Json]:
+        """Return the nodes."""
+        return self._list("/nodes", {})
+
+    def network_names(self) -> dict[str, str]:
+        """Return the names of the Swarm's networks, by id."""
+        found = self._list("/networks", {"scope": ["swarm"]})
+        return {str(one["Id"]): str(one["Name"]) for one in found}
+
+    def named(self, kind: str, stack: str | None = None) -> dict[str, Json]:
+        """Return configs or secrets by name; with `stack`, only that one's."""
+        found = self._list(f"/{kind}", {"label": [f"{STACK}={stack}"]} if stack else {})
+        return {str(one["Spec"]["Name"]): one for one in found}
+
+    def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
+        """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name."""
+        try:
+            answer = self._post(f"/{kind}/create", spec, image)
+        except APIError as error:
+            if error.response is not None and error.response.status_code == NAME_TAKEN:
+                raise OutOfSequenceError(explanation(error)) from error
+            raise
+        return str(answer.get("ID") or answer.get("Id"))
+
+    def update(self, service_id: str, version: int, spec: Mapping[str, Any], *, image: str | None) -> None:
+        """Write a service's spec over the version that was read. Raises OutOfSequenceError where it is older."""
+        try:
+            self._post(f"/services/{service_id}/update?version={version}", spec, image)
+        except APIError as error:
+            if OUT_OF_SEQUENCE in explanation(error):
+                raise OutOfSequenceError(explanation(error)) from error
+            raise
+
+    def remove(self, kind: str, object_id: str) -> None:
+        """Remove something; what is gone already is no error."""
+        try:
+            self._checked(self._api.delete(self._url(f"/{kind}/{object_id}"), timeout=self._api.timeout))
+        except NotFound:
+            return
+
+    def task_log(self, task_id: str, *, lines: int, since: int = 0) -> str:
+        """Return the last lines that a task wrote, with their times; empty where its node is gone."""
+        found = self._api.get(
+            self._url(f"/tasks/{task_id}/logs"),
+            params={"stdout": 1, "stderr": 1, "tail": lines, "since": since, "timestamps": 1},
+            timeout=self._api.timeout,
+        )
+        self._checked(found)
+        return _plain(found.content)
+
+    def _get(self, path: str, **params: str) -> Any:
+        return self._checked(self._api.get(self._url(path), params=params, timeout=self._api.timeout)).json()
+
+    def _list(self, path: str, filters: Mapping[str, list[str]]) -> list[Json]:
+        found: list[Json] = self._get(path, filters=json.dumps(filters)) or []
+        return found
+
+    def _post(self, path: str, body: Mapping[str, Any], image: str | None) -> Json:
+        headers = self._auth(image) if image else {}
+        answer = self._api.post(self._url(path), json=body, headers=headers, timeout=self._api.timeout)
+        text = self._checked(answer).text.strip()
+        return dict(json.loads(text)) if text else {}
+
+    def _auth(self, image: str) -> dict[str, str]:
+        """Return the login for an image's registry: it goes with each write, and the nodes pull with it."""
+        registry, _ = resolve_repository_name(image.partition("@")[0])
+        header = get_config_header(self._api, registry)
+        if not header:
+            return {}
+        return {AUTH_HEADER: header.decode() if isinstance(header, bytes) else str(header)}
+
+    def _url(self, path: str) -> str:
+        return f"{self._api.base_url}/v{self._api.api_version}{path}"
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        try:
+            answer.raise_for_status()
+        except requests.HTTPError as error:
+            raise create_api_error_from_http_exception(error) from error
+        return answer
+
+
+@contextmanager
+def without_quorum(address: str) -> Iterator[None]:
+    """Turn what a manager says without a leader into the fault of an engine that does not answer."""
+    try:
+        yield
+    except APIError as error:
+        text = explanation(error)
+        if any(part in text for part in NO_LEADER):
+            raise EngineUnavailableError(
+                said("The Swarm of {address} has no leader: {text}", address=address, text=text),
+                hint=said(
+                    "More than half of the managers must be up and reach each other; nothing is written until then."
+                ),
+            ) from error
+        raise
+
+
+def _plain(content: bytes) -> str:
+    """Take the frames from around a log's lines: eight bytes of head, the last four of which are the length."""
+    found, at = [], 0
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at + 4 : at + 8], "big")
+        found.append(content[at + 8 : at + 8 + length])
+        at += 8 + length
+    return b"".join(found).decode(errors="replace")

@@ -1,0 +1,199 @@
+"""Judge what became of one write to a service: pure logic over what a manager shows of the service and its tasks.
+
+Only this write is judged. Swarm clears the status of the update before in the same transaction in which it takes a
+spec, so that a status beside our spec is of our update; and a spec that is not ours is Swarm's rollback, or somebody
+else's write, and never a success.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm.tasks import UNPLACED, SwarmTask, failures_before, read_tasks
+from roas.messages.message import said
+
+# A service may need a start or two to find what it depends on, as on one machine; more is a loop.
+TOLERATED_FAILURES = 2
+# How long a task may wait for a node: Swarm itself waits for ever.
+PLACING_SECONDS = 30.0
+# And how long a node may take to pull an image.
+PREPARING_SECONDS = 300.0
+
+
+class UpdateVerdict(StrEnum):
+    """What became of a write."""
+
+    UNDER_WAY = "under_way"
+    DONE = "done"
+    FAILED = "failed"
+    NEVER_STARTED = "never_started"
+    PAUSED = "paused"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_PAUSED = "rollback_paused"
+    OVERWRITTEN = "overwritten"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Describe one write: what was sent, and what was there before.
+
+    Tasks of the same spec may be left from an earlier release: how those ended says nothing of this write.
+    """
+
+    service_id: str
+    nonce: str
+    spec_hash: str
+    force: int = 0
+    nonce_before: str = ""
+    tasks_before: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Hold the verdict, its reason, and the task that it is about."""
+
+    verdict: UpdateVerdict
+    reason: str = ""
+    task_id: str | None = None
+
+
+def judge_update(
+    written: Written,
+    service: Mapping[str, Any] | None,
+    tasks: tuple[Mapping[str, Any], ...],
+    networks: Mapping[str, str],
+    *,
+    seconds: float,
+) -> Judgement:
+    """Judge a write by what is there now, `seconds` after it; `service` is None where there is none."""
+    if service is None or service["ID"] != written.service_id:
+        return Judgement(UpdateVerdict.REMOVED, said("somebody removed the service meanwhile"))
+    status = service.get("UpdateStatus") or {}
+    state, message = str(status.get("State") or ""), str(status.get("Message") or "")
+    own = read_tasks(service, tasks, networks)
+    new = tuple(one for one in own if one.id not in written.tasks_before)
+    if not _is_ours(written, service, networks):
+        restored = tuple(one for one in own if one.spec_hash == spec_hash(service["Spec"], networks))
+        going = "updating" if state == "rollback_started" else ""
+        how = _judge_running(service, going, own, restored, seconds, new)
+        return _judge_other_spec(written, service, state, message, new, how)
+    if state == "paused":
+        return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
+    current = tuple(one for one in own if one.spec_hash == written.spec_hash)
+    if "ReplicatedJob" in service["Spec"]["Mode"]:
+        return _judge_job(service, current, seconds)
+    return _judge_running(service, state, own, current, seconds, new)
+
+
+def _is_ours(written: Written, service: Mapping[str, Any], networks: Mapping[str, str]) -> bool:
+    """Return whether a service has the very spec that was written: a hand's update keeps our label."""
+    spec = service["Spec"]
+    force = int((spec.get("TaskTemplate") or {}).get("ForceUpdate") or 0)
+    return nonce_of(spec) == written.nonce and force == written.force and spec_hash(spec, networks) == written.spec_hash
+
+
+def nonce_of(spec: Mapping[str, Any] | None) -> str:
+    """Return the mark of the write that a spec is of; empty where it is none of ours."""
+    return str(((spec or {}).get("Labels") or {}).get(NONCE) or "")
+
+
+def _judge_other_spec(
+    written: Written,
+    service: Mapping[str, Any],
+    state: str,
+    message: str,
+    new: tuple[SwarmTask, ...],
+    restored: Judgement,
+) -> Judgement:
+    """Judge a service that has another spec than ours; `restored` is how the tasks of that one are.
+
+    Swarm says `rollback_completed` already when each task is to be replaced, and before the new ones run.
+    """
+    if not state.startswith("rollback") or nonce_of(service["Spec"]) != written.nonce_before:
+        return Judgement(UpdateVerdict.OVERWRITTEN, said("somebody else changed the service meanwhile"))
+    if state == "rollback_paused" or restored.verdict not in {UpdateVerdict.DONE, UpdateVerdict.UNDER_WAY}:
+        reason = message if state == "rollback_paused" else restored.reason
+        return Judgement(
+            UpdateVerdict.ROLLBACK_PAUSED,
+            said("Swarm's rollback of it failed, too: {message}", message=_with_failure(reason, new)),
+            _last_failed(new),
+        )
+    if state == "rollback_completed" and restored.verdict is UpdateVerdict.DONE:
+        return Judgement(UpdateVerdict.ROLLED_BACK, said("Swarm rolled it back{why}", why=_why(new)), _last_failed(new))
+    return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm rolls it back{why}", why=_why(new)))
+
+
+def _judge_running(
+    service: Mapping[str, Any],
+    state: str,
+    own: tuple[SwarmTask, ...],
+    current: tuple[SwarmTask, ...],
+    seconds: float,
+    new: tuple[SwarmTask, ...],
+) -> Judgement:
+    """Judge by the tasks of one spec, the `current` ones; of failures, those of `new` tasks count."""
+    meant = tuple(one for one in current if one.counts)
+    old = [one for one in own if one.counts and one not in meant]
+    if state in {"", "completed"} and not old and _all_run(service, meant):
+        return Judgement(UpdateVerdict.DONE, said("its tasks run"), meant[0].id if meant else None)
+    if lost := _judge_unplaced(meant, seconds):
+        return lost
+    if state == "updating":  # Swarm itself judges what fails meanwhile
+        return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"))
+    recent = tuple(one for one in current if one in new)
+    looping = [one for one in meant if one in new and failures_before(one, recent) > TOLERATED_FAILURES]
+    given_up = [] if meant or not recent else [recent[-1]]
+    for one in (*looping, *given_up):
+        failed = next((task for task in reversed(recent) if task.ended_badly and task.place == one.place), one)
+        return Judgement(UpdateVerdict.FAILED, failed.reason, failed.id)
+    if not meant and not old and seconds > PLACING_SECONDS:
+        return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it"))
+    return Judgement(UpdateVerdict.UNDER_WAY, meant[0].reason if meant else "")
+
+
+def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
+    """Return whether as many tasks run as are wanted; of a service on every node, all that there are."""
+    running = sum(one.state == "running" for one in meant)
+    wanted = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
+    return running >= wanted if wanted is not None else 0 < running == len(meant)
+
+
+def _judge_unplaced(meant: tuple[SwarmTask, ...], seconds: float) -> Judgement | None:
+    for one in meant:
+        if one.state in UNPLACED and seconds > PLACING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=one.reason), one.id)
+        if one.state == "preparing" and seconds > PREPARING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), one.id)
+    return None
+
+
+def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], seconds: float) -> Judgement:
+    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
+    of_run = tuple(one for one in current if one.iteration == iteration)
+    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions") or 1)
+    if sum(one.state == "complete" for one in of_run) >= total:
+        return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id)
+    open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
+    if lost := _judge_unplaced(tuple(open_ones), seconds):
+        return lost
+    failed = [one for one in of_run if one.failed]
+    if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):
+        return Judgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
+    return Judgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")
+
+
+def _last_failed(own: tuple[SwarmTask, ...]) -> str | None:
+    return next((one.id for one in reversed(own) if one.ended_badly), None)
+
+
+def _with_failure(message: str, own: tuple[SwarmTask, ...]) -> str:
+    return said("{message}{why}", message=message, why=_why(own))
+
+
+def _why(own: tuple[SwarmTask, ...]) -> str:
+    failed = next((one for one in reversed(own) if one.ended_badly), None)
+    return "" if failed is None else said(" ({reason})", reason=failed.reason)

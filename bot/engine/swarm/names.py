@@ -1,0 +1,21 @@
+"""Name what a stack has in a Swarm, so that `docker stack` knows it, and so that the same thing has the same name."""
+
+STACK = "com.docker.stack.namespace"  # by this label `docker stack ls`, `ps`, `services` and `rm` find a stack
+STACK_IMAGE = "com.docker.stack.image"
+SERVICE = "io.roas.service"
+NONCE = "io.roas.write"  # another one with each write of ours: the API returns no version for an update
+ROUND_LABEL = "io.roas.round"  # of one-shot services: another release runs them again
+DIGITS = 12
+LONGEST_NAME = 63
+
+
+def stack_name(project: str, name: str) -> str:
+    """Return what a service, network or volume of a stack is called, as `docker stack deploy` calls it."""
+    return f"{project}_{name}"
+
+
+def content_name(project: str, name: str, content: str) -> str:
+    """Return what a config or secret is called: it cannot be changed, so that other content has another name."""
+    suffix = f"-{content[:DIGITS]}"
+    plain = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in name)
+    return f"{project}_{plain}"[: LONGEST_NAME - len(suffix)].rstrip("._-") + suffix

@@ -1,0 +1,219 @@
+"""Write the ServiceSpec of Swarm's API from a service of a resolved model: every parameter of an update is set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roas.engine.model.restart_policy import restart_policy
+from roas.engine.model.services import ROUND, replicas_of
+from roas.engine.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
+from roas.engine.swarm.kept_files import CONFIGS, SECRETS, kept_files
+from roas.engine.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE, stack_name
+from roas.models.stack import ServiceDefinition
+
+Json = dict[str, Any]
+MONITOR_SECONDS = 5.0
+RESTART_SECONDS = 5.0
+CONDITIONS = {"no": "none", "": "any", "always": "any", "unless-stopped": "any", "on-failure": "on-failure"}
+DEFAULT_NETWORK = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmIds:
+    """Hold the ids that a spec refers to, by name: those of networks, configs and secrets."""
+
+    networks: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_IDS = SwarmIds()
+
+
+def service_spec(
+    project: str,
+    model: Mapping[str, Any],
+    definition: ServiceDefinition,
+    *,
+    ids: SwarmIds = NO_IDS,
+) -> Json:
+    """Return the spec of one service of a pinned model, but for what belongs to a single write.
+
+    A one-shot service is a job, which another round runs again.
+    """
+    name = definition.name
+    service = model["services"][name]
+    labels = {**stack_labels(project), SERVICE: name}
+    round_id = (service.get("x-deploy") or {}).get(ROUND)
+    own = {**labels, ROUND_LABEL: str(round_id)} if definition.one_shot and round_id else labels
+    container = container_spec(project, name, model, own)
+    files = kept_files(project, service)
+    for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
+        if found := [one.reference(getattr(ids, kind)) for one in files if one.kind == kind]:
+            container[key] = found
+    deploy = service.get("deploy") or {}
+    spec: Json = {
+        "Name": stack_name(project, name),
+        "Labels": {
+            **{str(key): str(value) for key, value in (deploy.get("labels") or {}).items()},
+            **labels,
+            STACK_IMAGE: str(service["image"]).partition("@")[0],
+        },
+        "TaskTemplate": without_nothing(
+            {
+                "ContainerSpec": container,
+                "Resources": _resources(service),
+                "RestartPolicy": _restarts(service, definition),
+                "Placement": _placement(deploy.get("placement") or {}),
+                "Networks": _attached(project, name, model, ids),
+                "LogDriver": _log_driver(service.get("logging") or {}),
+            }
+        ),
+        "Mode": _mode(service, definition),
+        "EndpointSpec": _endpoint(service),
+    }
+    if not definition.one_shot:
+        update = deploy.get("update_config") or {}
+        spec["UpdateConfig"] = _update(update, "rollback")
+        back = deploy.get("rollback_config") or {}
+        spec["RollbackConfig"] = _update(back, "pause")
+    return spec
+
+
+def network_name(project: str, key: str, model: Mapping[str, Any]) -> str:
+    """Return what a network of a model is called in the Swarm."""
+    definition = (model.get("networks") or {}).get(key) or {}
+    return str(definition.get("name") or stack_name(project, key))
+
+
+def network_spec(project: str, key: str, model: Mapping[str, Any]) -> Json:
+    """Return what is created for a network of a model."""
+    definition = (model.get("networks") or {}).get(key) or {}
+    ipam = definition.get("ipam") or {}
+    ranges = [
+        without_nothing({"Subnet": one.get("subnet"), "Gateway": one.get("gateway"), "IPRange": one.get("ip_range")})
+        for one in ipam.get("config") or ()
+    ]
+    return without_nothing(
+        {
+            "Name": network_name(project, key, model),
+            "Driver": "overlay",
+            "Scope": "swarm",
+            "Options": {str(name): str(value) for name, value in (definition.get("driver_opts") or {}).items()},
+            "Internal": definition.get("internal"),
+            "Attachable": definition.get("attachable"),
+            "EnableIPv6": definition.get("enable_ipv6"),
+            "Labels": {**(definition.get("labels") or {}), **stack_labels(project)},
+            "IPAM": without_nothing({"Driver": ipam.get("driver"), "Config": ranges}),
+        }
+    )
+
+
+def networks_of(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the networks of a service by their keys in the model."""
+    return tuple(service.get("networks") or {DEFAULT_NETWORK: None})
+
+
+def _update(written: Mapping[str, Any], failure_action: str) -> Json:
+    return {
+        "Parallelism": int(written.get("parallelism", 1)),
+        "Delay": nanoseconds(written.get("delay") or 0),
+        "FailureAction": str(written.get("failure_action") or failure_action),
+        "Monitor": nanoseconds(written.get("monitor") or MONITOR_SECONDS),
+        "MaxFailureRatio": float(written.get("max_failure_ratio") or 0),
+        "Order": str(written.get("order") or "stop-first"),
+    }
+
+
+def _mode(service: Mapping[str, Any], definition: ServiceDefinition) -> Json:
+    if definition.one_shot:
+        return {"ReplicatedJob": {"MaxConcurrent": definition.replicas, "TotalCompletions": definition.replicas}}
+    if (service.get("deploy") or {}).get("mode") == "global":
+        return {"Global": {}}
+    return {"Replicated": {"Replicas": replicas_of(service)}}
+
+
+def _restarts(service: Mapping[str, Any], definition: ServiceDefinition) -> Json:
+    written = (service.get("deploy") or {}).get("restart_policy") or {}
+    name, attempts = restart_policy(service)
+    condition = CONDITIONS.get(name if written or service.get("restart") else "", "any")
+    if definition.one_shot and condition == "any":
+        condition = "none"  # a job cannot be restarted when it has ended well
+    found: Json = {"Condition": condition, "Delay": nanoseconds(written.get("delay") or RESTART_SECONDS)}
+    found["MaxAttempts"] = attempts
+    if written.get("window"):
+        found["Window"] = nanoseconds(written["window"])
+    return found
+
+
+def _placement(written: Mapping[str, Any]) -> Json:
+    spread = [{"Spread": {"SpreadDescriptor": one["spread"]}} for one in written.get("preferences") or ()]
+    return without_nothing(
+        {
+            "Constraints": [str(one) for one in written.get("constraints") or ()],
+            "Preferences": spread,
+            "MaxReplicas": written.get("max_replicas_per_node"),
+        }
+    )
+
+
+def _resources(service: Mapping[str, Any]) -> Json:
+    written = (service.get("deploy") or {}).get("resources") or {}
+    limits = {
+        "cpus": service.get("cpus"),
+        "memory": service.get("mem_limit"),
+        "pids": service.get("pids_limit"),
+        **without_nothing(written.get("limits") or {}),
+    }
+    reserved = {"memory": service.get("mem_reservation"), **without_nothing(written.get("reservations") or {})}
+    discrete = [one["discrete_resource_spec"] for one in reserved.get("generic_resources") or ()]
+    generic = [{"DiscreteResourceSpec": {"Kind": one["kind"], "Value": int(one["value"])}} for one in discrete]
+    return without_nothing(
+        {
+            "Limits": _amounts(limits),
+            "Reservations": {**_amounts(reserved), **({"GenericResources": generic} if generic else {})},
+        }
+    )
+
+
+def _amounts(written: Mapping[str, Any]) -> Json:
+    return without_nothing(
+        {
+            "NanoCPUs": round(float(written.get("cpus") or 0) * NANOSECONDS),
+            "MemoryBytes": int(written.get("memory") or 0),
+            "Pids": max(int(written.get("pids") or 0), 0),
+        }
+    )
+
+
+def _attached(project: str, name: str, model: Mapping[str, Any], ids: SwarmIds) -> list[Json]:
+    """Return the networks of a service, in each of which it has its own name as an alias."""
+    service = model["services"][name]
+    found = []
+    for key in networks_of(service):
+        own = (service.get("networks") or {}).get(key) or {}
+        called = network_name(project, key, model)
+        aliases = [*dict.fromkeys([name, *map(str, own.get("aliases") or ())])]
+        found.append({"Target": ids.networks.get(called, called), "Aliases": aliases})
+    return found
+
+
+def _log_driver(written: Mapping[str, Any]) -> Json:
+    options = {str(key): str(value) for key, value in (written.get("options") or {}).items()}
+    return without_nothing({"Name": written.get("driver"), "Options": options})
+
+
+def _endpoint(service: Mapping[str, Any]) -> Json:
+    ports = [
+        without_nothing(
+            {
+                "Protocol": str(port.get("protocol") or "tcp"),
+                "TargetPort": int(port["target"]),
+                "PublishedPort": int(port.get("published") or 0),
+                "PublishMode": str(port.get("mode") or "ingress"),
+            }
+        )
+        for port in service.get("ports") or ()
+    ]
+    mode = str((service.get("deploy") or {}).get("endpoint_mode") or "vip")
+    return {"Mode": mode, **({"Ports": sorted(ports, key=str)} if ports else {})}

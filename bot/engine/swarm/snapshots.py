@@ -1,0 +1,115 @@
+"""Show the tasks of a stack as the containers that the phases and the monitoring know."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from roas.engine.swarm.names import SERVICE, STACK
+from roas.engine.swarm.tasks import FAILED, WAITING, SwarmTask, failures_before, read_tasks
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+
+Json = dict[str, Any]
+POLICIES = {"any": "always", "on-failure": "on-failure", "none": "no"}
+DIGITS_OF_SECONDS = 26  # datetime takes microseconds, Swarm writes nanoseconds
+
+
+def task_snapshots(
+    services: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]], networks: Mapping[str, str]
+) -> tuple[ContainerSnapshot, ...]:
+    """Return a snapshot of each task that counts, and of the last one where none does."""
+    raw = {str(one["ID"]): one for one in tasks}
+    return tuple(one for service in services for one in _of_service(service, raw, networks))
+
+
+def service_name(spec: Mapping[str, Any]) -> str:
+    """Return what the compose file calls a service."""
+    labels = spec.get("Labels") or {}
+    return str(labels.get(SERVICE) or spec["Name"].removeprefix(f"{labels.get(STACK, '')}_"))
+
+
+def digest_of_image(image: str) -> str:
+    """Return the digest (`name@sha256:…`) of an image that may have a tag besides; the image where it has none."""
+    name, _, digest = image.partition("@")
+    if not digest:
+        return image
+    head, _, tail = name.rpartition(":")
+    return f"{head if head and '/' not in tail else name}@{digest}"
+
+
+def _of_service(
+    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], networks: Mapping[str, str]
+) -> Iterator[ContainerSnapshot]:
+    tasks = read_tasks(service, raw.values(), networks)
+    places: dict[str, SwarmTask] = {}
+    for task in tasks:
+        before = places.get(task.place)
+        if before is None or task.counts or not before.counts:
+            places[task.place] = task
+    replicas = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
+    iteration = max((task.iteration for task in tasks), default=0)
+    for place, task in places.items():
+        scaled_away = replicas is not None and place.isdigit() and int(place) > replicas and not task.counts
+        on_lost_node = not task.counts and not place.isdigit() and not iteration
+        if not scaled_away and not on_lost_node and task.iteration == iteration:
+            yield _snapshot(service, task, raw[task.id], tasks)
+
+
+def _snapshot(
+    service: Mapping[str, Any], task: SwarmTask, raw: Mapping[str, Any], tasks: tuple[SwarmTask, ...]
+) -> ContainerSnapshot:
+    spec = service["Spec"]
+    container = raw["Spec"]["ContainerSpec"]
+    restarts = failures_before(task, tasks)
+    policy = str((raw["Spec"].get("RestartPolicy") or {}).get("Condition") or "any")
+    name = service_name(spec)
+    return ContainerSnapshot(
+        id=task.id,
+        name=f"{spec['Name']}.{task.place}.{task.id}",
+        service=name,
+        state=_state(task, restarts),
+        health=_health(task, container),
+        image_id=digest_of_image(str(container["Image"])),
+        image_reference=str(container["Image"]).partition("@")[0],
+        config_hash=task.spec_hash,
+        restart_count=restarts,
+        exit_code=_exit_code(task),
+        started_at=_moment(str((raw.get("Status") or {}).get("Timestamp") or "")) if task.state == "running" else None,
+        number=int(task.place) if task.place.isdigit() else 1,
+        restart_policy=POLICIES.get(policy, policy),
+        project=str((spec.get("Labels") or {}).get(STACK) or ""),
+    )
+
+
+def _state(task: SwarmTask, restarts: int) -> ContainerState:
+    if task.state in {"running", "starting"}:
+        return ContainerState.RUNNING
+    if task.state in WAITING:
+        return ContainerState.RESTARTING if restarts else ContainerState.CREATED
+    if task.state in FAILED | {"complete", "shutdown"}:
+        return ContainerState.EXITED
+    return ContainerState.REMOVING
+
+
+def _health(task: SwarmTask, container: Mapping[str, Any]) -> HealthStatus:
+    """Return what a task's state says of its health check: `starting` lasts until it has passed.
+
+    Whether the image has a check of its own no manager says: without one in the spec, a running task is unverified.
+    """
+    check = container.get("Healthcheck") or {}
+    if task.state == "starting":
+        return HealthStatus.STARTING
+    if task.state != "running" or not check or (check.get("Test") or [])[:1] == ["NONE"]:
+        return HealthStatus.NONE
+    return HealthStatus.HEALTHY
+
+
+def _exit_code(task: SwarmTask) -> int | None:
+    if task.state == "complete":
+        return 0
+    return task.exit_code if task.state in FAILED | {"shutdown"} else None
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    return datetime.fromisoformat(f"{text.removesuffix('Z')[:DIGITS_OF_SECONDS]}Z")

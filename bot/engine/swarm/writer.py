@@ -1,0 +1,150 @@
+"""Write services to a Swarm, so that it is known whether a write was taken: each has a mark that is read back."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import docker
+
+from roas.concurrency import pause
+from roas.engine.client import EngineClients, engine_address
+from roas.engine.swarm.calls import OutOfSequenceError, SwarmCalls, without_quorum
+from roas.engine.swarm.judgement import Written, nonce_of
+from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.normal_form import spec_hash
+from roas.errors import EngineError, EngineUnavailableError
+from roas.messages.message import said
+from roas.models.environment import Environment
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+TRIES = 8
+# Between two tries of a write: somebody else writes, or the managers elect a leader.
+AGAIN_SECONDS = 0.5
+# How long a service that somebody else updates is left alone.
+BUSY_SECONDS = 30.0
+BUSY_POLL_SECONDS = 0.5
+UPDATING = frozenset({"updating", "rollback_started"})
+
+
+class SwarmWriter:
+    """Ask managers, and write services to them."""
+
+    def __init__(self, clients: EngineClients) -> None:
+        self._clients = clients
+
+    async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
+        """Ask the environment's manager. Raises EngineUnavailableError, also where the Swarm has no leader."""
+
+        def asked(client: docker.DockerClient) -> Answer:
+            with without_quorum(engine_address(environment)):
+                return question(SwarmCalls(client))
+
+        return await self._clients.call(environment, asked)
+
+    async def write(self, environment: Environment, spec: Mapping[str, Any], *, anew: bool = False) -> Written:
+        """Create or update a service, and return what was written once it is read back.
+
+        A newer version is read and written over; a lost answer is settled by the mark. While somebody else's update of
+        the service goes on, it is left alone for a while: a write in the middle would take its status, and its way
+        back. Raises EngineError, EngineUnavailableError.
+        """
+        nonce = secrets.token_hex(8)
+        fault: EngineError | None = None
+        there: frozenset[str] | None = None
+        for _ in range(TRIES):
+            try:
+                if there is None:
+                    there = await self._tasks(environment, str(spec["Name"]))
+                written = await self._write_once(environment, spec, nonce, anew=anew)
+                return replace(written, tasks_before=there)
+            except OutOfSequenceError:
+                continue
+            except EngineUnavailableError as error:  # it may have been taken all the same: the mark tells
+                fault = error
+                await pause(AGAIN_SECONDS)
+        raise fault or EngineError(
+            said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
+            hint=said("Find out who writes to the Swarm, then deploy again."),
+        )
+
+    async def _tasks(self, environment: Environment, name: str) -> frozenset[str]:
+        """Return the tasks that a service has before it is written to."""
+
+        def look(calls: SwarmCalls) -> frozenset[str]:
+            if calls.service(name) is None:
+                return frozenset()
+            return frozenset(str(one["ID"]) for one in calls.tasks(service=name))
+
+        return await self.ask(environment, look)
+
+    async def _write_once(
+        self, environment: Environment, spec: Mapping[str, Any], nonce: str, *, anew: bool
+    ) -> Written:
+        networks = await self.ask(environment, lambda calls: calls.network_names())
+        before = await self._quiet(environment, str(spec["Name"]), nonce)
+        if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
+            return _written(before, spec, nonce, _before(before, nonce), networks)  # an answer was lost, not the write
+        sent = _with_write(spec, before, nonce, anew=anew)
+        image = str(sent["TaskTemplate"]["ContainerSpec"]["Image"])
+
+        def send(calls: SwarmCalls) -> Json | None:
+            if before is None:
+                calls.create("services", sent, image=image)
+            else:
+                calls.update(before["ID"], before["Version"]["Index"], sent, image=image)
+            return calls.service(str(sent["Name"]))
+
+        after = await self.ask(environment, send)
+        if after is None:
+            raise OutOfSequenceError(str(spec["Name"]))
+        return _written(after, sent, nonce, nonce_of(before["Spec"]) if before else "", networks, force=_force(sent))
+
+    async def _quiet(self, environment: Environment, name: str, nonce: str) -> Json | None:
+        """Return the service once nobody else's update of it goes on, or has gone on for too long."""
+        waited = 0.0
+        while True:
+            found = await self.ask(environment, lambda calls: calls.service(name))
+            if found is None or _is_free(found) or nonce_of(found["Spec"]) == nonce or waited >= BUSY_SECONDS:
+                return found
+            await pause(BUSY_POLL_SECONDS)
+            waited += BUSY_POLL_SECONDS
+
+
+def _is_free(service: Mapping[str, Any]) -> bool:
+    """Return whether a service may be written to: no update goes on, or one of ours, which we give up."""
+    if (service.get("UpdateStatus") or {}).get("State") not in UPDATING:
+        return True
+    nonce = nonce_of(service["Spec"])
+    return bool(nonce) and nonce != nonce_of(service.get("PreviousSpec"))
+
+
+def _force(spec: Mapping[str, Any] | None) -> int:
+    """Return the counter of forced updates."""
+    return int(((spec or {}).get("TaskTemplate") or {}).get("ForceUpdate") or 0)
+
+
+def _before(service: Mapping[str, Any], nonce: str) -> str:
+    """Return the mark of what a write of ours took the place of."""
+    own = nonce_of(service["Spec"])
+    return nonce_of(service.get("PreviousSpec")) if own == nonce else own
+
+
+def _with_write(spec: Mapping[str, Any], before: Mapping[str, Any] | None, nonce: str, *, anew: bool) -> Json:
+    """Return a spec with the mark of this write, and the counter of forced updates as it is, or one more."""
+    template = {**spec["TaskTemplate"], "ForceUpdate": _force((before or {}).get("Spec")) + int(anew)}
+    return {**spec, "TaskTemplate": template, "Labels": {**spec["Labels"], NONCE: nonce}}
+
+
+def _written(
+    service: Mapping[str, Any],
+    sent: Mapping[str, Any],
+    nonce: str,
+    before: str,
+    networks: Mapping[str, str],
+    *,
+    force: int | None = None,
+) -> Written:
+    forced = _force(service["Spec"]) if force is None else force
+    return Written(str(service["ID"]), nonce, spec_hash(sent, networks), forced, before)

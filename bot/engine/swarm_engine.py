@@ -1,0 +1,223 @@
+"""Run stacks on a Docker Swarm: services are written, and judged by what Swarm made of the write."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from docker.errors import APIError
+
+from roas.engine.client import EngineClients, explanation
+from roas.engine.comparison import ContainerDifference, WantedService
+from roas.engine.interface import ResolvedStack
+from roas.engine.model.services import read_definitions
+from roas.engine.model.store import ModelStore
+from roas.engine.swarm.calls import SwarmCalls
+from roas.engine.swarm.following import follow_update
+from roas.engine.swarm.images import look_up_digest
+from roas.engine.swarm.judgement import Judgement, UpdateVerdict
+from roas.engine.swarm.names import SERVICE, stack_name
+from roas.engine.swarm.normal_form import differing_keys, spec_hash
+from roas.engine.swarm.service_spec import service_spec
+from roas.engine.swarm.shared import make_shared, remove_unneeded
+from roas.engine.swarm.snapshots import service_name, task_snapshots
+from roas.engine.swarm.task_events import TaskEvents
+from roas.engine.swarm.tasks import read_tasks
+from roas.engine.swarm.writer import SwarmWriter
+from roas.errors import EngineError, InvalidRequestError, ServiceFailedError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.stack import WantedImage
+from roas.redaction import Redactor
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+
+
+class SwarmEngine:
+    """Do for the phases what they ask of an engine, where a stack runs on a Swarm: its tasks are the containers."""
+
+    def __init__(self, clients: EngineClients, models: ModelStore, redactor: Redactor) -> None:
+        self._clients = clients
+        self._models = models
+        self._redactor = redactor
+        self._writer = SwarmWriter(clients)
+
+    async def require_manager(self, environment: Environment) -> None:
+        """Raise EngineError where the environment's engine is no manager of a Swarm."""
+        info = await self._clients.call(environment, lambda client: client.info())
+        if not (info.get("Swarm") or {}).get("ControlAvailable"):
+            raise EngineError(
+                said("The engine of {environment} is no manager of a Swarm.", environment=environment.name),
+                hint=said("Run `docker swarm init` there, or name a manager by `docker_host`."),
+            )
+
+    async def require_ours(self, environment: Environment) -> None:
+        """Raise InvalidRequestError where the stack has services that somebody else made."""
+        services = await self._ask(environment, lambda calls: calls.services(environment.project))
+        foreign = sorted(str(one["Spec"]["Name"]) for one in services if SERVICE not in (one["Spec"]["Labels"] or {}))
+        if foreign:
+            raise InvalidRequestError(
+                said(
+                    "The stack {project} was not deployed by this bot: {foreign}.",
+                    project=environment.project,
+                    foreign=", ".join(foreign),
+                ),
+                hint=said(
+                    "A stack that runs on a Swarm cannot be adopted yet: remove it by `docker stack rm {project}`, or "
+                    "choose another `project_name`.",
+                    project=environment.project,
+                ),
+            )
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return the tasks of the environment's stack."""
+
+        def look(calls: SwarmCalls) -> tuple[ContainerSnapshot, ...]:
+            tasks = calls.tasks_of_stack(environment.project)
+            return task_snapshots(calls.services(environment.project), tasks, calls.network_names())
+
+        return await self._ask(environment, look)
+
+    def events(self, environment: Environment) -> TaskEvents:
+        """Tell of changes of the stack's tasks, which Swarm itself does not."""
+        return TaskEvents(lambda: self.containers(environment), environment.project)
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
+        references = sorted({stack.definitions[name].image for name in services})
+        found = {one: await look_up_digest(self._clients, stack.environment, one) for one in references}
+        return {name: found[stack.definitions[name].image] for name in services}
+
+    async def create_service(
+        self, environment: Environment, model_hash: str, service: str, *, anew: bool = False
+    ) -> tuple[str, ...]:
+        """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
+
+        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update.
+        """
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        definition = read_definitions(model)[service]
+        project = environment.project
+        ids = await self._ask(environment, lambda calls: make_shared(calls, project, model, [service]))
+        spec = service_spec(project, model, definition, ids=ids)
+        written = await self._writer.write(environment, spec, anew=anew)
+        judged = await follow_update(self._writer, environment, written)
+        if judged.verdict is not UpdateVerdict.DONE:
+            raise await self._failure(environment, service, judged)
+        return tuple(one.id for one in await self.containers(environment) if one.service == service)
+
+    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+        """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        project = environment.project
+        await self._ask(environment, lambda calls: make_shared(calls, project, model, model["services"]))
+
+    async def remove_unneeded(self, environment: Environment) -> None:
+        """Remove the configs and secrets of the stack that no stored model names; what a service uses stays."""
+        is_needed, project = self._models.mentions, environment.project
+        await self._ask(environment, lambda calls: remove_unneeded(calls, project, is_needed))
+
+    async def remove_service(self, environment: Environment, service: str) -> None:
+        """Remove a service with its tasks; a missing one is no error."""
+
+        def remove(calls: SwarmCalls) -> None:
+            found = calls.service(stack_name(environment.project, service))
+            if found is not None:
+                calls.remove("services", str(found["ID"]))
+
+        await self._ask(environment, remove)
+
+    async def wanted_services(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> Mapping[str, WantedService]:
+        """Return what a pinned model wants of each service; a service on every node wants the tasks that it has."""
+        there = await self.containers(environment) if containers is None else containers
+        networks = await self._ask(environment, lambda calls: calls.network_names())
+        wanted = {}
+        for name, definition in read_definitions(model).items():
+            spec = service_spec(environment.project, model, definition)
+            if "Global" in spec["Mode"]:
+                definition = replace(definition, replicas=max(1, sum(one.service == name for one in there)))
+            wanted[name] = WantedService(definition, spec_hash(spec, networks))
+        return wanted
+
+    async def differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        """Return, by task, the parts in which services differ from a pinned model; never a value."""
+
+        def look(calls: SwarmCalls) -> tuple[list[Json], list[Json], dict[str, str]]:
+            project = environment.project
+            return calls.services(project), calls.tasks_of_stack(project), calls.network_names()
+
+        services, tasks, networks = await self._ask(environment, look)
+        definitions = read_definitions(model)
+        found: dict[str, ContainerDifference] = {}
+        for service in services:
+            name = service_name(service["Spec"])
+            if name in definitions:
+                spec = service_spec(environment.project, model, definitions[name])
+                keys = differing_keys(spec, service["Spec"], networks)
+                found |= {
+                    one.id: ContainerDifference(keys=keys)
+                    for one in read_tasks(service, tasks, networks)
+                    if keys and one.counts
+                }
+        return found
+
+    async def read_log(
+        self, environment: Environment, task_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        """Return the last lines that a task wrote, redacted; its node has to be up for that."""
+        began = 0 if since is None else int(since.timestamp())
+
+        def read(calls: SwarmCalls) -> str:
+            try:
+                return calls.task_log(task_id, lines=lines, since=began)
+            except APIError as error:
+                return said("(its log cannot be read: {explanation})", explanation=explanation(error))
+
+        text = self._redactor.clean(await self._ask(environment, read)).rstrip("\n")
+        return "\n".join(text.split("\n")[-lines:])
+
+    async def failure_output(self, environment: Environment, task_id: str, *, lines: int = 30) -> str:
+        """Return how a task ended, its node, and its last lines. The output of health checks no manager shows."""
+
+        def look(calls: SwarmCalls) -> str:
+            nodes = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in calls.nodes()}
+            found = next((one for one in calls.tasks(id=task_id)), None)
+            if found is None:
+                return said("The task {task} is not known any more.", task=task_id)
+            status = found.get("Status") or {}
+            return said(
+                "Task {task} on {node}: {state}, {text}",
+                task=task_id,
+                node=nodes.get(str(found.get("NodeID")), "-"),
+                state=status.get("State"),
+                text=status.get("Err") or status.get("Message") or "",
+            )
+
+        ending = self._redactor.clean(await self._ask(environment, look))
+        return f"{ending}\n{await self.read_log(environment, task_id, lines=lines)}"
+
+    async def _failure(self, environment: Environment, service: str, judged: Judgement) -> ServiceFailedError:
+        report = ""
+        if judged.task_id is not None:
+            report = await self.failure_output(environment, judged.task_id)
+        return ServiceFailedError(
+            said("{service} failed: {reason}.", service=service, reason=judged.reason),
+            hint=said(
+                "Read the last lines of {service} in the report, correct the release, and deploy again.",
+                service=service,
+            ),
+            service=service,
+            report=report,
+        )
+
+    async def _ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
+        return await self._writer.ask(environment, question)

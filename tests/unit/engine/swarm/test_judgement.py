@@ -1,0 +1,101 @@
+"""What became of a write, by what a manager shows; rows that a real Swarm shows for a moment only."""
+
+from typing import Any
+
+import pytest
+
+from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.normal_form import spec_hash
+
+TASK = {"ContainerSpec": {"Image": "web:2"}}
+
+
+def spec(nonce: str, image: str = "web:2", replicas: int = 1) -> dict[str, Any]:
+    task = {"ContainerSpec": {"Image": image}}
+    mode = {"Replicated": {"Replicas": replicas}}
+    return {"Name": "s_web", "Labels": {NONCE: nonce}, "TaskTemplate": task, "Mode": mode}
+
+
+def service(nonce: str = "new", state: str = "", *, image: str = "web:2", before: str = "old") -> dict[str, Any]:
+    found: dict[str, Any] = {"ID": "s1", "Spec": spec(nonce, image), "PreviousSpec": spec(before, "web:1")}
+    return found | ({"UpdateStatus": {"State": state, "Message": state}} if state else {})
+
+
+def task(number: int, state: str, desired: str = "running", image: str = "web:2", **status: Any) -> dict[str, Any]:
+    return {
+        "ID": f"t{number}",
+        "ServiceID": "s1",
+        "Slot": 1,
+        "Spec": {"ContainerSpec": {"Image": image}},
+        "CreatedAt": f"2026-01-01T00:00:{number:02d}Z",
+        "DesiredState": desired,
+        "Status": {"State": state, **status},
+    }
+
+
+OLD = task(1, "running", image="web:1")
+GONE = task(1, "shutdown", "shutdown", image="web:1")
+CRASHED = {"Err": "task: non-zero exit (1)", "ContainerStatus": {"ExitCode": 1}}
+
+
+@pytest.mark.parametrize(
+    ("there", "tasks", "seconds", "expected"),
+    [
+        (service(), [OLD], 0, UpdateVerdict.UNDER_WAY),
+        (service(state="updating"), [GONE, task(2, "starting")], 5, UpdateVerdict.UNDER_WAY),
+        (service(state="updating"), [GONE, task(2, "running")], 5, UpdateVerdict.UNDER_WAY),
+        (service(state="completed"), [GONE, task(2, "running")], 5, UpdateVerdict.DONE),
+        (service(state="completed"), [OLD, task(2, "running")], 5, UpdateVerdict.UNDER_WAY),
+        (service(state="paused"), [GONE, task(2, "failed", "shutdown", **CRASHED)], 5, UpdateVerdict.PAUSED),
+        (service(state="updating"), [GONE, task(2, "pending")], PLACING_SECONDS + 1, UpdateVerdict.NEVER_STARTED),
+        (service("old", "rollback_started", image="web:1"), [GONE], 5, UpdateVerdict.UNDER_WAY),
+        (
+            service("old", "rollback_completed", image="web:1"),
+            [task(3, "preparing", image="web:1")],
+            5,
+            UpdateVerdict.UNDER_WAY,
+        ),
+        (
+            service("old", "rollback_completed", image="web:1"),
+            [task(3, "running", image="web:1")],
+            5,
+            UpdateVerdict.ROLLED_BACK,
+        ),
+        (service("old", "rollback_paused", image="web:1"), [GONE], 5, UpdateVerdict.ROLLBACK_PAUSED),
+        (service("old", "completed", image="web:1"), [OLD], 5, UpdateVerdict.OVERWRITTEN),
+        (service("hand", "rollback_completed", image="web:1"), [OLD], 5, UpdateVerdict.OVERWRITTEN),
+        (service("new", "completed", image="web:9"), [task(2, "running", image="web:9")], 5, UpdateVerdict.OVERWRITTEN),
+        (None, [], 5, UpdateVerdict.REMOVED),
+        ({**service(), "ID": "s2"}, [], 5, UpdateVerdict.REMOVED),
+    ],
+)
+def test_each_row_ends_as_what_it_is(
+    there: dict[str, Any] | None, tasks: list[dict[str, Any]], seconds: float, expected: UpdateVerdict
+) -> None:
+    """A success is only what is certain."""
+    there_before = frozenset({"t1"})
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=there_before)
+    assert judge_update(written, there, tuple(tasks), {}, seconds=seconds).verdict is expected
+
+
+def test_tasks_of_an_earlier_release_say_nothing_of_this_write() -> None:
+    """Going back to a release: its tasks of that time have ended, or have failed, and are of the same spec."""
+    ended = [task(number, "failed", "shutdown", **CRASHED) for number in range(1, 5)]
+    ended.append(task(5, "shutdown", "shutdown"))
+    running = task(6, "running", image="web:3")
+    before = frozenset(one["ID"] for one in (*ended, running))
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=before)
+    for tasks in ([*ended, running], [*ended, {**running, "DesiredState": "shutdown"}], [*ended, task(7, "starting")]):
+        assert judge_update(written, service(), tuple(tasks), {}, seconds=1).verdict is UpdateVerdict.UNDER_WAY
+    assert judge_update(written, service(), (*ended, task(7, "running")), {}, seconds=1).verdict is UpdateVerdict.DONE
+
+
+def test_new_service_that_fails_again_and_again_has_failed() -> None:
+    """Two failures are borne with, as on one machine."""
+    written = Written("s1", "new", spec_hash(spec("new"), {}))
+    failed = [task(number, "failed", "shutdown", **CRASHED) for number in range(1, 4)]
+    twice = judge_update(written, service(), (*failed[:2], task(9, "ready")), {}, seconds=1)
+    assert twice.verdict is UpdateVerdict.UNDER_WAY
+    thrice = judge_update(written, service(), (*failed, task(9, "ready")), {}, seconds=1)
+    assert (thrice.verdict, thrice.reason, thrice.task_id) == (UpdateVerdict.FAILED, CRASHED["Err"], "t3")

@@ -1,0 +1,102 @@
+"""What Swarm has no word for is refused at once, all of it, each with what to do instead."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roas.engine.swarm.unsupported import INSTEAD, refuse_unsupported
+from roas.errors import ComposeFileError
+from roas.models.environment import Environment
+
+ENVIRONMENT = Environment("prod", "shop", Path("/srv/shop"), ())
+CONTENTS = Path("/state/contents")
+
+
+def refused(*allowed: str, shared: dict[str, Any] | None = None, **fields: Any) -> str:
+    """Return why a service is refused; empty where it is not."""
+    model = {"name": "shop", "services": {"web": {"image": "web:1", **fields}}, **(shared or {})}
+    try:
+        refuse_unsupported(model, ENVIRONMENT, contents=CONTENTS, allows=lambda entry: entry in allowed)
+    except ComposeFileError as error:
+        return error.message
+    return ""
+
+
+def test_all_of_it_is_named_at_once() -> None:
+    """One look at the plan is enough."""
+    ports = [{"target": 80, "published": "8080-8090"}, {"target": 81, "published": "81", "host_ip": "127.0.0.1"}]
+    said = refused(container_name="web", privileged=True, network_mode="host", ports=ports, links=["a"])
+    assert "\n  - web has `" in said
+    for what in ("container_name", "privileged", "network_mode", "links", "8080-8090 as a range", "81 at 127.0.0.1"):
+        assert what in said, what
+
+
+@pytest.mark.parametrize("key", sorted(INSTEAD))
+def test_each_key_is_refused(key: str) -> None:
+    """And nothing where it says nothing."""
+    assert f"web has `{key}`" in refused(**{key: ["x"]})
+    assert not refused(**{key: None})
+
+
+def test_a_build_needs_a_registry() -> None:
+    """With an image, that is what the nodes pull."""
+    assert "web is built" in refused(image=None, build={"context": "."})
+    assert not refused(build={"context": "."})
+
+
+def test_binds_of_the_host_are_refused() -> None:
+    """What a release keeps by content is none of them."""
+    bind = {"type": "bind", "target": "/data"}
+    assert "binds /srv/data of the host" in refused(volumes=[{**bind, "source": "/srv/data"}])
+    assert not refused(volumes=[{**bind, "source": str(CONTENTS / "abc")}])
+
+
+VOLUME = [{"type": "volume", "source": "data", "target": "/data"}]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"deploy": {"placement": {"constraints": ["node.hostname == db1"]}}},
+        {"deploy": {"placement": {"constraints": ["node.labels.disk==ssd"]}}},
+        {"deploy": {"mode": "global"}},
+    ],
+)
+def test_pinned_volume_is_taken(fields: dict[str, Any]) -> None:
+    """Its task comes back to where the data is."""
+    assert not refused(volumes=VOLUME, **fields)
+
+
+def test_unpinned_local_volume_is_refused_unless_allowed() -> None:
+    """The task moves, and its data does not."""
+    assert "the volume data stays on one" in refused(volumes=VOLUME)
+    assert "the volume data stays on one" in refused(
+        volumes=VOLUME, deploy={"placement": {"constraints": ["node.role == worker"]}}
+    )
+    assert not refused("unpinned_volume:data", volumes=VOLUME)
+    nfs = {"volumes": {"data": {"driver_opts": {"type": "nfs4", "device": ":/data"}}}}
+    assert not refused(volumes=VOLUME, shared=nfs)
+
+
+def test_ports_by_ingress_need_virtual_ips() -> None:
+    """Swarm refuses them in the middle of a deployment."""
+    port = {"target": 80, "published": "80"}
+    assert "by ingress" in refused(deploy={"endpoint_mode": "dnsrr"}, ports=[port])
+    assert not refused(deploy={"endpoint_mode": "dnsrr"}, ports=[{**port, "mode": "host"}])
+    assert not refused(ports=[port])
+
+
+def test_networks_are_overlays() -> None:
+    """A bridge is one machine's."""
+    assert "`driver: bridge`" in refused(shared={"networks": {"back": {"driver": "bridge"}}})
+    assert not refused(shared={"networks": {"back": {"driver": "overlay"}, "front": None}})
+
+
+def test_restart_of_dependents_is_refused() -> None:
+    """Nothing of it is ignored in silence."""
+    services = {
+        "db": {"image": "db:1"},
+        "web": {"image": "web:1", "depends_on": {"db": {"condition": "service_started", "restart": True}}},
+    }
+    assert "`restart: true`" in refused(shared={"services": services})
