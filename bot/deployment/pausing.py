@@ -49,7 +49,8 @@ async def wait_for_decision(context: DeploymentContext) -> None:
             service=pause.service,
             report=pause.report,
         )
-    rolled = [one for one in context.deployment.services if one.rollout is not None]
+    # What failed of another service at the same time is another pause: nobody has seen it yet.
+    rolled = [one for one in context.deployment.services if one.service == pause.service]
     await context.plan_services(replace(one, rollout=gone_on(one.rollout)) for one in rolled if one.rollout)
     went_on = replace(pause, decision=decision)
     await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)

@@ -28,8 +28,14 @@ class ServiceRolloutLog:
 
     @property
     def tolerated(self) -> frozenset[str]:
-        """Return the new containers by which the service is not judged any more."""
-        return frozenset() if self.record is None else self.record.tolerated
+        """Return the new containers by which the service is not judged any more.
+
+        Where one too many failed, and the process died before that led to anything, they are found once more.
+        """
+        record = self.record
+        if record is None:
+            return frozenset()
+        return frozenset(record.accepted) if is_exceeded(self.definition.update, record) else record.tolerated
 
     @property
     def monitor_seconds(self) -> float:
@@ -69,7 +75,7 @@ class ServiceRolloutLog:
         policy, record = self.definition.update, self.record
         if record is None or container_id is None or policy == ALL_AT_ONCE:
             return error
-        record = replace(record, failed=(*record.failed, container_id))
+        record = replace(record, failed=tuple(dict.fromkeys((*record.failed, container_id))))
         exceeded = is_exceeded(policy, record)
         pauses = exceeded and policy.failure_action is FailureAction.PAUSE and self.may_pause
         await self.save(replace(record, state=RolloutState.PAUSED) if pauses else record)

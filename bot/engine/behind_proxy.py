@@ -89,16 +89,21 @@ class BehindProxy:
             return 0
         return await proxied.drain(running, report, even_last=even_last)
 
-    async def settle(self, environment: Environment, definition: ServiceDefinition) -> None:
-        """Leave nothing held or drained behind."""
+    async def settle(self, environment: Environment, definition: ServiceDefinition, *, waits: bool = True) -> None:
+        """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten."""
         if (proxied := self._proxied(environment, definition)) is not None:
-            await proxied.settle()
+            await proxied.settle(waits=waits)
 
-    async def settle_idle(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
-        """Leave nothing behind of what this process does not replace at this moment."""
+    async def settle_idle(
+        self, environment: Environment, definitions: Iterable[ServiceDefinition], *, waits: bool = False
+    ) -> None:
+        """Leave nothing behind of what this process does not replace at this moment.
+
+        Only who has the environment to himself `waits`: a replacement could begin, and hold what is made ready here.
+        """
         for definition in definitions:
             if not self._working[environment.name, definition.name]:
-                await self.settle(environment, definition)
+                await self.settle(environment, definition, waits=waits)
 
     def _proxied(self, environment: Environment, definition: ServiceDefinition) -> ProxiedService | None:
         if definition.proxy is None:

@@ -16,7 +16,7 @@ from roas.engine.images.supply import ServiceReport, by_reference, obtain_images
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from roas.engine.proxied_service import ProxyReport
 from roas.engine.service_rollout import RolloutLog, ServiceRollout, is_rolled_out
-from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
+from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError, RolloutPausedError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep
@@ -169,6 +169,8 @@ class DeploymentManager:
             readiness = await wait_until_ready(
                 self._engine, environment, definition, watch, wanted.config_hash, old=old
             )
+            if rollout is not None and definition.proxy is not None:
+                rollout.allow(definition.proxy.limit_seconds)
             left = await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
             await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
@@ -192,10 +194,17 @@ class DeploymentManager:
 
         async def retire(going: tuple[ContainerSnapshot, ...]) -> None:
             nonlocal left
+            if definition.proxy is not None:
+                log.allow(definition.proxy.limit_seconds)
             left += await self.retire(environment, definition, going, watch, report, forgiving=forgiving)
 
         rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, hold, retire)
-        readiness = await rollout.run()
+        try:
+            readiness = await rollout.run()
+        except RolloutPausedError:
+            # It may wait for long: what is well gets requests, and so does what is started again meanwhile.
+            await self.behind_proxy.settle(environment, definition)
+            raise
         left += await self._remove_others(environment, wanted, watch, report, forgiving=forgiving)
         await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
@@ -230,7 +239,7 @@ class DeploymentManager:
 
     async def settle_proxies(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
         """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""
-        await self.behind_proxy.settle_idle(environment, definitions)
+        await self.behind_proxy.settle_idle(environment, definitions, waits=True)
 
     async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop and remove containers by id."""

@@ -34,6 +34,9 @@ class ProxiedService(Protocol):
         """
         ...
 
-    async def settle(self) -> None:
-        """Leave nothing held or drained behind, but what is not well or is about to go. Never raises ProxyError."""
+    async def settle(self, *, waits: bool = True) -> None:
+        """Leave nothing held or drained behind, but what is not well or is about to go. Never raises ProxyError.
+
+        Where it `waits`, the servers of containers that are gone are made ready as soon as the proxy knows it.
+        """
         ...

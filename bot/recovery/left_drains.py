@@ -29,7 +29,9 @@ class LeftDrains:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
         for environment in self._environments.values():
             model_hash = await self._state.releases.applied_model(environment.name)
-            if model_hash is None or await self._state.locks.get(environment.name) is not None:
+            lock = await self._state.locks.get(environment.name)
+            # One that is paused changes nothing, and may wait for a person for hours.
+            if model_hash is None or (lock is not None and not lock.paused):
                 continue
             try:
                 await self._behind.settle_idle(environment, await self._proxied(environment.name, model_hash))

@@ -1,6 +1,7 @@
 """Watch whether the new release stays healthy."""
 
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from roas.concurrency import run_concurrently
@@ -43,23 +44,30 @@ class Verification:
             )
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
-            await _close_steps(context, definitions, changed)
-            await context.components.manager.settle_proxies(context.environment, definitions.values())
             rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
             tolerated = frozenset[str]().union(*(one.tolerated for one in rollouts))
-            summary = _summary(definitions, watch, changed, own, tolerated)
+            judged = {
+                name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated]
+                for name in changed
+            }
+            await _close_steps(context, definitions, judged)
+            await context.components.manager.settle_proxies(context.environment, definitions.values())
+            summary = summary_of(definitions, judged)
             await remove_predecessors(context, watch)
             return summary
 
 
 async def _close_steps(
-    context: DeploymentContext, definitions: dict[str, ServiceDefinition], changed: set[str]
+    context: DeploymentContext,
+    definitions: dict[str, ServiceDefinition],
+    judged: Mapping[str, Collection[ContainerSnapshot]],
 ) -> None:
-    """Report the services whose last step an interruption left open: they were observed, and are well."""
+    """Report the services whose last step an interruption left open: those that were observed are well."""
     for progress in context.deployment.services:
-        if progress.service in changed and progress.step in OPEN_STEPS:
+        if progress.service in judged and progress.step in OPEN_STEPS:
             definition = definitions[progress.service]
-            verified = ServiceStep.HEALTHY if definition.has_health_check else ServiceStep.UNVERIFIED
+            is_seen = definition.has_health_check and bool(judged[progress.service])
+            verified = ServiceStep.HEALTHY if is_seen else ServiceStep.UNVERIFIED
             await context.report(progress.service, ServiceStep.COMPLETED if definition.one_shot else verified)
 
 
@@ -149,25 +157,23 @@ async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, de
     )
 
 
-def _summary(
-    definitions: dict[str, ServiceDefinition],
-    watch: ContainerWatch,
-    changed: set[str],
-    own: OwnContainer | None,
-    tolerated: frozenset[str],
+def summary_of(
+    definitions: Mapping[str, ServiceDefinition], judged: Mapping[str, Collection[ContainerSnapshot]]
 ) -> str:
-    judged = {
-        name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated] for name in changed
-    }
-    healthy = [
+    """Say how many of the changed services are healthy, by the replicas that did not fail.
+
+    Where all of them failed and the rollout went on, the service is not healthy.
+    """
+    checked = {name for name in judged if definitions[name].has_health_check}
+    healthy = {
         name
         for name, containers in judged.items()
-        if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in containers)
-    ]
-    unverified = sorted(changed - set(healthy))
-    text = said("{healthy} of {changed} changed services are healthy", healthy=len(healthy), changed=len(changed))
-    return (
-        said("{text}; unverified (no health check): {unverified}", text=text, unverified=", ".join(unverified))
-        if unverified
-        else text
-    )
+        if definitions[name].one_shot
+        or not definitions[name].replicas
+        or (containers and all(c.health is HealthStatus.HEALTHY for c in containers))
+    }
+    text = said("{healthy} of {changed} changed services are healthy", healthy=len(healthy), changed=len(judged))
+    unverified = ", ".join(sorted(set(judged) - healthy - checked))
+    if not unverified:
+        return text
+    return said("{text}; unverified (no health check): {unverified}", text=text, unverified=unverified)

@@ -42,5 +42,5 @@ class DnsService:
         """Nothing can be drained before the containers are told to stop."""
         return 0
 
-    async def settle(self) -> None:
+    async def settle(self, *, waits: bool = True) -> None:
         """Nothing is left behind."""

@@ -160,9 +160,9 @@ class HAProxyService:
         left = sum(one.connections for one in going if one.backend in self._proxy.backends)
         return left or (None if fresh else 0)
 
-    async def settle(self) -> None:
+    async def settle(self, *, waits: bool = True) -> None:
         """Leave nothing held or drained behind, but what is not well or is about to go."""
-        deadline = time.monotonic() + FORGOTTEN_SECONDS
+        deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
         try:
             while await self._settle() and time.monotonic() < deadline:
                 await pause(LOOK_SECONDS)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from tests.e2e.acceptance.people import request
 from tests.e2e.acceptance.rolling import rolled
@@ -69,6 +70,7 @@ async def test_continue_goes_on_whatever_fails(people, stack, images):
     deployment = await people.deploy("unhealthy")
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("2 of 2 new replicas of web failed" in warning for warning in deployment.warnings)
+    assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed services are healthy"
     assert [one.attrs["Image"] for one in stack.containers()] == [images["unhealthy"]] * 2
 
 
