@@ -33,12 +33,13 @@ def _import_without_extras() -> None:
     is encoded, where the engine always says so.
     """
     for unused in (*UNUSED_BY_REQUESTS, *UNUSED_BY_STRUCTLOG):
-        sys.modules[unused] = None  # type: ignore[assignment]
+        sys.modules.setdefault(unused, None)  # type: ignore[arg-type]
     warnings.filterwarnings("ignore", message="Unable to find acceptable character detection dependency")
     import structlog  # noqa: F401
 
     for needed_later in UNUSED_BY_STRUCTLOG:
-        del sys.modules[needed_later]
+        if sys.modules[needed_later] is None:
+            del sys.modules[needed_later]
 
 
 if __name__ == "__main__":
