@@ -17,7 +17,7 @@ log = get_logger(__name__)
 
 RECONCILE_SECONDS = 30.0
 # How much longer than a look takes it is until the next one: events come to `on_event` at once all the same.
-RESTS_PER_LOOK = 3.0
+RESTS_PER_LOOK = 10.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
 KNOWN_EVENTS = 256
 
@@ -46,7 +46,7 @@ class StackWatch:
         self._due_in = due_in
         self._reconcile_seconds = reconcile_seconds
         self._dirty = asyncio.Event()
-        self._known: deque[ContainerEvent] = deque(maxlen=KNOWN_EVENTS)
+        self._known: deque[tuple[int, str, str]] = deque(maxlen=KNOWN_EVENTS)
         self._seen_until_ns: int | None = None
         self._is_failing = False
 
@@ -119,9 +119,10 @@ class StackWatch:
         """Return whether an event was received already; one without a time always counts as new."""
         if not event.time_ns:
             return False
-        if event in self._known:
+        mark = event.time_ns, event.container_id, event.action
+        if mark in self._known:
             return True
-        self._known.append(event)
+        self._known.append(mark)
         self._seen_until_ns = event.time_ns
         return False
 

@@ -14,6 +14,7 @@ from roas.errors import (
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState
+from roas.state.manager import StateManager
 from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deployment.requested import deploy, rollback
@@ -147,3 +148,25 @@ async def test_unhealthy_service_not_retried(orchestrator, engine):
     deployment = await orchestrator.run(deploy())
     assert deployment.phase(PhaseName.EXECUTION).attempts == 1
     assert engine.started().count("store") == 1
+
+
+class AskingTheJournal(FakeEngine):
+    """Ask what the journal says at the moment when many containers are made."""
+
+    said: frozenset[str] = frozenset()
+    journal: StateManager | None = None
+
+    async def create_missing(self, environment, model_hash, chosen=None):
+        assert self.journal is not None
+        progress = await self.journal.deployments.progress_under_way(environment.name)
+        self.said = frozenset(f"{one.service} {one.step}" for one in progress)
+        return await super().create_missing(environment, model_hash, chosen)
+
+
+@pytest.mark.parametrize("engine", [AskingTheJournal({"store": service("store"), "web": service("web")})])
+async def test_all_intents_are_written_before_what_is_made_together(orchestrator, engine, state):
+    engine.journal = state
+    assert (await orchestrator.run(deploy())).outcome is Outcome.SUCCEEDED
+    assert engine.said == {"store creating", "web creating"}
+    steps = [change.new for change in await state.changes("dev") if change.subject == "web"]
+    assert [step for step in steps if step in {"creating", "starting"}] == ["creating", "starting"]

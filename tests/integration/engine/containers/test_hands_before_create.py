@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
+from roas.errors import EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from tests.integration.engine.applying import apply, deploy, draft
@@ -28,6 +29,11 @@ services:
   vpn: {image: "tiny:v1"}
   web: {image: "tiny:${VERSION}", network_mode: "service:vpn"}
   worker: {image: "tiny:${VERSION}", pid: "service:web", links: ["vpn:tunnel"]}
+"""
+REFUSED = """
+services:
+  bad: {image: "tiny:v1", cpuset: "4095"}
+  web: {image: "tiny:v1"}
 """
 TWICE = """
 services:
@@ -193,3 +199,19 @@ async def test_copy_under_the_same_number_is_replaced(
     await engine.create_service(environment, drafted.model_hash, "web")
     after = await engine.containers(environment)
     assert sorted(one.name for one in after) == [f"{environment.project}-web-{number}" for number in (1, 2)]
+
+
+async def test_fault_of_one_of_many_names_its_service(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    """What is made together is made by one call: the engine's words say which container it refused to nobody."""
+    environment = stack(REFUSED)
+    drafted = await draft(engine, environment, "v1")
+    made = await engine.create_missing(environment, drafted.model_hash)
+    assert {one.service for one in made} <= {"web"}
+    for container_id in await engine.create_service(environment, drafted.model_hash, "web"):
+        await engine.start(environment, container_id)
+    with pytest.raises(EngineError, match="CPU") as refused:
+        await engine.create_service(environment, drafted.model_hash, "bad")
+    assert refused.value.service == "bad"
+    assert {(one.service, one.state) for one in await engine.containers(environment)} == {
+        ("web", ContainerState.RUNNING)
+    }
