@@ -13,6 +13,7 @@ from roas.engine.images.building import build_hash
 from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.model.per_model import PerModel
 from roas.engine.model.secret_sources import model_secrets
 from roas.engine.model.services import read_definitions, services_of
 from roas.engine.model.store import ModelStore
@@ -47,6 +48,7 @@ class ComposeReleases:
         self._runner = ComposeRunner(instance_id, redactor.redact, self._clients)
         self._redactor = redactor
         self._models = ModelStore(state_dir / "models", redactor.add)
+        self._definitions = PerModel(read_definitions)
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")
         self._contents = ContentStore(state_dir / CONTENTS_FOLDER, self._key.read)
@@ -76,7 +78,7 @@ class ComposeReleases:
 
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read from a model how each service is to be updated and judged."""
-        return read_definitions(model)
+        return self._definitions(model)
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the content that each service's image means now; each reference is queried once."""

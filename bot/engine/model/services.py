@@ -68,12 +68,20 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
         )
         for name, service in services.items()
     }
-    for on in found:
-        sharers = tuple(sorted(name for name, service in services.items() if on in shared_with(service)))
-        linkers = tuple(sorted(name for name, service in services.items() if on in linked_to(service)))
-        if sharers or linkers:
-            found[on] = _stop_first(found[on], sharers, linkers)
+    sharers = _inverted({name: shared_with(service) for name, service in services.items()})
+    linkers = _inverted({name: linked_to(service) for name, service in services.items()})
+    for on in (sharers.keys() | linkers.keys()) & found.keys():
+        found[on] = _stop_first(found[on], sharers.get(on, ()), linkers.get(on, ()))
     return found
+
+
+def _inverted(others: Mapping[str, frozenset[str]]) -> dict[str, tuple[str, ...]]:
+    """Return, by each other one, the services that name it, sorted."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(others):
+        for on in others[name]:
+            found.setdefault(on, []).append(name)
+    return {on: tuple(names) for on, names in found.items()}
 
 
 def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class ReleaseDrafter:
         if kept_from:
             kept_hash = kept_from.model_hash
             kept_model = await self._clients.local(lambda: self._models.load(kept_hash))
-        model = pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+        model = pin(stack.model, stack.definitions, image_ids, kept_model=kept_model, kept_services=kept_services)
         adopted = kept_model if kept_from and kept_from.state is ReleaseState.ADOPTED else None
         if kept_from is None:
             found = await adopt_project(self._clients, stack.environment, stack.model)

@@ -11,9 +11,9 @@ from roas.engine.model.services import (
     INACTIVE,
     inactive_services,
     pinned_content,
-    read_definitions,
     services_of,
 )
+from roas.models.stack import ServiceDefinition
 
 # Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.
 DROPPED = ("build", "depends_on", "develop", "profiles")
@@ -22,6 +22,7 @@ SHARED_KINDS = ("networks", "volumes", "secrets", "configs")
 
 def pin(
     model: Mapping[str, Any],
+    definitions: Mapping[str, ServiceDefinition],
     image_ids: Mapping[str, str],
     *,
     kept_model: Mapping[str, Any] | None = None,
@@ -29,9 +30,9 @@ def pin(
 ) -> dict[str, Any]:
     """Return the model of a release: the services that have an image ID, and those kept from a pinned model.
 
-    A service that has not changed since `kept_model`, the one that runs, keeps what its containers were made with.
+    `definitions` are those of the model's services. A service that has not changed since `kept_model`, the one that
+    runs, keeps what its containers were made with.
     """
-    definitions = read_definitions(model)
     kept_from = services_of(kept_model or {})
     services: dict[str, Any] = {name: dict(kept_from[name]) for name in kept_services if name in kept_from}
     for name, service in services_of(model).items():

@@ -153,7 +153,7 @@ def test_pinning_keeps_definition() -> None:
         "networks": {"default": {"name": "p_default"}, "unused": {"name": "p_unused"}},
         "volumes": {"data": {"name": "p_data"}},
     }
-    pinned = pin(model, {"web": "sha256:1", "db": "sha256:2"})
+    pinned = pin(model, read_definitions(model), {"web": "sha256:1", "db": "sha256:2"})
     before, after = read_definitions(model), read_definitions(pinned)
     for name in ("web", "db"):
         assert after[name].dependencies == before[name].dependencies
