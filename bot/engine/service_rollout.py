@@ -17,7 +17,7 @@ from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy, RolloutRecord, RolloutState
+from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy, RolloutRecord
 from roas.models.stack import ServiceDefinition
 
 NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
@@ -75,12 +75,11 @@ def is_rolled_out(
 ) -> bool:
     """Return whether the replicas of a service are replaced as a policy says; a first start is no rollout.
 
-    With a `record`, a rollout had begun, and is gone on with whatever is left of the old replicas.
+    With a `record`, one had begun in this deployment: whoever resumes knows which replicas it went on without.
     """
     if not has_policy(wanted.definition):
         return False
-    begun = record is not None and record.state is not RolloutState.DONE
-    return begun or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
+    return record is not None or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
 
 
 def has_policy(definition: ServiceDefinition) -> bool:

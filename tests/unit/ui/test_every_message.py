@@ -24,7 +24,7 @@ from roas.cogs.logs import _draw as draw_logs
 from roas.errors import FrozenError, LockHeldError, RoasError
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.freeze import Freeze
 from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
@@ -221,15 +221,17 @@ def a_large_plan(**changes: Any) -> Plan:
     return replace(plan, environment=ENVIRONMENT, version="v" * 128, services=services, order=names, **changes)
 
 
-def pause_messages() -> Iterator[Message]:
+def pause_messages(large: Deployment) -> Iterator[Message]:
     """Collect what is posted of a deployment that waits for a person."""
-    pause = Pause(2, LONG_NAME, HOSTILE * 50, NOON, LINES)
-    paused = replace(largest_deployment(), pauses=(pause,))
-    yield posted(draw_pause, "waits", paused, pause)
-    yield posted(draw_pause, "cancelled", replace(paused, cancel_requested_by=DORA), pause)
-    yield posted(draw_pause, "over", replace(largest_deployment(Outcome.SUCCEEDED), pauses=(pause,)), pause)
+    pause = Pause(1, LONG_NAME, HOSTILE * 50, NOON, report=LINES)
+    waiting = replace(large, pauses=(pause,))
+    yield posted(draw_live, "paused", waiting)
+    yield posted(draw_pause, "waiting", waiting, pause)
+    yield posted(draw_pause, "cancelled", replace(waiting, cancel_requested_by=DORA), pause)
+    yield posted(draw_pause, "over", replace(waiting, problem=Problem("x", HOSTILE)), pause)
     for choice in Choice:
-        yield posted(draw_pause, f"{choice}", replace(paused, decision=Decision(2, choice, DORA)), pause)
+        decided = replace(pause, decision=Decision(1, choice, DORA))
+        yield posted(draw_pause, f"{choice}", replace(large, pauses=(decided,)), decided)
 
 
 def channel_messages() -> Iterator[Message]:
@@ -257,6 +259,7 @@ def channel_messages() -> Iterator[Message]:
             draw_outcome, f"approved, {outcome}", replace(ended, request=replace(ended.request, approved_by=DORA))
         )
     yield posted(draw_outcome, "failed", failed_deployment())
+    yield from pause_messages(large)
     for state in PlanState:
         plan_record = a_plan_record(state, large=True)
         calls = ROLE if state is PlanState.AWAITING else None
@@ -404,7 +407,7 @@ def _draws(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(call in {"Drawing", "Embed", "discord.Embed"} for call in calls)
 
 
-EVERYTHING = (*channel_messages(), *pause_messages(), *private_answers())
+EVERYTHING = (*channel_messages(), *private_answers())
 NAMES = [f"{message.maker.rpartition('.')[2]}: {message.name}" for message in EVERYTHING]
 
 
