@@ -47,11 +47,32 @@ def proxy_of(name: str, service: Mapping[str, Any], grace_seconds: float) -> Ser
 
 
 def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Raise ComposeFileError where the proxy in front of a service is no other service of the stack."""
+    """Raise ComposeFileError where a proxy is no other service of the stack, or cannot be told what it has to know."""
+    taken: dict[tuple[str, str], str] = {}
     for name, definition in definitions.items():
         proxy = definition.proxy
-        if proxy is not None and (proxy.service == name or proxy.service not in definitions):
+        if proxy is None:
+            continue
+        if proxy.service == name or proxy.service not in definitions:
             raise _wrong(name, said("{proxy} is no other service of the stack", proxy=proxy.service))
+        if proxy.kind is not ProxyKind.HAPROXY:
+            continue
+        # There is one admin socket: the others would go on sending requests to what is drained.
+        if (replicas := definitions[proxy.service].replicas) > 1:
+            raise _wrong(
+                name,
+                said(
+                    "{proxy} has {replicas} containers, and only one can be told",
+                    proxy=proxy.service,
+                    replicas=replicas,
+                ),
+            )
+        if not proxy.all_backends:
+            raise _wrong(name, said("it names no backend"))
+        for backend in proxy.all_backends:
+            # Whoever replaces one of the services would release what is held for the other.
+            if (other := taken.setdefault((proxy.service, backend), name)) != name:
+                raise _wrong(name, said("the backend {backend} is that of {other}", backend=backend, other=other))
 
 
 def _socket(name: str, written: object) -> str:

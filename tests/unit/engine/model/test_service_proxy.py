@@ -80,3 +80,33 @@ def test_invalid_proxy_is_refused(proxy: object) -> None:
 def test_proxy_is_another_service_of_the_stack(name: str) -> None:
     with pytest.raises(ComposeFileError, match=f"{name} is no other service of the stack"):
         refuse_impossible_proxies(definitions(name))
+
+
+def stack(haproxy: dict | None = None, **proxies: object):
+    services = {name: {"image": "web:1", "x-deploy": {"proxy": proxy}} for name, proxy in proxies.items()}
+    return read_definitions({"services": {**services, "haproxy": {"image": "haproxy:3.0", **(haproxy or {})}}})
+
+
+def test_haproxy_of_several_containers_is_refused() -> None:
+    """Only one of them could be told what is drained, and the others would go on sending to it."""
+    several = {"deploy": {"replicas": 2}}
+    with pytest.raises(ComposeFileError, match="haproxy has 2 containers, and only one can be told"):
+        refuse_impossible_proxies(stack(several, web="haproxy"))
+    refuse_impossible_proxies(stack(several, web={"service": "haproxy", "kind": "dns"}))
+
+
+def test_proxy_without_backends_is_refused() -> None:
+    with pytest.raises(ComposeFileError, match="it names no backend"):
+        refuse_impossible_proxies(stack(web={"service": "haproxy", "backends": []}))
+
+
+def test_services_of_one_backend_are_refused() -> None:
+    """What is held for the one would be released by the other."""
+    with pytest.raises(ComposeFileError, match="the backend shop is that of api"):
+        refuse_impossible_proxies(
+            stack(
+                api={"service": "haproxy", "backends": ["shop"]},
+                web={"service": "haproxy", "backends": ["web"], "websockets": ["shop"]},
+            )
+        )
+    refuse_impossible_proxies(stack(api="haproxy", web="haproxy"))
