@@ -7,21 +7,16 @@ from types import MappingProxyType
 
 from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
-from roas.models.actor import Actor
-from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import PhaseName
+from roas.models.change import ChangeType
 from roas.models.deployment import (
     Deployment,
-    DeploymentKind,
-    DeploymentRequest,
     Lock,
     PhaseResult,
-    PhaseStatus,
     ServiceProgress,
 )
 from roas.models.release import Release, ReleaseState
-from roas.models.rollout import Choice, Decision
-from roas.state.deployment_reader import DeploymentReader
+from roas.state.deployment_changes import audit_of_request, change_of
+from roas.state.deployment_control import DeploymentControl
 from roas.state.deployment_rows import (
     document_of,
     read_deployment,
@@ -31,17 +26,14 @@ from roas.state.deployment_rows import (
     write_phase,
     write_service,
 )
-from roas.state.documents import to_json
 from roas.state.freezes import refuse_frozen
 from roas.state.journal import Fence, Journal, Transaction
 from roas.state.locks import put_lock, read_lock, release_lock, take_lock
 from roas.state.releases import activate_release, set_release_state
 
-SOURCE = "deployments"
 
-
-class DeploymentStateManager(DeploymentReader):
-    """Read and write deployments. Every write but a request to cancel checks the owner's fence."""
+class DeploymentStateManager(DeploymentControl):
+    """Read and write deployments. Every write but what people ask for checks the owner's fence."""
 
     def __init__(self, journal: Journal, is_alive: Callable[[str], bool]) -> None:
         super().__init__(journal)
@@ -79,9 +71,9 @@ class DeploymentStateManager(DeploymentReader):
             for position, phase in enumerate(deployment.phases):
                 write_phase(transaction, deployment.id, phase, position)
             transaction.add_change(
-                _change(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
+                change_of(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
             )
-            transaction.add_change(_asked(deployment.request, deployment))
+            transaction.add_change(audit_of_request(deployment.request, deployment))
             return Fence(deployment.environment, lock.token)
 
         return await self._journal.write(work)
@@ -118,7 +110,7 @@ class DeploymentStateManager(DeploymentReader):
             if (held := read_lock(transaction, deployment.environment)) is not None:
                 put_lock(transaction, replace(held, paused=paused))
             what = "paused" if paused else "went on"
-            transaction.add_change(_change(ChangeType.DEPLOYMENT_PHASE_CHANGED, deployment, new=what))
+            transaction.add_change(change_of(ChangeType.DEPLOYMENT_PHASE_CHANGED, deployment, new=what))
 
         await self._journal.write(work, fence=fence)
 
@@ -136,7 +128,7 @@ class DeploymentStateManager(DeploymentReader):
             if held.instance_id != transaction.instance_id and self._is_alive(held.instance_id):
                 return
             write_deployment(transaction, replace(known, problem=deployment.problem))
-            transaction.add_change(_change(ChangeType.ERROR_OCCURRED, deployment, new="successor failed"))
+            transaction.add_change(change_of(ChangeType.ERROR_OCCURRED, deployment, new="successor failed"))
 
         await self._journal.write(work)
 
@@ -147,7 +139,7 @@ class DeploymentStateManager(DeploymentReader):
             old = read_phase(transaction, deployment.id, phase.name.value)
             write_phase(transaction, deployment.id, phase)
             transaction.add_change(
-                _change(
+                change_of(
                     ChangeType.DEPLOYMENT_PHASE_CHANGED,
                     deployment,
                     old=old.status.value if old else None,
@@ -172,7 +164,7 @@ class DeploymentStateManager(DeploymentReader):
                 old = read_service(transaction, deployment.id, progress.service)
                 write_service(transaction, deployment.id, progress)
                 transaction.add_change(
-                    _change(
+                    change_of(
                         ChangeType.SERVICE_PROGRESSED,
                         deployment,
                         subject=progress.service,
@@ -204,7 +196,7 @@ class DeploymentStateManager(DeploymentReader):
                 activate_release(transaction, active, applied_model or active.model_hash, deployment.correlation_id)
             release_lock(transaction, deployment.environment, deployment.correlation_id)
             transaction.add_change(
-                _change(
+                change_of(
                     ChangeType.DEPLOYMENT_FINISHED,
                     deployment,
                     new=deployment.outcome.value if deployment.outcome else None,
@@ -213,90 +205,6 @@ class DeploymentStateManager(DeploymentReader):
             )
 
         await self._journal.write(work, fence=fence)
-
-    async def request_cancel(self, deployment_id: str, actor: Actor) -> Deployment:
-        """Ask the owner, whichever process it is, to stop at its next safe point.
-
-        Raises InvalidRequestError where there is nothing to cancel.
-        """
-
-        def work(transaction: Transaction) -> Deployment:
-            deployment = read_deployment(transaction, deployment_id)
-            if deployment is None:
-                raise InvalidRequestError(
-                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-                    hint=said("See /status or `history`."),
-                )
-            if deployment.finished:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} has ended already ({outcome}).",
-                        deployment_id=deployment_id,
-                        outcome=deployment.outcome,
-                    ),
-                    hint=said("Use /rollback to undo it."),
-                )
-            if deployment.problem is not None:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} is being rolled back already, and a rollback is always completed.",
-                        deployment_id=deployment_id,
-                    ),
-                    hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
-                )
-            verified = deployment.phase(PhaseName.VERIFICATION)
-            if verified is not None and verified.status is PhaseStatus.SUCCESS:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} has verified its release already, and is only cleaning up.",
-                        deployment_id=deployment_id,
-                    ),
-                    hint=said("Use /rollback to undo it."),
-                )
-            transaction.execute(
-                "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
-                (to_json(actor), deployment_id),
-            )
-            transaction.add_change(
-                _change(
-                    ChangeType.AUDIT, deployment, new="cancel requested", metadata={"by": actor.name, "id": actor.id}
-                )
-            )
-            return replace(deployment, cancel_requested_by=actor)
-
-        return await self._journal.write(work)
-
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
-        """Write what a person chose for a deployment that is paused, whichever process runs it.
-
-        Raises InvalidRequestError where it is not, or not for that `pause` any more.
-        """
-
-        def work(transaction: Transaction) -> Deployment:
-            deployment = read_deployment(transaction, deployment_id)
-            if deployment is None or deployment.pause is None or not deployment.is_waiting:
-                raise InvalidRequestError(
-                    said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
-                    hint=said("Use /status to see what is under way."),
-                )
-            if pause not in {None, deployment.pause.number}:
-                raise InvalidRequestError(
-                    said("{deployment_id} went on, and has paused again since.", deployment_id=deployment_id),
-                    hint=said("Decide on its newest message."),
-                )
-            decision = Decision(deployment.pause.number, choice, actor)
-            transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
-            transaction.add_change(
-                _change(
-                    ChangeType.AUDIT,
-                    deployment,
-                    new="pause decided",
-                    metadata={"by": actor.name, "id": actor.id, "choice": choice.value, "pause": decision.pause},
-                )
-            )
-            return replace(deployment, decision=decision)
-
-        return await self._journal.write(work)
 
 
 def _refuse_repeated_interaction(transaction: Transaction, deployment: Deployment) -> None:
@@ -308,41 +216,3 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
         raise InvalidRequestError(
             said("This command has started {deployment} already.", deployment=row[0]), hint=said("See the ops channel.")
         )
-
-
-def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
-    """Write to the audit log who requested and who approved; a hotfix without approval is recorded as such."""
-    facts: dict[str, object] = {
-        "by": request.requested_by.name,
-        "id": request.requested_by.id,
-        "kind": request.kind.value,
-        "version": request.version,
-        "reason": request.reason,
-    }
-    if request.approved_by is not None:
-        facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
-    text = "deployment asked for"
-    if request.kind is DeploymentKind.HOTFIX:
-        text = "hotfix asked for, without a second person's approval"
-    return _change(ChangeType.AUDIT, deployment, new=text, metadata=facts)
-
-
-def _change(
-    kind: ChangeType,
-    deployment: Deployment,
-    *,
-    subject: str = "",
-    old: object = None,
-    new: object = None,
-    metadata: dict[str, object] | None = None,
-) -> StateChange:
-    return StateChange(
-        type=kind,
-        source=SOURCE,
-        environment=deployment.environment,
-        subject=subject or deployment.id,
-        old=old,
-        new=new,
-        metadata=metadata or {},
-        correlation_id=deployment.correlation_id,
-    )

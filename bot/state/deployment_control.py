@@ -1,0 +1,104 @@
+"""Write what people ask of a deployment that runs, whichever process runs it: to stop, or how to go on."""
+
+from dataclasses import replace
+
+from roas.errors import InvalidRequestError
+from roas.messages.message import said
+from roas.models.actor import Actor
+from roas.models.change import ChangeType
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, PhaseStatus
+from roas.models.rollout import Choice, Decision
+from roas.state.deployment_changes import change_of
+from roas.state.deployment_reader import DeploymentReader
+from roas.state.deployment_rows import read_deployment
+from roas.state.documents import to_json
+from roas.state.journal import Transaction
+
+
+class DeploymentControl(DeploymentReader):
+    """Take requests to cancel, and decisions about pauses; the owner reads them at its next safe point."""
+
+    async def request_cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask the owner, whichever process it is, to stop at its next safe point.
+
+        Raises InvalidRequestError where there is nothing to cancel.
+        """
+
+        def work(transaction: Transaction) -> Deployment:
+            deployment = read_deployment(transaction, deployment_id)
+            if deployment is None:
+                raise InvalidRequestError(
+                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                    hint=said("See /status or `history`."),
+                )
+            if deployment.finished:
+                raise InvalidRequestError(
+                    said(
+                        "{deployment_id} has ended already ({outcome}).",
+                        deployment_id=deployment_id,
+                        outcome=deployment.outcome,
+                    ),
+                    hint=said("Use /rollback to undo it."),
+                )
+            if deployment.problem is not None:
+                raise InvalidRequestError(
+                    said(
+                        "{deployment_id} is being rolled back already, and a rollback is always completed.",
+                        deployment_id=deployment_id,
+                    ),
+                    hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
+                )
+            verified = deployment.phase(PhaseName.VERIFICATION)
+            if verified is not None and verified.status is PhaseStatus.SUCCESS:
+                raise InvalidRequestError(
+                    said(
+                        "{deployment_id} has verified its release already, and is only cleaning up.",
+                        deployment_id=deployment_id,
+                    ),
+                    hint=said("Use /rollback to undo it."),
+                )
+            transaction.execute(
+                "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
+                (to_json(actor), deployment_id),
+            )
+            transaction.add_change(
+                change_of(
+                    ChangeType.AUDIT, deployment, new="cancel requested", metadata={"by": actor.name, "id": actor.id}
+                )
+            )
+            return replace(deployment, cancel_requested_by=actor)
+
+        return await self._journal.write(work)
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+        """Write what a person chose for a deployment that is paused, whichever process runs it.
+
+        Raises InvalidRequestError where it is not, or not for that `pause` any more.
+        """
+
+        def work(transaction: Transaction) -> Deployment:
+            deployment = read_deployment(transaction, deployment_id)
+            if deployment is None or deployment.pause is None or not deployment.is_waiting:
+                raise InvalidRequestError(
+                    said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
+                    hint=said("Use /status to see what is under way."),
+                )
+            if pause not in {None, deployment.pause.number}:
+                raise InvalidRequestError(
+                    said("{deployment_id} went on, and has paused again since.", deployment_id=deployment_id),
+                    hint=said("Decide on its newest message."),
+                )
+            decision = Decision(deployment.pause.number, choice, actor)
+            transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
+            transaction.add_change(
+                change_of(
+                    ChangeType.AUDIT,
+                    deployment,
+                    new="pause decided",
+                    metadata={"by": actor.name, "id": actor.id, "choice": choice.value, "pause": decision.pause},
+                )
+            )
+            return replace(deployment, decision=decision)
+
+        return await self._journal.write(work)
