@@ -10,7 +10,7 @@ from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_leftovers, find_reasons, left_alone
-from roas.deployment.planned_rollout import rollout_reason
+from roas.deployment.planned_rollout import proxy_reason, rollout_reason
 from roas.messages.message import said
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
@@ -77,7 +77,11 @@ def _service(comparison: Comparison, name: str, subject: PlanSubject) -> Service
     plan = replace(plan, reasons=tuple(find_reasons(comparison, plan)))
     if action is not ServiceAction.RECREATE or difference is comparison.most.own:
         return plan
-    return replace(plan, reasons=(*plan.reasons, *rollout_reason(definition, comparison.containers_of(name))))
+    how = (
+        *rollout_reason(definition, comparison.containers_of(name)),
+        *proxy_reason(definition, start_first=start_first),
+    )
+    return replace(plan, reasons=(*plan.reasons, *how))
 
 
 def _action(changes: StackChanges, comparison: Comparison, name: str) -> ServiceAction:

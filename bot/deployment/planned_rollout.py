@@ -9,6 +9,13 @@ from roas.models.rollout import FailureAction, RolloutPolicy
 from roas.models.stack import ServiceDefinition
 
 
+def proxy_reason(definition: ServiceDefinition, *, start_first: bool) -> tuple[str, ...]:
+    """Return a sentence about the proxy that is told when a service is recreated; none where there is none."""
+    if definition.proxy is None or not start_first:
+        return ()
+    return (said("{proxy} sends requests to the new ones before the old ones go", proxy=definition.proxy.service),)
+
+
 def rollout_reason(definition: ServiceDefinition, containers: Collection[ContainerSnapshot]) -> tuple[str, ...]:
     """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy."""
     there = tuple(containers)

@@ -14,8 +14,8 @@ from roas.messages.message import said
 
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 8 << 20
-# Bits of `srv_admin_state`, and the value of `srv_op_state` of a server that is up.
-DRAINING, RUNNING = 0x08, 2
+# A bit of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
+DRAINING, DOWN, RUNNING = 0x08, 0, 2
 PASSED = ("L4OK", "L6OK", "L7OK")
 NO_CHECK = "no check"
 
@@ -36,6 +36,7 @@ class Server:
     address: str
     draining: bool
     passing: bool
+    down: bool
     status: str
     connections: int
 
@@ -125,6 +126,7 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             address="" if address in {"-", "0.0.0.0"} else address,  # noqa: S104 - what HAProxy writes for none
             draining=bool(int(fields["srv_admin_state"]) & DRAINING),
             passing=int(fields["srv_op_state"]) == RUNNING and (status == NO_CHECK or check.startswith(PASSED)),
+            down=int(fields["srv_op_state"]) == DOWN,
             status=" ".join(one for one in (status, check) if one),
             connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
         )

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from roas.concurrency import pause
 from roas.engine.proxied_service import ProxyReport
 from roas.engine.proxy.addresses import Endpoint
-from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, ServerState
+from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -180,11 +180,17 @@ class HAProxyService:
         there = await self._look()
         well = {address for one in there if _is_well(one) for address in one.addresses}
         known = {address for one in there for address in one.addresses}
-        await runtime.put([one for one in held if not one.address or one.address in well], ServerState.READY)
-        return any(one.address and one.address not in known for one in held)
+        # HAProxy may know the address of what is gone for long (`hold nx`); once it is down, nothing is sent there.
+        free = [one for one in held if not one.address or one.address in well or (_is_gone(one, known) and one.down)]
+        await runtime.put(free, ServerState.READY)
+        return any(_is_gone(one, known) and not one.down for one in held)
 
     def _is_away(self) -> str:
         return said("no container of {proxy} runs", proxy=self._proxy.service)
+
+
+def _is_gone(server: Server, known: Collection[str]) -> bool:
+    return bool(server.address) and server.address not in known
 
 
 def _is_well(end: Endpoint) -> bool:

@@ -10,11 +10,11 @@ import pytest
 from campaigns.requests.recipe import AdminSocket, write_recipe
 from campaigns.requests.users import users
 from roas.concurrency import pause
-from roas.models.deployment import Outcome
+from roas.models.deployment import DeploymentKind, Outcome
 from testbed.engine import manual_environment
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from testbed.waiting import wait_until
-from tests.e2e.acceptance.people import succeeded, told
+from tests.e2e.acceptance.people import request, succeeded, told
 from tests.e2e.acceptance.stack import free_port
 
 RATE = 40
@@ -81,6 +81,15 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     assert not seen.twice(orders)
     assert not seen.missing(orders)
     assert not deployment.warnings, deployment.warnings
+
+
+async def test_plan_names_the_proxy(people, stack, write):
+    write("HAProxy")
+    await people.succeed("v1")
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    (web,) = (one for one in plan.services if one.service == "web")
+    assert web.start_first
+    assert "haproxy sends requests to the new ones before the old ones go" in web.reasons
 
 
 async def test_new_container_gets_nothing_before_it_is_healthy(people, stack, write):
@@ -215,6 +224,14 @@ async def test_fewer_replicas_and_removal_drain(people, stack, write):
     assert not seen.lost, seen.report
     assert len(addresses(stack)) == 1
     assert whole(stack)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?4 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    text = page.read_text()
+    page.write_text(text[: text.index("  web:")] + text[text.index("volumes:\n  haproxy") :])
+    await people.succeed("v1")
+    assert (await reader.read()).endswith(b"v1")
+    assert not addresses(stack)
+    assert not admin(stack).set_aside()
 
 
 async def test_left_drain_is_made_ready_in_a_round(application, people, stack, write):

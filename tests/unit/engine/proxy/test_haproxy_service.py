@@ -177,6 +177,14 @@ async def test_settle_waits_until_a_gone_container_is_forgotten(scene: Scene) ->
     assert not scene.proxy.drained()
 
 
+async def test_settle_makes_ready_what_is_gone_and_down(scene: Scene) -> None:
+    """With `hold nx`, an address is known for half a minute after the last container has gone."""
+    scene.server("web1").drained, scene.server("web1").check = True, "L4CON"
+    del scene.ends[0]
+    await scene.service.settle()
+    assert not scene.proxy.drained()
+
+
 async def test_proxy_away(scene: Scene) -> None:
     (scene.folder / "admin.sock").unlink()
     with pytest.raises(ProxyAwayError, match="The proxy does not answer at"):
