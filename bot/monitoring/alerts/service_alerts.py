@@ -8,7 +8,7 @@ from roas.errors import RoasError
 from roas.messages.message import said
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress
+from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
@@ -109,13 +109,22 @@ class ServiceAlerts:
             await self._alert_service.take(reports)
 
     async def owned(self, environment: Environment) -> frozenset[str]:
-        """Return the services that a deployment is changing: what happens to them is its own affair."""
+        """Return the services that a deployment is changing: what happens to them is its own affair.
+
+        One that is paused changes nothing, perhaps for hours: only what it asks about is its affair.
+        """
         progress = await self._state.deployments.progress_under_way(environment.name)
-        return frozenset(one.service for one in progress if _is_touched(one))
+        return await self._of_deployment(environment, progress)
 
     async def _is_owned(self, environment: Environment, service: str) -> bool:
         progress = await self._state.deployments.progress_under_way(environment.name, service)
-        return any(map(_is_touched, progress))
+        return service in await self._of_deployment(environment, progress)
+
+    async def _of_deployment(self, environment: Environment, progress: Iterable[ServiceProgress]) -> frozenset[str]:
+        touched = [one for one in progress if _is_touched(one)]
+        lock = await self._state.locks.get(environment.name) if touched else None
+        is_paused = lock is not None and lock.paused
+        return frozenset(one.service for one in touched if not is_paused or one.step is ServiceStep.PAUSED)
 
     async def _write(self, environment: Environment) -> None:
         """Save what events reported; where the journal refuses it now, it is saved at the next look."""

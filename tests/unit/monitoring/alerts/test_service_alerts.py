@@ -10,7 +10,9 @@ import time_machine
 from roas.engine.interface import ContainerEvent
 from roas.errors import StateError
 from roas.events import EventBus
+from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertState, RecoveryStatus, Severity
+from roas.models.deployment import Lock, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.events import AlertTriggered
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
@@ -20,6 +22,7 @@ from roas.monitoring.alerts.service_alerts import ServiceAlerts
 from roas.monitoring.watching.collector import Look
 from roas.state.manager import StateManager
 
+DORA = Actor(ActorKind.DISCORD, "1001", "dora")
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))
 WEB = ServiceDefinition("web", "web:v1", "d")
 DEFINITIONS = {"web": WEB, "store": ServiceDefinition("store", "store:v1", "d")}
@@ -191,6 +194,28 @@ async def test_service_under_deployment_raises_no_alert(scene: Scene) -> None:
     assert await scene.state.alerts.open() == ()
     await scene.seen(Verdict.UNHEALTHY)
     assert len(await scene.state.alerts.open()) == 1
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_deployment_that_waits_for_a_person_owns_only_what_it_asks_about(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    """It may wait all night: what dies meanwhile is told."""
+    steps = (("web", ServiceStep.PAUSED), ("store", ServiceStep.HEALTHY))
+    progress = tuple(ServiceProgress(name, step, changed=True) for name, step in steps)
+
+    async def under_way(environment: str, service: str | None = None) -> tuple[ServiceProgress, ...]:
+        return tuple(one for one in progress if service in {None, one.service})
+
+    async def lock(environment: str) -> Lock:
+        return Lock(environment, "DEPLOY-1", DORA, "deploy v2", datetime.now(UTC), "i", 1, paused=paused)
+
+    monkeypatch.setattr(scene.state.deployments, "progress_under_way", under_way)
+    monkeypatch.setattr(scene.state.locks, "get", lock)
+    assert await scene.alerts.owned(DEV) == ({"web"} if paused else {"web", "store"})
+    for name in ("web", "store"):
+        await scene.event("die", name, exitCode="1")
+    assert [one.service for one in await scene.state.alerts.open()] == (["store"] if paused else [])
 
 
 async def test_later_bot_respects_manual_stop(scene: Scene) -> None:
