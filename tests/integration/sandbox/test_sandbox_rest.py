@@ -241,3 +241,12 @@ async def test_history_excludes_ephemeral_answers(bot: SmallBot, people: Sandbox
     with pytest.raises(discord.NotFound) as gone:
         await bot.ops.fetch_message(sent.id)
     assert gone.value.code == 10008
+
+
+async def test_later_messages_are_those_after_one(people: SandboxClient) -> None:
+    for text in ("one", "two", "three"):
+        await people.say("dora", text)
+    first, *later = await people.messages()
+    assert [message.content for message in later] == ["two", "three"]
+    assert await people.messages(after=first) == later
+    assert (await people.wait_for_message(lambda _: True, after=later[0])).content == "three"
