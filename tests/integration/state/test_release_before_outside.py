@@ -54,14 +54,14 @@ async def main(folder, url, word):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-# The bot of that release, with its tests' orchestrator, until it is told to end.
+# The bot of that release, with its tests' orchestrator (which lies where it did then), until it is told to end.
 SERVE = """
 import asyncio, sys
 from pathlib import Path
 from bot.control.server import ControlServer
 from bot.models.environment import Environment
 from bot.state.manager import StateManager
-from tests.unit.control.conftest import PlayedCollector, PlayedOrchestrator, lock_held
+from tests.control.conftest import PlayedCollector, PlayedOrchestrator, lock_held
 from dataclasses import replace
 from bot.models.deployment import Outcome
 
@@ -87,7 +87,7 @@ import asyncio, json, sys
 from pathlib import Path
 from bot.control.client import ControlClient
 from bot.errors import LockHeldError
-from tests.unit.control.conftest import PERSON, request
+from tests.control.conftest import PERSON, request
 
 async def main(folder):
     async with ControlClient(Path(folder)) as bot:
