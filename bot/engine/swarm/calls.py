@@ -18,7 +18,11 @@ from roas.messages.message import said
 Json = dict[str, Any]
 OUT_OF_SEQUENCE = "update out of sequence"
 NAME_TAKEN = 409
-NO_LEADER = ("does not have a leader", "deadline exceeded", "node is not a swarm manager", "not enough managers")
+NO_LEADER = (
+    *("does not have a leader", "lost leader status", "deadline exceeded", "code = Unavailable"),
+    *("node is not a swarm manager", "not enough managers"),
+)
+QUORUM_HINT = said("More than half of the managers must be up and reach each other; nothing is written until then.")
 AUTH_HEADER = "X-Registry-Auth"
 
 
@@ -144,9 +148,7 @@ def without_quorum(address: str) -> Iterator[None]:
         if any(part in text for part in NO_LEADER):
             raise EngineUnavailableError(
                 said("The Swarm of {address} has no leader: {text}", address=address, text=text),
-                hint=said(
-                    "More than half of the managers must be up and reach each other; nothing is written until then."
-                ),
+                hint=QUORUM_HINT,
             ) from error
         raise
 

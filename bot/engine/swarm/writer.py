@@ -1,7 +1,8 @@
 """Write services to a Swarm, so that it is known whether a write was taken: each has a mark that is read back."""
 
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import docker
 
 from roas.concurrency import pause
 from roas.engine.client import EngineClients, engine_address
-from roas.engine.swarm.calls import OutOfSequenceError, SwarmCalls, without_quorum
+from roas.engine.swarm.calls import QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.engine.swarm.judgement import Written, nonce_of
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
@@ -22,6 +23,8 @@ Answer = TypeVar("Answer")
 TRIES = 8
 # Between two tries of a write: somebody else writes, or the managers elect a leader.
 AGAIN_SECONDS = 0.5
+# How long it is tried while the managers have no leader: an election takes twenty to thirty seconds.
+LEADER_SECONDS = 60.0
 # How long a service that somebody else updates is left alone.
 BUSY_SECONDS = 30.0
 BUSY_POLL_SECONDS = 0.5
@@ -50,7 +53,7 @@ class SwarmWriter:
         the service goes on, it is left alone for a while: a write in the middle would take its status, and its way
         back. Raises EngineError, EngineUnavailableError.
         """
-        nonce = secrets.token_hex(8)
+        nonce, began = secrets.token_hex(8), time.monotonic()
         fault: EngineError | None = None
         there: frozenset[str] | None = None
         for _ in range(TRIES):
@@ -63,6 +66,8 @@ class SwarmWriter:
                 continue
             except EngineUnavailableError as error:  # it may have been taken all the same: the mark tells
                 fault = error
+                if time.monotonic() - began > LEADER_SECONDS:
+                    break
                 await pause(AGAIN_SECONDS)
         raise fault or EngineError(
             said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
@@ -90,6 +95,7 @@ class SwarmWriter:
         image = str(sent["TaskTemplate"]["ContainerSpec"]["Image"])
 
         def send(calls: SwarmCalls) -> Json | None:
+            _require_quorum(calls.nodes())
             if before is None:
                 calls.create("services", sent, image=image)
             else:
@@ -110,6 +116,23 @@ class SwarmWriter:
                 return found
             await pause(BUSY_POLL_SECONDS)
             waited += BUSY_POLL_SECONDS
+
+
+def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
+    """Raise EngineUnavailableError where more than half of the managers are not reached.
+
+    A leader that has lost them takes a write into its own log all the same, answers nothing, and may have it committed
+    when they are back.
+    """
+    managers = [one["ManagerStatus"] for one in nodes if one.get("ManagerStatus")]
+    reached = sum(one.get("Reachability") == "reachable" for one in managers)
+    if 2 * reached <= len(managers):
+        raise EngineUnavailableError(
+            said(
+                "Of {managers} managers of the Swarm {reached} can be reached.", managers=len(managers), reached=reached
+            ),
+            hint=QUORUM_HINT,
+        )
 
 
 def _is_free(service: Mapping[str, Any]) -> bool:
