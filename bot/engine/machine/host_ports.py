@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roas.engine.labels import PROJECT
+from roas.engine.labels import project_of
 from roas.models.facts import PublishedPort
 
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -50,7 +50,7 @@ def published_ports(containers: Iterable[Mapping[str, Any]]) -> tuple[PublishedP
     found: dict[PublishedPort, None] = {}
     for container in containers:
         name = str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")
-        project = (container.get("Labels") or {}).get(PROJECT, "")
+        project = project_of(container.get("Labels"))
         for port in container.get("Ports") or ():
             if port.get("PublicPort"):
                 found[PublishedPort(port.get("IP", ""), port["PublicPort"], port["Type"], name, project)] = None

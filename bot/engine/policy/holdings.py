@@ -10,7 +10,7 @@ import docker
 
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id
-from roas.engine.labels import PROJECT
+from roas.engine.labels import PROJECT, project_of
 from roas.engine.machine.host_ports import published_ports
 from roas.engine.model.services import image_reference, services_of
 from roas.engine.policy.places import WritablePlace
@@ -225,7 +225,7 @@ def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str
 
 def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
     labels = found.get("Labels") or {}
-    project = str(labels.get(PROJECT, ""))
+    project = project_of(labels)
     if not project and ANONYMOUS.fullmatch(
         str(found["Name"])
     ):  # an adopted stack names such a volume; it is of whoever mounts it
@@ -240,7 +240,7 @@ def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
     for found in containers:
         for mount in found.get("Mounts") or ():
             if mount.get("Type") == "volume":
-                project = str((found.get("Labels") or {}).get(PROJECT, ""))
+                project = project_of(found.get("Labels"))
                 mounted.setdefault(str(mount.get("Name")), set()).add(project)
     return mounted
 
@@ -251,6 +251,6 @@ def _container(found: Mapping[str, Any]) -> HeldContainer:
     return HeldContainer(
         # A link gives a container a second name, which has another slash in it.
         name=next((name for name in names if "/" not in name), ""),
-        project=str((found.get("Labels") or {}).get(PROJECT, "")),
+        project=project_of(found.get("Labels")),
         writes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
     )

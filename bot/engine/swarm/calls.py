@@ -11,7 +11,7 @@ from docker.auth import get_config_header, resolve_repository_name
 from docker.errors import APIError, NotFound, create_api_error_from_http_exception
 
 from roas.engine.client import explanation
-from roas.engine.swarm.names import STACK
+from roas.engine.labels import STACK
 from roas.errors import EngineUnavailableError
 from roas.messages.message import said
 

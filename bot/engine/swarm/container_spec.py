@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from roas.engine.labels import STACK
 from roas.engine.model.durations import read_duration
-from roas.engine.swarm.names import STACK, stack_name
+from roas.engine.swarm.names import stack_name
 
 Json = dict[str, Any]
 NANOSECONDS = 10**9

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roas.engine.labels import STACK
 from roas.engine.sources.contents import SECRET_PREFIX
-from roas.engine.swarm.names import STACK, content_name
+from roas.engine.swarm.names import content_name
 
 Json = dict[str, Any]
 SECRETS, CONFIGS = "secrets", "configs"

@@ -1,6 +1,5 @@
 """Name what a stack has in a Swarm, so that `docker stack` knows it, and so that the same thing has the same name."""
 
-STACK = "com.docker.stack.namespace"  # by this label `docker stack ls`, `ps`, `services` and `rm` find a stack
 STACK_IMAGE = "com.docker.stack.image"
 SERVICE = "io.roas.service"
 NONCE = "io.roas.write"  # another one with each write of ours: the API returns no version for an update

@@ -7,9 +7,9 @@ from typing import Any
 
 from docker.errors import APIError
 
+from roas.engine.labels import STACK
 from roas.engine.swarm.calls import OutOfSequenceError, SwarmCalls
 from roas.engine.swarm.kept_files import CONFIGS, SECRETS, KeptFile, kept_files
-from roas.engine.swarm.names import STACK
 from roas.engine.swarm.service_spec import SwarmIds, network_name, network_spec, networks_of
 from roas.errors import EngineError
 from roas.messages.message import said

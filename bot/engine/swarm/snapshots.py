@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from roas.engine.swarm.names import SERVICE, STACK
+from roas.engine.labels import STACK
+from roas.engine.swarm.names import SERVICE
 from roas.engine.swarm.tasks import FAILED, WAITING, SwarmTask, failures_before, read_tasks
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 

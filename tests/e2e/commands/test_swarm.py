@@ -27,8 +27,10 @@ services:
   database:
     image: {repository}:v1
     stop_grace_period: 1s
-    deploy: {{{QUICK}}}
+    deploy: {{placement: {{constraints: ["node.hostname == node1"]}}, {QUICK}}}
     secrets: [password]
+    volumes: ["data:/data"]
+    ports: [{{target: 8080, published: 18080, mode: host}}]
     healthcheck: {HEALTH_CHECK}
   migrate:
     image: {repository}:${{VERSION:-v1}}
@@ -46,6 +48,7 @@ services:
     depends_on:
       migrate: {{condition: service_completed_successfully}}
     healthcheck: {HEALTH_CHECK}
+volumes: {{data: {{}}}}
 configs:
   greeting: {{file: ./greeting}}
 secrets:
