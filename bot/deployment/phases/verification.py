@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from roas.concurrency import run_concurrently
@@ -81,9 +82,11 @@ async def _observe(
     log = ServiceRolloutLog(context, definition, no_news)
     if context.deployment.attempts > 1 or context.deployment.pauses:
         only = own.id if own is not None and own.service == definition.name else None
-        await wait_until_ready(
-            context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
-        )
+        # What has failed is found below: there, the policy of a rollout decides what that leads to.
+        with suppress(ServiceFailedError) if log.record is not None else nullcontext():
+            await wait_until_ready(
+                context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
+            )
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:

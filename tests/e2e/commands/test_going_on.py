@@ -1,0 +1,58 @@
+"""A rollout that pauses is decided on by `roas go-on`, whichever process carries it out."""
+
+import signal
+
+import pytest
+
+from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
+
+PAUSING = f"""
+services:
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    stop_grace_period: 1s
+    healthcheck: {HEALTH_CHECK}
+    deploy:
+      replicas: 2
+      update_config: {{parallelism: 1, failure_action: pause, order: start-first}}
+"""
+
+
+@pytest.fixture
+def pausing(line: CommandLine) -> CommandLine:
+    """Bring v1 of a stack up whose rollouts pause."""
+    line.write(PAUSING)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    return line
+
+
+def test_paused_rollout_goes_on_or_back(pausing: CommandLine) -> None:
+    """v3 exits at once: it pauses twice, and is then taken back; what is not paused is not decided on."""
+    first = pausing.start("deploy", "dev", "v3")
+    wait_for_line(first, "Decide by `roas go-on dev`")
+    assert pausing.running() == {"web": "v1"}
+    assert "paused since" in pausing.run("status", "dev").stdout
+    refused = pausing.run("deploy", "dev", "v2")
+    assert refused.returncode == 5
+    assert "It is paused, and waits for a decision" in refused.stderr
+    assert "goes on" in pausing.run("go-on", "dev").stdout
+    wait_for_line(first, "Paused: The rollout of web paused")
+    decided = pausing.document("go-on", "dev", "--roll-back")
+    assert decided["decision"]["choice"] == "roll_back"
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 3, out
+    assert pausing.running() == {"web": "v1"}
+    nothing = pausing.run("go-on", "dev")
+    assert nothing.returncode == 2
+    assert "under way" in nothing.stderr
+
+
+def test_decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None:
+    """Whoever decides where nobody carries it out any more carries it out."""
+    first = pausing.start("deploy", "dev", "v3")
+    wait_for_line(first, "Decide by `roas go-on dev`")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert pausing.run("go-on", "dev", "--roll-back").returncode == 0
+    assert pausing.running() == {"web": "v1"}
+    assert "under way" not in pausing.run("status", "dev").stdout
