@@ -5,17 +5,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from roas.concurrency import end_tasks
-from roas.deployment.peers import PeerSource, spared_bots
+from roas.deployment.components import Components
+from roas.deployment.leftovers import find_own_bot
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import Engine, SweptContainers
-from roas.engine.manager import DeploymentManager
 from roas.errors import DeploymentCancelledError
-from roas.events import EventBus
 from roas.messages.message import said
-from roas.models.check import ValidationReport
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
     Deployment,
@@ -28,76 +25,16 @@ from roas.models.deployment import (
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
-from roas.models.health import AT_WORK
 from roas.models.release import Release, ReleaseState
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
-from roas.settings import Settings
 from roas.state.journal import Fence
-from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 
 SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
 PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
 PROGRESS_INTERVAL_SECONDS = 1.0
 Result = TypeVar("Result")
-
-
-class Validator(Protocol):
-    """Judge an environment."""
-
-    async def validate(
-        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
-    ) -> ValidationReport:
-        """Look at an environment as a deployment would find it."""
-        ...
-
-
-class Monitoring(Protocol):
-    """Prepare the monitoring of an environment."""
-
-    async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Prepare the monitoring of an environment; returns warnings."""
-        ...
-
-
-class Prober(Protocol):
-    """Probe a dependency over the network."""
-
-    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Return whether a probe URL answers within its time; None where its name means nothing from here."""
-        ...
-
-
-# Find the container of an environment that this very process runs in, or None.
-OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
-
-
-# Make recovery stop working on the services of an environment, and wait until it has.
-StopRecovery = Callable[[Environment], Awaitable[None]]
-
-
-async def no_recovery(environment: Environment) -> None:
-    """Do nothing: the no-op for setups without recovery."""
-
-
-@dataclass(frozen=True, slots=True)
-class Components:
-    """Name the parts that deployments work with."""
-
-    settings: Settings
-    state: StateManager
-    bus: EventBus
-    engine: Engine
-    manager: DeploymentManager
-    validator: Validator
-    monitoring: Monitoring
-    prober: Prober
-    own_container: OwnContainerSource
-    held_lease: HeldLease
-    peers: PeerSource
-    stop_recovery: StopRecovery = no_recovery
 
 
 @dataclass(slots=True)
@@ -310,42 +247,3 @@ def brought_services(*releases: Release | None) -> frozenset[str]:
     """Return the services of releases that the bot deployed; what it adopted was started by somebody else."""
     brought = (release for release in releases if release and release.state is not ReleaseState.ADOPTED)
     return frozenset(service.name for release in brought for service in release.services)
-
-
-async def sweep_leftovers(
-    components: Components,
-    environment: Environment,
-    service: str | None = None,
-    *,
-    spared: frozenset[str] = frozenset(),
-) -> tuple[str, ...]:
-    """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
-
-    What is `spared`, by container id, stays as it is, too. Returns a summary of what was done.
-    """
-    bot = await find_own_bot(components, environment)
-    spared |= await spared_bots(components.peers, components.engine, environment, bot)
-    return await components.engine.sweep(environment, service, spared=spared)
-
-
-async def expected_containers(components: Components, environment: Environment) -> SweptContainers:
-    """Return the containers as sweep_leftovers would leave them; changes nothing."""
-    bot = await find_own_bot(components, environment)
-    spared = await spared_bots(components.peers, components.engine, environment, bot)
-    return await components.engine.expected_repairs(environment, spared=spared)
-
-
-async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment that the bot runs in: this process's own, or the leader's."""
-    own = await components.own_container(environment)
-    if own is not None or not environment.is_home:
-        return own
-    ownership = components.state.ownership
-    lease = await ownership.lease()
-    leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
-    working = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
-    # A killed one is started again, and one that was just created does not lead yet: both are bots.
-    for one in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
-        if await ownership.heartbeat(container_id=one.id) is not None:
-            return OwnContainer(one.id, one.name, environment.project, one.service)
-    return None

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator
 
-from roas.deployment.context import SOURCE, Components
+from roas.deployment.components import Components
+from roas.deployment.context import SOURCE
 from roas.deployment.peers import Judgement, Standing
 from roas.log import get_logger
 from roas.messages.message import joined, said

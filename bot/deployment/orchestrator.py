@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.backoff import MOST_ATTEMPTS
-from roas.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
+from roas.deployment.components import Components
+from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.foreign_bots import ForeignBots
+from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.running_deployments import RunningDeployments

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deployment.context import Components, find_own_bot
+from roas.deployment.components import Components
+from roas.deployment.leftovers import find_own_bot
 from roas.errors import BotRemovalError
 from roas.messages.message import said
 from roas.models.environment import Environment

@@ -5,7 +5,9 @@ from typing import Any
 
 from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.comparison import Comparison
-from roas.deployment.context import Components, brought_services, expected_containers, find_own_bot
+from roas.deployment.components import Components
+from roas.deployment.context import brought_services
+from roas.deployment.leftovers import expected_containers, find_own_bot
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers

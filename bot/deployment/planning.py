@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from roas.deployment.changes import Scope
-from roas.deployment.context import Components, brought_services, expected_containers, find_own_bot
+from roas.deployment.components import Components
+from roas.deployment.context import brought_services
+from roas.deployment.leftovers import expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs

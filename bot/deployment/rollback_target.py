@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deployment.context import Components
-from roas.engine.manager import not_restorable
+from roas.deployment.components import Components
+from roas.engine.release_keeper import not_restorable
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest, Outcome

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deployment.context import Components
+from roas.deployment.components import Components
 from roas.engine.machine.projects import runs_already_as
 from roas.environments import environments
 from roas.errors import SecondCopyError

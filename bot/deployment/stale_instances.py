@@ -1,6 +1,8 @@
 """Remove stale instances of the bot: predecessors whose watch is over, and what an interrupted handover left."""
 
-from roas.deployment.context import Components, DeploymentContext, find_own_bot, sweep_leftovers
+from roas.deployment.components import Components
+from roas.deployment.context import DeploymentContext
+from roas.deployment.leftovers import find_own_bot, sweep_leftovers
 from roas.deployment.peers import Standing, proven_peers
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import FencedOffError, RoasError

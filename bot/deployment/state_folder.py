@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from roas.deployment.context import Components, find_own_bot
+from roas.deployment.components import Components
+from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing
 from roas.engine.machine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
 from roas.errors import StateMovedError

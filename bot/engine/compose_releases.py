@@ -13,9 +13,10 @@ from roas.engine.images.building import build_hash
 from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.secret_sources import model_secrets
-from roas.engine.model.services import read_definitions, services_of
+from roas.engine.model.services import services_of
 from roas.engine.model.store import ModelStore
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.releases.credential_refresh import CredentialRefresher

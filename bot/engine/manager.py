@@ -1,9 +1,7 @@
-"""Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
+"""Pull, build, and apply a release service by service: the DeploymentManager."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.behind_proxy import BehindProxy, still_open
@@ -12,19 +10,17 @@ from roas.engine.containers.made_service import MadeService
 from roas.engine.containers.readiness import Readiness
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.images.supply import ServiceReport, by_reference, obtain_images, pull
-from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
+from roas.engine.images.supply import ServiceReport, obtain_images
+from roas.engine.interface import Engine, ResolvedStack
 from roas.engine.proxied_service import ProxyReport
+from roas.engine.release_keeper import ReleaseKeeper
 from roas.engine.service_rollout import RolloutLog, ServiceRollout, is_rolled_out
-from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError, RolloutPausedError
+from roas.errors import RolloutPausedError
 from roas.messages.message import said
-from roas.models.actor import Actor
 from roas.models.deployment import ServiceStep
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
 
 READY_STEPS = {
@@ -39,35 +35,8 @@ class DeploymentManager:
 
     def __init__(self, engine: Engine, state: StateManager) -> None:
         self._engine = engine
-        self._state = state
         self.behind_proxy = BehindProxy(engine)
-
-    async def adopt(
-        self,
-        environment: Environment,
-        actor: Actor,
-        fence: Fence,
-        correlation_id: str,
-        *,
-        version: str | None = None,
-    ) -> Release | None:
-        """Create release 0 from what runs, if the environment has no release yet; returns the current release.
-
-        The files are read for the `version` that is asked for: without, they may not be complete. The current release
-        is protected again: with containerd's image store, `docker system prune -a` takes our tags of images that run.
-        """
-        current = await self._state.releases.current(environment.name)
-        if current is not None:
-            with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
-                await self._engine.protect(current, environment)
-            return current
-        draft = await self._engine.adopt(environment, version)
-        if draft is None:
-            return None
-        release = _release(environment, draft, actor, None, state=ReleaseState.ADOPTED)
-        adopted = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(adopted, environment)
-        return adopted
+        self.releases = ReleaseKeeper(engine, state)
 
     async def obtain_images(
         self, stack: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
@@ -77,48 +46,6 @@ class DeploymentManager:
         Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
         """
         return await obtain_images(self._engine, stack, wanted, report, builds=builds)
-
-    async def create_release(
-        self,
-        draft: ReleaseDraft,
-        environment: Environment,
-        actor: Actor,
-        fence: Fence,
-        *,
-        deployment_id: str,
-        correlation_id: str,
-    ) -> Release:
-        """Number a draft, save it, and protect its images from pruning."""
-        current = await self._state.releases.current(environment.name)
-        replaces = current.number if current else None
-        release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
-        numbered = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(numbered, environment)
-        return numbered
-
-    async def require_images(
-        self, environment: Environment, release: Release, services: Collection[str], report: ServiceReport
-    ) -> None:
-        """Make sure that the images of a release's services are here; one that was pruned is pulled by its digest.
-
-        Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
-        """
-        gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
-        pins = {one.name: one.image for one in release.services if one.name in gone}
-        lost: dict[str, str] = {}
-        for image, names in by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
-            try:
-                if image.digest is None:
-                    raise ReleaseNotRestorableError(
-                        said("{reference} is not in any registry", reference=image.reference)
-                    )
-                await pull(self._engine, environment, image, names, report)
-            except RoasError as error:
-                lost |= dict.fromkeys(names, error.message)
-        if gone and not lost:
-            await self._engine.protect(release, environment)
-        if lost:
-            raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
 
     async def apply_service(
         self,
@@ -248,29 +175,6 @@ class DeploymentManager:
     async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop containers by id; their replacements take over the anonymous volumes."""
         await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
-
-    async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:
-        """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""
-        for release in await self._state.releases.beyond(environment.name, kept, runs=runs):
-            await self._state.releases.forget(release, fence)
-
-    async def forgotten(self, environment: Environment, *, runs: int | None) -> tuple[Release, ...]:
-        """Return the releases that are not kept any more and still hold something, but for that which runs."""
-        held = await self._engine.held_releases(environment)
-        return await self._state.releases.forgotten(environment.name, {one for one in held if one != runs})
-
-    async def drop_release(self, environment: Environment, release: Release) -> None:
-        """Drop what a release that is not kept any more held: its tags, its model, its contents."""
-        await self._engine.unprotect(release, environment, needed=await self._models_that_run())
-
-    async def clear_unused(self) -> None:
-        """Remove the models and contents that no release holds and nothing runs."""
-        await self._engine.clear_unused(await self._models_that_run())
-
-    async def _models_that_run(self) -> frozenset[str]:
-        """Return the models that environments are on or move to: one with renewed credentials is in no release."""
-        unfinished = await self._state.deployments.unfinished()
-        return await self._state.releases.applied_models() | {one.applied_model for one in unfinished}
 
     async def _create_and_start(
         self,
@@ -402,48 +306,3 @@ def _steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:
 def _to_look_at(there: Iterable[ContainerSnapshot], created: Collection[str]) -> frozenset[str]:
     """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts."""
     return frozenset(one.id for one in there if one.id not in created or not one.never_ran)
-
-
-def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:
-    """Return the error that says which images of a release are gone, and how they come back."""
-    pulls = sorted({f"`docker pull {image.digest}`" for image in images if image.digest})
-    return ReleaseNotRestorableError(
-        said(
-            "{release} cannot be restored: the images of {services} are gone.",
-            release=release.label,
-            services=", ".join(services),
-        ),
-        hint=(
-            said("Try {pulls}, choose another release, or deploy that version again.", pulls=", ".join(pulls))
-            if pulls
-            else said("Choose another release, or deploy that version again.")
-        ),
-    )
-
-
-def _as_wanted(pin: ImagePin) -> WantedImage:
-    """Ask for exactly the content of a release, whatever its tag means by now."""
-    return WantedImage(pin.digest or pin.reference, digest=pin.digest, must_pull=True)
-
-
-def _release(
-    environment: Environment,
-    draft: ReleaseDraft,
-    actor: Actor,
-    deployment_id: str | None,
-    *,
-    state: ReleaseState,
-    replaces: int | None = None,
-) -> Release:
-    return Release(
-        environment=environment.name,
-        number=-1,  # the journal gives it its number
-        version=draft.version,
-        state=state,
-        services=draft.services,
-        model_hash=draft.model_hash,
-        created_at=datetime.now(UTC),
-        created_by=actor,
-        deployment_id=deployment_id,
-        replaces=replaces,
-    )

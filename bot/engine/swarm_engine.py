@@ -10,7 +10,7 @@ from docker.errors import APIError
 from roas.engine.client import EngineClients, explanation
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ResolvedStack
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.store import ModelStore
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.following import follow_update

@@ -358,7 +358,7 @@ MUTATIONS = (
     # What belongs to a release, and what ships
     mutation(
         "a release's images are not protected",
-        "bot/engine/manager.py",
+        "bot/engine/release_keeper.py",
         "        await self._engine.protect(numbered, environment)\n",
         "",
         "tests/e2e/acceptance/test_kept_releases.py",

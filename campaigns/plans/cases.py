@@ -11,7 +11,7 @@ from campaigns.plans.effects import find_lies
 from campaigns.plans.machine import Machine
 from campaigns.plans.machine_hands import VERSIONS, Hands
 from campaigns.plans.settled import find_unsettled
-from roas.deployment.context import Components
+from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
 from roas.engine.manager import DeploymentManager

@@ -1,6 +1,7 @@
 """Ensure that this process holds the environment, that it is clean, and that it has a release to roll back to."""
 
-from roas.deployment.context import DeploymentContext, sweep_leftovers
+from roas.deployment.context import DeploymentContext
+from roas.deployment.leftovers import sweep_leftovers
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.events import DeploymentBegan
@@ -27,7 +28,7 @@ async def make_ready(context: DeploymentContext) -> str:
         context.warn(action)
     deployment = context.deployment
     request = deployment.request
-    current = await components.manager.adopt(
+    current = await components.manager.releases.adopt(
         context.environment,
         request.requested_by,
         context.fence,

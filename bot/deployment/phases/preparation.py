@@ -118,7 +118,7 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
     draft = await components.engine.draft_release(
         candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
     )
-    release = await components.manager.create_release(
+    release = await components.manager.releases.create_release(
         draft,
         context.environment,
         deployment.request.requested_by,

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from roas.deployment.applier import Applier
 from roas.deployment.changes import Scope, find_changes
-from roas.deployment.context import DeploymentContext, sweep_leftovers
+from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.dependent_restarts import begun
 from roas.deployment.handover import replace_bot_if_needed
+from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
@@ -64,7 +65,7 @@ class Rollback:
         changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
-        await manager.require_images(context.environment, target, needed, context.report)
+        await manager.releases.require_images(context.environment, target, needed, context.report)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own

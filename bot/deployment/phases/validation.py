@@ -2,7 +2,7 @@
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.initialization import make_ready
-from roas.engine.manager import not_restorable
+from roas.engine.release_keeper import not_restorable
 from roas.errors import ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
 from roas.models.check import CheckResult, ValidationReport

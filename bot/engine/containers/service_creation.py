@@ -18,15 +18,9 @@ from roas.engine.containers.removal import remove_container, start_container
 from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
 from roas.engine.containers.snapshots import take_outlines, take_snapshots
 from roas.engine.images.readable_names import set_references
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
-from roas.engine.model.services import (
-    pinned_image_id,
-    read_definitions,
-    replicas_of,
-    services_of,
-    stop_grace_seconds,
-    with_needs,
-)
+from roas.engine.model.services import pinned_image_id, replicas_of, services_of, stop_grace_seconds, with_needs
 from roas.engine.model.store import ModelStore
 from roas.errors import (
     EngineError,

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.secret_sources import model_secrets
-from roas.engine.model.services import read_definitions
 from roas.engine.model.text import read_model, write_model
 from roas.errors import ReleaseNotRestorableError, StateFolderError
 from roas.messages.message import said

@@ -12,14 +12,8 @@ from roas.engine.adopting.sameness import differing_keys
 from roas.engine.client import EngineClients
 from roas.engine.images.lookup import digest_of, find_image
 from roas.engine.interface import ReleaseDraft, ResolvedStack
-from roas.engine.model.services import (
-    ADOPTED_HASH,
-    UNLIKE,
-    adopted_hash,
-    pinned_content,
-    read_definitions,
-    services_of,
-)
+from roas.engine.model.definitions import read_definitions
+from roas.engine.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, services_of
 from roas.engine.model.store import ModelStore
 from roas.engine.releases.pinning import pin
 from roas.engine.sources.contents import ContentStore

@@ -5,14 +5,7 @@ from typing import Any
 
 from roas.engine.images.readable_names import readable_reference
 from roas.engine.model.service_dependencies import written
-from roas.engine.model.services import (
-    ADOPTED_HASH,
-    IMAGE_ID,
-    INACTIVE,
-    inactive_services,
-    pinned_content,
-    services_of,
-)
+from roas.engine.model.services import ADOPTED_HASH, IMAGE_ID, INACTIVE, inactive_services, pinned_content, services_of
 from roas.models.stack import ServiceDefinition
 
 # Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.

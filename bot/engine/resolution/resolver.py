@@ -11,17 +11,12 @@ from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.interface import ResolvedStack
+from roas.engine.model.definitions import impossible_updates, read_definitions
 from roas.engine.model.raw_files import FileReference
 from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
 from roas.engine.model.service_proxy import refuse_impossible_proxies
-from roas.engine.model.services import (
-    impossible_updates,
-    read_definitions,
-    services_of,
-    with_inactive_services,
-    with_one_shots,
-)
+from roas.engine.model.services import services_of, with_inactive_services, with_one_shots
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.policy.raw_policy import RawPolicy

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from roas.engine.interface import ResolvedStack
-from roas.engine.model.services import ROUND, pinned_image_id, read_definitions
+from roas.engine.model.definitions import read_definitions
+from roas.engine.model.services import ROUND, pinned_image_id
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.swarm.images import with_digest
 from roas.engine.swarm.names import DIGITS

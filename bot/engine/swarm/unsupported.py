@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.engine.model.services import read_definitions, services_of
+from roas.engine.model.definitions import read_definitions
+from roas.engine.model.services import services_of
 from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.commands.heartbeat import send_heartbeats
-from roas.deployment.context import Components
+from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.manager import DeploymentManager

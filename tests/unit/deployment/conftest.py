@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import stamina
 
-from roas.deployment.context import Components
+from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
 from roas.engine.manager import DeploymentManager

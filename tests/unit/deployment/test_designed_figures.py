@@ -173,7 +173,7 @@ def test_observation_windows_as_designed(tmp_path: Path) -> None:
 
 def test_deployment_observes_its_whole_window(loop: VirtualLoop, tmp_path: Path) -> None:
     """A critical service without a window of its own is watched for ten seconds."""
-    from roas.deployment.context import Components
+    from roas.deployment.components import Components
     from roas.deployment.peers import Peers
     from roas.events import EventBus
     from roas.state.ownership import HeldLease

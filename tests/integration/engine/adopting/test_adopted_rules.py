@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from tests.integration.engine.adopting.test_adoption import to_be_made_again
 from tests.integration.engine.applying import apply, draft
 from tests.integration.engine.containers.test_same_as_compose import started_by_hand, starts

@@ -12,7 +12,8 @@ import pytest
 
 from roas.engine.adopting.adoption import adopt_project
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.model.services import ADOPTED_HASH, read_definitions
+from roas.engine.model.definitions import read_definitions
+from roas.engine.model.services import ADOPTED_HASH
 from roas.models.actor import Actor, ActorKind
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment

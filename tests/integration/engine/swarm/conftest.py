@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm.following import follow_update
 from roas.engine.swarm.judgement import Judgement, Written
 from roas.engine.swarm.service_spec import service_spec

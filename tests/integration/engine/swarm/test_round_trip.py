@@ -8,7 +8,7 @@ import docker
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm.normal_form import differing_keys, normal_form, spec_hash
 from roas.engine.swarm.service_spec import service_spec
 from roas.engine.swarm.shared import make_shared

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.durations import read_duration, write_duration
-from roas.engine.model.services import read_definitions
 from roas.engine.model.text import read_model, read_resolved, write_model
 from roas.engine.releases.pinning import pin
 from roas.errors import ComposeFileError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutPolicy
 
 WHOLE = {"parallelism": 2, "delay": "1m30s", "failure_action": "pause", "max_failure_ratio": 0.25, "monitor": "9s"}

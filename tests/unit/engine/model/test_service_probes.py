@@ -2,8 +2,8 @@
 
 import pytest
 
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.service_probes import refuse_impossible_probes
-from roas.engine.model.services import read_definitions
 from roas.errors import ComposeFileError
 from roas.models.stack import ServiceProbe
 

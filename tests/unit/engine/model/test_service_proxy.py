@@ -2,8 +2,8 @@
 
 import pytest
 
+from roas.engine.model.definitions import read_definitions
 from roas.engine.model.service_proxy import refuse_impossible_proxies
-from roas.engine.model.services import read_definitions
 from roas.errors import ComposeFileError
 from roas.models.proxy import ProxyKind, ServiceProxy
 

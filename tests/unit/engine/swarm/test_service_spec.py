@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.engine.model.services import read_definitions
+from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm.container_spec import health_check
 from roas.engine.swarm.service_spec import SwarmIds, network_spec, service_spec
 

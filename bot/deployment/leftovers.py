@@ -1,0 +1,47 @@
+"""Find and clear what killed processes left, and the container that the bot itself runs in."""
+
+from roas.deployment.components import Components
+from roas.deployment.peers import spared_bots
+from roas.engine.interface import SweptContainers
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import AT_WORK
+
+
+async def sweep_leftovers(
+    components: Components,
+    environment: Environment,
+    service: str | None = None,
+    *,
+    spared: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
+    """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
+
+    What is `spared`, by container id, stays as it is, too. Returns a summary of what was done.
+    """
+    bot = await find_own_bot(components, environment)
+    spared |= await spared_bots(components.peers, components.engine, environment, bot)
+    return await components.engine.sweep(environment, service, spared=spared)
+
+
+async def expected_containers(components: Components, environment: Environment) -> SweptContainers:
+    """Return the containers as sweep_leftovers would leave them; changes nothing."""
+    bot = await find_own_bot(components, environment)
+    spared = await spared_bots(components.peers, components.engine, environment, bot)
+    return await components.engine.expected_repairs(environment, spared=spared)
+
+
+async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that the bot runs in: this process's own, or the leader's."""
+    own = await components.own_container(environment)
+    if own is not None or not environment.is_home:
+        return own
+    ownership = components.state.ownership
+    lease = await ownership.lease()
+    leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
+    working = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
+    # A killed one is started again, and one that was just created does not lead yet: both are bots.
+    for one in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
+        if await ownership.heartbeat(container_id=one.id) is not None:
+            return OwnContainer(one.id, one.name, environment.project, one.service)
+    return None
