@@ -11,6 +11,7 @@ from typing import Any
 
 import docker
 import yaml
+from docker.errors import NotFound
 
 from testbed.engine import Engine, manual_environment
 from testbed.sample import CHECK
@@ -64,7 +65,15 @@ class Home:
 
     def logs(self, lines: int = 60) -> str:
         """Return the last lines of every bot, for the analysis of a failure."""
-        return "\n".join(f"--- {c.name}\n{c.logs(tail=lines).decode()}" for c in self.bots(stopped=True))
+        return "\n".join(f"--- {one.name}\n{_log_of(one, lines)}" for one in self.bots(stopped=True))
+
+
+def _log_of(bot: Any, lines: int) -> str:
+    """Return the last lines of a bot; another one may remove it meanwhile."""
+    try:
+        return str(bot.logs(tail=lines).decode())
+    except NotFound:
+        return "it is gone"
 
 
 def lay_out(

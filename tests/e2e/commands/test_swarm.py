@@ -13,6 +13,7 @@ import pytest
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour, sample_image
 from testbed.swarm import Swarm, client_of
+from testbed.waiting import wait_until
 from tests.e2e.commands.conftest import HEALTH_CHECK, CommandLine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -118,6 +119,9 @@ def line(swarm: Swarm, registry: PrivateRegistry, tmp_path: Path) -> Iterator[Sw
     yield made
     made.clear()
     made.docker("stack", "rm", f"{project}-dev")
+    # Swarm takes tasks down after that, and the port of the next test's stack is one of theirs.
+    mine = ("ps", "--all", "--quiet", "--filter", f"label=com.docker.stack.namespace={project}-dev")
+    assert wait_until(lambda: not made.docker(*mine), 60), "the stack's containers are not removed"
 
 
 def test_story_of_a_stack(line: SwarmLine) -> None:

@@ -66,6 +66,8 @@ def test_fading_sample_app_healthy_first(run):
 
 def test_sample_app_stops_at_once_on_request(run):
     container = run("healthy")
+    # Until its init listens, a signal is lost: nothing stops at once that has not begun.
+    assert wait_until(lambda: b"sample app" in container.logs(), 10)
     container.stop(timeout=10)
     assert state(container)["ExitCode"] == 0, container.logs()
 
