@@ -46,7 +46,7 @@ class StackEngine(ComposeEngine):
             contents = self._policy.state_dir / CONTENTS_FOLDER
 
             def allows(entry: str) -> bool:
-                return self._policy.allows(entry, environment)
+                return self._policy.allows_by_name(entry, environment)
 
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
             await self._swarm.require_manager(environment)

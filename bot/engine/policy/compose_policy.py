@@ -135,6 +135,10 @@ class ComposePolicy:
         """Return whether the settings allow something in an environment."""
         return not self.without_allowed([Violation("", entry)], environment)
 
+    def allows_by_name(self, entry: str, environment: Environment) -> bool:
+        """Return whether an entry of the settings allows something in an environment; trust alone does not."""
+        return not self._unnamed([Violation("", entry)], environment)
+
     def refuse(
         self, violations: Iterable[Violation], environment: Environment, *, of_release: bool = False
     ) -> tuple[Violation, ...]:

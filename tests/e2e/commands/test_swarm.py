@@ -172,6 +172,11 @@ volumes: {{data: {{}}}}
     for what in ("web has `container_name`", "built is built", "the volume data stays on one"):
         assert what in refused.stderr, refused.stderr
     assert line.replicas() == {}
+    trusted = line.run("deploy", "dev", "v1", ENVIRONMENTS__DEV__POLICY="trusted")
+    assert "the volume data stays on one" in trusted.stderr, trusted.stderr
+    named = line.run("deploy", "dev", "v1", ENVIRONMENTS__DEV__ALLOW='["unpinned_volume:data"]')
+    assert named.returncode != 0
+    assert "the volume data stays on one" not in named.stderr, named.stderr
 
 
 def test_without_the_registry_nothing_is_deployed(line: SwarmLine) -> None:

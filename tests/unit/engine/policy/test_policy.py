@@ -238,6 +238,15 @@ def test_trust_allows_powers_and_names_them() -> None:
     assert [power.entry for power in powers] == ["privileged:web"]
 
 
+def test_trust_alone_moves_no_volume() -> None:
+    """A local volume whose task may move loses its data; that is no power of a stack, so trust says nothing of it."""
+    entry, trusted = "unpinned_volume:data", replace(STACK, policy=PolicyLevel.TRUSTED)
+    assert not ComposePolicy((), STATE).allows_by_name(entry, trusted)
+    assert ComposePolicy((), STATE).allows(entry, trusted)
+    assert ComposePolicy((entry,), STATE).allows_by_name(entry, STACK)
+    assert ComposePolicy((), STATE).allows_by_name(entry, replace(STACK, allowed=(entry,)))
+
+
 OF_THE_BOT: list[dict[str, Any]] = [
     {"services": {"web": bind("/srv/stack/state")}},
     {"services": {"web": {"provider": {"type": "program"}}}},
