@@ -426,7 +426,10 @@ class Bridge:
     def visible_messages(
         self, channel_id: int, user_id: int, *, after: int = 0, only: Container[int] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the channel as this user sees it, oldest first; or what of it is newer, or has one of these ids."""
+        """Return the channel as this user sees it, oldest first; or what of it is newer, or has one of these ids.
+
+        What is within the messages is theirs, to be read at once: all of it is asked for again at each change.
+        """
         if not self.can_read(channel_id, user_id):
             return []
         return [
@@ -437,6 +440,6 @@ class Bridge:
 
     def _view(self, message: Message) -> dict[str, Any]:
         users, roles, everyone = self._backend.pinged.get(message.id, ([], [], False))
-        payload: dict[str, Any] = dict(deepcopy(serializers.message_payload(self._backend, message)))
+        payload: dict[str, Any] = dict(serializers.message_payload(self._backend, message))
         payload["pinged"] = {"users": [*map(str, users)], "roles": [*map(str, roles)], "everyone": everyone}
         return payload
