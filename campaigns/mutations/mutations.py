@@ -116,7 +116,7 @@ MUTATIONS = (
         "        return await self._finish(Outcome.FAILED, problem)\n\n",
         WIRE,
         "-k",
-        "broken_version",
+        "story",
     ),
     mutation(
         "a rollback that failed counts as one",

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from roas.application import open_application
-from roas.errors import InvalidRequestError, LockHeldError
+from roas.errors import LockHeldError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
 from tests.e2e.acceptance.people import ANNA, People, request, told
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, free_port, service
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, service
 
 # Of a critical service it is ten seconds at most.
 LONG_OBSERVATION_SECONDS = 60.0
@@ -124,102 +124,6 @@ async def test_failed_first_deployment_leaves_nothing(people, stack):
     assert await people.application.state.releases.current("dev") is None
 
 
-async def test_missing_image_fails_before_changes(people, stack, images, on_v1):
-    deployment = await people.deploy("v99")
-    assert deployment.outcome is Outcome.FAILED
-    assert f"{REPOSITORY}:v99" in deployment.problem.message
-    assert "not on this machine" in deployment.problem.message
-    assert "registry" in deployment.problem.message
-    assert "Check the image's name and the version" in deployment.problem.hint
-    assert stack.ids() == on_v1
-
-
-async def test_unpullable_missing_image_named(people, stack, images, on_v1):
-    """An image that may not be pulled and is not on the engine is named."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(pull_policy="never")})
-    deployment = await people.deploy("v99")
-    assert deployment.outcome is Outcome.FAILED
-    assert f"{REPOSITORY}:v99" in deployment.problem.message
-    assert "pull policy" in deployment.problem.message
-    assert "version" in deployment.problem.hint
-    assert deployment.phase(PhaseName.VALIDATION).status == "failed"
-    assert stack.ids() == on_v1
-
-
-async def test_invalid_compose_file_reports_position(people, stack, images, on_v1):
-    stack.put("docker-compose.yml", "services:\n  web:\n    image: [\n")
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert "docker-compose.yml" in deployment.problem.message
-    assert "line" in deployment.problem.message
-    assert "docker compose config" in deployment.problem.hint
-    assert stack.ids() == on_v1
-
-
-async def test_unknown_compose_key_named(people, stack, images, on_v1):
-    stack.write({"web": service(imagee="x")})
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert "docker-compose.yml" in deployment.problem.message
-    assert "imagee" in deployment.problem.message
-    assert stack.ids() == on_v1
-
-
-async def test_missing_compose_file_named(people, stack, on_v1):
-    (stack.folder / "docker-compose.yml").unlink()
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert str(stack.folder / "docker-compose.yml") in deployment.problem.message
-    assert "STACK_DIR" in deployment.problem.hint
-    assert stack.ids() == on_v1
-
-
-async def test_missing_variable_named_with_file(people, stack, images, on_v1):
-    variables = {"DSN": "${DATABASE_URL:?where is the database}"}
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment=variables)})
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert "DATABASE_URL" in deployment.problem.message
-    assert "where is the database" in deployment.problem.message
-    assert "env file" in deployment.problem.hint
-    assert stack.ids() == on_v1
-
-
-async def test_dependency_cycle_named(people, stack, images, on_v1):
-    stack.write({"a": service(depends_on=["b"]), "b": service(depends_on=["a"])})
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert "a" in deployment.problem.message
-    assert "b" in deployment.problem.message
-    assert "depend" in told(deployment)
-    assert stack.ids() == on_v1
-
-
-async def test_policy_violation_refused_before_changes(people, stack, images, on_v1):
-    stack.write({"web": service(privileged=True)})
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert "privileged" in deployment.problem.message
-    assert "web" in deployment.problem.message
-    assert stack.ids() == on_v1
-
-
-async def test_occupied_host_port_named_with_holder(people, stack, images, on_v1):
-    port = free_port()
-    taken = stack.client.containers.run(
-        f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", port)}
-    )
-    try:
-        stack.write({"web": service(ports=[f"127.0.0.1:{port}:8080"])})
-        deployment = await people.deploy("v2")
-        assert deployment.outcome is Outcome.FAILED
-        assert str(port) in deployment.problem.message
-        assert f"{stack.base_name}-holder" in deployment.problem.message
-        assert stack.ids() == on_v1
-    finally:
-        taken.remove(force=True)
-
-
 async def test_second_deployment_refused_with_lock_details(people, stack, images, on_v1):
     """The refusal says who holds the deployment lock, since when and for what."""
     orchestrator = people.application.orchestrator
@@ -233,18 +137,3 @@ async def test_second_deployment_refused_with_lock_details(people, stack, images
     assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
     assert stack.images()["web-1"] == images["v2"]
     await people.succeed("v3", by=ANNA)
-
-
-async def test_rollback_without_earlier_release_refused(people, stack, images, on_v1):
-    with pytest.raises(InvalidRequestError) as refused:
-        await people.rollback()
-    assert "no release before" in refused.value.message
-    assert "history" in refused.value.hint
-
-
-async def test_unknown_service_refused_with_known_ones(people, stack, images, on_v1):
-    deployment = await people.deploy("v2", services=("wbe",))
-    assert deployment.outcome is Outcome.FAILED
-    assert "wbe" in deployment.problem.message
-    assert "store, web" in deployment.problem.hint
-    assert stack.ids() == on_v1

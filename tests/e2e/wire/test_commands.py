@@ -7,47 +7,43 @@ from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, butt
 pytestmark = pytest.mark.wire
 
 
-async def test_deploy_moves_stack_and_shows_phases(bot, people, shop, image_ids):
+async def test_story_of_a_stack(bot, people, shop, image_ids):
+    """There, on, back by the command and by the button, and a version that breaks; each is told as it was."""
+    v1 = {"store": image_ids["v1"], "web": image_ids["v1"]}
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
-    told = await outcome(people, deployment_id)
-    assert "succeeded" in told.text
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert "succeeded" in (await outcome(people, deployment_id)).text
+    assert shop.running("dev") == v1
     shown = (await live(people, deployment_id, "completion")).text
     for phase in ("initialization", "validation", "preparation", "execution", "verification", "completion"):
         assert phase in shown
     assert "store" in shown
     assert "web" in shown
+    await status_shows_what_runs(people)
+    await history_and_logs_show_the_past(people)
 
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
+    assert shop.running("dev")["web"] == image_ids["v2"]
+    await known_values_are_offered(people)
+    told = await outcome(people, await start(people, "dora", "rollback", environment="dev", reason="slow"))
+    assert "succeeded" in told.text
+    assert shop.running("dev") == v1
 
-async def test_broken_version_rolled_back_with_reason(bot, people, shop, image_ids):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
+    clicked = await people.click("dora", told, button(told, "rollback"))
+    plan = (await people.answer(clicked, deadline_seconds=30)).message
+    started = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
+    assert "succeeded" in (await outcome(people, started.group())).text
+    assert shop.running("dev") == v1, "the release that ran before, and not the one before today's"
+
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
     assert "rolled back" in told.text
     assert "health check fails" in told.text
     assert told.attachments
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == v1
+    assert await bot.stop() == 0
 
 
-async def test_rollback_restores_previous_release(bot, people, shop, image_ids):
-    for version in ("v1", "v2"):
-        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
-    assert shop.running("dev")["web"] == image_ids["v2"]
-    told = await outcome(people, await start(people, "dora", "rollback", environment="dev", reason="slow"))
-    assert "succeeded" in told.text
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
-
-
-async def test_hotfix_needs_role_and_reason(bot, people, shop, image_ids):
-    refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
-    assert "role" in refused
-    assert shop.containers("prod") == []
-    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
-    assert "succeeded" in told.text
-    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
-
-
-async def test_status_shows_what_runs(bot, people, shop):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+async def status_shows_what_runs(people):
     answer = await people.answer(await people.slash("bob", "status", environment="dev"))
     assert answer.message is not None
     for text in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Dependency resolution time"):
@@ -57,10 +53,48 @@ async def test_status_shows_what_runs(bot, people, shop):
     assert "Chart of the last 20 minutes: 2 services" in chart["description"]
 
 
-async def test_dry_run_changes_nothing(bot, people, shop):
-    text = await ask(people, "dora", "deploy", environment="dev", version="v1", dry_run=True)
-    assert "web" in text
+async def history_and_logs_show_the_past(people):
+    assert "Deploy v1 to dev" in await ask(people, "bob", "history", environment="dev")
+    clicked = await people.slash("dora", "logs", service="web")
+    answer = await people.answer(clicked, deadline_seconds=30)
+    assert "web" in answer.message.text
+    assert [one["filename"] for one in answer.message.attachments] == ["dev-web.log"]
+
+
+async def known_values_are_offered(people):
+    """Environments, versions and releases are offered."""
+    environments = await people.autocomplete("dora", "deploy", "environment", "")
+    assert [choice.value for choice in environments] == ["dev", "staging", "prod"]
+    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
+    assert "v1" in [choice.value for choice in versions]
+    releases = await people.autocomplete("dora", "rollback", "to", "", environment="dev")
+    assert [choice.value for choice in releases] == ["r1"]
+
+
+async def test_what_is_refused_changes_nothing(bot, people, shop, image_ids):
+    """Versions of local images are offered before anything was deployed; nothing runs until somebody may say yes."""
+    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
+    assert {choice.value for choice in versions} >= {"v1", "v2", "v3"}
+    assert "web" in await ask(people, "dora", "deploy", environment="dev", version="v1", dry_run=True)
+    assert "role" in await ask(people, "bob", "deploy", environment="dev", version="v1")
+    assert "dev" in await ask(people, "dora", "deploy", environment="deev", version="v1")
+    assert "version" in (await ask(people, "dora", "deploy", environment="dev", version="a b")).lower()
+    await ask(people, "dora", "lock", environment="dev", reason="the fair")
+    refused = await ask(people, "dora", "deploy", environment="dev", version="v1")
+    assert "locked by Dora" in refused
+    assert "the fair" in refused
+    assert "the fair" in await ask(people, "bob", "status", environment="dev")
     assert shop.containers("dev") == []
+    await ask(people, "dora", "unlock", environment="dev")
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert "succeeded" in told.text
+
+    refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
+    assert "role" in refused
+    assert shop.containers("prod") == []
+    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
+    assert "succeeded" in told.text
+    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
 
 
 async def test_prod_deploy_needs_approver(bot, people, sandbox, shop, image_ids):
@@ -98,49 +132,6 @@ async def test_changed_plan_is_void(bot, people, shop):
     assert shop.containers("prod") == []
 
 
-async def test_outcome_button_rolls_back_to_source(bot, people, shop, image_ids):
-    for version in ("v1", "v2"):
-        told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
-    clicked = await people.click("dora", told, button(told, "rollback"))
-    plan = (await people.answer(clicked, deadline_seconds=30)).message
-    started = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
-    assert "succeeded" in (await outcome(people, started.group())).text
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
-
-
-async def test_frozen_environment_refused_until_unlocked(bot, people, shop):
-    await ask(people, "dora", "lock", environment="dev", reason="the fair")
-    refused = await ask(people, "dora", "deploy", environment="dev", version="v1")
-    assert "locked by Dora" in refused
-    assert "the fair" in refused
-    assert "the fair" in await ask(people, "bob", "status", environment="dev")
-    await ask(people, "dora", "unlock", environment="dev")
-    assert (
-        "succeeded"
-        in (await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))).text
-    )
-
-
-async def test_history_and_logs_show_past(bot, people, shop):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    assert "Deploy v1 to dev" in await ask(people, "bob", "history", environment="dev")
-    clicked = await people.slash("dora", "logs", service="web")
-    answer = await people.answer(clicked, deadline_seconds=30)
-    assert "web" in answer.message.text
-    assert [one["filename"] for one in answer.message.attachments] == ["dev-web.log"]
-
-
-async def test_local_image_versions_suggested_initially(bot, people, shop):
-    """They are suggested before anything was deployed."""
-    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
-    assert {choice.value for choice in versions} >= {"v1", "v2", "v3"}
-
-
-async def test_bystander_may_start_nothing(bot, people, shop):
-    assert "role" in await ask(people, "bob", "deploy", environment="dev", version="v1")
-    assert shop.containers("dev") == []
-
-
 async def test_second_deployment_refused_with_lock_details(bot, people, shop):
     """The refusal says who holds the deployment lock, since when and for what."""
     shop.write(store={"image": f"{shop.repository}:v3"})
@@ -162,24 +153,3 @@ async def test_cancel_button_stops_at_safe_point(bot, people, shop, image_ids):
     told = await outcome(people, deployment_id)
     assert "cancelled" in told.text
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
-
-
-async def test_autocomplete_offers_known_values(bot, people, shop):
-    """Environments, versions and releases are offered."""
-    for version in ("v1", "v2"):
-        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
-    environments = await people.autocomplete("dora", "deploy", "environment", "")
-    assert [choice.value for choice in environments] == ["dev", "staging", "prod"]
-    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
-    assert "v1" in [choice.value for choice in versions]
-    releases = await people.autocomplete("dora", "rollback", "to", "", environment="dev")
-    assert [choice.value for choice in releases] == ["r1"]
-
-
-async def test_invalid_value_explained(bot, people, shop):
-    assert "dev" in await ask(people, "dora", "deploy", environment="deev", version="v1")
-    assert "version" in (await ask(people, "dora", "deploy", environment="dev", version="a b")).lower()
-
-
-async def test_sigterm_exits_with_code_0(bot):
-    assert await bot.stop() == 0
