@@ -8,6 +8,7 @@ import { element, tick } from "./markdown.js";
 import { LANGUAGES, language, say, sayAll } from "./words.js";
 
 const TICK_MILLISECONDS = 1000;
+const RETRY_MILLISECONDS = 1000;
 
 const by = (id) => document.getElementById(id);
 let drawn = "";
@@ -147,8 +148,9 @@ function place(nodes) {
 
 let asked = false;
 let running = false;
+let failed = false;
 
-/** Refresh now, and once more at the end if something changed meanwhile. */
+/** Refresh now, once more at the end if something changed meanwhile, and again in a moment if that failed. */
 async function changed() {
   asked = true;
   if (running) return;
@@ -157,9 +159,13 @@ async function changed() {
     while (asked) {
       asked = false;
       await refresh();
+      if (failed) tell();
+      failed = false;
     }
   } catch (error) {
+    failed = true;
     tell(`${say("silent")} ${error.message}`);
+    setTimeout(changed, RETRY_MILLISECONDS);
   } finally {
     running = false;
   }

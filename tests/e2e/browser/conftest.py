@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Route, async_playwright
+from playwright.async_api import Browser, Request, async_playwright
 
 from sandbox.server import Sandbox
 from testbed.waiting import wait_until
@@ -54,14 +54,11 @@ async def visitor(browser: Browser, sandbox: Sandbox) -> AsyncIterator[Visitor]:
     visitor = Visitor(await context.new_page())
     base = sandbox.page_url.partition("/?")[0]
 
-    async def stay_here(route: Route) -> None:
-        if route.request.url.startswith((base, "data:")):
-            await route.continue_()
-            return
-        visitor.faults.append(f"asked for {route.request.url}")
-        await route.abort()
+    def stays_here(request: Request) -> None:
+        if not request.url.startswith((base, "data:")):
+            visitor.faults.append(f"asked for {request.url}")
 
-    await context.route("**/*", stay_here)
+    visitor.page.on("request", stays_here)
     visitor.page.on("pageerror", lambda error: visitor.faults.append(str(error)))
     await visitor.page.goto(sandbox.page_url)
     yield visitor

@@ -4,7 +4,7 @@ import re
 
 import aiohttp
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 
 from tests.e2e.wire.shop import SERVICE_LABEL
 
@@ -18,6 +18,23 @@ BLANK_AFTER = """one => {
   return next.left - own.right;
 }"""
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+
+async def test_one_lost_answer_leaves_no_empty_page(visitor):
+    """Nothing happens after it, so no event makes the page look once more."""
+    people = visitor.page.locator("#user option").first
+    await expect(people).to_be_attached()
+    await visitor.page.route("**/control/state", lambda route: route.abort(), times=1)
+    await visitor.page.reload()
+    await expect(people).to_be_attached()
+    await expect(visitor.page.locator("#told")).to_be_hidden()
+
+
+async def test_browser_reaches_nobody_but_this_machine(visitor):
+    with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
+        await visitor.page.goto("http://192.0.2.1/")
+    assert visitor.faults == ["asked for http://192.0.2.1/"]
+    visitor.faults.clear()
 
 
 async def test_deploy_fail_and_roll_back_by_clicks(bot, visitor, shop, image_ids):
