@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PYTHON = {"container-healthcheck", "container-pass-signals", "container-roas"}
+PYTHON = {"container-pass-signals", "container-roas"}
 SCRIPTS = [*sorted((ROOT / "script").iterdir()), ROOT / ".ci" / "run"]
 
 
