@@ -190,6 +190,27 @@ def line(tmp_path: Path, docker_host: str, sample_images: dict[str, str]) -> Ite
     _remove_projects(line)
 
 
+@pytest.fixture(scope="module")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory, docker_host: str, sample_images: dict[str, str]
+) -> Iterator[CommandLine]:
+    """Give a command line that all tests of a file share."""
+    line = CommandLine(tmp_path_factory.mktemp("line"), docker_host, f"commands-{secrets.token_hex(3)}", sample_images)
+    yield line
+    line.clear()
+    _remove_projects(line)
+
+
+@pytest.fixture
+def on_v1(standing: CommandLine) -> Iterator[CommandLine]:
+    """Give the shared command line where v1 runs: for what only looks, and for what ends where it began."""
+    standing.write()
+    if standing.running() != {"database": "v1", "web": "v1"}:
+        assert standing.run("deploy", "dev", "v1").returncode == 0
+    yield standing
+    standing.clear()
+
+
 def _remove_projects(line: CommandLine) -> None:
     docker = shutil.which("docker") or "docker"
     environ = {**line.environ(), "DOCKER_HOST": line.docker_host}

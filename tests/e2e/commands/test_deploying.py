@@ -6,13 +6,14 @@ import signal
 
 from tests.e2e.commands.conftest import CommandLine, wait_for_line
 
-ESCAPE = "\x1b"
+CONTROL = r"[\x00-\x08\x0b-\x1f]"
 BOTH_V1 = {"database": "v1", "web": "v1"}
 
 
 def test_deploy_follows_shown_plan(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1")
+    ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
     assert ended.returncode == 0, ended.stderr
+    assert not re.search(CONTROL, ended.stdout + ended.stderr), "there is no terminal"
     assert line.running() == BOTH_V1
     plan, _, progress = ended.stdout.partition("Started DEPLOY-")
     assert "Order: database → web" in plan
@@ -22,11 +23,9 @@ def test_deploy_follows_shown_plan(line: CommandLine) -> None:
     assert "dev is on r1." in progress.splitlines()[-1]
 
 
-def test_no_terminal_prints_plain_lines(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
-    assert not re.search(r"[\x00-\x08\x0b-\x1f]", ended.stdout + ended.stderr)
-    for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev")):
-        assert ESCAPE not in line.run(*command).stdout
+def test_no_terminal_prints_plain_lines(on_v1: CommandLine) -> None:
+    for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev"), ("deploy", "dev", "v1")):
+        assert not re.search(CONTROL, on_v1.run(*command, FORCE_COLOR="1").stdout)
 
 
 def test_dry_run_changes_nothing(line: CommandLine) -> None:
@@ -40,20 +39,18 @@ def test_dry_run_changes_nothing(line: CommandLine) -> None:
     assert line.document("releases", "dev")["releases"] == []
 
 
-def test_plan_shows_config_keys_not_values(line: CommandLine) -> None:
-    line.run("deploy", "dev", "v1")
-    ended = line.run("deploy", "dev", "v2", "--dry-run")
+def test_plan_shows_config_keys_not_values(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v2", "--dry-run")
     assert ended.returncode == 0
     assert "environment.GREETING" in ended.stdout
     assert "hello" not in ended.stdout
     assert "Order: web\n" in ended.stdout
 
 
-def test_failed_version_rolled_back_with_reason(line: CommandLine) -> None:
-    line.run("deploy", "dev", "v1")
-    ended = line.run("deploy", "dev", "v3")
+def test_failed_version_rolled_back_with_reason(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v3")
     assert ended.returncode == 3
-    assert line.running() == BOTH_V1
+    assert on_v1.running() == BOTH_V1
     assert "was rolled back" in ended.stdout
     assert "error: web failed" in ended.stderr
     assert "→" in ended.stderr
@@ -84,17 +81,17 @@ def test_only_named_services_changed(line: CommandLine) -> None:
     assert line.running() == {"database": "v1", "web": "v2"}
 
 
-def test_unknown_service_lists_known_ones(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1", "--service", "moon")
+def test_unknown_service_lists_known_ones(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v1", "--service", "moon")
     assert ended.returncode == 2
     assert "database, web" in ended.stderr
 
 
-def test_unknown_version_changes_nothing(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v99")
+def test_unknown_version_changes_nothing(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v99")
     assert ended.returncode in {2, 69}  # there is no such image, or its registry is not there to say so
     assert "roas-commands/app:v99" in ended.stderr
-    assert line.running() == {}
+    assert on_v1.running() == BOTH_V1
 
 
 def test_rollback_targets_previous_or_named_release(line: CommandLine) -> None:
@@ -120,67 +117,63 @@ def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
     assert line.running("prod") == BOTH_V1
 
 
-def test_second_deployment_refused_first_cancellable(line: CommandLine) -> None:
+def test_second_deployment_refused_first_cancellable(on_v1: CommandLine) -> None:
     """The one under way can be cancelled by another command."""
-    line.run("deploy", "dev", "v1")
-    first = line.start("deploy", "dev", "v4")
+    first = on_v1.start("deploy", "dev", "v4")
     wait_for_line(first, "web: waiting")
-    second = line.run("deploy", "dev", "v2")
+    second = on_v1.run("deploy", "dev", "v2")
     assert second.returncode == 5
     assert re.search(r"dev is held by \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: deploy v4", second.stderr)
     assert "roas cancel dev" in second.stderr
-    assert line.run("cancel", "dev").returncode == 0
+    assert on_v1.run("cancel", "dev").returncode == 0
     out, _ = first.communicate(timeout=30)
     assert first.returncode == 4
     assert "was cancelled by" in out
-    assert line.running() == BOTH_V1
+    assert on_v1.running() == BOTH_V1
 
 
-def test_ctrl_c_stops_at_safe_point(line: CommandLine) -> None:
-    line.run("deploy", "dev", "v1")
-    child = line.start("deploy", "dev", "v4")
+def test_ctrl_c_stops_at_safe_point(on_v1: CommandLine) -> None:
+    child = on_v1.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
     child.send_signal(signal.SIGINT)
     out, _ = child.communicate(timeout=30)
     assert child.returncode == 4
     assert "it stops at the next safe point" in out
-    assert line.running() == BOTH_V1
+    assert on_v1.running() == BOTH_V1
 
 
-def test_next_command_resumes_leftover(line: CommandLine) -> None:
-    line.run("deploy", "dev", "v1")
-    child = line.start("deploy", "dev", "v4")
+def test_next_command_resumes_leftover(on_v1: CommandLine) -> None:
+    child = on_v1.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "resumes it" in err
-    assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] is None
-    cancelled = line.run("cancel", "dev")
+    assert on_v1.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] is None
+    cancelled = on_v1.run("cancel", "dev")
     assert cancelled.returncode == 0
     assert "whose process died" in cancelled.stdout
-    assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] == "cancelled"
-    assert line.running() == BOTH_V1
+    assert on_v1.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] == "cancelled"
+    assert on_v1.running() == BOTH_V1
 
 
-def test_killed_command_finished_before_next_deploy(line: CommandLine) -> None:
-    line.run("deploy", "dev", "v1")
-    child = line.start("deploy", "dev", "v2")
+def test_killed_command_finished_before_next_deploy(on_v1: CommandLine) -> None:
+    child = on_v1.start("deploy", "dev", "v2")
     wait_for_line(child, "web: waiting")
     child.kill()
     child.wait()
-    ended = line.run("rollback", "dev")
+    ended = on_v1.run("rollback", "dev")
     assert ended.returncode == 0, ended.stderr
     assert "Resuming DEPLOY-" in ended.stdout
     assert "succeeded in" in ended.stdout
-    assert line.running() == BOTH_V1
+    assert on_v1.running() == BOTH_V1
 
 
-def test_detach_without_bot_refused(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1", "--detach")
+def test_detach_without_bot_refused(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v1", "--detach")
     assert ended.returncode == 2
     assert "Leave out --detach" in ended.stderr
-    assert line.running() == {}
+    assert on_v1.running() == BOTH_V1
 
 
 def _both_by_version(line: CommandLine) -> str:
