@@ -1,9 +1,8 @@
 """Apply services of a model: what execution and rollback have in common."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
@@ -21,6 +20,13 @@ from roas.models.stack import ServiceDefinition
 # Between two tries of a probe that an event does not wake earlier.
 PROBE_INTERVAL_SECONDS = 0.5
 
+# Wait for what is made of a service together with others; None where it has to be made by a call of its own.
+Made = Callable[[str], Awaitable[MadeService | None]]
+
+
+async def nothing_made(_service: str) -> None:
+    """Leave each service to a call of its own."""
+
 
 @dataclass(slots=True)
 class Applier:
@@ -31,7 +37,7 @@ class Applier:
     definitions: dict[str, ServiceDefinition]
     model_hash: str
     restarts: frozenset[str] = frozenset()
-    made: Mapping[str, MadeService] = field(default_factory=lambda: MappingProxyType({}))
+    made: Made = nothing_made
 
     @property
     def coordinator(self) -> DependencyCoordinator:
@@ -60,6 +66,8 @@ class Applier:
         """Start one service; a request to cancel interrupts the wait, not the creation of containers."""
         context = self.context
         context.checkpoint()
+        made = await self.made(service)
+        context.checkpoint()
         try:
             await context.run_unless_cancelled(
                 context.components.manager.apply_service(
@@ -70,7 +78,7 @@ class Applier:
                     context.report,
                     lambda: self._started(service, milestones),
                     restart=service in self.restarts,
-                    made=self.made.get(service),
+                    made=made,
                     restoring=restoring,
                     rollout=ServiceRolloutLog(
                         self.context, self.definitions[service], lambda: self._started(service, milestones)

@@ -11,17 +11,18 @@ from roas.engine.adopting.container_differences import find_container_difference
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose_releases import ComposeReleases
+from roas.engine.containers.creation_progress import Created
 from roas.engine.containers.docker_events import EventSubscription
 from roas.engine.containers.failure_output import read_failure_output
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.removal import remove_container, start_container, stop_container
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
+from roas.engine.containers.seen_containers import SeenContainers
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.engine.containers.service_logs import read_log
 from roas.engine.containers.snapshots import (
     take_named_outlines,
     take_outlines,
-    take_snapshots,
     take_snapshots_of,
 )
 from roas.engine.containers.statistics import StatisticsReader
@@ -61,6 +62,7 @@ class ComposeEngine(ComposeReleases):
         )
         self._misled = MisledBinds(self._clients, self._policy)
         self._just_judged: set[str] = set()
+        self._seen = SeenContainers(self._clients)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.probe_targets = ProbeTargets(self._clients, self._policy)
@@ -106,12 +108,22 @@ class ComposeEngine(ComposeReleases):
         return made
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self,
+        environment: Environment,
+        model_hash: str,
+        chosen: frozenset[str] | None = None,
+        *,
+        created: Created = lambda _made: None,
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of the chosen services that have none yet, and the networks."""
         await self.check_release(environment, model_hash)
-        made = await self._creator.create_missing(environment, model_hash, chosen)
-        self._just_judged |= {one.id for one in made}
+
+        def judged(made: tuple[ContainerSnapshot, ...]) -> None:
+            self._just_judged |= {one.id for one in made}
+            created(made)
+
+        made = await self._creator.create_missing(environment, model_hash, chosen, judged)
+        self._just_judged |= {one.id for one in made if one.never_ran}
         return made
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
@@ -192,7 +204,7 @@ class ComposeEngine(ComposeReleases):
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
-        return await take_snapshots(self._clients, environment)
+        return await self._seen.look(environment)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project as the engine lists it."""

@@ -61,12 +61,18 @@ class EngineActor(Protocol):
         ...
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self,
+        environment: Environment,
+        model_hash: str,
+        chosen: frozenset[str] | None = None,
+        *,
+        created: Callable[[tuple[ContainerSnapshot, ...]], None] = lambda _made: None,
     ) -> tuple[ContainerSnapshot, ...]:
         """Create, in one go and not started, the containers of services that have none yet, and the networks.
 
-        Only of those that are `chosen`, where some are. Returns what was created: where the engine refuses one of
-        many, others may lack, too, and each is left to `create_service`, whose fault names it.
+        Only of those that are `chosen`, where some are. Returns what was created, and may call `created` with parts of
+        that while others are still being made: these may be started. Where the engine refuses one of many, others may
+        lack, too, and each is left to `create_service`, whose fault names it.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Run each environment's stack by the engine that it names: Compose on one machine, or a Swarm."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -130,13 +130,18 @@ class StackEngine(ComposeEngine):
         )
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self,
+        environment: Environment,
+        model_hash: str,
+        chosen: frozenset[str] | None = None,
+        *,
+        created: Callable[[tuple[ContainerSnapshot, ...]], None] = lambda _made: None,
     ) -> tuple[ContainerSnapshot, ...]:
         """Create what is shared, and on one machine the containers that are missing, which are returned."""
         if on_swarm(environment):
             await self._swarm.create_missing(environment, model_hash)
             return ()
-        return await super().create_missing(environment, model_hash, chosen)
+        return await super().create_missing(environment, model_hash, chosen, created=created)
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove all containers of a service; on a Swarm, the service."""

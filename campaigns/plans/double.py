@@ -259,7 +259,7 @@ class EngineDouble:
         return {name: _wanted_hash(services, name, there) for name in services}
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         """Create what has no container yet; what has some keeps them, as many as there are."""
         before = {one.id for one in await self.containers(environment)}

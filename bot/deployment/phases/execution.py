@@ -1,18 +1,16 @@
 """Move the environment to the new release, each service as soon as its own dependencies are ready."""
 
-from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
 from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.context import DeploymentContext
+from roas.deployment.creation import Creation
 from roas.deployment.dependent_restarts import begun, replaced_before
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.preparation import load_release, prepare_release
-from roas.engine.containers.made_service import MadeService, made_service
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.model.services import with_needs
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceProgress, ServiceStep
@@ -50,10 +48,10 @@ class Execution:
         await _plan_services(context, to_do | changes.gone, frozenset(definitions) - to_do - own)
         context.checkpoint()
         lacking = {name for name in changes.differing if not watch.of_service(name)}
-        made = await _make(context, watch, model_hash, lacking, to_do) if lacking else {}
-        applier = Applier(context, watch, definitions, model_hash, changes.restarts, made)
-        after_ourselves = applier.coordinator.dependents(own)
-        await applier.apply_all(to_do - after_ourselves)
+        async with Creation(context, watch, model_hash, lacking, to_do) as creation:
+            applier = Applier(context, watch, definitions, model_hash, changes.restarts, creation.of)
+            after_ourselves = applier.coordinator.dependents(own)
+            await applier.apply_all(to_do - after_ourselves)
         if not (named := frozenset(context.deployment.request.services)) or own & named:
             await replace_bot_if_needed(context, watch, model_hash, bot)
         await applier.apply_all(to_do & after_ourselves)
@@ -75,25 +73,6 @@ class Execution:
         return await find_changes(
             context.components.engine, context.environment, model, watch.containers, bot=bot, scope=scope
         )
-
-
-async def _make(
-    context: DeploymentContext, watch: ContainerWatch, model_hash: str, lacking: Collection[str], to_do: frozenset[str]
-) -> Mapping[str, MadeService]:
-    """Create the containers of what has none, together, and return what is left to be started of them.
-
-    What shares with another, or links to it, is not among these: the other one may be made anew before its turn.
-    """
-    engine, environment = context.components.engine, context.environment
-    await context.report_all(sorted(lacking), ServiceStep.CREATING)
-    created = await engine.create_missing(environment, model_hash, to_do)
-    watch.add(created)
-    model = await engine.load_model(model_hash)
-    alone = [name for name in lacking if len(with_needs(model, [name])) == 1]
-    wanted = await engine.wanted_services(environment, model, watch.containers, as_it_is=True)
-    new = frozenset(one.id for one in created)
-    made = {name: made_service(wanted[name], watch.of_service(name), new) for name in alone}
-    return {name: one for name, one in made.items() if one is not None}
 
 
 async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:

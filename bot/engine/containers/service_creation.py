@@ -12,6 +12,7 @@ from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.config_hashes import ConfigHashes
+from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.removal import remove_container, start_container
@@ -149,12 +150,13 @@ class ServiceCreator:
         return idle
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of services that have none, and the networks that the model has and the engine lacks.
 
         What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
-        was created. Of many that are made in one call, the engine may refuse one: each is left to a call of its own.
+        was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
+        refuse one: each is left to a call of its own.
         """
         model = await self._to_apply(model_hash, environment)
         taken = await take_outlines(self._clients, environment)
@@ -169,17 +171,20 @@ class ServiceCreator:
         ]
         missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
         project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        progress = CreationProgress(self._clients, environment, created)
         for names in _one_after_the_other(model, {*services, *missing}):
             await self._unpause(environment, [one for one in taken if one.service in names])
             await set_references(self._clients, environment, {name: known[name] for name in names})
             scale = {name: present[name] for name in names if present[name]}
             try:
-                await self._runner.run(
-                    commands.create(project, names, keep_existing=True, scale=scale),
-                    environment,
-                    timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
-                    service=names[0] if len(names) == 1 else None,
-                )
+                async with progress.reporting():
+                    await self._runner.run(
+                        commands.create(project, names, keep_existing=True, scale=scale),
+                        environment,
+                        timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
+                        service=names[0] if len(names) == 1 else None,
+                        on_line=progress.read_line,
+                    )
             except EngineUnavailableError:
                 raise
             except RoasError as error:

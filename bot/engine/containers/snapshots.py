@@ -46,6 +46,19 @@ async def take_outlines(clients: EngineClients, environment: Environment) -> tup
     return await clients.call(environment, look)
 
 
+async def take_outlines_named(
+    clients: EngineClients, environment: Environment, names: Collection[str]
+) -> tuple[ContainerSnapshot, ...]:
+    """Return the containers of the environment's project that have these names, as `take_outlines` does."""
+
+    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+        # The engine takes a name for a pattern that may be found anywhere in one.
+        exactly = [f"^/{re.escape(name)}$" for name in names]
+        return in_order(map(outline, _listed(client, environment.project, names=exactly)))
+
+    return await clients.call(environment, look)
+
+
 async def take_named_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
     """Return every container as the engine lists it, with the name of its image as it was created from that.
 
@@ -70,6 +83,16 @@ async def take_snapshots_of(
         return _look_at(clients, client, list(container_ids), project=environment.project)
 
     return await clients.call(environment, look)
+
+
+def take_these(clients: EngineClients, client: docker.DockerClient, ids: list[str]) -> tuple[ContainerSnapshot, ...]:
+    """Return those of these containers that are there; for use within a thread that asks the engine."""
+    return _look_at(clients, client, ids)
+
+
+def listed_containers(client: docker.DockerClient, project: str) -> list[ContainerSnapshot]:
+    """Return every container of a project as the engine lists it; for use within a thread that asks the engine."""
+    return [outline(one) for one in _listed(client, project)]
 
 
 def _look_at(
@@ -99,11 +122,14 @@ def list_ids(client: docker.DockerClient, project: str, service: str | None = No
     return [str(found["Id"]) for found in _listed(client, project, service)]
 
 
-def _listed(client: docker.DockerClient, project: str, service: str | None = None) -> list[dict[str, Any]]:
+def _listed(
+    client: docker.DockerClient, project: str, service: str | None = None, *, names: Collection[str] = ()
+) -> list[dict[str, Any]]:
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")
-    found: list[dict[str, Any]] = client.api.containers(all=True, filters={"label": labels})
+    filters = {"label": labels} | ({"name": [*names]} if names else {})
+    found: list[dict[str, Any]] = client.api.containers(all=True, filters=filters)
     return found
 
 

@@ -95,11 +95,12 @@ class ContainerWatch:
 
     def add(self, containers: Iterable[ContainerSnapshot]) -> None:
         """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
-        new = {one.id: one for one in containers}
         known = {one.id for one in self._containers}
+        new = {one.id: one for one in containers if one.id not in known}
         if self._touched is not None:
             self._touched -= new.keys()
-        self._settle(in_order((*self._containers, *(one for one in new.values() if one.id not in known))))
+        if new:
+            self._settle(in_order((*self._containers, *new.values())))
 
     async def until(
         self,

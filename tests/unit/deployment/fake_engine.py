@@ -196,7 +196,7 @@ class FakeEngine:
         return ()
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         self._called("create_missing")
         there = {one.service for one in self.running.values()}

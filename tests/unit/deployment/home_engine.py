@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from roas.engine.containers.repair import ContainerRepair, needs_repair, plan_repairs
 from roas.engine.interface import ContainerEvent, ReleaseDraft
@@ -100,7 +100,7 @@ class HomeEngine(FakeEngine):
         return tuple(one.id for one in fitting if one.state not in AT_WORK)
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         made = []
         for name, fields in self.models[model_hash]["services"].items():

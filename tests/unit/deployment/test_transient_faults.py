@@ -156,11 +156,11 @@ class AskingTheJournal(FakeEngine):
     said: frozenset[str] = frozenset()
     journal: StateManager | None = None
 
-    async def create_missing(self, environment, model_hash, chosen=None):
+    async def create_missing(self, environment, model_hash, chosen=None, **named):
         assert self.journal is not None
         progress = await self.journal.deployments.progress_under_way(environment.name)
         self.said = frozenset(f"{one.service} {one.step}" for one in progress)
-        return await super().create_missing(environment, model_hash, chosen)
+        return await super().create_missing(environment, model_hash, chosen, **named)
 
 
 @pytest.mark.parametrize("engine", [AskingTheJournal({"store": service("store"), "web": service("web")})])

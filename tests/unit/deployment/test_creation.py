@@ -1,0 +1,81 @@
+"""Services start while others are still being created; what was made together is complete before any goes further."""
+
+import asyncio
+
+import pytest
+
+from roas.errors import EngineError, EngineUnavailableError
+from roas.models.deployment import Outcome
+from tests.unit.deployment.conftest import service
+from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deployment.requested import deploy
+
+
+class Creating(FakeEngine):
+    """Tell of the first service, and make the others only once that one was started, or has failed."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.first_went_on = asyncio.Event()
+        self.created_all = False
+        self.fault = None
+
+    async def create_missing(self, environment, model_hash, chosen=None, *, created=lambda _made: None):
+        if not self.running:
+            first = await super().create_missing(environment, model_hash, frozenset({"first"}))
+            created(first)
+            async with asyncio.timeout(5):
+                await self.first_went_on.wait()
+            if self.fault is not None:
+                raise self.fault
+            rest = await super().create_missing(environment, model_hash, chosen)
+            self.created_all = True
+            return first + rest
+        return await super().create_missing(environment, model_hash, chosen)
+
+    async def start(self, environment, container_id):
+        await super().start(environment, container_id)
+        if self.running[container_id].service == "first":
+            self.first_went_on.set()
+
+    async def remove(self, environment, container_id, *, grace_seconds=None):
+        assert self.created_all or self.fault, "nothing is taken back while Compose still creates"
+        await super().remove(environment, container_id, grace_seconds=grace_seconds)
+
+
+@pytest.fixture
+def engine():
+    return Creating({name: service(name) for name in ("first", "second")} | {"third": service("third", "first")})
+
+
+async def test_a_service_starts_while_others_are_created(orchestrator, engine, state):
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.started()[0] == "first"
+    assert sorted(engine.started()) == ["first", "second", "third"]
+    steps = [(one.subject, one.new) for one in await state.changes("dev")]
+    creating = [place for place, (_, step) in enumerate(steps) if step == "creating"]
+    assert len(creating) == 3, "each intent is written before anything is made"
+    assert max(creating) < min(place for place, (_, step) in enumerate(steps) if step == "starting")
+
+
+async def test_a_failure_waits_until_nothing_is_created_any_more(orchestrator, engine):
+    engine.behaviour["v1", "first"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is not Outcome.SUCCEEDED
+    assert "first" in deployment.problem.message
+    assert engine.created_all
+
+
+async def test_a_fault_of_creating_is_the_deployments(orchestrator, engine):
+    engine.fault = EngineError("second has a port that is taken", service="second")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is not Outcome.SUCCEEDED
+    assert deployment.problem.message == "second has a port that is taken"
+
+
+async def test_an_engine_that_is_away_for_a_moment_is_asked_again(orchestrator, engine):
+    engine.fault = EngineUnavailableError("busy")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.started().count("first") == 1

@@ -1,0 +1,91 @@
+"""What runs as it was listed before is not asked about again; whatever may have changed is."""
+
+from dataclasses import replace
+
+import pytest
+
+from roas.engine.containers.seen_containers import SeenContainers
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+
+PLACE = "unix:///engine", "shop-dev"
+
+
+def listed(name: str, names: str = "", **fields: object) -> ContainerSnapshot:
+    one = ContainerSnapshot(name, names or name, name, ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")
+    return replace(one, **{"endpoints": (f"none {name}-1",), **fields})  # type: ignore[arg-type]
+
+
+class Looking:
+    def __init__(self) -> None:
+        self.seen = SeenContainers(None)  # type: ignore[arg-type]
+        self.asked: list[str] = []
+        self.restarts = 0
+
+    def look(self, *there: ContainerSnapshot) -> list[ContainerSnapshot]:
+        self.asked = []
+
+        def ask(ids: list[str]) -> tuple[ContainerSnapshot, ...]:
+            self.asked = ids
+            found = [replace(one, endpoints=(), restart_count=self.restarts) for one in there]
+            return tuple(one for one in found if one.id in ids)
+
+        return list(self.seen.compare(PLACE, there, ask))
+
+
+@pytest.fixture
+def looking() -> Looking:
+    return Looking()
+
+
+def test_what_runs_as_before_is_asked_about_once(looking):
+    first = looking.look(listed("b"), listed("a"))
+    assert looking.asked == ["b", "a"]
+    assert looking.look(listed("b"), listed("a")) == first
+    assert [one.id for one in first] == ["a", "b"]
+    assert looking.asked == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"endpoints": ("none a-2",)},  # it was started again
+        {"health": HealthStatus.UNHEALTHY},
+        {"state": ContainerState.PAUSED},
+        {"state": ContainerState.EXITED, "exit_code": 1, "endpoints": ("none ",)},
+        {"names": "renamed"},
+        {"image_reference": "sha256:1"},
+    ],
+)
+def test_what_is_listed_otherwise_is_asked_about(looking, other):
+    looking.look(listed("a"), listed("b"))
+    looking.restarts = 1
+    found = looking.look(listed("a", **other), listed("b"))
+    assert looking.asked == ["a"]
+    assert [one.restart_count for one in found] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"endpoints": ()},  # it shares the network of another
+        {"endpoints": ("none ",)},
+        {"state": ContainerState.EXITED, "exit_code": 1},  # one that ends again with the same code is listed the same
+        {"state": ContainerState.RESTARTING},
+        {"state": ContainerState.CREATED},
+    ],
+)
+def test_what_does_not_tell_its_starts_is_asked_about_each_time(looking, fields):
+    for _ in range(2):
+        looking.look(listed("a", **fields))
+        assert looking.asked == ["a"]
+
+
+def test_what_is_gone_is_forgotten(looking):
+    looking.look(listed("a"), listed("b"))
+    assert [one.id for one in looking.look(listed("b"))] == ["b"]
+    looking.look(listed("a"), listed("b"))
+    assert looking.asked == ["a"]
+
+
+def test_what_goes_while_it_is_asked_about_is_left_out(looking):
+    assert looking.seen.compare(PLACE, [listed("a")], lambda _ids: ()) == ()
