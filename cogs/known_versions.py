@@ -30,8 +30,7 @@ class KnownVersions:
         found = list(await self._cache.ask(target.name, lambda: self._local(target)))
         elsewhere = (name for name in self._application.environments if name != target.name)
         for name in (target.name, *elsewhere):
-            kept = await self._application.state.releases.list(name, limit=RELEASES_SHOWN)
-            found += [release.version for release in kept]
+            found += await self._application.state.releases.versions(name, limit=RELEASES_SHOWN)
         return found
 
     async def _local(self, target: Environment) -> tuple[str, ...]:

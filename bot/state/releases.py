@@ -86,6 +86,17 @@ class Releases:
             )
         )
 
+    async def versions(self, environment: str, limit: int = 20) -> tuple[str, ...]:
+        """Return the versions of the kept releases, newest first: what else they are made of is not read."""
+        rows = await self._journal.read(
+            lambda transaction: transaction.execute(
+                "SELECT json_extract(document, '$.version') FROM releases WHERE environment = ? AND kept = 1"
+                " ORDER BY number DESC LIMIT ?",
+                (environment, limit),
+            ).fetchall()
+        )
+        return tuple(str(row[0] or "") for row in rows)
+
     async def beyond(self, environment: str, kept: int, *, runs: int | None = None) -> tuple[Release, ...]:
         """Return the releases that are kept but need not be: all but the current one and the last `kept`.
 

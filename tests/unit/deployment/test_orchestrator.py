@@ -235,6 +235,9 @@ async def test_restored_release_kept_despite_failures(orchestrator, engine, comp
     assert engine.versions()["web"] == "web:v1"
     assert 1 in engine.protected
     assert await components.state.releases.get("dev", 1) in await components.state.releases.list("dev")
+    kept = await components.state.releases.list("dev")
+    assert await components.state.releases.versions("dev") == tuple(one.version for one in kept)
+    assert await components.state.releases.versions("dev", limit=0) == ()
 
 
 async def test_events_carry_correlation_id(orchestrator, bus):
