@@ -9,16 +9,29 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, context, deploy, gap, redaction, services, status, table
+from benchmarks import alerting, context, deploy, gap, large, long_journal, redaction, services, status, table
 from testbed.engine import find_or_start_engine
 
-RUNS = {"table": 3, "alerting": 50, "context": 5, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
+RUNS = {
+    "table": 3,
+    "alerting": 50,
+    "context": 5,
+    "deploy": 10,
+    "gap": 3,
+    "journal": 20,
+    "large": 5,
+    "redaction": 10,
+    "services": 3,
+    "status": 10,
+}
 
 Result = (
     alerting.Result
     | context.Result
     | deploy.Result
     | gap.Gaps
+    | large.Result
+    | long_journal.Result
     | redaction.Result
     | services.Result
     | status.Result
@@ -86,6 +99,10 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
     with find_or_start_engine(folder / "engine") as engine:
         if benchmark == "table":
             return table.measure(engine, folder, runs)
+        if benchmark == "large":
+            return large.measure(engine, folder, runs)
+        if benchmark == "journal":
+            return long_journal.measure(engine, folder, runs)
         if benchmark == "services":
             return services.measure(engine, folder, runs)
         return deploy.measure(engine, folder, runs)

@@ -46,18 +46,18 @@ def live(
 async def _live(engine: Engine, folder: Path, services: Mapping[str, Any], deployments: int, whole: bool) -> Life:
     async with running_bot(engine, folder, Stack(services)) as bot:
         start_seconds = time.monotonic() - bot.started
-        memory = {"ready": _memory(bot)}
+        memory = {"ready": memory_of(bot)}
         taken = [await _deploy(bot) for _ in range(2)]
         if not whole:
             return Life(taken, start_seconds)
-        idle = await _idle(bot)
+        idle = await idle_percent(bot)
         for number in range(CHARTS):
             await bot.ask("status", environment=ENVIRONMENT)
             if number == 0:
-                memory["1 `/status`"] = _memory(bot)
-        memory[f"{CHARTS} `/status`"] = _memory(bot)
+                memory["1 `/status`"] = memory_of(bot)
+        memory[f"{CHARTS} `/status`"] = memory_of(bot)
         taken += [await _deploy(bot) for _ in range(deployments - 2)]
-        memory[f"{deployments} deployments"] = _memory(bot)
+        memory[f"{deployments} deployments"] = memory_of(bot)
         status = [await asyncio.to_thread(_time_status, bot) for _ in range(STATUS_RUNS)]
         return Life(taken, start_seconds, idle, memory, statistics.median(status))
 
@@ -69,11 +69,12 @@ async def _deploy(bot: RunningBot) -> float:
     outcome = await bot.confirm(plan, after=after)
     if "succeeded" not in outcome.text:
         raise RuntimeError(outcome.text)
-    ended = await asyncio.to_thread(_execution_ended, bot.state / "journal.sqlite3")
+    ended = await asyncio.to_thread(execution_ended, bot.state / "journal.sqlite3")
     return (ended - clicked).total_seconds()
 
 
-def _execution_ended(journal: Path) -> datetime:
+def execution_ended(journal: Path) -> datetime:
+    """Return when the last deployment's execution ended, as the journal has it."""
     connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
     try:
         (document,) = connection.execute(
@@ -96,7 +97,7 @@ def _time_status(bot: RunningBot) -> float:
     return time.monotonic() - started
 
 
-async def _idle(bot: RunningBot) -> float:
+async def idle_percent(bot: RunningBot) -> float:
     """Return how much of a core it takes while nothing happens."""
     before, since = _processor_seconds(bot), time.monotonic()
     await asyncio.sleep(IDLE_SECONDS)
@@ -108,7 +109,7 @@ def _processor_seconds(bot: RunningBot) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _memory(bot: RunningBot) -> float:
+def memory_of(bot: RunningBot) -> float:
     """Return the resident memory in MiB."""
     pages = int(Path(f"/proc/{bot.process.pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
