@@ -21,7 +21,7 @@ from testbed.running_bot import RunningBot, Stack, running_bot
 from testbed.sample import sample_image
 
 SIZES = (50, 100, 200, 300)
-ENVIRONMENTS = (ENVIRONMENT, *(f"env-{number:02}" for number in range(2, 21)))
+ENVIRONMENTS = (ENVIRONMENT, "staging", *(f"env-{number:02}" for number in range(3, 21)))
 SETTLED_SECONDS = 20.0
 KEYSTROKES = 100
 # Slower than what is suggested is kept, so that each way of finding it takes part.
@@ -93,7 +93,7 @@ def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZE
 async def _by_bot(
     engine: Engine, folder: Path, size: int, peer: float, runs: int, *, whole: bool
 ) -> tuple[Size, tuple[list[float], float, float]]:
-    settings = {"ENVIRONMENT_NAMES": ",".join(ENVIRONMENTS if whole else (ENVIRONMENT,))}
+    settings = {"ENVIRONMENT_NAMES": ",".join(ENVIRONMENTS)} if whole else {}
     async with running_bot(engine, folder, Stack(independent(size), settings)) as bot:
         after = await bot.last_message()
         plan = await bot.plan(ENVIRONMENT, "v1")

@@ -155,7 +155,7 @@ class Peers:
     async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
         if await self._state.ownership.has_beaten(container_id):
             return True
-        known = await self._state.deployments.list(environment.name, limit=DEPLOYMENTS_READ)
+        known = await self._state.deployments.list(environment.name, limit=DEPLOYMENTS_READ, whole=False)
         return any(container_id in deployment.successors for deployment in known)
 
     async def _answer(self, place: BotPlace, ours: BotPlace | None) -> HealthAnswer | None:

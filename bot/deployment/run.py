@@ -194,7 +194,7 @@ class DeploymentRun:
         context = self._context
         while not (context.restoring or context.cancel.is_set()):
             with suppress(RoasError):
-                deployment = await context.components.state.deployments.get(context.deployment.id)
+                deployment = await context.components.state.deployments.get_own(context.deployment.id)
                 if deployment is not None and deployment.cancel_requested_by is not None:
                     context.request_stop()
                     return

@@ -16,15 +16,32 @@ class DeploymentReader:
         """Return one deployment, whole, or None."""
         return await self._journal.read(lambda transaction: read_deployment(transaction, deployment_id))
 
+    async def get_own(self, deployment_id: str) -> Deployment | None:
+        """Return one deployment without its phases and services, or None."""
+        found = await self._journal.read(
+            lambda transaction: select_deployments(transaction, "id = ?", (deployment_id,), whole=False)
+        )
+        return found[0] if found else None
+
     async def list(
-        self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None, offset: int = 0
+        self,
+        environment: str | None = None,
+        *,
+        limit: int = 20,
+        outcome: Outcome | None = None,
+        offset: int = 0,
+        whole: bool = True,
     ) -> tuple[Deployment, ...]:
-        """Return the last deployments, newest first; `offset` leaves out the newest ones."""
+        """Return the last deployments, newest first; `offset` leaves out the newest ones.
+
+        Unless `whole`, they have no phases and no services: of a large stack, these take nearly all of the time.
+        """
         return await self._journal.read(
             lambda transaction: select_deployments(
                 transaction,
                 "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?",
                 (environment, environment, outcome, outcome, limit, offset),
+                whole=whole,
             )
         )
 

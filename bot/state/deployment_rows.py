@@ -74,13 +74,18 @@ def read_deployment(transaction: Transaction, deployment_id: str) -> Deployment 
     return found[0] if found else None
 
 
-def select_deployments(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Deployment, ...]:
-    """Read whole deployments; `where` is one of the state's own texts, values go in as parameters."""
+def select_deployments(
+    transaction: Transaction, where: str, parameters: tuple[object, ...], *, whole: bool = True
+) -> tuple[Deployment, ...]:
+    """Read deployments; `where` is one of the state's own texts, values go in as parameters.
+
+    Unless `whole`, they have no phases and no services: of a large stack, these take nearly all of the time.
+    """
     rows = transaction.execute(
         f"SELECT id, cancel_requested_by, decision, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
         parameters,
     ).fetchall()
-    found = (_assembled(transaction, *row) for row in rows)
+    found = (_assembled(transaction, *row, whole=whole) for row in rows)
     return tuple(deployment for deployment in found if deployment is not None)
 
 
@@ -95,25 +100,32 @@ def read_after(transaction: Transaction, rowid: int, limit: int) -> list[tuple[i
 
 
 def _assembled(
-    transaction: Transaction, deployment_id: str, cancelled_by: str | None, decision: str | None, document: str
+    transaction: Transaction,
+    deployment_id: str,
+    cancelled_by: str | None,
+    decision: str | None,
+    document: str,
+    *,
+    whole: bool = True,
 ) -> Deployment | None:
     """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
     try:
-        return _assemble(transaction, deployment_id, cancelled_by, decision, document)
+        own = replace(
+            from_row(Deployment, document),
+            cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
+            decision=from_row(Decision, decision) if decision else None,
+        )
+        return _with_parts(transaction, own) if whole else own
     except UnreadableRowError as error:
         log_once(error.message, document)
         return None
 
 
-def _assemble(
-    transaction: Transaction, deployment_id: str, cancelled_by: str | None, decision: str | None, document: str
-) -> Deployment:
+def _with_parts(transaction: Transaction, own: Deployment) -> Deployment:
     return replace(
-        from_row(Deployment, document),
-        phases=tuple(map(phase_of, _read_parts(transaction, "phases", PhaseResult, deployment_id))),
-        services=read_services(transaction, deployment_id),
-        cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
-        decision=from_row(Decision, decision) if decision else None,
+        own,
+        phases=tuple(map(phase_of, _read_parts(transaction, "phases", PhaseResult, own.id))),
+        services=read_services(transaction, own.id),
     )
 
 

@@ -61,7 +61,9 @@ class DeploymentNotifier(Notifier):
 
 async def usual_seconds(state: StateManager, deployment: Deployment) -> float | None:
     """Return how long a deployment of this kind usually takes there, in seconds; None where there was none before."""
-    known = await state.deployments.list(deployment.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED)
+    known = await state.deployments.list(
+        deployment.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False
+    )
     times = [
         one.duration_seconds
         for one in known
@@ -72,5 +74,5 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
 
 async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
     """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
-    known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED)
+    known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
     return next((one.duration_seconds for one in known if one.request.kind == deployment_kind), None)

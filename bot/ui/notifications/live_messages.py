@@ -208,7 +208,7 @@ class LiveMessages:
 
     async def _pending_subjects(self) -> list[tuple[str, str]]:
         """Return the plans and deployments whose messages are not in their last state, oldest first, and where."""
-        recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
+        recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS, whole=False)
         unfinished = await self._state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
         subjects = {post.subject for post in unfinished}
         plans = {p.id: p.environment for p in await self._state.approvals.open() if p.state is PlanState.AWAITING}

@@ -74,6 +74,22 @@ async def test_deployment_read_back_whole(state: StateManager) -> None:
     assert read.services[0].updated_at is not None
 
 
+async def test_deployment_read_without_its_parts(state: StateManager) -> None:
+    """Whoever goes through many of a large stack, or asks every second, reads its own row only."""
+    started = a_deployment()
+    fence = await state.deployments.create(started, "deploy v2")
+    await state.deployments.save_service(started, ServiceProgress("web", ServiceStep.STARTING), fence)
+    await state.deployments.request_cancel(started.id, DORA)
+    known = await state.deployments.get(started.id)
+    own = replace(known, phases=(), services=())
+    assert known.services
+    assert known.cancel_requested_by == DORA
+    assert await state.deployments.get_own(started.id) == own
+    assert await state.deployments.get_own("DEPLOY-0") is None
+    assert await state.deployments.list(whole=False) == (own,)
+    assert await state.deployments.list() == (known,)
+
+
 async def test_second_deployment_refused_with_lock_details(state) -> None:
     """The refusal says who holds the deployment lock, since when and for what."""
     first = a_deployment()
