@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from roas.concurrency import end_tasks
+from roas.concurrency import end_tasks, pause
 from roas.engine.client import EngineClients
-from roas.engine.containers.snapshots import take_outlines_named
+from roas.engine.containers.snapshots import take_outlines
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -16,8 +17,10 @@ from roas.models.health import ContainerSnapshot
 log = get_logger(__name__)
 
 CREATED = re.compile(r"\s*Container (\S+)\s+Created\s*")
-# So many are asked about by one question: what is named in it is a part of the URL.
-NAMES_AT_ONCE = 50
+# One question lists all of a project's containers, since the engine takes each name in a question for a pattern, which
+# it compiles for each container: so there is a while between two, in which more are created.
+LOOKS_APART_SECONDS = 0.05
+RESTS_PER_LOOK = 4.0
 
 Created = Callable[[tuple[ContainerSnapshot, ...]], None]
 
@@ -50,10 +53,12 @@ class CreationProgress:
     async def _look(self) -> None:
         while True:
             await self._more.wait()
-            names, self._names = self._names[:NAMES_AT_ONCE], self._names[NAMES_AT_ONCE:]
-            if not self._names:
-                self._more.clear()
+            self._more.clear()
+            names, self._names = frozenset(self._names), []
+            began = time.monotonic()
             try:
-                self._report(await take_outlines_named(self._clients, self._environment, names))
+                there = await take_outlines(self._clients, self._environment)
+                self._report(tuple(one for one in there if one.name in names))
             except RoasError as error:
                 log.warning("created containers were not looked at", error=error.message)
+            await pause(max(LOOKS_APART_SECONDS, (time.monotonic() - began) * RESTS_PER_LOOK))

@@ -46,19 +46,6 @@ async def take_outlines(clients: EngineClients, environment: Environment) -> tup
     return await clients.call(environment, look)
 
 
-async def take_outlines_named(
-    clients: EngineClients, environment: Environment, names: Collection[str]
-) -> tuple[ContainerSnapshot, ...]:
-    """Return the containers of the environment's project that have these names, as `take_outlines` does."""
-
-    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
-        # The engine takes a name for a pattern that may be found anywhere in one.
-        exactly = [f"^/{re.escape(name)}$" for name in names]
-        return in_order(map(outline, _listed(client, environment.project, names=exactly)))
-
-    return await clients.call(environment, look)
-
-
 async def take_named_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
     """Return every container as the engine lists it, with the name of its image as it was created from that.
 
@@ -122,14 +109,11 @@ def list_ids(client: docker.DockerClient, project: str, service: str | None = No
     return [str(found["Id"]) for found in _listed(client, project, service)]
 
 
-def _listed(
-    client: docker.DockerClient, project: str, service: str | None = None, *, names: Collection[str] = ()
-) -> list[dict[str, Any]]:
+def _listed(client: docker.DockerClient, project: str, service: str | None = None) -> list[dict[str, Any]]:
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")
-    filters = {"label": labels} | ({"name": [*names]} if names else {})
-    found: list[dict[str, Any]] = client.api.containers(all=True, filters=filters)
+    found: list[dict[str, Any]] = client.api.containers(all=True, filters={"label": labels})
     return found
 
 
