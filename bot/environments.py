@@ -15,6 +15,8 @@ from roas.configuration.stack_files import (
 from roas.models.environment import Environment
 from roas.settings import EnvironmentSettings, Settings
 
+NOTHING_OF_ITS_OWN = EnvironmentSettings()
+
 
 class Environments(Mapping[str, Environment]):
     """Build an environment whenever it is asked for: its files come and go while a bot runs."""
@@ -26,7 +28,7 @@ class Environments(Mapping[str, Environment]):
     def __getitem__(self, name: str) -> Environment:
         if name not in self._settings.environment_names:
             raise KeyError(name)
-        own = self._settings.environments.get(name, EnvironmentSettings())
+        own = self._settings.environments.get(name) or NOTHING_OF_ITS_OWN
         return _environment(self._settings, name, own, self._base_name)
 
     def __iter__(self) -> Iterator[str]:
@@ -86,9 +88,13 @@ def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
 def _siblings(settings: Settings, name: str, folder: Path, base: str) -> frozenset[str]:
     """Return the projects of the other environments in the same folder."""
     found = set()
+    resolved: dict[Path, Path] = {}  # of many environments most are in one folder, and each asks for all others
     for other in settings.environment_names:
-        own = settings.environments.get(other, EnvironmentSettings())
-        if other != name and (own.folder or settings.stack_dir).expanduser().resolve() == folder:
+        own = settings.environments.get(other) or NOTHING_OF_ITS_OWN
+        place = own.folder or settings.stack_dir
+        if place not in resolved:
+            resolved[place] = place.expanduser().resolve()
+        if other != name and resolved[place] == folder:
             found.add(own.project_name or (base if other == settings.home_environment else f"{base}-{other}"))
     return frozenset(found)
 
