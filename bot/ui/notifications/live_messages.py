@@ -49,7 +49,7 @@ NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
 ORDERING_SECONDS = 5.0
-URGENT = (DeploymentBegan, PhaseChanged, DeploymentPaused, PauseDecided, DeploymentEnded)
+URGENT = (DeploymentBegan, DeploymentPaused, PauseDecided, DeploymentEnded)
 
 
 class LiveMessages:
@@ -170,7 +170,9 @@ class LiveMessages:
         await end_tasks(*tasks)
 
     async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
-        self.follow(event.deployment_id, event.environment).notify(urgent=isinstance(event, URGENT))
+        self.follow(event.deployment_id, event.environment).notify(
+            urgent=isinstance(event, URGENT), prompt=isinstance(event, PhaseChanged)
+        )
 
     async def _handle_alert_event(self, _event: AlertEvent) -> None:
         for notifier in self._follow_alerts():

@@ -46,12 +46,15 @@ class Notifier(ABC):
         self.outbox = outbox
         self._pace = pace
         self._news = asyncio.Event()
+        self._prompt = asyncio.Event()
         self._urgent = asyncio.Event()
         self._backoff = Backoff(Retries(pace.first_retry, pace.longest_retry), spread=True)
 
-    def notify(self, *, urgent: bool = False) -> None:
-        """Note that there is something new; an urgent change does not wait for the pace."""
+    def notify(self, *, urgent: bool = False, prompt: bool = False) -> None:
+        """Note that there is something new; an urgent change does not wait for the pace, a prompt one not for long."""
         self._news.set()
+        if urgent or prompt:
+            self._prompt.set()
         if urgent:
             self._urgent.set()
 
@@ -60,6 +63,7 @@ class Notifier(ABC):
         try:
             while True:
                 self._news.clear()
+                self._prompt.clear()
                 self._urgent.clear()
                 try:
                     with using_locale(await self.outbox.channel.locale()):
@@ -99,8 +103,9 @@ class Notifier(ABC):
     async def _wait_for_news(self) -> None:
         """Wait for something new (or look again after a while), then for the pace, unless it is urgent."""
         await wait_for(self._news, self._poll_seconds())
-        if (rest := self._hold_back_seconds()) > 0:
-            await wait_for(self._urgent, rest)
+        rest = self._hold_back_seconds()
+        if rest > 0 and await wait_for(self._prompt, rest):
+            await wait_for(self._urgent, self.outbox.edit_delay(self.subject, prompt=True))
 
     async def _wait_before_retry(self, longest: float) -> None:
         """Back off exponentially, with jitter; being online again ends the wait."""

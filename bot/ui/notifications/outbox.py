@@ -31,6 +31,8 @@ log = get_logger(__name__)
 
 NONCE_LENGTH = 25
 BETWEEN_EDITS_SECONDS = 1.5
+# For what people wait for, like a change of phase: of a small stack, several phases are over in that time.
+PROMPT_EDITS_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,10 @@ class Outbox:
         post = await self._state.posts.get(subject, kind)
         return post if post is not None and post.channel_id == self.channel.id else None
 
-    def edit_delay(self, subject: str) -> float:
+    def edit_delay(self, subject: str, *, prompt: bool = False) -> float:
         """Return after how many seconds the message of a subject may be edited again; 0 where it may be now."""
-        return max(0.0, self._touched.get(subject, float("-inf")) + self._between_edits - time.monotonic())
+        apart = min(self._between_edits, PROMPT_EDITS_SECONDS) if prompt else self._between_edits
+        return max(0.0, self._touched.get(subject, float("-inf")) + apart - time.monotonic())
 
     def forget(self, subject: str) -> None:
         """Forget a subject that is finished; the next in the queue goes on."""

@@ -58,7 +58,7 @@ async def test_burst_becomes_few_edits_with_last_state(
     assert all(later - earlier >= 0.25 for earlier, later in pairwise(times))
 
 
-async def test_phase_change_shown_at_once(
+async def test_phase_change_shown_soon(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(Pace(poll=60), between_edits=30)
@@ -67,6 +67,24 @@ async def test_phase_change_shown_at_once(
     await story.service(ServiceProgress("web", ServiceStep.PULLING))
     await story.phase(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS)
     await until(lambda: "🔄 validation" in channel.text(1000), within_seconds=2)
+
+
+async def test_phases_that_pass_quickly_share_an_edit(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """Of a deployment with nothing to do, all phases are over before anybody could read the first."""
+    messages.start(Pace(poll=60), between_edits=30)
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    for phase in (PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION, PhaseName.EXECUTION):
+        for status in (PhaseStatus.IN_PROGRESS, PhaseStatus.SUCCESS):
+            await story.phase(phase, status)
+            await bus.drain()
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    edits = [moment for what, _id, moment in channel.log if what == "edit"]
+    assert len(edits) <= 2
+    assert "✅ execution" in channel.text(1000)
 
 
 async def test_unchanged_message_not_edited(
