@@ -91,7 +91,7 @@ class Creation:
         for made in self._open():
             made.set_result(None)
 
-    def _open(self) -> list["asyncio.Future[MadeService | None]"]:
+    def _open(self) -> list[asyncio.Future[MadeService | None]]:
         return [made for made in self._made.values() if not made.done()]
 
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:
