@@ -23,10 +23,10 @@ from demo.story import Story
 from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
-from testbed.daemon import DaemonError
 from testbed.engine import Engine, NoEngineError, find_or_start_engine
 from testbed.images import ImageError
 from testbed.network import NoSlotError
+from testbed.slot_holder import DaemonError
 
 FAILED = 1
 NO_ENGINE = 69  # EX_UNAVAILABLE

@@ -7,15 +7,14 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import docker
 import docker.errors
 import requests.exceptions
 
-from testbed.leftovers import end_engine, remove_folder
-from testbed.network import Slot, take_slot
+from testbed.leftovers import end_engine
+from testbed.slot_holder import DaemonError, SlotHolder
 from testbed.stopping import stop_process
 from testbed.unstable_engine import IMAGE_STORE_VARIABLE
 from testbed.waiting import wait_until
@@ -23,11 +22,6 @@ from testbed.waiting import wait_until
 START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 LOG_LINES = 40
-DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for cleaning up after a killed holder
-
-
-class DaemonError(RuntimeError):
-    """The private engine did not start or stop; the message ends with the last lines of its log."""
 
 
 def answers(docker_host: str, seconds: int = 5) -> bool:
@@ -41,7 +35,7 @@ def answers(docker_host: str, seconds: int = 5) -> bool:
     return False
 
 
-class PrivateDaemon:
+class PrivateDaemon(SlotHolder):
     """Run a dockerd of one's own for the time of a `with` block.
 
     Containers reach this machine at `host_address`, and each other; they do not reach the world, and neither does
@@ -50,39 +44,10 @@ class PrivateDaemon:
     """
 
     def __init__(self, folder: Path, *, live_restore: bool = False, settings: dict[str, Any] | None = None) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self._live_restore = live_restore
         self._settings = settings or {}
-        self._slot: Slot | None = None
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        """Acquire a slot and start."""
-        self._slot = take_slot()
-        try:
-            clear_slot(self.slot)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.slot.folder.mkdir(mode=0o700, parents=True)
-            (self.slot.folder / DATA_NOTE).write_text(str(self.folder / "data"))
-            self.slot.make_bridge()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop and remove everything."""
-        self.close()
-
-    @property
-    def slot(self) -> Slot:
-        """Return the slot that this engine holds."""
-        if self._slot is None:
-            raise DaemonError("the private engine is not open: use it in a `with` block")
-        return self._slot
 
     @property
     def run_folder(self) -> Path:
@@ -98,11 +63,6 @@ class PrivateDaemon:
     def docker_host(self) -> str:
         """Return the engine's address for DOCKER_HOST."""
         return f"unix://{self.run_folder}/docker.sock"
-
-    @property
-    def host_address(self) -> str:
-        """Return the address at which the engine's containers reach this machine."""
-        return self.slot.address
 
     @property
     def pid(self) -> int | None:
@@ -185,19 +145,18 @@ class PrivateDaemon:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return "(no log)"
 
-    def close(self) -> None:
-        """Stop the engine, and remove its containers, data, bridges and slot."""
-        if self._slot is None:
-            return
-        try:
-            self.resume()
-            if self.pid is not None:
-                self._remove_containers()
-            self.stop()
-            clear_slot(self.slot)
-        finally:
-            self._slot.release()
-            self._slot = None
+    @property
+    def _data_folder(self) -> Path:
+        return self.folder / "data"
+
+    def _begin(self) -> None:
+        self.start()
+
+    def _end(self) -> None:
+        self.resume()
+        if self.pid is not None:
+            self._remove_containers()
+        self.stop()
 
     def _remove_containers(self) -> None:
         with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
@@ -253,16 +212,6 @@ class PrivateDaemon:
     def _write_configuration(self, *, live_restore: bool) -> None:
         settings = {**self._base_settings(), **self._settings, "live-restore": live_restore, **_image_store()}
         (self.folder / "daemon.json").write_text(json.dumps(settings, indent=2))
-
-
-def clear_slot(slot: Slot) -> None:
-    """Remove what the engines of a slot left: those of its holder, or of a killed one before it."""
-    end_engine(slot.folder, slot.name)
-    with suppress(FileNotFoundError):
-        remove_folder(Path((slot.folder / DATA_NOTE).read_text()))
-    remove_folder(slot.folder)
-    slot.remove_nodes()
-    slot.remove_bridges()
 
 
 def _image_store() -> dict[str, Any]:

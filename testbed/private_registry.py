@@ -1,6 +1,8 @@
 """A registry that asks for a password: Distribution, from Debian's package, which need not be installed."""
 
+import base64
 import ctypes
+import json
 import shutil
 import socket
 import subprocess
@@ -10,8 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
+
 from testbed.cache import cached
 from testbed.images import ImageError
+from testbed.sample import Behaviour, sample_image
 from testbed.waiting import wait_until
 
 PACKAGE = "docker-registry"
@@ -29,16 +34,38 @@ auth: {{htpasswd: {{realm: testbed, path: {passwords}}}}}
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class PrivateRegistry:
     """Say where it listens; engines take a registry on loopback without TLS, and elsewhere where they are told so."""
 
     address: str
+    passwords: Path
+    password: str = PASSWORD
 
     @property
     def login(self) -> dict[str, str]:
         """Return the credentials as the SDK takes them."""
-        return {"username": USER, "password": PASSWORD}
+        return {"username": USER, "password": self.password}
+
+    def change_password(self, password: str) -> None:
+        """Take another password from now on, and the one before no more."""
+        self.password = password
+        self.passwords.write_text(f"{USER}:{_bcrypt(password)}\n")
+
+    def write_login(self, folder: Path) -> None:
+        """Write the credentials as Docker's clients read them from a folder."""
+        folder.mkdir(exist_ok=True)
+        login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
+        (folder / "config.json").write_text(json.dumps({"auths": {self.address: {"auth": login}}}))
+
+    def push_sample(self, client: docker.DockerClient, name: str, version: str, behaviour: Behaviour) -> None:
+        """Make the sample app's image, push it, and remove it where it was made."""
+        tag = f"{self.address}/{name}"
+        sample_image(client, f"{tag}:{version}", version=version, behaviour=behaviour)
+        said = client.api.push(tag, version, auth_config=self.login)
+        client.images.remove(f"{tag}:{version}")
+        if "error" in said:
+            raise ImageError(f"The registry takes no {tag}:{version}: {said[-300:]}")
 
 
 @contextmanager
@@ -49,9 +76,10 @@ def private_registry(folder: Path, *, host: str = "127.0.0.1") -> Iterator[Priva
     """
     program = shutil.which(PACKAGE) or str(cached(PACKAGE, _fetch))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "passwords").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
     port = _free_port(host)
-    text = CONFIGURATION.format(root=folder / "data", host=host, port=port, passwords=folder / "passwords")
+    found = PrivateRegistry(f"{host}:{port}", folder / "passwords")
+    found.change_password(PASSWORD)
+    text = CONFIGURATION.format(root=folder / "data", host=host, port=port, passwords=found.passwords)
     (folder / "config.yml").write_text(text)
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
@@ -61,7 +89,7 @@ def private_registry(folder: Path, *, host: str = "127.0.0.1") -> Iterator[Priva
             or child.poll() is not None
         ):
             raise ImageError(f"The registry does not start: {(folder / 'log').read_text()[-500:]}")
-        yield PrivateRegistry(f"{host}:{port}")
+        yield found
     finally:
         child.terminate()
         child.wait(START_SECONDS)

@@ -8,15 +8,15 @@ there are no virtual IPs and no ingress, so services need `endpoint_mode: dnsrr`
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import docker
 import docker.errors
 import requests.exceptions
 
-from testbed.daemon import DATA_NOTE, DaemonError, PrivateDaemon, clear_slot
-from testbed.network import Slot, take_slot
+from testbed.daemon import PrivateDaemon
+from testbed.network import Slot
+from testbed.slot_holder import DaemonError, SlotHolder
 from testbed.waiting import wait_until
 
 # Of overlay networks, and of what each node has for itself: neither is seen outside of the namespaces.
@@ -79,7 +79,7 @@ class SwarmNode(PrivateDaemon):
         return {"default-address-pools": [{"base": NODE_POOL, "size": 24}], "shutdown-timeout": 5}
 
 
-class Swarm:
+class Swarm(SlotHolder):
     """Run a Swarm of one's own for the time of a `with` block; node 1 is a manager and makes it.
 
     The others join as managers, as long as some are wanted, then as workers. A name in `settings` is one of dockerd's.
@@ -94,41 +94,20 @@ class Swarm:
         settings: Json | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.nodes: list[SwarmNode] = []
         self._managers = managers
         self._workers = workers
         self._settings = settings or {}
         self._heartbeat_seconds = heartbeat_seconds
-        self._slot: Slot | None = None
 
-    def __enter__(self) -> Self:
-        """Acquire a slot, start the nodes and join them."""
-        self._slot = take_slot()
-        try:
-            clear_slot(self.slot)
-            self.slot.folder.mkdir(mode=0o700, parents=True)
-            (self.slot.folder / DATA_NOTE).write_text(str(self.folder))
-            self.slot.make_bridge()
-            for number in range(1, 1 + self._managers + self._workers):
-                self.add_node(manager=number <= self._managers)
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def _begin(self) -> None:
+        for number in range(1, 1 + self._managers + self._workers):
+            self.add_node(manager=number <= self._managers)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End and remove everything."""
-        self.close()
-
-    @property
-    def slot(self) -> Slot:
-        """Return the slot that the Swarm holds."""
-        if self._slot is None:
-            raise DaemonError("the private Swarm is not open: use it in a `with` block")
-        return self._slot
+    def _end(self) -> None:
+        for node in self.nodes:
+            node.close()
 
     @property
     def manager(self) -> SwarmNode:
@@ -139,11 +118,6 @@ class Swarm:
     def docker_host(self) -> str:
         """Return the first manager's address for DOCKER_HOST."""
         return self.manager.docker_host
-
-    @property
-    def host_address(self) -> str:
-        """Return the address at which the nodes and their containers reach this machine."""
-        return self.slot.address
 
     def add_node(self, *, manager: bool = False) -> SwarmNode:
         """Start one more node, join it, and wait until it is ready."""
@@ -178,18 +152,6 @@ class Swarm:
 
         if not wait_until(ready, READY_SECONDS):
             raise DaemonError(f"the Swarm has no {nodes} nodes that are ready\n{self.manager.log_tail()}")
-
-    def close(self) -> None:
-        """End all nodes, and remove their containers, data, namespaces, and the slot."""
-        if self._slot is None:
-            return
-        try:
-            for node in self.nodes:
-                node.close()
-            clear_slot(self.slot)
-        finally:
-            self._slot.release()
-            self._slot = None
 
     def _join(self, client: docker.DockerClient, node: SwarmNode, *, manager: bool) -> None:
         with client_of(self.manager) as asked:

@@ -17,7 +17,7 @@ from campaigns.corpus.ground import opened_ground
 from campaigns.corpus.playing import Play, Played, Verdict
 from campaigns.corpus.record import add, is_good, summary
 from campaigns.corpus.stacks import Stack, read_stacks
-from testbed.daemon import DaemonError
+from testbed.slot_holder import DaemonError
 
 TRIES = 2
 TERMINATED = 143

@@ -16,8 +16,8 @@ from campaigns.hands.ground import Ground, Left, opened_ground
 from campaigns.hands.playing import Played, clean, play
 from campaigns.hands.record import Record, summary
 from campaigns.hands.rounds import Round
-from testbed.daemon import DaemonError
 from testbed.home_stack import HomeStackError
+from testbed.slot_holder import DaemonError
 
 # A moment that did not come is waited for again, so many times in all; so is what failed on a busy machine.
 TRIES = 3

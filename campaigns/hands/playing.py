@@ -16,8 +16,8 @@ from roas.control.client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from testbed.daemon import DaemonError
 from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, HomeStackError
+from testbed.slot_holder import DaemonError
 
 # What is promised: all is well, unattended, within so many seconds after the last fault.
 WELL_SECONDS = 60.0

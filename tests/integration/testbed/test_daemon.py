@@ -130,7 +130,7 @@ def test_next_session_cleans_up_killed_one(tmp_path):
 
 
 def test_failed_start_shows_log(tmp_path):
-    from testbed.daemon import DaemonError
+    from testbed.slot_holder import DaemonError
 
     with (
         pytest.raises(DaemonError, match="no-such-driver"),

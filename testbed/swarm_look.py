@@ -1,0 +1,123 @@
+"""What a Swarm's nodes and managers show of a stack: Docker's own answers, for whoever judges from outside."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.waiting import wait_until
+
+Json = dict[str, Any]
+SERVICE_LABEL = "com.docker.swarm.service.name"
+STACK_LABEL = "com.docker.stack.namespace"
+
+
+@dataclass(frozen=True)
+class NodeContainer:
+    """Hold a container that runs on a node for a service of a stack."""
+
+    node: str
+    service: str
+    image: str
+    health: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StackLook:
+    """Look at one stack on the nodes that live; nothing here knows of the bot."""
+
+    swarm: Swarm
+    stack: str
+
+    @property
+    def nodes(self) -> list[SwarmNode]:
+        """Return the nodes whose engine runs."""
+        return [one for one in self.swarm.nodes if one.pid is not None]
+
+    def containers(self, *paths: str) -> list[NodeContainer]:
+        """Return what runs on the nodes, with the content of some files of each."""
+        return [one for node in self.nodes for one in self._of_node(node, paths)]
+
+    def versions(self, service: str) -> Counter[str]:
+        """Return how many healthy containers of a service run of each version that they themselves say."""
+        found = (one for one in self.containers("/version") if one.service == service)
+        return Counter(one.files[0] for one in found if one.health in {"healthy", ""})
+
+    def nodes_of(self, service: str) -> list[str]:
+        """Return the nodes of the healthy containers of a service."""
+        found = (one for one in self.containers() if one.service == service)
+        return sorted(one.node for one in found if one.health in {"healthy", ""})
+
+    def inside(self, service: str, path: str) -> set[str]:
+        """Return what the healthy containers of a service have in a file."""
+        found = (one for one in self.containers(path) if one.service == service)
+        return {one.files[0] for one in found if one.health in {"healthy", ""}}
+
+    def service(self, name: str) -> Json | None:
+        """Return a service as a manager shows it."""
+        with client_of(self._manager) as client:
+            try:
+                found: Json = client.api.inspect_service(f"{self.stack}_{name}")  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        return found
+
+    def tasks(self, name: str, **filters: str) -> list[Json]:
+        """Return the tasks of a service as a manager shows them."""
+        with client_of(self._manager) as client:
+            wanted = {"service": f"{self.stack}_{name}", **filters}
+            found: list[Json] = client.api.tasks(filters=wanted)  # type: ignore[no-untyped-call]
+        return found
+
+    def runs_of_job(self, name: str) -> int:
+        """Return how often Swarm ran a job since its service was made."""
+        found = self.service(name)
+        return 0 if found is None else int((found.get("JobStatus") or {})["JobIteration"].get("Index") or 0) + 1
+
+    def node_state(self, node: SwarmNode) -> str:
+        """Return what a manager says of a node: `ready`, `down` …"""
+        with client_of(self._manager) as client:
+            found = [one.attrs for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname]
+        return str(found[0]["Status"]["State"])
+
+    def set_availability(self, node: SwarmNode, availability: str) -> None:
+        """Drain a node, or make it active again."""
+        with client_of(self._manager) as client:
+            found = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname)
+            found.update({**found.attrs["Spec"], "Availability": availability})
+
+    def remove(self) -> bool:
+        """Remove the stack; return whether its containers were gone soon."""
+        with client_of(self._manager) as client:
+            own = {"label": f"{STACK_LABEL}={self.stack}"}
+            for service in client.services.list(filters=own):
+                service.remove()  # type: ignore[no-untyped-call]
+            gone = wait_until(lambda: not self.containers(), 60)
+            for kind in ("config", "secret"):
+                for one in getattr(client, f"{kind}s").list(filters=own):
+                    getattr(client.api, f"remove_{kind}")(one.id)
+        return gone
+
+    @property
+    def _manager(self) -> SwarmNode:
+        return self.nodes[0]
+
+    def _of_node(self, node: SwarmNode, paths: tuple[str, ...]) -> Iterator[NodeContainer]:
+        with client_of(node) as client:
+            own: dict[str, str | list[str] | bool] = {"label": f"{STACK_LABEL}={self.stack}"}
+            for one in client.containers.list(filters=own, ignore_removed=True):
+                try:
+                    files = tuple(_text(one.exec_run(["cat", path]).output) for path in paths)
+                except APIError:  # it ended meanwhile
+                    continue
+                health = (one.attrs["State"].get("Health") or {}).get("Status") or ""
+                service = str(one.labels.get(SERVICE_LABEL, "")).removeprefix(f"{self.stack}_")
+                yield NodeContainer(node.hostname, service, str(one.attrs["Config"]["Image"]), health, files)
+
+
+def _text(output: Any) -> str:
+    return bytes(output).decode().strip()
