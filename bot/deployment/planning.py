@@ -15,7 +15,7 @@ from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack
-from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError
+from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, RegistryUnavailableError
 from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
@@ -138,8 +138,17 @@ def _partially_applied(target: Release) -> Message:
 
 async def _lost_images(components: Components, environment: Environment, current: Release | None) -> tuple[str, ...]:
     """Warn where what a failed deployment would go back to is gone: a prune takes what nothing uses."""
-    gone = await components.engine.missing_images(current, environment) if current is not None else ()
-    if current is None or not gone:
+    if current is None:
+        return ()
+    try:
+        gone = await components.engine.missing_images(current, environment)
+    except RegistryUnavailableError as error:
+        return (
+            said(
+                "It is not known whether {label} could be restored: {reason}", label=current.label, reason=error.message
+            ),
+        )
+    if not gone:
         return ()
     text = said(
         "Should this fail, {label} cannot be restored: the images of {services} are gone.",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from roas.engine.images.supply import ServiceReport, by_reference, pull
 from roas.engine.interface import Engine, ReleaseDraft
-from roas.errors import ImageNotFoundError, ReleaseNotRestorableError, RoasError
+from roas.errors import ImageNotFoundError, RegistryUnavailableError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.environment import Environment
@@ -75,7 +75,10 @@ class ReleaseKeeper:
 
         Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
         """
-        gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
+        try:
+            gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
+        except RegistryUnavailableError:  # of a Swarm: a way back that nobody asked for is no place to fail closed
+            gone = frozenset()
         pins = {one.name: one.image for one in release.services if one.name in gone}
         lost: dict[str, str] = {}
         for image, names in by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):

@@ -99,7 +99,9 @@ class StackEngine(ComposeEngine):
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         """Return the services of a release whose images are gone; those of a Swarm are the registry's to keep."""
-        return () if on_swarm(environment) else await super().missing_images(release, environment)
+        if on_swarm(environment):
+            return await self._swarm.missing_images(release, environment)
+        return await super().missing_images(release, environment)
 
     async def pull(
         self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport

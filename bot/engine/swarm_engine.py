@@ -13,9 +13,10 @@ from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.store import ModelStore
 from roas.engine.swarm.calls import SwarmCalls
+from roas.engine.swarm.earlier_write import earlier_write
 from roas.engine.swarm.following import follow_update
-from roas.engine.swarm.images import look_up_digest
-from roas.engine.swarm.judgement import Judgement, UpdateVerdict
+from roas.engine.swarm.images import look_up_digest, missing_from_registry
+from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
 from roas.engine.swarm.names import SERVICE, stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.service_spec import service_spec
@@ -28,6 +29,7 @@ from roas.errors import EngineError, InvalidRequestError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.models.release import Release
 from roas.models.stack import WantedImage
 from roas.redaction import Redactor
 
@@ -90,19 +92,26 @@ class SwarmEngine:
         found = {one: await look_up_digest(self._clients, stack.environment, one) for one in references}
         return {name: found[stack.definitions[name].image] for name in services}
 
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        """Return the services of a release whose image its registry has no more. Raises RegistryUnavailableError."""
+        images = {one.name: one.image for one in release.services}
+        return await missing_from_registry(self._clients, environment, images)
+
     async def create_service(
         self, environment: Environment, model_hash: str, service: str, *, anew: bool = False
     ) -> tuple[str, ...]:
         """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
 
-        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update.
+        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, and
+        whoever resumes follows what a dead bot wrote.
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         definition = read_definitions(model)[service]
         project = environment.project
         ids = await self._ask(environment, lambda calls: make_shared(calls, project, model, [service]))
         spec = service_spec(project, model, definition, ids=ids)
-        written = await self._writer.write(environment, spec, anew=anew)
+        written = None if anew else await self._ask(environment, lambda calls: _earlier(calls, spec))
+        written = written or await self._writer.write(environment, spec, anew=anew)
         judged = await follow_update(self._writer, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
@@ -221,3 +230,11 @@ class SwarmEngine:
 
     async def _ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(environment, question)
+
+
+def _earlier(calls: SwarmCalls, spec: Mapping[str, Any]) -> Written | None:
+    """Return the write of ours that a service has this spec by, where there is one to follow."""
+    there = calls.service(str(spec["Name"]))
+    if there is None:
+        return None
+    return earlier_write(there, calls.tasks(service=str(there["ID"])), spec, calls.network_names())

@@ -1,7 +1,7 @@
 """Follow a write to its end: ask the manager again and again, since it announces nothing of a task."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from docker.errors import NotFound
@@ -9,6 +9,7 @@ from docker.errors import NotFound
 from roas.concurrency import pause
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.tasks import UNPLACED
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
@@ -17,7 +18,36 @@ Json = dict[str, Any]
 POLL_SECONDS = 0.25
 # How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
 LEADER_SECONDS = 90.0
+# How long Swarm may leave a replica without a task, or say that it updates what runs already, beyond its monitor.
+STALLED_SECONDS = 20.0
+NANOSECONDS = 10**9
 Noted = Callable[[str], Awaitable[None]]
+
+
+class Waits:
+    """Know for how long each task has been in its state: by our clock, since those of the managers may differ."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], float] = {}
+
+    def seen(self, tasks: Iterable[Json], now: float) -> Mapping[str, float]:
+        """Return the seconds of each task, by its id."""
+        found = {}
+        for task in tasks:
+            key = str(task["ID"]), _stage(str((task.get("Status") or {}).get("State") or "new"))
+            found[key[0]] = now - self._since.setdefault(key, now)
+        return found
+
+
+def _stage(state: str) -> str:
+    """Return a state, or what those have in common that wait for a node."""
+    return "unplaced" if state in UNPLACED else state
+
+
+def _monitor_seconds(service: Json | None) -> float:
+    """Return for how long Swarm watches a task that runs, before it goes on."""
+    update = ((service or {}).get("Spec") or {}).get("UpdateConfig") or {}
+    return float((update.get("Monitor") or 0) + (update.get("Delay") or 0)) / NANOSECONDS
 
 
 async def follow_update(
@@ -31,6 +61,7 @@ async def follow_update(
     away_since: float | None = None
     networks: dict[str, str] = {}
     last = ""
+    waits, stalled_since = Waits(), None
     while True:
         try:
             if not networks:
@@ -43,9 +74,14 @@ async def follow_update(
                 raise
             await pause(POLL_SECONDS)
             continue
-        judged = judge_update(written, service, tasks, networks, seconds=time.monotonic() - began)
+        now = time.monotonic()
+        judged = judge_update(written, service, tasks, networks, seconds=now - began, waits=waits.seen(tasks, now))
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
+        stalled_since = None if judged.stalled is None else stalled_since or now
+        limit = STALLED_SECONDS + _monitor_seconds(service)
+        if judged.stalled is not None and stalled_since is not None and now - stalled_since > limit:
+            return judged.stalled
         if noted is not None and judged.reason != last:
             last = judged.reason
             await noted(last)

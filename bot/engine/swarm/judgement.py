@@ -54,11 +54,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Hold the verdict, its reason, and the task that it is about."""
+    """Hold the verdict, its reason, and the task that it is about; `stalled` is what it is if Swarm never goes on."""
 
     verdict: UpdateVerdict
     reason: str = ""
     task_id: str | None = None
+    stalled: "Judgement | None" = None
 
 
 def judge_update(
@@ -68,25 +69,31 @@ def judge_update(
     networks: Mapping[str, str],
     *,
     seconds: float,
+    waits: Mapping[str, float] | None = None,
 ) -> Judgement:
-    """Judge a write by what is there now, `seconds` after it; `service` is None where there is none."""
+    """Judge a write by what is there now, `seconds` after it; `service` is None where there is none.
+
+    `waits` are the seconds for which each task has been in its state, as far as they were seen: of many replicas, the
+    last begins long after the write.
+    """
     if service is None or service["ID"] != written.service_id:
         return Judgement(UpdateVerdict.REMOVED, said("somebody removed the service meanwhile"))
     status = service.get("UpdateStatus") or {}
     state, message = str(status.get("State") or ""), str(status.get("Message") or "")
     own = read_tasks(service, tasks, networks)
+    waited = {one.id: seconds if waits is None else waits.get(one.id, 0.0) for one in own}
     new = tuple(one for one in own if one.id not in written.tasks_before)
     if not _is_ours(written, service, networks):
         restored = tuple(one for one in own if one.spec_hash == spec_hash(service["Spec"], networks))
         going = "updating" if state == "rollback_started" else ""
-        how = _judge_running(service, going, own, restored, seconds, new)
+        how = _judge_running(service, going, own, restored, seconds, new, waited)
         return _judge_other_spec(written, service, state, message, new, how)
     if state == "paused":
         return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
     current = tuple(one for one in own if one.spec_hash == written.spec_hash)
     if "ReplicatedJob" in service["Spec"]["Mode"]:
-        return _judge_job(service, current, seconds)
-    return _judge_running(service, state, own, current, seconds, new)
+        return _judge_job(service, current, waited)
+    return _judge_running(service, state, own, current, seconds, new, waited)
 
 
 def _is_ours(written: Written, service: Mapping[str, Any], networks: Mapping[str, str]) -> bool:
@@ -134,16 +141,18 @@ def _judge_running(
     current: tuple[SwarmTask, ...],
     seconds: float,
     new: tuple[SwarmTask, ...],
+    waited: Mapping[str, float],
 ) -> Judgement:
     """Judge by the tasks of one spec, the `current` ones; of failures, those of `new` tasks count."""
     meant = tuple(one for one in current if one.counts)
     old = [one for one in own if one.counts and one not in meant]
     if state in {"", "completed"} and not old and _all_run(service, meant):
         return Judgement(UpdateVerdict.DONE, said("its tasks run"), meant[0].id if meant else None)
-    if lost := _judge_unplaced(meant, seconds):
+    if lost := _judge_unplaced(meant, waited):
         return lost
     if state == "updating":  # Swarm itself judges what fails meanwhile
-        return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"))
+        stalled = _stalled(service, own, meant, is_whole=not old and _all_run(service, meant))
+        return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
     recent = tuple(one for one in current if one in new)
     looping = [one for one in meant if one in new and failures_before(one, recent) > TOLERATED_FAILURES]
     given_up = [] if meant or not recent else [recent[-1]]
@@ -162,8 +171,27 @@ def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
     return running >= wanted if wanted is not None else 0 < running == len(meant)
 
 
-def _judge_unplaced(meant: tuple[SwarmTask, ...], seconds: float) -> Judgement | None:
+def _stalled(
+    service: Mapping[str, Any], own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_whole: bool
+) -> Judgement | None:
+    """Return what it comes to if Swarm never goes on: its updater waits for a task that was given to a node that died.
+
+    An old task and the new one in its place change hands in one transaction: there is no moment without either.
+    """
+    if is_whole:
+        text = said("its tasks run, and Swarm does not end its update")
+        return Judgement(UpdateVerdict.DONE, text, meant[0].id)
+    wanted = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
+    if wanted is not None and sum(one.counts for one in own) < wanted:
+        given_up = next((one.id for one in reversed(own) if not one.counts and not one.has_ended), None)
+        text = said("Swarm does not go on with its update: a task was given to a node that is lost")
+        return Judgement(UpdateVerdict.NEVER_STARTED, text, given_up)
+    return None
+
+
+def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement | None:
     for one in meant:
+        seconds = waited[one.id]
         if one.state in UNPLACED and seconds > PLACING_SECONDS:
             return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=one.reason), one.id)
         if one.state == "preparing" and seconds > PREPARING_SECONDS:
@@ -171,14 +199,14 @@ def _judge_unplaced(meant: tuple[SwarmTask, ...], seconds: float) -> Judgement |
     return None
 
 
-def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], seconds: float) -> Judgement:
+def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement:
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
     of_run = tuple(one for one in current if one.iteration == iteration)
     total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions") or 1)
     if sum(one.state == "complete" for one in of_run) >= total:
         return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id)
     open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
-    if lost := _judge_unplaced(tuple(open_ones), seconds):
+    if lost := _judge_unplaced(tuple(open_ones), waited):
         return lost
     failed = [one for one in of_run if one.failed]
     if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):

@@ -45,6 +45,11 @@ class SwarmTask:
         return self.state in FAILED
 
     @property
+    def has_ended(self) -> bool:
+        """Return whether it is known to have ended, well or not."""
+        return self.state in ENDED
+
+    @property
     def ended_badly(self) -> bool:
         """Return whether it ended and was not meant to.
 

@@ -5,7 +5,7 @@ from typing import Protocol
 from roas.engine.interface import ReleaseStore
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.release import Release
 
 log = get_logger(__name__)
@@ -27,7 +27,12 @@ class LostReleases:
         self._releases = releases
 
     async def find(self, environment: Environment) -> tuple[str, ...]:
-        """Return the labels of those of which an image is gone: whoever wants to go back should know before."""
+        """Return the labels of those of which an image is gone: whoever wants to go back should know before.
+
+        Those of a Swarm are in a registry, which counts how often it is asked: only who goes back asks it.
+        """
+        if environment.engine is EngineKind.SWARM:
+            return ()
         kept = await self._releases.list(environment.name)
         try:
             gone = [bool(await self._engine.missing_images(one, environment)) for one in kept]

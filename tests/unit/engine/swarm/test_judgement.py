@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.judgement import PLACING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
 
@@ -99,3 +99,31 @@ def test_new_service_that_fails_again_and_again_has_failed() -> None:
     assert twice.verdict is UpdateVerdict.UNDER_WAY
     thrice = judge_update(written, service(), (*failed, task(9, "ready")), {}, seconds=1)
     assert (thrice.verdict, thrice.reason, thrice.task_id) == (UpdateVerdict.FAILED, CRASHED["Err"], "t3")
+
+
+def judged(there: dict[str, Any], *tasks: dict[str, Any], waits: dict[str, float] | None = None) -> Judgement:
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    return judge_update(written, there, tasks, {}, seconds=1000, waits=waits)
+
+
+def test_task_that_waits_for_a_moment_has_its_own_time() -> None:
+    """Of many replicas, the last is given to a node long after the write."""
+    there, pending = service(state="updating"), task(2, "pending")
+    assert judged(there, GONE, pending, waits={"t2": 1.0}).verdict is UpdateVerdict.UNDER_WAY
+    assert judged(there, GONE, pending, waits={"t2": PLACING_SECONDS + 1}).verdict is UpdateVerdict.NEVER_STARTED
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (task(2, "assigned", "shutdown"), UpdateVerdict.NEVER_STARTED),
+        (task(2, "running"), UpdateVerdict.DONE),
+        (task(2, "preparing"), None),
+    ],
+    ids=["its node was lost", "all run", "goes on"],
+)
+def test_update_that_swarm_never_ends_is_seen(new: dict[str, Any], expected: UpdateVerdict | None) -> None:
+    """Its updater waits for ever for a task that was given to a node which died then."""
+    found = judged(service(state="updating"), GONE, new, waits={})
+    assert found.verdict is UpdateVerdict.UNDER_WAY
+    assert (found.stalled and found.stalled.verdict) == expected

@@ -1,0 +1,59 @@
+"""Find the write of ours that a service is what it is by: a bot that resumes follows it, and writes nothing again.
+
+A second write of the same spec would take the place of `PreviousSpec`, which is the way back, and run a job once more.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from roas.engine.swarm.judgement import Written, nonce_of
+from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm.tasks import SwarmTask, read_tasks
+
+Json = dict[str, Any]
+# An update that was paused begins again by the next write only, and so does one that was rolled back to its end.
+GOES_ON = frozenset({"", "updating", "completed"})
+
+
+def earlier_write(
+    service: Mapping[str, Any],
+    tasks: Iterable[Mapping[str, Any]],
+    wanted: Mapping[str, Any],
+    networks: Mapping[str, str],
+) -> Written | None:
+    """Return the write by which a service has, or had until Swarm began to roll it back, the wanted spec.
+
+    None where there is none to follow: the service has another spec, it was paused, or its job failed.
+    """
+    tasks = tuple(tasks)
+    state = str((service.get("UpdateStatus") or {}).get("State") or "")
+    spec, previous = service["Spec"], service.get("PreviousSpec") or {}
+    of = previous if state == "rollback_started" else spec if state in GOES_ON else {}
+    if not nonce_of(of) or spec_hash(of, networks) != spec_hash(wanted, networks):
+        return None
+    own = read_tasks(service, tasks, networks)
+    if "ReplicatedJob" in spec["Mode"] and _has_failed(service, own):
+        return None
+    before = nonce_of(spec if of is previous else previous)
+    since = _since(service)
+    return Written(
+        str(service["ID"]),
+        nonce_of(of),
+        spec_hash(of, networks),
+        int((of.get("TaskTemplate") or {}).get("ForceUpdate") or 0),
+        before,
+        frozenset(one.id for one in own if one.created < since),
+    )
+
+
+def _since(service: Mapping[str, Any]) -> str:
+    """Return when the write was made: Swarm changes `UpdatedAt` with each step of an update, too."""
+    if not service.get("PreviousSpec"):
+        return ""
+    return str((service.get("UpdateStatus") or {}).get("StartedAt") or service.get("UpdatedAt") or "")
+
+
+def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
+    """Return whether the last run of a job ended badly: another deployment of the same release runs it again."""
+    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
+    return any(one.failed for one in own if one.iteration == iteration)

@@ -1,0 +1,62 @@
+"""Which write of a dead bot is followed, and which is made again."""
+
+from typing import Any
+
+import pytest
+
+from roas.engine.swarm.earlier_write import earlier_write
+from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.normal_form import spec_hash
+from tests.unit.engine.swarm.test_judgement import GONE, OLD, service, spec, task
+
+UPDATED = "2026-01-01T00:00:05Z"
+
+
+def updated(state: str, **more: Any) -> dict[str, Any]:
+    found = service(**more, state=state) | {"UpdatedAt": "2026-01-01T00:00:30Z"}
+    if state:
+        found["UpdateStatus"]["StartedAt"] = UPDATED
+    return found
+
+
+@pytest.mark.parametrize(
+    ("there", "followed"),
+    [
+        (updated("updating"), "new"),
+        (updated("completed"), "new"),
+        (updated(""), "new"),
+        (updated("paused"), None),
+        (updated("rollback_completed"), None),
+        (updated("updating", image="web:9"), None),
+        (updated("updating", nonce=""), None),
+    ],
+    ids=["updating", "completed", "not begun", "paused", "rolled back", "another spec", "somebody else's"],
+)
+def test_update_that_goes_on_is_followed(there: dict[str, Any], followed: str | None) -> None:
+    """A paused one goes on by another write only; tasks that were there before the write say nothing of it."""
+    found = earlier_write(there, [GONE, task(6, "starting")], spec("wanted"), {})
+    assert (found and found.nonce) == followed
+    if found is not None and there.get("UpdateStatus"):
+        assert (found.nonce_before, found.tasks_before) == ("old", {"t1"})
+
+
+def test_rollback_that_goes_on_is_followed() -> None:
+    """The spec that Swarm takes back is ours; what it brings back is what was before."""
+    there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("new")}
+    found = earlier_write(there, [OLD], spec("wanted"), {})
+    assert found is not None
+    assert (found.nonce, found.nonce_before, found.spec_hash) == ("new", "old", spec_hash(spec("new"), {}))
+
+
+@pytest.mark.parametrize(("state", "followed"), [("running", True), ("complete", True), ("failed", False)])
+def test_job_is_run_once(state: str, followed: bool) -> None:
+    """One that runs or has ended well is not run again; of one that failed nobody was told."""
+    wanted = {**spec("wanted"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
+    there = {
+        "ID": "s1",
+        "Spec": {**wanted, "Labels": {NONCE: "new"}},
+        "JobStatus": {"JobIteration": {"Index": 3}},
+    }
+    run = task(2, state, "complete") | {"JobIteration": {"Index": 3}}
+    earlier = task(1, "failed", "complete") | {"JobIteration": {"Index": 2}}
+    assert (earlier_write(there, [earlier, run], wanted, {}) is not None) is followed
