@@ -1,11 +1,12 @@
 """Put the gate before and after each commit that announces something, and each act on the engine."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from campaigns.instrumented.gate import Gate
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
 from roas.state import group_commit
@@ -25,11 +26,30 @@ class Hooks:
         self._service = ""
         self._services: dict[str, str] = {}
 
-    def install(self) -> None:
+    def install(self, engine: type[ComposeEngine] = ComposeEngine) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
         self._hold_commits()
         for act in ACTS:
-            setattr(ComposeEngine, act, self._held(act, getattr(ComposeEngine, act)))
+            setattr(engine, act, self._held(act, getattr(engine, act)))
+
+    def hold_writes(self) -> None:
+        """Hold what is written to a Swarm, too: before the request, and when it has been answered."""
+        for act in ("create", "update", "remove"):
+            setattr(SwarmCalls, act, self._held_write(act, getattr(SwarmCalls, act)))
+
+    def _held_write(self, act: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        hooks = self
+
+        def held(calls: SwarmCalls, *arguments: Any, **options: Any) -> Any:
+            spec = next((one for one in arguments if isinstance(one, Mapping)), {})
+            kind = str(arguments[0]) if act != "update" else "services"
+            step = hooks._named(f"{act} {kind} {_without_digits(str(spec.get('Name', '')))}".rstrip())
+            hooks._gate.hold_thread(step, "before")
+            done = original(calls, *arguments, **options)
+            hooks._gate.hold_thread(step, "after")
+            return done
+
+        return held
 
     def _hold_commits(self) -> None:
         transact, hooks = Journal._transact, self
@@ -92,6 +112,11 @@ class Hooks:
                 self._service = change.subject
             elif change.type is ChangeType.DEPLOYMENT_STARTED:
                 self._phase = ""
+
+
+def _without_digits(name: str) -> str:
+    """Return a name without the hash of its content, which is another one in each run."""
+    return name.rpartition("-")[0] if "-" in name.rpartition("_")[2] else name
 
 
 def announcement(changes: Iterable[StateChange]) -> str:

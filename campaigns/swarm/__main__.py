@@ -1,0 +1,65 @@
+"""`python -m campaigns.swarm`: deploy to a Swarm of three nodes while somebody dies, again and again; judge each end.
+
+The bot is killed before and after each step that the journal announces and each write to the Swarm; a worker's engine,
+with all its processes, when each phase begins; and two of three managers. `--only` chooses one of these.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from campaigns.swarm.ground import Ground, ground
+from campaigns.swarm.rounds import Kind, Played, Round, clean_run, first_run, phase_steps, play
+
+FAILING = "bad"
+
+
+def main() -> int:
+    """Play all rounds; returns 1 where an end was not an honest one."""
+    parser = argparse.ArgumentParser(prog="python -m campaigns.swarm", description=__doc__)
+    parser.add_argument("--only", choices=list(Kind), action="append", help="who dies; may be given again")
+    parser.add_argument("--seed", type=int, default=1, help="what a sample is drawn by (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many rounds of each kind")
+    parser.add_argument("--match", default="", help="only steps that have this in their name")
+    given = parser.parse_args()
+    played: list[Played] = []
+    for kind in given.only or Kind:
+        managers = 3 if kind is Kind.QUORUM else 1
+        with (
+            tempfile.TemporaryDirectory(prefix="roas-swarm-") as folder,
+            ground(Path(folder), managers=managers) as found,
+        ):
+            first_run(found)
+            rounds = [one for one in rounds_of(found, Kind(kind)) if given.match in one.step]
+            if given.limit:
+                rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311
+            played += [_told(play(found, one), number, len(rounds)) for number, one in enumerate(rounds, 1)]
+    broken = [one for one in played if one.wrong]
+    print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(one.outcome for one in played))}")
+    return int(bool(broken))
+
+
+def rounds_of(found: Ground, kind: Kind) -> list[Round]:
+    """Learn the steps of a deployment, and return the rounds of a kind."""
+    good = clean_run(found)
+    if kind is Kind.BOT:
+        return [Round(kind, step) for step in good]
+    if kind is Kind.QUORUM:
+        return [Round(kind, step) for step in phase_steps(good)]
+    bad = [step for step in phase_steps(clean_run(found, FAILING)) if "rollback" in step]
+    return [*(Round(kind, step) for step in phase_steps(good)), *(Round(kind, step, FAILING) for step in bad)]
+
+
+def _told(played: Played, number: int, total: int) -> Played:
+    how = f"BROKEN: {'; '.join(played.wrong)}" if played.wrong else "good"
+    noticed = "" if played.noticed is None else f", {played.noticed:.0f} s after Swarm had noticed"
+    told = f"{played.round}: {played.outcome or 'nothing began'}{noticed}: {how}"
+    print(f"{number}/{total} {told} ({played.seconds:.0f} s)", flush=True)
+    return played
+
+
+if __name__ == "__main__":
+    sys.exit(main())

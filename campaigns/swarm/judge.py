@@ -1,0 +1,74 @@
+"""Judge a round: what the journal says at the end has to be what Docker's API shows on managers and nodes."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from campaigns.swarm.ground import ENVIRONMENT, REPLICAS, Ground
+from testbed.waiting import wait_until
+
+SETTLED_SECONDS = 60.0
+SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True)
+class Before:
+    """Hold what there was before a round, and what was asked for in it."""
+
+    old: str
+    new: str
+    deployments: int
+    runs_of_job: int
+
+
+def deployments(ground: Ground) -> list[str]:
+    """Return the outcomes in the journal, the oldest first; that of one that has not ended is `None`."""
+    shown = ground.run("history", ENVIRONMENT, "--limit", "1000", "--json")
+    if shown.returncode:
+        raise RuntimeError(shown.stderr)
+    found = json.loads(shown.stdout)["deployments"]
+    return [str(one["outcome"]) for one in sorted(found, key=lambda one: str(one["created_at"]))]
+
+
+def before(ground: Ground, new: str) -> Before:
+    """Look at the stack as it is before a deployment of a version."""
+    (old,) = ground.look.versions("web")
+    return Before(old, new, len(deployments(ground)), ground.look.runs_of_job("migrate"))
+
+
+def judge(ground: Ground, known: Before, *, seconds: float = SETTLED_SECONDS) -> tuple[str, tuple[str, ...]]:
+    """Return the outcome of the round's deployment, empty where none began, and what is wrong."""
+    own = deployments(ground)[known.deployments :]
+    if len(own) > 1 or own == ["None"]:
+        return "", (f"the journal has {own} of one deployment",)
+    outcome = own[0] if own else ""
+    found: list[str] = []
+
+    def fits() -> bool:
+        found[:] = _differences(ground, known, outcome)
+        return not found
+
+    wait_until(fits, seconds)
+    return outcome, tuple(found)
+
+
+def _differences(ground: Ground, known: Before, outcome: str) -> Iterator[str]:
+    """Name what Docker shows and should not; where an operator is asked for, there is nothing to compare with."""
+    if outcome == "failed":
+        return
+    look, wanted = ground.look, known.new if outcome == SUCCEEDED else known.old
+    if (web := look.versions("web")) != {wanted: REPLICAS}:
+        yield f"it ended as {outcome or 'nothing'}, and these run: {dict(web)}"
+    if (store := look.versions("store")) != {"v1": 1}:
+        yield f"of store run {dict(store)}"
+    if (texts := look.inside("web", "/config/greeting")) != {f"hello {wanted}"}:
+        yield f"web has {texts} instead of what {wanted} says"
+    running = look.tasks("web", **{"desired-state": "running"})
+    if len(running) != REPLICAS or any(wanted not in one["Spec"]["ContainerSpec"]["Image"] for one in running):
+        yield f"{len(running)} tasks of web are to run"
+    most = {SUCCEEDED: (1, 1), "": (0, 0)}.get(outcome, (0, 2))
+    if not most[0] <= (runs := look.runs_of_job("migrate") - known.runs_of_job) <= most[1]:
+        yield f"the job ran {runs} times"
+    service = look.service("web") or {}
+    if outcome == SUCCEEDED and f":{known.old}@" not in str(service.get("PreviousSpec")):
+        yield "a write of the bot took Swarm's way back"

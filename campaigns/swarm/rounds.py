@@ -1,0 +1,176 @@
+"""Play rounds: a deployment, and somebody who dies in the middle of it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Thread
+
+from campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, Ground
+from campaigns.swarm.judge import Before, before, judge
+from testbed.waiting import wait_until
+
+NOTICED_SECONDS = 60.0
+HONEST_SECONDS = 60.0
+QUORUM_AWAY_SECONDS = 20.0
+
+
+class Kind(StrEnum):
+    """Who dies."""
+
+    BOT = "bot"
+    NODE = "node"
+    QUORUM = "quorum"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Say who dies at which step of a deployment of which version, empty for the good one that does not run."""
+
+    kind: Kind
+    step: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} dies {self.step}" + (f" of {self.version}" if self.version else "")
+
+
+@dataclass(frozen=True)
+class Played:
+    """Hold how a round ended; `noticed` is for how long the deployment went on after Swarm knew of the death."""
+
+    round: Round
+    outcome: str
+    wrong: tuple[str, ...]
+    seconds: float
+    noticed: float | None = None
+
+
+def clean_run(ground: Ground, version: str = "") -> list[str]:
+    """Deploy without disturbing it; returns the steps that it went through."""
+    known = _begin(ground, version)
+    ground.gate.arm()
+    child = ground.start("deploy", ENVIRONMENT, known.new)
+    out, err = child.communicate(timeout=COMMAND_SECONDS)
+    steps = list(ground.gate.trace)
+    outcome, wrong = judge(ground, known)
+    if wrong or (outcome != "succeeded") != bool(version):
+        raise RuntimeError(f"a clean run of {known.new} ended as {outcome}: {wrong}\n{out[-2000:]}\n{err[-2000:]}")
+    return steps
+
+
+def first_run(ground: Ground) -> None:
+    """Deploy the first version ever. Raises RuntimeError where it does not succeed."""
+    ground.say("hello v1")
+    done = ground.run("deploy", ENVIRONMENT, "v1")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def play(ground: Ground, one: Round) -> Played:
+    """Play a round, and leave the ground as it was found: all nodes live."""
+    began = time.monotonic()
+    known = _begin(ground, one.version)
+    outcome, wrong, noticed = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum}[one.kind](ground, one, known)
+    if not ground.gate.reached:
+        wrong = (*wrong, "the step was never reached")
+    if outcome == "failed":  # an operator was asked for, and deploys again
+        ground.say(f"hello {known.old}")
+        again = ground.run("deploy", ENVIRONMENT, known.old)
+        wrong = wrong if not again.returncode else (*wrong, f"it cannot be deployed again: {again.stderr[-500:]}")
+    return Played(one, outcome, wrong, time.monotonic() - began, noticed)
+
+
+def _begin(ground: Ground, version: str) -> Before:
+    known = before(ground, version)
+    other = {"v1": "v2", "v2": "v1"}[known.old]
+    known = Before(known.old, version or other, known.deployments, known.runs_of_job)
+    ground.say(f"hello {known.new}")
+    return known
+
+
+def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], None]:
+    children: list[subprocess.Popen[str]] = []
+    ground.gate.arm(one.step, lambda: children[0].kill())
+    children.append(ground.start("deploy", ENVIRONMENT, known.new))
+    children[0].communicate(timeout=COMMAND_SECONDS)
+    resumed = subprocess.run(
+        [sys.executable, "-m", "campaigns.swarm.resume"],
+        cwd=ground.folder,
+        env=ground.environ(),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    if resumed.returncode:
+        return "", (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
+    return *judge(ground, known), None
+
+
+def _node(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], float]:
+    """Kill the last node's engine with all its processes."""
+    node, noticed = ground.swarm.nodes[-1], []
+
+    def watch() -> None:
+        wait_until(lambda: ground.look.node_state(node) == "down", NOTICED_SECONDS)
+        noticed.append(time.monotonic())
+
+    watching = Thread(target=watch)
+
+    def kill() -> None:
+        node.stop(kill=True)
+        watching.start()
+
+    try:
+        _run_through(ground, one, known, kill)
+        ended = time.monotonic()
+        if not ground.gate.reached:
+            return *judge(ground, known), 0.0
+        watching.join()
+        outcome, wrong = judge(ground, known)
+    finally:
+        if node.pid is None:
+            node.start()
+            ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    late = ended - noticed[0]
+    if late > HONEST_SECONDS:
+        wrong = (*wrong, f"it went on for {late:.0f} s after Swarm had noticed")
+    return outcome, wrong, max(0.0, late)
+
+
+def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], None]:
+    """Kill two of three managers at once, and bring them back a while later."""
+    lost = ground.swarm.nodes[1:]
+
+    def back() -> None:
+        time.sleep(QUORUM_AWAY_SECONDS)  # for how long they are away, no wait for anything
+        for node in lost:
+            node.start()
+
+    returning = Thread(target=back)
+
+    def kill() -> None:
+        for node in lost:
+            node.stop(kill=True)
+        returning.start()
+
+    try:
+        _run_through(ground, one, known, kill)
+    finally:
+        if ground.gate.reached:
+            returning.join()
+        ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    return *judge(ground, known), None
+
+
+def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> None:
+    ground.gate.arm(one.step, act)
+    ground.start("deploy", ENVIRONMENT, known.new).communicate(timeout=COMMAND_SECONDS)
+
+
+def phase_steps(steps: Iterable[str]) -> list[str]:
+    """Return the steps at which a phase has just begun."""
+    return [one for one in steps if one.startswith("after ") and one.endswith(": phase in_progress")]

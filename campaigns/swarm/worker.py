@@ -1,0 +1,16 @@
+"""`python -m campaigns.swarm.worker deploy dev v2`: the command line, held at a gate at each step and each write."""
+
+import os
+import sys
+from pathlib import Path
+
+from campaigns.instrumented.gate import GATE_VARIABLE, Gate
+from campaigns.instrumented.hooks import Hooks
+from roas.commands import run_command_line
+from roas.engine.stack_engine import StackEngine
+
+if __name__ == "__main__":
+    hooks = Hooks(Gate(Path(os.environ[GATE_VARIABLE])))
+    hooks.install(StackEngine)
+    hooks.hold_writes()
+    sys.exit(run_command_line(sys.argv[1:]))
