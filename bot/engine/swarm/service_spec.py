@@ -136,7 +136,9 @@ def _mode(service: Mapping[str, Any], definition: ServiceDefinition) -> Json:
 def _restarts(service: Mapping[str, Any], definition: ServiceDefinition) -> Json:
     written = (service.get("deploy") or {}).get("restart_policy") or {}
     name, attempts = restart_policy(service)
-    condition = CONDITIONS.get(name if written or service.get("restart") else "", "any")
+    # A policy without a condition is `any`, by the specification and in a Swarm; only Compose never restarts then.
+    is_said = written.get("condition") or (service.get("restart") and not written)
+    condition = CONDITIONS.get(name if is_said else "", "any")
     if definition.one_shot and condition == "any":
         condition = "none"  # a job cannot be restarted when it has ended well
     found: Json = {"Condition": condition, "Delay": nanoseconds(written.get("delay") or RESTART_SECONDS)}

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm.container_spec import health_check
 from roas.engine.swarm.service_spec import SwarmIds, network_spec, service_spec
@@ -69,6 +71,23 @@ def test_other_services_find_it_by_its_name() -> None:
     """In each of its networks; an id takes the place of a network's name."""
     networks = spec(SwarmIds(networks={"stack_default": "n1"}))["TaskTemplate"]["Networks"]
     assert networks == [{"Target": "n1", "Aliases": ["web"]}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "condition"),
+    [
+        ({}, "any"),
+        ({"restart": "no"}, "none"),
+        ({"restart": "on-failure:3"}, "on-failure"),
+        ({"deploy": {"restart_policy": {"delay": "1s"}}}, "any"),
+        ({"restart": "no", "deploy": {"restart_policy": {"delay": "1s"}}}, "any"),
+        ({"deploy": {"restart_policy": {"condition": "none"}}}, "none"),
+        ({"deploy": {"restart_policy": {"condition": "on-failure"}}}, "on-failure"),
+    ],
+)
+def test_task_is_restarted_unless_somebody_says_no(fields: dict[str, Any], condition: str) -> None:
+    """One that never is does not move from a node that is drained or lost, either."""
+    assert spec(**fields)["TaskTemplate"]["RestartPolicy"]["Condition"] == condition
 
 
 def test_one_shot_is_a_job() -> None:
