@@ -18,8 +18,8 @@ Json = dict[str, Any]
 POLL_SECONDS = 0.25
 # How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
 LEADER_SECONDS = 90.0
-# How long Swarm may leave a replica without a task, or say that it updates what runs already, beyond its monitor.
-STALLED_SECONDS = 20.0
+# How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
+STALLED_SECONDS = 15.0
 NANOSECONDS = 10**9
 Noted = Callable[[str], Awaitable[None]]
 

@@ -151,7 +151,7 @@ def _judge_running(
     if lost := _judge_unplaced(meant, waited):
         return lost
     if state == "updating":  # Swarm itself judges what fails meanwhile
-        stalled = _stalled(service, own, meant, is_whole=not old and _all_run(service, meant))
+        stalled = _stalled(own, meant, is_whole=not old and _all_run(service, meant))
         return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
     recent = tuple(one for one in current if one in new)
     looping = [one for one in meant if one in new and failures_before(one, recent) > TOLERATED_FAILURES]
@@ -171,22 +171,20 @@ def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
     return running >= wanted if wanted is not None else 0 < running == len(meant)
 
 
-def _stalled(
-    service: Mapping[str, Any], own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_whole: bool
-) -> Judgement | None:
+def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_whole: bool) -> Judgement | None:
     """Return what it comes to if Swarm never goes on: its updater waits for a task that was given to a node that died.
 
-    An old task and the new one in its place change hands in one transaction: there is no moment without either.
+    What Swarm then starts in its place is not what it waits for. While it does go on, some task is on its way, but for
+    the time of its monitor and its delay.
     """
     if is_whole:
         text = said("its tasks run, and Swarm does not end its update")
-        return Judgement(UpdateVerdict.DONE, text, meant[0].id)
-    wanted = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
-    if wanted is not None and sum(one.counts for one in own) < wanted:
-        given_up = next((one.id for one in reversed(own) if not one.counts and not one.has_ended), None)
-        text = said("Swarm does not go on with its update: a task was given to a node that is lost")
-        return Judgement(UpdateVerdict.NEVER_STARTED, text, given_up)
-    return None
+        return Judgement(UpdateVerdict.DONE, text, meant[0].id if meant else None)
+    if any(one.counts and one.state != "running" for one in own):
+        return None
+    given_up = next((one.id for one in reversed(own) if not one.counts and not one.has_ended), None)
+    text = said("Swarm does not go on with its update: a task was given to a node that is lost")
+    return Judgement(UpdateVerdict.NEVER_STARTED, text, given_up)
 
 
 def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement | None:

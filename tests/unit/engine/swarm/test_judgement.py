@@ -113,17 +113,22 @@ def test_task_that_waits_for_a_moment_has_its_own_time() -> None:
     assert judged(there, GONE, pending, waits={"t2": PLACING_SECONDS + 1}).verdict is UpdateVerdict.NEVER_STARTED
 
 
+LOST = task(2, "assigned", "shutdown")
+ANOTHER = {"Slot": 2}
+
+
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
-        (task(2, "assigned", "shutdown"), UpdateVerdict.NEVER_STARTED),
-        (task(2, "running"), UpdateVerdict.DONE),
-        (task(2, "preparing"), None),
+        ([GONE, LOST], UpdateVerdict.NEVER_STARTED),
+        ([LOST, task(3, "running"), OLD | ANOTHER], UpdateVerdict.NEVER_STARTED),
+        ([GONE, task(2, "running")], UpdateVerdict.DONE),
+        ([GONE, task(2, "preparing")], None),
     ],
-    ids=["its node was lost", "all run", "goes on"],
+    ids=["its node was lost", "another one took its place", "all run", "goes on"],
 )
-def test_update_that_swarm_never_ends_is_seen(new: dict[str, Any], expected: UpdateVerdict | None) -> None:
+def test_update_that_swarm_never_ends_is_seen(new: list[dict[str, Any]], expected: UpdateVerdict | None) -> None:
     """Its updater waits for ever for a task that was given to a node which died then."""
-    found = judged(service(state="updating"), GONE, new, waits={})
+    found = judged(service(state="updating"), *new, waits={})
     assert found.verdict is UpdateVerdict.UNDER_WAY
     assert (found.stalled and found.stalled.verdict) == expected
