@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ from demo.processes import Process, ProcessError, start_sandbox
 from demo.scene import StoryError
 from demo.stage import Plant, Stage
 from demo.story import Story
+from demo.swarm.show import show_swarm
 from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
@@ -37,6 +38,7 @@ def main() -> int:
     """Read the command line, play, and return the exit code."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, to look around, until Ctrl-C")
+    parser.add_argument("--swarm", action="store_true", help="on a Swarm of three nodes, one of which dies")
     parser.add_argument(
         "--plant",
         choices=get_args(Plant),
@@ -46,7 +48,10 @@ def main() -> int:
     narrator = Narrator()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with tempfile.TemporaryDirectory(prefix="roas-demo-") as folder, _engine(narrator, Path(folder)) as engine:
+        with tempfile.TemporaryDirectory(prefix="roas-demo-") as folder, ExitStack() as stack:
+            if arguments.swarm:
+                return show_swarm(narrator, Path(folder), keep=arguments.keep)
+            engine = stack.enter_context(_engine(narrator, Path(folder)))
             return asyncio.run(_show(narrator, Stage(engine, Path(folder)), arguments.plant, keep=arguments.keep))
     except KeyboardInterrupt:
         narrator.note("Interrupted. Everything was cleared away.")
@@ -86,7 +91,7 @@ async def _show(narrator: Narrator, stage: Stage, plant: Plant | None, *, keep: 
         )
         narrator.note("Building the bot's own image, which takes a minute the first time.")
         await asyncio.to_thread(stage.build, plant)
-        sandbox, address = await start_sandbox(stage)
+        sandbox, address = await start_sandbox(stage.engine.host_address(), stage.folder)
         stack.push_async_callback(sandbox.stop)
         await asyncio.to_thread(start_bot, stage, address)
         narrator.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")

@@ -86,8 +86,8 @@ class Narrator:
         """Print what went wrong."""
         self.console.print(f"\n[bold red]The demo failed:[/bold red] {escape(text)}")
 
-    def summary(self, seconds: float, seen: PollResults) -> None:
-        """Print a table of what was shown, and how long no bot answered."""
+    def summary(self, seconds: float, seen: PollResults | None = None) -> None:
+        """Print a table of what was shown, and where the bot was replaced, how long no bot answered."""
         table = Table(
             title=f"All {len(self.chapters)} steps went as promised, in {seconds:.0f} s", title_justify="left"
         )
@@ -99,6 +99,8 @@ class Narrator:
             table.add_row(escape(chapter.title), took, escape(chapter.proved))
         self.console.print()
         self.console.print(table)
+        if seen is None:
+            return
         unheard = f"{seen.unresponsive:.1f} s" if seen.never else "never"
         self.console.print(
             f"How long nobody was listening while the bot was replaced: [bold]{unheard}[/bold]. "

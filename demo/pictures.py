@@ -164,7 +164,7 @@ async def main() -> int:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, stage.clear, ENVIRONMENT, PRODUCTION)
             await asyncio.to_thread(stage.build)
-            sandbox, address = await start_sandbox(stage)
+            sandbox, address = await start_sandbox(stage.engine.host_address(), stage.folder)
             stack.push_async_callback(sandbox.stop)
             await asyncio.to_thread(start_bot, stage, address, ENVIRONMENT, PRODUCTION)
             playwright = await stack.enter_async_context(async_playwright())

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from demo.stage import Stage
-
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -50,12 +48,12 @@ class Process:
         return await self.child.wait()
 
 
-async def start_sandbox(stage: Stage) -> tuple[Process, dict[str, Any]]:
-    """Start the sandbox and return it with what it says of itself."""
-    log = stage.folder / "sandbox.log"
+async def start_sandbox(host: str, folder: Path) -> tuple[Process, dict[str, Any]]:
+    """Start the sandbox at an address and return it with what it says of itself."""
+    log = folder / "sandbox.log"
     with log.open("wb") as errors:
-        arguments = ["-m", "sandbox", "--host", stage.engine.host_address()]
-        child = await _spawn(arguments, _own_environment(), stage.folder, asyncio.subprocess.PIPE, errors)
+        arguments = ["-m", "sandbox", "--host", host]
+        child = await spawn(arguments, _own_environment(), folder, asyncio.subprocess.PIPE, errors)
     process = Process("The sandbox", child, log)
     if child.stdout is None:
         raise ProcessError("the sandbox has no output")
@@ -73,7 +71,7 @@ def _own_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
 
 
-async def _spawn(
+async def spawn(
     arguments: list[str], environment: dict[str, str], folder: Path, output: int | IO[bytes], errors: IO[bytes]
 ) -> asyncio.subprocess.Process:
     """Start Python in a session of its own, so that Ctrl-C reaches only the demo, which ends it in order."""

@@ -46,9 +46,9 @@ def command(*arguments):
     return [sys.executable, "-m", "demo", *arguments]
 
 
-def play(environment, *arguments):
+def play(environment, *arguments, seconds=170):
     done = subprocess.run(
-        command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=170
+        command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=seconds
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -103,6 +103,16 @@ def test_healthy_v3_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "v3-healthy")
     assert code == 1, answer_text
     assert "should end with" in answer_text
+    assert leftovers() == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_swarm_loses_a_node_and_keeps_its_promises(environment, leftovers):
+    code, answer_text = play(environment, "--swarm", seconds=380)
+    assert code == 0, answer_text
+    assert "All 6 steps went as promised" in answer_text
+    assert answer_text.index("node3 is dead") < answer_text.index("web runs v4, on node2, node2")
     assert leftovers() == []
 
 
