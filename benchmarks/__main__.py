@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, context, deploy, gap, large, long_journal, redaction, services, status, table
+from benchmarks import alerting, context, deploy, gap, large, long_journal, redaction, services, status, swarm, table
 from testbed.engine import find_or_start_engine
 
 RUNS = {
@@ -23,6 +23,7 @@ RUNS = {
     "redaction": 10,
     "services": 3,
     "status": 10,
+    "swarm": 5,
 }
 
 Result = (
@@ -35,6 +36,7 @@ Result = (
     | redaction.Result
     | services.Result
     | status.Result
+    | swarm.Result
     | table.Result
 )
 
@@ -96,6 +98,8 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
         return redaction.measure(runs)
     if benchmark == "status":
         return status.measure(folder, runs)
+    if benchmark == "swarm":
+        return swarm.measure(folder, runs)
     with find_or_start_engine(folder / "engine") as engine:
         if benchmark == "table":
             return table.measure(engine, folder, runs)
