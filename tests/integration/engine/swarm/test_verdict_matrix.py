@@ -1,6 +1,7 @@
 """What becomes of a write, row by row, on a real Swarm; each verdict is compared with what Docker shows."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import docker
@@ -10,6 +11,8 @@ import requests
 from roas.engine.swarm import judgement
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import UpdateVerdict, judge_update
+from testbed.sample import sample_image
+from testbed.swarm import Swarm, SwarmNode, client_of
 from tests.integration.engine.swarm.conftest import Shop
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
@@ -59,6 +62,33 @@ async def test_rolled_back_by_swarm_is_no_success(
     assert said in judged.reason, await shop.statuses()
     assert (await shop.there())["UpdateStatus"]["State"] == "rollback_completed"
     assert running_image(swarm_client, shop.environment.project) == {"app:v1"}
+
+
+@pytest.fixture
+def second_node(swarm: Swarm) -> Iterator[SwarmNode]:
+    """Add a node that has v1 of the sample app only; afterwards it is gone again."""
+    node = swarm.add_node()
+    with client_of(node) as client:
+        sample_image(client, "app:v1", version="v1")
+    yield node
+    with client_of(node) as client:
+        client.swarm.leave(force=True)
+    node.close()
+    swarm.nodes.remove(node)
+
+
+async def test_image_missing_on_one_node_is_told(
+    shop: Shop, swarm_client: docker.DockerClient, second_node: SwarmNode
+) -> None:
+    """One replica runs what was written, the other's node has no image: neither a success nor half of one."""
+    one_each = {"replicas": 2, "placement": {"max_replicas_per_node": 1}}
+    assert (await shop.bring(deploy=one_each)).verdict is UpdateVerdict.DONE
+    judged = await shop.bring(image="app:v2", deploy=one_each)
+    assert judged.verdict is UpdateVerdict.ROLLED_BACK, judged
+    assert "No such image" in judged.reason
+    with client_of(second_node) as client:
+        for asked in (swarm_client, client):
+            assert running_image(asked, shop.environment.project) == {"app:v1"}
 
 
 async def test_paused_is_paused(shop: Shop) -> None:
