@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import alerting, context, deploy, gap, large, long_journal, redaction, services, status, swarm, table
@@ -88,18 +89,16 @@ def _measured(benchmark: str, runs: int | None) -> Result:
 
 
 def _measure(benchmark: str, folder: Path, runs: int) -> Result:
-    if benchmark == "gap":
-        return gap.measure(folder, runs)
-    if benchmark == "alerting":
-        return alerting.measure(folder, runs)
-    if benchmark == "context":
-        return context.measure(runs)
-    if benchmark == "redaction":
-        return redaction.measure(runs)
-    if benchmark == "status":
-        return status.measure(folder, runs)
-    if benchmark == "swarm":
-        return swarm.measure(folder, runs)
+    without_engine: dict[str, Callable[[], Result]] = {
+        "alerting": lambda: alerting.measure(folder, runs),
+        "context": lambda: context.measure(runs),
+        "gap": lambda: gap.measure(folder, runs),
+        "redaction": lambda: redaction.measure(runs),
+        "status": lambda: status.measure(folder, runs),
+        "swarm": lambda: swarm.measure(folder, runs),
+    }
+    if measure := without_engine.get(benchmark):
+        return measure()
     with find_or_start_engine(folder / "engine") as engine:
         if benchmark == "table":
             return table.measure(engine, folder, runs)
