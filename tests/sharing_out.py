@@ -21,6 +21,7 @@ LONGEST = (
 # Each of these is one worker's: the engine on which the bot's image is built, ten seconds of a core, is made once for
 # all. Handovers are a quarter of all work, so that two share them: one would be at it when all others are done.
 TOGETHER = (
+    ("tests/e2e/handover/test_self_replacement.py",),
     (
         "tests/e2e/handover/test_signals.py",
         "tests/e2e/handover/test_bad_successors.py",
@@ -32,9 +33,14 @@ TOGETHER = (
 
 
 def turn(item: pytest.Item) -> int:
-    """Return a number by which tests are ordered; what needs no engine fills the gaps that are left in the end."""
+    """Return a number by which tests are ordered; what needs no engine fills the gaps that are left in the end.
+
+    What has to be alone waits until nobody runs any other test: that is soon where the others are short.
+    """
+    if item.get_closest_marker("alone"):
+        return len(LONGEST) + 1
     place = next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
-    return place + (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
+    return place + 2 * (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
 
 
 def scope_of(nodeid: str) -> str:

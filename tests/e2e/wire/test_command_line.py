@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-import sys
+import subprocess
 
 import pytest
 
+from testbed.preloaded import PreloadedPopen
 from tests.e2e.wire.bot_process import ROOT
 from tests.integration.sandbox.channel import live, outcome
 
@@ -15,17 +16,16 @@ pytestmark = pytest.mark.wire
 async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:
     """Type a command where the bot's settings are, and return its exit code and what it said."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
+    child = PreloadedPopen(
+        [module, *arguments],
         env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    out, _ = await child.communicate()
-    return child.returncode or 0, out.decode()
+    out, _ = await asyncio.to_thread(child.communicate)
+    return child.returncode, out
 
 
 async def test_command_line_deploy_shown_in_channel(bot, bot_settings, people, shop, image_ids):
