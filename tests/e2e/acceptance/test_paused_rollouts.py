@@ -91,8 +91,11 @@ async def test_paused_rollout_is_rolled_back(application, stack, images, running
 
 
 async def test_cancelling_a_paused_rollout_rolls_it_back(application, stack, images, running):
+    """A decision is about one pause: what is said of another one changes nothing."""
     await running()
     found = await paused(application)
+    with pytest.raises(InvalidRequestError):
+        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
     await application.orchestrator.cancel(found.id, DORA)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.CANCELLED
@@ -109,12 +112,3 @@ async def test_late_failure_pauses_too(application, people, stack, images):
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     assert list(stack.images().values()) == [images["v1"]] * 2
-
-
-async def test_decision_is_about_one_pause(application, running):
-    await running()
-    found = await paused(application)
-    with pytest.raises(InvalidRequestError):
-        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
-    await application.orchestrator.cancel(found.id, DORA)
-    await application.orchestrator.wait(found.id)
