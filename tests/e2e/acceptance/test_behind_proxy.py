@@ -68,9 +68,14 @@ def whole(stack) -> bool:
 
 
 async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
+    """The last version listens at once and answers 503 for two seconds: DNS names it long before it is healthy."""
     port = write("HAProxy")
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    (web,) = (one for one in plan.services if one.service == "web")
+    assert web.start_first
+    assert "haproxy sends requests to the new ones before the old ones go" in web.reasons
     with users(port, rate=RATE) as seen:
         deployment = await people.succeed("v2")
         assert whole(stack)
@@ -81,21 +86,6 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     assert not seen.twice(orders)
     assert not seen.missing(orders)
     assert not deployment.warnings, deployment.warnings
-
-
-async def test_plan_names_the_proxy(people, stack, write):
-    write("HAProxy")
-    await people.succeed("v1")
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
-    (web,) = (one for one in plan.services if one.service == "web")
-    assert web.start_first
-    assert "haproxy sends requests to the new ones before the old ones go" in web.reasons
-
-
-async def test_new_container_gets_nothing_before_it_is_healthy(people, stack, write):
-    """It listens at once and answers 503 for two seconds: Docker's DNS names it long before it is healthy."""
-    port = write("HAProxy")
-    await people.succeed("v1")
     with users(port, rate=RATE) as seen:
         await people.succeed("warms")
     assert not seen.lost, seen.report
@@ -145,9 +135,20 @@ async def test_websocket_is_told_and_not_waited_for(people, stack, write):
     writer.close()
 
 
-async def test_proxy_that_does_not_answer_stops_deployment_first(people, stack, write):
+async def test_left_drain_is_made_ready_in_a_round(application, people, stack, write):
+    """And a proxy that does not answer stops a deployment before anything is touched."""
     write("HAProxy")
     await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    for name in list(admin(stack).states())[:1]:
+        admin(stack).ask(f"set server web/{name} state drain")
+    admin(stack).ask("set server web/web6 state drain")
+    assert len(admin(stack).set_aside()) == 2
+    await application.maintenance.start()
+    try:
+        assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
+    finally:
+        await application.maintenance.stop()
     before = stack.ids()
     socket = Path(stack.client.volumes.get(f"{stack.project()}_haproxy").attrs["Mountpoint"]) / "admin.sock"
     socket.unlink()
@@ -232,21 +233,6 @@ async def test_fewer_replicas_and_removal_drain(people, stack, write):
     assert (await reader.read()).endswith(b"v1")
     assert not addresses(stack)
     assert not admin(stack).set_aside()
-
-
-async def test_left_drain_is_made_ready_in_a_round(application, people, stack, write):
-    write("HAProxy")
-    await people.succeed("v1")
-    assert wait_until(lambda: whole(stack), 10)
-    for name in list(admin(stack).states())[:1]:
-        admin(stack).ask(f"set server web/{name} state drain")
-    admin(stack).ask("set server web/web6 state drain")
-    assert len(admin(stack).set_aside()) == 2
-    await application.maintenance.start()
-    try:
-        assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
-    finally:
-        await application.maintenance.stop()
 
 
 async def test_caddy_recipe_serves_throughout(people, stack, write, orders):

@@ -1,27 +1,15 @@
-"""Whatever goes wrong ends in an honest outcome, with words that a person can act on at night."""
-
-import asyncio
+"""Whatever goes wrong while services start ends in an honest outcome, and v1 runs again."""
 
 import pytest
 
-from roas.application import open_application
-from roas.errors import LockHeldError
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, Outcome
-from roas.settings import EnvironmentSettings
-from tests.e2e.acceptance.people import ANNA, People, request, told
+from roas.models.deployment import Outcome
+from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
+from tests.e2e.acceptance.people import told
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, service
 
-# Of a critical service it is ten seconds at most.
-LONG_OBSERVATION_SECONDS = 60.0
-
-
-@pytest.fixture
-async def on_v1(people, stack, images):
-    """Bring up v1, and return the ids of what then runs."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    await people.succeed("v1")
-    return stack.ids()
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+__all__ = ["application", "on_v1", "stack", "standing"]
 
 
 def back_on_v1(stack, images, before) -> bool:
@@ -43,30 +31,6 @@ async def test_failed_health_check_rolled_back_with_output(people, stack, images
     assert (await people.application.state.releases.current("dev")).number == 1
 
 
-async def test_rollback_that_breaks_in_verification_runs(stack, settings, images):
-    """All of the older release was brought up, and then one breaks: an operator is told, and what runs is known."""
-    stack.write({"web": service(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
-    async with open_application(settings) as application:
-        for version in ("v1", "v2"):
-            await People(application).succeed(version)
-    long = {"dev": EnvironmentSettings(observation_seconds=LONG_OBSERVATION_SECONDS)}
-    async with open_application(settings.model_copy(update={"environments": long})) as application:
-        state = application.state
-        asked = await application.orchestrator.start(request(DeploymentKind.ROLLBACK))
-        while not (await state.deployments.get(asked.id)).brought_back:  # noqa: ASYNC110 - until its verification
-            await asyncio.sleep(0.1)
-        (web,) = stack.containers()
-        web.exec_run(["rm", "/www/health"])
-        deployment = await application.orchestrator.wait(asked.id)
-        assert (deployment.outcome, deployment.problem.service) == (Outcome.FAILED, "web")
-        assert "health check fails" in deployment.problem.message
-        assert "dev is on r1 now" in deployment.problem.hint
-        assert [one.attrs["Image"] for one in stack.containers()] == [images["v1"]]
-        assert (await state.releases.current("dev")).number == 1
-        seen = await application.collector.collect_all_metrics(application.environments["dev"])
-        assert seen.drift == ()
-
-
 async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, images, on_v1):
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
@@ -83,14 +47,6 @@ async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
     assert "ended with code 0" in deployment.problem.message
     assert "one_shot" in told(deployment)
     assert back_on_v1(stack, images, on_v1)
-
-
-async def test_end_with_code_0_fine_where_nothing_restarts(people, stack, images, on_v1):
-    """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
-    job = service(restart="on-failure", healthcheck=None)
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": job})
-    deployment = await people.deploy("ends")
-    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
 
 
 async def test_restart_loop_rolled_back(people, stack, images, on_v1):
@@ -114,26 +70,3 @@ async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
     assert deployment.phase(PhaseName.VERIFICATION).status == "failed"
     assert "health check fails" in deployment.problem.message
     assert back_on_v1(stack, images, on_v1)
-
-
-async def test_failed_first_deployment_leaves_nothing(people, stack):
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    deployment = await people.deploy("exits")
-    assert deployment.outcome is Outcome.ROLLED_BACK
-    assert stack.containers() == []
-    assert await people.application.state.releases.current("dev") is None
-
-
-async def test_second_deployment_refused_with_lock_details(people, stack, images, on_v1):
-    """The refusal says who holds the deployment lock, since when and for what."""
-    orchestrator = people.application.orchestrator
-    first = await orchestrator.start(request(DeploymentKind.DEPLOY, version="v2", reason="the new menu"))
-    with pytest.raises(LockHeldError) as refused:
-        await orchestrator.start(request(DeploymentKind.DEPLOY, version="v3", by=ANNA))
-    assert "dora" in refused.value.message
-    assert f"since {first.created_at:%Y-%m-%d %H:%M:%S}" in refused.value.message
-    assert "deploy v2 (the new menu)" in refused.value.message
-    assert first.id in refused.value.hint
-    assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
-    assert stack.images()["web-1"] == images["v2"]
-    await people.succeed("v3", by=ANNA)

@@ -1,54 +1,16 @@
 """What cannot be deployed is refused with words that a person can act on, before anything changes: v1 goes on."""
 
-import secrets
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
-import pytest_asyncio
 
-from roas.application import Application, open_application
 from roas.errors import InvalidRequestError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
-from tests.e2e.acceptance.conftest import settings_for
-from tests.e2e.acceptance.people import People, told
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, free_port, service
+from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
+from tests.e2e.acceptance.people import told
+from tests.e2e.acceptance.stack import REPOSITORY, free_port, service
 
-# Nothing here changes what runs, so that all of it is asked of one application with one stack.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, docker_client, docker_host, images) -> Iterator[Stack]:
-    """Give a folder for a stack."""
-    made = Stack(
-        tmp_path_factory.mktemp("refusals") / "stack", f"acc{secrets.token_hex(3)}", docker_client, docker_host
-    )
-    made.folder.mkdir()
-    yield made
-    made.clear()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def application(stack: Stack) -> AsyncIterator[Application]:
-    """Open the real application."""
-    async with open_application(settings_for(stack, stack.folder.with_name("state"))) as application:
-        yield application
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def standing(application: Application, stack: Stack) -> dict[str, str]:
-    """Bring up v1, and return the ids of what then runs."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    await People(application).succeed("v1")
-    return stack.ids()
-
-
-@pytest.fixture
-def on_v1(stack: Stack, standing: dict[str, str]) -> dict[str, str]:
-    """Write the file of v1 again, and return the ids of what runs."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    return standing
+__all__ = ["application", "on_v1", "stack", "standing"]
 
 
 async def test_missing_image_fails_before_changes(people, stack, images, on_v1):

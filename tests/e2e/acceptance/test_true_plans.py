@@ -78,9 +78,10 @@ async def test_plan_after_hands_is_what_happens(people, stack, images, deployed)
     assert planned["two"].reasons == ("it has 3 of 2 containers",)
     assert "tools" not in planned
     assert stack.container("tools").attrs["State"]["Status"] == "running"
+    await plan_lists_what_is_missing_and_removed(people, stack)
 
 
-async def test_plan_lists_what_is_missing_and_removed(people, stack, images, deployed):
+async def plan_lists_what_is_missing_and_removed(people, stack):
     stack.container("api").remove(force=True)
     first, _second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
     first.remove(force=True)
@@ -130,8 +131,11 @@ async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack
     assert "store" in ends[f"{stack.project()}_one"]["Aliases"]
 
 
-async def test_services_not_named_are_kept(people, stack, images, deployed):
-    """What a deployment does not name stays, even where hands changed it; what shares with a named one cannot."""
+async def test_services_not_named_are_kept_until_all_go_back(people, stack, images, deployed):
+    """What a deployment does not name stays, even where hands changed it; what shares with a named one cannot.
+
+    A rollback names all, and does what it plans, too.
+    """
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
     stack.container("api").stop()
     planned = await plan_and_deploy(people, stack, "v2", services=("vpn",))
@@ -139,11 +143,6 @@ async def test_services_not_named_are_kept(people, stack, images, deployed):
     assert planned["api"].action is ServiceAction.KEEP
     assert planned["torrent"].action is ServiceAction.RECREATE
 
-
-async def test_rollback_plan_is_what_happens(people, stack, images, deployed):
-    await people.succeed("v2")
-    stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
-    stack.container("api").stop()
     before = look(stack)
     plan = await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
     succeeded(await people.rollback())
