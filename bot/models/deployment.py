@@ -201,6 +201,12 @@ class Deployment:
         fits = self.pause is not None and self.decision is not None and self.decision.pause == self.pause.number
         return self.decision if fits else None
 
+    def decision_on(self, number: int) -> Decision | None:
+        """Return what was chosen for a pause, taken up or not."""
+        taken_up = next((one.decision for one in self.pauses if one.number == number), None)
+        chosen = self.decision if self.decision is not None and self.decision.pause == number else None
+        return taken_up or chosen
+
     @property
     def is_waiting(self) -> bool:
         """Return whether it waits for a person who has not decided yet."""

@@ -79,17 +79,12 @@ class DeploymentControl(DeploymentReader):
 
         def work(transaction: Transaction) -> Deployment:
             deployment = read_deployment(transaction, deployment_id)
-            if deployment is None or deployment.pause is None or not deployment.is_waiting:
-                raise InvalidRequestError(
-                    said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
-                    hint=said("Use /status to see what is under way."),
-                )
-            if pause not in {None, deployment.pause.number}:
-                raise InvalidRequestError(
-                    said("{deployment_id} went on, and has paused again since.", deployment_id=deployment_id),
-                    hint=said("Decide on its newest message."),
-                )
-            decision = Decision(deployment.pause.number, choice, actor)
+            if deployment is None:
+                raise _not_waiting(deployment_id)
+            waits_for = deployment.pause if deployment.is_waiting else None
+            if waits_for is None or pause not in {None, waits_for.number}:
+                raise _decided_already(deployment, pause) or _not_waiting(deployment_id)
+            decision = Decision(waits_for.number, choice, actor)
             transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
             transaction.add_change(
                 change_of(
@@ -102,3 +97,35 @@ class DeploymentControl(DeploymentReader):
             return replace(deployment, decision=decision)
 
         return await self._journal.write(work)
+
+
+def _not_waiting(deployment_id: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
+        hint=said("Use /status to see what is under way."),
+    )
+
+
+def _decided_already(deployment: Deployment, pause: int | None) -> InvalidRequestError | None:
+    """Return what tells a second person who decided on a pause, by default the last one, and what; None for none."""
+    number = pause if pause is not None else len(deployment.pauses)
+    decision = deployment.decision_on(number)
+    if decision is None and deployment.cancel_requested_by is not None and number == len(deployment.pauses):
+        person, what = deployment.cancel_requested_by.name, said("cancelled it")
+    elif decision is None:
+        return None
+    else:
+        person = decision.decided_by.name
+        what = said("let it go on") if decision.choice is Choice.GO_ON else said("rolled it back")
+    hint = said("Use /status to see what is under way.")
+    if deployment.is_waiting:
+        hint = said("It has paused again since: decide on its newest message.")
+    return InvalidRequestError(
+        said(
+            "{deployment_id} was decided already: {person} {what}.",
+            deployment_id=deployment.id,
+            person=person,
+            what=what,
+        ),
+        hint=hint,
+    )

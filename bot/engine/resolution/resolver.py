@@ -13,6 +13,7 @@ from roas.engine.containers.own_container import own_container_id
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import impossible_updates, read_definitions
 from roas.engine.model.raw_files import FileReference
+from roas.engine.model.rollout_policy import refuse_wrong_rollouts
 from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
 from roas.engine.model.service_proxy import refuse_impossible_proxies
@@ -89,6 +90,7 @@ class StackResolver:
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
         trusted = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        refuse_wrong_rollouts(model)
         definitions = read_definitions(model)
         refuse_impossible_probes(definitions)
         refuse_impossible_proxies(definitions)

@@ -3,7 +3,7 @@
 import discord
 
 from roas.models.deployment import Deployment
-from roas.models.rollout import Choice, Decision, Pause
+from roas.models.rollout import Choice, Pause
 from roas.ui.drawing import Attachment, Button, Drawing
 from roas.ui.embeds.outcome import REPORT_PREVIEW
 from roas.ui.formatting import person
@@ -54,7 +54,7 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
             "*Roll back* brings the release before back. Until then, **{environment}** takes no other deployment.",
             environment=deployment.environment,
         )
-    decision = _decision(deployment, pause)
+    decision = deployment.decision_on(pause.number)
     if decision is None and deployment.cancel_requested_by is not None:
         return _("🚫 {person} cancelled it.", person=person(deployment.cancel_requested_by))
     if decision is None:
@@ -62,9 +62,3 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
     if decision.choice is Choice.GO_ON:
         return _("▶️ {person} let it go on.", person=person(decision.decided_by))
     return _("↩️ {person} rolled it back.", person=person(decision.decided_by))
-
-
-def _decision(deployment: Deployment, pause: Pause) -> Decision | None:
-    """Return what was chosen for a pause, taken up or not."""
-    chosen = deployment.decision
-    return pause.decision or (chosen if chosen is not None and chosen.pause == pause.number else None)

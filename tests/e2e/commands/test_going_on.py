@@ -39,6 +39,9 @@ def test_paused_rollout_goes_on_or_back(pausing: CommandLine) -> None:
     wait_for_line(first, "Paused: The rollout of web paused")
     decided = pausing.document("go-on", "dev", "--roll-back")
     assert decided["decision"]["choice"] == "roll_back"
+    late = pausing.run("go-on", decided["id"])
+    assert late.returncode == 2
+    assert f"{decided['decision']['decided_by']['name']} rolled it back" in late.stderr
     out, _ = first.communicate(timeout=60)
     assert first.returncode == 3, out
     assert pausing.running() == {"web": "v1"}
@@ -56,3 +59,14 @@ def test_decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None
     assert pausing.run("go-on", "dev", "--roll-back").returncode == 0
     assert pausing.running() == {"web": "v1"}
     assert "under way" not in pausing.run("status", "dev").stdout
+
+
+def test_plan_refuses_what_means_nothing(line: CommandLine) -> None:
+    """Compose takes any word for an action: one in capitals would be read as another than it says."""
+    line.write(PAUSING.replace("failure_action: pause", "failure_action: PAUSE, delay: -5s"))
+    refused = line.run("deploy", "dev", "v1", "--dry-run")
+    assert refused.returncode != 0
+    assert "web: failure_action of `update_config` is 'PAUSE', and has to be one of rollback, pause, continue" in (
+        refused.stderr
+    )
+    assert "delay of `update_config` is '-5s', and has to be a duration" in refused.stderr
