@@ -92,7 +92,7 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     """Build what sees how stacks are, and raises alerts."""
     metrics, prober = Metrics(__version__), NetworkProber(base.engine.probe_targets)
     health = HealthCoordinator(base.bus, base.state)
-    drift = DriftFinder(base.engine, base.state.releases, base.state.locks)
+    drift = DriftFinder(base.engine, base.state.releases, base.state.deployments)
     lost = LostReleases(base.engine, base.state.releases)
     sources = StackSources(base.engine, base.engine.statistics, base.state.releases, prober, drift, lost)
     collector = MonitoringCollector(

@@ -224,9 +224,10 @@ class ProxyError(RoasError):
 
 
 class ServiceFailedError(RoasError):
-    """A service exited, restarts in a loop, or did not become healthy."""
+    """A service exited, restarts in a loop, or did not become healthy; `container_id` is who failed, where known."""
 
     key = "service_failed"
+    container_id: str | None = None
 
 
 class RolloutPausedError(RoasError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
-from roas.deployment.rollout_log import ServiceRolloutLog
+from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.engine.containers.made_service import MadeService
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
@@ -101,19 +101,32 @@ class Applier:
         )
 
     async def _settled(self, dependency: Dependency) -> None:
-        """Wait until a service that is not touched is ready. Raises ServiceFailedError.
+        """Wait until a service that is not touched is ready. Raises ServiceFailedError, RolloutPausedError.
 
         Of this very bot's service only its own container counts: the one beside it is to go, or has failed already.
         """
         own = await self.context.components.own_container(self.context.environment)
         only = own.id if own is not None and own.service == dependency.on else None
-        await wait_until_ready(
-            self.context.components.engine,
-            self.context.environment,
-            self.definitions[dependency.on],
-            self.watch,
-            only=only,
-        )
+        log = ServiceRolloutLog(self.context, self.definitions[dependency.on], no_news)
+        while (failure := await self._not_ready(dependency.on, only, log)) is not None:
+            # One that was replaced before, perhaps, and is watched: its policy says what that leads to.
+            if (refused := await log.late_failure(failure.container_id, failure)) is not None:
+                raise refused
+
+    async def _not_ready(self, service: str, only: str | None, log: ServiceRolloutLog) -> ServiceFailedError | None:
+        """Wait until a service is ready without what failed and was let pass; returns why it does not become so."""
+        try:
+            await wait_until_ready(
+                self.context.components.engine,
+                self.context.environment,
+                self.definitions[service],
+                self.watch,
+                only=only,
+                without=log.tolerated,
+            )
+        except ServiceFailedError as error:
+            return error
+        return None
 
     async def _probe(self, dependency: Dependency) -> None:
         """Ask a dependency's probe URL until it answers; the caller limits the time.

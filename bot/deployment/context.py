@@ -34,6 +34,8 @@ SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
 PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
 PROGRESS_INTERVAL_SECONDS = 1.0
+# What is left of a phase's limit when a rollout gives up what it waits for.
+ENDING_SECONDS = 3.0
 Result = TypeVar("Result")
 
 
@@ -96,6 +98,12 @@ class DeploymentContext:
         """Move the limit of the phase that runs; one that has passed stays passed."""
         if self.limit is not None and not self.limit.expired() and (ends := self.limit.when()) is not None:
             self.limit.reschedule(ends + seconds)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long the phase that runs has, less what it takes to write how it ended; None without a limit."""
+        ends = self.limit.when() if self.limit is not None else None
+        return None if ends is None else max(0.0, ends - asyncio.get_running_loop().time() - ENDING_SECONDS)
 
     def checkpoint(self) -> None:
         """Stop here if cancellation was requested: a safe point. Raises DeploymentCancelledError."""

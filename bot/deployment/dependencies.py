@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from roas.concurrency import run_concurrently
-from roas.errors import DependencyCycleError, RoasError, ServiceFailedError
+from roas.errors import DependencyCycleError, RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 from roas.models.stack import ServiceDefinition
@@ -149,6 +149,8 @@ class _Run:
             async with asyncio.timeout(dependency.timeout_seconds):
                 await self._ready(dependency)
         except (TimeoutError, RoasError) as error:
+            if isinstance(error, RolloutPausedError) and dependency.kind is DependencyKind.REQUIRED:
+                raise  # a person is asked about that one, and not about whoever needs it
             reason = (
                 error.message
                 if isinstance(error, RoasError)

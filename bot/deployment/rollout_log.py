@@ -43,6 +43,11 @@ class ServiceRolloutLog:
         return observation_seconds(self.definition, self.context.environment)
 
     @property
+    def seconds_left(self) -> float | None:
+        """Return how long new replicas have to become ready; None without a limit."""
+        return self.context.seconds_left
+
+    @property
     def may_pause(self) -> bool:
         """Return whether a person can be asked: not in the middle of the way back from a failure."""
         return not self.context.failed

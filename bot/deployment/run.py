@@ -79,6 +79,8 @@ class DeploymentRun:
         while True:
             if context.deployment.pause is not None:  # perhaps since an earlier process
                 await wait_for_decision(context)
+                # While it waited, recovery looked after what it does not hold.
+                await context.components.stop_recovery(context.environment)
             try:
                 await self._runner.run(policy)
             except RolloutPausedError as error:

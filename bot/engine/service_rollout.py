@@ -39,6 +39,11 @@ class RolloutLog(Protocol):
         ...
 
     @property
+    def seconds_left(self) -> float | None:
+        """Return how long new replicas have to become ready; None without a limit."""
+        ...
+
+    @property
     def may_pause(self) -> bool:
         """Return whether a person can be asked: not in the middle of the way back from a failure."""
         ...
@@ -115,6 +120,7 @@ class ServiceRollout:
     _was_ready: set[str] = field(default_factory=set)
     _unstartable: dict[str, ServiceFailedError] = field(default_factory=dict)
     _reasons: dict[str, ServiceReadiness] = field(default_factory=dict)
+    _overdue: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         definition, record = self.wanted.definition, self.log.record or RolloutRecord()
@@ -170,6 +176,8 @@ class ServiceRollout:
             found = judge_readiness(single, (one,), tolerated_restarts=2**31)
             if found.state in UNREADY:
                 found = ServiceReadiness(Readiness.FAILED, found.reason, one.id)
+        if found.state is Readiness.WAITING and one.id in self._overdue:
+            found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), one.id)
         self._reasons[one.id] = found
         if found.state is Readiness.FAILED:
             return Replica(one.id, failure=found.reason)
@@ -228,16 +236,24 @@ class ServiceRollout:
             await self.retire(gone)
 
     async def _changed(self, view: View, step: Step, now: float) -> None:
-        """Wait until the containers are others than they were, or a worker's delay is over."""
-        name, seconds = self.wanted.definition.name, None
-        if step.wake_at is not None:
-            seconds = max(0.0, step.wake_at - now)
-            self._allow(seconds)
+        """Wait until the containers are others than they were, or a worker's delay is over.
+
+        Where the phase's limit comes first, what is under way has failed: its policy says what that leads to.
+        """
+        name = self.wanted.definition.name
+        under_way = [one.id for one in view.new if not one.ready and not one.failure]
+        overdue_in = self.log.seconds_left if under_way else None
+        wake_in = None if step.wake_at is None else max(0.0, step.wake_at - now)
+        if wake_in is not None:
+            self._allow(wake_in)
+        seconds = min((one for one in (overdue_in, wake_in) if one is not None), default=None)
         try:
             await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
         except TimeoutError:
-            if step.wake_at is None:
+            if seconds is None:
                 raise
+            if overdue_in is not None and seconds == overdue_in:
+                self._overdue.update(under_way)
 
     def _allow(self, seconds: float) -> None:
         self.log.allow(seconds)

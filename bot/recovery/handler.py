@@ -10,7 +10,7 @@ from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
-from roas.errors import RoasError, ServiceFailedError
+from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, ActorKind
@@ -18,10 +18,12 @@ from roas.models.alert import AlertMarks, RecoveryStatus
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerState, Verdict
+from roas.models.holding import Holding
 from roas.models.identifiers import new_id
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.beside_deployment import is_held, kept_away_by, wanted_service
 from roas.recovery.budget import Budget
 from roas.recovery.restart import Answers, restart_service, settle, until_answered
 from roas.state.boot_clock import boot_id, boot_seconds
@@ -110,6 +112,8 @@ class ErrorHandler:
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it had recovered already"))
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
+            if action is RecoveryAction.ROLL_BACK and await self._holding(fault) is not None:
+                continue  # a deployment is paused: which release it is to be is what a person is asked
             if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
                 continue
             if tried and (refusal := await self._refusal(fault, environment)) is not None:
@@ -129,13 +133,8 @@ class ErrorHandler:
 
     async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
         """Return why a fault cannot be fixed from here, or None where it can."""
-        lock = await self._state.locks.get(fault.environment)
-        if lock is not None:
-            text = said(
-                "{deployment_id} holds the deployment lock; checked again when it has ended",
-                deployment_id=lock.deployment_id,
-            )
-            return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
+        if (kept_away := kept_away_by(fault, await self._holding(fault))) is not None:
+            return kept_away
         if self._checks.is_manual_stop(fault.environment, fault.service):
             return RecoveryReport(
                 fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is")
@@ -209,7 +208,7 @@ class ErrorHandler:
             return await self._try_rollback(fault, environment)
 
         async def is_locked() -> bool:
-            return await self._state.locks.get(environment.name) is not None
+            return is_held(fault, await self._holding(fault))
 
         ended, problem = await self._recovery_attempts.run(
             environment, self._apply(fault, environment, action), is_locked
@@ -226,7 +225,7 @@ class ErrorHandler:
 
     async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         """Restart or recreate, unless a deployment has just taken the environment; returns why it did not help."""
-        if await self._state.locks.get(fault.environment) is not None:
+        if is_held(fault, await self._holding(fault)):
             return YIELDED_TO_DEPLOYMENT
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
@@ -251,20 +250,10 @@ class ErrorHandler:
         return None
 
     async def _wanted(self, fault: Fault) -> tuple[str, ServiceDefinition]:
-        """Return the model that runs, and how it defines the service. Raises ServiceFailedError."""
-        release = await self._state.releases.current(fault.environment)
-        if release is None:
-            raise ServiceFailedError(
-                said("there is no release of {environment}.", environment=fault.environment), service=fault.service
-            )
-        model_hash = await self._state.releases.applied_model(fault.environment) or release.model_hash
-        definition = self._engine.definitions(await self._engine.load_model(model_hash)).get(fault.service)
-        if definition is None:
-            raise ServiceFailedError(
-                said("there is no {service} in {release}.", service=fault.service, release=release.label),
-                service=fault.service,
-            )
-        return model_hash, definition
+        return await wanted_service(self._engine, self._state, fault)
+
+    async def _holding(self, fault: Fault) -> Holding | None:
+        return await self._state.deployments.holding(fault.environment)
 
     async def _recreate(
         self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch

@@ -1,6 +1,7 @@
 """Read deployments from the journal: one, the last ones, what moves an environment, what is not over yet."""
 
 from roas.models.deployment import Deployment, Outcome, ServiceProgress
+from roas.models.holding import Holding
 from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
 from roas.state.journal import Journal, Transaction
 from roas.state.locks import read_lock
@@ -73,6 +74,19 @@ class DeploymentReader:
                 return read_services(transaction, row[0])
             found = read_service(transaction, row[0], service)
             return () if found is None else (found,)
+
+        return await self._journal.read(work)
+
+    async def holding(self, environment: str) -> Holding | None:
+        """Return what the deployment that holds an environment holds of it, or None where none does."""
+
+        def work(transaction: Transaction) -> Holding | None:
+            lock = read_lock(transaction, environment)
+            if lock is None:
+                return None
+            known = read_deployment(transaction, lock.deployment_id) if lock.paused else None
+            services = {one.service: one for one in known.services} if known is not None else {}
+            return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
 
         return await self._journal.read(work)
 

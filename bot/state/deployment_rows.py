@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from roas.errors import UnreadableRowError
+from roas.errors import RolloutPausedError, UnreadableRowError
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, PhaseResult, ServiceProgress
+from roas.models.deployment import Deployment, PhaseResult, Problem, ServiceProgress
 from roas.models.rollout import Decision
 from roas.state.documents import from_row, log_once, readable, to_json
 from roas.state.earlier_rows import phase_of
@@ -16,8 +16,15 @@ Part = TypeVar("Part")
 
 
 def document_of(deployment: Deployment) -> str:
-    """Return what a deployment's own row holds: all but its phases, its services, and what people asked of it."""
-    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None))
+    """Return what a deployment's own row holds: all but its phases, its services, and what people asked of it.
+
+    One that is paused has a problem there: the release before, which would go on without asking, rolls it back.
+    """
+    problem = deployment.problem
+    if (pause := deployment.pause) is not None:
+        problem = Problem(RolloutPausedError.key, pause.message, service=pause.service)
+    own = replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None, problem=problem)
+    return to_json(own)
 
 
 def write_deployment(transaction: Transaction, deployment: Deployment) -> None:
@@ -111,7 +118,7 @@ def _assembled(
     """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
     try:
         own = replace(
-            from_row(Deployment, document),
+            _without_pause(from_row(Deployment, document)),
             cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
             decision=from_row(Decision, decision) if decision else None,
         )
@@ -119,6 +126,12 @@ def _assembled(
     except UnreadableRowError as error:
         log_once(error.message, document)
         return None
+
+
+def _without_pause(own: Deployment) -> Deployment:
+    """Leave out the problem that is there for the release before."""
+    is_paused = own.problem is not None and own.problem.key == RolloutPausedError.key
+    return replace(own, problem=None) if is_paused else own
 
 
 def _with_parts(transaction: Transaction, own: Deployment) -> Deployment:

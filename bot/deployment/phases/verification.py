@@ -1,8 +1,9 @@
 """Watch whether the new release stays healthy."""
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from roas.concurrency import run_concurrently
@@ -82,11 +83,15 @@ async def _observe(
     log = ServiceRolloutLog(context, definition, no_news)
     if context.deployment.attempts > 1 or context.deployment.pauses:
         only = own.id if own is not None and own.service == definition.name else None
-        # What has failed is found below: there, the policy of a rollout decides what that leads to.
-        with suppress(ServiceFailedError) if log.record is not None else nullcontext():
-            await wait_until_ready(
-                context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
-            )
+        again = wait_until_ready(
+            context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
+        )
+        if log.record is None:
+            await again
+        else:  # what has failed, or is not ready in time, is found below: the policy decides what that leads to
+            with suppress(ServiceFailedError, TimeoutError):
+                async with asyncio.timeout(context.seconds_left):
+                    await again
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:

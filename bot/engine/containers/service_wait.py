@@ -65,7 +65,7 @@ async def service_failure(
             report = await engine.failure_output(environment, readiness.container_id)
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
-    return ServiceFailedError(
+    failure = ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=readiness.reason),
         hint=said(
             "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
@@ -73,3 +73,5 @@ async def service_failure(
         service=service,
         report=report,
     )
+    failure.container_id = readiness.container_id
+    return failure

@@ -13,6 +13,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.alerts.failed_replicas import failed_replicas, without_failed
 from roas.monitoring.alerts.manual_stops import ManualStops, Place
 from roas.monitoring.health.hysteresis import Clock
 from roas.monitoring.watching.collector import Look
@@ -27,6 +28,7 @@ CALM_SECONDS = 30.0
 RELAPSE_SECONDS = 60.0
 # A process that ends so soon after the kernel killed something in its container ended for want of memory.
 STARVED_SECONDS = 10.0
+TAKEN_AWAY = frozenset({ServiceStep.REMOVING, ServiceStep.REMOVED})
 SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 
 Definitions = Mapping[str, ServiceDefinition]
@@ -67,7 +69,7 @@ class ServiceAlerts:
             self._oom_killed_at[event.container_id] = self._clock()
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
-        by_us = event.container_id in self._expected_ends or await self._is_owned(environment, event.service)
+        by_us = event.container_id in self._expected_ends or await self._is_owned(environment, event)
         if event.action in {"start", "destroy"}:
             self._expected_ends.discard(event.container_id)
         oom_killed_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
@@ -98,8 +100,10 @@ class ServiceAlerts:
         alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
         await self._retry_recovery(environment, stack, known)
         reports = self._engine_reports(environment, stack, alerts)
-        for health in stack.services:
-            self._manual_stops.learn_stop_signals(health.containers)
+        failed = await self._failed_replicas(environment)
+        for seen in stack.services:
+            self._manual_stops.learn_stop_signals(seen.containers)
+            health = without_failed(seen, definitions.get(seen.service), failed)
             if health.service not in look.owned:
                 reports += self._service_reports(environment, health, alerts.get(health.service), definitions, look)
         if stack.verdict is not Verdict.UNKNOWN:
@@ -111,20 +115,26 @@ class ServiceAlerts:
     async def owned(self, environment: Environment) -> frozenset[str]:
         """Return the services that a deployment is changing: what happens to them is its own affair.
 
-        One that is paused changes nothing, perhaps for hours: only what it asks about is its affair.
+        One that is paused changes nothing, perhaps for hours: what breaks meanwhile is told, also of the service that
+        it asks about. Only what it took away is its affair.
         """
         progress = await self._state.deployments.progress_under_way(environment.name)
         return await self._of_deployment(environment, progress)
 
-    async def _is_owned(self, environment: Environment, service: str) -> bool:
-        progress = await self._state.deployments.progress_under_way(environment.name, service)
-        return service in await self._of_deployment(environment, progress)
+    async def _is_owned(self, environment: Environment, event: ContainerEvent) -> bool:
+        progress = await self._state.deployments.progress_under_way(environment.name, event.service)
+        if event.service in await self._of_deployment(environment, progress):
+            return True
+        return event.container_id in failed_replicas(progress)
+
+    async def _failed_replicas(self, environment: Environment) -> frozenset[str]:
+        return failed_replicas(await self._state.deployments.progress_under_way(environment.name))
 
     async def _of_deployment(self, environment: Environment, progress: Iterable[ServiceProgress]) -> frozenset[str]:
         touched = [one for one in progress if _is_touched(one)]
         lock = await self._state.locks.get(environment.name) if touched else None
         is_paused = lock is not None and lock.paused
-        return frozenset(one.service for one in touched if not is_paused or one.step is ServiceStep.PAUSED)
+        return frozenset(one.service for one in touched if not is_paused or one.step in TAKEN_AWAY)
 
     async def _write(self, environment: Environment) -> None:
         """Save what events reported; where the journal refuses it now, it is saved at the next look."""
@@ -144,8 +154,9 @@ class ServiceAlerts:
     async def _retry_recovery(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
         """Start the recoveries that waited for a deployment to end, and those of what did not stay healthy."""
         verdicts = {health.service: health.verdict for health in stack.services}
-        locked = await self._state.locks.get(environment.name) is not None
+        holding = await self._state.deployments.holding(environment.name)
         for alert in alerts:
+            locked = holding is not None and holding.holds(alert.service)
             is_unhealthy = verdicts.get(alert.service) is Verdict.UNHEALTHY
             has_relapsed = is_unhealthy and alert.healing is RecoveryStatus.SUCCEEDED and self._has_relapsed(alert)
             if not is_unhealthy:

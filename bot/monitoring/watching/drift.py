@@ -12,9 +12,9 @@ from roas.engine.model.services import inactive_services
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.deployment import Lock
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
+from roas.models.holding import Holding
 from roas.models.release import Release
 
 log = get_logger(__name__)
@@ -38,11 +38,11 @@ class Releases(Protocol):
         ...
 
 
-class Locks(Protocol):
-    """Say which deployment holds an environment."""
+class Holdings(Protocol):
+    """Say what a deployment holds of an environment."""
 
-    async def get(self, environment: str) -> Lock | None:
-        """Return the lock of an environment, or None."""
+    async def holding(self, environment: str) -> Holding | None:
+        """Return what is held of an environment, or None where nothing is."""
         ...
 
 
@@ -50,24 +50,25 @@ class DriftFinder:
     """Compare the containers of an environment with the release that it is on."""
 
     def __init__(
-        self, engine: Engine, releases: Releases, locks: Locks, clock: Callable[[], float] = time.monotonic
+        self, engine: Engine, releases: Releases, holdings: Holdings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
         self._releases = releases
-        self._locks = locks
+        self._holdings = holdings
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
     async def find(self, environment: Environment, *, whole: bool = False) -> tuple[ServiceDrift, ...] | None:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
-        What is missing or stopped is no drift: its health says so. A `whole` look asks about each container, which is
-        done at least once a minute, and whenever the list of them shows another name, or another place in a network.
+        One that is paused changes nothing: what it has moved is left out, and the rest is compared as ever. What is
+        missing or stopped is no drift: its health says so. A `whole` look asks about each container, which is done at
+        least once a minute, and whenever the list of them shows another name, or another place in a network.
         Raises StateError.
         """
         release = await self._releases.current(environment.name)
         model_hash = await self._releases.applied_model(environment.name)
-        if release is None or model_hash is None or await self._locks.get(environment.name) is not None:
+        if release is None or model_hash is None or _changes(await self._holdings.holding(environment.name)):
             return None
         try:
             model = await self._engine.load_model(model_hash)
@@ -85,9 +86,10 @@ class DriftFinder:
         except RoasError as error:
             log.warning("drift cannot be looked for", environment=environment.name, error=error.message)
             return None
-        if await self._locks.get(environment.name) is not None:
+        holding = await self._holdings.holding(environment.name)
+        if _changes(holding):
             return None
-        return found
+        return tuple(one for one in found if holding is None or not holding.has_moved(one.service))
 
     def look_closely(self, environment: str) -> None:
         """Let the next look ask about each container: one was changed in place."""
@@ -103,6 +105,10 @@ class DriftFinder:
         known = self._known.get(environment.name)
         is_settled = known is not None and (known.outline, known.found) == (outline, found)
         self._known[environment.name] = _Known(outline, found, self._clock() + WHOLE_SECONDS * is_settled)
+
+
+def _changes(holding: Holding | None) -> bool:
+    return holding is not None and not holding.paused
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,26 @@
 """A rollout that pauses keeps what is healthy, waits for a person, and then does what that person says."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
+from roas.deployment import orchestrator
 from roas.errors import InvalidRequestError, LockHeldError
+from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
+from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
-from tests.e2e.acceptance.stack import WATCHED_CHECK, service
+from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, service
+from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services
 
 pytestmark = pytest.mark.engine
 
+PAUSES = {"failure_action": "pause"}
 FIRST_ONE_FAILS = "if mkdir /marks/$$VERSION 2>/dev/null; then export BEHAVIOUR=unhealthy; fi; exec /serve"
 
 
@@ -112,3 +120,79 @@ async def test_late_failure_pauses_too(application, people, stack, images):
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     assert list(stack.images().values()) == [images["v1"]] * 2
+
+
+async def test_no_failure_passes_by_the_pause(application, people, stack, images):
+    """Neither that of the last service, nor one of a service that others wait for, long after its own rollout."""
+    pauses = {"replicas": 2, "update_config": {"failure_action": "pause", "order": "start-first"}}
+
+    def write(web: str, api: str) -> None:
+        needs = {"job": {"condition": "service_completed_successfully"}, "web": {"condition": "service_healthy"}}
+        shows = {"VERSION": "${VERSION}", "BEHAVIOUR": web, "DELAY": "15"}
+        first = {"command": ["sh", "-c", FIRST_ONE_FAILS], "volumes": ["marks:/marks"], "environment": shows}
+        services = {
+            "job": service(command=["true"], restart="no", healthcheck=None, deploy={"update_config": PAUSES}),
+            "web": service(**first, deploy=pauses, healthcheck=WATCHED_CHECK),
+            "api": service(deploy=pauses, environment={"BEHAVIOUR": api}, depends_on=needs),
+        }
+        stack.write(services, volumes={"marks": {}})
+
+    write("healthy", "healthy")
+    stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
+    await people.succeed("v1")
+    write("fades", "unhealthy")
+    found = await paused(application)
+    assert found.pause.service == "web", "one of two is never healthy"
+    await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
+    assert (await waiting(application, found.id)).pause.service == "api"
+    new = [one for one in stack.containers() if "-web-" in one.name]
+    assert [one.attrs["Image"] for one in new] == [images["v2"]] * 2
+    assert await asyncio.to_thread(wait_until, lambda: not any(map(is_well, new)), 30)
+    await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
+    again = await waiting(application, found.id)
+    assert (again.pause.service, again.pause.number) == ("web", 3), "the other one faded meanwhile"
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    serving = [one.attrs["Image"] for one in stack.containers() if "-job-" not in one.name]
+    assert serving == [images["v1"]] * 4
+
+
+def is_well(container) -> bool:
+    container.reload()
+    return container.attrs["State"]["Health"]["Status"] == "healthy"
+
+
+async def test_replica_that_is_not_ready_in_time_has_failed(application, stack, images, running, monkeypatch):
+    """The limit of a phase is no way past a policy that asks a person."""
+    await running(order="start-first")
+    slow = web(order="start-first") | {"healthcheck": WATCHED_CHECK | {"start_period": "1h", "retries": 1000}}
+    stack.write({"web": slow}, volumes={"marks": {}})
+    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    found = await paused(application)
+    assert "it was not ready in time" in found.pause.message
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert images_of(stack) == [images["v1"]] * 3
+
+
+async def test_only_what_a_pause_is_about_is_left_alone(application, people, stack, images):
+    """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
+    stack.write({"web": web(), "store": service(image=f"{REPOSITORY}:v1")}, volumes={"marks": {}})
+    stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
+    await people.succeed("v1")
+    await application.maintenance.start()
+    found = await paused(application)
+    assert await of_services(application) == (), "a person was asked about the replica that failed"
+    kill_process(stack, "store")
+    over = await alert_that(application, lambda one: one.service == "store" and is_over(one))
+    assert over.actions == ("restart: recovered",)
+    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v1"] and "web" in one.name)
+    os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
+    told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
+    assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
+    assert (await application.state.deployments.get(found.id)).is_waiting
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert set(stack.images().values()) == {images["v1"]}
+    await alert_that(application, lambda one: one.service == "web" and is_over(one))

@@ -158,7 +158,7 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
     application = people.application
     environment = application.environments["dev"]
     alerts = DriftAlerts(
-        DriftFinder(application.engine, application.state.releases, application.state.locks),
+        DriftFinder(application.engine, application.state.releases, application.state.deployments),
         application.alert_service,
         {"dev": environment},
     )

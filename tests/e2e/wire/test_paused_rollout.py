@@ -1,5 +1,8 @@
 """A rollout that pauses asks in the channel; its buttons work for those who may, and after the bot was killed."""
 
+import asyncio
+import re
+
 import pytest
 
 from sandbox.views import Message
@@ -44,8 +47,10 @@ async def test_paused_rollout_asks_and_rolls_back(bot, people, shop, image_ids, 
     assert "It waits for" in await ask(people, "bob", "status", environment="dev")
     assert "It is paused" in await ask(people, "dora", "deploy", environment="dev", version="v2")
     assert "one of these roles is needed" in await press(people, "bob", asked, "take-back")
-    assert "is rolled back" in await press(people, "anna", asked, "take-back")
-    assert "was decided already: anna rolled it back" in await press(people, "dora", asked, "go-on")
+    both = await asyncio.gather(*(press(people, who, asked, "take-back") for who in ("anna", "dora")))
+    late, first = sorted(both, key=lambda told: "is rolled back" in told)
+    assert "is rolled back" in first
+    assert re.search("was decided already: (Anna|Dora) rolled it back", late), late
     told = await outcome(people, paused)
     assert "rolled back" in told.text
     assert images(shop) == [image_ids["v1"]] * 2
@@ -63,9 +68,6 @@ async def test_buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused
     assert "goes on" in await press(people, "dora", first, "go-on")
     second = await question(people, paused, 2)
     assert button(await question(people, paused, 1, waits=False), "go-on") is None
-    late = await press(people, "anna", first, "take-back")
-    assert "was decided already: dora let it go on" in late
-    assert "paused again since" in late
     await bot.kill()
     await bot.start()
     await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)

@@ -128,6 +128,20 @@ async def main():
 asyncio.run(main())
 """
 
+# Which deployments it would resume.
+UNFINISHED = """
+import asyncio, json, sys
+from pathlib import Path
+from bot.state.documents import to_json
+from bot.state.manager import StateManager
+
+async def main():
+    async with StateManager(Path(sys.argv[1])) as state:
+        print(json.dumps([json.loads(to_json(one)) for one in await state.deployments.unfinished()]))
+
+asyncio.run(main())
+"""
+
 
 def run_release_before(code: Path, program: str, folder: Path, *arguments: str) -> Any:
     """Run a program with the code of the release before on a state folder, and return its last line, which is JSON."""

@@ -21,9 +21,10 @@ from roas.models.plan_record import PlanState
 from roas.models.post import Post
 from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
+from roas.models.rollout import Choice, Decision, Pause
 from roas.state.documents import from_row, to_json
 from roas.state.manager import JOURNAL_NAME, StateManager
-from tests.integration.state.release_before import READ, WRITE, run_release_before
+from tests.integration.state.release_before import READ, UNFINISHED, WRITE, run_release_before
 from tests.unit.state.stored_surface import DOCUMENTS
 from tests.unit.state.test_approvals import a_plan_record
 from tests.unit.state.test_state_manager import a_deployment, a_release
@@ -167,6 +168,26 @@ async def test_release_before_continues_what_we_write(before: Path, tmp_path: Pa
         assert kept == {Message}, "that release did not touch these rows"
         acknowledged = [text for one in await state.alerts.open() for text in one.actions]
         assert [type(one) for one in acknowledged if one == "restarted again"] == [str], "it wrote this one anew"
+
+
+async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_path: Path) -> None:
+    """It knows no pauses: it would go on where a person was asked. What it reads is one on its way back."""
+    begun = a_deployment()
+    pause = Pause(1, "web", said("{service} failed.", service="web"), datetime.now(UTC))
+    async with StateManager(tmp_path) as state:
+        fence = await state.deployments.create(begun, "deploy v3")
+        waits = replace(begun, pauses=(pause,))
+        await state.deployments.set_paused(waits, fence, paused=True)
+        (found,) = await state.deployments.unfinished()
+        assert found.is_waiting
+        assert found.problem is None
+        went_on = replace(waits, pauses=(replace(pause, decision=Decision(1, Choice.GO_ON, ANNA)),))
+    (theirs,) = run_release_before(before, UNFINISHED, tmp_path)
+    assert theirs["problem"]["key"] == "rollout_paused", "with a problem, it rolls back whatever it resumes"
+    async with StateManager(tmp_path) as state:
+        await state.deployments.set_paused(went_on, fence, paused=False)
+    (theirs,) = run_release_before(before, UNFINISHED, tmp_path)
+    assert theirs["problem"] is None
 
 
 async def test_fixture_is_what_before_writes(before: Path, of_before: Path, tmp_path_factory: Any) -> None:

@@ -11,10 +11,10 @@ from unittest import mock
 import pytest
 import time_machine
 
-from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import DeploymentRequest, Outcome
+from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
+from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from roas.recovery.budget import WINDOW, Budget
 from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
@@ -127,14 +127,36 @@ async def test_rollback_budget_spans_environment(scene: Scene) -> None:
 
 
 async def test_running_deployment_blocks_recovery(scene: Scene) -> None:
-    scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
+    scene.state.deployments = SimpleNamespace(holding=_held)  # type: ignore[assignment]
     report = await scene.handler.handle(FAULT, DEV)
     assert report.outcome is RecoveryOutcome.KEPT_AWAY
     assert scene.tried == []
 
 
-async def _locked(environment: str) -> Any:
-    return SimpleNamespace(deployment_id="DEPLOY-1", held_by=Actor(ActorKind.SYSTEM, "1", "x"))
+async def _held(environment: str) -> Holding:
+    return Holding("DEPLOY-1", paused=False, to_release=None, services={})
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome", "tried"),
+    [
+        (ServiceStep.PAUSED, RecoveryOutcome.KEPT_AWAY, []),
+        (ServiceStep.WAITING, RecoveryOutcome.KEPT_AWAY, []),
+        (ServiceStep.HEALTHY, RecoveryOutcome.ESCALATED, [RESTART, RECREATE]),
+        (ServiceStep.PENDING, RecoveryOutcome.ESCALATED, [RESTART, RECREATE]),
+    ],
+)
+async def test_paused_deployment_blocks_only_what_it_is_in_the_middle_of(
+    scene: Scene, step: ServiceStep, outcome: RecoveryOutcome, tried: list[RecoveryAction]
+) -> None:
+    """Which release it is to be is what a person is asked: nothing is rolled back meanwhile."""
+
+    async def holding(environment: str) -> Holding:
+        return Holding("DEPLOY-1", paused=True, to_release=2, services={"web": ServiceProgress("web", step)})
+
+    scene.state.deployments = SimpleNamespace(holding=holding)  # type: ignore[assignment]
+    report = await scene.handler.handle(FAULT, DEV)
+    assert (report.outcome, scene.tried) == (outcome, tried)
 
 
 async def test_manual_stop_not_recovered(scene: Scene) -> None:
@@ -185,7 +207,7 @@ async def test_interrupted_attempt_closed_once(scene: Scene) -> None:
 
 async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
     async def _try(*_: object) -> str:
-        scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
+        scene.state.deployments = SimpleNamespace(holding=_held)  # type: ignore[assignment]
         return "interrupted, a deployment started"
 
     scene.handler._try = _try  # type: ignore[method-assign, assignment]

@@ -1,6 +1,7 @@
 """Alerts of our own services: raised for what broke, not for what a deployment, a recovery or a person does."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,19 +11,20 @@ import time_machine
 from roas.engine.interface import ContainerEvent
 from roas.errors import StateError
 from roas.events import EventBus
-from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertState, RecoveryStatus, Severity
-from roas.models.deployment import Lock, ServiceProgress, ServiceStep
+from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.events import AlertTriggered
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.service_alerts import ServiceAlerts
+from roas.monitoring.health.judgement import judge_service
 from roas.monitoring.watching.collector import Look
 from roas.state.manager import StateManager
+from tests.unit.state.test_state_manager import a_deployment
 
-DORA = Actor(ActorKind.DISCORD, "1001", "dora")
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))
 WEB = ServiceDefinition("web", "web:v1", "d")
 DEFINITIONS = {"web": WEB, "store": ServiceDefinition("store", "store:v1", "d")}
@@ -196,26 +198,58 @@ async def test_service_under_deployment_raises_no_alert(scene: Scene) -> None:
     assert len(await scene.state.alerts.open()) == 1
 
 
+async def deploying(scene: Scene, *, paused: bool) -> None:
+    """Hold the environment by a deployment that is at web, and has brought store up and taken mail away."""
+    rollout = RolloutRecord(RolloutState.PAUSED, slots=2, failed=("failed",))
+    progress = (
+        ServiceProgress("web", ServiceStep.PAUSED, changed=True, rollout=rollout),
+        ServiceProgress("store", ServiceStep.HEALTHY, changed=True),
+        ServiceProgress("mail", ServiceStep.REMOVED, changed=True),
+    )
+    deployment = replace(a_deployment(), request=replace(a_deployment().request, environment="dev"))
+    fence = await scene.state.deployments.create(deployment, "deploy v2")
+    await scene.state.deployments.save_services(deployment, progress, fence)
+    if paused:
+        await scene.state.deployments.set_paused(deployment, fence, paused=True)
+
+
 @pytest.mark.parametrize("paused", [False, True])
-async def test_deployment_that_waits_for_a_person_owns_only_what_it_asks_about(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, paused: bool
-) -> None:
-    """It may wait all night: what dies meanwhile is told."""
-    steps = (("web", ServiceStep.PAUSED), ("store", ServiceStep.HEALTHY))
-    progress = tuple(ServiceProgress(name, step, changed=True) for name, step in steps)
-
-    async def under_way(environment: str, service: str | None = None) -> tuple[ServiceProgress, ...]:
-        return tuple(one for one in progress if service in {None, one.service})
-
-    async def lock(environment: str) -> Lock:
-        return Lock(environment, "DEPLOY-1", DORA, "deploy v2", datetime.now(UTC), "i", 1, paused=paused)
-
-    monkeypatch.setattr(scene.state.deployments, "progress_under_way", under_way)
-    monkeypatch.setattr(scene.state.locks, "get", lock)
-    assert await scene.alerts.owned(DEV) == ({"web"} if paused else {"web", "store"})
-    for name in ("web", "store"):
+async def test_deployment_that_waits_for_a_person_owns_only_what_it_took_away(scene: Scene, paused: bool) -> None:
+    """It may wait all night: what dies meanwhile is told, also of the service that it asks about."""
+    await deploying(scene, paused=paused)
+    assert await scene.alerts.owned(DEV) == ({"mail"} if paused else {"web", "store", "mail"})
+    for name in ("web", "store", "mail"):
         await scene.event("die", name, exitCode="1")
-    assert [one.service for one in await scene.state.alerts.open()] == (["store"] if paused else [])
+    assert [one.service for one in await scene.state.alerts.open()] == (["web", "store"] if paused else [])
+
+
+@pytest.mark.parametrize(
+    ("healths", "alerts"),
+    [
+        ({"old": HealthStatus.HEALTHY, "failed": HealthStatus.UNHEALTHY}, 0),  # which was asked about
+        ({"old": HealthStatus.UNHEALTHY, "failed": HealthStatus.UNHEALTHY}, 1),
+        ({"failed": HealthStatus.UNHEALTHY}, 1),  # nobody is served
+    ],
+)
+async def test_paused_service_alerts_for_what_was_not_asked_about(
+    scene: Scene, healths: dict[str, HealthStatus], alerts: int
+) -> None:
+    await deploying(scene, paused=True)
+    there = [
+        ContainerSnapshot(name, name, "web", ContainerState.RUNNING, health, "i", "i", "h")
+        for name, health in healths.items()
+    ]
+    definitions = {"web": replace(WEB, replicas=2)}
+    stack = StackHealth("dev", Verdict.UNHEALTHY, (judge_service(definitions["web"], there),), datetime.now(UTC))
+    await scene.alerts.observed(DEV, stack, definitions, Look(1.0, await scene.alerts.owned(DEV)))
+    assert len(await scene.state.alerts.open()) == alerts
+
+
+async def test_dead_process_of_a_failed_replica_is_no_news(scene: Scene) -> None:
+    await deploying(scene, paused=True)
+    died = ContainerEvent("die", "failed", "web", "shop-dev", {"exitCode": "1"})
+    await scene.alerts.container_event(DEV, died, DEFINITIONS)
+    assert await scene.state.alerts.open() == ()
 
 
 async def test_later_bot_respects_manual_stop(scene: Scene) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.alert import AlertState
+from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.holding import Holding
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
@@ -41,7 +43,7 @@ class World:
 
     def __init__(self) -> None:
         self.there = [container("web"), container("db")]
-        self.lock: Any = None
+        self.holds: Holding | None = None
         self.looks = 0
         self.now = 1000.0
         self.differences: dict[str, ContainerDifference] = {}
@@ -54,8 +56,8 @@ class World:
     async def applied_model(self, environment: str) -> str:
         return "m"
 
-    async def get(self, environment: str) -> Any:
-        return self.lock
+    async def holding(self, environment: str) -> Any:
+        return self.holds
 
     async def load_model(self, model_hash: str) -> dict[str, Any]:
         return {"services": {"web": {}, "db": {}}, "x-deploy": {"inactive": ["tools"]}}
@@ -170,8 +172,17 @@ async def test_drift_names_keys(world: Any, there: str, difference: ContainerDif
 
 
 async def test_drift_unknown_while_deploying(world: Any) -> None:
-    world.there, world.lock = [container("web", "x")], object()
+    world.there, world.holds = [container("web", "x")], Holding("DEPLOY-1", paused=False, to_release=4, services={})
     assert await DriftFinder(world, world, world).find(DEV) is None
+
+
+async def test_drift_of_what_a_paused_deployment_has_not_moved(world: Any) -> None:
+    """It waits for hours, perhaps: what hands change of the other services meanwhile is said."""
+    world.there = [container("web", "x"), container("db", "x")]
+    moved = {"web": ServiceProgress("web", ServiceStep.PAUSED), "db": ServiceProgress("db", changed=True)}
+    world.holds = Holding("DEPLOY-1", paused=True, to_release=4, services=moved)
+    found = await DriftFinder(world, world, world).find(DEV)
+    assert [one.service for one in found or ()] == ["db"]
 
 
 async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) -> None:
