@@ -61,7 +61,7 @@ def _wrong(config: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
     """Return the keys of a section with wrong values, and what is allowed there."""
     actions = [one.value for one in FailureAction]
     if (action := config.get("failure_action")) is not None and action not in actions:
-        yield "failure_action", action, said("one of {values}", values=", ".join(actions))
+        yield "failure_action", action, said("one of {values}", values=joined(", ", actions))
     if (ratio := config.get("max_failure_ratio")) is not None and not 0 <= float(ratio) <= 1:
         yield "max_failure_ratio", ratio, said("a number from 0 to 1")
     if (parallelism := config.get("parallelism")) is not None and int(parallelism) < 0:
