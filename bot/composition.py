@@ -17,6 +17,7 @@ from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
 from roas.monitoring.alerts.service_alerts import ServiceAlerts
 from roas.monitoring.alerts.shared_state_folder import SharedStateFolder
@@ -32,8 +33,11 @@ from roas.monitoring.watching.drift import DriftFinder
 from roas.monitoring.watching.lost_releases import LostReleases
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
-from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
+from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.left_drains import LeftDrains
+from roas.recovery.refusals import RecoveryChecks
+from roas.recovery.renewed_logins import RenewedLogins
+from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.history import HistoryBounds
@@ -145,7 +149,8 @@ def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: Dep
         checks=checks,
         roll_back=deployment.orchestrator.run,
     )
-    handler = ErrorHandler(parts, attempts=deployment.attempts)
+    on_swarm = SwarmRecovery(base.engine, base.state, monitoring.alert_service, checks)
+    handler = RecoveryByEngine(ErrorHandler(parts, attempts=deployment.attempts), on_swarm)
     return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
 
 
@@ -180,6 +185,8 @@ def build_maintenance(
             token_twin.look,
             SharedStateFolder(state, alert_service).look,
             drift_alerts.look,
+            NodeAlerts(base.engine, alert_service, state.alerts, known).look,
+            RenewedLogins(base.engine, state, known).look,
             LeftDrains(base.engine, state, behind, known).look,
         ),
         frequent_look=swapped.look,
@@ -238,4 +245,5 @@ def _survey(settings: Settings, engine: StackEngine) -> EnvironmentSurvey:
         engine.probe_for,
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
+        swarm=partial(engine.swarm, with_traces=True),
     )

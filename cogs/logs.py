@@ -123,7 +123,8 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         parts = []
         for one in containers:
             text = await self.application.engine.read_log(target, one.id, lines=lines, since=begin)
-            heading = f"=== {one.name} ({one.state.value})\n" if len(containers) > 1 else ""
+            state = f"{one.state.value}, {one.node}" if one.node else one.state.value
+            heading = f"=== {one.name} ({state})\n" if len(containers) > 1 or one.node else ""
             parts.append(heading + text)
         return "\n".join(part for part in parts if part.strip())
 

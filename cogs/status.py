@@ -124,4 +124,4 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
             return None, error.whole
         except TimeoutError:
             return None, _("The engine did not answer in time.")
-        return (None, found.fault) if found.fault else (found, "")
+        return (found if found.remembered else None, found.fault) if found.fault else (found, "")

@@ -23,6 +23,7 @@ def cancel(target: Target, as_json: Json = False) -> None:
 
 
 async def _cancel(session: "Session", target: str) -> int:
+    from roas.commands.environment import find_environment
     from roas.commands.executor import open_executor
     from roas.commands.exit_codes import ExitCode
     from roas.commands.journal import open_journal
@@ -33,7 +34,9 @@ async def _cancel(session: "Session", target: str) -> int:
         found = await find_under_way(session, state, target)
     async with open_executor(session) as executor:
         cancelled = await executor.cancel(found.id, session.user)
-        session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
+        on_swarm = find_environment(session.settings, found.environment).on_swarm
+        when = "when Swarm's updates of now are over" if on_swarm else "at its next safe point"
+        session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
         # Where its process is dead, no other process would see the request.
         await finish_orphans(session, executor, found.environment)
     if session.terminal.as_json:

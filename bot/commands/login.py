@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Its address, such as ghcr.io.")]
 User = Annotated[str, typer.Option("--username", "-u", help="Who logs in.")]
 FOLDER_MODE = 0o700
+# It is an engine that asks the registry: the one that is named, which knows the registries that have no certificate.
+INHERITED = ("PATH", "HOME", "TERM", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 def login(registry: Registry, username: User) -> None:
@@ -33,5 +35,5 @@ async def _login(session: "Session", registry: str, username: str) -> int:
     folder = login_folder() or session.state_dir / "docker"
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     options = ["--config", str(folder), "login", "--username", username, "--password-stdin"]
-    variables = {name: os.environ[name] for name in ("PATH", "HOME", "TERM") if name in os.environ}
+    variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
     os.execve(docker, [docker, *options, "--", registry], variables)  # noqa: S606 - an argument list

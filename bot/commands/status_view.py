@@ -1,5 +1,7 @@
 """Write how environments are."""
 
+from datetime import UTC, datetime
+
 from rich.text import Text
 
 from roas.commands.formatting import at, image, person
@@ -40,6 +42,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
     if status.fault:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
+    if status.health is not None and status.health.remembered:
+        seconds = int((datetime.now(UTC) - status.health.taken_at).total_seconds())
+        terminal.say(f"  as it was seen {at(status.health.taken_at)}, {seconds} s ago:")
     for drift in status.health.drift if status.health is not None else ():
         reason = printable(f"{drift.service} was changed by hand: {drift.reason}")
         terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
@@ -72,20 +77,31 @@ def _active(status: EnvironmentStatus) -> str:
 
 
 def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:
-    table = make_table("  service", "verdict", "image", "cpu", "memory", "restarts", "reason")
+    on_swarm = any(service.nodes for service in services)
+    columns = ("  service", "verdict", "image", *(["node"] if on_swarm else []), "cpu", "memory", "restarts", "reason")
+    table = make_table(*columns)
     for service in services:
         references = dict.fromkeys(_image(container, release) for container in service.containers)
         cells = (
             f"  {service.service}",
             str(service.verdict),
             ", ".join(references) or "-",
+            *([", ".join(service.nodes) or "-"] if on_swarm else []),
             "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",
-            size(service.memory_bytes),
+            _memory(service),
             str(sum(container.restart_count for container in service.containers)),
             service.reason,
         )
         add_row(table, cells, ("", _style(service.verdict)))
     terminal.talk.print(table)
+
+
+def _memory(service: ServiceHealth) -> str:
+    """Write the memory that is known of; other nodes of a Swarm know of theirs alone."""
+    known = size(service.memory_bytes)
+    if not service.unmeasured:
+        return known
+    return f"{known} + not known" if known else "not known"
 
 
 def _image(container: ContainerSnapshot, release: Release | None) -> str:

@@ -48,4 +48,4 @@ async def _health(environment: Environment, collector: Collector) -> tuple[Stack
             "The engine did not answer within {seconds} s.",
             seconds=f"{HEALTH_WITHIN_SECONDS:g}",
         )
-    return (None, found.fault) if found.fault else (found, "")
+    return (found if found.remembered else None, found.fault) if found.fault else (found, "")

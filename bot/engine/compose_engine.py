@@ -44,6 +44,7 @@ from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
 from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
+from roas.models.swarm import SwarmFacts
 from roas.redaction import Redactor
 
 
@@ -125,6 +126,18 @@ class ComposeEngine(ComposeReleases):
         made = await self._creator.create_missing(environment, model_hash, chosen, judged)
         self._just_judged |= {one.id for one in made if one.never_ran}
         return made
+
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Let the engine pull with today's logins; on one machine it is given them with each pull."""
+        return ()
+
+    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+        """Say what the engine itself did about a service: on one machine that is in the container's restart count."""
+        return ()
+
+    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts | None:
+        """Return what a manager says of its Swarm; there is none."""
+        return None
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""

@@ -100,6 +100,10 @@ class EngineActor(Protocol):
         """Stop and remove these containers, which are all of a service; where it is one of a Swarm, the service."""
         ...
 
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Let the engine pull with today's logins what it starts by itself; returns the services that were told so."""
+        ...
+
     async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
         """Let no container of these services be started again by the engine itself."""
         ...

@@ -10,6 +10,7 @@ from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
+from roas.models.swarm import SwarmFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class EngineReader(Protocol):
         self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
     ) -> str:
         """Return the last lines of a container's log with their times, redacted; `since` leaves out older ones."""
+        ...
+
+    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+        """Say what the engine itself did about a service since then: a Swarm starts other tasks for those that end."""
+        ...
+
+    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts | None:
+        """Return what a manager says of its Swarm; None where the environment's stack runs on one machine."""
         ...
 
     async def wanted_services(

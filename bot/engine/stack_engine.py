@@ -10,18 +10,18 @@ from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.compose_releases import holder
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
+from roas.engine.model.secret_sources import model_secrets
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.swarm.drafting import SwarmDrafter
 from roas.engine.swarm.unsupported import refuse_unsupported
 from roas.engine.swarm_engine import SwarmEngine
-from roas.errors import InvalidRequestError
-from roas.messages.message import said
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.models.facts import BotPlace
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
+from roas.models.swarm import SwarmFacts
 from roas.redaction import Redactor
 
 
@@ -34,7 +34,7 @@ class StackEngine(ComposeEngine):
         super().__init__(
             state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
         )
-        self._swarm = SwarmEngine(self._clients, self._models, redactor)
+        self._swarm = SwarmEngine(self._clients, self._models, redactor, self._key.read)
         self._swarm_drafter = SwarmDrafter(self._clients, self._models, self._contents)
 
     async def resolve(
@@ -50,7 +50,7 @@ class StackEngine(ComposeEngine):
 
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
             await self._swarm.require_manager(environment)
-            await self._swarm.require_ours(environment)
+            await self._swarm.require_adoptable(environment)
         return stack
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
@@ -63,16 +63,11 @@ class StackEngine(ComposeEngine):
         """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError on a Swarm."""
         if not on_swarm(environment):
             return await super().adopt(environment, version)
-        await self._swarm.require_ours(environment)
-        if await self._swarm.containers(environment):
-            raise InvalidRequestError(
-                said("The stack {project} runs, and its journal is lost.", project=environment.project),
-                hint=said(
-                    "Bring the journal back, or remove the stack: `docker stack rm {project}`.",
-                    project=environment.project,
-                ),
-            )
-        return None
+        found = await self._swarm.adopt(environment, await self._resolver.written(environment, version))
+        if found is None:
+            return None
+        self._redactor.add(model_secrets(found.model))
+        return await self._swarm_drafter.draft_model(environment, found.version, found.model, found.references)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
@@ -257,6 +252,22 @@ class StackEngine(ComposeEngine):
             return await self._swarm.read_log(environment, container_id, lines=lines, since=since)
         return await super().read_log(environment, container_id, lines=lines, since=since)
 
+    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+        """Say what a Swarm itself did about a service since then."""
+        if on_swarm(environment):
+            return await self._swarm.replacements(environment, service, since)
+        return await super().replacements(environment, service, since)
+
+    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts | None:
+        """Return what a manager says of its Swarm; None where there is none."""
+        if on_swarm(environment):
+            return await self._swarm.facts(environment, with_traces=with_traces)
+        return await super().swarm(environment, with_traces=with_traces)
+
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Let a Swarm pull with today's logins; returns the services that it was told so of."""
+        return await self._swarm.renew_logins(environment) if on_swarm(environment) else ()
+
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Return where a bot in each container keeps its state; no bot runs as a task yet."""
         return {} if on_swarm(environment) else await super().bot_places(environment, container_ids)
@@ -267,4 +278,4 @@ class StackEngine(ComposeEngine):
 
 def on_swarm(environment: Environment) -> bool:
     """Return whether an environment's stack runs on a Swarm."""
-    return environment.engine is EngineKind.SWARM
+    return environment.on_swarm

@@ -5,32 +5,38 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from docker.errors import APIError
-
-from roas.engine.client import EngineClients, explanation
+from roas.engine.adopting.adoption import AdoptedStack
+from roas.engine.client import EngineClients
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.store import ModelStore
+from roas.engine.swarm.adopting import adopt_stack, is_ours
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.earlier_write import earlier_write
+from roas.engine.swarm.endings import replacements
+from roas.engine.swarm.facts import swarm_facts
 from roas.engine.swarm.following import follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
-from roas.engine.swarm.names import SERVICE, stack_name
+from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.service_spec import service_spec
 from roas.engine.swarm.shared import make_shared, remove_unneeded
 from roas.engine.swarm.snapshots import service_name, task_snapshots
+from roas.engine.swarm.stack_look import StackLook, look_at_stack
+from roas.engine.swarm.swarm_events import SwarmSubscription
 from roas.engine.swarm.task_events import TaskEvents
+from roas.engine.swarm.task_logs import read_place_log, read_task_log
 from roas.engine.swarm.tasks import read_tasks
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineError, InvalidRequestError, ServiceFailedError
+from roas.errors import EngineError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
+from roas.models.swarm import SwarmFacts
 from roas.redaction import Redactor
 
 Json = dict[str, Any]
@@ -40,11 +46,13 @@ Answer = TypeVar("Answer")
 class SwarmEngine:
     """Do for the phases what they ask of an engine, where a stack runs on a Swarm: its tasks are the containers."""
 
-    def __init__(self, clients: EngineClients, models: ModelStore, redactor: Redactor) -> None:
+    def __init__(
+        self, clients: EngineClients, models: ModelStore, redactor: Redactor, key: Callable[[], bytes] = bytes
+    ) -> None:
         self._clients = clients
         self._models = models
         self._redactor = redactor
-        self._writer = SwarmWriter(clients)
+        self._writer = SwarmWriter(clients, key)
 
     async def require_manager(self, environment: Environment) -> None:
         """Raise EngineError where the environment's engine is no manager of a Swarm."""
@@ -55,36 +63,33 @@ class SwarmEngine:
                 hint=said("Run `docker swarm init` there, or name a manager by `docker_host`."),
             )
 
-    async def require_ours(self, environment: Environment) -> None:
-        """Raise InvalidRequestError where the stack has services that somebody else made."""
-        services = await self._ask(environment, lambda calls: calls.services(environment.project))
-        foreign = sorted(str(one["Spec"]["Name"]) for one in services if SERVICE not in (one["Spec"]["Labels"] or {}))
-        if foreign:
-            raise InvalidRequestError(
-                said(
-                    "The stack {project} was not deployed by this bot: {foreign}.",
-                    project=environment.project,
-                    foreign=", ".join(foreign),
-                ),
-                hint=said(
-                    "A stack that runs on a Swarm cannot be adopted yet: remove it by `docker stack rm {project}`, or "
-                    "choose another `project_name`.",
-                    project=environment.project,
-                ),
-            )
+    async def require_adoptable(self, environment: Environment) -> None:
+        """Raise InvalidRequestError where the stack has services that somebody else made, and cannot be adopted."""
+        look = await self._look(environment)
+        if not is_ours(look):
+            adopt_stack(environment, look)
+
+    async def adopt(self, environment: Environment, written: Mapping[str, Any]) -> AdoptedStack | None:
+        """Read back the model of the stack that runs; None where none does. Raises InvalidRequestError."""
+        return adopt_stack(environment, await self._look(environment), written)
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the environment's stack."""
-
-        def look(calls: SwarmCalls) -> tuple[ContainerSnapshot, ...]:
-            tasks = calls.tasks_of_stack(environment.project)
-            return task_snapshots(calls.services(environment.project), tasks, calls.network_names())
-
-        return await self._ask(environment, look)
+        return task_snapshots(await self._look(environment))
 
     def events(self, environment: Environment) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not."""
-        return TaskEvents(lambda: self.containers(environment), environment.project)
+        subscription = SwarmSubscription(self._clients, environment)
+        return TaskEvents(subscription, lambda: self._look(environment), environment.project)
+
+    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+        """Say which tasks of a service Swarm started since then for some that ended; redacted."""
+        found = replacements(await self._look(environment), service, since)
+        return tuple(map(self._redactor.clean, found))
+
+    async def facts(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
+        """Return what the manager says of its Swarm."""
+        return await self._ask(environment, lambda calls: swarm_facts(calls, with_traces=with_traces))
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
@@ -116,6 +121,10 @@ class SwarmEngine:
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
         return tuple(one.id for one in await self.containers(environment) if one.service == service)
+
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Write services again whose registry has another login by now; returns their names."""
+        return await self._writer.renew_logins(environment)
 
     async def create_missing(self, environment: Environment, model_hash: str) -> None:
         """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
@@ -182,17 +191,10 @@ class SwarmEngine:
     async def read_log(
         self, environment: Environment, task_id: str, *, lines: int, since: datetime | None = None
     ) -> str:
-        """Return the last lines that a task wrote, redacted; its node has to be up for that."""
+        """Return the last lines of a task and of those before it in its place, redacted; their nodes have to be up."""
         began = 0 if since is None else int(since.timestamp())
-
-        def read(calls: SwarmCalls) -> str:
-            try:
-                return calls.task_log(task_id, lines=lines, since=began)
-            except APIError as error:
-                return said("(its log cannot be read: {explanation})", explanation=explanation(error))
-
-        text = self._redactor.clean(await self._ask(environment, read)).rstrip("\n")
-        return "\n".join(text.split("\n")[-lines:])
+        text = await self._ask(environment, lambda calls: read_place_log(calls, task_id, lines=lines, since=began))
+        return self._last_lines(text, lines)
 
     async def failure_output(self, environment: Environment, task_id: str, *, lines: int = 30) -> str:
         """Return how a task ended, its node, and its last lines. The output of health checks no manager shows."""
@@ -212,7 +214,11 @@ class SwarmEngine:
             )
 
         ending = self._redactor.clean(await self._ask(environment, look))
-        return f"{ending}\n{await self.read_log(environment, task_id, lines=lines)}"
+        text = await self._ask(environment, lambda calls: read_task_log(calls, task_id, lines=lines, since=0))
+        return f"{ending}\n{self._last_lines(text, lines)}"
+
+    def _last_lines(self, text: str, lines: int) -> str:
+        return "\n".join(self._redactor.clean(text).rstrip("\n").split("\n")[-lines:])
 
     async def _failure(self, environment: Environment, service: str, judged: Judgement) -> ServiceFailedError:
         report = ""
@@ -227,6 +233,9 @@ class SwarmEngine:
             service=service,
             report=report,
         )
+
+    async def _look(self, environment: Environment) -> StackLook:
+        return await self._ask(environment, lambda calls: look_at_stack(calls, environment.project))
 
     async def _ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(environment, question)

@@ -49,3 +49,8 @@ class Environment:
     allowed: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
     engine: EngineKind = EngineKind.COMPOSE
+
+    @property
+    def on_swarm(self) -> bool:
+        """Return whether its stack runs on a Swarm."""
+        return self.engine is EngineKind.SWARM

@@ -46,7 +46,11 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContainerSnapshot:
-    """Record how one container of a stack is, read from the engine at one moment."""
+    """Record how one container of a stack is, read from the engine at one moment.
+
+    Of a Swarm's task, `node` is where it is, `container_id` what the engine there calls its container, and `note` what
+    Swarm says of one that does not run.
+    """
 
     id: str
     name: str
@@ -66,6 +70,9 @@ class ContainerSnapshot:
     unnamed_volumes: bool = False  # what it has there is lost to others with it
     stop_signal: int | None = None  # where it is not the usual one
     endpoints: tuple[str, ...] = ()  # its places in networks, where the engine lists it: others after each start
+    node: str = ""
+    container_id: str = ""
+    note: str = ""
 
     @property
     def never_ran(self) -> bool:
@@ -75,7 +82,10 @@ class ContainerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """Hold the verdict on one service and its reason."""
+    """Hold the verdict on one service and its reason.
+
+    `unmeasured` tasks of a Swarm run on other nodes, whose engines alone know what they use.
+    """
 
     service: str
     verdict: Verdict
@@ -83,6 +93,12 @@ class ServiceHealth:
     containers: tuple[ContainerSnapshot, ...] = ()
     cpu_percent: float | None = None
     memory_bytes: int | None = None
+    unmeasured: int = 0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Return the names of the Swarm's nodes that it is on; none on one machine."""
+        return tuple(sorted({one.node for one in self.containers if one.node}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +130,4 @@ class StackHealth:
     fault: str = ""
     drift: tuple[ServiceDrift, ...] = ()
     lost: tuple[str, ...] = ()
+    remembered: bool = False

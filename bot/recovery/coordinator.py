@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
@@ -12,16 +11,16 @@ from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert, AlertSource, RecoveryStatus
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import RECOVERED, AlertNotes
+from roas.recovery.refusals import Handler
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
 SOURCE = "recovery"
-LEFT_TO_SWARM = said("a Swarm starts its tasks again by itself, on another node where one is lost")
 RECOVERY_STATUSES = {
     RecoveryOutcome.RECOVERED: RecoveryStatus.SUCCEEDED,
     RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
@@ -37,14 +36,6 @@ OUTCOME_NAMES = {
 }
 
 Place = tuple[str, str]
-
-
-class Handler(Protocol):
-    """Recover services."""
-
-    async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
-        """Recover a service or say why not. Raises StateError."""
-        ...
 
 
 class ErrorCoordinator:
@@ -97,9 +88,6 @@ class ErrorCoordinator:
         environment = self._environments.get(fault.environment)
         if environment is None or fault.category is not FaultCategory.PROCESS:
             await self._complete(_nothing_to_recover(fault))
-            return
-        if environment.engine is EngineKind.SWARM:
-            await self._complete(RecoveryReport(fault, RecoveryOutcome.NOT_OURS, LEFT_TO_SWARM))
             return
         place = (fault.environment, fault.service)
         if fault.alert_id in self._in_progress:

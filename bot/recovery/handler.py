@@ -17,15 +17,16 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertMarks, RecoveryStatus
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
-from roas.models.health import ContainerState, Verdict
+from roas.models.health import ContainerState
 from roas.models.holding import Holding
 from roas.models.identifiers import new_id
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
-from roas.recovery.beside_deployment import is_held, kept_away_by, wanted_service
+from roas.recovery.beside_deployment import is_held, wanted_service
 from roas.recovery.budget import Budget
-from roas.recovery.restart import Answers, restart_service, settle, until_answered
+from roas.recovery.refusals import RecoveryChecks, find_refusal
+from roas.recovery.restart import restart_service, settle, until_answered
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 
@@ -53,20 +54,6 @@ class AlertNotes(Protocol):
     async def note(self, alert_id: str, text: str = "", **marks: Unpack[AlertMarks]) -> None:
         """Add a note, and set the recovery status."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryChecks:
-    """Hold what a handler depends on: the stable verdict, manual stops, the bot's own service, the probes.
-
-    `expect_end` is called with each container before the handler stops it, so that it does not count as a manual stop.
-    """
-
-    verdict: Callable[[str, str], Verdict]
-    is_manual_stop: Callable[[str, str], bool]
-    is_own: Callable[[Environment, str], Awaitable[bool]]
-    answers: Answers
-    expect_end: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +91,7 @@ class ErrorHandler:
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         """Recover a service or say why not. Raises StateError."""
-        refusal = await self._refusal(fault, environment)
+        refusal = await find_refusal(self._state, self._checks, fault, environment)
         if refusal is not None:
             return refusal
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
@@ -116,7 +103,7 @@ class ErrorHandler:
                 continue  # a deployment is paused: which release it is to be is what a person is asked
             if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
                 continue
-            if tried and (refusal := await self._refusal(fault, environment)) is not None:
+            if tried and (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
                 return refusal
             problem = await self._attempt(fault, environment, action)
             if problem is None:
@@ -126,28 +113,10 @@ class ErrorHandler:
                     said("{action}: it has recovered", action=ACTION_NAMES[action]),
                 )
             tried.append(said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem))
-        if tried and (refusal := await self._refusal(fault, environment)) is not None:
+        if tried and (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
             return refusal
         used_up = said("the recovery budget is used up, the service failed again each time")
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, joined("; ", tried) if tried else used_up)
-
-    async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
-        """Return why a fault cannot be fixed from here, or None where it can."""
-        if (kept_away := kept_away_by(fault, await self._holding(fault))) is not None:
-            return kept_away
-        if self._checks.is_manual_stop(fault.environment, fault.service):
-            return RecoveryReport(
-                fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is")
-            )
-        verdict = self._checks.verdict(fault.environment, fault.service)
-        if fault.from_outside and verdict is not Verdict.UNHEALTHY:
-            text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict)
-            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
-        if await self._checks.is_own(environment, fault.service):
-            return RecoveryReport(
-                fault, RecoveryOutcome.ESCALATED, said("it is the bot itself, which has no automatic recovery")
-            )
-        return None
 
     async def _category(self, fault: Fault, environment: Environment) -> FaultCategory:
         if fault.category is not FaultCategory.PROCESS:

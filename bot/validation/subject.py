@@ -11,6 +11,7 @@ from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
 from roas.models.stack import WantedImage
+from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
 
 
@@ -81,6 +82,7 @@ class Subject:
     look_up_image: Callable[[str], Awaitable[WantedImage]] | None = None
     ping_redis: Callable[[], Awaitable[None]] | None = None
     discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None
+    swarm: Callable[[], Awaitable[SwarmFacts | None]] | None = None
 
     @property
     def services(self) -> Mapping[str, Any]:

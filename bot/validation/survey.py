@@ -12,6 +12,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
 from roas.models.stack import WantedImage
+from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
 from roas.validation.cached_call import CachedCall
 from roas.validation.subject import EngineProbe, Subject
@@ -19,6 +20,7 @@ from roas.validation.subject import EngineProbe, Subject
 RESOLVE_SECONDS = 30.0
 
 AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
+AskSwarm = Callable[[Environment], Awaitable[SwarmFacts | None]]
 
 
 class EnvironmentSurvey:
@@ -32,12 +34,14 @@ class EnvironmentSurvey:
         *,
         ping_redis: Callable[[], Awaitable[None]] | None = None,
         discord_facts: AskDiscord | None = None,
+        swarm: AskSwarm | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._probe_for = probe_for
         self._ping_redis = ping_redis
         self.discord_facts = discord_facts
+        self._swarm = swarm
 
     async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
         """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
@@ -51,6 +55,7 @@ class EnvironmentSurvey:
             discord_facts=None
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
+            swarm=CachedCall(partial(self._swarm, environment)) if self._swarm and environment.on_swarm else None,
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

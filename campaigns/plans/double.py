@@ -27,6 +27,7 @@ from roas.models.ownership import ProcessMark
 from roas.models.proxy import ServiceProxy
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.swarm import SwarmFacts
 
 PROJECT = "shop"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -407,6 +408,18 @@ class EngineDouble:
     ) -> str:
         """Have nothing to say."""
         return ""
+
+    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+        """Return what a Swarm did: there is none."""
+        return ()
+
+    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts | None:
+        """Return what a manager says: there is none."""
+        return None
+
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Return the services that were given another login: none pulls by itself."""
+        return ()
 
     async def local_versions(self, environment: Environment) -> tuple[str, ...]:
         """Know no versions."""

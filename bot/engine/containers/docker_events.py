@@ -79,7 +79,7 @@ class EventSubscription:
         fault = engine_unavailable(self._address, EOFError())
         try:
             for raw in self._stream:
-                if (event := _event(raw)) is not None:
+                if (event := self._read(raw)) is not None:
                     self._deliver(self._events.put_nowait, event)
         except STREAM_FAULTS as error:
             fault = engine_unavailable(self._address, error)
@@ -99,6 +99,10 @@ class EventSubscription:
             },
             decode=True,
         )
+
+    def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:
+        """Read an event as the engine sends it; None where nobody has to know."""
+        return _event(raw)
 
     def _deliver(self, callback: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed already: there is no listener any more

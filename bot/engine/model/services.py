@@ -18,8 +18,11 @@ UNLIKE = "unlike"
 COPIED, BORROWED = "copied", "borrowed"
 # Of a one-shot service in a Swarm: what is another one with each release, which runs it again.
 ROUND = "round"
+# Of a service that was adopted on a Swarm: its spec is as it was found, without what this bot would add; and the
+# configs and secrets that it has there, as Swarm names them, whose content only Swarm knows.
+AS_FOUND, SWARM_FILES = "as_found", "swarm_files"
 # What a release adds to `x-deploy`, or writes there in its own way.
-OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND})
+OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND, AS_FOUND, SWARM_FILES})
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})

@@ -60,6 +60,14 @@ class SwarmCalls:
         """Return the nodes."""
         return self._list("/nodes", {})
 
+    def cluster_id(self) -> str:
+        """Return the id of the Swarm."""
+        return str(self._get("/swarm")["ID"])
+
+    def own_node_id(self) -> str:
+        """Return the id of the node that is asked."""
+        return str((self._get("/info").get("Swarm") or {}).get("NodeID") or "")
+
     def network_names(self) -> dict[str, str]:
         """Return the names of the Swarm's networks, by id."""
         found = self._list("/networks", {"scope": ["swarm"]})
@@ -114,13 +122,13 @@ class SwarmCalls:
         return found
 
     def _post(self, path: str, body: Mapping[str, Any], image: str | None) -> Json:
-        headers = self._auth(image) if image else {}
+        headers = self.login_of(image) if image else {}
         answer = self._api.post(self._url(path), json=body, headers=headers, timeout=self._api.timeout)
         text = self._checked(answer).text.strip()
         return dict(json.loads(text)) if text else {}
 
-    def _auth(self, image: str) -> dict[str, str]:
-        """Return the login for an image's registry: it goes with each write, and the nodes pull with it."""
+    def login_of(self, image: str) -> dict[str, str]:
+        """Return the header with the login for an image's registry: it goes with each write; the nodes pull with it."""
         registry, _ = resolve_repository_name(image.partition("@")[0])
         header = get_config_header(self._api, registry)
         if not header:

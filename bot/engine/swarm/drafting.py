@@ -5,14 +5,22 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import docker
+
+from roas.engine.client import engine_address
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
-from roas.engine.model.services import ROUND, pinned_image_id
+from roas.engine.model.services import ROUND, UNLIKE, pinned_image_id
 from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.swarm.calls import SwarmCalls, without_quorum
 from roas.engine.swarm.images import with_digest
-from roas.engine.swarm.names import DIGITS
+from roas.engine.swarm.names import DIGITS, SERVICE
+from roas.engine.swarm.normal_form import differing_keys
+from roas.engine.swarm.service_spec import service_spec
+from roas.engine.swarm.snapshots import service_name
+from roas.engine.swarm.stack_look import StackLook, look_at_stack
 from roas.models.environment import Environment
-from roas.models.release import ImagePin, Release
+from roas.models.release import ImagePin, Release, ReleaseState
 
 
 class SwarmDrafter(ReleaseDrafter):
@@ -32,7 +40,30 @@ class SwarmDrafter(ReleaseDrafter):
             fields = model["services"][name]
             image = with_digest(stack.definitions[name].image, pinned_image_id(fields))
             model["services"][name] = {**fields, "image": image}
+        if kept_from is None or kept_from.state is ReleaseState.ADOPTED:
+            model = await self._with_differences(stack.environment, model, model["services"].keys() - kept_services)
         return _with_rounds(model, model["services"].keys() - kept_services)
+
+    async def _with_differences(
+        self, environment: Environment, model: dict[str, Any], services: Collection[str]
+    ) -> dict[str, Any]:
+        """Return a model that says of each service that somebody else made in which parts its spec is another."""
+
+        def ask(client: docker.DockerClient) -> StackLook:
+            with without_quorum(engine_address(environment)):
+                return look_at_stack(SwarmCalls(client), environment.project)
+
+        look = await self._clients.call(environment, ask)
+        definitions = read_definitions(model)
+        for there in look.services:
+            name = service_name(there["Spec"])
+            if name not in services or SERVICE in (there["Spec"].get("Labels") or {}):
+                continue
+            spec = service_spec(environment.project, model, definitions[name])
+            if unlike := differing_keys(spec, there["Spec"], look.networks):
+                fields = model["services"][name]
+                model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], UNLIKE: list(unlike)}}
+        return model
 
     async def _image(self, environment: Environment, reference: str, image_id: str, *, built: bool) -> ImagePin:
         return ImagePin(reference, image_id, image_id, built)

@@ -3,6 +3,7 @@
 STACK_IMAGE = "com.docker.stack.image"
 SERVICE = "io.roas.service"
 NONCE = "io.roas.write"  # another one with each write of ours: the API returns no version for an update
+LOGIN = "io.roas.login"  # a keyed hash of the login that a write came with: none is kept by the Swarm for us to see
 ROUND_LABEL = "io.roas.round"  # of one-shot services: another release runs them again
 DIGITS = 12
 LONGEST_NAME = 63

@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.names import LOGIN, NONCE, SERVICE
 
 Json = dict[str, Any]
 # What Swarm adds by itself, and what differs from write to write though nothing else does.
 ADDED = {("Runtime", "container"), ("Isolation", "default"), ("Protocol", "tcp"), ("PublishMode", "ingress")}
-OF_A_WRITE = frozenset({"ForceUpdate", NONCE})
+OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN})
+# By this label we know a service as written by us; and by its image's platforms Docker's command line limits the nodes.
+UNASKED = frozenset({SERVICE, "Platforms"})
 IDS = frozenset({"ConfigID", "SecretID"})
 
 
@@ -53,11 +55,12 @@ def _normal(value: Any, networks: Mapping[str, str]) -> Any:
         found = {
             key: networks.get(str(one), one) if key == "Target" else _normal(one, networks)
             for key, one in value.items()
-            if key not in OF_A_WRITE and key not in IDS and not (isinstance(one, str) and (key, one) in ADDED)
+            if key not in OF_A_WRITE | UNASKED | IDS and not (isinstance(one, str) and (key, one) in ADDED)
         }
         return {key: one for key, one in found.items() if _says_something(key, one)}
     if isinstance(value, list):
-        return [_normal(one, networks) for one in value]
+        found_list = [_normal(one, networks) for one in value]
+        return sorted(found_list) if found_list and all(isinstance(one, str) for one in found_list) else found_list
     return value
 
 

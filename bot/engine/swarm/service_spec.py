@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roas.engine.model.restart_policy import restart_policy
-from roas.engine.model.services import ROUND, replicas_of
+from roas.engine.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of
 from roas.engine.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
 from roas.engine.swarm.kept_files import CONFIGS, SECRETS, kept_files
 from roas.engine.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE, stack_name
@@ -46,7 +46,12 @@ def service_spec(
     labels = {**stack_labels(project), SERVICE: name}
     round_id = (service.get("x-deploy") or {}).get(ROUND)
     own = {**labels, ROUND_LABEL: str(round_id)} if definition.one_shot and round_id else labels
-    container = container_spec(project, name, model, own)
+    extension = service.get("x-deploy") or {}
+    as_found = bool(extension.get(AS_FOUND))
+    container = container_spec(project, name, model, stack_labels(project) if as_found else own)
+    container |= extension.get(SWARM_FILES) or {}
+    if as_found and not service.get("stop_grace_period"):
+        del container["StopGracePeriod"]
     files = kept_files(project, service)
     for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
         if found := [one.reference(getattr(ids, kind)) for one in files if one.kind == kind]:
@@ -63,7 +68,9 @@ def service_spec(
             {
                 "ContainerSpec": container,
                 "Resources": _resources(service),
-                "RestartPolicy": _restarts(service, definition),
+                "RestartPolicy": {}
+                if as_found and not deploy.get("restart_policy")
+                else _restarts(service, definition),
                 "Placement": _placement(deploy.get("placement") or {}),
                 "Networks": _attached(project, name, model, ids),
                 "LogDriver": _log_driver(service.get("logging") or {}),
@@ -72,12 +79,17 @@ def service_spec(
         "Mode": _mode(service, definition),
         "EndpointSpec": _endpoint(service),
     }
-    if not definition.one_shot:
-        update = deploy.get("update_config") or {}
-        spec["UpdateConfig"] = _update(update, "rollback")
-        back = deploy.get("rollback_config") or {}
-        spec["RollbackConfig"] = _update(back, "pause")
-    return spec
+    return {**spec, **({} if definition.one_shot else _updates(deploy, as_found=as_found))}
+
+
+def _updates(deploy: Mapping[str, Any], *, as_found: bool) -> Json:
+    """Return how the service is updated and rolled back; one that was adopted keeps Swarm's defaults if it had them."""
+    keys = {"UpdateConfig": ("update_config", "rollback"), "RollbackConfig": ("rollback_config", "pause")}
+    return {
+        key: _update(deploy.get(written) or {}, action)
+        for key, (written, action) in keys.items()
+        if deploy.get(written) or not as_found
+    }
 
 
 def network_name(project: str, key: str, model: Mapping[str, Any]) -> str:

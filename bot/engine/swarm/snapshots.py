@@ -1,11 +1,12 @@
 """Show the tasks of a stack as the containers that the phases and the monitoring know."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from roas.engine.labels import STACK
 from roas.engine.swarm.names import SERVICE
+from roas.engine.swarm.stack_look import StackLook
 from roas.engine.swarm.tasks import FAILED, WAITING, SwarmTask, failures_before, read_tasks
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
@@ -14,12 +15,10 @@ POLICIES = {"any": "always", "on-failure": "on-failure", "none": "no"}
 DIGITS_OF_SECONDS = 26  # datetime takes microseconds, Swarm writes nanoseconds
 
 
-def task_snapshots(
-    services: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]], networks: Mapping[str, str]
-) -> tuple[ContainerSnapshot, ...]:
+def task_snapshots(look: StackLook) -> tuple[ContainerSnapshot, ...]:
     """Return a snapshot of each task that counts, and of the last one where none does."""
-    raw = {str(one["ID"]): one for one in tasks}
-    return tuple(one for service in services for one in _of_service(service, raw, networks))
+    raw = {str(one["ID"]): one for one in look.tasks}
+    return tuple(one for service in look.services for one in _of_service(service, raw, look))
 
 
 def service_name(spec: Mapping[str, Any]) -> str:
@@ -38,9 +37,9 @@ def digest_of_image(image: str) -> str:
 
 
 def _of_service(
-    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], networks: Mapping[str, str]
+    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], look: StackLook
 ) -> Iterator[ContainerSnapshot]:
-    tasks = read_tasks(service, raw.values(), networks)
+    tasks = read_tasks(service, raw.values(), look.networks)
     places: dict[str, SwarmTask] = {}
     for task in tasks:
         before = places.get(task.place)
@@ -52,17 +51,18 @@ def _of_service(
         scaled_away = replicas is not None and place.isdigit() and int(place) > replicas and not task.counts
         on_lost_node = not task.counts and not place.isdigit() and not iteration
         if not scaled_away and not on_lost_node and task.iteration == iteration:
-            yield _snapshot(service, task, raw[task.id], tasks)
+            yield _snapshot(service, task, raw[task.id], tasks, look.hostnames.get(task.node_id, ""))
 
 
 def _snapshot(
-    service: Mapping[str, Any], task: SwarmTask, raw: Mapping[str, Any], tasks: tuple[SwarmTask, ...]
+    service: Mapping[str, Any], task: SwarmTask, raw: Mapping[str, Any], tasks: tuple[SwarmTask, ...], node: str
 ) -> ContainerSnapshot:
     spec = service["Spec"]
     container = raw["Spec"]["ContainerSpec"]
     restarts = failures_before(task, tasks)
     policy = str((raw["Spec"].get("RestartPolicy") or {}).get("Condition") or "any")
     name = service_name(spec)
+    status = raw.get("Status") or {}
     return ContainerSnapshot(
         id=task.id,
         name=f"{spec['Name']}.{task.place}.{task.id}",
@@ -74,10 +74,13 @@ def _snapshot(
         config_hash=task.spec_hash,
         restart_count=restarts,
         exit_code=_exit_code(task),
-        started_at=_moment(str((raw.get("Status") or {}).get("Timestamp") or "")) if task.state == "running" else None,
+        started_at=read_moment(str(status.get("Timestamp") or "")) if task.state == "running" else None,
         number=int(task.place) if task.place.isdigit() else 1,
         restart_policy=POLICIES.get(policy, policy),
         project=str((spec.get("Labels") or {}).get(STACK) or ""),
+        node=node,
+        container_id=str((status.get("ContainerStatus") or {}).get("ContainerID") or ""),
+        note="" if task.state == "running" else task.reason,
     )
 
 
@@ -110,7 +113,8 @@ def _exit_code(task: SwarmTask) -> int | None:
     return task.exit_code if task.state in FAILED | {"shutdown"} else None
 
 
-def _moment(text: str) -> datetime | None:
+def read_moment(text: str) -> datetime | None:
+    """Read a time of Swarm's; None where it says none."""
     if not text:
         return None
     return datetime.fromisoformat(f"{text.removesuffix('Z')[:DIGITS_OF_SECONDS]}Z")

@@ -1,5 +1,7 @@
 """Write services to a Swarm, so that it is known whether a write was taken: each has a mark that is read back."""
 
+import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,9 +12,9 @@ import docker
 
 from roas.concurrency import pause
 from roas.engine.client import EngineClients, engine_address
-from roas.engine.swarm.calls import QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
+from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.engine.swarm.judgement import Written, nonce_of
-from roas.engine.swarm.names import NONCE
+from roas.engine.swarm.names import DIGITS, LOGIN, NONCE
 from roas.engine.swarm.normal_form import spec_hash
 from roas.errors import EngineError, EngineUnavailableError
 from roas.messages.message import said
@@ -34,8 +36,9 @@ UPDATING = frozenset({"updating", "rollback_started"})
 class SwarmWriter:
     """Ask managers, and write services to them."""
 
-    def __init__(self, clients: EngineClients) -> None:
+    def __init__(self, clients: EngineClients, key: Callable[[], bytes] = bytes) -> None:
         self._clients = clients
+        self._key = key
 
     async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         """Ask the environment's manager. Raises EngineUnavailableError, also where the Swarm has no leader."""
@@ -74,6 +77,31 @@ class SwarmWriter:
             hint=said("Find out who writes to the Swarm, then deploy again."),
         )
 
+    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+        """Write again, with today's login, each service of ours that rests; returns their names. Its tasks go on."""
+
+        def renew(calls: SwarmCalls) -> tuple[str, ...]:
+            return tuple(one for found in calls.services(environment.project) if (one := self._renew(calls, found)))
+
+        return await self.ask(environment, renew)
+
+    def _renew(self, calls: SwarmCalls, service: Mapping[str, Any]) -> str:
+        """Return the name of a service that was written again; empty where it is as it should be, or is busy."""
+        spec = service["Spec"]
+        image = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
+        mark = login_mark(calls, image, self._key())
+        labels = spec["Labels"] or {}
+        is_job = "ReplicatedJob" in spec["Mode"]  # it would run again
+        is_at_rest = (service.get("UpdateStatus") or {}).get("State") in {None, "", "completed", "rollback_completed"}
+        if NONCE not in labels or is_job or not is_at_rest or not mark or labels.get(LOGIN) == mark:
+            return ""
+        renewed = {**spec, "Labels": {**labels, LOGIN: mark}}
+        try:
+            calls.update(str(service["ID"]), int(service["Version"]["Index"]), renewed, image=image)
+        except OutOfSequenceError:
+            return ""  # somebody else writes: the next look sees what became of it
+        return str(spec["Name"])
+
     async def _tasks(self, environment: Environment, name: str) -> frozenset[str]:
         """Return the tasks that a service has before it is written to."""
 
@@ -96,6 +124,7 @@ class SwarmWriter:
 
         def send(calls: SwarmCalls) -> Json | None:
             _require_quorum(calls.nodes())
+            sent["Labels"][LOGIN] = login_mark(calls, image, self._key())
             if before is None:
                 calls.create("services", sent, image=image)
             else:
@@ -116,6 +145,12 @@ class SwarmWriter:
                 return found
             await pause(BUSY_POLL_SECONDS)
             waited += BUSY_POLL_SECONDS
+
+
+def login_mark(calls: SwarmCalls, image: str, key: bytes) -> str:
+    """Return what tells a login for an image's registry from another one, and says nothing of it."""
+    header = calls.login_of(image).get(AUTH_HEADER, "")
+    return hmac.new(key, header.encode(), hashlib.sha256).hexdigest()[:DIGITS] if header else ""
 
 
 def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:

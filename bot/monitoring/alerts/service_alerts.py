@@ -82,7 +82,7 @@ class ServiceAlerts:
         if await self._is_recovering(environment, event.service):
             return  # recovery notices that it ended again, and reports it
         self._trouble[environment.name, event.service] = self._clock()
-        summary = _end(event.service, code, starved=starved)
+        summary = _end(event, code, starved=starved)
         self._unsaved[environment.name, event.service] = _report(environment, event.service, summary, definitions)
         await self._write(environment)
         facts = {"code": code}
@@ -177,6 +177,8 @@ class ServiceAlerts:
         away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
         if away and STACK not in alerts:
             title = said("{environment}: the Docker engine cannot be reached", environment=environment.name)
+            if environment.on_swarm:
+                title = said("{environment}: no manager of the Swarm answers", environment=environment.name)
             summary = stack.services[0].reason or said("The engine does not answer.")
             return [_of(environment, STACK, Severity.CRITICAL, title, summary)]
         known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
@@ -238,7 +240,10 @@ def _is_touched(progress: ServiceProgress) -> bool:
     return progress.changed or progress.step not in UNTOUCHED_STEPS
 
 
-def _end(service: str, code: str, *, starved: bool) -> str:
+def _end(event: ContainerEvent, code: str, *, starved: bool) -> str:
+    service = event.service
+    if why := event.attributes.get("why"):
+        return said("{service} has ended on {node}: {why}", service=service, node=event.attributes["node"], why=why)
     if starved:
         return said("{service} ran out of memory", service=service)
     return (

@@ -60,6 +60,8 @@ def judge_container(
             return _judge_running(definition, container, container.restart_count - before)
         case ContainerState.EXITED if definition.ends_well and container.exit_code == 0:
             return Verdict.HEALTHY, said("has ended with code 0, as it should")
+        case ContainerState.RESTARTING | ContainerState.CREATED if container.note:  # a Swarm's task, and why it waits
+            return Verdict.UNHEALTHY, said("does not run yet: {note}", note=container.note)
         case ContainerState.EXITED | ContainerState.DEAD:
             return Verdict.UNHEALTHY, said("has ended{code}", code=_exit_text(container))
         case ContainerState.RESTARTING:
@@ -143,4 +145,6 @@ def _missing(definition: ServiceDefinition, count: int) -> str:
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
         return said(" because it ran out of memory")
-    return "" if container.exit_code is None else said(" with code {exit_code}", exit_code=container.exit_code)
+    if container.exit_code is None:
+        return said(": {note}", note=container.note) if container.note else ""
+    return said(" with code {exit_code}", exit_code=container.exit_code)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from roas.models.health import ContainerSnapshot
 from roas.monitoring.health.hysteresis import Clock
@@ -18,13 +18,15 @@ class RestartHistory:
         self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
-    def take(self, containers: Iterable[ContainerSnapshot]) -> Mapping[str, int]:
+    def take(self, containers: Collection[ContainerSnapshot]) -> Mapping[str, int]:
         """Record the current counts, and return those at the beginning of the window by container id.
 
-        A container that is seen for the first time counts from there: what it did before is not known.
+        A container that is seen for the first time counts from there: what it did before is not known. A Swarm's task
+        takes the place of the one before, and that one's history.
         """
         now = self._clock()
-        counts = {container.id: container.restart_count for container in containers}
+        places = {container.id: _place(container) for container in containers}
+        counts = {_place(container): container.restart_count for container in containers}
         self._seen = {one: self._seen.get(one, deque()) for one in counts}
         for one, count in counts.items():
             seen = self._seen[one]
@@ -32,4 +34,9 @@ class RestartHistory:
                 seen.append((now, count))
             while len(seen) > 1 and now - seen[1][0] > self._window_seconds:
                 seen.popleft()
-        return {one: seen[0][1] for one, seen in self._seen.items()}
+        return {one: self._seen[place][0][1] for one, place in places.items()}
+
+
+def _place(container: ContainerSnapshot) -> str:
+    """Return what stays when a Swarm starts another task for one that ended; on one machine, the container's id."""
+    return container.name.removesuffix(f".{container.id}") if container.name.endswith(container.id) else container.id

@@ -93,6 +93,7 @@ class MonitoringCollector:
         self._environments = environments
         self._metrics = metrics
         self._last_hour = LastHour()
+        self._last_known: dict[str, StackHealth] = {}
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
@@ -149,12 +150,15 @@ class MonitoringCollector:
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
         """Take a sample of a stack: verdicts, restarts, memory and, from the second sample on, processor use.
 
-        A sample is what was seen just now; `HealthCoordinator.stack` has the verdicts that hold.
+        A sample is what was seen just now; `HealthCoordinator.stack` has the verdicts that hold. Of a Swarm without a
+        quorum nothing can be read: then it is what was seen before, with the fault.
         """
         sample = await self._sampler.sample(environment)
         self._last_hour.look(sample.stack)
         if sample.stack.fault:
-            return sample.stack
+            known = self._last_known.get(environment.name) if environment.on_swarm else None
+            return sample.stack if known is None else replace(known, fault=sample.stack.fault, remembered=True)
+        self._last_known[environment.name] = sample.stack
         drift = () if self._drift is None else await self._drift.find(environment, whole=True) or ()
         lost = () if self._lost is None else await self._lost.find(environment)
         return replace(sample.stack, drift=drift, lost=lost)
@@ -244,6 +248,8 @@ class MonitoringCollector:
         if steady is None:
             return
         self._last_hour.take(steady, owned)
+        if not steady.fault:
+            self._last_known[environment.name] = steady
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
         if observer is not None:

@@ -104,7 +104,7 @@ class StackSampler:
     async def _read_usage(
         self, environment: Environment, containers: Sequence[ContainerSnapshot]
     ) -> Mapping[str, Usage]:
-        running = [container.id for container in containers if container.state is ContainerState.RUNNING]
+        running = [_engine_id(one) for one in containers if one.state is ContainerState.RUNNING]
         try:
             readings = await self._statistics.read(environment, running)
         except EngineUnavailableError:
@@ -139,10 +139,17 @@ def _critical(environment: Environment, definitions: Definitions) -> frozenset[s
 
 
 def _with_usage(health: ServiceHealth, usage: Mapping[str, Usage]) -> ServiceHealth:
-    own = [usage[container.id] for container in health.containers if container.id in usage]
+    running = [one for one in health.containers if one.state is ContainerState.RUNNING]
+    own = [usage[_engine_id(one)] for one in health.containers if _engine_id(one) in usage]
     percents = [one.cpu_percent for one in own if one.cpu_percent is not None]
     return replace(
         health,
         cpu_percent=sum(percents) if percents else None,
         memory_bytes=sum(one.memory_bytes for one in own) if own else None,
+        unmeasured=sum(bool(one.node) and _engine_id(one) not in usage for one in running),
     )
+
+
+def _engine_id(container: ContainerSnapshot) -> str:
+    """Return what an engine calls it: a Swarm's task has an id of its own, and its container is on one node only."""
+    return container.container_id or container.id

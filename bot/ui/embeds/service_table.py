@@ -70,7 +70,10 @@ def _table(environment: Environment) -> str:
         return environment.environment
     titles = (_("service"), _("verdict"), _("version"), _("up"), "CPU", _("memory"), _("restarts"), _("reason"))
     rows = [titles, *(_row(one, environment.release, health.taken_at) for one in worst_first(health.services))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    if any(one.nodes for one in health.services):  # they run on a Swarm
+        nodes = [_("node"), *(" ".join(one.nodes) or "-" for one in worst_first(health.services))]
+        rows = [(*row[:-1], node, row[-1]) for row, node in zip(rows, nodes, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     heading = f"{environment.environment}, {health.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return "\n".join([heading, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)])
 

@@ -65,7 +65,7 @@ def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.
 
 def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
     """Draw what is known of an environment but for its services."""
-    verdict = status.health.verdict if status.health else Verdict.UNKNOWN
+    verdict = status.health.verdict if status.health and not status.fault else Verdict.UNKNOWN
     icon, colour = VERDICTS[verdict]
     if not status.fault and status.health is not None and not status.health.services:
         icon, colour = "⚫", QUIET
@@ -145,10 +145,14 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
         return [f"⚠️ {plain(translate(status.fault), 1000)}\n{unknown}" if status.fault else unknown]
     if not status.health.services:
         return [_("No container of this environment runs.")]
+    before = []
+    if status.health.remembered:
+        seen = _("As it was seen {when}:", when=since(status.health.taken_at))
+        before = [f"⚠️ {plain(translate(status.fault), 1000)}\n{seen}"]
     services = worst_first(status.health.services)
     counts = Counter(service.verdict for service in services)
     summary = " · ".join(f"{VERDICTS[one][0]} {counts[one]} {word(one)}" for one in WORST_FIRST if counts[one])
-    return [summary, *(_service(service, status.release) for service in services)]
+    return [*before, summary, *(_service(service, status.release) for service in services)]
 
 
 def _service(health: ServiceHealth, release: Release | None) -> str:
@@ -168,9 +172,11 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     return [
         code(version, 60) if version else "",
         _("{count} containers", count=len(containers)) if len(containers) > 1 else "",
+        _("on {nodes}", nodes=one_line(", ".join(health.nodes), 200)) if health.nodes else "",
         _("started {when}", when=since(started)) if started else "",
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
         size(health.memory_bytes),
+        _("CPU and memory on other nodes not known") if health.unmeasured else "",
         _("{count} restarts", count=restarts) if restarts else "",
     ]
 

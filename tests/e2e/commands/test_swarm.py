@@ -137,6 +137,14 @@ def test_story_of_a_stack(line: SwarmLine, look: StackLook, swarm: Swarm, regist
     first_secret = line.kept("secret")
     plan = line.document("deploy", "dev", "v1", "--dry-run")
     assert {one["action"] for one in plan["services"]} == {"keep"}
+    (status,) = line.document("status", "dev")["environments"]
+    services = {one["service"]: one for one in status["health"]["services"]}
+    assert sorted(one["node"] for one in services["web"]["containers"]) == look.nodes_of("web")
+    assert services["database"]["memory_bytes"] > 0, "it is on the node that is asked"
+    (report,) = line.document("doctor", "dev")["reports"]
+    found = {one["message"] for one in report["results"]}
+    assert "node1 is a manager; 1 of 1 can be reached, node1 leads." in found
+    assert "Every service has a node that takes it." in found
 
     line.say(greeting="hello two")
     registry.change_password("the next password of the registry's")
@@ -230,6 +238,65 @@ def test_somebody_elses_stack_is_not_touched(line: SwarmLine) -> None:
     )
     refused = line.run("deploy", "dev", "v1")
     assert "was not deployed by this bot" in refused.stderr, refused.stdout
+    assert "web runs app:hand without a digest" in refused.stderr, refused.stderr
+
+
+def by_hand(repository: str) -> str:
+    """Return the same stack as `docker stack deploy` takes it, without what only this bot says."""
+    return f"""
+version: "3.8"
+services:
+  database:
+    image: {repository}:v1
+    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+    secrets: [password]
+    volumes: ["data:/data"]
+  web:
+    image: {repository}:v1
+    environment: {{MODE: by hand}}
+    stop_grace_period: 1s
+    deploy: {{replicas: 2, endpoint_mode: dnsrr, update_config: {{parallelism: 2, order: start-first}}}}
+    configs: [{{source: greeting, target: /config/greeting}}]
+    healthcheck: {{test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"], interval: 1s}}
+volumes: {{data: {{}}}}
+configs: {{greeting: {{file: ./greeting}}}}
+secrets: {{password: {{file: ./password}}}}
+"""
+
+
+def test_stack_that_runs_is_adopted(line: SwarmLine, look: StackLook, registry: PrivateRegistry) -> None:
+    """What `docker stack deploy` made is release 0: the plan says what changes, and a failure leads back to it."""
+    line.say(greeting="hello hand")
+    line.write(by_hand(f"{registry.address}/shop"), "by-hand.yml")
+    file = str(line.folder / "stack" / "by-hand.yml")
+    line.docker("stack", "deploy", "--with-registry-auth", "--compose-file", file, f"{line.project}-dev")
+    assert wait_until(lambda: line.replicas() == {"database": "1/1", "web": "2/2"}, 60), line.replicas()
+    assert wait_until(lambda: look.inside("web", "/config/greeting") == {"hello hand"}, 60)
+    before = [one["ID"] for one in look.tasks("database")]
+    line.say(greeting="hello one")
+    plan = line.document("deploy", "dev", "v1", "--dry-run")
+    told = {one["service"]: (one["action"], " ".join(one["reasons"])) for one in plan["services"]}
+    assert told["migrate"][0] == "create", told
+    assert told["web"][0] == "recreate", told
+    for what in ("was not made by this bot", "ContainerSpec.Env", "ContainerSpec.Configs"):
+        assert what in told["web"][1], told
+    assert [one["ID"] for one in look.tasks("database")] == before, "a plan touches nothing"
+
+    failed = line.run("deploy", "dev", "v3")
+    assert failed.returncode == 3, failed.stdout + failed.stderr
+    assert line.replicas() == {"database": "1/1", "web": "2/2"}
+    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v1"}, {"hello hand"})
+    assert "MODE=by hand" in line.docker("service", "inspect", f"{line.project}-dev_web")
+    assert look.inside("database", "/run/secrets/password") == {"the first password"}
+    status = " ".join(line.run("status", "dev").stdout.split())
+    assert "release r0 (adopted)" in status, status
+    assert "changed by hand" not in status, status
+
+    assert line.run("deploy", "dev", "v2").returncode == 0
+    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v2"}, {"hello one"})
+    back = line.run("rollback", "dev", "--to", "0")
+    assert back.returncode == 0, back.stderr
+    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v1"}, {"hello hand"})
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from roas.models.health import Verdict
 from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from roas.recovery.budget import WINDOW, Budget
-from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
+from roas.recovery.handler import ErrorHandler, RecoveryParts
+from roas.recovery.refusals import RecoveryChecks
 from roas.state.boot_clock import boot_seconds
 from roas.state.manager import StateManager
 

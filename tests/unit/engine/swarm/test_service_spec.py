@@ -164,3 +164,19 @@ def test_network_is_an_overlay_of_the_stack() -> None:
         "Internal": True,
         "Labels": {"com.docker.stack.namespace": "stack"},
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "any"),
+        ({"restart": "no"}, "none"),
+        ({"restart": "unless-stopped"}, "any"),
+        ({"restart": "on-failure:3"}, "on-failure"),
+        ({"deploy": {"restart_policy": {"delay": "1s"}}}, "any"),  # Compose on one machine takes it for `no`
+        ({"deploy": {"restart_policy": {"condition": "none"}}}, "none"),
+        ({"deploy": {"restart_policy": {"condition": "on-failure"}}}, "on-failure"),
+    ],
+)
+def test_task_is_started_again_as_it_is_written(fields: dict[str, Any], expected: str) -> None:
+    assert spec(**fields)["TaskTemplate"]["RestartPolicy"]["Condition"] == expected

@@ -1,0 +1,67 @@
+"""Read what a manager says of its Swarm."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from roas.engine.swarm.calls import SwarmCalls
+from roas.engine.swarm.snapshots import read_moment
+from roas.engine.swarm.stack_look import hostname
+from roas.engine.swarm.tasks import ENDED
+from roas.models.swarm import SwarmFacts, SwarmNode, TaskTrace
+
+Json = dict[str, Any]
+NO_IMAGE = "No such image"
+# A task that got so far has its image on its node.
+HAVE_IMAGE = frozenset({"ready", "starting", "running", "complete"})
+
+
+def swarm_facts(calls: SwarmCalls, *, with_traces: bool = False) -> SwarmFacts:
+    """Ask a manager about its Swarm; the traces are of all tasks on it."""
+    nodes = tuple(map(swarm_node, calls.nodes()))
+    traces = tuple(_traces(calls.tasks())) if with_traces else ()
+    return SwarmFacts(calls.cluster_id(), calls.own_node_id(), nodes, traces)
+
+
+def swarm_node(found: Mapping[str, Any]) -> SwarmNode:
+    """Read a node as a manager shows it."""
+    spec, status = found.get("Spec") or {}, found.get("Status") or {}
+    about, manager = found.get("Description") or {}, found.get("ManagerStatus") or {}
+    engine, platform = about.get("Engine") or {}, about.get("Platform") or {}
+    return SwarmNode(
+        id=str(found["ID"]),
+        hostname=hostname(found),
+        state=str(status.get("State") or "unknown"),
+        availability=str(spec.get("Availability") or "active"),
+        message=str(status.get("Message") or ""),
+        address=str(status.get("Addr") or ""),
+        reachability=str(manager.get("Reachability") or "unknown") if manager else "",
+        is_leader=bool(manager.get("Leader")),
+        engine_version=str(engine.get("EngineVersion") or ""),
+        system=str(platform.get("OS") or ""),
+        architecture=str(platform.get("Architecture") or ""),
+        labels=dict(spec.get("Labels") or {}),
+        engine_labels=dict(engine.get("Labels") or {}),
+    )
+
+
+def _traces(tasks: Iterable[Json]) -> Iterable[TaskTrace]:
+    for task in tasks:
+        status = task.get("Status") or {}
+        state, node_id = str(status.get("State") or ""), str(task.get("NodeID") or "")
+        image = str(((task.get("Spec") or {}).get("ContainerSpec") or {}).get("Image") or "")
+        if node_id and image:
+            lag = _lag(task, status) if state == "running" and task.get("DesiredState") == "running" else None
+            lacks_image = state in ENDED and NO_IMAGE in str(status.get("Err") or "")
+            yield TaskTrace(node_id, image, state in HAVE_IMAGE, lacks_image, lag)
+
+
+def _lag(task: Mapping[str, Any], status: Mapping[str, Any]) -> float | None:
+    """Return by how much the managers wrote a task's report down after its node says that it was sent.
+
+    Of a task that runs, the report is the last that was written: little of the time is the way that it took.
+    """
+    sent, written = (read_moment(str(one or "")) for one in (status.get("Timestamp"), task.get("UpdatedAt")))
+    if not isinstance(sent, datetime) or not isinstance(written, datetime):
+        return None
+    return (written - sent).total_seconds()

@@ -1,0 +1,81 @@
+"""Describe what a manager says of its Swarm: the nodes, and what tasks on them tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+READY, ACTIVE, DRAIN = "ready", "active", "drain"
+DOWN = frozenset({"down", "disconnected"})
+REACHABLE = "reachable"
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmNode:
+    """Hold what is known of one node; `reachability` is that of a manager, and empty of a worker."""
+
+    id: str
+    hostname: str
+    state: str = READY
+    availability: str = ACTIVE
+    message: str = ""
+    address: str = ""
+    reachability: str = ""
+    is_leader: bool = False
+    engine_version: str = ""
+    system: str = ""
+    architecture: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    engine_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_manager(self) -> bool:
+        """Return whether it is a manager."""
+        return bool(self.reachability)
+
+    @property
+    def is_down(self) -> bool:
+        """Return whether the managers have lost it."""
+        return self.state in DOWN
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Return whether Swarm would start a task there now."""
+        return self.state == READY and self.availability == ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTrace:
+    """Hold what a task tells of its node: whether it got its image, or ended for want of it.
+
+    `lag_seconds` is between the node's clock, when it reported, and the managers', when they wrote that down.
+    """
+
+    node_id: str
+    image: str
+    has_image: bool
+    lacks_image: bool = False
+    lag_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmFacts:
+    """Hold what a manager says: the Swarm's id, the node that was asked, all nodes, and traces where asked for."""
+
+    id: str
+    own_node_id: str
+    nodes: tuple[SwarmNode, ...]
+    traces: tuple[TaskTrace, ...] = ()
+
+    @property
+    def managers(self) -> tuple[SwarmNode, ...]:
+        """Return the nodes that are managers."""
+        return tuple(one for one in self.nodes if one.is_manager)
+
+    @property
+    def reachable_managers(self) -> int:
+        """Return how many managers reach each other."""
+        return sum(one.reachability == REACHABLE for one in self.managers)
+
+    @property
+    def spare_managers(self) -> int:
+        """Return how many more managers may be lost before nothing can be written; negative where too many are."""
+        return self.reachable_managers - (len(self.managers) // 2 + 1)

@@ -1,0 +1,137 @@
+"""Raise alerts about the nodes of the Swarms that stacks run on: down, out of reach, drained; quorum in danger."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from roas.engine.interface import EngineReader
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.environment import Environment
+from roas.models.swarm import ACTIVE, DRAIN, REACHABLE, SwarmFacts, SwarmNode
+from roas.monitoring.alerts.alert_service import AlertService
+from roas.state.alerts import Alerts
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Hold what is wrong: a key within the Swarm, how much it matters, and what is said."""
+
+    key: str
+    severity: Severity
+    title: str
+    summary: str
+
+
+class NodeAlerts:
+    """Compare the nodes of each Swarm with how they should be; each trouble is one alert, which ends with it."""
+
+    def __init__(
+        self,
+        engine: EngineReader,
+        alert_service: AlertService,
+        alerts: Alerts,
+        environments: Mapping[str, Environment],
+    ) -> None:
+        self._engine = engine
+        self._alert_service = alert_service
+        self._alerts = alerts
+        self._environments = environments
+        self._known: dict[str, Mapping[str, AlertReport]] = {}
+
+    async def look(self) -> None:
+        """Look at every Swarm once, however many environments are on it. Raises StateError."""
+        hosts: dict[str | None, list[Environment]] = {}
+        for environment in self._environments.values():
+            if environment.on_swarm:
+                hosts.setdefault(environment.docker_host, []).append(environment)
+        for of_host in hosts.values():
+            try:
+                facts = await self._engine.swarm(of_host[0])
+            except RoasError as error:  # that nothing can be asked is an alert of each environment
+                log.warning("nodes of the Swarm are not known", environment=of_host[0].name, error=error.message)
+                continue
+            if facts is not None:
+                await self._decide(facts, [one.name for one in of_host])
+
+    async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
+        names = ", ".join(environments)
+        found = {}
+        for trouble in troubles(facts):
+            summary = said("{summary} On this Swarm: {environments}.", summary=trouble.summary, environments=names)
+            report = _report(f"{_prefix(facts)}{trouble.key}", trouble.severity, trouble.title, summary)
+            found[report.fingerprint] = report
+        before = self._known[facts.id] if facts.id in self._known else await self._open(facts)
+        over = [
+            _report(fingerprint, old.severity, old.title, "", firing=False)
+            for fingerprint, old in before.items()
+            if fingerprint not in found
+        ]
+        fresh = [report for fingerprint, report in found.items() if before.get(fingerprint) != report]
+        if fresh or over:
+            await self._alert_service.take([*fresh, *over])
+        self._known[facts.id] = found
+
+    async def _open(self, facts: SwarmFacts) -> dict[str, AlertReport]:
+        """Return what a bot before this one said that has not ended; what is so still is said again, as one alert."""
+        opened = [one for one in await self._alerts.open() if one.fingerprint.startswith(_prefix(facts))]
+        return {one.fingerprint: _report(one.fingerprint, one.severity, one.title, "") for one in opened}
+
+
+def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:
+    """Yield what is wrong with the nodes of a Swarm; of each node, the worst."""
+    for node in facts.nodes:
+        if (found := _of_node(node)) is not None:
+            yield found
+    managers, reached = len(facts.managers), facts.reachable_managers
+    if reached < managers and facts.spare_managers <= 0:
+        yield _Trouble(
+            "quorum",
+            Severity.HIGH,
+            said("the Swarm's quorum is in danger"),
+            said(
+                "Of {managers} managers {reached} can be reached: if one more is lost, nothing can be written.",
+                managers=managers,
+                reached=reached,
+            ),
+        )
+
+
+def _of_node(node: SwarmNode) -> _Trouble | None:
+    name, key = node.hostname, node.id
+    if node.is_down:
+        summary = said("{role}: {message}. Swarm starts its tasks elsewhere.", role=_role(node), message=_why(node))
+        return _Trouble(f"{key}:down", Severity.HIGH, said("the Swarm's node {node} is down", node=name), summary)
+    if node.is_manager and node.reachability != REACHABLE:
+        title = said("the Swarm's manager {node} cannot be reached", node=name)
+        text = said("The other managers do not reach it ({state}).", state=node.reachability)
+        return _Trouble(f"{key}:unreachable", Severity.HIGH, title, text)
+    if node.availability == DRAIN:
+        title = said("the Swarm's node {node} is drained", node=name)
+        text = said("Swarm starts its tasks elsewhere, until it is active again.")
+        return _Trouble(f"{key}:drained", Severity.WARNING, title, text)
+    if node.availability != ACTIVE:
+        title = said("the Swarm's node {node} takes no new tasks", node=name)
+        text = said("Its availability is {availability}.", availability=node.availability)
+        return _Trouble(f"{key}:paused", Severity.INFO, title, text)
+    return None
+
+
+def _role(node: SwarmNode) -> str:
+    address = node.address or node.id
+    return said("Manager {address}", address=address) if node.is_manager else said("Worker {address}", address=address)
+
+
+def _why(node: SwarmNode) -> str:
+    return node.message or node.state
+
+
+def _prefix(facts: SwarmFacts) -> str:
+    return f"swarm:{facts.id}:"
+
+
+def _report(fingerprint: str, severity: Severity, title: str, summary: str, *, firing: bool = True) -> AlertReport:
+    return AlertReport(fingerprint, AlertSource.INTEGRATION, severity, title, summary, firing=firing)
