@@ -246,4 +246,5 @@ def _survey(settings: Settings, engine: StackEngine) -> EnvironmentSurvey:
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
         swarm=partial(engine.swarm, with_traces=True),
+        proxied=engine.proxied_service,
     )

@@ -99,6 +99,11 @@ class DeploymentContext:
         if self.limit is not None and not self.limit.expired() and (ends := self.limit.when()) is not None:
             self.limit.reschedule(ends + seconds)
 
+    def allow_drain(self, definition: ServiceDefinition | None) -> None:
+        """Allow the phase the time for which open connections to a service's old containers are waited for."""
+        if definition is not None and definition.proxy is not None:
+            self.allow(definition.proxy.limit_seconds)
+
     @property
     def seconds_left(self) -> float | None:
         """Return how long the phase that runs has, less what it takes to write how it ended; None without a limit."""

@@ -22,11 +22,17 @@ def rollout_reason(definition: ServiceDefinition, containers: Collection[Contain
     if not there or not has_policy(definition):
         return ()
     policy = policy_of(definition, there)
-    parts = [_how_many(policy, definition.replicas), *_delay(policy, definition.replicas), _failure(policy)]
+    parts = [_how_many(policy, definition), *_delay(policy, definition.replicas), _failure(policy)]
     return (joined("; ", parts),)
 
 
-def _how_many(policy: RolloutPolicy, replicas: int) -> str:
+def _how_many(policy: RolloutPolicy, definition: ServiceDefinition) -> str:
+    replicas = definition.replicas
+    if policy != definition.update and is_gradual(definition.update, replicas):
+        return said(
+            "all {replicas} replicas replaced at once, since Compose passes their unnamed volumes on only so",
+            replicas=replicas,
+        )
     if is_gradual(policy, replicas):
         return said("{count} of {replicas} replicas replaced at a time", count=policy.parallelism, replicas=replicas)
     return said("all {replicas} replicas replaced at once", replicas=replicas)

@@ -40,14 +40,24 @@ class BehindProxy:
             self._working[key] -= 1
 
     async def hold(
-        self, environment: Environment, wanted: WantedService, seen: Iterable[ContainerSnapshot], *, forgiving: bool
+        self,
+        environment: Environment,
+        wanted: WantedService,
+        seen: Iterable[ContainerSnapshot],
+        *,
+        forgiving: bool,
+        at_most: int | None = None,
     ) -> None:
-        """Send nothing to what is started from now on. Raises ProxyError unless `forgiving`, with nothing changed."""
+        """Send nothing to what is started from now on. Raises ProxyError unless `forgiving`, with nothing changed.
+
+        The proxy needs room for all that are missing, or for those that are started `at_most` before others go.
+        """
         definition = wanted.definition
         if (proxied := self._proxied(environment, definition)) is None:
             return
         try:
-            await proxied.hold(max(0, definition.replicas - sum(map(wanted.fits, seen))))
+            missing = max(0, definition.replicas - sum(map(wanted.fits, seen)))
+            await proxied.hold(missing if at_most is None else min(missing, at_most))
         except ProxyError as error:
             error.service = definition.name
             if not forgiving:

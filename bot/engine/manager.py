@@ -83,8 +83,12 @@ class DeploymentManager:
                 return await self._roll_out(environment, model_hash, wanted, watch, report, rollout)
         old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
         with self.behind_proxy.working(environment, definition):
+            if rollout is not None and definition.proxy is not None and restart:
+                rollout.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
             if self._is_beside(definition, watch, anew=anew):
                 await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
+            elif not anew:
+                await self._drain_in_place(environment, wanted, before, report, rollout)
             created = await run_uninterrupted(
                 self._start_made(environment, model_hash, definition.name, made, report)
                 if made
@@ -103,6 +107,24 @@ class DeploymentManager:
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
 
+    async def _drain_in_place(
+        self,
+        environment: Environment,
+        wanted: WantedService,
+        before: tuple[ContainerSnapshot, ...],
+        report: ServiceReport,
+        rollout: RolloutLog | None,
+    ) -> None:
+        """Let open requests end before Compose replaces containers in place, and none begin before the new are well."""
+        definition = wanted.definition
+        going = [one for one in before if not wanted.fits(one)]
+        if definition.proxy is None or not going:
+            return
+        if rollout is not None:
+            rollout.allow(definition.proxy.limit_seconds)
+        await self.behind_proxy.hold(environment, wanted, before, forgiving=True)
+        await self.behind_proxy.drain(environment, definition, going, _steps(report, definition))
+
     async def _roll_out(
         self,
         environment: Environment,
@@ -115,9 +137,9 @@ class DeploymentManager:
         """Replace the replicas of a service one after the other, or a few at a time; what is too many goes after."""
         definition, forgiving, left = wanted.definition, not log.may_pause, 0
 
-        async def hold() -> None:
+        async def hold(new: int) -> None:
             there = watch.of_service(definition.name)
-            await self.behind_proxy.hold(environment, wanted, there, forgiving=forgiving)
+            await self.behind_proxy.hold(environment, wanted, there, forgiving=forgiving, at_most=new)
 
         async def retire(going: tuple[ContainerSnapshot, ...]) -> None:
             nonlocal left

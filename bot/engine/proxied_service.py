@@ -40,3 +40,10 @@ class ProxiedService(Protocol):
         Where it `waits`, the servers of containers that are gone are made ready as soon as the proxy knows it.
         """
         ...
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        """Return what is wrong with the proxy as it runs, where a deployment needs so many servers of each backend.
+
+        Nothing is changed. Raises ProxyError where it cannot be asked.
+        """
+        ...

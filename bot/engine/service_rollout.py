@@ -69,8 +69,8 @@ class RolloutLog(Protocol):
         ...
 
 
-# Send no requests to what is started from now on, where something stands in front that does.
-Hold = Callable[[], Awaitable[None]]
+# Send no requests to what is started from now on, so many, where something stands in front that does.
+Hold = Callable[[int], Awaitable[None]]
 # Take old replicas out of service, then stop and remove them.
 Retire = Callable[[tuple[ContainerSnapshot, ...]], Awaitable[None]]
 
@@ -206,7 +206,7 @@ class ServiceRollout:
         self._allow(max(0.0, time.monotonic() - self._allowed_to))
         await self.log.step(ServiceStep.CREATING, self._progress())
         if not in_place:
-            await self.hold()
+            await self.hold(step.begin)
         known = {one.id for one in self._there}
         created = await self.engine.create_service(
             self.environment,
@@ -242,10 +242,10 @@ class ServiceRollout:
         """
         name = self.wanted.definition.name
         under_way = [one.id for one in view.new if not one.ready and not one.failure]
-        overdue_in = self.log.seconds_left if under_way else None
         wake_in = None if step.wake_at is None else max(0.0, step.wake_at - now)
         if wake_in is not None:
             self._allow(wake_in)
+        overdue_in = self.log.seconds_left if under_way else None
         seconds = min((one for one in (overdue_in, wake_in) if one is not None), default=None)
         try:
             await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)

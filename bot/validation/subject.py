@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 from roas.engine.compose.jail import JailKind
 from roas.engine.interface import ResolvedStack
+from roas.engine.proxied_service import ProxiedService
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
+from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
@@ -83,6 +85,7 @@ class Subject:
     ping_redis: Callable[[], Awaitable[None]] | None = None
     discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None
     swarm: Callable[[], Awaitable[SwarmFacts | None]] | None = None
+    proxied: Callable[[str, ServiceProxy], ProxiedService] | None = None
 
     @property
     def services(self) -> Mapping[str, Any]:

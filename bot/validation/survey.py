@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import partial
 
 from roas.engine.interface import ReleaseStore, ResolvedStack
+from roas.engine.proxied_service import ProxiedService
 from roas.engine.resolution.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
+from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
@@ -21,6 +23,8 @@ RESOLVE_SECONDS = 30.0
 
 AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
 AskSwarm = Callable[[Environment], Awaitable[SwarmFacts | None]]
+# Return what tells the proxy in front of a service of its containers.
+FindProxied = Callable[[Environment, str, ServiceProxy], ProxiedService]
 
 
 class EnvironmentSurvey:
@@ -35,6 +39,7 @@ class EnvironmentSurvey:
         ping_redis: Callable[[], Awaitable[None]] | None = None,
         discord_facts: AskDiscord | None = None,
         swarm: AskSwarm | None = None,
+        proxied: FindProxied | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -42,6 +47,7 @@ class EnvironmentSurvey:
         self._ping_redis = ping_redis
         self.discord_facts = discord_facts
         self._swarm = swarm
+        self._proxied = proxied
 
     async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
         """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
@@ -56,6 +62,7 @@ class EnvironmentSurvey:
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
             swarm=CachedCall(partial(self._swarm, environment)) if self._swarm and environment.on_swarm else None,
+            proxied=None if self._proxied is None else partial(self._proxied, environment),
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

@@ -58,6 +58,7 @@ class Execution:
         for service in sorted(changes.gone):
             context.checkpoint()
             before = await context.definition_before(service)
+            context.allow_drain(before)
             await manager.remove_service(context.environment, service, watch, context.report, before)
 
     async def _changes(

@@ -73,6 +73,7 @@ class Rollback:
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(changes.gone - own):
             before = await context.definition_before(service)
+            context.allow_drain(before)
             await manager.remove_service(context.environment, service, watch, context.report, before)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()

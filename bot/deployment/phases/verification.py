@@ -89,8 +89,10 @@ async def _observe(
         if log.record is None:
             await again
         else:  # what has failed, or is not ready in time, is found below: the policy decides what that leads to
+            left = context.seconds_left
+            observed = observation_seconds(definition, context.environment)
             with suppress(ServiceFailedError, TimeoutError):
-                async with asyncio.timeout(context.seconds_left):
+                async with asyncio.timeout(None if left is None else max(0.0, left - observed)):
                     await again
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 

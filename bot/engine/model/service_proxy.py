@@ -75,6 +75,19 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
                 raise _wrong(name, said("the backend {backend} is that of {other}", backend=backend, other=other))
 
 
+def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
+    """Return what to say of services that a proxy stands in front of, and that their file has replaced stop-first."""
+    return tuple(
+        said(
+            "{name} has `x-deploy.proxy`, but its file says `order: stop-first`: while its containers are replaced, "
+            "fewer of them answer, or none.",
+            name=name,
+        )
+        for name, one in definitions.items()
+        if one.proxy is not None and one.replicas and not (one.start_first or one.denies_start_first)
+    )
+
+
 def _socket(name: str, written: object) -> str:
     path = PurePosixPath(str(written))
     if not isinstance(written, str) or not path.is_absolute() or ".." in path.parts or "\0" in written:

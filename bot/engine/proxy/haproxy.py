@@ -84,6 +84,15 @@ class HAProxyRuntime:
                     hint=said("Give its socket `level admin`."),
                 )
 
+    async def level(self) -> str:
+        """Return what whoever asks at the socket may do: `admin`, `operator` or `user`. Raises ProxyAwayError."""
+        return (await self._ask("show cli level")).strip()
+
+    async def resolvers(self) -> frozenset[str]:
+        """Return the names of its sections of resolvers; `default` is there by itself. Raises ProxyAwayError."""
+        lines = (await self._ask("show resolvers")).splitlines()
+        return frozenset(line.rpartition(" ")[2] for line in lines if line.startswith("Resolvers section "))
+
     async def _ask(self, command: str) -> str:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from roas.concurrency import pause
 from roas.engine.proxied_service import ProxyReport
 from roas.engine.proxy.addresses import Endpoint
+from roas.engine.proxy.examination import find_problems
 from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.errors import ProxyError
 from roas.log import get_logger
@@ -184,6 +185,11 @@ class HAProxyService:
         free = [one for one in held if not one.address or one.address in well or (_is_gone(one, known) and one.down)]
         await runtime.put(free, ServerState.READY)
         return any(_is_gone(one, known) and not one.down for one in held)
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        """Return what is wrong with HAProxy as it runs; nothing where no container of it does."""
+        runtime = await self._connect()
+        return () if runtime is None else tuple(await find_problems(runtime, self._proxy, servers))
 
     def _is_away(self) -> str:
         return said("no container of {proxy} runs", proxy=self._proxy.service)

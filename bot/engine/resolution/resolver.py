@@ -16,7 +16,7 @@ from roas.engine.model.raw_files import FileReference
 from roas.engine.model.rollout_policy import refuse_wrong_rollouts
 from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
-from roas.engine.model.service_proxy import refuse_impossible_proxies
+from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
 from roas.engine.model.services import services_of, with_inactive_services, with_one_shots
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
@@ -117,6 +117,7 @@ class StackResolver:
                 *missing,
                 *about_sharing,
                 *impossible_updates(definitions),
+                *lossy_updates(definitions),
                 *_hooks(model),
                 *binder.warnings,
                 *_powers(trusted),

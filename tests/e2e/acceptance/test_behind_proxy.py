@@ -1,6 +1,8 @@
 """A service with users is replaced behind a real proxy, and no request is lost: judged by the users and the proxy."""
 
 import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +18,10 @@ from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import request, succeeded, told
 from tests.e2e.acceptance.stack import free_port
+from tests.e2e.acceptance.trouble import alert_that, is_over
 
 RATE = 40
+GOING_AWAY = b"\x88\x02\x03\xe9"  # a close frame with 1001
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +71,12 @@ def whole(stack) -> bool:
     return up(stack) == addresses(stack) and not admin(stack).set_aside()
 
 
+async def of_proxies(people) -> list[str]:
+    """Return what `doctor` says of the proxies."""
+    report = await people.application.validator.validate(people.application.environments["dev"], "v1")
+    return [one.message for one in report.results if one.check == "proxies"]
+
+
 async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     """The last version listens at once and answers 503 for two seconds: DNS names it long before it is healthy."""
     port = write("HAProxy")
@@ -76,6 +86,7 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     (web,) = (one for one in plan.services if one.service == "web")
     assert web.start_first
     assert "haproxy sends requests to the new ones before the old ones go" in web.reasons
+    assert await of_proxies(people) == ["haproxy can be told of containers."]
     with users(port, rate=RATE) as seen:
         deployment = await people.succeed("v2")
         assert whole(stack)
@@ -122,22 +133,75 @@ async def test_websocket_is_told_and_not_waited_for(people, stack, write):
     port = write("HAProxy", **{"stop_grace_period: 10s": "stop_grace_period: 40s"})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
+    reader, writer, version = await websocket(port)
+    assert version == b"v1"
+    async with asyncio.timeout(35):
+        await people.succeed("v2")
+    assert await reader.read() == GOING_AWAY
+    writer.close()
+    reader, writer, version = await websocket(port)
+    assert version == b"v2", "it finds a new container when it connects again"
+    writer.close()
+
+
+async def websocket(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+    """Open a WebSocket; returns the version that it greets with."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    head = await reader.readuntil(b"v1")
-    assert b"101 Switching" in head
-    async with asyncio.timeout(35):
-        await people.succeed("v2")
-    assert await reader.read() == b"\x88\x02\x03\xe9"
-    writer.close()
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    frame = await reader.readexactly(4)
+    assert frame[:2] == b"\x81\x02", "a text of two bytes"
+    return reader, writer, frame[2:]
 
 
-async def test_left_drain_is_made_ready_in_a_round(application, people, stack, write):
+async def test_stop_first_answers_what_it_has_and_is_told_of(people, stack, write):
+    """Where the file insists on it, nobody answers for a while; who was there is answered, and nothing stays held."""
+    port = write("HAProxy", **{"replicas: 2": "replicas: 2\n      update_config: {order: stop-first}"})
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert any("`order: stop-first`" in one for one in plan.warnings), plan.warnings
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?4 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    await people.succeed("v2")
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert answer.endswith(b"v1")
+    assert wait_until(lambda: whole(stack), 10)
+
+
+async def test_restart_after_what_it_needs_loses_nothing(people, stack, write):
+    """One after the other is drained and started again, as `depends_on` asks for with `restart: true`."""
+    needs = "depends_on: {store: {condition: service_started, restart: true}}\n    stop_grace_period: 10s"
+    port = write("HAProxy", **{"stop_grace_period: 10s": needs})
+    page = stack.folder / "compose.yaml"
+    store = "\n  store:\n    image: shop/web:v1\n    environment: {NUMBER: 1}\n    stop_grace_period: 1s\n"
+    page.write_text(page.read_text().replace("\n\nvolumes:\n", f"\n{store}\nvolumes:\n", 1))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    before = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    page.write_text(page.read_text().replace("NUMBER: 1", "NUMBER: 2"))
+    with users(port, rate=RATE) as seen:
+        await people.succeed("v1")
+    assert not seen.lost, seen.report
+    after = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    assert before.keys() == after.keys()
+    assert all(after[one] > began for one, began in before.items()), "each was started again"
+    assert wait_until(lambda: whole(stack), 10)
+
+
+def started_at(container) -> str:
+    return str(container.attrs["State"]["StartedAt"])
+
+
+async def test_left_drain_and_dead_container_are_mended_in_a_round(application, people, stack, write):
     """And a proxy that does not answer stops a deployment before anything is touched."""
-    write("HAProxy")
+    ends = "image: shop/web:${VERSION:-v1}\n    restart: "
+    write("HAProxy", **{f"{ends}unless-stopped": f'{ends}"no"'})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     for name in list(admin(stack).states())[:1]:
@@ -147,6 +211,11 @@ async def test_left_drain_is_made_ready_in_a_round(application, people, stack, w
     await application.maintenance.start()
     try:
         assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
+        dead = next(one for one in stack.containers() if "-web-" in one.name)
+        os.kill(dead.attrs["State"]["Pid"], signal.SIGKILL)
+        recovered = await alert_that(application, is_over)
+        assert recovered.actions == ("restart: recovered",)
+        assert await asyncio.to_thread(wait_until, lambda: whole(stack) and len(up(stack)) == 2, 15)
     finally:
         await application.maintenance.stop()
     before = stack.ids()
@@ -163,6 +232,17 @@ async def test_too_few_servers_stop_deployment_first(people, stack, write):
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     before = stack.ids()
+    web, web_sockets = await of_proxies(people)
+    assert web.startswith("The backend web of haproxy has 3 servers, and a deployment needs 4: raise the number of")
+    assert web_sockets.startswith("The backend web-sockets of haproxy")
+    page = stack.folder / "haproxy.cfg"
+    page.write_text(page.read_text().replace("level admin", "level user"))
+    stack.container("haproxy").restart(timeout=0)
+    assert wait_until(lambda: stack.container("haproxy").status == "running", 10)
+    assert (await of_proxies(people))[0] == "The socket of haproxy has level user: give it `level admin`."
+    page.write_text(page.read_text().replace("level user", "level admin"))
+    stack.container("haproxy").restart(timeout=0)
+    assert wait_until(lambda: whole(stack), 20)
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED  # nothing was touched, so there is nothing to go back from
     assert "has 1 free servers for 2 new containers of web" in told(deployment)
@@ -238,8 +318,15 @@ async def test_fewer_replicas_and_removal_drain(people, stack, write):
 async def test_caddy_recipe_serves_throughout(people, stack, write, orders):
     port = write("Caddy")
     await people.succeed("v1")
+    reader, writer, version = await websocket(port)
+    assert version == b"v1"
     with users(port, rate=RATE) as seen:
         await people.succeed("v2")
+        assert await reader.read() == GOING_AWAY
+        writer.close()
+        _, writer, version = await websocket(port)
+        assert version == b"v2"
+        writer.close()
         succeeded(await people.rollback())
     assert not seen.lost, seen.report
     assert not seen.twice(orders)

@@ -20,10 +20,12 @@ __all__ = ["orders", "proxy_images", "write"]
 
 PAUSES = "replicas: 2\n      update_config: {parallelism: 1, failure_action: pause}"
 QUICK = {"start_period: 30s": "start_period: 1s", "interval: 5s": "interval: 1s"}
+# One more than containers: as many as are started at a time.
+FEW = {"server-template web 6": "server-template web 3"}
 
 
 async def test_what_is_started_again_in_a_pause_gets_requests(application, people, stack, write):
-    write("HAProxy", **{"replicas: 2": PAUSES, **QUICK})
+    write("HAProxy", **{"replicas: 2": PAUSES, **QUICK, **FEW})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     old = addresses(stack)

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.engine.model.definitions import read_definitions
-from roas.engine.model.service_proxy import refuse_impossible_proxies
+from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
 from roas.errors import ComposeFileError
 from roas.models.proxy import ProxyKind, ServiceProxy
 
@@ -42,6 +42,9 @@ def test_order_that_is_written_counts() -> None:
     web = definitions("haproxy", deploy={"update_config": {"order": "stop-first"}})["web"]
     assert not web.start_first
     assert web.rollback_start_first
+    (warning,) = lossy_updates({"web": web})
+    assert "web has `x-deploy.proxy`, but its file says `order: stop-first`" in warning
+    assert lossy_updates(definitions("haproxy")) == ()
 
 
 def test_fixed_port_denies_start_first() -> None:

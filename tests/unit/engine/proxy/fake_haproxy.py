@@ -27,6 +27,8 @@ class FakeHAProxy:
     backends: dict[str, dict[str, FakeServer]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     looks: int = 0
+    level: str = "admin"
+    resolvers: str = "Resolvers section default\n nameserver dns:\nResolvers section docker\n"
 
     def restart(self) -> None:
         for servers in self.backends.values():
@@ -45,6 +47,10 @@ class FakeHAProxy:
             case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
                 return "\n".join(["# pxname,svname,qcur,scur,status,check_status,addr,", *lines, "", ""])
+            case ["show", "cli", "level"]:
+                return f"{self.level}\n\n"
+            case ["show", "resolvers"]:
+                return f"{self.resolvers}\n"
             case ["set", "server", place, "state", state]:
                 self.commands.append(command)
                 backend, _, name = place.partition("/")

@@ -93,6 +93,22 @@ async def test_too_few_free_servers_hold_nothing(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
+async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:
+    assert await scene.service.examine(4) == ()
+    scene.proxy.level, scene.proxy.resolvers = "operator", "Resolvers section default\n nameserver dns:\n"
+    for servers in scene.proxy.backends.values():
+        for one in servers.values():
+            one.address = "10.0.0.1"
+    level, resolvers, web, ws = await scene.service.examine(6)
+    assert level == "The socket of haproxy has level operator: give it `level admin`."
+    assert resolvers.startswith("haproxy has no `resolvers` section")
+    assert web.startswith("The backend web of haproxy has 4 servers, and a deployment needs 6")
+    assert ws.startswith("The backend ws of haproxy")
+    assert not scene.proxy.commands, "nothing is changed"
+    scene.runs = False
+    assert await scene.service.examine(6) == ()
+
+
 async def test_unknown_backend_is_named(scene: Scene) -> None:
     del scene.proxy.backends["ws"]
     with pytest.raises(ProxyError, match="no backend ws: Can't find backend"):
