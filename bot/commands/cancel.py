@@ -23,18 +23,19 @@ def cancel(target: Target, as_json: Json = False) -> None:
 
 
 async def _cancel(session: "Session", target: str) -> int:
-    from roas.commands.environment import find_environment
     from roas.commands.executor import open_executor
     from roas.commands.exit_codes import ExitCode
     from roas.commands.journal import open_journal
     from roas.commands.request_execution import finish_orphans
+    from roas.environments import environments
     from roas.state.documents import to_json
 
     async with open_journal(session) as state:
         found = await find_under_way(session, state, target)
     async with open_executor(session) as executor:
         cancelled = await executor.cancel(found.id, session.user)
-        on_swarm = find_environment(session.settings, found.environment).on_swarm
+        environment = environments(session.settings).get(found.environment)
+        on_swarm = environment is not None and environment.on_swarm
         when = "when Swarm's updates of now are over" if on_swarm else "at its next safe point"
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
         # Where its process is dead, no other process would see the request.
