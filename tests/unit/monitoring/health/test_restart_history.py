@@ -1,5 +1,7 @@
 """The growth of restart counts is measured over the last minutes."""
 
+from dataclasses import replace
+
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.restart_history import RestartHistory
 
@@ -28,3 +30,13 @@ def test_removed_container_forgotten() -> None:
     memory.take(restarted(3))
     assert memory.take(restarted(0, "c2")) == {"c2": 0}
     assert memory.take(restarted(5)) == {"c1": 5}
+
+
+def test_task_goes_on_with_the_history_of_its_place() -> None:
+    """A Swarm starts another task with another id for each that ends: a loop of these is a loop."""
+    history = RestartHistory()
+    first, second = (
+        [replace(restarted(count, one)[0], name=f"shop_web.1.{one}")] for one, count in (("t1", 0), ("t2", 3))
+    )
+    assert history.take(first) == {"t1": 0}
+    assert history.take(second) == {"t2": 0}

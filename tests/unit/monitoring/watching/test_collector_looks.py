@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from roas.errors import EngineUnavailableError
 from roas.events import EventBus
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.events import ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
@@ -24,8 +27,11 @@ class SilentEngine:
 
     def __init__(self) -> None:
         self.shown = (WEB,)
+        self.fault: EngineUnavailableError | None = None
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        if self.fault is not None:
+            raise self.fault
         return self.shown
 
     @asynccontextmanager
@@ -83,3 +89,20 @@ async def test_slow_poll_finds_death_without_event() -> None:
     scene.break_unheard()
     assert await scene.next_verdict() == "unhealthy"
     await scene.close()
+
+
+@pytest.mark.parametrize("kind", EngineKind)
+async def test_swarm_that_answers_nothing_is_shown_as_it_was(kind: EngineKind) -> None:
+    """On one machine nothing else can be known than that the engine is away."""
+    scene, environment = Scene(), replace(DEV, engine=kind)
+    try:
+        known = await scene.collector.collect_all_metrics(environment)
+        scene.engine.fault = EngineUnavailableError("The Swarm has no leader")
+        shown = await scene.collector.collect_all_metrics(environment)
+        assert (shown.fault, shown.remembered) == ("The Swarm has no leader", kind is EngineKind.SWARM)
+        if shown.remembered:
+            assert (shown.services, shown.taken_at) == (known.services, known.taken_at)
+        scene.engine.fault = None
+        assert not (await scene.collector.collect_all_metrics(environment)).remembered
+    finally:
+        await scene.close()

@@ -137,3 +137,22 @@ def test_figure_red_while_alert_fires() -> None:
     assert (embed.description or "").count("nothing to measure yet") == 4
     assert str(embed.title).endswith("Bot components: 1 alerts")
     assert embed.colour == BAD
+
+
+def test_swarm_services_name_their_nodes_and_what_is_not_known() -> None:
+    tasks = tuple(replace(a_container("web"), id=node, node=node) for node in ("node2", "node1"))
+    web = ServiceHealth("web", Verdict.HEALTHY, "", tasks, 1.5, 1024 * 1024, unmeasured=1)
+    text = text_of(draw_status([EnvironmentStatus("staging", replace(many(0), services=(web,)))]).embeds)
+    assert "on node1, node2 ·" in text
+    assert "CPU 1.5 % · 1 MiB · CPU and memory on other nodes not known" in text
+
+
+def test_what_was_seen_before_is_shown_with_its_age() -> None:
+    """A Swarm without a quorum answers nothing; and what was healthy is not called so now."""
+    before = replace(a_stack(("web", Verdict.HEALTHY, "")), fault="The Swarm has no leader", remembered=True)
+    (embed,) = draw_status([EnvironmentStatus("staging", before, fault="The Swarm has no leader")]).embeds
+    text = text_of([embed])
+    assert embed.colour != GOOD
+    assert "staging: not known" in text
+    assert "⚠️ The Swarm has no leader\nAs it was seen <t:" in text
+    assert "🟢 **web** healthy" in text
