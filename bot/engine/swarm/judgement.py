@@ -122,16 +122,22 @@ def _judge_other_spec(
     """
     if not state.startswith("rollback") or nonce_of(service["Spec"]) != written.nonce_before:
         return Judgement(UpdateVerdict.OVERWRITTEN, said("somebody else changed the service meanwhile"))
+    rolled_back = Judgement(
+        UpdateVerdict.ROLLED_BACK, said("Swarm rolled it back{why}", why=_why(new)), _last_failed(new)
+    )
     if state == "rollback_paused" or restored.verdict not in {UpdateVerdict.DONE, UpdateVerdict.UNDER_WAY}:
-        reason = message if state == "rollback_paused" else restored.reason
-        return Judgement(
-            UpdateVerdict.ROLLBACK_PAUSED,
-            said("Swarm's rollback of it failed, too: {message}", message=_with_failure(reason, new)),
-            _last_failed(new),
-        )
+        return _rollback_failed(message if state == "rollback_paused" else restored.reason, new)
     if state == "rollback_completed" and restored.verdict is UpdateVerdict.DONE:
-        return Judgement(UpdateVerdict.ROLLED_BACK, said("Swarm rolled it back{why}", why=_why(new)), _last_failed(new))
-    return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm rolls it back{why}", why=_why(new)))
+        return rolled_back
+    stalled = restored.stalled
+    if stalled is not None:
+        stalled = rolled_back if stalled.verdict is UpdateVerdict.DONE else _rollback_failed(stalled.reason, new)
+    return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm rolls it back{why}", why=_why(new)), stalled=stalled)
+
+
+def _rollback_failed(reason: str, new: tuple[SwarmTask, ...]) -> Judgement:
+    text = said("Swarm's rollback of it failed, too: {message}", message=_with_failure(reason, new))
+    return Judgement(UpdateVerdict.ROLLBACK_PAUSED, text, _last_failed(new))
 
 
 def _judge_running(

@@ -132,3 +132,19 @@ def test_update_that_swarm_never_ends_is_seen(new: list[dict[str, Any]], expecte
     found = judged(service(state="updating"), *new, waits={})
     assert found.verdict is UpdateVerdict.UNDER_WAY
     assert (found.stalled and found.stalled.verdict) == expected
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        ([task(3, "running", image="web:1")], UpdateVerdict.ROLLED_BACK),
+        ([task(3, "assigned", "shutdown", image="web:1")], UpdateVerdict.ROLLBACK_PAUSED),
+        ([task(3, "starting", image="web:1")], None),
+    ],
+    ids=["all run", "its node was lost", "goes on"],
+)
+def test_rollback_that_swarm_never_ends_is_seen(tasks: list[dict[str, Any]], expected: UpdateVerdict | None) -> None:
+    """It waits for a task of a lost node as an update does."""
+    found = judged(service("old", "rollback_started", image="web:1"), *tasks, waits={})
+    assert found.verdict is UpdateVerdict.UNDER_WAY
+    assert (found.stalled and found.stalled.verdict) == expected
