@@ -23,6 +23,7 @@ from roas.engine.containers.service_logs import read_log
 from roas.engine.containers.snapshots import (
     take_named_outlines,
     take_outlines,
+    take_snapshots,
     take_snapshots_of,
 )
 from roas.engine.containers.statistics import StatisticsReader
@@ -217,6 +218,10 @@ class ComposeEngine(ComposeReleases):
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
+        return await take_snapshots(self._clients, environment)
+
+    async def containers_at_rest(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container, too; what is listed as it was at the last look is not asked about."""
         return await self._seen.look(environment)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:

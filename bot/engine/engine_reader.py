@@ -40,6 +40,14 @@ class EngineReader(Protocol):
         """Return every container of the environment's project, running or not."""
         ...
 
+    async def containers_at_rest(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return what `containers` returns, for who looks again and again: most of it is known from the last look.
+
+        It is never behind an event, but may for a moment be behind an act: an engine lists a container as running until
+        it has dealt with its end, while a question about that container waits for it.
+        """
+        ...
+
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project as the engine lists it: one question, however many.
 

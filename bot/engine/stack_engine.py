@@ -195,6 +195,12 @@ class StackEngine(ComposeEngine):
             return await self._swarm.containers(environment)
         return await super().containers(environment)
 
+    async def containers_at_rest(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container, too; what is listed as it was at the last look is not asked about."""
+        if on_swarm(environment):
+            return await self._swarm.containers(environment)
+        return await super().containers_at_rest(environment)
+
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container as the engine lists it."""
         if on_swarm(environment):

@@ -227,6 +227,8 @@ class EngineDouble:
         """Return every container."""
         return tuple(_snapshot(one) for one in self.machine.of(environment.project))
 
+    containers_at_rest = containers
+
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
         return await self.containers(environment)

@@ -1,7 +1,8 @@
 """Remember what asking about a container told, for as long as the engine lists it as it did before it was asked.
 
-An engine writes what it lists before it tells of an event. A container that runs gets another place in its networks at
-each start, which the list has: so one that is listed the same still runs, with the same process. What may change all
+An engine writes what it lists before it tells of an event, but after who asked for a stop has the answer: so this is
+for who looks again and again, not for who just did something. A container that runs gets another place in its networks
+at each start, which the list has: so one that is listed the same still runs, with the same process. What may change all
 the same is its restart policy, by hand; that is looked at when it has ended.
 """
 

@@ -241,7 +241,9 @@ class MonitoringCollector:
         begun = time.monotonic()
         owned = await observer.owned(environment) if observer is not None else frozenset()
         # Without an observer nobody asks what containers use: a command line that carries out a deployment is such.
-        sample = await self._sampler.sample(environment, reads_usage=observer is not None, moving=owned)
+        sample = await self._sampler.sample(
+            environment, reads_usage=observer is not None, moving=owned, looks_again=True
+        )
         owned |= await observer.owned(environment) if observer is not None else frozenset()
         await self._health.observe(sample.stack, sample.reason, moving=owned)
         steady = self._health.stack(environment.name)

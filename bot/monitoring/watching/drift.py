@@ -78,7 +78,7 @@ class DriftFinder:
             outline = (release.number, model_hash, shown, await look.compare(listed, {}))
             found = None if whole else self._remembered(environment, outline)
             if found is None:
-                there = await self._engine.containers(environment)
+                there = await (self._engine.containers if whole else self._engine.containers_at_rest)(environment)
                 found = await look.compare(there, await self._engine.container_differences(environment, model))
                 self._remember(environment, outline, found)
         except EngineUnavailableError:

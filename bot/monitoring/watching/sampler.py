@@ -63,15 +63,22 @@ class StackSampler:
         self._usage: dict[str, UsageHistory] = defaultdict(UsageHistory)
 
     async def sample(
-        self, environment: Environment, *, reads_usage: bool = True, moving: Collection[str] = ()
+        self,
+        environment: Environment,
+        *,
+        reads_usage: bool = True,
+        moving: Collection[str] = (),
+        looks_again: bool = False,
     ) -> Sample:
         """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown.
 
-        What containers use is not read of services that are `moving`: those are busy with their start.
+        What containers use is not read of services that are `moving`: those are busy with their start. Who
+        `looks_again` at each event need not ask about what is as it was at the last look.
         """
         definitions = await self.definitions(environment)
         try:
-            containers = await self._engine.containers(environment)
+            look = self._engine.containers_at_rest if looks_again else self._engine.containers
+            containers = await look(environment)
             settled = [one for one in containers if one.service not in moving] if reads_usage else []
             usage = await self._read_usage(environment, settled)
         except EngineUnavailableError as error:

@@ -302,6 +302,8 @@ class FakeEngine:
         self._called("containers")
         return tuple(self.running.values())
 
+    containers_at_rest = containers
+
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return await self.containers(environment)
 

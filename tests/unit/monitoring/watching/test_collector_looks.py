@@ -34,6 +34,8 @@ class SilentEngine:
             raise self.fault
         return self.shown
 
+    containers_at_rest = containers
+
     @asynccontextmanager
     async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
         async def nothing() -> AsyncIterator[object]:

@@ -66,6 +66,8 @@ class World:
         self.looks += 1
         return tuple(self.there)
 
+    containers_at_rest = containers
+
     async def container_differences(self, environment: Environment, model: Any) -> dict[str, ContainerDifference]:
         return self.differences
 

@@ -29,7 +29,7 @@ class Scene:
         self.owners: list[frozenset[str]] = []
         self.told: list[tuple[Verdict, frozenset[str]]] = []
         self.status = HealthStatus.HEALTHY
-        engine: Any = SimpleNamespace(containers=self._containers)
+        engine: Any = SimpleNamespace(containers_at_rest=self._containers)
         releases: Any = SimpleNamespace(current=self._current)
         self.collector = MonitoringCollector(
             StackSources(engine, SimpleNamespace(read=self._read), releases), self.bus, self.health, {"dev": DEV}

@@ -41,6 +41,8 @@ class World:
             raise self.engine_fault
         return tuple(self.snapshots)
 
+    containers_at_rest = containers
+
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         if self.model_fault:
             raise self.model_fault
