@@ -50,7 +50,8 @@ class StackEngine(ComposeEngine):
 
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
             await self._swarm.require_manager(environment)
-            await self._swarm.require_adoptable(environment)
+            if not await self._stored(lambda: self._models.held_by(environment.project)):  # it has no release yet
+                await self._swarm.require_adoptable(environment)
         return stack
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:

@@ -48,6 +48,8 @@ class NodeAlerts:
         for environment in self._environments.values():
             if environment.on_swarm:
                 hosts.setdefault(environment.docker_host, []).append(environment)
+        known: dict[str, SwarmFacts] = {}  # one Swarm may be asked by several of its managers
+        names: dict[str, list[str]] = {}
         for of_host in hosts.values():
             try:
                 facts = await self._engine.swarm(of_host[0])
@@ -55,7 +57,10 @@ class NodeAlerts:
                 log.warning("nodes of the Swarm are not known", environment=of_host[0].name, error=error.message)
                 continue
             if facts is not None:
-                await self._decide(facts, [one.name for one in of_host])
+                known[facts.id] = facts
+                names.setdefault(facts.id, []).extend(one.name for one in of_host)
+        for swarm_id, facts in known.items():
+            await self._decide(facts, names[swarm_id])
 
     async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
         names = ", ".join(environments)

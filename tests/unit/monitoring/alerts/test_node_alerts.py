@@ -75,6 +75,16 @@ async def test_lost_manager_told_and_resolved(scene: Scene) -> None:
     assert await scene.open() == []
 
 
+async def test_one_swarm_by_two_managers_is_one_alert(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ON_SWARM, "prod", replace(ON_SWARM["prod"], docker_host="unix:///b"))
+    scene.change(2, state="down", reachability="unreachable")
+    for _ in range(3):
+        assert await scene.open() == [DOWN, DANGER]
+    found = await scene.state.alerts.open()
+    assert {(one.count, one.version) for one in found} == {(1, 1)}, "it is said once"
+    assert all("dev, prod" in one.summary for one in found)
+
+
 async def test_drained_then_lost_is_another_alert(scene: Scene) -> None:
     scene.change(3, availability="drain")
     assert await scene.open() == ["the Swarm's node node3 is drained"]
