@@ -92,6 +92,11 @@ async def shown(people: Any, text: str, seconds: float = 30.0) -> Message:
     return await people.wait_for_message(lambda m: text in m.text and bool(about_alerts([m])), deadline_seconds=seconds)
 
 
+async def resolved(people: Any, told: Message, seconds: float = 30.0) -> Message:
+    """Wait until an alert's own message says that it is over."""
+    return await people.wait_for_message(lambda m: m.id == told.id and "resolved" in m.text, deadline_seconds=seconds)
+
+
 async def all_told(journal: StateManager) -> None:
     """Wait until the channel shows what the journal says."""
     async with asyncio.timeout(60):
@@ -105,16 +110,30 @@ def button(message: Message, label: str) -> str:
     return next(str(one.custom_id) for one in message.buttons if one.label == label)
 
 
-async def test_killed_service_reported_recovered_resolved(bot, sandbox, people, shop, image_ids):
+async def test_trouble_of_a_service_is_told(bot, sandbox, people, shop, web, image_ids):
+    """One that was killed is recovered, one that a person stopped is left, and one that is well is not touched."""
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await killed_service_is_recovered(sandbox, people, shop, image_ids)
+    await manual_stop_is_left_alone(people, shop)
+    await external_alert_restarts_no_healthy_service(people, shop, web)
+
+
+async def external_alert_restarts_no_healthy_service(people, shop, web):
+    before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
+    await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
+    told = await shown(people, "no automatic recovery")
+    assert "WebDown" in told.text
+    assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
+
+
+async def killed_service_is_recovered(sandbox, people, shop, image_ids):
     killed = time.monotonic()
     kill(shop, "web")
     told = await shown(people, "web is down")
     assert time.monotonic() - killed < 2.0
     assert told.pinged_roles == [sandbox.roles["alert"]]
     assert told.content == f"<@&{sandbox.roles['alert']}>"
-    over = await shown(people, "resolved")
-    assert over.id == told.id
+    over = await resolved(people, told)
     assert title(over) == "✅ dev: web is down"
     assert "restart: recovered" in over.text
     assert not over.buttons
@@ -122,16 +141,15 @@ async def test_killed_service_reported_recovered_resolved(bot, sandbox, people, 
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_manual_stop_reported_and_left_alone(bot, people, shop):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
-    web.stop(timeout=1)
+async def manual_stop_is_left_alone(people, shop):
+    (store,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "store"]
+    store.stop(timeout=1)
     told = await shown(people, "stopped manually")
     assert told.pinged_roles == []
-    web.reload()
-    assert web.status == "exited"
-    web.start()
-    await shown(people, "resolved")
+    store.reload()
+    assert store.status == "exited"
+    store.start()
+    await resolved(people, told)
 
 
 async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
@@ -163,7 +181,13 @@ def assert_slow_enough(requests: list[dict[str, Any]]) -> None:
         ] == []
 
 
-async def test_external_alert_pings_once_urgent(bot, people, web, sandbox):
+async def test_what_others_send_is_told(bot, bot_settings, people, web, sandbox):
+    await missing_token_or_invalid_body_is_explained(web)
+    await external_alert_pings_once_urgent(people, web, sandbox)
+    await hostile_text_pings_nobody_and_leaks_nothing(bot, bot_settings, people, web, sandbox)
+
+
+async def external_alert_pings_once_urgent(people, web, sandbox):
     """It fires and ends once."""
     assert (await web(delivery(an_alert("DiskFull"))))[1] == {"received": 1, "triggered": 1, "resolved": 0}
     assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
@@ -186,16 +210,7 @@ async def test_external_alert_pings_once_urgent(bot, people, web, sandbox):
     assert again.pinged_roles == []
 
 
-async def test_external_alert_restarts_no_healthy_service(bot, people, shop, web):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
-    await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
-    told = await shown(people, "no automatic recovery")
-    assert "WebDown" in told.text
-    assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
-
-
-async def test_missing_token_or_invalid_body_explained(bot, web):
+async def missing_token_or_invalid_body_is_explained(web):
     assert (await web(delivery(), token=None))[0] == 401
     assert (await web(delivery(), token="another"))[0] == 401
     assert (await web(delivery(), token="ünlike"))[0] == 401
@@ -206,7 +221,7 @@ async def test_missing_token_or_invalid_body_explained(bot, web):
     assert (await web(delivery()))[0] == 200
 
 
-async def test_hostile_text_pings_nobody_and_leaks_nothing(bot, bot_settings, people, web, sandbox):
+async def hostile_text_pings_nobody_and_leaks_nothing(bot, bot_settings, people, web, sandbox):
     secret = bot_settings["DISCORD_TOKEN"]
     text = (
         f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "

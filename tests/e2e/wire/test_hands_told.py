@@ -2,14 +2,12 @@
 
 import subprocess
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from testbed.engine import manual_environment
 from tests.e2e.wire.shop import SERVICE_LABEL
-from tests.e2e.wire.test_alerts import shown
+from tests.e2e.wire.test_alerts import resolved, shown
 from tests.integration.sandbox.channel import ask, outcome, start
 
 pytestmark = pytest.mark.wire
@@ -18,41 +16,36 @@ pytestmark = pytest.mark.wire
 SOON_SECONDS = 30.0
 
 
-def disconnect(shop: Any, web: Any) -> Callable[[], object]:
+async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
+    """In dev, services are changed while they run; in staging, a plain `up` makes them anew.
+
+    `docker compose up -d` knows nothing of the release.
+    """
+    for environment in ("dev", "staging"):
+        await outcome(people, await start(people, "dora", "deploy", environment=environment, version="v1"))
+    before = {one.labels[SERVICE_LABEL]: one for one in shop.containers("dev")}
     network = shop.client.networks.get(f"{shop.base_name}-dev_default")
-    network.disconnect(web)
-    return lambda: network.connect(web, aliases=["web"])
-
-
-def rename(shop: Any, web: Any) -> Callable[[], object]:
-    name = web.name
-    web.rename(f"mine-{name}")
-    return lambda: web.rename(name)
-
-
-@pytest.mark.parametrize(("hand", "key"), [(disconnect, "networks: "), (rename, "container")])
-async def test_change_in_place_is_told_soon(bot, people, shop, hand, key):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    (web,) = [one for one in shop.containers("dev") if one.labels[SERVICE_LABEL] == "web"]
-    changed = time.monotonic()
-    undo = hand(shop, web)
-    told = await shown(people, f"web was changed by hand: it was changed while it ran: {key}", SOON_SECONDS)
-    print(f"told after {time.monotonic() - changed:.1f} s")
-    assert f"≠ **web** it was changed while it ran: {key}" in await ask(people, "dora", "status")
-    undo()
-    assert (await shown(people, "resolved", SOON_SECONDS)).id == told.id
-
-
-async def test_up_in_the_folder_is_told_soon(bot, people, shop, docker_host):
-    """A plain `docker compose up -d` makes the services of the release anew: it knows nothing of the release."""
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    own = manual_environment(docker_host) | {"VERSION": "v1", "COMPOSE_PROJECT_NAME": f"{shop.base_name}-dev"}
-    before = {one.id for one in shop.containers("dev")}
+    in_place = [f"{one} was changed by hand: it was changed while it ran: " for one in ("store", "web")]
+    staged = {one.id for one in shop.containers("staging")}
+    own = manual_environment(docker_host) | {"VERSION": "v1", "COMPOSE_PROJECT_NAME": f"{shop.base_name}-staging"}
     changed = time.monotonic()
     subprocess.run(["docker", "compose", "up", "-d"], cwd=shop.folder, env=own, check=True, capture_output=True)
-    took = time.monotonic() - changed
-    assert before != {one.id for one in shop.containers("dev")}
-    told = await shown(people, "was changed by hand: its configuration is not that of r", SOON_SECONDS)
-    print(f"up took {took:.1f} s, told after {time.monotonic() - changed:.1f} s")
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    assert (await shown(people, "resolved", SOON_SECONDS)).id == told.id
+    print(f"up took {time.monotonic() - changed:.1f} s")
+    network.disconnect(before["web"])
+    before["store"].rename(f"mine-{before['store'].name}")
+    changed = time.monotonic()
+    assert staged != {one.id for one in shop.containers("staging")}
+    told = await shown(people, f"{in_place[0]}container", SOON_SECONDS)
+    await shown(people, f"{in_place[1]}networks: ", SOON_SECONDS)
+    of_up = await shown(people, "was changed by hand: its configuration is not that of r", SOON_SECONDS)
+    print(f"told after {time.monotonic() - changed:.1f} s")
+    assert time.monotonic() - changed < SOON_SECONDS
+    assert told.id != of_up.id
+    status = await ask(people, "dora", "status", environment="dev")
+    assert "≠ **store** it was changed while it ran: container" in status, status
+    assert "≠ **web** it was changed while it ran: networks: " in status, status
+    before["store"].rename(f"{shop.base_name}-dev-store-1")
+    network.connect(before["web"], aliases=["web"])
+    await outcome(people, await start(people, "dora", "deploy", environment="staging", version="v1"))
+    await resolved(people, told, SOON_SECONDS)
+    await resolved(people, of_up, SOON_SECONDS)
