@@ -14,12 +14,14 @@ from testbed.bot_image import bot_image
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import sample_image
+from testbed.waiting import wait_until
 from tests.e2e.handover.versions import STARTS, make_version
 
 CONNECT_SECONDS = 120.0
 # Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
 HANDOVER_SECONDS = 30.0
 OBSERVATION_SECONDS = 5.0
+REST_SECONDS = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +76,7 @@ def standing(
 @pytest.fixture
 def home(standing: Home) -> Iterator[Home]:
     """Give the stack with one bot at work; it is started by hand where a test has left something else behind."""
-    if not is_at_rest(standing):
+    if not comes_to_rest(standing):
         clear_away(standing)
         standing.compose("up", "-d")
     yield standing
@@ -90,14 +92,21 @@ async def people(discord: dict[str, Any], home: Home) -> AsyncIterator[SandboxCl
         yield people
 
 
-def is_at_rest(home: Home) -> bool:
-    """Tell whether the stack is whole, with one bot, and nothing is under way."""
-    everything = home.everything()
-    if len(everything) != 2 or len(home.bots()) != 1:
-        return False
-    if any((c.attrs["State"].get("Health") or {}).get("Status") != "healthy" for c in everything):
+def comes_to_rest(home: Home) -> bool:
+    """Tell whether the stack is whole, with one bot, and nothing is under way; a bot that starts is waited for."""
+    wait_until(lambda: "starting" not in health(home), REST_SECONDS, poll=0.2)
+    if health(home) != {"healthy"} or len(home.bots()) != 1:
         return False
     return not rows(home, "SELECT id FROM deployments WHERE outcome IS NULL")
+
+
+def health(home: Home) -> set[str]:
+    """Return how the containers are, by Docker; nothing where they are not those of a whole stack."""
+    everything = home.everything()
+    running = [one for one in everything if one.status == "running"]
+    if len(everything) != 2 or len(running) != 2:
+        return set()
+    return {(one.attrs["State"].get("Health") or {}).get("Status", "") for one in running}
 
 
 def rows(home: Home, question: str, *values: str) -> list[Any]:
