@@ -7,12 +7,13 @@ from xdist.scheduler import LoadFileScheduling
 LONGEST = (
     "tests/e2e/handover/test_signals.py",
     "tests/e2e/handover/",
+    "tests/e2e/campaigns/test_hands.py",
+    "tests/e2e/campaigns/test_crash_sample.py",
     "tests/e2e/demo/test_demo.py",
     "tests/e2e/stack/",
     "tests/integration/release/test_image.py",
     "tests/e2e/commands/test_deploying.py",
     "tests/e2e/wire/test_killed_bot.py",
-    "tests/e2e/campaigns/test_crash_sample.py",
     "tests/e2e/plugin/test_real_hosts.py",
     "tests/e2e/browser/",
     "tests/e2e/wire/",
@@ -28,7 +29,13 @@ TOGETHER = (
         "tests/e2e/handover/test_command_line.py",
     ),
     ("tests/e2e/handover/",),
-    ("tests/e2e/demo/test_demo.py", "tests/e2e/stack/", "tests/integration/release/test_image.py"),
+    (
+        "tests/e2e/campaigns/test_hands.py",
+        "tests/e2e/campaigns/test_crash_sample.py",
+        "tests/e2e/demo/test_demo.py",
+        "tests/e2e/stack/",
+        "tests/integration/release/test_image.py",
+    ),
 )
 
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -225,12 +225,18 @@ def opened_lane(
     plant: str = "",
     commands: Mapping[str, Sequence[str] | None] = COMMANDS,
     beside: Beside | None = None,
+    on: PrivateDaemon | None = None,
 ) -> Iterator[Lane]:
-    """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet."""
-    with PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
+    """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet.
+
+    `on` is an engine that is there already: all that runs on it is removed, before and afterwards.
+    """
+    with nullcontext(on) if on else PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
         engine = Engine(daemon.docker_host, daemon)
         client = engine.client()
         try:
+            if on:
+                _remove(client)
             make_images(engine, client, commands)
             with running_sandbox(engine) as discord:
                 values = home_settings(discord, engine, folder / "home") | SETTINGS
@@ -240,7 +246,18 @@ def opened_lane(
                 values |= more
                 yield _laid_out(name, folder / "home", engine, daemon, client, discord, gate, values, services)
         finally:
+            if on:
+                _remove(client)
             client.close()
+
+
+def _remove(client: docker.DockerClient) -> None:
+    """Remove all that there is on an engine that goes on, but for its images."""
+    for container in client.containers.list(all=True, ignore_removed=True):
+        with suppress(docker.errors.APIError):
+            container.remove(force=True, v=True)
+    client.networks.prune()
+    client.volumes.prune()
 
 
 def _laid_out(

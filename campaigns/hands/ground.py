@@ -21,6 +21,7 @@ from campaigns.hands.library import prepare_library
 from roas.monitoring.alerts.drift_alerts import alert_title
 from sandbox.client import SandboxClient
 from sandbox.views import Message
+from testbed.daemon import PrivateDaemon
 
 # More than validation wants to be free.
 STATE_BYTES = 1 << 30
@@ -178,9 +179,11 @@ def _is_finished(deployment_id: str, messages: Sequence[Message]) -> bool:
 
 
 @contextmanager
-def opened_ground(folder: Path, *, plant: str = "", name: str = "hands") -> Iterator[Ground]:
-    """Lay the stack out, its state folder on a small disk of its own; nothing runs yet."""
-    with opened_lane(name, folder, plant=plant, commands=versions(plant), beside=with_redis) as lane:
+def opened_ground(
+    folder: Path, *, plant: str = "", name: str = "hands", on: PrivateDaemon | None = None
+) -> Iterator[Ground]:
+    """Lay the stack out, its state folder on a small disk of its own; nothing runs yet. `on`: see `opened_lane`."""
+    with opened_lane(name, folder, plant=plant, commands=versions(plant), beside=with_redis, on=on) as lane:
         disk = ["-t", "tmpfs", "-o", f"size={STATE_BYTES},mode=0700", "roas-hands", str(lane.state_dir)]
         subprocess.run(["mount", *disk], check=True, timeout=30)
         try:

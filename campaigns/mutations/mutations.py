@@ -295,7 +295,7 @@ MUTATIONS = (
         "if False:",
         "tests/e2e/wire/test_alerts.py",
         "-k",
-        "external",
+        "others_send or trouble",
     ),
     mutation(
         "what somebody stopped is started again",
@@ -382,6 +382,7 @@ MUTATIONS = (
         "script/container-healthcheck",
         '[ "$status" = 200 ]',
         "true",
+        "tests/integration/stack/test_healthcheck.py",
         "tests/e2e/handover/test_damaged_journal.py",
         "tests/e2e/handover/test_state_folder_away.py",
     ),

@@ -26,8 +26,8 @@ MORE_ROUNDS = tuple(random_rounds(20, SEED + 1))
     [ROUNDS, pytest.param(MORE_ROUNDS, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
     ids=["sample", "more"],
 )
-async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory, rounds):
-    with opened_lane("sample", tmp_path_factory.mktemp("lane")) as lane:
+async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory, building_engine, rounds):
+    with opened_lane("sample", tmp_path_factory.mktemp("lane"), on=building_engine.private) as lane:
         async with lane.gate:
             await lane.start()
             await clean_run(lane, Script.REVERT)

@@ -6,6 +6,7 @@ from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import opened_ground
 from campaigns.hands.playing import clean, play
 from campaigns.hands.rounds import Hand, Kind, Moment, Round
+from testbed.engine import Engine
 
 # The campaign is strict about 60 s; this test may share its machine with others.
 PATIENT_SECONDS = 180.0
@@ -17,8 +18,10 @@ SAMPLE = (
 
 
 @pytest.mark.timeout(600)
-async def test_hands_leave_a_stack_that_is_well(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with opened_ground(tmp_path_factory.mktemp("hands")) as ground:
+async def test_hands_leave_a_stack_that_is_well(
+    tmp_path_factory: pytest.TempPathFactory, building_engine: Engine
+) -> None:
+    with opened_ground(tmp_path_factory.mktemp("hands"), on=building_engine.private) as ground:
         await ground.lane.start()
         assert await clean(ground) == ()
         for wanted in SAMPLE:
