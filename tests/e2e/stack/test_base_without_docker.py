@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image
 from testbed.images import has_image
 from testbed.python_base import python_base
 
@@ -19,7 +19,7 @@ def test_docker_command_line_comes_by_apt(building_engine):
     try:
         base = python_base(client, with_docker=False)
         assert run(client, base, "sh", "-c", "command -v docker docker-compose || echo none") == "none\n"
-        build_bot_image(building_engine, TAG, with_docker=False)
+        bot_image(building_engine, TAG, with_docker=False)
         assert has_image(client, TAG)
         assert "Docker version" in run(client, TAG, "docker", "--version")
         assert "Docker Compose version" in run(client, TAG, "docker", "compose", "version")
