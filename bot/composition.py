@@ -44,6 +44,7 @@ from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from roas.state.redis_server import ping
+from roas.state.seen_stacks import SeenStacks
 from roas.state.sync import DataSyncManager
 from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
@@ -98,7 +99,8 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     health = HealthCoordinator(base.bus, base.state)
     drift = DriftFinder(base.engine, base.state.releases, base.state.deployments)
     lost = LostReleases(base.engine, base.state.releases)
-    sources = StackSources(base.engine, base.engine.statistics, base.state.releases, prober, drift, lost)
+    seen = SeenStacks(base.state.folder / "seen", base.redactor.redact)
+    sources = StackSources(base.engine, base.engine.statistics, base.state.releases, prober, drift, lost, seen)
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )

@@ -22,9 +22,11 @@ from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.prometheus_check import monitoring_warnings
 from roas.monitoring.watching.drift import DriftFinder
 from roas.monitoring.watching.last_hour import LastHour
+from roas.monitoring.watching.last_known import LastKnown
 from roas.monitoring.watching.lost_releases import LostReleases
 from roas.monitoring.watching.sampler import Definitions, Releases, StackSampler, Statistics
 from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS, StackWatch
+from roas.state.seen_stacks import SeenStacks
 
 log = get_logger(__name__)
 
@@ -65,6 +67,7 @@ class StackSources:
     prober: Prober | None = None
     drift: DriftFinder | None = None
     lost: LostReleases | None = None
+    seen: SeenStacks | None = None
 
 
 class MonitoringCollector:
@@ -93,7 +96,7 @@ class MonitoringCollector:
         self._environments = environments
         self._metrics = metrics
         self._last_hour = LastHour()
-        self._last_known: dict[str, StackHealth] = {}
+        self._last_known = LastKnown(sources.seen)
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
@@ -156,9 +159,9 @@ class MonitoringCollector:
         sample = await self._sampler.sample(environment)
         self._last_hour.look(sample.stack)
         if sample.stack.fault:
-            known = self._last_known.get(environment.name) if environment.on_swarm else None
+            known = await self._last_known.recall(environment)
             return sample.stack if known is None else replace(known, fault=sample.stack.fault, remembered=True)
-        self._last_known[environment.name] = sample.stack
+        await self._last_known.remember(environment, sample.stack)
         drift = () if self._drift is None else await self._drift.find(environment, whole=True) or ()
         lost = () if self._lost is None else await self._lost.find(environment)
         return replace(sample.stack, drift=drift, lost=lost)
@@ -251,7 +254,7 @@ class MonitoringCollector:
             return
         self._last_hour.take(steady, owned)
         if not steady.fault:
-            self._last_known[environment.name] = steady
+            await self._last_known.remember(environment, steady)
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
         if observer is not None:

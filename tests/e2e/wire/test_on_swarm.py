@@ -106,7 +106,7 @@ async def test_story_of_watching(
     await dead_task_is_told(people, shop, swarm)
     await drained_node_is_told(people, swarm)
     await lost_manager_is_told(people, shop, swarm)
-    await without_quorum_status_is_of_before(people, swarm, bot_settings)
+    await without_quorum_status_is_of_before(bot, people, swarm, bot_settings)
 
 
 async def status_names_nodes(people: SandboxClient, shop: Shop, swarm: Swarm, settings: Any) -> None:
@@ -204,7 +204,7 @@ async def lost_manager_is_told(people: SandboxClient, shop: Shop, swarm: Swarm) 
     assert f"ended on {lost.hostname}" in moved.text, moved.text
 
 
-async def without_quorum_status_is_of_before(people: SandboxClient, swarm: Swarm, settings: Any) -> None:
+async def without_quorum_status_is_of_before(bot: Any, people: SandboxClient, swarm: Swarm, settings: Any) -> None:
     """Two of three managers die: what was seen before is shown with its age, until they are back."""
     for node in swarm.nodes[1:]:
         node.stop(kill=True)
@@ -216,6 +216,10 @@ async def without_quorum_status_is_of_before(people: SandboxClient, swarm: Swarm
     assert code == 69, said
     assert "as it was seen" in said, said
     assert "node1" in said, said
+    await bot.stop()
+    code, said = await roas(settings, "status", "dev")
+    assert (code, "as it was seen" in said) == (69, True), "so does a process that never saw it"
+    await bot.start()
     for node in swarm.nodes[1:]:
         node.start()
     await told(people, "no manager of the Swarm answers", "resolved")
