@@ -14,6 +14,8 @@ OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN})
 # By this label we know a service as written by us; and by its image's platforms Docker's command line limits the nodes.
 UNASKED = frozenset({SERVICE, "Platforms"})
 IDS = frozenset({"ConfigID", "SecretID"})
+# Lists of words whose order means something; that of the others is anybody's.
+IN_ORDER = frozenset({"Command", "Args", "Test", "Nameservers", "Search"})
 
 
 def normal_form(spec: Mapping[str, Any], networks: Mapping[str, str]) -> Json:
@@ -53,14 +55,20 @@ def _differing(one: Json, other: Json, place: str) -> set[str]:
 def _normal(value: Any, networks: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         found = {
-            key: networks.get(str(one), one) if key == "Target" else _normal(one, networks)
+            key: networks.get(str(one), one) if key == "Target" else _in_order(key, _normal(one, networks))
             for key, one in value.items()
             if key not in OF_A_WRITE | UNASKED | IDS and not (isinstance(one, str) and (key, one) in ADDED)
         }
         return {key: one for key, one in found.items() if _says_something(key, one)}
     if isinstance(value, list):
-        found_list = [_normal(one, networks) for one in value]
-        return sorted(found_list) if found_list and all(isinstance(one, str) for one in found_list) else found_list
+        return [_normal(one, networks) for one in value]
+    return value
+
+
+def _in_order(key: str, value: Any) -> Any:
+    """Return a list of words sorted where two orders of them mean the same; anything else as it is."""
+    if isinstance(value, list) and key not in IN_ORDER and all(isinstance(one, str) for one in value):
+        return sorted(value)
     return value
 
 

@@ -1,5 +1,7 @@
 """Specs are the same where they mean the same, whatever Swarm adds and whichever ids it gives."""
 
+import pytest
+
 from roas.engine.swarm.names import NONCE, content_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.snapshots import digest_of_image
@@ -44,6 +46,20 @@ def test_what_somebody_changed_is_named() -> None:
         "Mode": {"Replicated": {"Replicas": 0}},
     }
     assert differing_keys(live, SENT, NETWORKS) == ("ContainerSpec.Env", "Mode")
+
+
+@pytest.mark.parametrize("key", ["Command", "Args"])
+def test_words_of_a_command_stand_in_their_order(key: str) -> None:
+    """`cp new old` is not `cp old new`: taken for the same, the tasks before would be those of the write."""
+    one, other = ({"ContainerSpec": {key: words}} for words in (["cp", "new", "old"], ["cp", "old", "new"]))
+    assert spec_hash(one, {}) != spec_hash(other, {})
+    assert differing_keys({"TaskTemplate": one}, {"TaskTemplate": other}, {}) == (f"ContainerSpec.{key}",)
+
+
+def test_order_of_what_is_a_set_makes_no_difference() -> None:
+    """Docker's own commands sort what they write."""
+    one, other = ({"ContainerSpec": {"Env": list(words)}} for words in ("AB", "BA"))
+    assert spec_hash(one, {}) == spec_hash(other, {})
 
 
 def test_no_replicas_is_no_missing_number() -> None:
