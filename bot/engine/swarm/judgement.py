@@ -21,6 +21,8 @@ TOLERATED_FAILURES = 2
 PLACING_SECONDS = 30.0
 # And how long a node may take to pull an image.
 PREPARING_SECONDS = 300.0
+# A rollback beside our spec leads back to it, from what somebody wrote over it meanwhile: its tasks tell, as always.
+BACK_TO_OURS = {"rollback_started": "updating", "rollback_paused": "paused", "rollback_completed": "completed"}
 
 
 class UpdateVerdict(StrEnum):
@@ -88,6 +90,7 @@ def judge_update(
         going = "updating" if state == "rollback_started" else ""
         how = _judge_running(service, going, own, restored, seconds, new, waited)
         return _judge_other_spec(written, service, state, message, new, how)
+    state = BACK_TO_OURS.get(state, state)
     if state == "paused":
         return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
     current = tuple(one for one in own if one.spec_hash == written.spec_hash)
