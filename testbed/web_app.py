@@ -2,7 +2,8 @@
 
 GET answers with the version, `/slow?SECONDS` after so long. POST writes the id in its body to `ORDERS`, once for each
 time that it is carried out. `/ws` is a WebSocket. Where `WARMING` is set it listens at once, and answers 503 for so
-many seconds. SIGTERM lets it take no more connections, answer what it has, tell WebSockets that it goes, and end.
+many seconds; where `FIRST_WARMS` names a file, only whoever makes that file does. SIGTERM lets it take no more
+connections, answer what it has, tell WebSockets that it goes, and end.
 """
 
 import asyncio
@@ -16,9 +17,22 @@ from pathlib import Path
 PORT = 8080
 VERSION = os.environ.get("VERSION", "v0")
 ORDERS = Path(os.environ.get("ORDERS", "/orders/log"))
-READY_AT = time.monotonic() + float(os.environ.get("WARMING", "0"))
 WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 GOING_AWAY = b"\x88\x02\x03\xe9"  # a close frame with 1001
+
+
+def warming() -> float:
+    """Return for how many seconds it is not ready."""
+    seconds = float(os.environ.get("WARMING", "0"))
+    if mark := os.environ.get("FIRST_WARMS"):
+        try:
+            Path(mark).touch(exist_ok=False)
+        except FileExistsError:
+            return 0.0
+    return seconds
+
+
+READY_AT = time.monotonic() + warming()
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
 

@@ -1,9 +1,9 @@
 """Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
 
-`python -m campaigns.requests.crash --kills 12`. In turn, the bot, the proxy, or both are killed: while the new
-containers are held, or while the old ones drain. Then a new bot resumes. Afterwards one version runs, HAProxy sends
-requests to its containers and to nothing else, no server is in `drain` or `maint`, no order was carried out twice, and
-where the proxy lived, no request was lost.
+`python -m campaigns.requests.crash --kills 18`. In turn, the bot, the proxy, or both are killed: while the old
+containers drain, while the deployment is paused, or while the new containers are held. Then a new bot resumes.
+Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in `drain` or
+`maint`, no order was carried out twice, and where the proxy lived, no request was lost.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
 
+from campaigns.requests.pausing import FLAKY, decide, pausing
 from campaigns.requests.scene import Scene, scene
 from campaigns.requests.users import Users, users
 from testbed.waiting import wait_until
@@ -31,7 +32,7 @@ MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
 VICTIMS = ("bot and proxy", "bot", "proxy")
-MOMENTS = ("draining", "held")
+MOMENTS = ("draining", "paused", "held")
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ class Kill:
     victim: str
     moment: str
     rate: float
+    goes_on: bool = False
 
 
 def main() -> int:
     """Kill, and return 1 where something is not whole."""
     parser = argparse.ArgumentParser(prog="python -m campaigns.requests.crash", description=__doc__)
-    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--kills", type=int, default=18)
     parser.add_argument("--rate", type=float, default=100)
     given = parser.parse_args()
     with (
@@ -65,10 +67,12 @@ def crash(found: Scene, kills: int, rate: float) -> list[str]:
     if first.wait(MOST_SECONDS) or not wait_until(found.is_whole, WHOLE_SECONDS):
         raise RuntimeError("the first deployment did not succeed")
     broken: list[str] = []
-    kinds = itertools.cycle(itertools.product(MOMENTS, VICTIMS))
-    for number, (moment, victim) in zip(range(kills), kinds, strict=False):
+    kinds = itertools.cycle(itertools.product(VICTIMS, MOMENTS))
+    for number, (victim, moment) in zip(range(kills), kinds, strict=False):
         begun = time.monotonic()
-        wrong = list(_one(found, Kill(victim, moment, rate), "v2" if number % 2 == 0 else "v1"))
+        kill = Kill(victim, moment, rate, goes_on=number // len(MOMENTS) % 2 == 1)
+        version, before = ("v2", "v1") if number % 2 == 0 else ("v1", "v2")
+        wrong = list(_paused(found, kill, version, before) if moment == "paused" else _one(found, kill, version))
         print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'} ({time.monotonic() - begun:.0f} s)", flush=True)
         broken += [f"{victim}, {moment}: {one}" for one in wrong]
     return broken
@@ -79,10 +83,7 @@ def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
         bot = _worker(found, version)
         if not wait_until(lambda: _is_at(found, kill.moment), MOST_SECONDS, poll=0.02):
             yield f"the moment never came (the bot ended with {bot.poll()})"
-        if "bot" in kill.victim:
-            bot.kill()
-        if "proxy" in kill.victim:
-            os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
+        _strike(found, kill, bot)
         code = bot.wait(MOST_SECONDS)
         if "bot" in kill.victim:
             code = _worker(found).wait(MOST_SECONDS)
@@ -90,6 +91,44 @@ def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
             yield f"the bot ended with {code}"
         if not wait_until(found.is_whole, WHOLE_SECONDS):
             yield f"not whole: {found.admin().states()}, {found.admin().set_aside()}"
+    yield from _judge(found, kill, seen, version)
+
+
+def _strike(found: Scene, kill: Kill, bot: "subprocess.Popen[bytes]") -> None:
+    if "bot" in kill.victim:
+        bot.kill()
+    if "proxy" in kill.victim:
+        os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
+
+
+def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str]:
+    """Kill while a person is asked about the first new container; then decide, and bring the next version up whole.
+
+    Meanwhile, and where it goes on, only what is well gets requests, and only what is not is set aside.
+    """
+    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen:
+        with pausing(found):
+            bot = _worker(found, FLAKY)
+            if not wait_until(found.is_paused, MOST_SECONDS):
+                yield f"it never paused (the bot ended with {bot.poll()})"
+            _strike(found, kill, bot)
+            if "bot" in kill.victim:
+                bot.wait(MOST_SECONDS)
+                bot = _worker(found)
+            if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):
+                yield f"in the pause: {found.admin().states()}, {found.admin().set_aside()}"
+            if not found.is_paused():
+                yield "it does not wait any more"
+            decide(found, goes_on=kill.goes_on)
+            bot.wait(MOST_SECONDS)
+            if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):
+                yield f"after the decision: {found.admin().states()}, {found.admin().set_aside()}"
+            wanted = [FLAKY] * 2 if kill.goes_on else [before] * 2
+            if (running := found.versions()) != wanted:
+                yield f"these run: {running}, not {wanted}"
+        code = _worker(found, version).wait(MOST_SECONDS)
+        if code or not wait_until(found.is_whole, WHOLE_SECONDS):
+            yield f"not whole ({code}): {found.admin().states()}, {found.admin().set_aside()}"
     yield from _judge(found, kill, seen, version)
 
 

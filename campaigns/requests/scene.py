@@ -1,10 +1,12 @@
 """The recipe's stack on a private engine, with a service that counts its orders, and the ways to replace it."""
 
 import asyncio
+import json
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from testbed.redis_server import free_port
 from testbed.waiting import wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME, ENVIRONMENT, SERVICE = "shop", "dev", "web"
 PROJECT = f"{NAME}-{ENVIRONMENT}"
 VERSIONS = ("v1", "v2")
@@ -81,17 +84,44 @@ class Scene:
             timeout=ENDED,
         )
 
+    def versions(self) -> list[str]:
+        """Return the versions of the containers, by the names of their images: `web:v1-0123456789ab` of a release."""
+        tags = (str(one.attrs["Config"]["Image"]).rpartition(":")[2] for one in self.containers())
+        return sorted(tag.partition("-")[0] for tag in tags)
+
+    def is_paused(self) -> bool:
+        """Return whether the journal says that the environment waits for a person."""
+        with closing(sqlite3.connect(self.folder / "state" / "journal.sqlite3")) as journal:
+            rows = journal.execute("SELECT document FROM locks").fetchall()
+        return any(json.loads(row[0]).get("paused") for row in rows)
+
     def is_whole(self) -> bool:
         """Return whether HAProxy sends requests to exactly the containers that run, and has nothing set aside."""
-        there = {
-            f"{network['IPAddress']}:8080"
-            for one in self.containers()
-            for network in one.attrs["NetworkSettings"]["Networks"].values()
-        }
-        states = self.admin().states()
-        return {address for address, status in states.values() if status == "UP"} == there and not (
-            self.admin().set_aside()
-        )
+        return self._up() == _addresses(self.containers()) and not self.admin().set_aside()
+
+    def serves_what_is_well(self) -> bool:
+        """Return whether HAProxy sends requests to exactly what is healthy, and sets aside nothing but the rest."""
+        there = self.containers()
+        well = [one for one in there if one.attrs["State"].get("Health", {}).get("Status") == "healthy"]
+        others = _addresses(there) - _addresses(well)
+        try:
+            states, aside = self.admin().states(), self.admin().set_aside()
+        except OSError:  # it is being started again
+            return False
+        up = {address for address, status in states.values() if status == "UP"}
+        names = (one.partition("/")[2] for one in aside)
+        return bool(well) and up == _addresses(well) and {states.get(name, ("", ""))[0] for name in names} <= others
+
+    def _up(self) -> set[str]:
+        return {address for address, status in self.admin().states().values() if status == "UP"}
+
+
+def _addresses(containers: list[Container]) -> set[str]:
+    return {
+        f"{network['IPAddress']}:8080"
+        for one in containers
+        for network in one.attrs["NetworkSettings"]["Networks"].values()
+    }
 
 
 @contextmanager
@@ -122,7 +152,7 @@ def scene(folder: Path, *, proxy: str, replicas: int, engine: PrivateDaemon | No
 @asynccontextmanager
 async def application(found: Scene) -> AsyncIterator[Application]:
     """Open a bot's application for the scene."""
-    async with open_application(found.settings) as opened:
+    async with open_application(found.settings, instance_prefix="CLI") as opened:
         yield opened
 
 

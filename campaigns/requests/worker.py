@@ -19,7 +19,7 @@ async def _main(folder: str, port: str, docker_host: str, *versions: str) -> Non
         for resumed in await opened.orchestrator.resume():
             ended = await opened.orchestrator.wait(resumed.id)
             if ended.outcome is not Outcome.SUCCEEDED:
-                raise RuntimeError(f"{ended.id} ended as {ended.outcome}: {ended.problem}")
+                sys.exit(f"{ended.id} ended as {ended.outcome}")
         for version in versions:
             await deploy(opened, version)
     client.close()
