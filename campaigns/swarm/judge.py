@@ -13,10 +13,12 @@ SUCCEEDED = "succeeded"
 
 @dataclass(frozen=True)
 class Before:
-    """Hold what there was before a round, and what was asked for in it."""
+    """Hold what there was before a round, and what was asked for in it: versions, and texts of the config."""
 
     old: str
     new: str
+    old_text: str
+    new_text: str
     deployments: int
     runs_of_job: int
 
@@ -30,10 +32,15 @@ def deployments(ground: Ground) -> list[str]:
     return [str(one["outcome"]) for one in sorted(found, key=lambda one: str(one["created_at"]))]
 
 
-def before(ground: Ground, new: str) -> Before:
-    """Look at the stack as it is before a deployment of a version."""
+def before(ground: Ground, version: str) -> Before:
+    """Look at the stack as it is before a deployment of a version, by default of the one that does not run.
+
+    The config is another one each time, so that each deployment goes through the same steps.
+    """
     (old,) = ground.look.versions("web")
-    return Before(old, new, len(deployments(ground)), ground.look.runs_of_job("migrate"))
+    (old_text,) = ground.look.inside("web", "/config/greeting")
+    new, count = version or {"v1": "v2", "v2": "v1"}[old], len(deployments(ground))
+    return Before(old, new, old_text, f"hello {new}, {count}", count, ground.look.runs_of_job("migrate"))
 
 
 def judge(ground: Ground, known: Before, *, seconds: float = SETTLED_SECONDS) -> tuple[str, tuple[str, ...]]:
@@ -56,13 +63,14 @@ def _differences(ground: Ground, known: Before, outcome: str) -> Iterator[str]:
     """Name what Docker shows and should not; where an operator is asked for, there is nothing to compare with."""
     if outcome == "failed":
         return
-    look, wanted = ground.look, known.new if outcome == SUCCEEDED else known.old
+    look = ground.look
+    wanted, text = (known.new, known.new_text) if outcome == SUCCEEDED else (known.old, known.old_text)
     if (web := look.versions("web")) != {wanted: REPLICAS}:
         yield f"it ended as {outcome or 'nothing'}, and these run: {dict(web)}"
     if (store := look.versions("store")) != {"v1": 1}:
         yield f"of store run {dict(store)}"
-    if (texts := look.inside("web", "/config/greeting")) != {f"hello {wanted}"}:
-        yield f"web has {texts} instead of what {wanted} says"
+    if (texts := look.inside("web", "/config/greeting")) != {text}:
+        yield f"web has {texts} instead of {text}"
     running = look.tasks("web", **{"desired-state": "running"})
     if len(running) != REPLICAS or any(wanted not in one["Spec"]["ContainerSpec"]["Image"] for one in running):
         yield f"{len(running)} tasks of web are to run"

@@ -77,7 +77,7 @@ def play(ground: Ground, one: Round) -> Played:
     if not ground.gate.reached:
         wrong = (*wrong, "the step was never reached")
     if outcome == "failed":  # an operator was asked for, and deploys again
-        ground.say(f"hello {known.old}")
+        ground.say(known.old_text)
         again = ground.run("deploy", ENVIRONMENT, known.old)
         wrong = wrong if not again.returncode else (*wrong, f"it cannot be deployed again: {again.stderr[-500:]}")
     return Played(one, outcome, wrong, time.monotonic() - began, noticed)
@@ -85,9 +85,7 @@ def play(ground: Ground, one: Round) -> Played:
 
 def _begin(ground: Ground, version: str) -> Before:
     known = before(ground, version)
-    other = {"v1": "v2", "v2": "v1"}[known.old]
-    known = Before(known.old, version or other, known.deployments, known.runs_of_job)
-    ground.say(f"hello {known.new}")
+    ground.say(known.new_text)
     return known
 
 
