@@ -1,5 +1,6 @@
 """Read which proxy stands in front of a service: `x-deploy.proxy`."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -104,9 +105,13 @@ def _names(name: str, key: str, written: object) -> tuple[str, ...]:
 
 def _duration(name: str, key: str, written: object) -> float:
     try:
-        return read_duration(written)
+        seconds = read_duration(written)
     except ValueError as error:
         raise _wrong(name, said("{key}: {error}", key=key, error=error)) from error
+    if not 0 <= seconds < math.inf:
+        why = said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(written))
+        raise _wrong(name, said("{key}: {error}", key=key, error=why))
+    return seconds
 
 
 def _wrong(name: str, reason: str) -> ComposeFileError:

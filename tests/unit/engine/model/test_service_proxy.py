@@ -1,5 +1,7 @@
 """`x-deploy.proxy` says which proxy stands in front of a service, and makes the service start-first."""
 
+import math
+
 import pytest
 
 from roas.engine.model.definitions import read_definitions
@@ -72,6 +74,9 @@ def test_service_without_proxy_stays_stop_first() -> None:
         {"service": "haproxy", "backends": ["web\nset server"]},
         {"service": "haproxy", "websockets": 7},
         {"service": "haproxy", "drain": "soon"},
+        {"service": "haproxy", "drain": -1},
+        {"service": "haproxy", "drain": math.inf},
+        {"service": "haproxy", "kind": "dns", "refresh": math.nan},
     ],
 )
 def test_invalid_proxy_is_refused(proxy: object) -> None:
