@@ -51,16 +51,28 @@ class HAProxyService:
 
     async def hold(self, new: int) -> None:
         """Let the proxy send nothing to containers that come from now on."""
-        runtime = await self._connect()
-        if runtime is None:
-            log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
-            return
-        self._was_there = True
-        servers = await runtime.servers(self._proxy.all_backends)
+        deadline = time.monotonic() + FORGOTTEN_SECONDS
+        while True:
+            runtime = await self._connect()
+            if runtime is None:
+                log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
+                return
+            self._was_there = True
+            servers = await runtime.servers(self._proxy.all_backends)
+            if (lacks := self._find_full(servers, new)) is None:
+                break
+            # A few at a time, the next ones come at once into the servers of those that have just gone.
+            if time.monotonic() >= deadline or not await self._is_forgetting(servers):
+                raise lacks
+            await pause(LOOK_SECONDS)
+        await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+
+    def _find_full(self, servers: Collection[Server], new: int) -> ProxyError | None:
+        """Return what is wrong where a backend has no server without an address for each new container."""
         for backend in self._proxy.all_backends:
             free = [one for one in servers if one.backend == backend and not one.address]
             if len(free) < new:
-                raise ProxyError(
+                return ProxyError(
                     said(
                         "The backend {backend} of {proxy} has {free} free servers for {new} new containers of "
                         "{service}.",
@@ -73,7 +85,12 @@ class HAProxyService:
                     hint=said("Give its `server-template` twice as many servers as the service has containers."),
                     service=self._service,
                 )
-        await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+        return None
+
+    async def _is_forgetting(self, servers: Collection[Server]) -> bool:
+        """Return whether a server still has the address of a container that is gone."""
+        known = {address for one in await self._look() for address in one.addresses}
+        return any(_is_gone(one, known) for one in servers)
 
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
         """Let the proxy send requests to containers, and wait until it does."""

@@ -287,11 +287,15 @@ async def test_proxy_that_restarts_while_it_drains_is_told_again(people, stack, 
     writer.close()
 
 
-async def test_fewer_replicas_and_removal_drain(people, stack, write):
-    port = write("HAProxy")
+async def test_few_servers_fewer_replicas_and_removal_drain(people, stack, write):
+    """One at a time, one server more than containers is enough; each gets into that of the one that has just gone."""
+    one_at_a_time = "replicas: 2\n      update_config: {parallelism: 1}"
+    port = write("HAProxy", **{"server-template web 6": "server-template web 3", "replicas: 2": one_at_a_time})
     await people.succeed("v1")
     page = stack.folder / "compose.yaml"
     with users(port, rate=RATE) as seen:
+        await people.succeed("v2")
+        await people.succeed("v1")
         page.write_text(page.read_text().replace("replicas: 2", "replicas: 1"))
         await people.succeed("v1")
     assert not seen.lost, seen.report

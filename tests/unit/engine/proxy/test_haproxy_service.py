@@ -93,6 +93,18 @@ async def test_too_few_free_servers_hold_nothing(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
+async def test_server_of_what_has_just_gone_is_waited_for(scene: Scene) -> None:
+    """DNS is asked twice a second: HAProxy has the address of a container that is gone for a moment longer."""
+    scene.ends.pop()
+    holding = asyncio.create_task(scene.service.hold(3))
+    await until(lambda: scene.proxy.looks >= 4)
+    assert not holding.done()
+    for name in ("web2", "ws2"):
+        scene.server(name).address = ""
+    await holding
+    assert scene.proxy.drained() == {"web2", "web3", "web4", "ws2", "ws3", "ws4"}
+
+
 async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:
     assert await scene.service.examine(4) == ()
     scene.proxy.level, scene.proxy.resolvers = "operator", "Resolvers section default\n nameserver dns:\n"
