@@ -44,6 +44,8 @@ class Verification:
             await context.run_unless_cancelled(
                 run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
             )
+            if context.environment.on_swarm:
+                await _require_as_written(context, changed, context.model_hash or release.model_hash)
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
             rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
@@ -141,6 +143,25 @@ def find_trouble(
     if readiness.state in {Readiness.FAILED, Readiness.WAITING}:
         return ServiceReadiness(Readiness.FAILED, readiness.reason, readiness.container_id)
     return None
+
+
+async def _require_as_written(context: DeploymentContext, changed: Collection[str], model_hash: str) -> None:
+    """Raise ServiceFailedError where a service of a Swarm is another now: healthy tasks say nothing of whose they are.
+
+    While others were written or observed, somebody may have updated it, or rolled it back by `docker service rollback`.
+    """
+    engine, environment = context.components.engine, context.environment
+    wanted = await engine.wanted_services(environment, await engine.load_model(model_hash))
+    for task in await engine.containers(environment):
+        if task.service not in changed or wanted[task.service].fits(task):
+            continue
+        reason = said("somebody else changed the service meanwhile")
+        await context.report(task.service, ServiceStep.FAILED, reason)
+        raise ServiceFailedError(
+            said("{service} failed: {reason}.", service=task.service, reason=reason),
+            hint=said("Find out who writes to the Swarm, then deploy again."),
+            service=task.service,
+        )
 
 
 async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:

@@ -17,7 +17,7 @@ from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
 from testbed.waiting import wait_until
-from tests.e2e.commands.conftest import HEALTH_CHECK, CommandLine
+from tests.e2e.commands.conftest import HEALTH_CHECK, SECONDS, CommandLine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -296,6 +296,25 @@ def test_stack_that_runs_is_adopted(line: SwarmLine, look: StackLook, registry: 
     status = " ".join(line.run("status", "dev").stdout.split())
     assert "release r0 (adopted)" in status, status
     assert "changed by hand" not in status, status
+
+
+def test_hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook, registry: PrivateRegistry) -> None:
+    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded."""
+    line.write(f"""
+services:
+  web:
+    image: {registry.address}/shop:${{VERSION}}
+    stop_grace_period: 1s
+    deploy: {{endpoint_mode: dnsrr, update_config: {{monitor: 2s}}}}
+""")
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    deploying = line.start("deploy", "dev", "v2")
+    assert deploying.stdout is not None
+    assert any("verification" in one for one in deploying.stdout)
+    line.docker("service", "update", "--detach", "--quiet", "--label-add", "by=hand", f"{line.project}-dev_web")
+    _, told = deploying.communicate(timeout=SECONDS)
+    assert (deploying.returncode, look.versions("web")) == (3, {"v1": 1}), told
+    assert "web failed: somebody else changed the service meanwhile" in told
 
 
 @pytest.fixture(scope="module")
