@@ -47,8 +47,11 @@ def _of_service(
             places[task.place] = task
     replicas = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
     iteration = max((task.iteration for task in tasks), default=0)
+    # Which places Swarm gives up, where there are to be fewer, it decides by their nodes, not by their numbers.
+    is_whole = replicas is not None and sum(task.counts for task in places.values()) >= replicas
     for place, task in places.items():
-        scaled_away = replicas is not None and place.isdigit() and int(place) > replicas and not task.counts
+        beyond = replicas is not None and place.isdigit() and int(place) > replicas
+        scaled_away = (is_whole or beyond) and not task.counts
         on_lost_node = not task.counts and not place.isdigit() and not iteration
         if not scaled_away and not on_lost_node and task.iteration == iteration:
             yield _snapshot(service, task, raw[task.id], tasks, look.hostnames.get(task.node_id, ""))

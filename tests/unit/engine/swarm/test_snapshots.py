@@ -1,0 +1,41 @@
+"""Which tasks count as a service's containers."""
+
+from typing import Any
+
+from roas.engine.labels import STACK
+from roas.engine.swarm.snapshots import task_snapshots
+from roas.engine.swarm.stack_look import StackLook
+
+SPEC: dict[str, Any] = {"ContainerSpec": {"Image": "web:1"}}
+
+
+def task(slot: int, number: int, state: str = "running", desired: str = "running") -> dict[str, Any]:
+    return {
+        "ID": f"t{number}",
+        "ServiceID": "s1",
+        "Slot": slot,
+        "Spec": SPEC,
+        "CreatedAt": f"2026-01-01T00:00:{number:02d}Z",
+        "DesiredState": desired,
+        "Status": {"State": state},
+    }
+
+
+def shown(replicas: int, *tasks: dict[str, Any]) -> set[str]:
+    mode = {"Replicated": {"Replicas": replicas}}
+    service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": mode}}
+    return {one.id for one in task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))}
+
+
+def test_place_that_swarm_gave_up_is_no_container() -> None:
+    """Of three replicas two are left, in the places 2 and 3: what ran in the first one stays in the history."""
+    drained, removed = task(1, 1, "shutdown", "shutdown"), task(1, 2, "running", "remove")
+    left = task(2, 3), task(3, 4)
+    assert shown(2, drained, *left) == {"t3", "t4"}
+    assert shown(2, drained, removed, *left) == {"t3", "t4"}, "nor while it is on its way out"
+    assert shown(0, drained) == set()
+
+
+def test_place_that_nothing_took_over_is_shown() -> None:
+    """A task that failed, and that Swarm does not start again, is why one is missing."""
+    assert shown(2, task(1, 1, "failed", "shutdown"), task(2, 2)) == {"t1", "t2"}
