@@ -14,8 +14,8 @@ from roas.messages.message import said
 
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 8 << 20
-# A bit of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
-DRAINING, DOWN, RUNNING = 0x08, 0, 2
+# Bits of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
+DRAINING, BY_HAND, DOWN, RUNNING = 0x08, 0x01, 0, 2
 PASSED = ("L4OK", "L6OK", "L7OK")
 NO_CHECK = "no check"
 
@@ -29,7 +29,7 @@ class ServerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Hold a server of a backend; one that DNS gave no address has none."""
+    """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`."""
 
     backend: str
     name: str
@@ -39,6 +39,7 @@ class Server:
     down: bool
     status: str
     connections: int
+    by_hand: bool = False
 
     @property
     def receives(self) -> bool:
@@ -138,4 +139,5 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             down=int(fields["srv_op_state"]) == DOWN,
             status=" ".join(one for one in (status, check) if one),
             connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
+            by_hand=bool(int(fields["srv_admin_state"]) & BY_HAND),
         )

@@ -131,7 +131,7 @@ class HAProxyService:
         for end in wanted:
             for backend in self._proxy.all_backends:
                 its = [one for one in ours if one.backend == backend and one.address in end.addresses]
-                if not any(one.receives for one in its):
+                if not any(one.receives or one.by_hand for one in its):
                     state = its[0].status if its else said("no server has its address")
                     name = end.container.name
                     return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
@@ -173,7 +173,8 @@ class HAProxyService:
         if not even_last and not any(one.receives and one not in going for one in servers):
             return 0
         # Also what was drained before: HAProxy may have been started again meanwhile.
-        fresh = [one for one in going if not one.draining]
+        # `drain` ends a `maint`: whoever took a container out that stays (which is not `even_last`) wants it out.
+        fresh = [one for one in going if not one.draining and (even_last or not one.by_hand)]
         await runtime.put(fresh, ServerState.DRAIN)
         left = sum(one.connections for one in going if one.backend in self._proxy.backends)
         return left or (None if fresh else 0)

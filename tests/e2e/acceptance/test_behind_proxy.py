@@ -192,6 +192,11 @@ async def test_restart_after_what_it_needs_loses_nothing(people, stack, write):
     assert before.keys() == after.keys()
     assert all(after[one] > began for one, began in before.items()), "each was started again"
     assert wait_until(lambda: whole(stack), 10)
+    taken_out = next(iter(admin(stack).states()))
+    admin(stack).ask(f"set server web/{taken_out} state maint")
+    page.write_text(page.read_text().replace("NUMBER: 2", "NUMBER: 3"))
+    await people.succeed("v1")
+    assert admin(stack).set_aside() == [f"web/{taken_out}"], "a person took it out"
 
 
 def started_at(container) -> str:

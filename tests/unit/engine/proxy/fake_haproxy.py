@@ -18,6 +18,7 @@ STATE_HEAD = (
 class FakeServer:
     address: str = ""
     drained: bool = False
+    by_hand: bool = False
     check: str = "L7OK"
     sessions: int = 0
 
@@ -55,18 +56,21 @@ class FakeHAProxy:
                 self.commands.append(command)
                 backend, _, name = place.partition("/")
                 self.backends[backend][name].drained = state == "drain"
+                self.backends[backend][name].by_hand = False
                 return "\n"
         return "Can't find backend.\n"
 
     def _state(self, backend: str, name: str, one: FakeServer) -> str:
         op = 2 if one.address and one.check == "L7OK" else 0
-        admin = (0 if one.address else 32) + (8 if one.drained else 0)
+        admin = (0 if one.address else 32) + (8 if one.drained else 0) + one.by_hand
         address = one.address or "-"
         return f"3 {backend} 1 {name} {address} {op} {admin} 1 1 2 15 3 2 6 0 0 0 web 8080 - 0 0 - - 0"
 
     def _figures(self, backend: str, name: str, one: FakeServer) -> str:
         if not one.address:
             return f"{backend},{name},0,0,MAINT (resolution),,,"
+        if one.by_hand:
+            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,"
         status = "DOWN" if one.check != "L7OK" else "DRAIN" if one.drained else "UP"
         return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,"
 

@@ -105,6 +105,17 @@ async def test_server_of_what_has_just_gone_is_waited_for(scene: Scene) -> None:
     assert scene.proxy.drained() == {"web2", "web3", "web4", "ws2", "ws3", "ws4"}
 
 
+async def test_what_is_in_maintenance_by_hand_stays_so_where_its_container_stays(scene: Scene) -> None:
+    for name in ("web1", "ws1"):
+        scene.server(name).by_hand = True
+    await scene.service.drain({"a"}, scene.report, even_last=False)
+    await scene.service.admit({"a"}, scene.report)
+    await scene.service.settle()
+    assert not scene.proxy.commands
+    await scene.service.drain({"a"}, scene.report)
+    assert scene.proxy.drained() == {"web1", "ws1"}, "its container goes, and the next one may get there"
+
+
 async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:
     assert await scene.service.examine(4) == ()
     scene.proxy.level, scene.proxy.resolvers = "operator", "Resolvers section default\n nameserver dns:\n"
