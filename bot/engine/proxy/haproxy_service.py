@@ -26,6 +26,8 @@ log = get_logger(__name__)
 LOOK_SECONDS = 0.05
 # How long a proxy may take to see a container that is healthy, or to come back after it was started again.
 SEEN_SECONDS = 30.0
+# How long it may take to answer after it was started, perhaps by this very deployment.
+STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
 # How often in a row nothing may be open: a request may be on its way between two servers.
@@ -53,7 +55,7 @@ class HAProxyService:
         """Let the proxy send nothing to containers that come from now on."""
         deadline = time.monotonic() + FORGOTTEN_SECONDS
         while True:
-            runtime = await self._connect()
+            runtime = await self._begun()
             if runtime is None:
                 log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
                 return
@@ -66,6 +68,20 @@ class HAProxyService:
                 raise lacks
             await pause(LOOK_SECONDS)
         await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+
+    async def _begun(self) -> HAProxyRuntime | None:
+        """Return a proxy that answers, or None where none runs. Raises ProxyAwayError where it goes on to be silent."""
+        deadline = time.monotonic() + STARTING_SECONDS
+        while True:
+            try:
+                if (runtime := await self._connect()) is not None:
+                    await runtime.level()
+            except ProxyAwayError:
+                if time.monotonic() >= deadline:
+                    raise
+                await pause(LOOK_SECONDS)
+            else:
+                return runtime
 
     def _find_full(self, servers: Collection[Server], new: int) -> ProxyError | None:
         """Return what is wrong where a backend has no server without an address for each new container."""

@@ -224,7 +224,18 @@ async def test_settle_makes_ready_what_is_gone_and_down(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
-async def test_proxy_away(scene: Scene) -> None:
+async def test_proxy_that_was_just_started_is_waited_for(scene: Scene) -> None:
+    (scene.folder / "admin.sock").rename(scene.folder / "later.sock")
+    holding = asyncio.create_task(scene.service.hold(1))
+    await pause(0.1)
+    assert not holding.done()
+    (scene.folder / "later.sock").rename(scene.folder / "admin.sock")
+    await holding
+    assert scene.proxy.drained()
+
+
+async def test_proxy_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_service, "STARTING_SECONDS", 0.0)
     (scene.folder / "admin.sock").unlink()
     with pytest.raises(ProxyAwayError, match="The proxy does not answer at"):
         await scene.service.hold(1)
