@@ -23,7 +23,7 @@ class ServiceDefinition:
     health check says that they run. `fixed_place` names what forbids a second container beside the first (a fixed host
     port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it; `proxy` is in
     front of it. `update` and `rollback` say how its replicas are replaced, a few at a time or all at once, on the way
-    there and back.
+    there and back. One `on_each_node` of a Swarm (`mode: global`) has as many replicas as there are nodes for it.
     """
 
     name: str
@@ -32,6 +32,7 @@ class ServiceDefinition:
     dependencies: tuple[Dependency, ...] = ()
     built: bool = False
     replicas: int = 1
+    on_each_node: bool = False
     has_health_check: bool = False
     one_shot: bool = False
     may_end: bool = False

@@ -133,6 +133,7 @@ def _definition(
         dependencies=dependencies,
         built=built,
         replicas=replicas_of(service),
+        on_each_node=(service.get("deploy") or {}).get("mode") == "global",
         has_health_check=_has_health_check(service),
         one_shot=bool(own.get("one_shot", awaited)),
         may_end=own.get("one_shot") is not False and _may_end(service),

@@ -299,13 +299,16 @@ def test_stack_that_runs_is_adopted(line: SwarmLine, look: StackLook, registry: 
 
 
 def test_hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook, registry: PrivateRegistry) -> None:
-    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded."""
+    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
+
+    The service runs on each node.
+    """
     line.write(f"""
 services:
   web:
     image: {registry.address}/shop:${{VERSION}}
     stop_grace_period: 1s
-    deploy: {{endpoint_mode: dnsrr, update_config: {{monitor: 2s}}}}
+    deploy: {{mode: global, endpoint_mode: dnsrr, update_config: {{monitor: 2s, parallelism: 3}}}}
 """)
     assert line.run("deploy", "dev", "v1").returncode == 0
     deploying = line.start("deploy", "dev", "v2")
@@ -313,8 +316,11 @@ services:
     assert any("verification" in one for one in deploying.stdout)
     line.docker("service", "update", "--detach", "--quiet", "--label-add", "by=hand", f"{line.project}-dev_web")
     _, told = deploying.communicate(timeout=SECONDS)
-    assert (deploying.returncode, look.versions("web")) == (3, {"v1": 1}), told
+    assert (deploying.returncode, look.versions("web")) == (3, {"v1": 3}), told
     assert "web failed: somebody else changed the service meanwhile" in told
+    (status,) = line.document("status", "dev")["environments"]
+    (web,) = status["health"]["services"]
+    assert web["verdict"] == "unverified", f"of a service on each node, all of them are wanted: {web}"
 
 
 @pytest.fixture(scope="module")
