@@ -2,8 +2,9 @@
 
 import pytest
 
-from campaigns.crash.lane import opened_lane
-from campaigns.crash.playing import Verdict, clean_run, play
+from campaigns.crash.campaign import TRIES
+from campaigns.crash.lane import Lane, opened_lane
+from campaigns.crash.playing import Played, Verdict, clean_run, play
 from campaigns.crash.points import Point, Role, Victim
 from campaigns.crash.rounds import Kind, Round, Script, random_rounds
 
@@ -32,6 +33,15 @@ async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory, building
             await lane.start()
             await clean_run(lane, Script.REVERT)
             for wanted in rounds:
-                played = await play(lane, wanted)
+                played = await _play(lane, wanted)
                 assert played.verdict is Verdict.GOOD, played
             assert await lane.wrong_notifications() == ()
+
+
+async def _play(lane: Lane, wanted: Round) -> Played:
+    """Play a round; again, as the campaign does, where its moment came after the end of the deployment."""
+    for _ in range(TRIES):
+        played = await play(lane, wanted)
+        if played.verdict is not Verdict.MISSED:
+            break
+    return played
