@@ -37,13 +37,13 @@ async def paused(application, version: str = "v2") -> Deployment:
     return await waiting(application, started.id)
 
 
-async def waiting(application, deployment_id: str) -> Deployment:
-    """Wait until a deployment waits for a person."""
+async def waiting(application, deployment_id: str, number: int = 1) -> Deployment:
+    """Wait until a deployment waits for a person, for so many times."""
     async with asyncio.timeout(60):
         while True:
             found = await application.state.deployments.get(deployment_id)
             assert not found.finished, found.problem
-            if found.is_waiting:
+            if found.is_waiting and found.pause.number >= number:
                 return found
             await asyncio.sleep(0.05)
 
