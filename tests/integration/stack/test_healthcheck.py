@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,3 +75,17 @@ def test_answer_of_somebody_else():
 
         Thread(target=answer, daemon=True).start()
         assert check(listener.getsockname()[1])[0] == 1
+
+
+def test_who_hangs_up_at_once_has_not_answered():
+    """Whoever asks may be before or behind that; one in twenty was ended by SIGPIPE."""
+    at_once = struct.pack("ii", 1, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            for _ in range(60):
+                with listener.accept()[0] as connection:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+
+        Thread(target=hang_up, daemon=True).start()
+        assert {check(listener.getsockname()[1])[0] for _ in range(60)} == {1}
