@@ -14,7 +14,7 @@ from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep, remove_stale_instances
-from roas.errors import InvalidRequestError, RoasError
+from roas.errors import InvalidRequestError, LockHeldError, RoasError, StateError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor
@@ -129,7 +129,8 @@ class DeploymentOrchestrator:
                 continue
             if self._running.is_transferring:  # perhaps since a moment ago: what was set down is for another to resume
                 break
-            resumed.append(await self._take_over(deployment, environment, owner))
+            if (taken := await self._take_over(deployment, environment, owner)) is not None:
+                resumed.append(taken)
         return tuple(resumed)
 
     async def sweep(self) -> bool:
@@ -224,12 +225,22 @@ class DeploymentOrchestrator:
         )
         self._running.launch(context)
 
-    async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
-        """Terminate what the dead process left running, then resume at the end of its journal."""
+    async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
+        """Terminate what the dead process left running, then resume at the end of its journal.
+
+        Returns None where another process was quicker: it resumes the deployment, or has ended it by now.
+        """
         components = self._components
-        deployment, fence = await components.state.deployments.take_over(
-            deployment.id, owner, is_new_attempt=self._is_new_attempt
-        )
+        try:
+            deployment, fence = await components.state.deployments.take_over(
+                deployment.id, owner, is_new_attempt=self._is_new_attempt
+            )
+        except (LockHeldError, StateError):
+            held = await components.state.locks.get(environment.name)
+            if held is not None and (held.deployment_id, held.instance_id) == (deployment.id, owner):
+                raise
+            log.info("another process was quicker to resume a deployment", deployment_id=deployment.id)
+            return None
         if owner != components.state.instance_id:
             components.state.instance.forget(owner)
         log.warning("resuming a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)

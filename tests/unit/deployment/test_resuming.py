@@ -166,6 +166,35 @@ async def test_write_during_takeover_counts(components, environment, engine, sta
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
 
 
+@pytest.mark.parametrize("has_ended_it", [False, True])
+async def test_another_process_may_be_quicker(components, environment, engine, tmp_path, monkeypatch, has_ended_it):
+    """A command that looks for what a dead process left may find it just before a new bot resumes it."""
+    await DeploymentOrchestrator(components, {"dev": environment}).run(deploy("v1"))
+    engine.behaviour["v2", "store"] = STARTING
+    async with StateManager(tmp_path / "state") as old, StateManager(tmp_path / "state") as new:
+        dying = DeploymentOrchestrator(replace(components, state=old), {"dev": environment})
+        deployment = await dying.start(deploy("v2"))
+        await service_reached(dying, deployment.id, "store", ServiceStep.WAITING)
+        await dying.close()
+        bot = DeploymentOrchestrator(replace(components, state=new), {"dev": environment})
+        looks = 0
+
+        async def looked_at(_: object, __: str) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 1:
+                await bot.resume()
+                engine.become("store", *HEALTHY)
+                if has_ended_it:
+                    await bot.wait(deployment.id)
+            return True
+
+        monkeypatch.setattr(PeerProcesses, "terminate_if_hung", looked_at)
+        assert await DeploymentOrchestrator(components, {"dev": environment}).resume() == ()
+        ended = await bot.wait(deployment.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 2)
+
+
 async def test_late_crash_still_moves_environment(components, environment, engine, state, monkeypatch):
     """A deployment that died after its last phase still moves the environment."""
     first = DeploymentOrchestrator(components, {"dev": environment})
