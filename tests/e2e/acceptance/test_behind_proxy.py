@@ -104,7 +104,9 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
 
 
 async def test_drain_waits_for_what_is_open(people, stack, write):
-    port = write("HAProxy")
+    # A service that is told to stop answers what it has: with its usual grace, nobody would see who waited.
+    drain = {"        service: haproxy": "        service: haproxy\n        drain: 10s"}
+    port = write("HAProxy", **drain, **{"stop_grace_period: 10s": "stop_grace_period: 1s"})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
