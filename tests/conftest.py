@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     room = Room(Path(item.config.option.basetemp).parent)
     with room.alone() if item.get_closest_marker("alone") else room.shared():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show what a program said that failed: its error holds that, and names only how it ended."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, subprocess.CalledProcessError):
+        for said in filter(None, (error.stdout, error.stderr)):
+            error.add_note(said if isinstance(said, str) else said.decode(errors="replace"))
+    return (yield)
 
 
 @pytest.hookimpl(trylast=True)

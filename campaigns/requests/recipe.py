@@ -33,6 +33,11 @@ class AdminSocket:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def is_open(self) -> bool:
+        """Return whether the proxy listens there."""
+        with socket.socket(socket.AF_UNIX) as asked:
+            return asked.connect_ex(str(self._path)) == 0
+
     def ask(self, command: str) -> str:
         """Return the answer to a command."""
         with socket.socket(socket.AF_UNIX) as asked:

@@ -1,6 +1,7 @@
 """Follow how the replicas of a service are replaced, by Docker's own events."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from tests.e2e.acceptance.stack import PROJECT, Stack
 class Events:
     """Hold the events of a project's containers.
 
-    `fewest` and `most` are how many were well at once, `most_begun` how many were new and not well yet.
+    `fewest` and `most` are how many were well at once, `most_begun` how many of one image were new and not well yet:
+    on the way back what a failed version has begun still stands beside what replaces it.
     """
 
     well: set[str]
@@ -24,7 +26,7 @@ class Events:
     images: dict[str, str] = field(default_factory=dict)
     fewest: int = 0
     most: int = 0
-    begun: set[str] = field(default_factory=set)
+    begun: dict[str, str] = field(default_factory=dict)
     most_begun: int = 0
 
     def __post_init__(self) -> None:
@@ -35,14 +37,14 @@ class Events:
         action, actor = event["Action"], event["Actor"]["ID"]
         self.seen.append((action, event["timeNano"] / 1e9, actor))
         if action == "create":
-            self.begun.add(actor)
-            self.most_begun = max(self.most_begun, len(self.begun))
+            self.begun[actor] = event["Actor"]["Attributes"]["image"]
+            self.most_begun = max(self.most_begun, *Counter(self.begun.values()).values())
         elif action == "health_status: healthy":
             self.well.add(actor)
-            self.begun.discard(actor)
+            self.begun.pop(actor, None)
         elif action in {"kill", "stop", "die", "health_status: unhealthy"}:
             self.well.discard(actor)
-            self.begun.discard(actor)
+            self.begun.pop(actor, None)
         self.fewest, self.most = min(self.fewest, len(self.well)), max(self.most, len(self.well))
 
     def of(self, action: str) -> list[tuple[str, float, str]]:

@@ -64,6 +64,9 @@ def addresses(stack, service: str = "web") -> set[str]:
 
 
 def up(stack) -> set[str]:
+    """Return who gets requests: nobody as long as the proxy has not opened its socket."""
+    if not admin(stack).is_open():
+        return set()
     return {address for address, status in admin(stack).states().values() if status == "UP"}
 
 
