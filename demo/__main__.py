@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from testbed.engine import Engine, NoEngineError, find_or_start_engine
 from testbed.images import ImageError
+from testbed.interruption import end_as_by_ctrl_c
 from testbed.network import NoSlotError
 from testbed.slot_holder import DaemonError
 
@@ -46,7 +46,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     narrator = Narrator()
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_as_by_ctrl_c()
     try:
         with tempfile.TemporaryDirectory(prefix="roas-demo-") as folder, ExitStack() as stack:
             if arguments.swarm:
@@ -62,11 +62,6 @@ def main() -> int:
     except (StoryError, ProcessError, ControlError, ImageError, DockerException, TimeoutError) as error:
         narrator.failed(str(error))
         return FAILED
-
-
-def _interrupt(*_: Any) -> None:
-    """Treat SIGTERM as Ctrl-C, which asyncio handles as an orderly end."""
-    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

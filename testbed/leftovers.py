@@ -25,6 +25,15 @@ def is_running(pid: int) -> bool:
     return False
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process."""
+    children: list[int] = []
+    for task in Path("/proc").glob(f"{pid}/task/*/children"):
+        with suppress(OSError):
+            children += map(int, task.read_text().split())
+    return children
+
+
 def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
     """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
     owned = [pid for pid in _pids() if _is_engine(command_of(pid), folder)]
@@ -32,7 +41,7 @@ def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) ->
         owned += [pid for pid in _pids() if _is_shim(command_of(pid), namespace)]
     for pid in owned:
         if _is_shim(command_of(pid), namespace):
-            for child in _children(pid):
+            for child in children_of(pid):
                 _kill(child)
         _kill(pid)
     wait_until(lambda: not any(map(is_running, owned)), 10)
@@ -60,14 +69,6 @@ def _is_shim(command: list[str], namespace: str) -> bool:
 
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    for task in Path("/proc").glob(f"{pid}/task/*/children"):
-        with suppress(OSError):
-            children += map(int, task.read_text().split())
-    return children
 
 
 def _kill(pid: int) -> None:

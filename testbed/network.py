@@ -132,18 +132,25 @@ def take_slot() -> Slot:
         raise NoSlotError("a private Docker Engine needs root: run this as root, or start Docker and set DOCKER_HOST")
     RUN_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in range(SLOTS):
-        lock = os.open(RUN_FOLDER / f"{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
+        slot = lock_slot(number)
+        if slot is None:
             continue
-        slot = Slot(number, lock)
         if _used_by_others(slot):
             slot.release()
             continue
         return slot
     raise NoSlotError(f"all {SLOTS} slots for private Docker Engines are taken (see {RUN_FOLDER})")
+
+
+def lock_slot(number: int) -> Slot | None:
+    """Acquire a slot, or return None where somebody holds it."""
+    lock = os.open(RUN_FOLDER / f"{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return Slot(number, lock)
 
 
 def _used_by_others(slot: Slot) -> bool:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from testbed.leftovers import end_engine, remove_folder
-from testbed.network import Slot, take_slot
+from testbed.network import RUN_FOLDER, Slot, lock_slot, take_slot
 
 DATA_NOTE = "data-folder"  # where a slot's engines keep their data, for cleaning up after a killed holder
 
@@ -88,3 +88,15 @@ def clear_slot(slot: Slot) -> None:
     remove_folder(slot.folder)
     slot.remove_nodes()
     slot.remove_bridges()
+
+
+def clear_abandoned_slots() -> None:
+    """Clear every slot whose holder was killed before it could."""
+    for note in RUN_FOLDER.glob(f"*/{DATA_NOTE}"):
+        slot = lock_slot(int(note.parent.name))
+        if slot is None:
+            continue
+        try:
+            clear_slot(slot)
+        finally:
+            slot.release()

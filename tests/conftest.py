@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed.interruption import end_as_by_ctrl_c
 from tests.alone import Room
 from tests.kinds import ENGINE_FIXTURES, ENGINE_FOLDERS
 from tests.sharing_out import turn
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Know the long lane: what is marked `long` runs in no other."""
     parser.addoption("--long", action="store_true", help="run campaigns, soak and planted failures at full length")
+
+
+def pytest_configure() -> None:
+    """Take the engines down whichever signal ends the tests."""
+    end_as_by_ctrl_c()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

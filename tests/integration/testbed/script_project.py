@@ -17,6 +17,7 @@ def make_project(folder: Path) -> Path:
     for name in ("script/bootstrap", ".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/lint-imports"):
         executable(folder / name, "exit 0")
     executable(tools / "python", f'exec {sys.executable} "$@"')
+    shutil.copytree(ROOT / "testbed", folder / "testbed", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
     for name in ("__init__.py", "failed_list.py"):
         shutil.copy(ROOT / "tests" / name, folder / "tests")
