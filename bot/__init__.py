@@ -13,7 +13,7 @@ if __name__ != "roas":  # a second copy of every class
     raise ImportError("This package is `roas`: write `import roas`, or run `python -m roas`.", name=__name__)
 
 if TYPE_CHECKING:
-    from roas.cogs import setup as setup
+    from roas.cogs.extension import setup as setup
 
 __all__ = ["__version__", "setup"]
 
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     if name != "setup":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from roas.cogs import setup as entry_point
+        from roas.cogs.extension import setup as entry_point
     except Exception as error:  # discord.py reports a fault of a load only where it comes from `setup` itself
         return _failing_with(error)
     globals()[name] = entry_point

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from roas.composition import (
     Foundation,
@@ -38,8 +39,11 @@ from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from roas.state.sync import DataSyncManager
 from roas.validation.validator import EnvironmentValidator
+
+if TYPE_CHECKING:
+    from roas.state.redis_parts import RedisParts
+    from roas.state.sync import DataSyncManager
 
 BOT = "BOT"
 
@@ -66,7 +70,7 @@ class Application:
     maintenance: Maintenance
     token_twin: TokenTwin
     integration_monitor: IntegrationMonitor
-    sync: DataSyncManager | None = None
+    sync: "DataSyncManager | None" = None
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
@@ -87,12 +91,19 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, instance_prefix: str = BOT, redactor: Redactor | None = None
+    settings: Settings,
+    *,
+    instance_prefix: str = BOT,
+    redactor: Redactor | None = None,
+    redis: "RedisParts | None" = None,
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
-    Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
+    Where the settings name a Redis, `redis` is what is done with it. Nothing is resumed by itself: call
+    `orchestrator.resume()` for what a dead process left.
     """
+    if settings.redis_url is not None and redis is None:
+        raise TypeError("these settings name a Redis: give REDIS of roas.state.redis_parts")
     async with AsyncExitStack() as stack:
         redactor = redactor or Redactor()
         _seed(redactor, settings)
@@ -111,7 +122,7 @@ async def open_application(
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
         stack.push_async_callback(engine.close)
-        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine))
+        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine, redis))
         await _learn_stacks(application)
         await _start(application, stack)
         yield application

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
@@ -43,14 +44,16 @@ from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from roas.state.redis_server import ping
 from roas.state.seen_stacks import SeenStacks
-from roas.state.sync import DataSyncManager
 from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
 from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
 from roas.version import __version__
+
+if TYPE_CHECKING:
+    from roas.state.redis_parts import RedisParts
+    from roas.state.sync import DataSyncManager
 
 # Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
@@ -66,6 +69,7 @@ class Foundation:
     state: StateManager
     bus: EventBus
     engine: StackEngine
+    redis: "RedisParts | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
 def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> DeploymentRoom:
     """Build what moves stacks from one release to another."""
     attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.engine, base.state)
-    validator = EnvironmentValidator(discover_checks(), _survey(base.settings, base.engine))
+    validator = EnvironmentValidator(discover_checks(), _survey(base))
     find_own = partial(find_own_container, base.engine)
     peers = Peers(base.engine, base.state, find_own)
     components = Components(
@@ -196,12 +200,12 @@ def build_maintenance(
     return Maintenance(parts)
 
 
-def build_projection(base: Foundation) -> DataSyncManager | None:
+def build_projection(base: Foundation) -> "DataSyncManager | None":
     """Build what projects the journal to Redis, if that is configured; the caller starts it."""
-    if base.settings.redis_url is None:
+    if base.settings.redis_url is None or base.redis is None:
         return None
     name = base.settings.compose_project_name or "default"
-    return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
+    return base.redis.projection(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
 
 
 async def find_own_container(engine: StackEngine, environment: Environment) -> OwnContainer | None:
@@ -238,14 +242,15 @@ async def _is_own(engine: StackEngine, environment: Environment, service: str) -
     return own is not None and own.service == service
 
 
-def _survey(settings: Settings, engine: StackEngine) -> EnvironmentSurvey:
-    redis_url = settings.redis_url
+def _survey(base: Foundation) -> EnvironmentSurvey:
+    settings, engine = base.settings, base.engine
+    redis_url, redis = settings.redis_url, base.redis
     ask_discord = settings.discord_token is not None
     return EnvironmentSurvey(
         settings,
         engine,
         engine.probe_for,
-        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
+        ping_redis=None if redis_url is None or redis is None else lambda: redis.ping(redis_url.get_secret_value()),
         discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
         swarm=partial(engine.swarm, with_traces=True),
         proxied=engine.proxied_service,

@@ -1,51 +1,7 @@
-"""Integrate with Discord: `await bot.load_extension("roas")` lets any discord.py bot deploy, watch and roll back.
+"""Answer in Discord: the cogs, and `extension.py`, by which any discord.py bot loads them.
 
-An application is opened from the settings; the bot is on standby while another one of the same STATE_DIR leads, and
-unloading the extension ends both. docs/plugin.md says what that means for the bot. `roas` does not load itself
-as an extension: discord.py would drop the modules that it runs on.
+Nothing is imported here: a bot of its own does without some of what a guest loads at once.
 """
-
-from contextlib import AsyncExitStack
-
-from discord.ext import commands
-
-from roas.application import open_application
-from roas.cogs.application_cog import ApplicationCog
-from roas.cogs.departure import Departure
-from roas.cogs.loading import load_cogs, refuse_ours
-from roas.leadership.leader_tasks import run_leader_election
-from roas.leadership.leadership import Leadership
-from roas.models.ownership import Readiness
-from roas.settings import load_settings
-from roas.ui.discord_connection import DiscordConnection
-from roas.ui.notifications.journal_loss import JournalLossNotifier
-from roas.ui.standby_gate import StandbyGate
 
 if __name__ != "roas.cogs":  # a second copy of every class
     raise ImportError("This package is `roas.cogs`; the extension is `roas`.", name=__name__)
-
-
-async def setup(bot: commands.Bot) -> None:
-    """Set up in a bot, or leave it unchanged. Raises SettingsError, NameClashError, StateError."""
-    async with AsyncExitStack() as opened:
-        settings = load_settings(needs_discord=False, is_guest=True)
-        refuse_ours(bot, settings)  # before anything is opened
-        application = await opened.enter_async_context(open_application(settings))
-        if bot.http.token:
-            application.redactor.add((bot.http.token,))
-        leadership = Leadership(is_leader=False)
-        gate = StandbyGate(bot, leadership)
-        opened.callback(gate.remove)
-        connection = DiscordConnection()
-
-        def readiness() -> Readiness:
-            loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
-            return Readiness(gateway_ready=connection.is_alive(bot), cogs_loaded=loaded)
-
-        notify = JournalLossNotifier(bot, settings)
-        await opened.enter_async_context(run_leader_election(application, leadership, readiness, notify.run))
-        departure = Departure(bot, application, leadership, lambda: gate.leaving)
-        opened.callback(departure.remove)
-        application_cog = await load_cogs(bot, application, leadership)
-        opened.push_async_callback(departure.leave, application_cog.sync)
-        application_cog.keep(opened.pop_all())

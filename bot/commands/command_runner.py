@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
 from roas.commands.exit_codes import ExitCode, code_of_fault
 from roas.commands.terminal import Terminal
 
@@ -19,7 +17,7 @@ Work = Callable[["Session"], Awaitable[int]]
 
 def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> NoReturn:
     """Load the settings, do the work, and exit with its code; the bot itself logs its own way."""
-    raise typer.Exit(_run(work, Terminal(as_json=as_json), is_bot=is_bot))
+    raise SystemExit(_run(work, Terminal(as_json=as_json), is_bot=is_bot))
 
 
 def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
@@ -33,7 +31,7 @@ def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = Fals
         code = _print_and_return(error, terminal)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    raise typer.Exit(code)
+    raise SystemExit(code)
 
 
 def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:

@@ -65,8 +65,11 @@ async def open_executor(session: "Session") -> AsyncIterator[Executor]:
             return
         from roas.application import open_application
         from roas.commands.heartbeat import send_heartbeats
+        from roas.commands.redis_use import redis_parts
 
-        application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
+        application = await stack.enter_async_context(
+            open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))
+        )
         await stack.enter_async_context(send_heartbeats(application.state))
         yield LocalExecutor(application)
 

@@ -95,10 +95,11 @@ async def _show_plan(session: "Session", target: Path, found: "FoundStack") -> N
 
     from roas.application import open_application
     from roas.commands.plan_view import show_plan
+    from roas.commands.redis_use import redis_parts
     from roas.settings import load_settings
 
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})
-    async with open_application(settings, instance_prefix="CLI") as application:
+    async with open_application(settings, instance_prefix="CLI", redis=redis_parts(settings)) as application:
         plan = await application.orchestrator.plan_unchanged(found.name, session.user)
     show_plan(session.terminal, plan)
     session.terminal.say(f"Next: `roas doctor {found.name}`, then `roas deploy {found.name} VERSION --dry-run`.")

@@ -18,12 +18,14 @@ def run() -> None:
 async def _serve(session: "Session") -> int:
     import gc
 
+    from roas.commands.redis_use import redis_parts
     from roas.service import serve
     from roas.signals import ignore_stop_signals
 
+    redis = redis_parts(session.settings)
     # What was imported stays for good: no look for cycles need go through it again.
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    code = await serve(session.settings)
+    code = await serve(session.settings, redis)
     ignore_stop_signals()
     return code

@@ -45,8 +45,11 @@ async def _ask(session: "Session", name: str | None) -> "StatusReport":
         if client is not None:
             return await client.status(name)
         from roas.application import open_application
+        from roas.commands.redis_use import redis_parts
         from roas.control.environment_status import read_status
 
-        application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
+        application = await stack.enter_async_context(
+            open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))
+        )
         parts = (application.state, application.collector)
         return StatusReport(tuple(await asyncio.gather(*(read_status(one, *parts) for one in wanted))))

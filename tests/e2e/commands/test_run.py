@@ -1,4 +1,4 @@
-"""The bot's process ends with its own code, whoever asks it to stop once more on the way."""
+"""The bot's process loads no more than it needs, and ends with its own code, whoever asks it to stop once more."""
 
 import os
 import signal
@@ -9,7 +9,9 @@ from pathlib import Path
 SCRIPT = """
 import atexit, os, signal, sys
 from roas import service
-async def serve(settings):
+async def serve(settings, redis):
+    assert redis is None
+    print(*sorted({"redis", "typer"} & {name for name, one in sys.modules.items() if one}))
     return 0
 service.serve = serve
 atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)])
@@ -36,3 +38,4 @@ def test_second_stop_changes_no_exit_code(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "\n", "loaded without need: what reads commands, or talks to a Redis"
