@@ -80,6 +80,7 @@ class Applier:
                     restart=service in self.restarts,
                     made=made,
                     restoring=restoring,
+                    deployment=context.deployment.id,
                     rollout=ServiceRolloutLog(
                         self.context, self.definitions[service], lambda: self._started(service, milestones)
                     ),

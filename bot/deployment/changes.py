@@ -78,7 +78,7 @@ async def find_changes(
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
     restarts = to_restart(running, differing.keys() | scope.replaced)
-    extra = by_service.keys() - wanted.keys()
+    extra = (by_service.keys() | await engine.written_services(environment)) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})
     return StackChanges(

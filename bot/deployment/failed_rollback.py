@@ -36,6 +36,7 @@ async def _runs_target(context: DeploymentContext) -> bool:
         return False
     return all(
         sum(one.service == name and service.fits(one) for one in there) >= service.definition.replicas
+        and not service.unwritten
         for name, service in wanted.items()
     )
 

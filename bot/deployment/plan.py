@@ -93,6 +93,8 @@ def _action(changes: StackChanges, comparison: Comparison, name: str) -> Service
             return ServiceAction.RESTART
         leftovers = any(one.service == name for one in comparison.containers.removed)
         return ServiceAction.ADJUST if leftovers else ServiceAction.KEEP
+    if difference.unwritten:
+        return ServiceAction.ADJUST if there or comparison.released_image(name)[0] else ServiceAction.CREATE
     if there and not changes.definitions[name].replicas:
         return ServiceAction.REMOVE
     if difference.unlike:

@@ -31,6 +31,8 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     replicas = comparison.most.definitions[name].replicas
     if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
         yield said("it has {there} of {replicas} containers", there=len(there), replicas=replicas)
+    if difference.unwritten and not there:
+        yield said("it is to have no replicas, and the Swarm does not have it like that")
     if difference.idle:
         yield from (said("its container {one} is {state}", one=one.name, state=one.state) for one in difference.idle)
 

@@ -12,11 +12,15 @@ from roas.models.stack import ServiceDefinition
 
 @dataclass(frozen=True, slots=True)
 class WantedService:
-    """Hold what a model wants of one service; `image_id` is empty where the configuration hash covers the image."""
+    """Hold what a model wants of one service; `image_id` is empty where the configuration hash covers the image.
+
+    `unwritten` is a service of a Swarm that is to have no replicas, and is not there like that: no container shows it.
+    """
 
     definition: ServiceDefinition
     config_hash: str
     image_id: str = ""
+    unwritten: bool = False
 
     def fits(self, container: ContainerSnapshot) -> bool:
         """Return whether a container is as the model says, running or not."""
@@ -32,7 +36,8 @@ class WantedService:
 class ServiceDifference:
     """Say how the containers of a service differ from what is wanted.
 
-    `unlike` are replaced, `idle` are started, `surplus` are removed; `missing` are created.
+    `unlike` are replaced, `idle` are started, `surplus` are removed; `missing` are created. One that is `unwritten` has
+    no containers by which it would differ.
     """
 
     service: str
@@ -40,6 +45,7 @@ class ServiceDifference:
     idle: tuple[ContainerSnapshot, ...] = ()
     surplus: tuple[ContainerSnapshot, ...] = ()
     missing: int = 0
+    unwritten: bool = False
 
     @property
     def is_short(self) -> bool:
@@ -48,7 +54,7 @@ class ServiceDifference:
 
     def __bool__(self) -> bool:
         """Return whether anything differs."""
-        return bool(self.unlike or self.idle or self.surplus or self.missing)
+        return bool(self.unlike or self.idle or self.surplus or self.missing or self.unwritten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
         idle=tuple(one for one in kept if wanted.fits(one) and not wanted.is_settled(one)),
         surplus=tuple(beyond),
         missing=replicas - len(kept),
+        unwritten=wanted.unwritten,
     )
 
 

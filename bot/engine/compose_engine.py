@@ -100,6 +100,7 @@ class ComposeEngine(ComposeReleases):
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.check_release(environment, model_hash)
@@ -143,6 +144,10 @@ class ComposeEngine(ComposeReleases):
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
         return await self._creator.hashes(model_hash, environment)
+
+    async def written_services(self, environment: Environment) -> frozenset[str]:
+        """Return none: on one machine a service is its containers."""
+        return frozenset()
 
     async def wanted_services(
         self,

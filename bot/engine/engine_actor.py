@@ -48,6 +48,7 @@ class EngineActor(Protocol):
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
@@ -56,7 +57,7 @@ class EngineActor(Protocol):
         container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
         neither removed nor renamed, nor returned. `seen` are the service's containers as a watch has them at this
         moment: where all of them are as they should be, the engine is not asked again. With `beside`, no more than
-        `at_most` new ones are created.
+        `at_most` new ones are created. In a Swarm, what is written has the id of the `deployment` with it.
         """
         ...
 

@@ -70,6 +70,10 @@ class EngineReader(Protocol):
         """
         ...
 
+    async def written_services(self, environment: Environment) -> frozenset[str]:
+        """Return the services that are there as such, whatever containers they have: those of a Swarm, else none."""
+        ...
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
         ...

@@ -61,6 +61,7 @@ class DeploymentManager:
         restoring: bool = False,
         rollout: RolloutLog | None = None,
         made: MadeService | None = None,
+        deployment: str = "",
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
@@ -69,7 +70,7 @@ class DeploymentManager:
         `made` for it already, together with others, is only started.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. With a
         `rollout`, replicas are replaced as the definition's policy says. Raises ServiceFailedError with the container's
-        failure output, RolloutPausedError where that policy asks a person.
+        failure output, RolloutPausedError where that policy asks a person. A Swarm is told the id of the `deployment`.
         """
         wanted = (
             replace(made.wanted, definition=definition)
@@ -92,7 +93,9 @@ class DeploymentManager:
             created = await run_uninterrupted(
                 self._start_made(environment, model_hash, definition.name, made, report)
                 if made
-                else self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
+                else self._create_and_start(
+                    environment, model_hash, definition, watch, report, restart, anew, deployment
+                )
             )
             await started()
             await watch.look_at(_to_look_at(watch.of_service(definition.name), created))
@@ -207,13 +210,14 @@ class DeploymentManager:
         report: ServiceReport,
         restart: bool,
         anew: bool,
+        deployment: str,
     ) -> tuple[str, ...]:
         """Return the ids of the containers that were started."""
         beside = self._is_beside(definition, watch, anew=anew)
         await report(definition.name, ServiceStep.CREATING, said("beside the old one") if beside else "", None)
         seen = watch.of_service(definition.name)
         created = await self._engine.create_service(
-            environment, model_hash, definition.name, beside=beside, anew=anew, seen=seen
+            environment, model_hash, definition.name, beside=beside, anew=anew, seen=seen, deployment=deployment
         )
         if created:
             await report(definition.name, ServiceStep.STARTING, "", None)

@@ -77,6 +77,25 @@ class StackEngine(ComposeEngine):
         wanted = await self._swarm.wanted_services(environment, await self.load_model(model_hash))
         return {name: one.config_hash for name, one in wanted.items()}
 
+    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Return the hash of the release's model; in a Swarm, of the one that it has: with its configs and secrets.
+
+        A Swarm keeps them for as long as a release needs them, and what a failed deployment goes back from may be a
+        secret that is wrong.
+        """
+        if on_swarm(environment):
+            await self.check_release(environment, release.model_hash)
+            return release.model_hash, ()
+        return await super().refresh_credentials(environment, release)
+
+    async def preview_refreshed(
+        self, environment: Environment, release: Release
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model that `refresh_credentials` means, and warnings."""
+        if on_swarm(environment):
+            return await self.load_model(release.model_hash), ()
+        return await super().preview_refreshed(environment, release)
+
     async def protect(self, release: Release, environment: Environment) -> None:
         """Keep a release's model, and the images on the engine."""
         if on_swarm(environment):
@@ -118,11 +137,12 @@ class StackEngine(ComposeEngine):
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         """Create a service's containers, or write it to a Swarm; returns the ids that are to be started."""
         if on_swarm(environment):
             await self.check_release(environment, model_hash)
-            return await self._swarm.create_service(environment, model_hash, service, anew=anew)
+            return await self._swarm.create_service(environment, model_hash, service, anew=anew, deployment=deployment)
         return await super().create_service(
             environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen, at_most=at_most
         )
@@ -223,6 +243,10 @@ class StackEngine(ComposeEngine):
         if on_swarm(environment):
             return self._swarm.events(environment)
         return super().events(environment, since_ns=since_ns)
+
+    async def written_services(self, environment: Environment) -> frozenset[str]:
+        """Return the services that a Swarm has of the stack."""
+        return await self._swarm.services(environment) if on_swarm(environment) else frozenset()
 
     async def wanted_services(
         self,

@@ -27,7 +27,7 @@ from roas.engine.swarm.snapshots import service_name, task_snapshots
 from roas.engine.swarm.stack_look import StackLook, look_at_stack
 from roas.engine.swarm.swarm_events import SwarmSubscription
 from roas.engine.swarm.task_events import TaskEvents
-from roas.engine.swarm.task_logs import read_place_log, read_task_log
+from roas.engine.swarm.task_logs import read_ending, read_place_log
 from roas.engine.swarm.tasks import read_tasks
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineError, ServiceFailedError
@@ -41,6 +41,7 @@ from roas.redaction import Redactor
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
+BY_ANOTHER = frozenset({UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED})
 
 
 class SwarmEngine:
@@ -77,6 +78,11 @@ class SwarmEngine:
         """Return the tasks of the environment's stack."""
         return task_snapshots(await self._look(environment))
 
+    async def services(self, environment: Environment) -> frozenset[str]:
+        """Return the services of the environment's stack."""
+        found = await self._ask(environment, lambda calls: calls.services(environment.project))
+        return frozenset(service_name(one["Spec"]) for one in found)
+
     def events(self, environment: Environment) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not."""
         subscription = SwarmSubscription(self._clients, environment)
@@ -103,20 +109,20 @@ class SwarmEngine:
         return await missing_from_registry(self._clients, environment, images)
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, anew: bool = False
+        self, environment: Environment, model_hash: str, service: str, *, anew: bool = False, deployment: str = ""
     ) -> tuple[str, ...]:
         """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
 
         While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, and
-        whoever resumes follows what a dead bot wrote.
+        whoever resumes a `deployment` follows what a dead bot wrote for it.
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         definition = read_definitions(model)[service]
         project = environment.project
         ids = await self._ask(environment, lambda calls: make_shared(calls, project, model, [service]))
         spec = service_spec(project, model, definition, ids=ids)
-        written = None if anew else await self._ask(environment, lambda calls: _earlier(calls, spec))
-        written = written or await self._writer.write(environment, spec, anew=anew)
+        written = None if anew else await self._ask(environment, lambda calls: _earlier(calls, spec, deployment))
+        written = written or await self._writer.write(environment, spec, anew=anew, deployment=deployment)
         judged = await follow_update(self._writer, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
@@ -155,13 +161,20 @@ class SwarmEngine:
     ) -> Mapping[str, WantedService]:
         """Return what a pinned model wants of each service; a service on every node wants the tasks that it has."""
         there = await self.containers(environment) if containers is None else containers
+        definitions = read_definitions(model)
         networks = await self._ask(environment, lambda calls: calls.network_names())
+        written: Mapping[str, str] = {}
+        if not all(one.replicas for one in definitions.values()):
+            found = await self._ask(environment, lambda calls: calls.services(environment.project))
+            written = {service_name(one["Spec"]): spec_hash(one["Spec"], networks) for one in found}
         wanted = {}
-        for name, definition in read_definitions(model).items():
+        for name, definition in definitions.items():
             spec = service_spec(environment.project, model, definition)
             if "Global" in spec["Mode"]:
                 definition = replace(definition, replicas=max(1, sum(one.service == name for one in there)))
-            wanted[name] = WantedService(definition, spec_hash(spec, networks))
+            hashed = spec_hash(spec, networks)
+            unwritten = not definition.replicas and written.get(name) != hashed
+            wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
         return wanted
 
     async def differences(
@@ -197,25 +210,9 @@ class SwarmEngine:
         return self._last_lines(text, lines)
 
     async def failure_output(self, environment: Environment, task_id: str, *, lines: int = 30) -> str:
-        """Return how a task ended, its node, and its last lines. The output of health checks no manager shows."""
-
-        def look(calls: SwarmCalls) -> str:
-            nodes = {str(one["ID"]): str(one["Description"]["Hostname"]) for one in calls.nodes()}
-            found = next((one for one in calls.tasks(id=task_id)), None)
-            if found is None:
-                return said("The task {task} is not known any more.", task=task_id)
-            status = found.get("Status") or {}
-            return said(
-                "Task {task} on {node}: {state}, {text}",
-                task=task_id,
-                node=nodes.get(str(found.get("NodeID")), "-"),
-                state=status.get("State"),
-                text=status.get("Err") or status.get("Message") or "",
-            )
-
-        ending = self._redactor.clean(await self._ask(environment, look))
-        text = await self._ask(environment, lambda calls: read_task_log(calls, task_id, lines=lines, since=0))
-        return f"{ending}\n{self._last_lines(text, lines)}"
+        """Return how a task ended, its node, and its last lines; see `read_ending`."""
+        ending, log = await self._ask(environment, lambda calls: read_ending(calls, task_id, lines=lines))
+        return f"{self._redactor.clean(ending)}\n{self._last_lines(log, lines)}"
 
     def _last_lines(self, text: str, lines: int) -> str:
         return "\n".join(self._redactor.clean(text).rstrip("\n").split("\n")[-lines:])
@@ -226,10 +223,7 @@ class SwarmEngine:
             report = await self.failure_output(environment, judged.task_id)
         return ServiceFailedError(
             said("{service} failed: {reason}.", service=service, reason=judged.reason),
-            hint=said(
-                "Read the last lines of {service} in the report, correct the release, and deploy again.",
-                service=service,
-            ),
+            hint=failure_hint(judged.verdict, service),
             service=service,
             report=report,
         )
@@ -241,9 +235,18 @@ class SwarmEngine:
         return await self._writer.ask(environment, question)
 
 
-def _earlier(calls: SwarmCalls, spec: Mapping[str, Any]) -> Written | None:
+def failure_hint(verdict: UpdateVerdict, service: str) -> str:
+    """Say what to do about a write that came to a bad end: the release may have no part in that."""
+    if verdict in BY_ANOTHER:
+        return said("Find out who writes to the Swarm, then deploy again.")
+    return said(
+        "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
+    )
+
+
+def _earlier(calls: SwarmCalls, spec: Mapping[str, Any], deployment: str) -> Written | None:
     """Return the write of ours that a service has this spec by, where there is one to follow."""
     there = calls.service(str(spec["Name"]))
     if there is None:
         return None
-    return earlier_write(there, calls.tasks(service=str(there["ID"])), spec, calls.network_names())
+    return earlier_write(there, calls.tasks(service=str(there["ID"])), spec, calls.network_names(), deployment)

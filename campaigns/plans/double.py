@@ -240,6 +240,10 @@ class EngineDouble:
         wanted = set(container_ids)
         return tuple(one for one in await self.containers(environment) if one.id in wanted)
 
+    async def written_services(self, environment: Environment) -> frozenset[str]:
+        """Return none: on one machine a service is its containers."""
+        return frozenset()
+
     async def wanted_services(
         self,
         environment: Environment,
@@ -291,6 +295,7 @@ class EngineDouble:
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         """Make a service's containers as the model says: what is in the way goes first, and Compose does the rest."""
         model, project, machine = self.models[model_hash], environment.project, self.machine

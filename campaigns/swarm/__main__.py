@@ -11,10 +11,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from campaigns.swarm.ground import Ground, ground
+from campaigns.swarm.ground import FAILING, Ground, ground
 from campaigns.swarm.rounds import Kind, Played, Round, clean_run, first_run, phase_steps, play
-
-FAILING = "bad"
 
 
 def main() -> int:

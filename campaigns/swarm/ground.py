@@ -18,7 +18,8 @@ from testbed.swarm_look import StackLook
 ROOT = Path(__file__).resolve().parents[2]
 NAME, ENVIRONMENT = "crash", "dev"
 STACK = f"{NAME}-{ENVIRONMENT}"
-VERSIONS: dict[str, Behaviour] = {"v1": "healthy", "v2": "healthy", "bad": "exits"}
+FAILING, FAILING_JOB = "bad", "worse"
+VERSIONS: dict[str, Behaviour] = {"v1": "healthy", "v2": "healthy", FAILING: "exits", FAILING_JOB: "healthy"}
 REPLICAS = 2
 COMMAND_SECONDS = 240
 CHECK = f"""{{test: ["CMD-SHELL", "{HEALTH_COMMAND}"], interval: 5s, start_period: 20s, start_interval: 100ms}}"""
@@ -36,7 +37,7 @@ services:
     healthcheck: {CHECK}
   migrate:
     image: {repository}:${{VERSION:-v1}}
-    command: ["sh", "-c", "sleep 1; echo migrated to ${{VERSION:-v1}}"]
+    command: ["sh", "-c", "sleep 1; echo migrated to ${{VERSION:-v1}}; [ ${{VERSION:-v1}} != {FAILING_JOB} ]"]
     healthcheck: {{disable: true}}
     deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.role == manager"]}}}}
     x-deploy: {{one_shot: true}}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Thread
 
-from campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, Ground
+from campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, Ground
 from campaigns.swarm.judge import Before, before, judge
 from testbed.waiting import wait_until
 
@@ -94,6 +94,8 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...
     ground.gate.arm(one.step, lambda: children[0].kill())
     children.append(ground.start("deploy", ENVIRONMENT, known.new))
     children[0].communicate(timeout=COMMAND_SECONDS)
+    if one.version == FAILING_JOB:  # while no bot lives
+        wait_until(lambda: _last_run(ground) == "failed", NOTICED_SECONDS)
     resumed = subprocess.run(
         [sys.executable, "-m", "campaigns.swarm.resume"],
         cwd=ground.folder,
@@ -106,6 +108,12 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...
     if resumed.returncode:
         return "", (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
     return *judge(ground, known), None
+
+
+def _last_run(ground: Ground) -> str:
+    """Return the state of the job's last task."""
+    tasks = sorted(ground.look.tasks("migrate"), key=lambda one: str(one["CreatedAt"]))
+    return str(tasks[-1]["Status"]["State"])
 
 
 def _node(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], float]:

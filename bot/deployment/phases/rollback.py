@@ -133,7 +133,9 @@ class Rollback:
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
         bot = await context.bot()
         own = frozenset() if bot is None else frozenset({bot.service})
-        for service in sorted({container.service for container in watch.containers} - own):
+        there = {container.service for container in watch.containers}
+        there |= await context.components.engine.written_services(context.environment)
+        for service in sorted(there - own):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
 
 

@@ -12,6 +12,7 @@ from roas.deployment.observation import is_critical, observation_seconds
 from roas.deployment.phases.preparation import load_release
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.deployment.stale_instances import remove_predecessors
+from roas.engine.comparison import compare_service
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
 from roas.engine.containers.service_wait import service_failure, wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
@@ -45,7 +46,7 @@ class Verification:
                 run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
             )
             if context.environment.on_swarm:
-                await _require_as_written(context, changed, context.model_hash or release.model_hash)
+                await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
             rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
@@ -145,22 +146,32 @@ def find_trouble(
     return None
 
 
-async def _require_as_written(context: DeploymentContext, changed: Collection[str], model_hash: str) -> None:
+async def _require_as_written(
+    context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], changed: Collection[str], model_hash: str
+) -> None:
     """Raise ServiceFailedError where a service of a Swarm is another now: healthy tasks say nothing of whose they are.
 
     While others were written or observed, somebody may have updated it, or rolled it back by `docker service rollback`.
+    Of one that this deployment did not change, only a critical one fails it; of the others a warning says so.
     """
     engine, environment = context.components.engine, context.environment
     wanted = await engine.wanted_services(environment, await engine.load_model(model_hash))
-    for task in await engine.containers(environment):
-        if task.service not in changed or wanted[task.service].fits(task):
+    there = await engine.containers(environment)
+    for name, definition in sorted(definitions.items()):
+        found = compare_service(wanted[name], [one for one in there if one.service == name])
+        if not (found.unlike or found.surplus or found.missing or found.unwritten):
+            continue
+        if name not in changed and not is_critical(definition, environment):
+            context.warn(
+                said("{service}, which was not changed, is another by now: somebody else changed it.", service=name)
+            )
             continue
         reason = said("somebody else changed the service meanwhile")
-        await context.report(task.service, ServiceStep.FAILED, reason)
+        await context.report(name, ServiceStep.FAILED, reason)
         raise ServiceFailedError(
-            said("{service} failed: {reason}.", service=task.service, reason=reason),
+            said("{service} failed: {reason}.", service=name, reason=reason),
             hint=said("Find out who writes to the Swarm, then deploy again."),
-            service=task.service,
+            service=name,
         )
 
 

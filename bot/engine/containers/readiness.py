@@ -60,7 +60,8 @@ def judge_readiness(
         for container in containers
     ]
     order = (Readiness.FAILED, Readiness.WAITING, Readiness.UNVERIFIED, Readiness.HEALTHY, Readiness.COMPLETED)
-    return min(verdicts, key=lambda verdict: order.index(verdict.state), default=ServiceReadiness(Readiness.HEALTHY))
+    none = ServiceReadiness(Readiness.HEALTHY, said("no replicas are expected"))
+    return min(verdicts, key=lambda verdict: order.index(verdict.state), default=none)
 
 
 def _judge(

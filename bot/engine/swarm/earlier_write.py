@@ -6,7 +6,7 @@ A second write of the same spec would take the place of `PreviousSpec`, which is
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.engine.swarm.judgement import Written, nonce_of
+from roas.engine.swarm.judgement import Written, is_of_deployment, nonce_of
 from roas.engine.swarm.normal_form import spec_hash
 from roas.engine.swarm.tasks import SwarmTask, read_tasks
 
@@ -20,10 +20,12 @@ def earlier_write(
     tasks: Iterable[Mapping[str, Any]],
     wanted: Mapping[str, Any],
     networks: Mapping[str, str],
+    deployment: str = "",
 ) -> Written | None:
     """Return the write by which a service has, or had until Swarm began to roll it back, the wanted spec.
 
-    None where there is none to follow: the service has another spec, it was paused, or its job failed.
+    None where there is none to follow: the service has another spec, it was paused, or its job failed for another
+    deployment. One that failed for this one while no bot lived has failed.
     """
     tasks = tuple(tasks)
     state = str((service.get("UpdateStatus") or {}).get("State") or "")
@@ -32,7 +34,8 @@ def earlier_write(
     if not nonce_of(of) or spec_hash(of, networks) != spec_hash(wanted, networks):
         return None
     own = read_tasks(service, tasks, networks)
-    if "ReplicatedJob" in spec["Mode"] and _has_failed(service, own):
+    is_job = "ReplicatedJob" in spec["Mode"]
+    if is_job and _has_failed(service, own) and not is_of_deployment(nonce_of(of), deployment):
         return None
     before = nonce_of(spec if of is previous else previous)
     since = _since(service)

@@ -5,6 +5,7 @@ spec, so that a status beside our spec is of our update; and a spec that is not 
 else's write, and never a success.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,6 +105,16 @@ def _is_ours(written: Written, service: Mapping[str, Any], networks: Mapping[str
     spec = service["Spec"]
     force = int((spec.get("TaskTemplate") or {}).get("ForceUpdate") or 0)
     return nonce_of(spec) == written.nonce and force == written.force and spec_hash(spec, networks) == written.spec_hash
+
+
+def new_nonce(deployment: str = "") -> str:
+    """Return the mark of one write, which says for which deployment it is."""
+    return "-".join(filter(None, (deployment, secrets.token_hex(8))))
+
+
+def is_of_deployment(nonce: str, deployment: str) -> bool:
+    """Return whether a mark is of a write for this deployment."""
+    return bool(deployment) and nonce.startswith(f"{deployment}-")
 
 
 def nonce_of(spec: Mapping[str, Any] | None) -> str:
@@ -209,9 +220,9 @@ def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -
 def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement:
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
     of_run = tuple(one for one in current if one.iteration == iteration)
-    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions") or 1)
+    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
     if sum(one.state == "complete" for one in of_run) >= total:
-        return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id)
+        return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id if of_run else None)
     open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
     if lost := _judge_unplaced(tuple(open_ones), waited):
         return lost

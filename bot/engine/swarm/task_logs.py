@@ -1,6 +1,6 @@
 """Read what a service's tasks wrote: a task that Swarm started for another one goes on with that one's log."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from docker.errors import APIError
@@ -8,6 +8,7 @@ from docker.errors import APIError
 from roas.engine.client import explanation
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.stack_look import hostname
+from roas.engine.swarm.tasks import ENDED
 from roas.messages.message import said
 
 Json = dict[str, Any]
@@ -26,26 +27,55 @@ def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -
     """Return the last lines of a task, after those of the tasks that it is there instead of."""
     own = read_task_log(calls, task_id, lines=lines, since=since).rstrip("\n")
     nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    task = next(iter(calls.tasks(id=task_id)), None)
     texts = []
-    for task in _earlier(calls, task_id):
-        text = read_task_log(calls, str(task["ID"]), lines=lines, since=since).rstrip("\n")
-        status = task.get("Status") or {}
-        ending = status.get("Err") or status.get("Message") or status.get("State") or ""
+    for one in [] if task is None else _before(calls, task)[-EARLIER:]:
+        text = read_task_log(calls, str(one["ID"]), lines=lines, since=since).rstrip("\n")
         if text:
-            texts += [text, f"--- {nodes.get(str(task.get('NodeID')), '-')}: {ending}"]
+            texts += [text, f"--- {nodes.get(str(one.get('NodeID')), '-')}: {_ending(one) or _state(one)}"]
     return "\n".join([*texts, own])
 
 
-def _earlier(calls: SwarmCalls, task_id: str) -> Iterator[Json]:
+def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, str]:
+    """Return how a task ended, and its last lines. The output of health checks no manager shows.
+
+    Of one that lives, it is the task before it that ended: Swarm has put this one in its place already, and it has
+    written nothing yet that would say why.
+    """
     task = next(iter(calls.tasks(id=task_id)), None)
     if task is None:
-        return
-    before = [
+        return said("The task {task} is not known any more.", task=task_id), ""
+    if _state(task) not in ENDED:
+        dead = [one for one in _before(calls, task) if _state(one) in ENDED and one["Spec"] == task["Spec"]]
+        task = dead[-1] if dead else task
+    nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    ending = said(
+        "Task {task} on {node}: {state}, {text}",
+        task=task["ID"],
+        node=nodes.get(str(task.get("NodeID")), "-"),
+        state=_state(task),
+        text=_ending(task),
+    )
+    return ending, read_task_log(calls, str(task["ID"]), lines=lines, since=0)
+
+
+def _before(calls: SwarmCalls, task: Json) -> list[Json]:
+    """Return the tasks that were in the place of this one, the oldest first."""
+    found = [
         one
         for one in calls.tasks(service=str(task["ServiceID"]))
         if _place(one) == _place(task) and str(one.get("CreatedAt")) < str(task.get("CreatedAt"))
     ]
-    yield from sorted(before, key=lambda one: str(one.get("CreatedAt")))[-EARLIER:]
+    return sorted(found, key=lambda one: str(one.get("CreatedAt")))
+
+
+def _state(task: Mapping[str, Any]) -> str:
+    return str((task.get("Status") or {}).get("State") or "new")
+
+
+def _ending(task: Mapping[str, Any]) -> str:
+    status = task.get("Status") or {}
+    return str(status.get("Err") or status.get("Message") or "")
 
 
 def _place(task: Mapping[str, Any]) -> str:

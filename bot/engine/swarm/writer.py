@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ import docker
 from roas.concurrency import pause
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
-from roas.engine.swarm.judgement import Written, nonce_of
+from roas.engine.swarm.judgement import Written, new_nonce, nonce_of
 from roas.engine.swarm.names import DIGITS, LOGIN, NONCE
 from roas.engine.swarm.normal_form import spec_hash
 from roas.errors import EngineError, EngineUnavailableError
@@ -49,14 +48,16 @@ class SwarmWriter:
 
         return await self._clients.call(environment, asked)
 
-    async def write(self, environment: Environment, spec: Mapping[str, Any], *, anew: bool = False) -> Written:
-        """Create or update a service, and return what was written once it is read back.
+    async def write(
+        self, environment: Environment, spec: Mapping[str, Any], *, anew: bool = False, deployment: str = ""
+    ) -> Written:
+        """Create or update a service, and return what was written once it is read back; the mark has the deployment.
 
         A newer version is read and written over; a lost answer is settled by the mark. While somebody else's update of
         the service goes on, it is left alone for a while: a write in the middle would take its status, and its way
         back. Raises EngineError, EngineUnavailableError.
         """
-        nonce, began = secrets.token_hex(8), time.monotonic()
+        nonce, began = new_nonce(deployment), time.monotonic()
         fault: EngineError | None = None
         there: frozenset[str] | None = None
         for _ in range(TRIES):

@@ -187,7 +187,7 @@ def _reasons(
             said("it runs the image {image} instead of {reference}", image=image, reference=pinned.image.reference)
             for image in others
         )
-    if keys or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
+    if keys or difference.unwritten or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
         yield _configuration(release, keys)
     if difference.surplus:
         yield said("it has {count} containers instead of {replicas}", count=count, replicas=wanted.definition.replicas)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.swarm.ground import STACK, Ground, ground_on
+from campaigns.swarm.ground import FAILING_JOB, STACK, Ground, ground_on
 from campaigns.swarm.rounds import Kind, Round, first_run, play
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour
@@ -21,7 +21,10 @@ from tests.e2e.commands.conftest import HEALTH_CHECK, SECONDS, CommandLine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-VERSIONS: dict[str, Behaviour] = {"v1": "healthy", "v2": "healthy", "v3": "exits", "v4": "healthy"}
+VERSIONS: dict[str, Behaviour] = {
+    **dict.fromkeys(("v1", "v2", "v4", FAILING_JOB), "healthy"),
+    "v3": "exits",
+}
 QUICK = "endpoint_mode: dnsrr, restart_policy: {delay: 300ms}, update_config: {monitor: 1s}"
 
 
@@ -162,10 +165,12 @@ def test_story_of_a_stack(line: SwarmLine, look: StackLook, swarm: Swarm, regist
     assert look.inside("database", "/run/secrets/password") == {"the second password"}
     assert (look.versions("web"), len(line.kept("secret"))) == ({"v4": 2}, 2)
 
+    line.say(password="a password that is wrong")
     failed = line.run("deploy", "dev", "v3")
     assert failed.returncode == 3, failed.stdout
     assert "web failed: Swarm rolled it back" in failed.stderr
     assert "cannot go on" in failed.stderr, "the task's last lines are told"
+    assert look.inside("database", "/run/secrets/password") == {"the second password"}, "the one that it had"
     assert (look.versions("web"), look.inside("web", "/config/greeting")) == ({"v4": 2}, {"hello two"})
     assert line.replicas()["web"] == "2/2"
 
@@ -174,12 +179,12 @@ def test_story_of_a_stack(line: SwarmLine, look: StackLook, swarm: Swarm, regist
     assert look.versions("web") == {"v4": 2}
     assert line.run("rollback", "dev", "--to", "1").returncode == 0
     assert (look.versions("web"), look.inside("web", "/config/greeting")) == ({"v1": 2}, {"hello one"})
-    assert look.inside("database", "/run/secrets/password") == {"the second password"}, "a secret is always today's"
+    assert look.inside("database", "/run/secrets/password") == {"the first password"}
+    assert first_secret.items() <= line.kept("secret").items(), "it is the very secret of the first release"
 
     line.say(password="the first password", greeting="hello one")
     assert line.run("deploy", "dev", "v1").returncode == 0
     assert look.inside("database", "/run/secrets/password") == {"the first password"}
-    assert first_secret.items() <= line.kept("secret").items(), "it is the very secret of the first release"
     assert look.inside("web", "/config/greeting") == {"hello one"}
 
     line.docker("service", "update", "--quiet", "--env-add", "BY=hand", f"{line.project}-dev_web")
@@ -301,26 +306,41 @@ def test_stack_that_runs_is_adopted(line: SwarmLine, look: StackLook, registry: 
 def test_hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook, registry: PrivateRegistry) -> None:
     """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
 
-    The service runs on each node.
+    The service runs on each node. Of one that did not change, a warning says so; and one is to have no replicas.
     """
-    line.write(f"""
+    idle = f"idle: {{image: '{registry.address}/shop:${{VERSION}}', deploy: {{replicas: 0, endpoint_mode: dnsrr}}}}"
+    services = f"""
 services:
   web:
     image: {registry.address}/shop:${{VERSION}}
     stop_grace_period: 1s
     deploy: {{mode: global, endpoint_mode: dnsrr, update_config: {{monitor: 2s, parallelism: 3}}}}
-""")
+  rest: {{image: "{registry.address}/shop:v1", deploy: {{endpoint_mode: dnsrr}}, stop_grace_period: 1s}}
+"""
+    line.write(f"{services}  {idle}\n")
     assert line.run("deploy", "dev", "v1").returncode == 0
+    assert line.replicas() == {"idle": "0/0", "rest": "1/1", "web": "3/3"}
+    plan = line.document("deploy", "dev", "v1", "--dry-run")
+    assert {one["service"]: one["action"] for one in plan["services"]} == dict.fromkeys(("idle", "rest", "web"), "keep")
     deploying = line.start("deploy", "dev", "v2")
     assert deploying.stdout is not None
     assert any("verification" in one for one in deploying.stdout)
-    line.docker("service", "update", "--detach", "--quiet", "--label-add", "by=hand", f"{line.project}-dev_web")
-    _, told = deploying.communicate(timeout=SECONDS)
+    for service in ("rest", "web"):
+        options = ("--detach", "--quiet", "--label-add", "by=hand")
+        line.docker("service", "update", *options, f"{line.project}-dev_{service}")
+    told = " ".join("".join(deploying.communicate(timeout=SECONDS)).split())
     assert (deploying.returncode, look.versions("web")) == (3, {"v1": 3}), told
     assert "web failed: somebody else changed the service meanwhile" in told
+    assert "rest, which was not changed, is another by now: somebody else changed it." in told, told
+    image = look.service("idle")["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert ":v1@" in image, "what has no replicas was written, and went back, too"
     (status,) = line.document("status", "dev")["environments"]
-    (web,) = status["health"]["services"]
-    assert web["verdict"] == "unverified", f"of a service on each node, all of them are wanted: {web}"
+    verdicts = {one["service"]: (one["verdict"], one["reason"]) for one in status["health"]["services"]}
+    assert verdicts["web"][0] == "unverified", f"of a service on each node, all of them are wanted: {verdicts}"
+    assert verdicts["idle"] == ("healthy", "no replicas are expected")
+    line.write(services)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    assert line.replicas() == {"rest": "1/1", "web": "3/3"}
 
 
 @pytest.fixture(scope="module")
@@ -339,3 +359,9 @@ def test_killed_after_a_write_is_followed(ground: Ground, service: str) -> None:
     """
     played = play(ground, Round(Kind.BOT, f"after execution: update services {STACK}_{service}"))
     assert (played.outcome, played.wrong) == ("succeeded", ())
+
+
+def test_job_that_failed_while_no_bot_lived_has_failed(ground: Ground) -> None:
+    """It is not run anew: the next bot says that it failed, and goes back, which runs the old one."""
+    played = play(ground, Round(Kind.BOT, f"after execution: update services {STACK}_migrate", FAILING_JOB))
+    assert (played.outcome, played.wrong) == ("rolled_back", ())

@@ -222,6 +222,9 @@ class FakeEngine:
         )
         return self.running[container_id]
 
+    async def written_services(self, environment: Environment) -> frozenset[str]:
+        return frozenset()
+
     async def wanted_services(
         self,
         environment: Environment,
@@ -257,6 +260,7 @@ class FakeEngine:
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]

@@ -79,6 +79,7 @@ class HomeEngine(FakeEngine):
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
+        deployment: str = "",
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):

@@ -10,7 +10,8 @@ import requests
 
 from roas.engine.swarm import judgement
 from roas.engine.swarm.calls import SwarmCalls
-from roas.engine.swarm.judgement import UpdateVerdict, judge_update
+from roas.engine.swarm.judgement import UpdateVerdict, Written, judge_update
+from roas.engine.swarm.task_logs import read_ending
 from testbed.sample import sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
 from tests.integration.engine.swarm.conftest import Shop
@@ -115,7 +116,7 @@ async def test_never_scheduled_ends_by_our_deadline(shop: Shop, monkeypatch: pyt
 async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
     """Swarm calls it completed and forgets it; whoever looks again sees tasks that fail."""
     await shop.bring(healthcheck={"disable": True})
-    fading = ["sh", "-c", "sleep 2.5; exit 4"]
+    fading = ["sh", "-c", "echo about to die; sleep 2.5; exit 4"]
     written = await shop.write(command=fading, healthcheck={"disable": True})
     assert (await shop.follow(written)).verdict is UpdateVerdict.DONE
     for _ in range(60):
@@ -127,6 +128,17 @@ async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
         await asyncio.sleep(0.1)
     assert judged.verdict in {UpdateVerdict.UNDER_WAY, UpdateVerdict.FAILED}, judged
     assert (await shop.there())["UpdateStatus"]["State"] == "completed"
+    await shop.writer.ask(shop.environment, lambda calls: told_of_the_dead_one(calls, written))
+
+
+def told_of_the_dead_one(calls: SwarmCalls, written: Written) -> None:
+    """Where the fresh task is meant, the one that died in its place is told, with its code and last lines."""
+    tasks = sorted(calls.tasks(service=written.service_id), key=lambda one: str(one["CreatedAt"]))
+    (fresh,) = [one for one in tasks if one["DesiredState"] in {"running", "ready"}]
+    ending, log = read_ending(calls, fresh["ID"], lines=5)
+    assert tasks[-2]["ID"] in ending
+    assert "failed, task: non-zero exit (4)" in ending, ending
+    assert "about to die" in log, log
 
 
 async def test_stale_status_is_not_read(shop: Shop) -> None:

@@ -48,15 +48,24 @@ def test_rollback_that_goes_on_is_followed() -> None:
     assert (found.nonce, found.nonce_before, found.spec_hash) == ("new", "old", spec_hash(spec("new"), {}))
 
 
-@pytest.mark.parametrize(("state", "followed"), [("running", True), ("complete", True), ("failed", False)])
-def test_job_is_run_once(state: str, followed: bool) -> None:
-    """One that runs or has ended well is not run again; of one that failed nobody was told."""
+@pytest.mark.parametrize(
+    ("state", "mark", "followed"),
+    [
+        ("running", "d1-new", True),
+        ("complete", "d2-new", True),
+        ("failed", "d1-new", True),
+        ("failed", "d2-new", False),
+        ("failed", "new", False),
+    ],
+)
+def test_job_is_run_once(state: str, mark: str, followed: bool) -> None:
+    """One that runs or has ended well is not run again; nor is one that failed for this very deployment."""
     wanted = {**spec("wanted"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
     there = {
         "ID": "s1",
-        "Spec": {**wanted, "Labels": {NONCE: "new"}},
+        "Spec": {**wanted, "Labels": {NONCE: mark}},
         "JobStatus": {"JobIteration": {"Index": 3}},
     }
     run = task(2, state, "complete") | {"JobIteration": {"Index": 3}}
     earlier = task(1, "failed", "complete") | {"JobIteration": {"Index": 2}}
-    assert (earlier_write(there, [earlier, run], wanted, {}) is not None) is followed
+    assert (earlier_write(there, [earlier, run], wanted, {}, "d1") is not None) is followed

@@ -7,6 +7,15 @@ import pytest
 from roas.engine.swarm.judgement import PLACING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm_engine import failure_hint
+
+
+def test_hint_blames_no_release_for_what_others_did() -> None:
+    """Only where the release failed there are last lines of it to read."""
+    others = (UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED)
+    assert {failure_hint(one, "web") for one in others} == {"Find out who writes to the Swarm, then deploy again."}
+    assert "the last lines of web" in failure_hint(UpdateVerdict.ROLLED_BACK, "web")
+
 
 TASK = {"ContainerSpec": {"Image": "web:2"}}
 
