@@ -87,7 +87,7 @@ class Applier:
                 )
             )
         except ServiceFailedError as error:
-            await context.report(service, ServiceStep.FAILED, error.message)
+            await context.report(error.service or service, ServiceStep.FAILED, error.message)
             raise
 
     async def _started(self, service: str, milestones: Milestones) -> None:

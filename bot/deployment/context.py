@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from roas.concurrency import end_tasks
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
+from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import DeploymentCancelledError
 from roas.messages.message import said
@@ -223,21 +224,33 @@ class DeploymentContext:
         engine = self.components.engine
         return dict(engine.definitions(await engine.load_model(model_hash)))
 
+    async def definitions_to_apply(self, model_hash: str) -> dict[str, ServiceDefinition]:
+        """Read the definitions with the proxies that only the other release has: these are told once more."""
+        others: list[Mapping[str, ServiceDefinition]] = []
+        for release in await self._releases():
+            if release.model_hash != model_hash:
+                model = await self.components.engine.load_model(release.model_hash)
+                others.append(with_proxies(self.components.engine, model))
+        return with_dropped_proxies(await self.definitions(model_hash), *others)
+
     async def services_before(self) -> frozenset[str]:
         """Return the services of the releases between which the deployment moves: those are the bot's to remove."""
-        numbers = {self.deployment.from_release, self.deployment.to_release} - {None}
-        releases = [
-            await self.components.state.releases.get(self.environment.name, n) for n in numbers if n is not None
+        return brought_services(*await self._releases())
+
+    async def _releases(self) -> list[Release]:
+        """Return the releases between which the deployment moves, as far as there are any; the one before first."""
+        numbers = dict.fromkeys((self.deployment.from_release, self.deployment.to_release))
+        found = [
+            await self.components.state.releases.get(self.environment.name, number)
+            for number in numbers
+            if number is not None
         ]
-        return brought_services(*releases)
+        return [one for one in found if one is not None]
 
     async def definition_before(self, service: str) -> ServiceDefinition | None:
         """Return how the releases between which the deployment moves define a service, or None where none has it."""
-        for number in (self.deployment.from_release, self.deployment.to_release):
-            release = None
-            if number is not None:
-                release = await self.components.state.releases.get(self.environment.name, number)
-            if release is not None and any(one.name == service for one in release.services):
+        for release in await self._releases():
+            if any(one.name == service for one in release.services):
                 return (await self.definitions(release.model_hash)).get(service)
         return None
 

@@ -24,6 +24,7 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, DeploymentEnded, PauseDecided, origin
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan
+from roas.models.release import Release
 from roas.models.rollout import Choice
 from roas.state.journal import Fence
 
@@ -54,8 +55,20 @@ class DeploymentOrchestrator:
         """Return what a request would change, without changing anything. Raises RoasError."""
         environment = self._check(request)
         if request.kind is DeploymentKind.ROLLBACK:
-            return (await plan_rollback(self._components, environment, request))[1]
+            return (await self._plan_rollback(environment, request))[1]
         return (await plan_deployment(self._components, environment, request)).plan
+
+    async def _plan_rollback(self, environment: Environment, request: DeploymentRequest) -> tuple[Release, Plan]:
+        """Plan a rollback; where there is nothing to go back to but a deployment under way, that is meant.
+
+        Raises LockHeldError then.
+        """
+        try:
+            return await plan_rollback(self._components, environment, request)
+        except InvalidRequestError:
+            if (lock := await self._components.state.locks.get(environment.name)) is not None:
+                raise LockHeldError(lock) from None
+            raise
 
     async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
         """Return what a deployment of the files as they are would change, for no version in particular."""
@@ -70,7 +83,7 @@ class DeploymentOrchestrator:
         environment = self._check(request)
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
-            target, plan = await plan_rollback(self._components, environment, request)
+            target, plan = await self._plan_rollback(environment, request)
             require_same_plan(request, plan)
             to_release = target.number
         deployment = self._new(request, to_release)

@@ -11,6 +11,7 @@ from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refu
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.planned_changes import compare, compare_candidate
+from roas.deployment.proxy_changes import refuse_unready_proxies, warn_of_dropped, warn_of_unready, with_proxies
 from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
@@ -82,8 +83,11 @@ async def plan_deployment(
             *await _lost_images(components, environment, current),
         ),
     )
+    before = with_proxies(engine, old_model)
     plan = bind_to_inputs(make_plan(comparison, subject), stack.inputs)
+    plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before))
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
+    await refuse_unready_proxies(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)
 
@@ -124,6 +128,9 @@ async def plan_rollback(
         warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
     )
     plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
+    before = with_proxies(engine, comparison.old_model)
+    plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
+    plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan

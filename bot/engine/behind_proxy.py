@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from roas.engine.comparison import WantedService
-from roas.engine.interface import EngineActor
+from roas.engine.containers.readiness import Readiness, ServiceReadiness
+from roas.engine.containers.service_wait import service_failure
+from roas.engine.interface import Engine
 from roas.engine.proxied_service import ProxiedService, ProxyReport
-from roas.errors import ProxyError
+from roas.errors import ProxyError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -25,7 +27,7 @@ NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 class BehindProxy:
     """Hold, admit, drain and settle the containers of services that a proxy stands in front of."""
 
-    def __init__(self, engine: EngineActor) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._working: Counter[tuple[str, str]] = Counter()
 
@@ -60,7 +62,7 @@ class BehindProxy:
             await proxied.hold(missing if at_most is None else min(missing, at_most))
         except ProxyError as error:
             error.service = definition.name
-            if not forgiving:
+            if not (forgiving or _is_dropped(definition)):
                 raise
             log.warning("nothing is held at the proxy", service=definition.name, error=error.message)
 
@@ -80,8 +82,8 @@ class BehindProxy:
         try:
             await proxied.admit(well, report)
         except ProxyError as error:
-            if not forgiving:
-                raise
+            if not (forgiving or _is_dropped(definition)):
+                raise await self._failure_of_proxy(environment, definition) or error from error
             log.warning("the proxy does not send requests", service=definition.name, error=error.message)
 
     async def drain(
@@ -115,10 +117,27 @@ class BehindProxy:
             if not self._working[environment.name, definition.name]:
                 await self.settle(environment, definition, waits=waits)
 
+    async def _failure_of_proxy(
+        self, environment: Environment, definition: ServiceDefinition
+    ) -> ServiceFailedError | None:
+        """Return that the proxy itself has failed, with its last log lines, or None where it runs."""
+        name = definition.proxy.service if definition.proxy is not None else ""
+        there = [one for one in await self._engine.containers(environment) if one.service == name]
+        if any(one.state is ContainerState.RUNNING for one in there):
+            return None
+        ended = max(there, key=lambda one: one.restart_count, default=None)
+        reason = said("it does not run, and {service} is behind it", service=definition.name)
+        readiness = ServiceReadiness(Readiness.FAILED, reason, ended.id if ended is not None else None)
+        return await service_failure(self._engine, environment, name, readiness)
+
     def _proxied(self, environment: Environment, definition: ServiceDefinition) -> ProxiedService | None:
         if definition.proxy is None:
             return None
         return self._engine.proxied_service(environment, definition.name, definition.proxy)
+
+
+def _is_dropped(definition: ServiceDefinition) -> bool:
+    return definition.proxy is not None and definition.proxy.is_dropped
 
 
 def still_open(reason: str, left: int) -> str:

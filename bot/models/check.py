@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The check that passes on how the compose file was read.
+COMPOSE_FILE = "compose_file"
+
 
 class Severity(StrEnum):
     """How much a finding matters; only a failed critical check stops a deployment."""

@@ -1,6 +1,6 @@
 """Describe what a deployment would change, before anything is touched."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -57,3 +57,7 @@ class Plan:
     def changed(self) -> tuple[ServicePlan, ...]:
         """Return the services that would not stay as they are."""
         return tuple(service for service in self.services if service.action is not ServiceAction.KEEP)
+
+    def with_warnings(self, *warnings: str) -> "Plan":
+        """Return the plan with more warnings; who said yes to it is bound to what it does, not to these."""
+        return replace(self, warnings=(*self.warnings, *warnings)) if warnings else self

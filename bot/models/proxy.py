@@ -18,7 +18,7 @@ class ServiceProxy:
     `socket` is where HAProxy's admin socket is in the proxy's own container. Its `backends` have the service's servers;
     of these, `websockets` have connections that last: nobody waits for them. `limit_seconds` is how long open
     connections are waited for. A proxy that knows containers by DNS alone asks for their addresses every
-    `refresh_seconds`.
+    `refresh_seconds`. One that `is_dropped` is not the service's any more: it is told once more, as far as it can be.
     """
 
     service: str
@@ -28,6 +28,7 @@ class ServiceProxy:
     websockets: tuple[str, ...] = ()
     limit_seconds: float = 10.0
     refresh_seconds: float = 1.0
+    is_dropped: bool = False
 
     @property
     def all_backends(self) -> tuple[str, ...]:

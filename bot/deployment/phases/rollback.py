@@ -69,7 +69,8 @@ class Rollback:
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
-        definitions = {name: d.for_rollback() for name, d in (await context.definitions(model_hash)).items()}
+        wanted = await context.definitions_to_apply(model_hash)
+        definitions = {name: one.for_rollback() for name, one in wanted.items()}
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(changes.gone - own):
             before = await context.definition_before(service)

@@ -5,7 +5,7 @@ from roas.deployment.phases.initialization import make_ready
 from roas.engine.release_keeper import not_restorable
 from roas.errors import ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
-from roas.models.check import CheckResult, ValidationReport
+from roas.models.check import COMPOSE_FILE, CheckResult, ValidationReport
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind
 from roas.models.events import EnvironmentValidated
@@ -30,7 +30,7 @@ class Validation:
             )
         )
         for result in report.warnings:
-            context.warn(said("{check}: {message}", check=result.check, message=result.message))
+            context.warn(_warning(result))
         if not report.passed:
             raise _failure(report.failures)
         return said(
@@ -53,6 +53,13 @@ class Validation:
             pins = [service.image for service in release.services if service.name in missing]
             raise not_restorable(release, missing, pins)
         return await components.validator.validate(context.environment, None, model_hash=release.model_hash)
+
+
+def _warning(result: CheckResult) -> str:
+    """Word a warning for the outcome; of how the compose file was read the plan warns, too, and it is said once."""
+    if result.check == COMPOSE_FILE:
+        return result.message
+    return said("{check}: {message}", check=result.check, message=result.message)
 
 
 def _failure(failures: tuple[CheckResult, ...]) -> ValidationFailedError:

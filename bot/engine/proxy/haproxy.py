@@ -53,6 +53,10 @@ class ProxyAwayError(ProxyError):
     key = "proxy_away"
 
 
+class UnknownBackendError(ProxyError):
+    """HAProxy has no such backend, so that nobody is sent anywhere by it."""
+
+
 class HAProxyRuntime:
     """Ask one HAProxy by the admin socket that is below a folder; each question is a connection of its own."""
 
@@ -68,7 +72,7 @@ class HAProxyRuntime:
             figures = await self._ask(f"show stat {backend} 4 -1")
             if not states.startswith("1\n") or not figures.startswith("# "):
                 answer = states if not states.startswith("1\n") else figures
-                raise ProxyError(
+                raise UnknownBackendError(
                     said("The proxy has no backend {backend}: {answer}", backend=backend, answer=answer.strip()[:200]),
                     hint=said("Name its backends in `x-deploy.proxy`, or deploy the proxy's configuration first."),
                 )

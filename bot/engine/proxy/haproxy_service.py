@@ -13,7 +13,7 @@ from roas.concurrency import pause
 from roas.engine.proxied_service import ProxyReport
 from roas.engine.proxy.addresses import Endpoint
 from roas.engine.proxy.examination import find_problems
-from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
+from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -163,6 +163,9 @@ class HAProxyService:
         while quiet < QUIET_LOOKS:
             try:
                 found = await self._drain(addresses, even_last=even_last)
+            except UnknownBackendError as error:
+                log.warning("nothing can be drained", service=self._service, error=error.message)
+                return 0
             except ProxyError as error:
                 log.warning("the proxy cannot be asked while it drains", service=self._service, error=error.message)
                 found, self._was_there = None, True

@@ -14,6 +14,7 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.monitoring.alerts.alert_service import AlertService
+from roas.state.applied_models import AppliedModels, find_applied_models
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -57,7 +58,8 @@ class SwappedBinds:
     async def look(self) -> None:
         """Look where the paths lead; where one leads elsewhere, and now and then, look at all of it. Raises StateError.
 
-        An environment that a deployment changes now is left alone.
+        An environment that a deployment changes now is left alone; where that waits for a person, only what it is in
+        the middle of.
         """
         leads = await asyncio.to_thread(_leads, self._sources) if self._sources else {}
         if leads == self._led and time.monotonic() < self._until:
@@ -65,12 +67,13 @@ class SwappedBinds:
         sources: set[str] = set()
         self._until = time.monotonic() + WHOLE_SECONDS
         for environment in self._environments.values():
-            model_hash = await self._state.releases.applied_model(environment.name)
-            if model_hash is None or await self._state.locks.get(environment.name) is not None:
+            models = await find_applied_models(self._state, environment.name)
+            if models is None:
                 continue
             try:
-                sources |= bind_sources(await self._engine.load_model(model_hash))
-                await self._look_at(environment, model_hash)
+                for model_hash in models.all:
+                    sources |= bind_sources(await self._engine.load_model(model_hash))
+                await self._look_at(environment, models)
             except StateError:
                 raise
             except RoasError as error:
@@ -84,17 +87,22 @@ class SwappedBinds:
         """Let the next look be one at all of it: a deployment may have brought other binds."""
         self._until = 0.0
 
-    async def _look_at(self, environment: Environment, model_hash: str) -> None:
-        found = dict(await self._engine.misled_binds(environment, model_hash))
+    async def _look_at(self, environment: Environment, models: AppliedModels) -> None:
         before = self._held.get(environment.name)
+        found = {name: why for name, why in (before or {}).items() if models.is_held(name)}
+        for model_hash in models.all:
+            misled = await self._engine.misled_binds(environment, model_hash)
+            mine = {name: why for name, why in misled.items() if models.of(name) == model_hash}
+            found |= {name: why for name, why in mine.items() if not models.is_held(name)}
         if found == before:
             return
         if found:
             log.error("binds lead elsewhere", environment=environment.name, services=sorted(found))
             await self._engine.hold_restarts(environment, found)
         held = await self._held_before(environment) if before is None else frozenset(before)
-        if freed := held - found.keys():
-            await self._engine.release_restarts(environment, model_hash, freed)
+        freed = {name for name in held - found.keys() if not models.is_held(name)}
+        for model_hash, names in models.by_model(freed).items():
+            await self._engine.release_restarts(environment, model_hash, names)
         await self._alert_service.take([_report(environment, found)])
         self._held[environment.name] = found
 

@@ -2,7 +2,7 @@
 
 from roas.errors import ComposePolicyError
 from roas.messages.message import said
-from roas.models.check import CheckResult, Severity
+from roas.models.check import COMPOSE_FILE, CheckResult, Severity
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
 
@@ -10,7 +10,7 @@ from roas.validation.subject import Subject
 class ComposeFileCheck:
     """Report how the compose file was resolved."""
 
-    name = "compose_file"
+    name = COMPOSE_FILE
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:

@@ -12,6 +12,8 @@ import pytest
 from campaigns.requests.recipe import AdminSocket, write_recipe
 from campaigns.requests.users import users
 from roas.concurrency import pause
+from roas.engine.proxy import haproxy_service
+from roas.errors import ComposeFileError
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.engine import manual_environment
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
@@ -119,6 +121,18 @@ async def test_drain_waits_for_what_is_open(people, stack, write):
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"v1")
     assert "still open" not in str([one.detail for one in deployment.services])
+
+    page = stack.folder / "compose.yaml"
+    without = page.read_text().split("    x-deploy:")[0] + "\nvolumes:\n  haproxy: {}\n"
+    page.write_text(without)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    assert [one for one in plan.warnings if "haproxy is told once more" in one], plan.warnings
+    assert [one for one in plan.warnings if "web is replaced stop-first" in one], plan.warnings
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow?4 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    await people.succeed("v1")
+    assert (await reader.read()).endswith(b"v2"), "who was there is answered, though the proxy is dropped"
+    assert not admin(stack).set_aside()
 
 
 async def test_what_is_open_after_the_limit_is_counted(people, stack, write):
@@ -237,7 +251,7 @@ async def test_left_drain_and_dead_container_are_mended_in_a_round(application, 
     assert stack.ids() == before
 
 
-async def test_too_few_servers_stop_deployment_first(people, stack, write):
+async def test_too_few_servers_stop_deployment_first(people, stack, write, monkeypatch):
     write("HAProxy", **{"server-template web 6": "server-template web 3"})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
@@ -250,6 +264,24 @@ async def test_too_few_servers_stop_deployment_first(people, stack, write):
     assert "has 1 free servers for 2 new containers of web" in told(deployment)
     assert stack.ids() == before
     assert whole(stack)
+
+    # Renamed together with a new version, the backend would be asked for at a proxy that does not have it yet.
+    page, configuration = stack.folder / "compose.yaml", stack.folder / "haproxy.cfg"
+    page.write_text(page.read_text().replace("backends: [web]", "backends: [shop]"))
+    renamed = configuration.read_text().replace("template web 3", "template web 6")
+    configuration.write_text(renamed.replace("backend web\n", "backend shop\n"))
+    with pytest.raises(ComposeFileError, match="cannot be told of web: The proxy has no backend shop") as refused:
+        await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert "by itself, with the version of web that runs" in refused.value.hint
+    await people.succeed("v1")
+    await people.succeed("v2")
+
+    monkeypatch.setattr(haproxy_service, "SEEN_SECONDS", 3.0)
+    configuration.write_text("frontend users\n    bind nowhere\n")
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "haproxy", told(deployment)
+    assert "nowhere" in deployment.problem.report
 
 
 async def test_failed_release_leaves_nothing_held(people, stack, write):

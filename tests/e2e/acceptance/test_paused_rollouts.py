@@ -16,7 +16,7 @@ from roas.models.rollout import Choice, RolloutState
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, service
-from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services
+from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services, until
 
 pytestmark = pytest.mark.engine
 
@@ -76,6 +76,8 @@ async def test_pause_keeps_what_is_healthy_and_goes_on(application, stack, image
         await application.orchestrator.start(request(DeploymentKind.DEPLOY, "dev", "v3"))
     assert "It is paused" in refused.value.message
     assert "roas go-on dev" in refused.value.hint
+    with pytest.raises(LockHeldError, match="It is paused"):  # and not that there is nothing before the first release
+        await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
@@ -178,7 +180,10 @@ async def test_replica_that_is_not_ready_in_time_has_failed(application, stack, 
 
 async def test_only_what_a_pause_is_about_is_left_alone(application, people, stack, images):
     """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
-    stack.write({"web": web(), "store": service(image=f"{REPOSITORY}:v1")}, volumes={"marks": {}})
+    data = stack.folder / "data"
+    data.mkdir()
+    store = service(image=f"{REPOSITORY}:v1", restart="always", volumes=["./data:/data"])
+    stack.write({"web": web(), "store": store}, volumes={"marks": {}})
     stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
     await people.succeed("v1")
     await application.maintenance.start()
@@ -187,6 +192,12 @@ async def test_only_what_a_pause_is_about_is_left_alone(application, people, sta
     kill_process(stack, "store")
     over = await alert_that(application, lambda one: one.service == "store" and is_over(one))
     assert over.actions == ("restart: recovered",)
+    data.rename(stack.folder / "gone")
+    data.symlink_to("/")
+    await until(lambda: is_restarted(stack, "no"))
+    data.unlink()
+    (stack.folder / "gone").rename(data)
+    await until(lambda: is_restarted(stack, "always"))
     old = next(one for one in stack.containers() if one.attrs["Image"] == images["v1"] and "web" in one.name)
     os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
     told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
@@ -196,3 +207,7 @@ async def test_only_what_a_pause_is_about_is_left_alone(application, people, sta
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     assert set(stack.images().values()) == {images["v1"]}
     await alert_that(application, lambda one: one.service == "web" and is_over(one))
+
+
+async def is_restarted(stack, when: str) -> bool:
+    return stack.container("store").attrs["HostConfig"]["RestartPolicy"]["Name"] == when

@@ -95,7 +95,7 @@ async def test_start_first_with_fixed_port_is_stop_first(people, stack, images):
     deployment = await people.succeed("v2")
     assert stack.images() == {"web-1": images["v2"]}
     said = f"the fixed host port {port} allows only one container: it is replaced stop-first"
-    assert any(said in text for text in deployment.warnings)
+    assert sum(said in text for text in deployment.warnings) == 1, deployment.warnings
 
 
 async def test_start_first_of_shared_is_stop_first(people, stack, images):
@@ -108,7 +108,7 @@ async def test_start_first_of_shared_is_stop_first(people, stack, images):
     web = stack.container("web")
     assert stack.container("sidecar").attrs["HostConfig"]["NetworkMode"] == f"container:{web.id}"
     said = "sidecar can share a namespace with one container only: it is replaced stop-first"
-    assert any(said in text for text in deployment.warnings)
+    assert sum(said in text for text in deployment.warnings) == 1, deployment.warnings
 
 
 @pytest.mark.parametrize("link", ["web", "web:shop"])
@@ -122,7 +122,7 @@ async def test_start_first_of_linked_is_stop_first(people, stack, images, link):
     code, output = stack.container("client").exec_run(["ping", "-c", "1", "-W", "3", link.rpartition(":")[2]])
     assert code == 0, output
     said = "the links of client lead to the name of one container: it is replaced stop-first"
-    assert any(said in text for text in deployment.warnings)
+    assert sum(said in text for text in deployment.warnings) == 1, deployment.warnings
 
 
 async def test_replicas_scale_up_and_down(people, stack, images):

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import Environment
+from roas.models.holding import Holding
 from roas.monitoring.alerts import swapped_binds
 from roas.monitoring.alerts.swapped_binds import SwappedBinds
 
@@ -16,19 +18,19 @@ class World:
     """Be journal, engine and alert service; count the whole looks."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.looks, self.lock = folder, 0, None
+        self.folder, self.looks, self.holding = folder, 0, None
         self.held: list[tuple[str, ...]] = []
         self.reports: list[bool] = []
         self.releases = SimpleNamespace(applied_model=self._model_hash)
-        self.locks = SimpleNamespace(get=self._lock)
+        self.deployments = SimpleNamespace(holding=self._holding)
         self.alerts = SimpleNamespace(open=self._no_alerts)
 
     async def _model_hash(self, _: str) -> str:
         self.looks += 1
         return "m1"
 
-    async def _lock(self, _: str) -> object:
-        return self.lock
+    async def _holding(self, _: str) -> Holding | None:
+        return self.holding
 
     async def _no_alerts(self, _: str) -> tuple[()]:
         return ()
@@ -82,6 +84,42 @@ async def test_swapped_path_is_seen_at_next_look(world, binds, tmp_path):
     await binds.look()
     await binds.look()
     assert world.looks <= looks + 1, "settled again"
+
+
+def paused(step: ServiceStep) -> Holding:
+    return Holding("DEP-1", True, None, {"web": ServiceProgress("web", step)})
+
+
+@pytest.mark.parametrize(
+    ("holding", "held"),
+    [
+        (Holding("DEP-1", False, None, {}), []),
+        (paused(ServiceStep.PAUSED), []),
+        (paused(ServiceStep.PENDING), [("web",)]),
+    ],
+    ids=["at work", "in the middle of it", "it is another's turn"],
+)
+async def test_deployment_is_left_what_it_holds(world, binds, tmp_path, holding, held):
+    world.holding = holding
+    world.folder.rename(tmp_path / "gone")
+    world.folder.symlink_to("/")
+    await binds.look()
+    assert world.held == held
+
+
+async def test_what_was_held_before_a_pause_stays_held_in_it(world, binds, tmp_path):
+    world.folder.rename(tmp_path / "gone")
+    world.folder.symlink_to("/")
+    await binds.look()
+    world.holding = paused(ServiceStep.PAUSED)
+    world.folder.unlink()
+    (tmp_path / "gone").rename(world.folder)
+    await binds.look()
+    assert world.held == [("web",)]
+    world.holding = None
+    await binds.look_closely(None)  # type: ignore[arg-type]
+    await binds.look()
+    assert world.held == [("web",), ()]
 
 
 async def test_all_is_looked_at_now_and_then(world, binds, monkeypatch):

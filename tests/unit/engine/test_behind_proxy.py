@@ -1,0 +1,56 @@
+"""A proxy that does not run is at fault itself, and not the service behind it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from roas.engine.behind_proxy import BehindProxy
+from roas.errors import ProxyError, ServiceFailedError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.proxy import ServiceProxy
+from roas.models.stack import ServiceDefinition
+
+WEB = ServiceDefinition("web", "web:v1", "", proxy=ServiceProxy("haproxy"))
+
+
+class Engine:
+    """Have a proxy that sends nothing to anybody."""
+
+    def __init__(self, state: ContainerState) -> None:
+        self.proxy = ContainerSnapshot("p1", "haproxy-1", "haproxy", state, HealthStatus.NONE, "i", "haproxy", "h")
+
+    def proxied_service(self, *_: object) -> "Engine":
+        return self
+
+    async def admit(self, *_: object) -> None:
+        raise ProxyError("haproxy sends web nothing", service="web")
+
+    async def containers(self, _: Environment) -> tuple[ContainerSnapshot, ...]:
+        return (self.proxy,)
+
+    async def failure_output(self, _: Environment, container_id: str) -> str:
+        return f"the last words of {container_id}"
+
+
+async def say(_text: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "service", "report"),
+    [
+        (ContainerState.RESTARTING, ServiceFailedError, "haproxy", "the last words of p1"),
+        (ContainerState.RUNNING, ProxyError, "web", ""),
+    ],
+)
+async def test_failure_is_told_of_who_failed(tmp_path, state, error, service, report):
+    behind = BehindProxy(cast("Any", Engine(state)))
+    well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
+    environment = Environment("dev", "shop", tmp_path, ())
+    with pytest.raises(error) as raised:
+        await behind.admit(environment, WEB, [well], say, forgiving=False)
+    assert (raised.value.service, raised.value.report) == (service, report)
+    dropped = replace(WEB, proxy=replace(WEB.proxy, is_dropped=True))
+    await behind.admit(environment, dropped, [well], say, forgiving=False)
