@@ -16,7 +16,7 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.earlier_write import earlier_write
 from roas.engine.swarm.endings import replacements
 from roas.engine.swarm.facts import swarm_facts
-from roas.engine.swarm.following import follow_update
+from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
 from roas.engine.swarm.names import stack_name
@@ -54,6 +54,7 @@ class SwarmEngine:
         self._models = models
         self._redactor = redactor
         self._writer = SwarmWriter(clients, key)
+        self._looks = SharedLooks(self._writer)
 
     async def require_manager(self, environment: Environment) -> None:
         """Raise EngineError where the environment's engine is no manager of a Swarm."""
@@ -123,7 +124,7 @@ class SwarmEngine:
         spec = service_spec(project, model, definition, ids=ids)
         written = None if anew else await self._ask(environment, lambda calls: _earlier(calls, spec, deployment))
         written = written or await self._writer.write(environment, spec, anew=anew, deployment=deployment)
-        judged = await follow_update(self._writer, environment, written)
+        judged = await follow_update(self._looks, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
         return tuple(one.id for one in await self.containers(environment) if one.service == service)
@@ -162,17 +163,16 @@ class SwarmEngine:
         """Return what a pinned model wants of each service; a service on every node wants the tasks that it has."""
         there = await self.containers(environment) if containers is None else containers
         definitions = read_definitions(model)
-        networks = await self._ask(environment, lambda calls: calls.network_names())
         written: Mapping[str, str] = {}
         if not all(one.replicas for one in definitions.values()):
-            found = await self._ask(environment, lambda calls: calls.services(environment.project))
-            written = {service_name(one["Spec"]): spec_hash(one["Spec"], networks) for one in found}
+            look = await self._look(environment)
+            written = {service_name(one["Spec"]): spec_hash(one["Spec"], look.networks) for one in look.services}
         wanted = {}
         for name, definition in definitions.items():
             spec = service_spec(environment.project, model, definition)
             if "Global" in spec["Mode"]:
                 definition = replace(definition, replicas=max(1, sum(one.service == name for one in there)))
-            hashed = spec_hash(spec, networks)
+            hashed = spec_hash(spec, {})  # it says the names of its networks
             unwritten = not definition.replicas and written.get(name) != hashed
             wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
         return wanted

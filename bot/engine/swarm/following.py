@@ -1,17 +1,20 @@
-"""Follow a write to its end: ask the manager again and again, since it announces nothing of a task."""
+"""Follow writes to their ends: ask the manager again and again, since it announces nothing of a task.
 
+All that are followed in a stack at the same time share each look: while tasks start, the nodes have enough to do.
+"""
+
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from docker.errors import NotFound
 
 from roas.concurrency import pause
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.tasks import UNPLACED
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineUnavailableError, RoasError
 from roas.models.environment import Environment
 
 Json = dict[str, Any]
@@ -22,6 +25,57 @@ LEADER_SECONDS = 90.0
 STALLED_SECONDS = 15.0
 NANOSECONDS = 10**9
 Noted = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Hold the services and tasks of a stack at one moment; the networks are names by id."""
+
+    services: tuple[Json, ...]
+    tasks: tuple[Json, ...]
+    networks: Mapping[str, str]
+
+
+class SharedLooks:
+    """Look at stacks again and again, for all who wait for the next look at the same one."""
+
+    def __init__(self, writer: SwarmWriter) -> None:
+        self._writer = writer
+        self._waiting: dict[str, list[asyncio.Future[Look]]] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
+
+    async def next(self, environment: Environment) -> Look:
+        """Return the next look, which begins in a moment. Raises EngineUnavailableError."""
+        stack = environment.project
+        found: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(stack, []).append(found)
+        if stack not in self._looking:
+            self._looking[stack] = asyncio.create_task(self._look_on(environment), name=f"looks at {stack}")
+        return await found
+
+    async def _look_on(self, environment: Environment) -> None:
+        """Look for as long as somebody waits."""
+        stack = environment.project
+        try:
+            while any(not one.done() for one in self._waiting[stack]):
+                await pause(POLL_SECONDS)
+                waiting = self._waiting.pop(stack)  # who comes from now on waits for the next one
+                self._waiting[stack] = []
+                await self._look_for(environment, waiting)
+        finally:
+            del self._looking[stack]
+
+    async def _look_for(self, environment: Environment, waiting: list[asyncio.Future[Look]]) -> None:
+        try:
+            look = await self._writer.ask(environment, lambda calls: _look(calls, environment.project))
+        except RoasError as error:
+            for one in waiting:
+                if not one.done():
+                    one.set_exception(error)
+            return
+        for one in waiting:
+            if not one.done():
+                one.set_result(look)
 
 
 class Waits:
@@ -51,7 +105,7 @@ def _monitor_seconds(service: Json | None) -> float:
 
 
 async def follow_update(
-    writer: SwarmWriter, environment: Environment, written: Written, noted: Noted | None = None
+    looks: SharedLooks, environment: Environment, written: Written, noted: Noted | None = None
 ) -> Judgement:
     """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
 
@@ -59,23 +113,22 @@ async def follow_update(
     """
     began = time.monotonic()
     away_since: float | None = None
-    networks: dict[str, str] = {}
     last = ""
     waits, stalled_since = Waits(), None
     while True:
         try:
-            if not networks:
-                networks = await writer.ask(environment, lambda calls: calls.network_names())
-            service, tasks = await writer.ask(environment, lambda calls: _look(calls, written))
+            look = await looks.next(environment)
             away_since = None
         except EngineUnavailableError:
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > LEADER_SECONDS:
                 raise
-            await pause(POLL_SECONDS)
             continue
         now = time.monotonic()
-        judged = judge_update(written, service, tasks, networks, seconds=now - began, waits=waits.seen(tasks, now))
+        service = next((one for one in look.services if one["ID"] == written.service_id), None)
+        tasks = tuple(one for one in look.tasks if one["ServiceID"] == written.service_id)
+        waited = waits.seen(tasks, now)
+        judged = judge_update(written, service, tasks, look.networks, seconds=now - began, waits=waited)
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
         stalled_since = None if judged.stalled is None else stalled_since or now
@@ -85,13 +138,9 @@ async def follow_update(
         if noted is not None and judged.reason != last:
             last = judged.reason
             await noted(last)
-        await pause(POLL_SECONDS)
 
 
-def _look(calls: SwarmCalls, written: Written) -> tuple[Json | None, tuple[Json, ...]]:
-    """Read the service last: what it says of its update is not older than its tasks."""
-    try:
-        tasks = tuple(calls.tasks(service=written.service_id))
-    except NotFound:  # so does a manager say that there is no such service
-        tasks = ()
-    return calls.service(written.service_id), tasks
+def _look(calls: SwarmCalls, project: str) -> Look:
+    """Read the services last: what they say of their updates is not older than their tasks."""
+    networks, tasks = calls.network_names(), tuple(calls.tasks_of_stack(project))
+    return Look(tuple(calls.services(project)), tasks, networks)

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import docker
@@ -62,9 +63,9 @@ class SwarmWriter:
         there: frozenset[str] | None = None
         for _ in range(TRIES):
             try:
-                if there is None:
-                    there = await self._tasks(environment, str(spec["Name"]))
-                written = await self._write_once(environment, spec, nonce, anew=anew)
+                seen = await self.ask(environment, lambda calls: _look(calls, str(spec["Name"])))
+                there = seen.tasks if there is None else there
+                written = await self._write_once(environment, spec, nonce, seen, anew=anew)
                 return replace(written, tasks_before=there)
             except OutOfSequenceError:
                 continue
@@ -103,21 +104,10 @@ class SwarmWriter:
             return ""  # somebody else writes: the next look sees what became of it
         return str(spec["Name"])
 
-    async def _tasks(self, environment: Environment, name: str) -> frozenset[str]:
-        """Return the tasks that a service has before it is written to."""
-
-        def look(calls: SwarmCalls) -> frozenset[str]:
-            if calls.service(name) is None:
-                return frozenset()
-            return frozenset(str(one["ID"]) for one in calls.tasks(service=name))
-
-        return await self.ask(environment, look)
-
     async def _write_once(
-        self, environment: Environment, spec: Mapping[str, Any], nonce: str, *, anew: bool
+        self, environment: Environment, spec: Mapping[str, Any], nonce: str, seen: "_Seen", *, anew: bool
     ) -> Written:
-        networks = await self.ask(environment, lambda calls: calls.network_names())
-        before = await self._quiet(environment, str(spec["Name"]), nonce)
+        networks, before = seen.networks, await self._quiet(environment, seen.service, nonce)
         if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
             return _written(before, spec, nonce, _before(before, nonce), networks)  # an answer was lost, not the write
         sent = _with_write(spec, before, nonce, anew=anew)
@@ -137,15 +127,29 @@ class SwarmWriter:
             raise OutOfSequenceError(str(spec["Name"]))
         return _written(after, sent, nonce, nonce_of(before["Spec"]) if before else "", networks, force=_force(sent))
 
-    async def _quiet(self, environment: Environment, name: str, nonce: str) -> Json | None:
+    async def _quiet(self, environment: Environment, found: Json | None, nonce: str) -> Json | None:
         """Return the service once nobody else's update of it goes on, or has gone on for too long."""
         waited = 0.0
-        while True:
-            found = await self.ask(environment, lambda calls: calls.service(name))
-            if found is None or _is_free(found) or nonce_of(found["Spec"]) == nonce or waited >= BUSY_SECONDS:
-                return found
+        while found is not None and not _is_free(found) and nonce_of(found["Spec"]) != nonce and waited < BUSY_SECONDS:
             await pause(BUSY_POLL_SECONDS)
             waited += BUSY_POLL_SECONDS
+            found = await self.ask(environment, partial(SwarmCalls.service, name=str(found["ID"])))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Hold a service before a try to write it, and the tasks that it has; the networks are names by id."""
+
+    service: Json | None
+    tasks: frozenset[str]
+    networks: Mapping[str, str]
+
+
+def _look(calls: SwarmCalls, name: str) -> _Seen:
+    service = calls.service(name)
+    tasks = [] if service is None else calls.tasks(service=str(service["ID"]))
+    return _Seen(service, frozenset(str(one["ID"]) for one in tasks), calls.network_names())
 
 
 def login_mark(calls: SwarmCalls, image: str, key: bytes) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from roas.engine.client import EngineClients
 from roas.engine.model.definitions import read_definitions
-from roas.engine.swarm.following import follow_update
+from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.judgement import Judgement, Written
 from roas.engine.swarm.service_spec import service_spec
 from roas.engine.swarm.writer import SwarmWriter
@@ -91,7 +91,7 @@ class Shop:
 
     async def follow(self, written: Written) -> Judgement:
         """Wait for what becomes of a write."""
-        return await follow_update(self.writer, self.environment, written)
+        return await follow_update(SharedLooks(self.writer), self.environment, written)
 
     async def bring(self, **fields: Any) -> Judgement:
         """Write the service, and wait for what becomes of it."""
