@@ -1,7 +1,8 @@
 """`python -m campaigns.swarm`: deploy to a Swarm of three nodes while somebody dies, again and again; judge each end.
 
-The bot is killed before and after each step that the journal announces and each write to the Swarm; a worker's engine,
-with all its processes, when each phase begins; and two of three managers. `--only` chooses one of these.
+The bot is killed before and after each step that the journal announces and each write to the Swarm, of a deployment
+that succeeds and of the way back of one that fails; a worker's engine, with all its processes, when each phase begins;
+and two of three managers. `--only` chooses one of these. All of it takes long: `--slice 3/8` plays the third part.
 """
 
 import argparse
@@ -11,8 +12,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from campaigns.swarm.ground import FAILING, Ground, ground
-from campaigns.swarm.rounds import Kind, Played, Round, clean_run, first_run, phase_steps, play
+from campaigns.swarm.ground import FAILING, FAILING_JOB, STACK, Ground, ground
+from campaigns.swarm.rounds import Kind, Played, Round, clean_run, first_run, phase_steps, play, way_back
 
 
 def main() -> int:
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--only", choices=list(Kind), action="append", help="who dies; may be given again")
     parser.add_argument("--seed", type=int, default=1, help="what a sample is drawn by (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many rounds of each kind")
+    parser.add_argument("--slice", type=_part, default=(1, 1), metavar="K/N", help="only the Kth of N parts of them")
     parser.add_argument("--match", default="", help="only steps that have this in their name")
     given = parser.parse_args()
     played: list[Played] = []
@@ -32,6 +34,7 @@ def main() -> int:
         ):
             first_run(found)
             rounds = [one for one in rounds_of(found, Kind(kind)) if given.match in one.step]
+            rounds = rounds[given.slice[0] - 1 :: given.slice[1]]
             if given.limit:
                 rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311
             played += [_told(play(found, one), number, len(rounds)) for number, one in enumerate(rounds, 1)]
@@ -42,13 +45,22 @@ def main() -> int:
 
 def rounds_of(found: Ground, kind: Kind) -> list[Round]:
     """Learn the steps of a deployment, and return the rounds of a kind."""
-    good = clean_run(found)
+    good, bad = clean_run(found), way_back(clean_run(found, FAILING))
+    if kind is not Kind.BOT:
+        good, bad = phase_steps(good), phase_steps(bad)
+    rounds = [*(Round(kind, step) for step in good), *(Round(kind, step, FAILING) for step in bad)]
     if kind is Kind.BOT:
-        return [Round(kind, step) for step in good]
-    if kind is Kind.QUORUM:
-        return [Round(kind, step) for step in phase_steps(good)]
-    bad = [step for step in phase_steps(clean_run(found, FAILING)) if "rollback" in step]
-    return [*(Round(kind, step) for step in phase_steps(good)), *(Round(kind, step, FAILING) for step in bad)]
+        write = next(one for one in good if one.startswith("after") and one.endswith(f"services {STACK}_migrate"))
+        rounds.append(Round(kind, write, FAILING_JOB))
+    return rounds
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Read which part of how many. Raises ValueError."""
+    number, _, parts = text.partition("/")
+    if not 1 <= int(number) <= int(parts):
+        raise ValueError(text)
+    return int(number), int(parts)
 
 
 def _told(played: Played, number: int, total: int) -> Played:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +16,15 @@ Act = Callable[[], None]
 
 
 class StepGate:
-    """Listen for the time of a `with` block; `trace` has the steps of the command that runs now, in their order."""
+    """Listen for the time of a `with` block; `trace` has the steps of the command that runs now, in their order.
+
+    `times` has when each was, by the monotonic clock.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / SOCKET
         self.trace: list[str] = []
+        self.times: list[float] = []
         self.reached = False
         self._seen: Counter[str] = Counter()
         self._wanted, self._act = "", _nothing
@@ -44,7 +49,7 @@ class StepGate:
     def arm(self, wanted: str = "", act: Act | None = None) -> None:
         """Begin a round: at the step `wanted`, `act` is done while the command is held."""
         with self._lock:
-            self.trace, self.reached, self._seen = [], False, Counter()
+            self.trace, self.times, self.reached, self._seen = [], [], False, Counter()
             self._wanted, self._act = wanted, act or _nothing
 
     def _listen(self) -> None:
@@ -69,6 +74,7 @@ class StepGate:
             if (times := self._seen[step]) > 1:
                 step = f"{step} #{times}"
             self.trace.append(step)
+            self.times.append(time.monotonic())
             is_wanted = step == self._wanted and not self.reached
             self.reached = self.reached or is_wanted
         return is_wanted

@@ -1,9 +1,10 @@
 """Play rounds: a deployment, and somebody who dies in the middle of it."""
 
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Thread
@@ -15,6 +16,7 @@ from testbed.waiting import wait_until
 NOTICED_SECONDS = 60.0
 HONEST_SECONDS = 60.0
 QUORUM_AWAY_SECONDS = 20.0
+WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")
 
 
 class Kind(StrEnum):
@@ -149,10 +151,11 @@ def _node(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ..
 
 def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], None]:
     """Kill two of three managers at once, and bring them back a while later."""
-    lost = ground.swarm.nodes[1:]
+    lost, away = ground.swarm.nodes[1:], []
 
     def back() -> None:
         time.sleep(QUORUM_AWAY_SECONDS)  # for how long they are away, no wait for anything
+        away.append(time.monotonic())
         for node in lost:
             node.start()
 
@@ -161,6 +164,7 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, 
     def kill() -> None:
         for node in lost:
             node.stop(kill=True)
+        away.append(time.monotonic())
         returning.start()
 
     try:
@@ -169,12 +173,25 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, 
         if ground.gate.reached:
             returning.join()
         ground.swarm.wait_until_ready(len(ground.swarm.nodes))
-    return *judge(ground, known), None
+    outcome, wrong = judge(ground, known)
+    return outcome, (*wrong, *(_written_between(ground, *away) if away else ())), None
+
+
+def _written_between(ground: Ground, began: float, ended: float) -> Iterator[str]:
+    """Name the writes to the Swarm that were answered between two moments."""
+    for step, at in zip(ground.gate.trace, ground.gate.times, strict=True):
+        if began < at < ended and WRITE.match(step):
+            yield f"it wrote without a quorum: {step}"
 
 
 def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> None:
     ground.gate.arm(one.step, act)
     ground.start("deploy", ENVIRONMENT, known.new).communicate(timeout=COMMAND_SECONDS)
+
+
+def way_back(steps: Sequence[str]) -> list[str]:
+    """Return the steps from the moment on in which a deployment begins to go back."""
+    return list(steps[next(at for at, one in enumerate(steps) if " rollback: " in one) :])
 
 
 def phase_steps(steps: Iterable[str]) -> list[str]:
