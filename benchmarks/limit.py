@@ -15,8 +15,13 @@ DEADLINE_SECONDS = 300.0
 NANOSECONDS = 1_000_000_000
 
 
-def time_limit(engine: Engine, image: str, command: str, services: Mapping[str, Sequence[str]]) -> float:
-    """Return the seconds until all containers are healthy; each is started when those that it needs are."""
+def time_limit(
+    engine: Engine, image: str, command: str, services: Mapping[str, Sequence[str]], *, network: bool = False
+) -> float:
+    """Return the seconds until all containers are healthy; each is started when those that it needs are.
+
+    With a `network`, one is made for them first, as a stack's own is.
+    """
     client = engine.client()
     client.api.trust_env = False
     events = client.api.events(decode=True, filters={"label": LABEL, "event": "health_status"})
@@ -32,7 +37,8 @@ def time_limit(engine: Engine, image: str, command: str, services: Mapping[str, 
     try:
         started = time.monotonic()
         with ThreadPoolExecutor(len(services)) as threads:
-            ids = threads.map(lambda one: _create(client, image, command, one), services)
+            mode = client.networks.create(LABEL).name if network else "none"
+            ids = threads.map(lambda one: _create(client, image, command, one, str(mode)), services)
             made = dict(zip(services, ids, strict=True))
             waiting = [
                 threads.submit(_start, client, made[name], [healthy[other] for other in needs], healthy[name])
@@ -45,10 +51,12 @@ def time_limit(engine: Engine, image: str, command: str, services: Mapping[str, 
         events.close()
         for container in client.containers.list(all=True, filters={"label": LABEL}):
             container.remove(force=True)
+        for made_network in client.networks.list(names=[LABEL]):
+            made_network.remove()
         client.close()
 
 
-def _create(client: docker.DockerClient, image: str, command: str, name: str) -> str:
+def _create(client: docker.DockerClient, image: str, command: str, name: str, network: str) -> str:
     check = {
         "Test": ["CMD-SHELL", command],
         "Interval": 5 * NANOSECONDS,
@@ -59,7 +67,7 @@ def _create(client: docker.DockerClient, image: str, command: str, name: str) ->
         "Image": image,
         "Labels": {LABEL: name},
         "Healthcheck": check,
-        "HostConfig": client.api.create_host_config(network_mode="none", init=True),
+        "HostConfig": client.api.create_host_config(network_mode=network, init=True),
     }
     created: dict[str, Any] = client.api.create_container_from_config(settings)  # type: ignore[no-untyped-call]
     return str(created["Id"])

@@ -129,6 +129,7 @@ class _Turn:
         self._name, self._engine, self._folder = name, engine, folder
         self._services, self._needs = services, needs
         self._stack = write_stack(folder / "stack", services)
+        self._has_network = any("network_mode" not in one for one in services.values())
         self._taken: dict[str, list[Sequence[float]]] = {}
 
     def bot(self, state: Path) -> list[float]:
@@ -141,7 +142,7 @@ class _Turn:
         sides: Mapping[str, Callable[[], Sequence[float]]] = {
             "peer": lambda: time_compose(self._engine, self._stack, 2),
             "bot": lambda: live(self._engine, self._folder / f"bot-{number}", self._services).deployments,
-            "limit": lambda: [time_limit(self._engine, IMAGE, HEALTH_COMMAND, self._needs)],
+            "limit": lambda: [time_limit(self._engine, IMAGE, HEALTH_COMMAND, self._needs, network=self._has_network)],
             "command": lambda: self.bot(self._folder / f"state-{number}"),
         }
         for side, measured in sides.items():

@@ -88,7 +88,8 @@ def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
 def _siblings(settings: Settings, name: str, folder: Path, base: str) -> frozenset[str]:
     """Return the projects of the other environments in the same folder."""
     found = set()
-    resolved: dict[Path, Path] = {}  # of many environments most are in one folder, and each asks for all others
+    # Of many environments most are in one folder, and each asks for all others.
+    resolved = {(settings.environments.get(name) or NOTHING_OF_ITS_OWN).folder or settings.stack_dir: folder}
     for other in settings.environment_names:
         own = settings.environments.get(other) or NOTHING_OF_ITS_OWN
         place = own.folder or settings.stack_dir

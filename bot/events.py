@@ -148,6 +148,7 @@ class EventBus:
         self._history: deque[Event] = deque(maxlen=history_length)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.published = 0
+        self.handled = 0
 
     def subscribe(
         self,
@@ -190,7 +191,7 @@ class EventBus:
 
     async def drain(self) -> None:
         """Wait until every event published so far, and what it led to, was handled."""
-        while any(not subscription._idle.is_set() for subscription in self._subscriptions):
+        while not self.at_rest:
             await asyncio.gather(*(subscription.drained() for subscription in self._subscriptions))
 
     def history(self) -> tuple[Event, ...]:
@@ -202,7 +203,13 @@ class EventBus:
         """Return the subscriptions, with their statistics."""
         return tuple(self._subscriptions)
 
+    @property
+    def at_rest(self) -> bool:
+        """Return whether every event that was published has been handled."""
+        return all(subscription._idle.is_set() for subscription in self._subscriptions)
+
     def _handled(self, seconds: float) -> None:
+        self.handled += 1
         for listener in self._listeners:
             listener(seconds)
 

@@ -40,15 +40,19 @@ def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> 
     """
     if named := variables.get("COMPOSE_FILE"):
         return StackFiles(split_files(folder, named, variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep))
-    found = [folder / name for name in NAMES if (folder / name).is_file()]
+    found = _present(folder, NAMES)
     if not found:
         return StackFiles((folder / "docker-compose.yml",))
     first, others = found[0], found[1:]
-    override = [folder / name for name in OVERRIDES if (folder / name).is_file()]
+    override = _present(folder, OVERRIDES)
     own = own_file(first, environment)
     if own is not None:
         return StackFiles((first, own), (*others, *override))
     return StackFiles((first, *override[:1]), (*others, *override[1:]))
+
+
+def _present(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [path for name in names if (path := folder / name).is_file()]
 
 
 def own_file(first: Path, environment: str) -> Path | None:

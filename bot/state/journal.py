@@ -112,8 +112,9 @@ class Journal:
         """Check that the open journal is still the one at its path. Raises JournalLostError, which is final."""
 
         def look() -> None:
-            self._transact(lambda _: None, "DEFERRED", None)
+            self._connected()
             with self._noting_loss():
+                self._place.check()
                 self._place.check_folder()
                 self._place.check_content(self.id, self._instance_id, self.last_beat)
 
@@ -237,22 +238,26 @@ class Journal:
     def _transact(
         self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None
     ) -> tuple[Result, list[StateChange]]:
-        if self._connection is None:
-            raise StateError(said("The journal is closed."), hint=said("Start the bot again."))
+        connection = self._connected()
         with self._noting_loss():
             self._place.check()
-        transaction = Transaction(self._connection, self._instance_id, self._redact)
-        self._connection.execute(f"BEGIN {mode}")
+        transaction = Transaction(connection, self._instance_id, self._redact)
+        connection.execute(f"BEGIN {mode}")
         try:
             if fence is not None:
                 transaction.check(fence)
             result = work(transaction)
-            self._connection.execute("COMMIT")
+            connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
-                self._connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK")
             raise
         return result, transaction.changes
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StateError(said("The journal is closed."), hint=said("Start the bot again."))
+        return self._connection
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:

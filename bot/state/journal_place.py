@@ -31,6 +31,7 @@ class JournalPlace:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._paths = {suffix: path.with_name(f"{path.name}{suffix}") for suffix in SUFFIXES}
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
         self._mount_table = b""
@@ -100,7 +101,7 @@ class JournalPlace:
 
     def _number(self, suffix: str) -> tuple[int, int] | None:
         try:
-            status = self._path.with_name(self._path.name + suffix).stat()
+            status = self._paths[suffix].stat()
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino
@@ -127,12 +128,21 @@ def _mount_source(folder: Path, table: bytes) -> str:
 
     The kernel shows a bound folder under the name that it has by now, `…//deleted` where it has none.
     """
-    mounts = [fields for line in table.decode(errors="replace").splitlines() if len(fields := line.split()) > 4]
-    above = [fields for fields in mounts if folder.is_relative_to(_plain(fields[4]))]
-    lowest = max(above, key=lambda fields: len(_plain(fields[4])), default=None)
-    return "" if lowest is None else _plain(lowest[3])
+    mounts = [fields for line in table.decode(errors="replace").splitlines() if len(fields := line.split(None, 5)) > 4]
+    above = [(len(point), fields[3]) for fields in mounts if _is_above(point := _plain(fields[4]), f"{folder}/")]
+    _length, source = max(above, key=lambda one: one[0], default=(0, ""))
+    return _plain(source)
+
+
+def _is_above(point: str, folder: str) -> bool:
+    """Return whether a folder, with a slash at its end, lies at or below a place: as text, since mounts may be many."""
+    return folder.startswith(point if point.endswith("/") else f"{point}/")
 
 
 def _plain(field: str) -> str:
     """Undo the escapes of the mount table."""
-    return field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    return (
+        field
+        if "\\" not in field
+        else field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    )

@@ -4,12 +4,15 @@ A jailed command sees the copy and nothing else, so that the same copy, variable
 files themselves are read each time: a change is seen, however soon it comes after a look.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from roas.concurrency import end_tasks
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
@@ -18,6 +21,7 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.model.services import services_of
 from roas.engine.model.text import may_lack_breaks, read_resolved, with_exact_texts
 from roas.engine.sources.snapshot import SourceSnapshot
+from roas.errors import RoasError
 from roas.models.environment import Environment
 
 PATHS_FILE = "paths.yml"
@@ -55,7 +59,8 @@ class ResolvedCopies:
         async def ask() -> ResolvedCopy:
             await self._clients.local(snapshot.write)
             project = _copied_project(environment, snapshot)
-            output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
+            async with self._learning_version(environment):
+                output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
             read = await self._clients.local(lambda: read_resolved(output.stdout))
             if may_lack_breaks(output.stdout):
                 exact = await self._runner.run_jailed(
@@ -68,6 +73,21 @@ class ResolvedCopies:
 
         key = await self._key(environment, snapshot, variables, ())
         return await _remembered(self._models, key, ask)
+
+    @asynccontextmanager
+    async def _learning_version(self, environment: Environment) -> AsyncIterator[None]:
+        """Ask for the version beside what Compose does in the block: the checks of a deployment would wait for it."""
+
+        async def ask() -> None:
+            with suppress(RoasError):  # whoever needs it is told
+                await self._runner.version(environment)
+
+        asking = asyncio.create_task(ask(), name="version of Compose")
+        try:
+            yield
+            await asking
+        finally:
+            await end_tasks(asking)
 
     async def interpolate(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str], texts: Iterable[str]

@@ -42,6 +42,7 @@ SET_IN_JAIL = frozenset({"PATH", "DOCKER_CONFIG", INSTANCE_VARIABLE})
 # A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
+VERSION_SECONDS = 8.0
 # In which words a Go program says that it got no more memory, or no more threads, which need some.
 RAN_OUT = ("out of memory", "cannot allocate memory", "pthread_create failed", "new OS thread", "SIGABRT: abort")
 
@@ -135,7 +136,7 @@ class ComposeRunner:
         snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
 
-    async def version(self, environment: Environment, *, timeout_seconds: float) -> str:
+    async def version(self, environment: Environment, *, timeout_seconds: float = VERSION_SECONDS) -> str:
         """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
         mark = await asyncio.to_thread(self.installed)
         async with self._asking:

@@ -21,7 +21,6 @@ from roas.engine.machine.variable_holders import find_holders
 from roas.models.environment import Environment
 from roas.models.facts import EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
 
-COMPOSE_SECONDS = 8.0
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
@@ -44,7 +43,7 @@ class DockerProbe:
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
-        return await self._runner.version(self._environment, timeout_seconds=COMPOSE_SECONDS)
+        return await self._runner.version(self._environment)
 
     async def jail(self) -> JailKind:
         """Return what confines Compose while it reads the stack's files."""

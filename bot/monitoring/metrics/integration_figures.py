@@ -104,6 +104,11 @@ class IntegrationMeasurements:
             self.bus.subscribe(DeploymentEnded, self._ended, name="integration deployments"),
         )
 
+    @property
+    def mark(self) -> int | None:
+        """Return what stays the same while no figure can become worse; None while one can at any moment."""
+        return self.bus.handled if self.projection is None and self.bus.at_rest else None
+
     def figures(self) -> IntegrationFigures:
         """Return the figures as they are now."""
         latencies = self._latencies()

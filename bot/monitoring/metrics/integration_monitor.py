@@ -16,6 +16,8 @@ log = get_logger(__name__)
 
 SOURCE = "integration_monitor"
 CHECK_SECONDS = 0.5
+# How often while nothing fires, and nothing has happened since the last check.
+REST_SECONDS = 5.0
 # The alert store may have been unavailable: firing alerts, and for a while resolved ones, are reported again.
 REPUBLISH_SECONDS = 30.0
 REPUBLISH_FOR_SECONDS = 600.0
@@ -68,7 +70,7 @@ LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 
 class IntegrationMonitor:
-    """Compare the figures with their limits, twice a second, for as long as it runs."""
+    """Compare the figures with their limits, twice a second while anything happens, for as long as it runs."""
 
     def __init__(self, bus: EventBus, measurements: IntegrationMeasurements) -> None:
         self._bus = bus
@@ -76,6 +78,8 @@ class IntegrationMonitor:
         self._firing: set[str] = set()
         self._published: dict[str, _Publication] = {}
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._mark: int | None = None
+        self._next_check = 0.0
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -119,8 +123,17 @@ class IntegrationMonitor:
 
     async def _run(self) -> None:
         while not self._closing.is_set():
-            self.check()
+            if not self._rests():
+                self.check()
             await wait_for(self._closing, CHECK_SECONDS)
+
+    def _rests(self) -> bool:
+        """Return whether nothing fires and nothing can have become worse since the last check, not long ago."""
+        now, before, self._mark = self._measurements.clock(), self._mark, self._measurements.mark
+        if self._mark is not None and self._mark == before and not self._firing and now < self._next_check:
+            return True
+        self._next_check = now + REST_SECONDS
+        return False
 
     def check(self) -> None:
         """Compare every figure with its limit, and notify the bus what changed."""
