@@ -307,7 +307,7 @@ MUTATIONS = (
     mutation(
         "a failing health check is no fault",
         "bot/monitoring/health/judgement.py",
-        'return Verdict.UNHEALTHY, said("its health check fails")',
+        'return Verdict.UNHEALTHY, said("fails its health check")',
         'return Verdict.HEALTHY, ""',
         "tests/e2e/acceptance/test_watching.py",
         "-k",

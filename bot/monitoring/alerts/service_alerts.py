@@ -16,6 +16,7 @@ from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.failed_replicas import failed_replicas, without_failed
 from roas.monitoring.alerts.manual_stops import ManualStops, Place
 from roas.monitoring.health.hysteresis import Clock
+from roas.monitoring.health.judgement import how_it_ended, reason_of
 from roas.monitoring.watching.collector import Look
 from roas.state.manager import StateManager
 
@@ -213,9 +214,9 @@ class ServiceAlerts:
     def _unhealthy_report(
         self, environment: Environment, health: ServiceHealth, definitions: Definitions
     ) -> AlertReport:
-        service = health.service
+        service, reason = health.service, reason_of(health.service, health.reason)
         if not self._manual_stops.looks_manual(environment.name, health):
-            return _report(environment, service, health.reason, definitions)
+            return _report(environment, service, reason, definitions)
         if self._manual_stops.is_known_stop(environment.name, service):
             title = said("{environment}: {service} was stopped manually", environment=environment.name, service=service)
             return _of(
@@ -223,11 +224,11 @@ class ServiceAlerts:
                 service,
                 Severity.WARNING,
                 title,
-                said("{reason}. It is left as it is.", reason=health.reason),
+                said("{reason}. It is left as it is.", reason=reason),
             )
         title = said("{environment}: {service} is stopped", environment=environment.name, service=service)
         summary = said(
-            "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=health.reason
+            "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=reason
         )
         return _of(environment, service, Severity.WARNING, title, summary)
 
@@ -244,13 +245,7 @@ def _end(event: ContainerEvent, code: str, *, starved: bool) -> str:
     service = event.service
     if why := event.attributes.get("why"):
         return said("{service} has ended on {node}: {why}", service=service, node=event.attributes["node"], why=why)
-    if starved:
-        return said("{service} ran out of memory", service=service)
-    return (
-        said("{service} has ended with code {code}", service=service, code=code)
-        if code
-        else said("{service} has ended", service=service)
-    )
+    return reason_of(service, how_it_ended(int(code) if code.isdigit() else None, starved=starved))
 
 
 def _report(environment: Environment, service: str, summary: str, definitions: Definitions) -> AlertReport:

@@ -1,4 +1,7 @@
-"""Judge a service and a stack by what the engine shows: plain functions, without clock and without memory."""
+"""Judge a service and a stack by what the engine shows: plain functions, without clock and without memory.
+
+Each reason goes on where the service's name stands: `web` `fails its health check`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,17 +37,19 @@ def judge_service(
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
-    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, said("no replicas are expected")))
+    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, said("has no containers, as it should")))
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
-        reason = said("{alike} of {replicas}: {reason}", alike=alike, replicas=definition.replicas, reason=reason)
+        reason = said("{reason} ({alike} of {replicas})", reason=reason, alike=alike, replicas=definition.replicas)
     if len(containers) < definition.replicas:
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers))
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
         verdict, reason = (
             Verdict.DEGRADED,
             said(
-                "{containers} containers, {replicas} expected", containers=len(containers), replicas=definition.replicas
+                "has {containers} containers instead of {replicas}",
+                containers=len(containers),
+                replicas=definition.replicas,
             ),
         )
     return ServiceHealth(definition.name, verdict, reason, containers)
@@ -63,15 +68,28 @@ def judge_container(
         case ContainerState.RESTARTING | ContainerState.CREATED if container.note:  # a Swarm's task, and why it waits
             return Verdict.UNHEALTHY, said("does not run yet: {note}", note=container.note)
         case ContainerState.EXITED | ContainerState.DEAD:
-            return Verdict.UNHEALTHY, said("has ended{code}", code=_exit_text(container))
+            return Verdict.UNHEALTHY, how_it_ended(container.exit_code, container.note, starved=container.oom_killed)
         case ContainerState.RESTARTING:
-            return Verdict.UNHEALTHY, said("is in a restart loop, ended{code}", code=_exit_text(container))
+            return Verdict.UNHEALTHY, said(
+                "is in a restart loop, ended{code}",
+                code=_exit_text(container.exit_code, container.note, starved=container.oom_killed),
+            )
         case ContainerState.CREATED:
             return Verdict.UNHEALTHY, said("was created but never started")
         case ContainerState.PAUSED:
             return Verdict.UNHEALTHY, said("is paused")
         case _:
             return Verdict.UNHEALTHY, said("is being removed")
+
+
+def how_it_ended(exit_code: int | None, note: str = "", *, starved: bool) -> str:
+    """Say how a container has ended; of a task of a Swarm, there is a note."""
+    return said("has ended{code}", code=_exit_text(exit_code, note, starved=starved))
+
+
+def reason_of(service: str, reason: str) -> str:
+    """Say whose reason it is."""
+    return said("{service} {reason}", service=service, reason=reason)
 
 
 def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, restarts: int) -> Finding:
@@ -82,15 +100,15 @@ def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, 
         return Verdict.UNHEALTHY, times
     match container.health:
         case HealthStatus.UNHEALTHY:
-            return Verdict.UNHEALTHY, said("its health check fails")
+            return Verdict.UNHEALTHY, said("fails its health check")
         case HealthStatus.STARTING:
-            return Verdict.DEGRADED, said("its health check has not passed yet")
+            return Verdict.DEGRADED, said("has not passed its health check yet")
         case _ if definition.one_shot:
             return Verdict.DEGRADED, said("has not ended yet")
         case _ if restarts > 0:
             return Verdict.DEGRADED, times
         case HealthStatus.HEALTHY:
-            return Verdict.HEALTHY, said("its health check passes")
+            return Verdict.HEALTHY, said("passes its health check")
         case _:
             return Verdict.UNVERIFIED, said("runs, and has no health check")
 
@@ -99,10 +117,7 @@ def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> 
     """Judge a stack: a critical service counts in full, any other can at most degrade it."""
     if not services:
         return Verdict.UNKNOWN, said("nothing runs here")
-    weighed = [
-        (_weigh(service, critical), said("{service} {reason}", service=service.service, reason=service.reason))
-        for service in services
-    ]
+    weighed = [(_weigh(service, critical), reason_of(service.service, service.reason)) for service in services]
     verdict, reason = max(weighed, key=_rank)
     if verdict is Verdict.HEALTHY:
         return verdict, said("every service is healthy")
@@ -142,9 +157,9 @@ def _missing(definition: ServiceDefinition, count: int) -> str:
     return said("has {count} of {replicas} containers", count=count, replicas=definition.replicas)
 
 
-def _exit_text(container: ContainerSnapshot) -> str:
-    if container.oom_killed:
+def _exit_text(exit_code: int | None, note: str, *, starved: bool) -> str:
+    if starved:
         return said(" because it ran out of memory")
-    if container.exit_code is None:
-        return said(": {note}", note=container.note) if container.note else ""
-    return said(" with code {exit_code}", exit_code=container.exit_code)
+    if exit_code is None:
+        return said(": {note}", note=note) if note else ""
+    return said(" with code {exit_code}", exit_code=exit_code)

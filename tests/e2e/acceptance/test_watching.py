@@ -31,7 +31,7 @@ async def test_dead_process_alerts_and_restarts(maintained, people, stack):
     kill_process(stack, "web")
     raised = await alert_that(maintained, lambda one: one.service == "web")
     assert asyncio.get_running_loop().time() - before < 20.0, "the slow look behind the events comes after 30"
-    assert raised.summary.endswith("has ended with code 137."), "whether the event was seen first, or a look"
+    assert raised.summary == "web has ended with code 137.", "whether the event was seen first, or a look"
     over = await alert_that(maintained, is_over)
     assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: recovered",))
     # A signal that asks for a reload does not ask for its end.
@@ -45,7 +45,7 @@ async def test_out_of_memory_service_recreated(maintained, people, stack):
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/eat")
     raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary.endswith("ran out of memory."), "by the event, or by a look"
+    assert raised.summary == "web has ended because it ran out of memory.", "by the event, or by a look"
     over = await alert_that(maintained, is_over)
     assert over.actions[-1] == "recreate from the release: recovered"
     assert len(await of_services(maintained)) == 1
@@ -66,7 +66,7 @@ async def test_failed_health_check_restarts_service(maintained, people, stack):
     await people.succeed("v1")
     await inside(stack, "web", "rm", "/www/health")
     raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary == "its health check fails."
+    assert raised.summary == "web fails its health check."
     over = await alert_that(maintained, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
 

@@ -55,7 +55,7 @@ class Scene:
     ) -> None:
         well = HealthStatus.HEALTHY if verdict is Verdict.HEALTHY else HealthStatus.UNHEALTHY
         own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=exit_code)
-        health = ServiceHealth(service, verdict, "its health check fails", (own,))
+        health = ServiceHealth(service, verdict, "fails its health check", (own,))
         stack = StackHealth("dev", verdict, (health,), datetime.now(UTC))
         await self.alerts.observed(DEV, stack, DEFINITIONS, Look(self.now if begun is None else begun, owned))
 
@@ -79,13 +79,33 @@ async def test_dead_process_alerts_with_service_severity(scene: Scene) -> None:
     assert store.severity is Severity.CRITICAL
 
 
-@pytest.mark.parametrize(("later", "summary"), [(1.0, "ran out of memory"), (60.0, "has ended with code 137")])
+@pytest.mark.parametrize(
+    ("later", "summary"), [(1.0, "has ended because it ran out of memory"), (60.0, "has ended with code 137")]
+)
 async def test_only_exit_soon_after_oom_is_oom(scene: Scene, later: float, summary: str) -> None:
     await scene.event("oom")  # of a child, perhaps, without which it goes on
     scene.now = later
     await scene.event("die", exitCode="137")
     (alert,) = await scene.state.alerts.open()
     assert alert.summary == f"web {summary}."
+
+
+@pytest.mark.parametrize("starved", [False, True])
+async def test_look_says_what_an_event_says(scene: Scene, starved: bool) -> None:
+    """Whoever sees it first: a sentence has a subject."""
+    ended = ContainerSnapshot(
+        "c1", "web", "web", ContainerState.EXITED, HealthStatus.NONE, "i", "i", "h", exit_code=137, oom_killed=starved
+    )
+    health = judge_service(WEB, [ended])
+    stack = StackHealth("dev", health.verdict, (health,), datetime.now(UTC))
+    await scene.alerts.observed(DEV, stack, DEFINITIONS, Look(scene.now, frozenset()))
+    (looked,) = await scene.state.alerts.open()
+    if starved:
+        await scene.event("oom")
+    await scene.event("die", exitCode="137")
+    (told,) = await scene.state.alerts.open()
+    assert looked.summary == told.summary
+    assert told.summary.startswith("web has ended ")
 
 
 async def test_repeated_bad_samples_raise_one_alert(scene: Scene) -> None:

@@ -22,8 +22,8 @@ def ended(code: int, **changes: object) -> ContainerSnapshot:
     [
         (RUNNING, Verdict.HEALTHY, "passes"),
         (replace(RUNNING, health=HealthStatus.NONE), Verdict.UNVERIFIED, "no health check"),
-        (replace(RUNNING, health=HealthStatus.STARTING), Verdict.DEGRADED, "not passed yet"),
-        (replace(RUNNING, health=HealthStatus.UNHEALTHY), Verdict.UNHEALTHY, "health check fails"),
+        (replace(RUNNING, health=HealthStatus.STARTING), Verdict.DEGRADED, "not passed its health check yet"),
+        (replace(RUNNING, health=HealthStatus.UNHEALTHY), Verdict.UNHEALTHY, "fails its health check"),
         (replace(RUNNING, state=ContainerState.RESTARTING, exit_code=1), Verdict.UNHEALTHY, "restart loop"),
         (replace(RUNNING, state=ContainerState.CREATED), Verdict.UNHEALTHY, "never started"),
         (replace(RUNNING, state=ContainerState.PAUSED), Verdict.UNHEALTHY, "paused"),
@@ -48,7 +48,7 @@ def test_one_shot_healthy_after_exit_0() -> None:
 def test_worst_replica_decides_and_is_counted() -> None:
     unhealthy = replace(RUNNING, id="c3", health=HealthStatus.UNHEALTHY)
     health = judge_service(replace(WEB, replicas=3), [RUNNING, replace(RUNNING, id="c2"), unhealthy])
-    assert (health.verdict, health.reason) == (Verdict.UNHEALTHY, "1 of 3: its health check fails")
+    assert (health.verdict, health.reason) == (Verdict.UNHEALTHY, "fails its health check (1 of 3)")
 
 
 def test_missing_replicas_unhealthy() -> None:
@@ -64,7 +64,7 @@ def test_service_scaled_to_zero_healthy() -> None:
 @pytest.mark.parametrize("second", [RUNNING, ended(137), replace(RUNNING, health=HealthStatus.UNHEALTHY)])
 def test_extra_container_degrades(second: ContainerSnapshot) -> None:
     health = judge_service(WEB, [replace(second, id="c2"), RUNNING])
-    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "2 containers, 1 expected")
+    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "has 2 containers instead of 1")
 
 
 def test_restart_growth_degrades_then_is_loop() -> None:

@@ -23,7 +23,7 @@ def many(count: int = 100, unhealthy: int = 3) -> StackHealth:
         ServiceHealth(
             f"worker-{number:03}",
             Verdict.UNHEALTHY if number >= count - unhealthy else Verdict.HEALTHY,
-            "its health check fails" if number >= count - unhealthy else "",
+            "fails its health check" if number >= count - unhealthy else "",
             (a_container(f"worker-{number:03}", restarts=number),),
             1.5,
             1024 * 1024 * number,
