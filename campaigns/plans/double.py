@@ -42,6 +42,7 @@ class Wanted:
     definition: ServiceDefinition
     config_hash: str
     image_id: str
+    unwritten: bool = False  # only a service of a Swarm can be
 
     def fits(self, container: ContainerSnapshot) -> bool:
         """Return whether Compose would leave a container: its label and its image are those of the model."""
