@@ -14,7 +14,9 @@ from roas.engine.compose_releases import ComposeReleases
 from roas.engine.containers.creation_progress import Created
 from roas.engine.containers.docker_events import EventSubscription
 from roas.engine.containers.failure_output import read_failure_output
+from roas.engine.containers.joint_creation import JointCreator
 from roas.engine.containers.own_container import own_container_id
+from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.removal import remove_container, start_container, stop_container
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.containers.seen_containers import SeenContainers
@@ -65,7 +67,9 @@ class ComposeEngine(ComposeReleases):
         self._misled = MisledBinds(self._clients, self._policy)
         self._just_judged: set[str] = set()
         self._seen = SeenContainers(self._clients)
-        self._creator = ServiceCreator(self._clients, self._runner, self._models)
+        self._pinned = PinnedServices(self._clients, self._runner, self._models)
+        self._creator = ServiceCreator(self._clients, self._runner, self._models, self._pinned)
+        self._joint_creator = JointCreator(self._clients, self._runner, self._models, self._pinned)
 
         self.probe_targets = ProbeTargets(self._clients, self._policy)
         self.statistics = StatisticsReader(self._clients)
@@ -125,7 +129,7 @@ class ComposeEngine(ComposeReleases):
             self._just_judged |= {one.id for one in made}
             created(made)
 
-        made = await self._creator.create_missing(environment, model_hash, chosen, judged)
+        made = await self._joint_creator.create_missing(environment, model_hash, chosen, judged)
         self._just_judged |= {one.id for one in made if one.never_ran}
         return made
 
@@ -143,7 +147,7 @@ class ComposeEngine(ComposeReleases):
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
-        return await self._creator.hashes(model_hash, environment)
+        return await self._pinned.hashes(model_hash, environment)
 
     async def written_services(self, environment: Environment) -> frozenset[str]:
         """Return none: on one machine a service is its containers."""
@@ -158,7 +162,7 @@ class ComposeEngine(ComposeReleases):
         as_it_is: bool = False,
     ) -> Mapping[str, WantedService]:
         """Return what a pinned model wants of each service, where these containers (by default, what there is) are."""
-        return await self._creator.wanted(model, environment, containers, as_it_is=as_it_is)
+        return await self._pinned.wanted(model, environment, containers, as_it_is=as_it_is)
 
     async def container_differences(
         self, environment: Environment, model: Mapping[str, Any]

@@ -1,6 +1,7 @@
 """Start, stop and remove single containers by id."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from roas.engine.labels import SERVICE
 from roas.errors import ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
 
 DEFAULT_GRACE_SECONDS = 10
 # Of many that start at once each takes as long as all of them.
@@ -44,6 +46,13 @@ async def start_container(clients: EngineClients, environment: Environment, cont
                 raise _cannot_start(inspected, explanation(error)) from error
 
     await clients.act(environment, start)
+
+
+async def unpause(clients: EngineClients, environment: Environment, containers: Iterable[ContainerSnapshot]) -> None:
+    """Let what was paused go on: Compose would try to start it, which the engine refuses."""
+    for container in containers:
+        if container.state is ContainerState.PAUSED:
+            await start_container(clients, environment, container.id)
 
 
 async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:

@@ -1,35 +1,25 @@
-"""Create a service's containers, in place of the old ones or beside them."""
+"""Create the containers of one service, in place of the old ones or beside them."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from roas.engine.client import EngineClients
 from roas.engine.comparison import WantedService, rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.containers.config_hashes import ConfigHashes
-from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
-from roas.engine.containers.removal import remove_container, start_container
+from roas.engine.containers.pinned_services import PinnedService, PinnedServices
+from roas.engine.containers.removal import remove_container, unpause
 from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.containers.snapshots import take_outlines, take_snapshots
+from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.images.readable_names import set_references
-from roas.engine.model.definitions import read_definitions
-from roas.engine.model.per_model import PerModel
-from roas.engine.model.services import pinned_image_id, replicas_of, services_of, stop_grace_seconds, with_needs
+from roas.engine.model.services import stop_grace_seconds
 from roas.engine.model.store import ModelStore
 from roas.errors import (
     EngineError,
-    EngineUnavailableError,
-    InvalidRequestError,
     OwnContainerError,
-    RoasError,
-    SecondCopyError,
 )
 from roas.log import get_logger
 from roas.messages.message import said
@@ -40,47 +30,18 @@ from roas.models.stack import ServiceDefinition
 log = get_logger(__name__)
 
 CREATE_SECONDS = 60.0
-# What each of many containers that are made in one call may take beside that.
-CREATE_SECONDS_EACH = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedService:
-    """Hold one service of a pinned model."""
-
-    wanted: WantedService
-    fields: Mapping[str, Any]
 
 
 class ServiceCreator:
     """Create containers as a pinned model defines them; nothing is started here."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+    def __init__(
+        self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices
+    ) -> None:
         self._clients = clients
         self._runner = runner
         self._models = models
-        self._hashes = ConfigHashes(clients, runner)
-        self._pins = PerModel(_pins)
-
-    async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's containers should have."""
-        model = await self._clients.local(lambda: self._models.load(model_hash))
-        return await self._hashes.of(model, environment)
-
-    async def wanted(
-        self,
-        model: Mapping[str, Any],
-        environment: Environment,
-        containers: tuple[ContainerSnapshot, ...] | None = None,
-        *,
-        as_it_is: bool = False,
-    ) -> dict[str, WantedService]:
-        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
-        hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
-        return {
-            name: WantedService(definition, hashes[name], image_id)
-            for name, (definition, image_id) in self._pins(model).items()
-        }
+        self._pinned = pinned
 
     async def create(
         self,
@@ -95,7 +56,7 @@ class ServiceCreator:
         at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
-        pinned = await self._pinned(environment, model_hash, service)
+        pinned = await self._pinned.pinned(environment, model_hash, service)
         wanted = pinned.wanted
         if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
             return await self._with_networks(
@@ -112,7 +73,7 @@ class ServiceCreator:
         path = self._models.existing(model_hash)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
-            await self._unpause(environment, [one for one in stay if one.id not in spared])
+            await unpause(self._clients, environment, [one for one in stay if one.id not in spared])
             await self._compose_create(
                 environment, path, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
             )
@@ -137,7 +98,7 @@ class ServiceCreator:
         """Return what is to be started, with the networks of what had stopped: a prune takes those, too."""
         name = pinned.wanted.definition.name
         if {one.id for one in before} & {*idle}:
-            model = await self._to_apply(model_hash, environment)
+            model = await self._pinned.model_to_apply(model_hash, environment)
             if await missing_networks(self._clients, environment, model) & set(pinned.fields.get("networks") or ()):
                 project = ComposeProject.of_model(environment, self._models.existing(model_hash))
                 scale = {name: len(await self._existing(environment, name))}
@@ -148,86 +109,6 @@ class ServiceCreator:
                     timeout_seconds=CREATE_SECONDS,
                 )
         return idle
-
-    async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
-    ) -> tuple[ContainerSnapshot, ...]:
-        """Create the containers of services that have none, and the networks that the model has and the engine lacks.
-
-        What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
-        was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
-        refuse one: each is left to a call of its own.
-        """
-        model = await self._to_apply(model_hash, environment)
-        taken = await take_outlines(self._clients, environment)
-        present = Counter(container.service for container in taken)
-        lacking = await missing_networks(self._clients, environment, model)
-        known = services_of(model)
-        services = [
-            name
-            for name, fields in known.items()
-            if (chosen is None or name in chosen)
-            and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
-        ]
-        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
-        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-        progress = CreationProgress(self._clients, environment, created)
-        for names in _one_after_the_other(model, {*services, *missing}):
-            await self._unpause(environment, [one for one in taken if one.service in names])
-            await set_references(self._clients, environment, {name: known[name] for name in names})
-            scale = {name: present[name] for name in names if present[name]}
-            try:
-                async with progress.reporting():
-                    await self._runner.run(
-                        commands.create(project, names, keep_existing=True, scale=scale),
-                        environment,
-                        timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
-                        service=names[0] if len(names) == 1 else None,
-                        on_line=progress.read_line,
-                    )
-            except EngineUnavailableError:
-                raise
-            except RoasError as error:
-                if len(names) == 1:
-                    raise
-                log.warning("not created together", environment=environment.name, error=error.message)
-        before = {one.id for one in taken}
-        return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
-
-    async def _to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
-        """Return a model whose containers are to be made.
-
-        Raises SecondCopyError for one of another project: a recovery, say, that finds nothing under a new name.
-        """
-        model = await self._clients.local(lambda: self._models.load(model_hash))
-        project = str(model.get("name") or environment.project)
-        if project != environment.project:
-            raise SecondCopyError(
-                said(
-                    "The release of {environment} runs as the project {project}, and would be "
-                    "created a second time as {project2}, with empty volumes.",
-                    environment=environment.name,
-                    project=project,
-                    project2=environment.project,
-                ),
-                hint=said(
-                    'Set `project_name = "{project}"` in [environments.{environment}].',
-                    project=project,
-                    environment=environment.name,
-                ),
-            )
-        return model
-
-    async def _pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
-        model = await self._to_apply(model_hash, environment)
-        fields = services_of(model).get(service)
-        if fields is None:
-            raise InvalidRequestError(
-                said("{service} is not a service of this release.", service=service),
-                hint=said("Name one of its services."),
-            )
-        # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
-        return PinnedService((await self.wanted(model, environment, as_it_is=True))[service], fields)
 
     async def _refuse_to_replace_own(
         self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
@@ -268,12 +149,6 @@ class ServiceCreator:
             if container not in kept:
                 await remove_container(self._clients, environment, container.id, None)
         return kept
-
-    async def _unpause(self, environment: Environment, existing: list[ContainerSnapshot]) -> None:
-        """Let what was paused go on: Compose would try to start it, which the engine refuses."""
-        for container in existing:
-            if container.state is ContainerState.PAUSED:
-                await start_container(self._clients, environment, container.id)
 
     async def _compose_create(
         self,
@@ -323,23 +198,6 @@ class ServiceCreator:
                 hint=said("Somebody moved the tag of that image at that very moment: deploy again."),
                 service=name,
             )
-
-
-def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:
-    """Return the definition and the image ID of each service."""
-    services = services_of(model)
-    return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
-
-
-def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
-    """Return what is made in one call: all that share with nothing, then each other one after what it shares with.
-
-    Compose 2.26 hashes what it makes in one call with what they need of each other.
-    """
-    needs = {name: with_needs(model, [name]) for name in services}
-    alone = sorted(name for name in services if len(needs[name]) == 1)
-    others = sorted(needs.keys() - set(alone), key=lambda name: (len(needs[name]), name))
-    return [*([alone] if alone else []), *([name] for name in others)]
 
 
 def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:

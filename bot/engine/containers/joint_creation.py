@@ -1,0 +1,96 @@
+"""Create the containers of services that have none in as few calls of Compose as can be."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.creation_progress import Created, CreationProgress
+from roas.engine.containers.networks import missing_networks
+from roas.engine.containers.pinned_services import PinnedServices
+from roas.engine.containers.removal import unpause
+from roas.engine.containers.service_creation import CREATE_SECONDS
+from roas.engine.containers.snapshots import take_outlines
+from roas.engine.images.readable_names import set_references
+from roas.engine.model.services import replicas_of, services_of, with_needs
+from roas.engine.model.store import ModelStore
+from roas.errors import EngineUnavailableError, RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+
+log = get_logger(__name__)
+
+# What each of many containers that are made in one call may take beside what one may.
+CREATE_SECONDS_EACH = 1.0
+
+
+class JointCreator:
+    """Create what a pinned model has and the engine lacks; nothing is started here."""
+
+    def __init__(
+        self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices
+    ) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._models = models
+        self._pinned = pinned
+
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Create the containers of services that have none, and the networks that the model has and the engine lacks.
+
+        What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
+        was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
+        refuse one: each is left to a call of its own.
+        """
+        model = await self._pinned.model_to_apply(model_hash, environment)
+        taken = await take_outlines(self._clients, environment)
+        present = Counter(container.service for container in taken)
+        lacking = await missing_networks(self._clients, environment, model)
+        known = services_of(model)
+        services = [
+            name
+            for name, fields in known.items()
+            if (chosen is None or name in chosen)
+            and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
+        ]
+        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
+        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        progress = CreationProgress(self._clients, environment, created)
+        for names in _one_after_the_other(model, {*services, *missing}):
+            await unpause(self._clients, environment, [one for one in taken if one.service in names])
+            await set_references(self._clients, environment, {name: known[name] for name in names})
+            scale = {name: present[name] for name in names if present[name]}
+            try:
+                async with progress.reporting():
+                    await self._runner.run(
+                        commands.create(project, names, keep_existing=True, scale=scale),
+                        environment,
+                        timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
+                        service=names[0] if len(names) == 1 else None,
+                        on_line=progress.read_line,
+                    )
+            except EngineUnavailableError:
+                raise
+            except RoasError as error:
+                if len(names) == 1:
+                    raise
+                log.warning("not created together", environment=environment.name, error=error.message)
+        before = {one.id for one in taken}
+        return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
+
+
+def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
+    """Return what is made in one call: all that share with nothing, then each other one after what it shares with.
+
+    Compose 2.26 hashes what it makes in one call with what they need of each other.
+    """
+    needs = {name: with_needs(model, [name]) for name in services}
+    alone = sorted(name for name in services if len(needs[name]) == 1)
+    others = sorted(needs.keys() - set(alone), key=lambda name: (len(needs[name]), name))
+    return [*([alone] if alone else []), *([name] for name in others)]

@@ -1,0 +1,99 @@
+"""Say what the services of a pinned model are to be: their definitions, images, and configuration hashes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from roas.engine.client import EngineClients
+from roas.engine.comparison import WantedService
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.config_hashes import ConfigHashes
+from roas.engine.model.definitions import read_definitions
+from roas.engine.model.per_model import PerModel
+from roas.engine.model.services import pinned_image_id, services_of
+from roas.engine.model.store import ModelStore
+from roas.errors import InvalidRequestError, SecondCopyError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.stack import ServiceDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedService:
+    """Hold one service of a pinned model."""
+
+    wanted: WantedService
+    fields: Mapping[str, Any]
+
+
+class PinnedServices:
+    """Read pinned models for who compares with them, and for who makes containers of them."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+        self._clients = clients
+        self._models = models
+        self._hashes = ConfigHashes(clients, runner)
+        self._pins = PerModel(_pins)
+
+    async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's containers should have."""
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        return await self._hashes.of(model, environment)
+
+    async def wanted(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
+    ) -> dict[str, WantedService]:
+        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
+        hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
+        return {
+            name: WantedService(definition, hashes[name], image_id)
+            for name, (definition, image_id) in self._pins(model).items()
+        }
+
+    async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
+        """Return a model whose containers are to be made.
+
+        Raises SecondCopyError for one of another project: a recovery, say, that finds nothing under a new name.
+        """
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        project = str(model.get("name") or environment.project)
+        if project != environment.project:
+            raise SecondCopyError(
+                said(
+                    "The release of {environment} runs as the project {project}, and would be "
+                    "created a second time as {project2}, with empty volumes.",
+                    environment=environment.name,
+                    project=project,
+                    project2=environment.project,
+                ),
+                hint=said(
+                    'Set `project_name = "{project}"` in [environments.{environment}].',
+                    project=project,
+                    environment=environment.name,
+                ),
+            )
+        return model
+
+    async def pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+        """Return one service of a model whose containers are to be made. Raises InvalidRequestError."""
+        model = await self.model_to_apply(model_hash, environment)
+        fields = services_of(model).get(service)
+        if fields is None:
+            raise InvalidRequestError(
+                said("{service} is not a service of this release.", service=service),
+                hint=said("Name one of its services."),
+            )
+        # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
+        return PinnedService((await self.wanted(model, environment, as_it_is=True))[service], fields)
+
+
+def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:
+    """Return the definition and the image ID of each service."""
+    services = services_of(model)
+    return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
