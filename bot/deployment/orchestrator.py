@@ -2,26 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.backoff import MOST_ATTEMPTS
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.foreign_bots import ForeignBots
-from roas.deployment.leftovers import sweep_leftovers
-from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
+from roas.deployment.resumption import Resumption
 from roas.deployment.running_deployments import RunningDeployments
-from roas.deployment.stale_instances import OwnServiceSweep, remove_stale_instances
-from roas.errors import InvalidRequestError, LockHeldError, RoasError, StateError
+from roas.deployment.stale_instances import OwnServiceSweep
+from roas.errors import InvalidRequestError, LockHeldError, RoasError
 from roas.log import get_logger
-from roas.messages.message import joined, said
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, PhaseResult
 from roas.models.environment import Environment
-from roas.models.events import CancelRequested, DeploymentEnded, PauseDecided, origin
+from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan
 from roas.models.release import Release
@@ -46,8 +43,8 @@ class DeploymentOrchestrator:
         self._components = components
         self._environments = environments
         self._running = RunningDeployments()
+        self._resumption = Resumption(components, environments, self._running, self._launch)
         self._sweep_error = ""
-        self._peer_processes = PeerProcesses(components.engine, components.state, components.peers)
         self._foreign_bots = ForeignBots(components)
         self._own_service_sweep = OwnServiceSweep(components)
 
@@ -128,23 +125,7 @@ class DeploymentOrchestrator:
 
     async def resume(self) -> tuple[Deployment, ...]:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
-        resumed: list[Deployment] = []
-        for deployment in await self._components.state.deployments.unfinished():
-            if self._running.must_wait(deployment.id):
-                continue
-            lock = await self._components.state.locks.get(deployment.environment)
-            owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
-            if owner is None or deployment.id in self._running or await self._is_running_elsewhere(owner):
-                continue
-            environment = self._environments.get(deployment.environment)
-            if environment is None:
-                log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
-                continue
-            if self._running.is_transferring:  # perhaps since a moment ago: what was set down is for another to resume
-                break
-            if (taken := await self._take_over(deployment, environment, owner)) is not None:
-                resumed.append(taken)
-        return tuple(resumed)
+        return await self._resumption.resume_all()
 
     async def sweep(self) -> bool:
         """Remove stale instances from this bot's own service; returns whether every container could be checked."""
@@ -163,16 +144,6 @@ class DeploymentOrchestrator:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
         for environment in self._environments.values():
             await self._foreign_bots.look(environment)
-
-    async def _is_running_elsewhere(self, owner: str) -> bool:
-        """Return whether another process runs what `owner` holds; what we hold without a task is orphaned.
-
-        A hung process is terminated first; where it cannot be reached, it still counts as running the deployment.
-        """
-        instance = self._components.state.instance
-        if owner == instance.id or not instance.is_alive(owner):
-            return False
-        return not await self._peer_processes.terminate_if_hung(owner)
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop running deployments, since the journal is lost; returns those that were interrupted."""
@@ -237,79 +208,6 @@ class DeploymentOrchestrator:
             pause_others=lambda: self._running.pause_others(deployment.id),
         )
         self._running.launch(context)
-
-    async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
-        """Terminate what the dead process left running, then resume at the end of its journal.
-
-        Returns None where another process was quicker: it resumes the deployment, or has ended it by now.
-        """
-        components = self._components
-        try:
-            deployment, fence = await components.state.deployments.take_over(
-                deployment.id, owner, is_new_attempt=self._is_new_attempt
-            )
-        except (LockHeldError, StateError):
-            held = await components.state.locks.get(environment.name)
-            if held is not None and (held.deployment_id, held.instance_id) == (deployment.id, owner):
-                raise
-            log.info("another process was quicker to resume a deployment", deployment_id=deployment.id)
-            return None
-        if owner != components.state.instance_id:
-            components.state.instance.forget(owner)
-        log.warning("resuming a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
-        if deployment.attempts > MOST_ATTEMPTS:
-            await self._clean_up(environment, owner)
-            await remove_stale_instances(components, environment, fence)
-            return await self._abandon(deployment, fence)
-        await self._clean_up(environment, owner)
-        self._launch(deployment, environment, fence)
-        return deployment
-
-    def _is_new_attempt(self, deployment: Deployment) -> bool:
-        """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault.
-
-        Nor is it one where it only waited for a person.
-        """
-        if deployment.is_waiting:
-            return False
-        passed_on = deployment.handed_over_to == self._components.state.instance_id
-        if passed_on and not self._running.was_launched(deployment.id):
-            return False
-        return not self._running.stopped_here(deployment.id)
-
-    async def _clean_up(self, environment: Environment, owner: str) -> None:
-        """Repair what a killed Compose left behind. If the engine is unavailable, the phases find and report that."""
-        try:
-            if owner != self._components.state.instance_id:
-                await self._components.engine.kill_orphans(owner)
-            await sweep_leftovers(self._components, environment)
-        except RoasError as error:
-            log.warning("leftovers could not be cleared yet", error=error.message)
-
-    async def _abandon(self, deployment: Deployment, fence: Fence) -> Deployment:
-        problem = Problem(
-            key="attempts_exhausted",
-            message=said(
-                "This deployment was interrupted {attempts} times: its bot died, or could not continue.",
-                attempts=deployment.attempts - 1,
-            ),
-            hint=said(
-                "Read the bot's log, then `/rollback {environment}` or deploy again.",
-                environment=deployment.environment,
-            ),
-        )
-        ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
-        await self._components.state.deployments.finish(ended, fence)
-        self._components.bus.publish(
-            DeploymentEnded(
-                outcome=Outcome.FAILED,
-                kind=ended.request.kind,
-                duration_seconds=sum(phase.duration_seconds or 0.0 for phase in ended.phases),
-                abandoned=joined(" ", (problem.message, problem.hint)),
-                **origin(ended, SOURCE),
-            )
-        )
-        return ended
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:

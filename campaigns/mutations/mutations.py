@@ -150,7 +150,7 @@ MUTATIONS = (
     ),
     mutation(
         "a dead process's deployment is resumed for ever",
-        "bot/deployment/orchestrator.py",
+        "bot/deployment/resumption.py",
         "if deployment.attempts > MOST_ATTEMPTS:",
         "if False:",
         "tests/e2e/wire/test_killed_bot.py",
@@ -159,7 +159,7 @@ MUTATIONS = (
     ),
     mutation(
         "a deployment whose process died is left as it is",
-        "bot/deployment/orchestrator.py",
+        "bot/deployment/resumption.py",
         "if self._running.must_wait(deployment.id):",
         "if True:",
         "tests/e2e/wire/test_killed_bot.py",
