@@ -22,14 +22,8 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
-from roas.errors import (
-    FrozenError,
-    ImageChangedError,
-    ImageNotFoundError,
-    InvalidRequestError,
-    LockHeldError,
-    RoasError,
-)
+from roas.errors import ImageChangedError, ImageNotFoundError, InvalidRequestError, RoasError
+from roas.held_environment import FrozenError, LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor

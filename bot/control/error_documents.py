@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from roas.control.documents import FaultDocument
-from roas.errors import InvalidRequestError, LockHeldError, RoasError, StateError
+from roas.errors import InvalidRequestError, RoasError, StateError
+from roas.held_environment import LockHeldError
 from roas.messages.message import said
 
 

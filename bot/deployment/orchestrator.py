@@ -11,7 +11,8 @@ from roas.deployment.planning import plan_deployment, plan_rollback, require_sam
 from roas.deployment.resumption import Resumption
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep
-from roas.errors import InvalidRequestError, LockHeldError, RoasError
+from roas.errors import InvalidRequestError, RoasError
+from roas.held_environment import LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor

@@ -11,7 +11,8 @@ from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import remove_stale_instances
-from roas.errors import LockHeldError, RoasError, StateError
+from roas.errors import RoasError, StateError
+from roas.held_environment import LockHeldError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, Outcome, Problem

@@ -1,6 +1,7 @@
 """Keep freezes: the journal accepts no deployment of a frozen environment."""
 
-from roas.errors import FrozenError, InvalidRequestError
+from roas.errors import InvalidRequestError
+from roas.held_environment import FrozenError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange

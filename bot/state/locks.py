@@ -1,6 +1,6 @@
 """Lock environments: one deployment at a time, and a fencing token that grows with every owner."""
 
-from roas.errors import LockHeldError
+from roas.held_environment import LockHeldError
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Lock
 from roas.state.documents import from_row, readable, to_json

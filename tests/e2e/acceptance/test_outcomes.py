@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from roas.application import open_application
-from roas.errors import LockHeldError
+from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
 from tests.e2e.acceptance.people import ANNA, People, request

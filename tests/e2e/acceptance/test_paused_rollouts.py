@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from roas.deployment import orchestrator
-from roas.errors import InvalidRequestError, LockHeldError
+from roas.errors import InvalidRequestError
+from roas.held_environment import LockHeldError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState

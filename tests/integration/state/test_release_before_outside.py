@@ -10,7 +10,7 @@ import pytest
 
 from roas.control.client import ControlClient
 from roas.control.server import ControlServer
-from roas.errors import LockHeldError
+from roas.held_environment import LockHeldError
 from roas.models.deployment import Outcome
 from roas.models.health import Verdict
 from roas.state.manager import StateManager

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.errors import EngineUnavailableError, LockHeldError
+from roas.errors import EngineUnavailableError
+from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.health import Verdict
 from roas.models.release import Release

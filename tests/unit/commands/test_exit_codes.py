@@ -11,13 +11,13 @@ from roas.errors import (
     FencedOffError,
     InternalFaultError,
     InvalidRequestError,
-    LockHeldError,
     NotPermittedError,
     RoasError,
     SettingsError,
     StateError,
     ValidationFailedError,
 )
+from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (

@@ -9,7 +9,8 @@ import pytest
 
 from roas.control.client import ControlClient
 from roas.control.server import ControlServer
-from roas.errors import LockHeldError, RoasError
+from roas.errors import RoasError
+from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
 from roas.models.environment import Environment

@@ -17,11 +17,11 @@ from roas.errors import (
     ImageNotFoundError,
     InternalFaultError,
     InvalidRequestError,
-    LockHeldError,
     NotPermittedError,
     RoasError,
     ValidationFailedError,
 )
+from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.errors import FrozenError, ImageChangedError, InvalidRequestError
+from roas.errors import ImageChangedError, InvalidRequestError
+from roas.held_environment import FrozenError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
 from tests.unit.deployment.fake_engine import UNHEALTHY

@@ -7,12 +7,8 @@ import pytest
 
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.engine.interface import ReleaseDraft
-from roas.errors import (
-    BuildFailedError,
-    ImageChangedError,
-    InvalidRequestError,
-    LockHeldError,
-)
+from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
+from roas.held_environment import LockHeldError
 from roas.models.check import CheckResult, Severity
 from roas.models.coordination import HOTFIX, STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.errors import FrozenError, InvalidRequestError
+from roas.errors import InvalidRequestError
+from roas.held_environment import FrozenError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind
 from roas.models.freeze import Freeze

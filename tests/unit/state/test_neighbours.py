@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from roas.errors import LockHeldError
+from roas.held_environment import LockHeldError
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName

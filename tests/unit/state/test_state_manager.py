@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.errors import FencedOffError, InvalidRequestError, LockHeldError, StateError
+from roas.errors import FencedOffError, InvalidRequestError, StateError
+from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName

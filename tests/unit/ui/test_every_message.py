@@ -21,7 +21,8 @@ from discord.http import MultipartParameters, handle_message_parameters
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.answers import answer, answer_beside
 from roas.cogs.logs import _draw as draw_logs
-from roas.errors import FrozenError, LockHeldError, RoasError
+from roas.errors import RoasError
+from roas.held_environment import FrozenError, LockHeldError
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from roas.errors import LockHeldError, RoasError
+from roas.errors import RoasError
+from roas.held_environment import LockHeldError
 from roas.messages.message import Message, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep

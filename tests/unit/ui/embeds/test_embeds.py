@@ -6,7 +6,8 @@ from dataclasses import replace
 import discord
 import pytest
 
-from roas.errors import InvalidRequestError, LockHeldError, NotPermittedError
+from roas.errors import InvalidRequestError, NotPermittedError
+from roas.held_environment import LockHeldError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     DeploymentKind,
