@@ -3,18 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import stamina
 
 from roas.backoff import PHASE
-from roas.concurrency import pause
 from roas.deployment.context import DeploymentContext
+from roas.deployment.engine_return import wait_for_engine, wait_for_quorum
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
-from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
 from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,
@@ -124,12 +122,10 @@ class PhaseRunner:
         try:
             return await phase.run(self._context)
         except EngineUnavailableError:
-            deadline = time.monotonic() + (ENGINE_GRACE_SECONDS if waits else 0.0)
-            while time.monotonic() < deadline:
-                with suppress(EngineUnavailableError):
-                    await self._context.components.engine.containers(self._context.environment)
-                    break
-                await pause(PHASE.first_seconds)
+            if self._context.environment.on_swarm:
+                await wait_for_quorum(self._context)
+            elif waits:
+                await wait_for_engine(self._context)
             raise
 
     def _describe_waiting(self) -> str:
