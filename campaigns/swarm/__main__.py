@@ -26,14 +26,14 @@ def main() -> int:
     parser.add_argument("--match", default="", help="only steps that have this in their name")
     given = parser.parse_args()
     played: list[Played] = []
-    for kind in given.only or Kind:
+    for kind in map(Kind, given.only or Kind):
         managers = 3 if kind is Kind.QUORUM else 1
         with (
             tempfile.TemporaryDirectory(prefix="roas-swarm-") as folder,
             ground(Path(folder), managers=managers) as found,
         ):
             first_run(found)
-            rounds = [one for one in rounds_of(found, Kind(kind)) if given.match in one.step]
+            rounds = [one for one in rounds_of(found, kind) if given.match in one.step]
             rounds = rounds[given.slice[0] - 1 :: given.slice[1]]
             if given.limit:
                 rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311

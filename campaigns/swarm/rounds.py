@@ -181,7 +181,7 @@ def _written_between(ground: Ground, began: float, ended: float) -> Iterator[str
     """Name the writes to the Swarm that were answered between two moments."""
     for step, at in zip(ground.gate.trace, ground.gate.times, strict=True):
         if began < at < ended and WRITE.match(step):
-            yield f"it wrote without a quorum: {step}"
+            yield f"it wrote {at - began:.1f} s after the quorum was lost: {step}"
 
 
 def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> None:
