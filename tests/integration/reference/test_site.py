@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,11 @@ import pytest
 from reference.pages import PAGES
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("mkdocs.yml", ".env.example", "docs", "reference", "bot", "cogs", "roas")
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?((?:https?:)?//[^\" >]+)")
 
 
 def build(folder: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    """Build a copy as script/docs does."""
+    """Build a folder as script/docs does."""
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)],
         cwd=folder,
@@ -60,14 +58,15 @@ def test_site_says_nothing_of_this_machine(site: Path):
 
 
 def test_broken_link_fails_the_build(tmp_path: Path):
-    for source in (ROOT / name for name in SOURCES):
-        target = tmp_path / source.name
-        if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, target, symlinks=True)
-        elif source.exists():
-            shutil.copy(source, target, follow_symlinks=False)
-    with (tmp_path / "docs" / "index.md").open("a") as page:
-        page.write("\n[nowhere](nowhere.md)\n")
+    """By the site's settings, without its pages: to build those takes long."""
+    settings = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]
+    (tmp_path / "mkdocs.yml").write_text(settings.replace("hooks: [reference/hook.py]\n", ""))
+    page = tmp_path / "docs" / "index.md"
+    page.parent.mkdir()
+    page.write_text("# Home\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    page.write_text("# Home\n\n[nowhere](nowhere.md)\n")
     done = build(tmp_path, tmp_path / "site")
     assert done.returncode != 0
     assert "nowhere.md" in done.stderr

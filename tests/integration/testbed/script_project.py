@@ -18,7 +18,7 @@ def make_project(folder: Path) -> Path:
         executable(folder / name, "exit 0")
     executable(tools / "python", f'exec {sys.executable} "$@"')
     shutil.copytree(ROOT / "testbed", folder / "testbed", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "tests").mkdir()
+    (folder / "tests" / "__pycache__").mkdir(parents=True)  # else all tests are collected once before they run
     for name in ("__init__.py", "failed_list.py"):
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     return folder
@@ -29,12 +29,15 @@ def executable(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
-def run_fast_lane(project: Path, cache: Path) -> tuple[int, str, str]:
-    """Run script/test --fast of a project; what is kept between clones is kept in `cache`."""
+def run_fast_lane(project: Path, cache: Path, workers: int = 1) -> tuple[int, str, str]:
+    """Run script/test --fast of a project; what is kept between clones is kept in `cache`.
+
+    Each worker takes a while to start; with none, the process that collects the tests runs them.
+    """
     done = subprocess.run(
         ["script/test", "--fast"],
         cwd=project,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache), "PYTEST_WORKERS": "1"},  # each worker takes a while to start
+        env={**os.environ, "XDG_CACHE_HOME": str(cache), "PYTEST_WORKERS": str(workers)},
         capture_output=True,
         text=True,
         check=False,
