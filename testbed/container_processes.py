@@ -45,12 +45,12 @@ async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
 
 async def successor(home: Home, *, active: bool, seconds: float = 60) -> Any:
     """Wait for the second bot: to be there, or to be the leader."""
-    first = {bot.id for bot in home.bots()}
+    first = {bot.id for bot in home.bots(sparse=True)}
 
     def found() -> Any:
-        for bot in home.bots():
+        for bot in home.bots(sparse=True):
             if bot.id not in first and (not active or ACTIVE in bot.logs().decode()):
-                return bot
+                return home.client.containers.get(bot.id)
         return None
 
     return await until(found, "no successor", seconds=seconds)

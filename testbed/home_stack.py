@@ -11,7 +11,7 @@ from typing import Any
 
 import docker
 import yaml
-from docker.errors import NotFound
+from docker.errors import APIError
 
 from testbed.engine import Engine, manual_environment
 from testbed.sample import CHECK
@@ -53,10 +53,11 @@ class Home:
             raise HomeStackError(done.stderr)
         return done.stdout + done.stderr
 
-    def bots(self, *, stopped: bool = False) -> list[Any]:
-        """Return the containers of the bot's service."""
+    def bots(self, *, stopped: bool = False, sparse: bool = False) -> list[Any]:
+        """Return the containers of the bot's service; with `sparse`, in one question, by what a list tells of them."""
         label = f"{SERVICE_LABEL}={BOT_SERVICE}"
-        return list(self.client.containers.list(all=stopped, ignore_removed=True, filters={"label": label}))
+        found = self.client.containers.list(all=stopped, ignore_removed=True, filters={"label": label}, sparse=sparse)
+        return list(found)
 
     def everything(self) -> list[Any]:
         """Return every container of the stack, running or not."""
@@ -72,7 +73,7 @@ def _log_of(bot: Any, lines: int) -> str:
     """Return the last lines of a bot; another one may remove it meanwhile."""
     try:
         return str(bot.logs(tail=lines).decode())
-    except NotFound:
+    except APIError:  # "dead or marked for removal", if it is not gone yet
         return "it is gone"
 
 

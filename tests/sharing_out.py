@@ -5,7 +5,6 @@ from xdist.scheduler import LoadFileScheduling
 
 # What takes longest, longest first: begun last, one of them would run alone in the end.
 LONGEST = (
-    "tests/e2e/handover/test_signals.py",
     "tests/e2e/handover/",
     "tests/e2e/campaigns/test_hands.py",
     "tests/e2e/campaigns/test_crash_sample.py",
@@ -19,15 +18,10 @@ LONGEST = (
     "tests/e2e/wire/",
     "tests/e2e/acceptance/",
 )
-# Each of these is one worker's: the engine on which the bot's image is built, ten seconds of a core, is made once for
-# all. Handovers are a quarter of all work, so that two share them: one would be at it when all others are done.
+# Each of these is one worker's: the engine on which the bot's image is built, 15 seconds of a core, is made once for
+# all. What has to be alone comes when all others are done, so that it holds up nobody who shares an engine with it.
 TOGETHER = (
     ("tests/e2e/handover/test_self_replacement.py",),
-    (
-        "tests/e2e/handover/test_signals.py",
-        "tests/e2e/handover/test_bad_successors.py",
-        "tests/e2e/handover/test_command_line.py",
-    ),
     ("tests/e2e/handover/",),
     (
         "tests/e2e/campaigns/test_hands.py",

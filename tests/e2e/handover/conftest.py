@@ -13,7 +13,7 @@ from sandbox.client import SandboxClient
 from testbed.bot_image import bot_image
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
-from testbed.sample import sample_image
+from testbed.sample import CHECK, sample_image
 from testbed.waiting import wait_until
 from tests.e2e.handover.versions import STARTS, make_version
 
@@ -22,6 +22,9 @@ CONNECT_SECONDS = 120.0
 HANDOVER_SECONDS = 30.0
 OBSERVATION_SECONDS = 5.0
 REST_SECONDS = 30.0
+# Each probe takes 60 ms of a core. That the bot is unhealthy has to show while it is observed; the store never is.
+BOT_CHECK = {"interval": "2s", "retries": 2, "start_interval": "1s"}
+STORE_CHECK = CHECK | {"interval": "60s"}
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +70,7 @@ def standing(
         "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
         "HANDOVER_SECONDS": HANDOVER_SECONDS,
     }
-    home = lay_out(engine, client, folder, values, healthcheck={"interval": "2s", "retries": 2})
+    home = lay_out(engine, client, folder, values, healthcheck=BOT_CHECK, store={"healthcheck": STORE_CHECK})
     yield home
     clear_away(home)
     shutil.rmtree(folder)
@@ -123,6 +126,12 @@ def clear_away(home: Home) -> None:
 
 
 def other_version(home: Home, images: dict[str, str]) -> str:
-    """Return the good version that does not run."""
-    runs = home.bots()[0].attrs["Image"]
+    """Return the good version that is not the bot's now."""
+    runs = home.bots(stopped=True)[0].attrs["Image"]
     return "v2" if runs == images["v1"] else "v1"
+
+
+def started(bot: Any) -> tuple[str, str, int]:
+    """Return whether a bot runs, since when, and how often it was started again."""
+    bot.reload()
+    return bot.status, bot.attrs["State"]["StartedAt"], bot.attrs["RestartCount"]

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from testbed.container_processes import ACTIVE, successor, until
-from testbed.home_stack import BOT_SERVICE, ROOT, Home
+from testbed.home_stack import ROOT, Home
 from testbed.stopping import stop_process
 from tests.e2e.handover.conftest import clear_away, other_version, rows
 from tests.e2e.handover.test_own_service import changed_file
@@ -57,10 +57,15 @@ async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
     )
 
 
+def stop_bot(home) -> None:
+    for bot in home.bots():
+        bot.stop()
+
+
 @asynccontextmanager
 async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
-    home.compose("stop", "discord-bot")
+    stop_bot(home)
     child = await type_on_host(home, "deploy", "dev", version)
     try:
         await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
@@ -99,9 +104,15 @@ def deployment_of(home, version: str) -> str | None:
     return found[0][0] if found else None
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "until it is killed"])
-async def test_command_line_deploy_leaves_one_new_bot(home, people, images, killed):
+async def test_command_line_deploy_leaves_one_new_bot(home, people, images):
     """The deployment has one end, with and without a kill of the command line."""
+    stop_bot(home)
+    await its_removal_is_refused(home)
+    for killed in (True, False):
+        await assert_one_new_bot(home, people, images, killed=killed)
+
+
+async def assert_one_new_bot(home, people, images, *, killed: bool) -> None:
     version = other_version(home, images)
     async with carrying(home, version) as child:
         deployment_id = deployment_of(home, version)
@@ -120,19 +131,12 @@ async def test_command_line_deploy_leaves_one_new_bot(home, people, images, kill
     assert rows(home, "SELECT environment FROM locks") == []
 
 
-async def test_a_command_line_on_the_host_leaves_the_bot(home, people):
-    """Nobody lives who could carry it, so that the command line would do it itself."""
-    home.compose("stop", BOT_SERVICE)
+async def its_removal_is_refused(home) -> None:
+    """Nobody lives who could carry a plan without the bot, so that the command line would do it itself."""
     before = [one.id for one in home.bots(stopped=True)]
-    try:
-        with changed_file(home, "deleted"):
-            child = await type_on_host(home, "deploy", "dev", "v2")
-            said = (await child.communicate())[0].decode()
-        assert child.returncode != 0
-        assert "this bot itself" in said, said
-        assert [one.id for one in home.bots(stopped=True)] == before
-    finally:
-        home.compose("start", BOT_SERVICE)
-    await until(lambda: home.bots() or None, "no bot", seconds=END_SECONDS)
-    await people.wait_until_connected(END_SECONDS)
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    with changed_file(home, "deleted"):
+        child = await type_on_host(home, "deploy", "dev", "v2")
+        said = (await child.communicate())[0].decode()
+    assert child.returncode != 0
+    assert "this bot itself" in said, said
+    assert [one.id for one in home.bots(stopped=True)] == before

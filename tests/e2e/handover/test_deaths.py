@@ -13,44 +13,62 @@ pytestmark = pytest.mark.timeout(300)
 END_SECONDS = 150.0
 
 
-@pytest.mark.parametrize("moment", ["before", "during", "after", "both"])
-async def test_kill_leaves_one_bot_and_outcome(home, people, images, moment):
+async def test_kills_leave_one_bot_and_outcome(home, people, images):
+    """The old bot dies before there is a new one, beside it, and once that leads; or both die at once."""
     old = home.bots()[0]
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
-    new = await successor(home, active=moment in {"after", "both"}) if moment != "before" else None
+    deployment_id = await deploy(home, people, images)
     hit(old, signal.SIGKILL)
-    if moment == "both":
-        hit(new, signal.SIGKILL)
-    told = await outcome(people, deployment_id, seconds=END_SECONDS)
-    await assert_one_end(home, people, images, deployment_id, told.text)
+    await beside(home, old)
+    hit(old, signal.SIGKILL)
+    await assert_one_end(home, people, deployment_id)
+
+    old = home.bots()[0]
+    deployment_id = await deploy(home, people, images)
+    new = await successor(home, active=True)
+    hit(old, signal.SIGKILL)
+    hit(new, signal.SIGKILL)
+    await assert_one_end(home, people, deployment_id)
 
 
 async def test_rollback_outlives_killed_successor(home, people, images):
     """Somebody kills the new bot of a rollback: that says nothing of its version, and another one is started."""
-    first = home.bots()[0].attrs["Image"]
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
-    assert "succeeded" in (await outcome(people, deployment_id, seconds=END_SECONDS)).text
+    old = home.bots()[0]
+    deployment_id = await deploy(home, people, images)
+    await successor(home, active=True)
+    hit(old, signal.SIGKILL)
+    assert "succeeded" in await assert_one_end(home, people, deployment_id)
     deployment_id = await start(people, "dora", "rollback", environment="dev")
     killed = await successor(home, active=False)
     killed.kill()
-    told = await outcome(people, deployment_id, seconds=END_SECONDS)
-    assert "succeeded" in told.text, told.text
-    assert "stopped or removed by hand" in told.text
-    await assert_one_end(home, people, images, deployment_id, told.text)
+    told = await assert_one_end(home, people, deployment_id)
+    assert "succeeded" in told, told
+    assert "stopped or removed by hand" in told
     bot = home.bots()[0]
-    assert (bot.attrs["Image"], bot.id != killed.id) == (first, True)
+    assert (bot.attrs["Image"], bot.id != killed.id) == (old.attrs["Image"], True)
 
 
-async def assert_one_end(home, people, images, deployment_id, told) -> None:
+async def deploy(home, people, images) -> str:
+    return await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+
+
+async def beside(home, old) -> None:
+    """Wait for a bot beside the old one, which may be starting again."""
+    await until(
+        lambda: {bot.id for bot in home.bots(sparse=True)} - {old.id} or None, "no successor", seconds=END_SECONDS
+    )
+
+
+async def assert_one_end(home, people, deployment_id) -> str:
     """Check by Docker, by the journal and in the channel that one bot runs and the deployment has one end."""
-    succeeded = "succeeded" in told
-    assert succeeded or "rolled back" in told, told
+    told = (await outcome(people, deployment_id, seconds=END_SECONDS)).text
+    assert "succeeded" in told or "rolled back" in told, told
     bots = home.bots(stopped=True)
     assert [bot.status for bot in bots] == ["running"]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
     assert len(ends) == 1
     assert rows(home, "SELECT environment FROM locks") == []
+    return told
 
 
 async def test_next_start_sweeps_killed_updates(home, people, images):

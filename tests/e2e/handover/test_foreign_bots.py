@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.integration.sandbox.channel import ask
 pytestmark = pytest.mark.timeout(300)
 
 START_SECONDS = 60.0
+LEADS = ACTIVE.encode()
 STOPPED = "This bot has stopped acting"
 # A beat is a second; Docker, the sandbox and a loaded machine take theirs.
 NOTICE_SECONDS = 10.0
@@ -156,38 +158,60 @@ def move(folder: Path) -> None:
     folder.rename(folder.with_name("state.old"))
 
 
-@pytest.mark.parametrize("harm", [delete, overwrite, move])
-async def test_bot_that_lost_its_journal_acts_no_more(home, people, harm):
-    first, old = home.bots()[0], await posted(people)
-    await until(lambda: health(first)[0] == 200 or None, "not well", seconds=START_SECONDS)
-    before = seen(home)
-    state = home.folder / "state"
-    harm(state)
+async def test_bot_that_lost_its_journal_acts_no_more(home, people):
+    """Whatever becomes of the file: the bot that had it open stops, and the next one begins another."""
+    first, state = home.bots()[0], home.folder / "state"
+    await stops_acting(home, people, overwrite)
+    delete(state)
+    await leads_after(first.restart, first)
+    await stops_acting(home, people, delete)
+    assert not (state / "journal.sqlite3").exists(), "it does not begin another one under its own feet"
+    await leaves_the_journal_to_the_next(home, people)
     try:
-        # Before it knows that the journal is lost it may say that it cannot be read.
-        _, said = await until(
-            lambda: found if (found := health(first))[0] == 503 and found[1]["status"] == "journal lost" else None,
-            "not noticed",
-            seconds=NOTICE_SECONDS,
-        )
-        content = await told(people, STOPPED, old, NOTICE_SECONDS)
-        assert first.name in content
-        assert str(said["reason"])[:20] in content
-        assert seen(home) == before
-        if harm is delete:
-            assert not (state / "journal.sqlite3").exists(), "it does not begin another one under its own feet"
-
-        if harm is overwrite:
-            delete(state)
-        home.compose("up", "-d", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
-        second = next(bot for bot in home.bots() if bot.id != first.id)
-        await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
-        await told(people, "is not on this bot's journal", old, START_SECONDS)
-        assert seen(home)[first.id] == before[first.id]
-        new = [message.text for message in await people.messages() if message.id not in old]
-        assert sum(STOPPED in text for text in new) == 1
-
-        first.restart()
-        await until(lambda: on_one_journal(first, second) or None, "not on one journal", seconds=START_SECONDS)
+        await stops_acting(home, people, move)
+        await leaves_the_journal_to_the_next(home, people)
     finally:
         shutil.rmtree(home.folder / "state.old", ignore_errors=True)
+
+
+async def stops_acting(home, people, harm) -> None:
+    """Harm the journal, and see that the bot says by all ways that it has lost it."""
+    (first,), old = home.bots(), await posted(people)
+    await until(lambda: health(first)[0] == 200 or None, "not well", seconds=START_SECONDS)
+    before = seen(home)
+    harm(home.folder / "state")
+    # Before it knows that the journal is lost it may say that it cannot be read.
+    _, said = await until(
+        lambda: found if (found := health(first))[0] == 503 and found[1]["status"] == "journal lost" else None,
+        "not noticed",
+        seconds=NOTICE_SECONDS,
+    )
+    content = await told(people, STOPPED, old, NOTICE_SECONDS)
+    new = [message.text for message in await people.messages() if message.id not in old]
+    assert sum(STOPPED in text for text in new) == 1
+    assert first.name in content
+    assert str(said["reason"])[:20] in content
+    assert seen(home) == before
+
+
+async def leaves_the_journal_to_the_next(home, people) -> None:
+    """Start another bot, on a new journal: the first is left alone until it is started again."""
+    (first,), old, before = home.bots(), await posted(people), seen(home)
+    home.compose("up", "-d", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
+    second = next(bot for bot in home.bots() if bot.id != first.id)
+    await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
+    await told(people, "is not on this bot's journal", old, START_SECONDS)
+    assert seen(home)[first.id] == before[first.id]
+    new = [message.text for message in await people.messages() if message.id not in old]
+    assert not [text for text in new if STOPPED in text], "it was said before, and once"
+    first.restart()
+    await until(lambda: on_one_journal(first, second) or None, "not on one journal", seconds=START_SECONDS)
+    await leads_after(second.stop, first)
+    second.remove(force=True)
+
+
+async def leads_after(act: Callable[[], object], bot: Any) -> None:
+    """Do something, and wait until a bot leads because of it."""
+    times = bot.logs().count(LEADS)
+    await asyncio.to_thread(act)
+    await until(lambda: bot.logs().count(LEADS) > times or None, "it does not lead again", seconds=START_SECONDS)

@@ -101,20 +101,20 @@ async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
     await assert_untouched(home, people, before)
 
 
-@pytest.mark.parametrize("version", ["careless", "reckless"])
-async def test_a_planned_removal_of_the_bot_is_not_done(home, people, images, version):
+async def test_a_planned_removal_of_the_bot_is_not_done(home, people, images):
     """The plan was made by a bot that let it pass: execution refuses, and, without that, the engine does."""
-    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
-    assert "succeeded" in told.text, told.text
-    before = look(home)
-    with changed_file(home, "deleted"):
-        deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
-        told = await outcome(people, deployment_id, seconds=END_SECONDS)
-    assert "failed" in told.text or "rolled back" in told.text, told.text
-    assert "this bot itself" in told.text, told.text
-    attempts = "SELECT json_extract(document, '$.attempts') FROM deployments WHERE id = ?"
-    assert rows(home, attempts, deployment_id) == [(1,)]
-    await assert_untouched(home, people, before)
+    for version in ("careless", "reckless"):
+        told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+        assert "succeeded" in told.text, told.text
+        before = look(home)
+        with changed_file(home, "deleted"):
+            deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
+            told = await outcome(people, deployment_id, seconds=END_SECONDS)
+        assert "failed" in told.text or "rolled back" in told.text, told.text
+        assert "this bot itself" in told.text, told.text
+        attempts = "SELECT json_extract(document, '$.attempts') FROM deployments WHERE id = ?"
+        assert rows(home, attempts, deployment_id) == [(1,)]
+        await assert_untouched(home, people, before)
     clear_away(home)  # no other test is to meet a bot that lets such plans pass
 
 
