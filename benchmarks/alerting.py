@@ -12,7 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,8 @@ def measure(folder: Path, runs: int) -> Result:
 
 
 async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         sample_image(client, f"{IMAGE}:v1")
-    finally:
-        client.close()
     watching = asyncio.create_task(watch_alone(folder / "alone"))
     kills: list[Kill] = []
     try:

@@ -8,6 +8,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,11 +76,8 @@ class Result:
 
 def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZES) -> Result:
     """Measure each size by both sides; the figures of a plan and a status are medians of so many `runs`."""
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         sample_image(client, IMAGE)
-    finally:
-        client.close()
     measured, rest = [], None
     for size in sizes:
         peer = time_compose(engine, write_stack(folder / f"stack-{size}", independent(size)), 1)[0]

@@ -7,6 +7,7 @@ and then once more with nothing to change, alternately.
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,8 @@ class Result:
 
 def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZES) -> Result:
     """Run both sides alternately for each size, each from an empty environment."""
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         sample_image(client, IMAGE)
-    finally:
-        client.close()
     taken: dict[tuple[int, str, int], list[float]] = {}
     for size in sizes:
         stack = write_stack(folder / f"stack-{size}", independent(size))

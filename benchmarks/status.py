@@ -13,6 +13,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,11 +71,8 @@ def measure(folder: Path, runs: int) -> Result:
 
 
 async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         sample_image(client, f"{IMAGE}:v1")
-    finally:
-        client.close()
     service = {"image": f"{IMAGE}:v1", "init": True, "network_mode": "none"}
     services = {f"worker-{number:03}": service for number in range(CONTAINERS)}
     async with running_bot(engine, folder / "bot", Stack(services)) as bot:

@@ -9,6 +9,7 @@ import docker.errors
 
 from demo.processes import ProcessError
 from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
+from sandbox.bot_settings import bot_settings
 
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 START_SECONDS = 120
@@ -37,18 +38,10 @@ def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> N
 
 def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[str]) -> dict[str, object]:
     """Return the bot's `.env`: on embedded defaults, with the journal in a folder, no Redis, no Prometheus."""
-    roles = sandbox["roles"]
     return {
         "REPOSITORY": stage.name,
         "VERSION": "v1",
-        "DISCORD_TOKEN": sandbox["bot_token"],
-        "DISCORD_GUILD_ID": sandbox["guild_id"],
-        "DISCORD_OPS_CHANNEL_ID": sandbox["ops_channel_id"],
-        "DISCORD_DEPLOYER_ROLE_IDS": roles["deployer"],
-        "DISCORD_APPROVER_ROLE_IDS": roles["approver"],
-        "DISCORD_HOTFIX_ROLE_IDS": roles["hotfix"],
-        "DISCORD_API_URL": sandbox["api_url"],
-        "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
+        **bot_settings(sandbox),
         "DOCKER_SOCKET": stage.engine.docker_host.removeprefix(UNIX),
         "STACK_DIR": stage.home,
         "STATE_DIR": stage.state,

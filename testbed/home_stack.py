@@ -13,6 +13,7 @@ import docker
 import yaml
 from docker.errors import APIError
 
+from sandbox.bot_settings import bot_settings
 from testbed.engine import Engine, manual_environment
 from testbed.sample import CHECK
 
@@ -109,7 +110,6 @@ def lay_out(
 
 def home_settings(discord: Mapping[str, Any], engine: Engine, folder: Path) -> dict[str, object]:
     """Return the `.env` of the stack."""
-    roles = discord["roles"]
     return {
         "VERSION": "v1",
         "COMPOSE_PROJECT_NAME": PROJECT,
@@ -117,14 +117,7 @@ def home_settings(discord: Mapping[str, Any], engine: Engine, folder: Path) -> d
         "STACK_DIR": folder,
         "STATE_DIR": folder / "state",
         "DOCKER_SOCKET": engine.docker_host.removeprefix("unix://"),
-        "DISCORD_TOKEN": discord["bot_token"],
-        "DISCORD_GUILD_ID": discord["guild_id"],
-        "DISCORD_OPS_CHANNEL_ID": discord["ops_channel_id"],
-        "DISCORD_DEPLOYER_ROLE_IDS": roles["deployer"],
-        "DISCORD_APPROVER_ROLE_IDS": roles["approver"],
-        "DISCORD_HOTFIX_ROLE_IDS": roles["hotfix"],
-        "DISCORD_API_URL": discord["api_url"],
-        "DISCORD_GATEWAY_URL": discord["gateway_url"],
+        **bot_settings(discord),
         "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "3",
         "REDIS_URL": "",
         "PROMETHEUS_URL": "",

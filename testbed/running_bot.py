@@ -17,6 +17,7 @@ from typing import Any
 import docker
 import docker.errors
 
+from sandbox.bot_settings import bot_settings
 from sandbox.client import SandboxClient
 from sandbox.views import Interaction, Message
 from testbed.engine import Engine
@@ -167,19 +168,12 @@ async def _bot(
 
 
 def _settings(engine: Engine, folder: Path, name: str, discord: Mapping[str, Any]) -> dict[str, str]:
-    roles = discord["roles"]
     return {
         **{name: os.environ[name] for name in INHERITED if name in os.environ},
         "PYTHONPATH": str(ROOT),
         "NO_COLOR": "1",
-        "DISCORD_TOKEN": discord["bot_token"],
-        "DISCORD_GUILD_ID": str(discord["guild_id"]),
-        "DISCORD_OPS_CHANNEL_ID": str(discord["ops_channel_id"]),
-        "DISCORD_DEPLOYER_ROLE_IDS": str(roles["deployer"]),
-        "DISCORD_APPROVER_ROLE_IDS": str(roles["approver"]),
-        "DISCORD_ALERT_ROLE_ID": str(roles["alert"]),
-        "DISCORD_API_URL": discord["api_url"],
-        "DISCORD_GATEWAY_URL": discord["gateway_url"],
+        **bot_settings(discord),
+        "DISCORD_ALERT_ROLE_ID": str(discord["roles"]["alert"]),
         "DOCKER_HOST": engine.docker_host,
         "STACK_DIR": str(folder / "stack"),
         "STATE_DIR": str(folder / "state"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.processes import ROOT, Process, spawn
+from sandbox.bot_settings import bot_settings
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, SwarmNode, client_of
@@ -60,17 +61,9 @@ class SwarmStage:
 
     def _environment(self, sandbox: Mapping[str, Any]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-        roles = sandbox["roles"]
         own = {
             "PYTHONPATH": ROOT,
-            "DISCORD_TOKEN": sandbox["bot_token"],
-            "DISCORD_GUILD_ID": sandbox["guild_id"],
-            "DISCORD_OPS_CHANNEL_ID": sandbox["ops_channel_id"],
-            "DISCORD_DEPLOYER_ROLE_IDS": roles["deployer"],
-            "DISCORD_APPROVER_ROLE_IDS": roles["approver"],
-            "DISCORD_HOTFIX_ROLE_IDS": roles["hotfix"],
-            "DISCORD_API_URL": sandbox["api_url"],
-            "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
+            **bot_settings(sandbox),
             "DOCKER_HOST": self.swarm.docker_host,
             "DOCKER_CONFIG": self.folder / "docker",
             "STACK_DIR": self.folder / "stack",

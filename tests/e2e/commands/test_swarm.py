@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.swarm.ground import FAILING_JOB, STACK, Ground, ground_on
+from campaigns.swarm.ground import FAILING_JOB, QUICK, STACK, Ground, ground_on
 from campaigns.swarm.rounds import Kind, Round, first_run, play
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour
@@ -25,7 +25,6 @@ VERSIONS: dict[str, Behaviour] = {
     **dict.fromkeys(("v1", "v2", "v4", FAILING_JOB), "healthy"),
     "v3": "exits",
 }
-QUICK = "endpoint_mode: dnsrr, restart_policy: {delay: 300ms}, update_config: {monitor: 1s}"
 
 
 def stack(repository: str) -> str:
