@@ -12,11 +12,11 @@ from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, obtain_images
 from roas.engine.interface import Engine, ResolvedStack
-from roas.engine.proxied_service import ProxyReport
 from roas.engine.release_keeper import ReleaseKeeper
-from roas.engine.service_rollout import RolloutLog, ServiceRollout, is_rolled_out
+from roas.engine.rollout_policies import is_rolled_out
+from roas.engine.service_rollout import RolloutLog, ServiceRollout
+from roas.engine.service_start import ServiceStart, is_beside, waiting_steps
 from roas.errors import RolloutPausedError
-from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -36,6 +36,7 @@ class DeploymentManager:
     def __init__(self, engine: Engine, state: StateManager) -> None:
         self._engine = engine
         self.behind_proxy = BehindProxy(engine)
+        self._start = ServiceStart(engine, self.behind_proxy)
         self.releases = ReleaseKeeper(engine, state)
 
     async def obtain_images(
@@ -86,14 +87,14 @@ class DeploymentManager:
         with self.behind_proxy.working(environment, definition):
             if rollout is not None and definition.proxy is not None and restart:
                 rollout.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
-            if self._is_beside(definition, watch, anew=anew):
+            if is_beside(definition, watch, anew=anew):
                 await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
             elif not anew:
                 await self._drain_in_place(environment, wanted, before, report, rollout)
             created = await run_uninterrupted(
-                self._start_made(environment, model_hash, definition.name, made, report)
+                self._start.start_made(environment, model_hash, definition.name, made, report)
                 if made
-                else self._create_and_start(
+                else self._start.create_and_start(
                     environment, model_hash, definition, watch, report, restart, anew, deployment
                 )
             )
@@ -126,7 +127,7 @@ class DeploymentManager:
         if rollout is not None:
             rollout.allow(definition.proxy.limit_seconds)
         await self.behind_proxy.hold(environment, wanted, before, forgiving=True)
-        await self.behind_proxy.drain(environment, definition, going, _steps(report, definition))
+        await self.behind_proxy.drain(environment, definition, going, waiting_steps(report, definition))
 
     async def _roll_out(
         self,
@@ -177,7 +178,7 @@ class DeploymentManager:
             await self._remove_all(environment, service, containers, watch)
         else:
             with self.behind_proxy.working(environment, definition):
-                await self.behind_proxy.drain(environment, definition, containers, _steps(report, definition))
+                await self.behind_proxy.drain(environment, definition, containers, waiting_steps(report, definition))
                 await self._remove_all(environment, service, containers, watch)
                 await self.behind_proxy.settle(environment, definition)
         await report(service, ServiceStep.REMOVED, "", None)
@@ -200,71 +201,6 @@ class DeploymentManager:
     async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop containers by id; their replacements take over the anonymous volumes."""
         await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
-
-    async def _create_and_start(
-        self,
-        environment: Environment,
-        model_hash: str,
-        definition: ServiceDefinition,
-        watch: ContainerWatch,
-        report: ServiceReport,
-        restart: bool,
-        anew: bool,
-        deployment: str,
-    ) -> tuple[str, ...]:
-        """Return the ids of the containers that were started."""
-        beside = self._is_beside(definition, watch, anew=anew)
-        await report(definition.name, ServiceStep.CREATING, said("beside the old one") if beside else "", None)
-        seen = watch.of_service(definition.name)
-        created = await self._engine.create_service(
-            environment, model_hash, definition.name, beside=beside, anew=anew, seen=seen, deployment=deployment
-        )
-        if created:
-            await report(definition.name, ServiceStep.STARTING, "", None)
-        for container_id in created:
-            await self._engine.start(environment, container_id)
-        if restart and not created:
-            await report(
-                definition.name, ServiceStep.STARTING, said("again, since what it depends on was replaced"), None
-            )
-            await self._restart_all(environment, definition, watch, report)
-        return created
-
-    async def _start_made(
-        self, environment: Environment, model_hash: str, service: str, made: MadeService, report: ServiceReport
-    ) -> tuple[str, ...]:
-        """Start what was created together with others; today's policy is asked, since that may be a while ago."""
-        await self._engine.check_release(environment, model_hash)
-        await report(service, ServiceStep.STARTING, "", None)
-        for container_id in made.containers:
-            await self._engine.start(environment, container_id)
-        return made.containers
-
-    def _is_beside(self, definition: ServiceDefinition, watch: ContainerWatch, *, anew: bool) -> bool:
-        """Return whether new containers are started beside the old ones."""
-        running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
-        return definition.start_first and running and not anew
-
-    async def _restart_all(
-        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport
-    ) -> None:
-        """Restart all containers of a service; behind a proxy one after the other, so that some always serve."""
-        containers = watch.of_service(definition.name)
-        if definition.proxy is None:
-            await run_concurrently(self._restart(environment, one.id) for one in containers)
-            return
-        behind, steps = self.behind_proxy, _steps(report, definition)
-        for one in containers:
-            await behind.drain(environment, definition, (one,), steps, even_last=False)
-            await self._restart(environment, one.id)
-            await watch.look_at({one.id})
-            await wait_until_ready(self._engine, environment, replace(definition, replicas=1), watch, only=one.id)
-            again = [each for each in watch.of_service(definition.name) if each.id == one.id]
-            await behind.admit(environment, definition, again, steps, forgiving=True)
-
-    async def _restart(self, environment: Environment, container_id: str) -> None:
-        await self._engine.stop(environment, container_id)
-        await self._engine.start(environment, container_id)
 
     async def _wanted(
         self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
@@ -305,7 +241,7 @@ class DeploymentManager:
         stop-first) does not come here. Returns how many connections were still open. Raises ProxyError, with nothing
         taken away, unless `forgiving`.
         """
-        steps = _steps(report, definition)
+        steps = waiting_steps(report, definition)
         staying = [one for one in watch.of_service(definition.name) if one not in containers]
         await self.behind_proxy.admit(environment, definition, staying, steps, forgiving=forgiving)
         left = await self.behind_proxy.drain(environment, definition, containers, steps)
@@ -318,15 +254,6 @@ class DeploymentManager:
         """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
         await self.remove_containers(environment, containers)
         await watch.look_at(one.id for one in containers)
-
-
-def _steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:
-    """Report what is waited for at a proxy as a part of waiting for the service."""
-
-    async def say(text: str) -> None:
-        await report(definition.name, ServiceStep.WAITING, text, None)
-
-    return say
 
 
 def _to_look_at(there: Iterable[ContainerSnapshot], created: Collection[str]) -> frozenset[str]:

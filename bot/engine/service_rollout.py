@@ -12,12 +12,13 @@ from roas.engine.containers.service_wait import service_failure
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
 from roas.engine.rollout import Replica, Rollout, Step, Verdict, View
+from roas.engine.rollout_policies import policy_of
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy, RolloutRecord
+from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 
 NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
@@ -73,33 +74,6 @@ class RolloutLog(Protocol):
 Hold = Callable[[int], Awaitable[None]]
 # Take old replicas out of service, then stop and remove them.
 Retire = Callable[[tuple[ContainerSnapshot, ...]], Awaitable[None]]
-
-
-def is_rolled_out(
-    wanted: WantedService, there: tuple[ContainerSnapshot, ...], record: RolloutRecord | None = None
-) -> bool:
-    """Return whether the replicas of a service are replaced as a policy says; a first start is no rollout.
-
-    With a `record`, one had begun in this deployment: whoever resumes knows which replicas it went on without.
-    """
-    if not has_policy(wanted.definition):
-        return False
-    return record is not None or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
-
-
-def has_policy(definition: ServiceDefinition) -> bool:
-    """Return whether the replicas of a service are replaced otherwise than all at once."""
-    return definition.update != ALL_AT_ONCE and not definition.ends_well and definition.replicas > 0
-
-
-def stays_up(definition: ServiceDefinition) -> bool:
-    """Return whether some of a service's replicas run at each moment while they are replaced."""
-    return definition.start_first or is_gradual(definition.update, definition.replicas)
-
-
-def is_gradual(policy: RolloutPolicy, replicas: int) -> bool:
-    """Return whether not all replicas are replaced at once."""
-    return 0 < policy.parallelism < replicas
 
 
 @dataclass(slots=True)
@@ -283,16 +257,6 @@ class ServiceRollout:
         worst = next((one for one in well if one.state is Readiness.UNVERIFIED), None)
         none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
         return worst or next(iter(well), none)
-
-
-def policy_of(definition: ServiceDefinition, there: tuple[ContainerSnapshot, ...]) -> RolloutPolicy:
-    """Return how the replicas that are there are replaced: all at once where they would lose what they hold.
-
-    Compose passes unnamed volumes on only where it replaces all that differ, which is stop-first.
-    """
-    if not definition.start_first and any(one.unnamed_volumes for one in there):
-        return replace(definition.update, parallelism=0)
-    return definition.update
 
 
 def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:
