@@ -49,20 +49,8 @@ async def plan_deployment(
     limited_to = _limit(stack.definitions, request.services)
     kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
     current = await _current(components, environment)
-    if limited_to and current is None:
-        raise InvalidRequestError(
-            said(
-                "{environment} has no release yet, so none of its services can be kept as it is.",
-                environment=environment.name,
-            ),
-            hint=said("Deploy the whole stack once, without naming services."),
-        )
     changed = frozenset(stack.definitions) - kept
-    left = (
-        {one.name: one.replicas for one in current.services if one.name not in changed}
-        if limited_to and current
-        else {}
-    )
+    left = _left_as_they_are(environment, current, changed) if limited_to else {}
     bot = await find_running_bot(components, environment)
     replicas = left | {name: stack.definitions[name].replicas for name in changed}
     refuse_without_bot(bot, replicas, request.version or environment.name)
@@ -90,6 +78,19 @@ async def plan_deployment(
     await refuse_unready_proxies(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)
+
+
+def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:
+    """Return the services of the current release that stay as they are, with the number of their replicas."""
+    if current is None:
+        raise InvalidRequestError(
+            said(
+                "{environment} has no release yet, so none of its services can be kept as it is.",
+                environment=environment.name,
+            ),
+            hint=said("Deploy the whole stack once, without naming services."),
+        )
+    return {one.name: one.replicas for one in current.services if one.name not in changed}
 
 
 async def plan_rollback(
