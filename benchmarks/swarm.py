@@ -1,12 +1,14 @@
 """A stack on a Swarm of three nodes: `roas deploy` beside `docker stack deploy --detach=false`, in turns.
 
 The four services need nothing of each other; their image is on every node. *All run* is when the manager's API shows
-every task running, which for a service with a health check is when that has passed. The bot *knows* when its journal
+every task running, which for a service with a health check is when that has passed: for both sides from the start of
+the command on, and for a bot that runs already from the click on its plan, too. The bot *knows* when its journal
 says that execution has ended, before its observation window; the other command knows when it ends. Raft writes are by
 how much the index of the newest object grew, those of the tasks' own states among them. Then two replicas are replaced
 start-first while a client on another node asks them without a pause, over a new connection each time.
 """
 
+import asyncio
 import itertools
 import json
 import os
@@ -25,7 +27,9 @@ from threading import Event, Thread
 from typing import Any
 
 from benchmarks.deploy import REPOSITORY
+from testbed.engine import Engine
 from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.running_bot import Stack, running_bot
 from testbed.sample import HEALTH_COMMAND
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
@@ -37,6 +41,7 @@ SECONDS = 300
 CALM_SECONDS = 3.0
 OURS, THEIRS = "roas deploy", "docker stack deploy"
 UPDATED = "docker service update"
+ALL_RUN, CLICKED = "all new: all run (s)", "all new, from the click: all run (s)"
 CHECK = {"test": ["CMD-SHELL", HEALTH_COMMAND], "interval": "5s", "start_period": "30s", "start_interval": "100ms"}
 ASK = "while :; do if wget -q -T 1 -O /dev/null http://web:8080/version; then echo ok; else echo lost; fi; done"
 LINE = re.compile(r"^(\S+) (ok|lost)$", re.MULTILINE)
@@ -151,10 +156,10 @@ class Ground:
         # Networks have no index in this API; they are written first.
         return max((int((one.get("Version") or {}).get("Index") or 0) for one in found), default=0)
 
-    def running(self) -> int:
-        """Return how many tasks the manager's API shows running."""
+    def running(self, name: str = NAME) -> int:
+        """Return how many tasks of a stack the manager's API shows running."""
         with client_of(self.swarm.manager) as client:
-            tasks = client.api.tasks(filters={"label": f"com.docker.stack.namespace={NAME}-dev"})  # type: ignore[no-untyped-call]
+            tasks = client.api.tasks(filters={"label": f"com.docker.stack.namespace={name}-dev"})  # type: ignore[no-untyped-call]
         return sum(one["Status"]["State"] == "running" for one in tasks)
 
 
@@ -180,6 +185,8 @@ def measure(folder: Path, runs: int) -> Result:
         for run in range(runs):
             _new(ground, result, THEIRS, _peer)
             _new(ground, result, OURS, partial(Ground.bot, state=f"state-{run}", version="v1"))
+            result.add(CLICKED, OURS, asyncio.run(_clicked(ground, folder / f"living-{run}")))
+            result.add(CLICKED, THEIRS, result.taken[ALL_RUN, THEIRS][-1])
         _under_load(ground, result, runs)
     return result
 
@@ -200,7 +207,7 @@ def _new(ground: Ground, result: Result, side: str, deploy: Callable[[Ground], t
     before = ground.newest_index()
     with _watched(ground) as all_run:
         known, whole = deploy(ground)
-    result.add("all new: all run (s)", side, all_run[0])
+    result.add(ALL_RUN, side, all_run[0])
     result.add("all new: the command knows (s)", side, known)
     result.add("all new: the command ends (s)", side, whole)
     result.add("all new: Raft writes", side, ground.newest_index() - before)
@@ -212,13 +219,28 @@ def _new(ground: Ground, result: Result, side: str, deploy: Callable[[Ground], t
     ground.look.remove()
 
 
+async def _clicked(ground: Ground, folder: Path) -> float:
+    """Return the seconds from a click on a plan, in a bot that runs already, until all tasks run."""
+    services = {f"service-{number}": _service(ground) for number in range(SIZE)}
+    settings = {"ENVIRONMENTS__DEV__ENGINE": "swarm", "DOCKER_CONFIG": str(ground.folder / "docker")}
+    async with running_bot(Engine(ground.swarm.docker_host), folder, Stack(services, settings)) as bot:
+        after = await bot.last_message()
+        plan = await bot.plan("dev", "v1")
+        with _watched(ground, bot.name) as all_run:
+            outcome = await bot.confirm(plan, after=after)
+        if "succeeded" not in outcome.text:
+            raise RuntimeError(outcome.text)
+    await asyncio.to_thread(StackLook(ground.swarm, f"{bot.name}-dev").remove)
+    return all_run[0]
+
+
 @contextmanager
-def _watched(ground: Ground) -> Iterator[list[float]]:
-    """Note after how many seconds all tasks run."""
+def _watched(ground: Ground, name: str = NAME) -> Iterator[list[float]]:
+    """Note after how many seconds all tasks of a stack run."""
     began, found, ended = time.monotonic(), [], Event()
 
     def watch() -> None:
-        if wait_until(lambda: ended.is_set() or ground.running() >= SIZE, SECONDS, poll=0.02):
+        if wait_until(lambda: ended.is_set() or ground.running(name) >= SIZE, SECONDS, poll=0.02):
             found.append(time.monotonic() - began)
 
     watching = Thread(target=watch)
