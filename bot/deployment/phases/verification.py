@@ -159,7 +159,7 @@ async def _require_as_written(
     there = await engine.containers(environment)
     for name, definition in sorted(definitions.items()):
         found = compare_service(wanted[name], [one for one in there if one.service == name])
-        if not (found.unlike or found.surplus or found.missing or found.unwritten):
+        if not (found.unlike or found.missing or found.unwritten):
             continue
         if name not in changed and not is_critical(definition, environment):
             context.warn(

@@ -22,7 +22,10 @@ def task(slot: int, number: int, state: str = "running", desired: str = "running
 
 
 def shown(replicas: int, *tasks: dict[str, Any]) -> set[str]:
-    mode = {"Replicated": {"Replicas": replicas}}
+    return shown_of({"Replicated": {"Replicas": replicas}}, *tasks)
+
+
+def shown_of(mode: dict[str, Any], *tasks: dict[str, Any]) -> set[str]:
     service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": mode}}
     return {one.id for one in task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))}
 
@@ -39,3 +42,12 @@ def test_place_that_swarm_gave_up_is_no_container() -> None:
 def test_place_that_nothing_took_over_is_shown() -> None:
     """A task that failed, and that Swarm does not start again, is why one is missing."""
     assert shown(2, task(1, 1, "failed", "shutdown"), task(2, 2)) == {"t1", "t2"}
+
+
+def test_run_of_a_job_that_died_with_its_node_is_past_when_another_has_ended_well() -> None:
+    """Swarm gives the next one a place of its own; until that has ended, both are shown."""
+    mode = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
+    run = {"JobIteration": {"Index": 2}}
+    lost = task(1, 1, "orphaned", "remove") | run
+    assert shown_of(mode, lost, task(2, 2) | run) == {"t1", "t2"}
+    assert shown_of(mode, lost, task(2, 2, "complete", "complete") | run) == {"t2"}
