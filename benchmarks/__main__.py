@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import alerting, context, deploy, gap, large, long_journal, redaction, services, status, swarm, table
@@ -47,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("benchmark", nargs="?", choices=list(RUNS), default="table")
     parser.add_argument("--runs", type=int, help=f"how often each side runs, in turns (default {RUNS})")
+    parser.add_argument("--sizes", help="of `large`, such as 50,100: it takes ten minutes in all", default="")
     parser.add_argument("--json", action="store_true", help="print every single figure")
     parser.add_argument("--write", action="store_true", help="record the table, in the documentation too")
     parser.add_argument("--check", action="store_true", help="fail where the table is worse than recorded")
@@ -55,7 +56,8 @@ def main() -> int:
         parser.error("--write and --check go with the whole table")
     if arguments.check:
         table.recorded_figures()
-    result = _measured(arguments.benchmark, arguments.runs)
+    sizes = tuple(map(int, filter(None, arguments.sizes.split(","))))
+    result = _measured(arguments.benchmark, arguments.runs, sizes)
     if arguments.json:
         json.dump(result.as_dict(), sys.stdout, indent=2)
         print()
@@ -83,12 +85,12 @@ def _check(result: table.Result) -> int:
     return 1 if worse else 0
 
 
-def _measured(benchmark: str, runs: int | None) -> Result:
+def _measured(benchmark: str, runs: int | None, sizes: Sequence[int] = ()) -> Result:
     with tempfile.TemporaryDirectory(prefix="roas-benchmark-") as folder:
-        return _measure(benchmark, Path(folder), runs or RUNS[benchmark])
+        return _measure(benchmark, Path(folder), runs or RUNS[benchmark], sizes)
 
 
-def _measure(benchmark: str, folder: Path, runs: int) -> Result:
+def _measure(benchmark: str, folder: Path, runs: int, sizes: Sequence[int]) -> Result:
     without_engine: dict[str, Callable[[], Result]] = {
         "alerting": lambda: alerting.measure(folder, runs),
         "context": lambda: context.measure(runs),
@@ -103,7 +105,7 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
         if benchmark == "table":
             return table.measure(engine, folder, runs)
         if benchmark == "large":
-            return large.measure(engine, folder, runs)
+            return large.measure(engine, folder, runs, sizes or large.SIZES)
         if benchmark == "journal":
             return long_journal.measure(engine, folder, runs)
         if benchmark == "services":

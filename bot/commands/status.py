@@ -7,8 +7,11 @@ from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roas.commands.session import Session
     from roas.control.documents import StatusReport
+    from roas.models.environment import Environment
 
 
 def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
@@ -17,11 +20,44 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
 
 
 async def _status(session: "Session", name: str | None) -> int:
-    from roas.commands.exit_codes import ExitCode
-    from roas.state.documents import to_json
+    """Ask the running bot; where none lives, look for ourselves."""
+    from contextlib import AsyncExitStack
 
-    report = await _ask(session, name)
+    from roas.commands.environment import wanted_environments
+    from roas.commands.running_bot import find_running_bot
+    from roas.version import __version__
+
+    wanted = wanted_environments(session.settings, name)
+    async with AsyncExitStack() as stack:
+        client = await find_running_bot(session.state_dir, stack)
+        if client is None:
+            return _show(session, await _look(session, wanted))
+        if session.terminal.as_json and client.version == __version__:
+            return _pass_on(session, await client.status_document(name))
+        return _show(session, await client.status(name))
+
+
+def _pass_on(session: "Session", document: str) -> int:
+    """Print what a bot of this version wrote: to read it as a report, and to write that, takes longer than all else."""
+    from pydantic_core import from_json
+
+    from roas.commands.exit_codes import ExitCode
+    from roas.control.error_documents import invalid_document
+
+    try:
+        faults = [one["fault"] for one in from_json(document)["environments"]]
+    except (ValueError, TypeError, LookupError) as error:
+        raise invalid_document() from error
+    session.terminal.document(document)
+    return ExitCode.UNAVAILABLE if all(faults) else ExitCode.SUCCEEDED
+
+
+def _show(session: "Session", report: "StatusReport") -> int:
+    from roas.commands.exit_codes import ExitCode
+
     if session.terminal.as_json:
+        from roas.state.documents import to_json
+
         session.terminal.document(to_json(report))
     else:
         from roas.commands.status_view import show_status
@@ -31,23 +67,15 @@ async def _status(session: "Session", name: str | None) -> int:
     return ExitCode.UNAVAILABLE if nothing_known else ExitCode.SUCCEEDED
 
 
-async def _ask(session: "Session", name: str | None) -> "StatusReport":
-    """Ask the running bot; where none lives, look for ourselves."""
+async def _look(session: "Session", wanted: "Sequence[Environment]") -> "StatusReport":
     from contextlib import AsyncExitStack
 
-    from roas.commands.environment import wanted_environments
-    from roas.commands.running_bot import find_running_bot
+    from roas.application import open_application
+    from roas.commands.redis_use import redis_parts
     from roas.control.documents import StatusReport
+    from roas.control.environment_status import read_status
 
-    wanted = wanted_environments(session.settings, name)
     async with AsyncExitStack() as stack:
-        client = await find_running_bot(session.state_dir, stack)
-        if client is not None:
-            return await client.status(name)
-        from roas.application import open_application
-        from roas.commands.redis_use import redis_parts
-        from roas.control.environment_status import read_status
-
         application = await stack.enter_async_context(
             open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))
         )

@@ -39,6 +39,8 @@ class ControlClient:
         self._folder = folder
         self._opened = ExitStack()
         self._path = ""
+        # Of the bot that answered; empty until it was greeted.
+        self.version = ""
 
     async def __aenter__(self) -> "ControlClient":
         try:
@@ -54,7 +56,9 @@ class ControlClient:
 
     async def greet(self) -> Greeting:
         """Ask who answers."""
-        return await self._ask(Greeting, "GET", "/v1/greeting", seconds=GREETING_SECONDS)
+        greeting = await self._ask(Greeting, "GET", "/v1/greeting", seconds=GREETING_SECONDS)
+        self.version = greeting.version
+        return greeting
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Ask what a request would change."""
@@ -77,8 +81,12 @@ class ControlClient:
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""
+        return _read(StatusReport, await self.status_document(environment))
+
+    async def status_document(self, environment: str | None = None) -> str:
+        """Ask the same, and return the document as the bot wrote it."""
         query = f"?{urlencode({'environment': environment})}" if environment else ""
-        return await self._ask(StatusReport, "GET", f"/v1/status{query}")
+        return await self._ask_text("GET", f"/v1/status{query}")
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
@@ -113,6 +121,9 @@ class ControlClient:
         *,
         seconds: float = ANSWER_SECONDS,
     ) -> Document:
+        return _read(kind, await self._ask_text(method, target, body, seconds=seconds))
+
+    async def _ask_text(self, method: str, target: str, body: Any = None, *, seconds: float = ANSWER_SECONDS) -> str:
         try:
             async with asyncio.timeout(seconds), self._asked(method, target, body) as answer:
                 text, good = await answer.text(), answer.status == 200
@@ -120,7 +131,7 @@ class ControlClient:
             raise _unavailable(error) from error
         if not good:
             raise _fault(text)
-        return _read(kind, text)
+        return text
 
     def _asked(self, method: str, target: str, body: Any = None) -> AbstractAsyncContextManager[Answer]:
         if not self._path:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -99,6 +99,10 @@ class EngineClients:
         if len(items) == 1:
             return [work(items[0])]
         return list(self._each.map(work, items))
+
+    def begin(self, work: Callable[[], Answer]) -> "Future[Answer]":
+        """Begin beside `each` what is needed after it; for use within a thread of the other pool only."""
+        return self._each.submit(work)
 
     async def close(self) -> None:
         """Close every client and let the threads end."""

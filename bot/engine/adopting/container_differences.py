@@ -54,12 +54,14 @@ async def find_container_differences(
     """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
 
     def look(client: docker.DockerClient) -> Mapping[str, ContainerDifference]:
+        # What the engine says of itself takes it ten times as long as one container.
+        says_of_itself = clients.begin(client.info)
         ids = list_ids(client, environment.project)
         inspected = [one for one in clients.each(lambda found: inspect_or_none(client, found), ids) if one]
         shown = [one for one in inspected if snapshot(one).state in COMPARED]
         images = {image_id: find_image(client, image_id) for image_id in {str(one["Image"]) for one in shown}}
         siblings = {one["Id"]: one for one in inspected}
-        comparison = _Comparison(model, environment.project, client.info(), images, siblings)
+        comparison = _Comparison(model, environment.project, says_of_itself.result(), images, siblings)
         found = {one["Id"]: comparison.of(one) for one in shown}
         return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
 

@@ -1,6 +1,7 @@
 """The command line loads what a command needs, and no more."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from roas.control.client import ControlClient
 from roas.control.server import ControlServer
+from roas.state.documents import to_json
 from roas.state.manager import StateManager
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,9 +49,13 @@ async def test_status_of_living_bot_loads_little(server: ControlServer, state: S
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await child.communicate()
+        async with ControlClient(state.folder) as client:
+            report = await client.status("dev")
     loaded = set(err.decode().split())
     assert child.returncode == 0, err
     assert b"dev" in out
     assert "structlog" in loaded
     assert not HEAVY & loaded
     assert ("rich" in loaded) is not bool(arguments)
+    if arguments:
+        assert json.loads(out) == json.loads(to_json(report)), "passed on as the bot wrote it"
