@@ -87,7 +87,7 @@ async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
     await until(is_healthy)
     await inside(stack, "web", "rm", "/www/health")
     raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary == f"does not answer http://127.0.0.1:{port}."
+    assert raised.summary == f"web does not answer http://127.0.0.1:{port}."
     over = await alert_that(maintained, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
     await until(is_healthy)

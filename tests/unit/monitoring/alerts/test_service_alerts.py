@@ -90,11 +90,11 @@ async def test_only_exit_soon_after_oom_is_oom(scene: Scene, later: float, summa
     assert alert.summary == f"web {summary}."
 
 
-@pytest.mark.parametrize("starved", [False, True])
-async def test_look_says_what_an_event_says(scene: Scene, starved: bool) -> None:
+@pytest.mark.parametrize(("code", "starved"), [(1, False), (137, True)])
+async def test_look_says_what_an_event_says(scene: Scene, code: int, starved: bool) -> None:
     """Whoever sees it first: a sentence has a subject."""
     ended = ContainerSnapshot(
-        "c1", "web", "web", ContainerState.EXITED, HealthStatus.NONE, "i", "i", "h", exit_code=137, oom_killed=starved
+        "c1", "web", "web", ContainerState.EXITED, HealthStatus.NONE, "i", "i", "h", exit_code=code, oom_killed=starved
     )
     health = judge_service(WEB, [ended])
     stack = StackHealth("dev", health.verdict, (health,), datetime.now(UTC))
@@ -102,7 +102,7 @@ async def test_look_says_what_an_event_says(scene: Scene, starved: bool) -> None
     (looked,) = await scene.state.alerts.open()
     if starved:
         await scene.event("oom")
-    await scene.event("die", exitCode="137")
+    await scene.event("die", exitCode=str(code))
     (told,) = await scene.state.alerts.open()
     assert looked.summary == told.summary
     assert told.summary.startswith("web has ended ")
