@@ -1,10 +1,14 @@
 """Each command, typed in a channel, does in Docker what the channel then says."""
 
+import re
+
 import pytest
 
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, button, confirm, live, outcome, press, start
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(300)]
+# Three words in a row are a sentence that nobody translated; names and commands have fewer, or marks.
+ENGLISH = re.compile(r"[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}")
 
 
 async def test_story_of_a_stack(bot, people, shop, image_ids):
@@ -35,12 +39,33 @@ async def test_story_of_a_stack(bot, people, shop, image_ids):
     assert "succeeded" in (await outcome(people, started.group())).text
     assert shop.running("dev") == v1, "the release that ran before, and not the one before today's"
 
-    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
-    assert "rolled back" in told.text
-    assert "health check fails" in told.text
-    assert told.attachments
+    await failure_is_told_in_chinese(people)
     assert shop.running("dev") == v1
     assert await bot.stop() == 0
+
+
+async def failure_is_told_in_chinese(people):
+    """In a channel whose language is Chinese, everything about a deployment that fails is Chinese."""
+    await people.set_guild_locale("zh-TW")
+    for person in ("dora", "bob"):
+        await people.set_locale(person, "zh-TW")
+    plan = await ask(people, "dora", "deploy", environment="dev", version="v3", dry_run=True)
+    failed = await start(people, "dora", "deploy", environment="dev", version="v3")
+    told = await outcome(people, failed)
+    shown = await live(people, failed, "回復")
+    refused = await ask(people, "dora", "rollback", environment="dev", to="r1")
+    status = await ask(people, "bob", "status", environment="dev")
+    assert "失敗，已回復" in told.text
+    assert "失敗：健康檢查失敗。" in told.text
+    assert told.attachments
+    assert "dev 已經是 r1。" in refused
+    texts = {"plan": plan, "outcome": told.text, "live": shown.text, "refusal": refused, "status": status}
+    assert {name: found for name, text in texts.items() if (found := english_in(text))} == {}, texts
+
+
+def english_in(text: str) -> list[str]:
+    """Return what is English, but for logs and names in a fixed font."""
+    return ENGLISH.findall(re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
 
 
 async def status_shows_what_runs(people):
@@ -71,8 +96,17 @@ async def known_values_are_offered(people):
     assert [choice.value for choice in releases] == ["r1"]
 
 
-async def test_what_is_refused_changes_nothing(bot, people, shop, image_ids):
-    """Versions of local images are offered before anything was deployed; nothing runs until somebody may say yes."""
+async def test_what_is_refused_changes_nothing(bot, people, sandbox, shop, image_ids):
+    """Nothing runs until all said yes who have to, to the plan as it is; then it can still be cancelled."""
+    await nothing_runs_without_permission(people, shop)
+    await changed_plan_is_void(people, shop)
+    await prod_deploy_needs_approver(people, sandbox, shop, image_ids)
+    await hotfix_needs_its_role(people, shop, image_ids)
+    await deployment_is_alone_until_cancelled(people, shop, image_ids)
+
+
+async def nothing_runs_without_permission(people, shop):
+    """Versions of local images are offered before anything was deployed."""
     versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
     assert {choice.value for choice in versions} >= {"v1", "v2", "v3"}
     assert "web" in await ask(people, "dora", "deploy", environment="dev", version="v1", dry_run=True)
@@ -86,18 +120,24 @@ async def test_what_is_refused_changes_nothing(bot, people, shop, image_ids):
     assert "the fair" in await ask(people, "bob", "status", environment="dev")
     assert shop.containers("dev") == []
     await ask(people, "dora", "unlock", environment="dev")
-    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    assert "succeeded" in told.text
 
-    refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
-    assert "role" in refused
+
+async def changed_plan_is_void(people, shop):
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
+    shop.write(web={"environment": {"GREETING": "hello"}})
+    assert "void" in await confirm(people, "dora", plan)
+    assert shop.containers("dev") == []
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))).message
+    await confirm(people, "dora", plan)
+    wanted = await approval(people, "prod")
+    shop.write(web={"environment": {"GREETING": "good morning"}})
+    assert "void" in await press(people, "anna", wanted, "approve")
+    assert not (await approval(people, "prod", "Void")).buttons
     assert shop.containers("prod") == []
-    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
-    assert "succeeded" in told.text
-    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
 
 
-async def test_prod_deploy_needs_approver(bot, people, sandbox, shop, image_ids):
+async def prod_deploy_needs_approver(people, sandbox, shop, image_ids):
+    before = await called(people)
     plan = (await people.answer(await people.slash("anna", "deploy", environment="prod", version="v1"))).message
     assert "A second person has to approve it" in await confirm(people, "anna", plan)
     wanted = await approval(people, "prod")
@@ -114,40 +154,34 @@ async def test_prod_deploy_needs_approver(bot, people, sandbox, shop, image_ids)
     assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     answered = await approval(people, "prod", "Approved")
     assert (answered.id, answered.content, answered.buttons) == (wanted.id, "", [])
-    called = [one.id for one in await people.messages() if one.pinged_roles or one.pinged_users]
-    assert called == [wanted.id], "the approvers are called once, and nobody else is"
+    assert await called(people) == [*before, wanted.id], "the approvers are called once, and nobody else is"
 
 
-async def test_changed_plan_is_void(bot, people, shop):
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
-    shop.write(web={"environment": {"GREETING": "hello"}})
-    assert "void" in await confirm(people, "dora", plan)
-    assert shop.containers("dev") == []
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))).message
-    await confirm(people, "dora", plan)
-    wanted = await approval(people, "prod")
-    shop.write(web={"environment": {"GREETING": "good morning"}})
-    assert "void" in await press(people, "anna", wanted, "approve")
-    assert not (await approval(people, "prod", "Void")).buttons
-    assert shop.containers("prod") == []
+async def called(people) -> list[int]:
+    """Return the messages that pinged anybody."""
+    return [one.id for one in await people.messages() if one.pinged_roles or one.pinged_users]
 
 
-async def test_second_deployment_refused_with_lock_details(bot, people, shop):
-    """The refusal says who holds the deployment lock, since when and for what."""
-    shop.write(store={"image": f"{shop.repository}:v3"})
-    first = await start(people, "dora", "deploy", environment="dev", version="v1")
-    refused = await ask(people, "anna", "deploy", environment="dev", version="v2")
-    assert "Dora" in refused
-    assert "deploy v1" in refused
-    assert "since" in refused
-    await outcome(people, first)
+async def hotfix_needs_its_role(people, shop, image_ids):
+    refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
+    assert "role" in refused
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
+    assert "succeeded" in told.text
+    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
 
 
-async def test_cancel_button_stops_at_safe_point(bot, people, shop, image_ids):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+async def deployment_is_alone_until_cancelled(people, shop, image_ids):
+    """A second one is refused, which says who holds the deployment lock, since when and for what."""
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert "succeeded" in told.text
     shop.write(store={"healthcheck": {"test": ["CMD", "false"], "interval": "60s", "start_period": "60s"}})
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
     message = await live(people, deployment_id, "waiting")
+    refused = await ask(people, "anna", "deploy", environment="dev", version="v2")
+    assert "Dora" in refused
+    assert "deploy v2" in refused
+    assert "since" in refused
     button = next(button for button in message.buttons if "cancel" in (button.custom_id or ""))
     await people.answer(await people.click("dora", message, button.custom_id))
     told = await outcome(people, deployment_id)

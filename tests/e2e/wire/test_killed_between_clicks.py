@@ -9,9 +9,21 @@ import pytest
 from roas.models.deployment import Outcome
 from roas.state.manager import StateManager
 from roas.ui.embeds.history import PAGE_LENGTH
+from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
-from tests.integration.sandbox.channel import ANSWER_SECONDS, DEPLOYMENT_ID, approval, button, confirm, outcome, press
+from tests.e2e.wire.shop import SERVICE_LABEL
+from tests.integration.sandbox.channel import (
+    ANSWER_SECONDS,
+    DEPLOYMENT_ID,
+    approval,
+    button,
+    confirm,
+    live,
+    outcome,
+    press,
+    start,
+)
 from tests.unit.ui.samples import NOON, a_deployment
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
@@ -29,8 +41,15 @@ async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None
     assert (await people.state())["identified"] >= before
 
 
-async def test_used_button_starts_nothing_after_kill(bot, people, shop):
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
+async def test_clicks_meet_the_bot_that_lives(bot, people, shop, bot_settings, image_ids):
+    """From plans to a rollback and an alert, nobody notices that the bot was killed meanwhile."""
+    await used_button_starts_nothing(bot, people)
+    told = await plans_and_pages_are_of_the_next_bot(bot, people, shop, bot_settings, image_ids)
+    await outcome_and_alert_are_too(bot, people, shop, image_ids, told)
+
+
+async def used_button_starts_nothing(bot, people):
+    plan = await plan_of(people, "dev", "v1")
     custom_id = button(plan, "confirm")
     first = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
     await killed(bot, people)
@@ -40,8 +59,17 @@ async def test_used_button_starts_nothing_after_kill(bot, people, shop):
     assert len([one for one in shown if "· outcome" in one.text]) == 1
 
 
-async def test_next_bot_handles_plans_and_pages(bot, people, shop, bot_settings):
-    """Plans are approved and discarded, and pages turned."""
+async def plan_of(people, environment: str, version: str) -> Message:
+    return (await people.answer(await people.slash("dora", "deploy", environment=environment, version=version))).message
+
+
+async def started(people, who: str, message: Message, what: str) -> str:
+    """Press a button that starts a deployment, and return its id."""
+    return DEPLOYMENT_ID.search(await press(people, who, message, what)).group()
+
+
+async def plans_and_pages_are_of_the_next_bot(bot, people, shop, bot_settings, image_ids) -> Message:
+    """Plans are confirmed, approved and discarded, and pages turned; returns the outcome of v2."""
 
     async def write_a_long_history() -> None:
         async with StateManager(Path(bot_settings["STATE_DIR"])) as state:
@@ -51,21 +79,49 @@ async def test_next_bot_handles_plans_and_pages(bot, people, shop, bot_settings)
                 ended = replace(deployment, outcome=Outcome.SUCCEEDED, ended_at=NOON, duration_seconds=1.0)
                 await state.deployments.finish(ended, fence)
 
-    async def plan_of(environment: str):
-        return (
-            await people.answer(await people.slash("dora", "deploy", environment=environment, version="v1"))
-        ).message
-
-    wanted_for_dev, wanted_for_prod = await plan_of("dev"), await plan_of("prod")
+    wanted_for_staging, wanted_for_dev = await plan_of(people, "staging", "v1"), await plan_of(people, "dev", "v2")
+    wanted_for_prod = await plan_of(people, "prod", "v1")
     assert "A second person has to approve it" in await confirm(people, "dora", wanted_for_prod)
     await killed(bot, people, write_a_long_history)
-    assert "was cancelled" in await press(people, "dora", wanted_for_dev, "withdraw")
+    assert "was cancelled" in await press(people, "dora", wanted_for_staging, "withdraw")
     history = (await people.answer(await people.slash("bob", "history", environment="staging"))).message
     assert "v0.0" not in history.text
     (older,) = (one.custom_id for one in history.buttons)
-    started = DEPLOYMENT_ID.search(await press(people, "anna", await approval(people, "prod"), "approve"))
+    of_dev = await started(people, "dora", wanted_for_dev, "confirm")
+    of_prod = await started(people, "anna", await approval(people, "prod"), "approve")
     await killed(bot, people)
     turned = await people.answer(await people.click("bob", history, older), deadline_seconds=ANSWER_SECONDS)
     assert "v0.0" in turned.message.text
-    assert "succeeded" in (await outcome(people, started.group())).text
-    assert shop.containers("dev") == []
+    told = await outcome(people, of_prod)
+    assert "succeeded" in told.text
+    assert "Approved by" in told.text
+    assert shop.containers("staging") == []
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    return await outcome(people, of_dev)
+
+
+async def outcome_and_alert_are_too(bot, people, shop, image_ids, told: Message) -> None:
+    """A release is brought back, a deployment is cancelled that another bot began, and an alert acknowledged."""
+    assert "succeeded" in told.text
+    assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+    web = next(one for one in shop.containers("prod") if one.labels[SERVICE_LABEL] == "web")
+    web.stop(timeout=1)
+    alert = await people.wait_for_message(lambda one: "web was stopped manually" in one.text, ANSWER_SECONDS)
+    await killed(bot, people)
+    assert "acknowledged by you" in await press(people, "dora", alert, "ack")
+    clicked = await people.click("dora", told, button(told, "rollback"))
+    plan = (await people.answer(clicked, deadline_seconds=ANSWER_SECONDS)).message
+    begun = await start(people, "dora", "deploy", environment="staging", version="v3")
+    message = await live(people, begun, "execution")
+    await killed(bot, people)
+    cancelled = await people.click("dora", message, button(message, "cancel"))
+    back = await started(people, "dora", plan, "confirm")
+    await people.answer(cancelled)
+    assert "cancelled" in (await outcome(people, begun)).text
+    assert "succeeded" in (await outcome(people, back)).text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.containers("staging") == []
+    posts = [one for one in await people.messages() if "· outcome" in one.text]
+    assert len(posts) == 5, "each deployment is reported once"
+    acknowledged = [one for one in await people.messages() if "web was stopped manually" in one.text]
+    assert [(one.id, "acknowledged" in one.text) for one in acknowledged] == [(alert.id, True)]

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -25,20 +27,23 @@ def mark(tmp_path: Path, bot_settings) -> Path:
     return tmp_path / "stop"
 
 
-@pytest.fixture
-async def stopped(mark, bot_settings, people, tmp_path):
-    """Run a bot that has deployed v1 and was stopped while it deployed v2; gives it and that deployment's id."""
-    bot = BotProcess(bot_settings, tmp_path / "stopped.log", STOPPING)
-    await bot.start()
+@asynccontextmanager
+async def living(bot_settings: dict[str, str], log: Path, **more: str) -> AsyncIterator[BotProcess]:
+    """Run a bot that can stop itself."""
+    bot = BotProcess(bot_settings, log, STOPPING)
+    await bot.start(**more)
     try:
-        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
-        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-        mark.touch()
-        deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
-        await is_stopped(bot.pid)
-        yield bot, deployment_id
+        yield bot
     finally:
         await bot.kill()
+
+
+async def stopped(mark: Path, bot: BotProcess, people, version: str) -> str:
+    """Let a bot stop itself while it deploys a version, and return that deployment's id."""
+    mark.touch()
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
+    await is_stopped(bot.pid)
+    return deployment_id
 
 
 async def is_stopped(pid: int) -> None:
@@ -53,35 +58,34 @@ def ids(shop) -> set[str]:
     return {container.id for container in shop.containers("dev")}
 
 
-async def test_next_bot_ends_stopped_one_and_finishes(stopped, bot_settings, people, shop, image_ids, tmp_path):
-    hung, deployment_id = stopped
-    bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
-    await bot.start()
-    try:
-        told = await outcome(people, deployment_id)
-        assert "succeeded" in told.text
-        assert await hung.ended() == -signal.SIGKILL, "nothing is left that could wake up"
-        assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
-    finally:
-        assert await bot.stop() == 0, bot.log.read_text()
+async def test_stopped_owner_changes_nothing(mark, bot_settings, people, shop, image_ids, tmp_path):
+    """Whoever takes over ends it first: the command line, and the next bot."""
+    await command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path)
+    async with living(bot_settings, tmp_path / "first.log") as first:
+        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await people.wait_until_connected(CONNECT_SECONDS)
+        deployment_id = await stopped(mark, first, people, "v2")
+        async with living(bot_settings, tmp_path / "second.log") as second:
+            told = await outcome(people, deployment_id)
+            assert "succeeded" in told.text
+            assert await first.ended() == -signal.SIGKILL, "nothing is left that could wake up"
+            assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+            await surviving_bot_overwrites_later_deployment(mark, second, bot_settings, people, shop, tmp_path)
 
 
-async def test_surviving_bot_overwrites_later_deployment(stopped, bot_settings, people, shop, tmp_path):
+async def surviving_bot_overwrites_later_deployment(mark, hung, bot_settings, people, shop, tmp_path):
     """The check above can fail: a careless bot takes over without ending the other."""
-    hung, deployment_id = stopped
-    bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
-    await bot.start(CARELESS="1")
-    try:
+    deployment_id = await stopped(mark, hung, people, "v1")
+    async with living(bot_settings, tmp_path / "third.log", CARELESS="1") as bot:
         await outcome(people, deployment_id)
-        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
         before = ids(shop)
         hung.signal(signal.SIGCONT)
         await until(lambda: ids(shop) != before or None, "it changed nothing", seconds=WAKES_SECONDS)
-    finally:
-        await bot.stop()
+        assert await bot.stop() == 0, bot.log.read_text()
 
 
-async def test_command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path):
+async def command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path):
     assert (await roas(bot_settings, "deploy", "dev", "v1"))[0] == 0
     mark.touch()
     hung = BotProcess(bot_settings, tmp_path / "stopped.log", STOPPING)

@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.views import Message
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.e2e.wire.shop import REPOSITORY
 from tests.integration.sandbox.channel import ask, button, live, outcome, press, start
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(400)]
@@ -29,17 +30,30 @@ def images(shop) -> list[str]:
     return sorted(one.attrs["Image"] for one in web if one.attrs["State"]["Health"]["Status"] == "healthy")
 
 
-@pytest.fixture
-async def paused(bot, people, shop) -> str:
-    """Bring v1 up, deploy v3, which is never healthy, and return the deployment that pauses."""
-    shop.write(web={"deploy": PAUSING})
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v3", services="web")
+@pytest.fixture(scope="session")
+def doomed(sample_image) -> str:
+    """Make a version that ends at once, which takes no probes to tell; return it."""
+    sample_image(f"{REPOSITORY}:ends", version="ends", behaviour="exits")
+    return "ends"
+
+
+async def paused(people, version: str) -> str:
+    """Deploy what does not come up, and return the deployment that pauses."""
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=version, services="web")
     await question(people, deployment_id, 1)
     return deployment_id
 
 
-async def test_paused_rollout_asks_and_rolls_back(bot, people, shop, image_ids, paused):
+async def test_paused_rollout_asks_until_it_is_decided(bot, people, shop, image_ids, doomed):
+    """It is rolled back by a button, and by a cancel; and goes on by those of bots that were killed."""
+    shop.write(web={"deploy": PAUSING})
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await button_rolls_back(people, shop, image_ids, await paused(people, doomed))
+    await cancelling_rolls_back(people, shop, image_ids, await paused(people, doomed))
+    await buttons_of_a_killed_bot_work(bot, people, shop, image_ids, await paused(people, doomed))
+
+
+async def button_rolls_back(people, shop, image_ids, paused: str) -> None:
     asked = await question(people, paused, 1)
     assert "1 of 2 new replicas failed" in asked.text
     assert images(shop) == [image_ids["v1"]] * 2, "the old one of the failed replica goes on"
@@ -57,7 +71,14 @@ async def test_paused_rollout_asks_and_rolls_back(bot, people, shop, image_ids, 
     assert "rolled it back" in (await question(people, paused, 1, waits=False)).text
 
 
-async def test_buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused):
+async def cancelling_rolls_back(people, shop, image_ids, paused: str) -> None:
+    await ask(people, "dora", "cancel", environment="dev")
+    told = await outcome(people, paused)
+    assert "cancelled" in told.text
+    assert images(shop) == [image_ids["v1"]] * 2
+
+
+async def buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused: str) -> None:
     """Whoever takes over waits as well; each pause has its own question, and what was accepted stays accepted."""
     first = await question(people, paused, 1)
     await bot.kill()
@@ -77,10 +98,3 @@ async def test_buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused
     assert "succeeded" in told.text
     assert "2 of 2 new replicas of web failed" in told.text
     assert "attempt" not in (await live(people, paused, "took")).text, "waiting for a person is no attempt"
-
-
-async def test_cancelling_while_paused_rolls_back(bot, people, shop, image_ids, paused):
-    await ask(people, "dora", "cancel", environment="dev")
-    told = await outcome(people, paused)
-    assert "cancelled" in told.text
-    assert images(shop) == [image_ids["v1"]] * 2
