@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import DockerClient
 
+from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
 from testbed.preloaded import PreloadedPopen, can_be_preloaded
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +29,7 @@ HEALTH_CHECK = """
       timeout: 2s
       retries: 2
       start_period: 20s
-      start_interval: 100ms
+      start_interval: 300ms
 """
 STACK = f"""
 services:
@@ -105,21 +108,22 @@ class CommandLine:
         return bot
 
     def docker(self, *arguments: str) -> str:
-        """Ask the engine itself."""
+        """Type a command of Docker's, as a person would."""
         command = [shutil.which("docker") or "docker", *arguments]
         asked = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=True)
         return asked.stdout.strip()
 
+    @cached_property
+    def client(self) -> DockerClient:
+        """Look at the engine: another program for each look would take longer than the look."""
+        return DockerClient(base_url=self.docker_host)
+
     def running(self, environment: str = "dev") -> dict[str, str]:
         """Return what the engine runs: the version of the image of each service's running container."""
-        project = f"label=com.docker.compose.project={self.project}-{environment}"
+        filters = {"label": f"{PROJECT_LABEL}={self.project}-{environment}"}
         versions = {image_id: version for version, image_id in self.image_ids.items()}
-        found = {}
-        for container in self.docker("ps", "--quiet", "--filter", project).split():
-            template = '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}'
-            service, image_id = self.docker("inspect", "--format", template, container).split()
-            found[service] = versions[image_id]
-        return found
+        found = self.client.containers.list(filters=filters, sparse=True)
+        return {one.attrs["Labels"][SERVICE_LABEL]: versions[one.attrs["ImageID"]] for one in found}
 
     def write(self, text: str = STACK, name: str = "docker-compose.yml") -> None:
         (self.folder / "stack").mkdir(exist_ok=True)
@@ -131,6 +135,22 @@ class CommandLine:
                 child.send_signal(signal.SIGCONT)
                 child.kill()
             child.communicate()
+        self.children.clear()
+
+    def remove_projects(self) -> None:
+        """Remove all that runs of any environment, and what was made for it."""
+        projects = {f"{self.project}-{name}" for name in ("dev", "staging", "prod")}
+
+        def is_ours(labels: dict[str, str] | None) -> bool:
+            return (labels or {}).get(PROJECT_LABEL) in projects
+
+        for container in self.client.containers.list(all=True, sparse=True):
+            if is_ours(container.attrs["Labels"]):
+                container.remove(force=True, v=True)
+        for made in (*self.client.networks.list(), *self.client.volumes.list()):
+            if is_ours(made.attrs["Labels"]):
+                made.remove()
+        self.client.close()
 
     def _start(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
         environment = self.environ(**environ)
@@ -187,7 +207,7 @@ def line(tmp_path: Path, docker_host: str, sample_images: dict[str, str]) -> Ite
     line.write()
     yield line
     line.clear()
-    _remove_projects(line)
+    line.remove_projects()
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +218,7 @@ def standing(
     line = CommandLine(tmp_path_factory.mktemp("line"), docker_host, f"commands-{secrets.token_hex(3)}", sample_images)
     yield line
     line.clear()
-    _remove_projects(line)
+    line.remove_projects()
 
 
 @pytest.fixture
@@ -209,16 +229,3 @@ def on_v1(standing: CommandLine) -> Iterator[CommandLine]:
         assert standing.run("deploy", "dev", "v1").returncode == 0
     yield standing
     standing.clear()
-
-
-def _remove_projects(line: CommandLine) -> None:
-    docker = shutil.which("docker") or "docker"
-    environ = {**line.environ(), "DOCKER_HOST": line.docker_host}
-    for name in ("dev", "staging", "prod"):
-        subprocess.run(
-            [docker, "compose", "--project-name", f"{line.project}-{name}", "down", "--timeout", "0", "--volumes"],
-            env=environ,
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )

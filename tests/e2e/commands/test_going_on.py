@@ -2,8 +2,6 @@
 
 import signal
 
-import pytest
-
 from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
 
 PAUSING = f"""
@@ -18,15 +16,14 @@ services:
 """
 
 
-@pytest.fixture
-def pausing(line: CommandLine) -> CommandLine:
-    """Bring v1 of a stack up whose rollouts pause."""
+def test_paused_rollout_goes_on_or_back(line: CommandLine) -> None:
     line.write(PAUSING)
     assert line.run("deploy", "dev", "v1").returncode == 0
-    return line
+    its_process_hears_the_decision(line)
+    decision_reaches_what_a_dead_process_left(line)
 
 
-def test_paused_rollout_goes_on_or_back(pausing: CommandLine) -> None:
+def its_process_hears_the_decision(pausing: CommandLine) -> None:
     """v3 exits at once: it pauses twice, and is then taken back; what is not paused is not decided on."""
     first = pausing.start("deploy", "dev", "v3")
     wait_for_line(first, "Decide by `roas go-on dev`")
@@ -50,7 +47,7 @@ def test_paused_rollout_goes_on_or_back(pausing: CommandLine) -> None:
     assert "under way" in nothing.stderr
 
 
-def test_decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None:
+def decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None:
     """Whoever decides where nobody carries it out any more carries it out."""
     first = pausing.start("deploy", "dev", "v3")
     wait_for_line(first, "Decide by `roas go-on dev`")

@@ -2,15 +2,40 @@
 
 import re
 import signal
+import subprocess
+from typing import Any
 
 from testbed.stopping import stop_process
+from testbed.waiting import wait_until
 from tests.e2e.commands.conftest import CommandLine, wait_for_line
 
 BOTH_V1 = {"database": "v1", "web": "v1"}
+SECONDS = 30
 
 
-def test_bot_deploys_and_command_follows(line: CommandLine) -> None:
-    line.live()
+def test_bot_carries_what_is_typed(line: CommandLine) -> None:
+    """For as long as it lives and answers; one that was killed is no hindrance, and one that hangs is one."""
+    bot = line.live()
+    its_refusals_are_passed_through(line)
+    command_follows(line)
+    detached_deployment_is_cancellable(line)
+    leaving_keeps_deployment_running(line)
+    bot = command_follows_restarted_bot(line, bot)
+    hung_one_is_not_bypassed(line, bot)
+    dead_one_is_ignored(line, bot)
+
+
+def its_refusals_are_passed_through(line: CommandLine) -> None:
+    assert line.run("deploy", "dev", "v1", "--service", "moon").returncode == 2
+    assert line.run("rollback", "dev").returncode == 2
+    line.write("services: [")
+    broken = line.run("deploy", "dev", "v1")
+    assert broken.returncode == 6
+    assert "→" in broken.stderr
+    line.write()
+
+
+def command_follows(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1")
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"Started DEPLOY-\w+ in the bot", ended.stdout)
@@ -19,19 +44,7 @@ def test_bot_deploys_and_command_follows(line: CommandLine) -> None:
     assert line.document("status", "dev")["environments"][0]["release"]["version"] == "v1"
 
 
-def test_refusals_of_bot_passed_through(line: CommandLine) -> None:
-    line.live()
-    assert line.run("deploy", "dev", "v1", "--service", "moon").returncode == 2
-    assert line.run("rollback", "dev").returncode == 2
-    line.write("services: [")
-    broken = line.run("deploy", "dev", "v1")
-    assert broken.returncode == 6
-    assert "→" in broken.stderr
-
-
-def test_detached_deployment_cancellable(line: CommandLine) -> None:
-    line.live()
-    line.run("deploy", "dev", "v1")
+def detached_deployment_is_cancellable(line: CommandLine) -> None:
     started = line.document("deploy", "dev", "v4", "--detach")
     assert started["outcome"] is None
     refused = line.run("deploy", "dev", "v2")
@@ -41,45 +54,49 @@ def test_detached_deployment_cancellable(line: CommandLine) -> None:
     assert line.document("cancel", started["id"])["cancel_requested_by"]["kind"] == "system"
     again = line.run("cancel", "dev")
     assert again.returncode in {0, 2}  # it may have ended by now
+    assert wait_until(lambda: active(line) is None, SECONDS, poll=0.5)
+    assert line.running() == BOTH_V1
 
 
-def test_leaving_keeps_deployment_running(line: CommandLine) -> None:
-    line.live()
-    line.run("deploy", "dev", "v1")
+def active(line: CommandLine) -> Any:
+    """Return the deployment that is under way."""
+    return line.document("status", "dev")["environments"][0]["active"]
+
+
+def leaving_keeps_deployment_running(line: CommandLine) -> None:
     child = line.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "The bot continues it." in err
-    assert line.document("status", "dev")["environments"][0]["active"]["outcome"] is None
+    assert active(line)["outcome"] is None
+    assert line.run("cancel", "dev").returncode == 0
+    assert wait_until(lambda: active(line) is None, SECONDS, poll=0.5)
 
 
-def test_command_follows_restarted_bot(line: CommandLine) -> None:
-    bot = line.live()
-    line.run("deploy", "dev", "v1")
+def command_follows_restarted_bot(line: CommandLine, bot: subprocess.Popen[str]) -> subprocess.Popen[str]:
     child = line.start("deploy", "dev", "v2")
     wait_for_line(child, "web: ")
     bot.kill()
     bot.wait()
-    line.live()
+    bot = line.live()
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, out + err
     assert line.running() == {"database": "v1", "web": "v2"}
+    return bot
 
 
-def test_hung_bot_not_bypassed(line: CommandLine) -> None:
-    bot = line.live()
+def hung_one_is_not_bypassed(line: CommandLine, bot: subprocess.Popen[str]) -> None:
     stop_process(bot.pid)
+    before = line.running()
     ended = line.run("deploy", "dev", "v1")
     assert ended.returncode == 69
     assert "does not answer" in ended.stderr
-    assert line.running() == {}
-    bot.send_signal(signal.SIGCONT)
+    assert line.running() == before
 
 
-def test_dead_bot_socket_ignored(line: CommandLine) -> None:
-    bot = line.live()
+def dead_one_is_ignored(line: CommandLine, bot: subprocess.Popen[str]) -> None:
     bot.kill()
     bot.wait()
     assert (line.state / "control.sock").exists()

@@ -4,13 +4,13 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from testbed.preloaded import PreloadedPopen
 from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, ROOT, CommandLine
 
 GUIDE = (ROOT / "docs" / "how-to" / "take-over-a-stack.md").read_text(encoding="utf-8")
@@ -108,15 +108,15 @@ def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> No
 def typed(line: CommandLine, words: list[str]) -> str:
     """Type a command of the guide, and return what it says."""
     assert words[0] == "roas"
-    command = [sys.executable, "-m", "roas", *words[1:]]
-    done = subprocess.run(
-        command,
+    child = PreloadedPopen(
+        ["roas", *words[1:]],
         cwd=line.folder,
         env=person(line),
-        capture_output=True,
-        text=True,
-        check=False,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
+    said: str = child.communicate()[0]
+    assert child.returncode == 0, f"{words}: {said}"
+    return said
