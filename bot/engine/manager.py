@@ -13,7 +13,7 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, obtain_images
 from roas.engine.interface import Engine, ResolvedStack
 from roas.engine.release_keeper import ReleaseKeeper
-from roas.engine.rollout_policies import is_rolled_out
+from roas.engine.replica_replacement import is_rolled_out
 from roas.engine.service_rollout import RolloutLog, ServiceRollout
 from roas.engine.service_start import ServiceStart, is_beside, waiting_steps
 from roas.errors import RolloutPausedError

@@ -11,8 +11,8 @@ from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_
 from roas.engine.containers.service_wait import service_failure
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
+from roas.engine.replica_replacement import policy_of
 from roas.engine.rollout import Replica, Rollout, Step, Verdict, View
-from roas.engine.rollout_policies import policy_of
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep

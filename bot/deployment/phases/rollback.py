@@ -13,7 +13,7 @@ from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_with
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.rollout_policies import stays_up
+from roas.engine.replica_replacement import stays_up
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
