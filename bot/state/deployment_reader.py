@@ -92,8 +92,9 @@ class DeploymentReader:
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""
+        # With the plus SQLite takes the index of those few; else it would read all rows in their order.
         return await self._journal.read(
-            lambda transaction: select_deployments(transaction, "outcome IS NULL ORDER BY rowid", ())
+            lambda transaction: select_deployments(transaction, "outcome IS NULL ORDER BY +rowid", ())
         )
 
     async def of_interaction(self, interaction_id: str) -> Deployment | None:

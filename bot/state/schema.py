@@ -139,6 +139,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX recoveries_by_service ON recoveries (environment, service, begun_at);
     """,
     "ALTER TABLE deployments ADD COLUMN decision TEXT",
+    # Who asks what is under way reads through all that ended otherwise.
+    "CREATE INDEX deployments_unfinished ON deployments (environment) WHERE outcome IS NULL",
 )
 
 
