@@ -16,6 +16,7 @@ from testbed.waiting import wait_until
 NOTICED_SECONDS = 60.0
 HONEST_SECONDS = 60.0
 QUORUM_AWAY_SECONDS = 20.0
+TOLD = ("no quorum", "no leader", "managers of the Swarm")
 WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")
 
 
@@ -168,25 +169,33 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, 
         returning.start()
 
     try:
-        _run_through(ground, one, known, kill)
+        told = _run_through(ground, one, known, kill)
     finally:
         if ground.gate.reached:
             returning.join()
         ground.swarm.wait_until_ready(len(ground.swarm.nodes))
     outcome, wrong = judge(ground, known)
-    return outcome, (*wrong, *(_written_between(ground, *away) if away else ())), None
+    return outcome, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
 
 
-def _written_between(ground: Ground, began: float, ended: float) -> Iterator[str]:
-    """Name the writes to the Swarm that were answered between two moments."""
-    for step, at in zip(ground.gate.trace, ground.gate.times, strict=True):
-        if began < at < ended and WRITE.match(step):
+def _without_quorum(ground: Ground, told: str, began: float, ended: float) -> Iterator[str]:
+    """Name the writes to the Swarm that were answered between two moments; whoever writes later had to say why."""
+    writes = [
+        (step, at)
+        for step, at in zip(ground.gate.trace, ground.gate.times, strict=True)
+        if at > began and WRITE.match(step)
+    ]
+    for step, at in writes:
+        if at < ended:
             yield f"it wrote {at - began:.1f} s after the quorum was lost: {step}"
+    if writes and not any(one in told for one in TOLD):
+        yield "it was not told that there is no quorum"
 
 
-def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> None:
+def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> str:
+    """Deploy; returns all that the command says."""
     ground.gate.arm(one.step, act)
-    ground.start("deploy", ENVIRONMENT, known.new).communicate(timeout=COMMAND_SECONDS)
+    return "".join(ground.start("deploy", ENVIRONMENT, known.new).communicate(timeout=COMMAND_SECONDS))
 
 
 def way_back(steps: Sequence[str]) -> list[str]:
