@@ -27,6 +27,7 @@ from roas.engine.resolution.content_binding import ContentBinder
 from roas.engine.resolution.copied_targets import with_copied_targets
 from roas.engine.resolution.discovery import SourceDiscovery
 from roas.engine.resolution.environment_values import with_environment_values
+from roas.engine.resolution.ignored import ignored_files, ignored_hooks
 from roas.engine.resolution.obstacles import find_obstacles
 from roas.engine.resolution.own_namespaces import with_own_namespaces
 from roas.engine.resolution.secret_binding import SecretBinder
@@ -49,8 +50,6 @@ from roas.models.environment import Environment
 from roas.redaction import Redactor
 
 log = get_logger(__name__)
-
-HOOKS = ("post_start", "pre_stop")
 
 
 class StackResolver:
@@ -112,13 +111,13 @@ class StackResolver:
             definitions=read_definitions(bound),
             warnings=(
                 *([] if follows or version is None else [unfollowed_warning(version, environment)]),
-                *_ignored(environment),
+                *ignored_files(environment),
                 *read.warnings,
                 *missing,
                 *about_sharing,
                 *impossible_updates(definitions),
                 *lossy_updates(definitions),
-                *_hooks(model),
+                *ignored_hooks(model),
                 *binder.warnings,
                 *_powers(trusted),
             ),
@@ -235,34 +234,6 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
             hint=said("A version has letters, digits and . _ - + only, and begins with a letter or a digit."),
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
-
-
-def _ignored(environment: Environment) -> tuple[str, ...]:
-    """Return what to say of files that `docker compose` in the stack's folder would take, and a deployment does not."""
-    if not environment.ignored_files:
-        return ()
-    used, ignored = (
-        ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
-    )
-    return (
-        said(
-            "{ignored} is not used: the files of {environment} are {used}.",
-            ignored=ignored,
-            environment=environment.name,
-            used=used,
-        ),
-    )
-
-
-def _hooks(model: Mapping[str, Any]) -> Iterator[str]:
-    """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
-    for name, service in services_of(model).items():
-        if hooks := ", ".join(key for key in HOOKS if service.get(key)):
-            yield said(
-                "{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine.",
-                name=name,
-                hooks=hooks,
-            )
 
 
 def _powers(trusted: Iterable[Violation]) -> Iterator[str]:
