@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
 from roas.engine.containers.watch import ContainerWatch
-from roas.errors import DeploymentCancelledError
+from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
@@ -228,7 +228,9 @@ class DeploymentContext:
         """Read the definitions with the proxies that only the other release has: these are told once more."""
         others: list[Mapping[str, ServiceDefinition]] = []
         for release in await self._releases():
-            if release.model_hash != model_hash:
+            if release.model_hash == model_hash:
+                continue
+            with suppress(ReleaseNotRestorableError):  # what is not kept any more says nothing
                 model = await self.components.engine.load_model(release.model_hash)
                 others.append(with_proxies(self.components.engine, model))
         return with_dropped_proxies(await self.definitions(model_hash), *others)

@@ -16,8 +16,8 @@ from roas.models.stack import ServiceDefinition
 
 Definitions = Mapping[str, ServiceDefinition]
 
-# What is done to a service of which containers come or go.
-REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.CREATE, ServiceAction.ADJUST})
+# What is done to a service that has containers with users: of a new one, the proxy learns in time.
+REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.ADJUST})
 
 
 def with_proxies(engine: Engine, model: Mapping[str, Any] | None) -> Definitions:

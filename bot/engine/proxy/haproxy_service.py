@@ -8,6 +8,7 @@ again, since the next container may get into that server.
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.engine.proxied_service import ProxyReport
@@ -118,7 +119,7 @@ class HAProxyService:
                 if runtime is None and not told:
                     return
                 problem = await self._admit(runtime, containers) if runtime is not None else self._is_away()
-            except ProxyAwayError as error:
+            except (ProxyAwayError, UnknownBackendError) as error:  # this deployment may replace it by one that knows
                 problem = error.message
             if not problem:
                 return
@@ -163,9 +164,6 @@ class HAProxyService:
         while quiet < QUIET_LOOKS:
             try:
                 found = await self._drain(addresses, even_last=even_last)
-            except UnknownBackendError as error:
-                log.warning("nothing can be drained", service=self._service, error=error.message)
-                return 0
             except ProxyError as error:
                 log.warning("the proxy cannot be asked while it drains", service=self._service, error=error.message)
                 found, self._was_there = None, True
@@ -187,7 +185,7 @@ class HAProxyService:
         if runtime is None:
             return None
         self._was_there = True
-        servers = await runtime.servers(self._proxy.all_backends)
+        servers = await self._known_servers(runtime)
         going = [one for one in servers if one.address in addresses]
         if not even_last and not any(one.receives and one not in going for one in servers):
             return 0
@@ -197,6 +195,14 @@ class HAProxyService:
         await runtime.put(fresh, ServerState.DRAIN)
         left = sum(one.connections for one in going if one.backend in self._proxy.backends)
         return left or (None if fresh else 0)
+
+    async def _known_servers(self, runtime: HAProxyRuntime) -> list[Server]:
+        """Return the servers of those backends that there are: by one that is gone nobody is sent anywhere."""
+        found: list[Server] = []
+        for backend in self._proxy.all_backends:
+            with suppress(UnknownBackendError):
+                found += await runtime.servers([backend])
+        return found
 
     async def settle(self, *, waits: bool = True) -> None:
         """Leave nothing held or drained behind, but what is not well or is about to go."""

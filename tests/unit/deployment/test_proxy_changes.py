@@ -56,8 +56,9 @@ class Unknowing:
         ({"web": ServiceAction.RECREATE, "haproxy": ServiceAction.RECREATE}, ("between",), False),
         ({"web": ServiceAction.RECREATE, "haproxy": ServiceAction.KEEP}, (), False),
         ({"web": ServiceAction.KEEP, "haproxy": ServiceAction.RECREATE}, (), False),
+        ({"web": ServiceAction.CREATE, "haproxy": ServiceAction.RECREATE}, (), False),
     ],
-    ids=["together", "the proxy first", "the proxy stays", "the proxy alone"],
+    ids=["together", "the proxy first", "the proxy stays", "the proxy alone", "a new service"],
 )
 async def test_what_the_proxy_does_not_know_yet_is_refused(tmp_path, actions, needs, refused):
     components = cast("Any", SimpleNamespace(engine=Unknowing()))

@@ -139,6 +139,25 @@ async def test_unknown_backend_is_named(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
+async def test_proxy_that_is_replaced_meanwhile_may_know_the_backend(scene: Scene) -> None:
+    """A new service comes with its backend: which of the two is started first is not certain."""
+    later = scene.proxy.backends.pop("ws")
+    admitting = asyncio.create_task(scene.service.admit({"a", "b"}, scene.report))
+    await until(lambda: scene.said)
+    assert not admitting.done()
+    scene.proxy.backends["ws"] = later
+    await admitting
+    assert await scene.service.drain({"a"}, scene.report) == 0
+
+
+async def test_what_backends_are_left_are_drained(scene: Scene) -> None:
+    del scene.proxy.backends["ws"]
+    await scene.service.drain({"a"}, scene.report)
+    assert scene.proxy.drained() == {"web1"}
+    scene.proxy.backends.clear()
+    assert await scene.service.drain({"a"}, scene.report) == 0
+
+
 async def test_new_container_is_admitted_once_it_passes(scene: Scene) -> None:
     await scene.service.hold(1)
     for name in ("web3", "ws3"):
