@@ -96,7 +96,7 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
     opened: list[str] = []
 
     @asynccontextmanager
-    async def open_application(_settings: object):
+    async def open_application(_settings: object, **_: object):
         opened.append("opened")
         yield scene.application
         opened.append("closed")
@@ -106,9 +106,9 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
         leadership.gain()
         yield
 
-    monkeypatch.setattr("roas.cogs.open_application", open_application)
+    monkeypatch.setattr("roas.cogs.extension.open_application", open_application)
     # The simulation waits until nothing is due.
-    monkeypatch.setattr("roas.cogs.run_leader_election", active_at_once)
+    monkeypatch.setattr("roas.cogs.extension.run_leader_election", active_at_once)
     monkeypatch.setenv("DISCORD_GUILD_ID", str(scene.guild.id))
     monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", str(scene.ops.id))
     host = HostBot()
