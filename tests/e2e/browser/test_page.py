@@ -72,7 +72,16 @@ CHINESE = Words(
 )
 
 
-async def test_one_lost_answer_leaves_no_empty_page(visitor):
+async def test_page_without_a_bot(visitor, sandbox):
+    """It shows what there is, in the visitor's language, and reaches nobody but this machine."""
+    await lost_answer_leaves_no_empty_page(visitor)
+    await page_uses_visitor_language(visitor)
+    await markdown_is_drawn_as_in_client(visitor, sandbox)
+    await impossible_time_is_shown_as_written(visitor, sandbox)
+    await browser_reaches_nobody_but_this_machine(visitor)
+
+
+async def lost_answer_leaves_no_empty_page(visitor):
     """Nothing happens after it, so no event makes the page look once more."""
     people = visitor.page.locator("#user option").first
     await expect(people).to_be_attached()
@@ -82,7 +91,43 @@ async def test_one_lost_answer_leaves_no_empty_page(visitor):
     await expect(visitor.page.locator("#told")).to_be_hidden()
 
 
-async def test_browser_reaches_nobody_but_this_machine(visitor):
+async def page_uses_visitor_language(visitor):
+    await visitor.speak("zh-TW")
+    await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")
+    await visitor.speak("en-US")
+    await expect(visitor.page.locator("#connection")).to_have_text("no bot is connected")
+
+
+async def markdown_is_drawn_as_in_client(visitor, sandbox):
+    channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
+    shown = f"**my\\_app** is at {channel} since <t:0:T>"
+    message = {"embeds": [{"title": "my\\_app fails", "description": shown}]}
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=message) as answer:
+        assert answer.status == 200, await answer.text()
+    said = await visitor.sees("my_app fails", "my_app is at")
+    text = said.locator("discord-embed-description .text")
+    await expect(text).to_have_text(re.compile(r"^my_app is at # ops since \d+:00:00.[AP]M$"))
+    assert await said.locator("strong").evaluate(BLANK_AFTER) < 1, "there is a blank too many after bold words"
+    assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
+
+
+async def impossible_time_is_shown_as_written(visitor, sandbox):
+    """Alerts from outside may hold one; the page draws it, and what comes after it."""
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    times = [f"<t:99999999999999999:{style}>" for style in "tTdDfFR"]
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for content in (f"from {' '.join(times)} on", "afterwards"):
+            async with session.post(url, json={"content": content}) as answer:
+                assert answer.status == 200, await answer.text()
+    said = await visitor.sees("from", "on")
+    await expect(said).to_contain_text(times[-1])
+    await visitor.sees("afterwards")
+
+
+async def browser_reaches_nobody_but_this_machine(visitor):
     with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
         await visitor.page.goto("http://192.0.2.1/")
     assert visitor.faults == ["asked for http://192.0.2.1/"]
@@ -214,39 +259,3 @@ async def test_page_without_token_shows_nothing(sandbox):
             sandbox.page_url, headers={"Origin": "http://evil.example"}, allow_redirects=False
         ) as answer:
             assert answer.status == 403
-
-
-async def test_markdown_drawn_as_in_client(visitor, sandbox):
-    channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
-    shown = f"**my\\_app** is at {channel} since <t:0:T>"
-    message = {"embeds": [{"title": "my\\_app fails", "description": shown}]}
-    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
-    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
-    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=message) as answer:
-        assert answer.status == 200, await answer.text()
-    said = await visitor.sees("my_app fails", "my_app is at")
-    text = said.locator("discord-embed-description .text")
-    await expect(text).to_have_text(re.compile(r"^my_app is at # ops since \d+:00:00.[AP]M$"))
-    assert await said.locator("strong").evaluate(BLANK_AFTER) < 1, "there is a blank too many after bold words"
-    assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
-
-
-async def test_impossible_time_is_shown_as_written(visitor, sandbox):
-    """Alerts from outside may hold one; the page draws it, and what comes after it."""
-    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
-    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
-    times = [f"<t:99999999999999999:{style}>" for style in "tTdDfFR"]
-    async with aiohttp.ClientSession(headers=headers) as session:
-        for content in (f"from {' '.join(times)} on", "afterwards"):
-            async with session.post(url, json={"content": content}) as answer:
-                assert answer.status == 200, await answer.text()
-    said = await visitor.sees("from", "on")
-    await expect(said).to_contain_text(times[-1])
-    await visitor.sees("afterwards")
-
-
-async def test_page_uses_visitor_language(visitor):
-    await visitor.speak("zh-TW")
-    await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")
-    await visitor.speak("en-US")
-    await expect(visitor.page.locator("#connection")).to_have_text("no bot is connected")
