@@ -134,7 +134,7 @@ def test_unresponsive_new_bot_fails_demo(environment, leftovers):
 
 def test_ctrl_c_cleans_up(environment, leftovers):
     with playing(environment) as process:
-        read_until(process, "Docker shows:")
+        read_until(process, "the bot in a container, as project")
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(60) == 130, rest
