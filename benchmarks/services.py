@@ -64,11 +64,11 @@ def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZE
     return Result(taken)
 
 
-def independent(size: int) -> dict[str, Mapping[str, object]]:
-    """Return that many services that need nothing of each other."""
+def independent(size: int, interval: str = "5s") -> dict[str, Mapping[str, object]]:
+    """Return that many services that need nothing of each other; once healthy they are probed at an interval."""
     check = {
         "test": ["CMD-SHELL", HEALTH_COMMAND],
-        "interval": "5s",
+        "interval": interval,
         "start_period": "30s",
         "start_interval": "100ms",
     }
