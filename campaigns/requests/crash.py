@@ -7,6 +7,7 @@ Afterwards one version runs, HAProxy sends requests to its containers and to not
 """
 
 import argparse
+import asyncio
 import itertools
 import os
 import signal
@@ -22,7 +23,7 @@ from pathlib import Path
 from threading import Thread
 
 from campaigns.requests.pausing import FLAKY, decide, pausing
-from campaigns.requests.scene import Scene, scene
+from campaigns.requests.scene import Scene, application, deploy, scene
 from campaigns.requests.users import Users, users
 from testbed.waiting import wait_until
 
@@ -63,8 +64,8 @@ def main() -> int:
 
 def crash(found: Scene, kills: int, rate: float) -> list[str]:
     """Kill so many times, in turn; returns what is wrong."""
-    first = _worker(found, "v1")
-    if first.wait(MOST_SECONDS) or not wait_until(found.is_whole, WHOLE_SECONDS):
+    asyncio.run(_deploy(found, "v1"))
+    if not wait_until(found.is_whole, WHOLE_SECONDS):
         raise RuntimeError("the first deployment did not succeed")
     broken: list[str] = []
     kinds = itertools.cycle(itertools.product(VICTIMS, MOMENTS))
@@ -126,9 +127,9 @@ def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str
             wanted = [FLAKY] * 2 if kill.goes_on else [before] * 2
             if (running := found.versions()) != wanted:
                 yield f"these run: {running}, not {wanted}"
-        code = _worker(found, version).wait(MOST_SECONDS)
-        if code or not wait_until(found.is_whole, WHOLE_SECONDS):
-            yield f"not whole ({code}): {found.admin().states()}, {found.admin().set_aside()}"
+        asyncio.run(_deploy(found, version))
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            yield f"not whole: {found.admin().states()}, {found.admin().set_aside()}"
     yield from _judge(found, kill, seen, version)
 
 
@@ -154,6 +155,12 @@ def _is_at(found: Scene, moment: str) -> bool:
     except OSError:
         return False
     return states.count("DRAIN") == 2 and states.count("UP") == 2
+
+
+async def _deploy(found: Scene, version: str) -> None:
+    """Deploy a version while nobody is killed: that needs no process of its own, which takes a second to start."""
+    async with application(found) as opened:
+        await deploy(opened, version)
 
 
 def _worker(found: Scene, *versions: str) -> subprocess.Popen[bytes]:

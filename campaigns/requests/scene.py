@@ -32,7 +32,10 @@ ACTOR = Actor(ActorKind.SYSTEM, "campaign", "campaign")
 ENDED = 120
 # Asks the same; a Python of its own for each check takes more of a small machine than the users do.
 SLOW_CHECK = """["CMD", "python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health')"]"""
-ASK = r"exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ' 200 ' <&3"
+ASK = (
+    r"exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3"
+    " && read -r _ code _ <&3 && [ $$code = 200 ]"
+)
 QUICK_CHECK = f'["CMD", "bash", "-c", "{ASK}"]'
 
 

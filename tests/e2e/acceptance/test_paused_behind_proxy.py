@@ -1,31 +1,27 @@
 """A rollout that pauses behind a proxy leaves nothing held: it may wait for a person for hours."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
-from roas.deployment import orchestrator
-from roas.models.coordination import STANDARD, PhaseName
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import Outcome
 from roas.models.rollout import Choice
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
+from tests.e2e.acceptance.behind_proxy import SOON, addresses, admin, orders, proxy_images, up, whole, write
 from tests.e2e.acceptance.people import ANNA
-from tests.e2e.acceptance.test_behind_proxy import addresses, admin, orders, proxy_images, up, whole, write
 from tests.e2e.acceptance.test_paused_rollouts import paused, waiting
 
 pytestmark = pytest.mark.engine
 __all__ = ["orders", "proxy_images", "write"]
 
 PAUSES = "replicas: 2\n      update_config: {parallelism: 1, failure_action: pause}"
-QUICK = {"start_period: 30s": "start_period: 1s", "interval: 5s": "interval: 1s"}
 # Two for each replica: what failed and is let pass keeps the old one beside it.
 FEW = {"server-template web 6": "server-template web 4"}
 
 
 async def test_what_is_started_again_in_a_pause_gets_requests(application, people, stack, write):
-    write("HAProxy", **{"replicas: 2": PAUSES, **QUICK, **FEW})
+    write("HAProxy", **{"replicas: 2": PAUSES, **SOON, **FEW})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     old = addresses(stack)
@@ -44,17 +40,3 @@ async def test_what_is_started_again_in_a_pause_gets_requests(application, peopl
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=2)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     assert wait_until(lambda: whole(stack), 10)
-
-
-async def test_drain_may_be_longer_than_a_phase(application, people, stack, write, monkeypatch):
-    """The limit of a phase is about what hangs: who waits for the file's `drain` does not."""
-    write("HAProxy", **{"        service: haproxy": "        service: haproxy\n        drain: 20s"})
-    await people.succeed("v1")
-    assert wait_until(lambda: whole(stack), 10)
-    port = int(stack.container("haproxy").attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"])
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /slow?60 HTTP/1.1\r\nHost: shop\r\n\r\n")
-    phases = (replace(one, timeout_seconds=20) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
-    await people.succeed("v2")
-    writer.close()
