@@ -147,9 +147,9 @@ def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fresh_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
-    """Run an engine for one test alone, for a test that breaks it."""
+    """Run an engine for the tests of one module that break it; each leaves it answering where others follow."""
     from testbed.daemon import PrivateDaemon
 
     _need_dockerd()

@@ -13,7 +13,7 @@ from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, told
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, service
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, patiently, service
 from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
 
 
@@ -24,7 +24,9 @@ def frail(fresh_daemon, tmp_path):
     for version in ("v1", "v2"):
         sample_image(client, f"{REPOSITORY}:{version}", version=version)
     (tmp_path / "stack").mkdir()
-    yield Stack(tmp_path / "stack", "frail", client, fresh_daemon.docker_host)
+    stack = Stack(tmp_path / "stack", "frail", client, fresh_daemon.docker_host)
+    yield stack
+    stack.clear()
     client.close()
 
 
@@ -67,7 +69,7 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
 
 
 async def test_engine_restart_delays_deployment(frail, fresh_daemon, tmp_path):
-    slow = {"test": ["CMD-SHELL", "test -e /tmp/ready"], "interval": "1s", "start_period": "60s"}
+    slow = {"test": patiently("test -e /tmp/ready"), "interval": "1s", "start_period": "60s"}
     frail.write({"web": service(restart="always", healthcheck=slow | {"start_interval": "100ms"})})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -22,11 +21,14 @@ from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_s
 pytestmark = pytest.mark.engine
 
 PAUSES = {"failure_action": "pause"}
-FIRST_ONE_FAILS = "if mkdir /marks/$$VERSION 2>/dev/null; then export BEHAVIOUR=unhealthy; fi; exec /serve"
+# Of v1, none fails.
+FIRST_ONE_FAILS = (
+    "if [ $$VERSION != v1 ] && mkdir /marks/$$VERSION 2>/dev/null; then export BEHAVIOUR=unhealthy; fi; exec /serve"
+)
 
 
 def web(**update: object) -> dict:
-    """Return a service of three replicas that pauses where a new one fails; the first one of v2 does."""
+    """Return a service of three replicas that pauses where a new one fails; the first one of a version does."""
     deploy = {"replicas": 3, "update_config": {"failure_action": "pause", "parallelism": 1} | update}
     command = ["sh", "-c", FIRST_ONE_FAILS]
     return service(deploy=deploy, command=command, volumes=["marks:/marks"], environment={"VERSION": "${VERSION}"})
@@ -49,24 +51,23 @@ async def waiting(application, deployment_id: str, number: int = 1) -> Deploymen
             await asyncio.sleep(0.05)
 
 
-@pytest.fixture
-async def running(people, stack) -> Callable[..., Awaitable[None]]:
-    """Bring three replicas of v1 up, of which none fails."""
-
-    async def bring_up(**update: object) -> None:
-        stack.write({"web": web(**update)}, volumes={"marks": {}})
-        stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
-        await people.succeed("v1")
-
-    return bring_up
-
-
 def images_of(stack) -> list[str]:
     return [one.attrs["Image"] for one in stack.containers()]
 
 
-async def test_pause_keeps_what_is_healthy_and_goes_on(application, stack, images, running):
-    await running()
+async def test_paused_rollout_waits_for_a_decision(application, people, stack, images, monkeypatch):
+    """A stack on which one rollout after the other pauses, and each time another decision is made."""
+    stack.write({"web": web()}, volumes={"marks": {}})
+    await people.succeed("v1")
+    await pause_keeps_what_is_healthy_and_goes_on(application, stack, images)
+    await cancelling_a_paused_rollout_rolls_it_back(application, stack, images)
+    stack.write({"web": web(order="start-first")}, volumes={"marks": {}})
+    await paused_rollout_is_rolled_back(application, stack)
+    with monkeypatch.context() as patched:
+        await replica_that_is_not_ready_in_time_has_failed(application, stack, images, patched)
+
+
+async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
     found = await paused(application)
     assert sorted(images_of(stack)) == sorted([images["v1"]] * 2 + [images["v2"]])
     (progress,) = found.services
@@ -87,10 +88,21 @@ async def test_pause_keeps_what_is_healthy_and_goes_on(application, stack, image
     assert ended.pauses[0].decision.decided_by == ANNA
 
 
-async def test_paused_rollout_is_rolled_back(application, stack, images, running):
-    await running(order="start-first")
+async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
+    """A decision is about one pause: what is said of another one changes nothing."""
+    found = await paused(application, "v3")
+    with pytest.raises(InvalidRequestError):
+        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
+    await application.orchestrator.cancel(found.id, DORA)
+    ended = await application.orchestrator.wait(found.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert list(stack.images().values()) == [images["v2"]] * 3
+    assert stack.containers()[0].exec_run(["rm", "-r", "/marks/v3"]).exit_code == 0  # so that the next one fails, too
+
+
+async def paused_rollout_is_rolled_back(application, stack):
     before = set(stack.ids().values())
-    found = await paused(application)
+    found = await paused(application, "v3")
     assert before < set(stack.ids().values()), "start-first, the old one of what failed goes on"
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=1)
     ended = await application.orchestrator.wait(found.id)
@@ -101,16 +113,17 @@ async def test_paused_rollout_is_rolled_back(application, stack, images, running
         await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
 
 
-async def test_cancelling_a_paused_rollout_rolls_it_back(application, stack, images, running):
-    """A decision is about one pause: what is said of another one changes nothing."""
-    await running()
-    found = await paused(application)
-    with pytest.raises(InvalidRequestError):
-        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
-    await application.orchestrator.cancel(found.id, DORA)
-    ended = await application.orchestrator.wait(found.id)
-    assert ended.outcome is Outcome.CANCELLED
-    assert list(stack.images().values()) == [images["v1"]] * 3
+async def replica_that_is_not_ready_in_time_has_failed(application, stack, images, monkeypatch):
+    """The limit of a phase is no way past a policy that asks a person."""
+    never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
+    stack.write({"web": web(order="start-first") | {"healthcheck": never}}, volumes={"marks": {}})
+    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    found = await paused(application, "v3")
+    assert "it was not ready in time" in found.pause.message
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert images_of(stack) == [images["v2"]] * 3
 
 
 async def test_late_failure_pauses_too(application, people, stack, images):
@@ -129,9 +142,9 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
     """Neither that of the last service, nor one of a service that others wait for, long after its own rollout."""
     pauses = {"replicas": 2, "update_config": {"failure_action": "pause", "order": "start-first"}}
 
-    def write(web: str, api: str) -> None:
+    def write(api: str) -> None:
         needs = {"job": {"condition": "service_completed_successfully"}, "web": {"condition": "service_healthy"}}
-        shows = {"VERSION": "${VERSION}", "BEHAVIOUR": web, "DELAY": "15"}
+        shows = {"VERSION": "${VERSION}"}
         first = {"command": ["sh", "-c", FIRST_ONE_FAILS], "volumes": ["marks:/marks"], "environment": shows}
         services = {
             "job": service(command=["true"], restart="no", healthcheck=None, deploy={"update_config": PAUSES}),
@@ -140,20 +153,21 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
         }
         stack.write(services, volumes={"marks": {}})
 
-    write("healthy", "healthy")
-    stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
+    write("healthy")
     await people.succeed("v1")
-    write("fades", "unhealthy")
+    write("unhealthy")
     found = await paused(application)
     assert found.pause.service == "web", "one of two is never healthy"
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     assert (await waiting(application, found.id)).pause.service == "api"
     new = [one for one in stack.containers() if "-web-" in one.name]
     assert [one.attrs["Image"] for one in new] == [images["v2"]] * 2
+    for one in new:
+        one.exec_run(["rm", "-f", "/www/health"])
     assert await asyncio.to_thread(wait_until, lambda: not any(map(is_well, new)), 30)
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     again = await waiting(application, found.id)
-    assert (again.pause.service, again.pause.number) == ("web", 3), "the other one faded meanwhile"
+    assert (again.pause.service, again.pause.number) == ("web", 3), "the other one broke meanwhile"
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     serving = [one.attrs["Image"] for one in stack.containers() if "-job-" not in one.name]
@@ -165,27 +179,12 @@ def is_well(container) -> bool:
     return container.attrs["State"]["Health"]["Status"] == "healthy"
 
 
-async def test_replica_that_is_not_ready_in_time_has_failed(application, stack, images, running, monkeypatch):
-    """The limit of a phase is no way past a policy that asks a person."""
-    await running(order="start-first")
-    slow = web(order="start-first") | {"healthcheck": WATCHED_CHECK | {"start_period": "1h", "retries": 1000}}
-    stack.write({"web": slow}, volumes={"marks": {}})
-    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
-    found = await paused(application)
-    assert "it was not ready in time" in found.pause.message
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
-    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert images_of(stack) == [images["v1"]] * 3
-
-
 async def test_only_what_a_pause_is_about_is_left_alone(application, people, stack, images):
     """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
     data = stack.folder / "data"
     data.mkdir()
     store = service(image=f"{REPOSITORY}:v1", restart="always", volumes=["./data:/data"])
     stack.write({"web": web(), "store": store}, volumes={"marks": {}})
-    stack.manually("run", "--rm", "--no-deps", "web", "mkdir", "/marks/v1", VERSION="v1")
     await people.succeed("v1")
     await application.maintenance.start()
     found = await paused(application)

@@ -11,13 +11,13 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import HealthChecked
 from roas.models.health import Verdict
 from tests.e2e.acceptance.people import People, request, succeeded
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, service
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, patiently, service
 from tests.e2e.acceptance.test_parallel_start import until_waiting
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 # Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
 SICKLY = WATCHED_CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
-WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
+WAITS = CHECK | {"test": patiently("[ -e /tmp/ready ]"), "start_period": "60s"}
 
 
 @pytest.fixture
