@@ -311,7 +311,7 @@ MUTATIONS = (
         'return Verdict.HEALTHY, ""',
         "tests/e2e/acceptance/test_watching.py",
         "-k",
-        "health_check",
+        "each_way_to_fail",
     ),
     # Who may do what
     mutation(

@@ -7,32 +7,73 @@ from tests.e2e.acceptance.stack import REPOSITORY, service
 from tests.e2e.acceptance.test_true_plans import look, plan_and_deploy
 
 
-def write(stack, **web) -> None:
+def write(stack, web=(), **more) -> None:
     store = service(image=f"{REPOSITORY}:v1", volumes=["data:/data"], environment={"A": "1"})
     own = {"volumes": ["./conf:/config:ro"], "depends_on": {"store": {"condition": "service_healthy"}}}
-    stack.write({"store": store, "web": service(**own, **web)}, volumes={"data": {}})
+    stack.write({"store": store, "web": service(**own, **dict(web)), **more}, volumes={"data": {}})
+
+
+def write_all(stack, version: str = "v1", **tunnel) -> None:
+    """Write what stacks have: what others link to, a tunnel by its container's name, a profile that hands started."""
+    still = {"image": f"{REPOSITORY}:v1"}
+    moves = {"image": f"{REPOSITORY}:{version}"}
+    name = f"{stack.project()}-tunnel"
+    behind = {"entrypoint": ["sleep", "1000"], "healthcheck": None, "network_mode": f"container:{name}"}
+    write(
+        stack,
+        db=service(**still),
+        linked=service(links=["db:database"], **moves),
+        vpn=service(**still),
+        torrent=service(network_mode="service:vpn", **moves),
+        tunnel=service(container_name=name, **still, **tunnel),
+        behind=service(depends_on=["tunnel"], **still, **behind),
+        tools=service(profiles=["tools"], **still),
+    )
+
+
+def actions(planned) -> dict[str, list[str]]:
+    """Return the services by what becomes of them."""
+    found: dict[str, list[str]] = {}
+    for name, one in sorted(planned.items()):
+        found.setdefault(one.action.value, []).append(name)
+    return found
+
+
+NEEDED = ("db", "store", "tools", "vpn")
 
 
 async def test_adoption_recreates_nothing_that_fits(people, stack, images):
-    """Not at first, not in the releases after, until a service changes; then only that one is made anew."""
+    """Not at first, not in the releases after, until a service changes; then only that one is made anew.
+
+    A database that others link to, and a tunnel that others go through, stay when those others change. What goes
+    through a tunnel by its container's name goes where the tunnel goes. A service of a profile is nothing that the bot
+    brought, even as part of release 0.
+    """
     stack.put("conf/app.conf", "first\n")
-    write(stack)
-    stack.manually("up", "-d", "--wait", VERSION="v1")
+    write_all(stack)
+    stack.manually("--profile", "tools", "up", "-d", "--wait", VERSION="v1")
     before = look(stack)
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert {one.action for one in planned.values()} == {ServiceAction.KEEP}
-    assert look(stack) == before
-    await plan_and_deploy(people, stack, "v1")
-    assert look(stack) == before
+    for _ in range(2):
+        planned = await plan_and_deploy(people, stack, "v1")
+        assert actions(planned) == {"keep": ["behind", "db", "linked", "store", "torrent", "tunnel", "vpn", "web"]}
+        assert look(stack) == before
+    write_all(stack, "v2")
     planned = await plan_and_deploy(people, stack, "v2")
-    assert planned["web"].action is ServiceAction.RECREATE
-    assert look(stack)["store"] == before["store"]
+    kept = ["behind", "db", "store", "tunnel", "vpn"]
+    assert actions(planned) == {"keep": kept, "recreate": ["linked", "torrent", "web"]}
+    now = look(stack)
+    assert {name: now[name] for name in ("tools", *kept)} == {name: before[name] for name in ("tools", *kept)}
     stack.put("conf/app.conf", "second\n")
-    await people.succeed("v2")
+    write_all(stack, "v2", environment={"A": "1"})
+    planned = await plan_and_deploy(people, stack, "v2")
+    assert actions(planned)["recreate"] == ["behind", "tunnel", "web"]
     assert stack.read("web", "/config/app.conf") == "second\n"
+    joined = stack.container("behind").attrs["HostConfig"]["NetworkMode"]
+    assert joined == f"container:{stack.container('tunnel').id}"
     succeeded(await people.rollback(to=0))
     assert stack.read("web", "/config/app.conf") == "first\n", "as it was at the adoption"
-    assert look(stack)["store"] == before["store"]
+    now = look(stack)
+    assert {name: now[name] for name in NEEDED} == {name: before[name] for name in NEEDED}
 
 
 async def test_adoption_plan_says_why_it_recreates(people, stack, images):
@@ -41,73 +82,10 @@ async def test_adoption_plan_says_why_it_recreates(people, stack, images):
     stack.manually("up", "-d", "--wait", VERSION="v1")
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
     assert [one for one in plan.warnings if one.startswith("web stays")], "what its files held is not known"
-    write(stack, environment={"A": "1"}, labels={"team": "kitchen"})
+    write(stack, {"environment": {"A": "1"}, "labels": {"team": "kitchen"}})
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["store"].action is ServiceAction.KEEP
     assert planned["web"].reasons == ("it was not made by this bot, and is another in: environment, labels",)
-
-
-async def test_namespace_by_container_name_followed(people, stack, images):
-    """What goes through a tunnel, as stacks write it, stays at the adoption, and goes where the tunnel goes."""
-    tunnel = f"{stack.project()}-tunnel"
-    behind = service(
-        image=f"{REPOSITORY}:v1",
-        entrypoint=["sleep", "1000"],
-        healthcheck=None,
-        network_mode=f"container:{tunnel}",
-        depends_on=["vpn"],
-    )
-    vpn = service(image=f"{REPOSITORY}:v1", container_name=tunnel)
-    stack.write({"vpn": vpn, "behind": behind})
-    stack.manually("up", "-d", "--wait")
-    before = look(stack)
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert {one.action for one in planned.values()} == {ServiceAction.KEEP}
-    assert look(stack) == before
-    stack.write({"vpn": vpn | {"environment": {"A": "1"}}, "behind": behind})
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert {one.action for one in planned.values()} == {ServiceAction.RECREATE}
-    joined = stack.container("behind").attrs["HostConfig"]["NetworkMode"]
-    assert joined == f"container:{stack.container('vpn').id}"
-
-
-async def test_what_adopted_services_need_stays(people, stack, images):
-    """A database that others link to, and a tunnel that others go through, stay when those others change."""
-    needed = service(image=f"{REPOSITORY}:v1", depends_on=[])
-
-    def write(version):
-        stack.write(
-            {
-                "db": needed,
-                "vpn": needed,
-                "web": service(image=f"{REPOSITORY}:{version}", links=["db:database"]),
-                "torrent": service(image=f"{REPOSITORY}:{version}", network_mode="service:vpn"),
-            }
-        )
-
-    write("v1")
-    stack.manually("up", "-d", "--wait")
-    before = look(stack)
-    await plan_and_deploy(people, stack, "v1")
-    assert look(stack) == before
-    write("v2")
-    planned = await plan_and_deploy(people, stack, "v2")
-    assert [planned[name].action for name in ("db", "vpn")] == [ServiceAction.KEEP] * 2
-    assert [planned[name].action for name in ("torrent", "web")] == [ServiceAction.RECREATE] * 2
-    after = look(stack)
-    assert {name: after[name] for name in ("db", "vpn")} == {name: before[name] for name in ("db", "vpn")}
-
-
-async def test_profile_run_by_hand_is_left_alone(people, stack, images):
-    """At the adoption it becomes part of release 0, and still is nothing that the bot brought."""
-    stack.write({"web": service(), "tools": service(image=f"{REPOSITORY}:v1", profiles=["tools"])})
-    stack.manually("--profile", "tools", "up", "-d", "--wait", VERSION="v1")
-    before = look(stack)
-    for version in ("v1", "v2"):
-        planned = await plan_and_deploy(people, stack, version)
-        assert "tools" not in planned
-    succeeded(await people.rollback(to=0))
-    assert look(stack)["tools"] == before["tools"]
 
 
 async def test_profile_left_alone_after_a_failed_adoption(people, stack, images):

@@ -42,30 +42,6 @@ async def test_failed_migration_rolled_back(people, stack, images):
     assert stack.ids()["web-1"] == before["web-1"]
 
 
-async def test_x_deploy_one_shot_may_exit(people, stack, images):
-    """A one-shot service that no other depends on is declared by x-deploy."""
-    once = service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}})
-    stack.write({"once": once, "web": service()})
-    await people.succeed("v1")
-    assert state(stack, "once")["Status"] == "exited"
-
-
-async def test_dependent_waits_until_healthy(people, stack, images):
-    stack.write(
-        {
-            "c": service(depends_on={"b": {"condition": "service_healthy"}}),
-            "b": service(depends_on={"a": {"condition": "service_healthy"}}),
-            "a": service(),
-        }
-    )
-    await people.succeed("v1")
-    started = [state(stack, name)["StartedAt"] for name in ("a", "b", "c")]
-    assert started == sorted(started)
-    healthy = state(stack, "a")["Health"]["Log"][0]["End"]
-    assert healthy
-    assert state(stack, "b")["StartedAt"] > state(stack, "a")["StartedAt"]
-
-
 async def test_dependent_of_failed_service_not_started(people, stack, images):
     stack.write(
         {
@@ -99,36 +75,6 @@ async def test_optional_dependency_failure_warns(people, stack, images):
     assert stack.images()["web-1"] == images["v2"]
 
 
-async def test_optional_dependency_of_inactive_profile_ignored(people, stack, images):
-    stack.write(
-        {
-            "cache": service(profiles=["full"]),
-            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
-        }
-    )
-    await people.succeed("v1")
-    assert stack.images() == {"web-1": images["v1"]}
-
-
-async def test_inactive_profile_services_left_out(people, stack, images):
-    stack.write({"debug": service(profiles=["debug"]), "web": service()})
-    await people.succeed("v1")
-    assert stack.images() == {"web-1": images["v1"]}
-
-
-async def test_soft_dependency_orders_and_breaks_cycle(people, stack, images):
-    stack.write(
-        {
-            "scraper": service(**{"x-deploy": {"depends_on": {"web": {"kind": "soft"}}}}),
-            "web": service(depends_on={"scraper": {"condition": "service_healthy"}}),
-        }
-    )
-    deployment = await people.succeed("v1")
-    assert stack.images() == {"scraper-1": images["v1"], "web-1": images["v1"]}
-    assert state(stack, "scraper")["StartedAt"] < state(stack, "web")["StartedAt"]
-    assert any("closes a cycle" in warning for warning in deployment.warnings)
-
-
 async def test_restart_dependency_restarts_dependents(people, stack, images):
     web = service(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
     other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
@@ -155,21 +101,36 @@ async def test_restart_dependency_restarts_dependents(people, stack, images):
     assert stack.ids()["other-1"] == ids["other-1"]
 
 
-async def test_service_without_health_check_unverified(people, stack, images):
-    stack.write({"web": service(healthcheck=None)})
-    deployment = await people.succeed("v1")
-    assert "unverified" in deployment.phases[4].summary
-    assert deployment.services[0].step == "unverified"
-
-
-async def test_dependency_probe_awaited(people, stack, images):
+async def test_first_deployment_starts_all_in_order(people, stack, images):
+    """Chains, a one-shot, profiles that are not active, a cycle that is none, probes: all in one stack."""
     port = free_port()
     probe = {"kind": "required", "probe": f"tcp://127.0.0.1:{port}", "timeout": "20s"}
+    healthy = {"condition": "service_healthy"}
     stack.write(
         {
+            "c": service(depends_on={"b": healthy}),
+            "b": service(depends_on={"a": healthy}),
+            "a": service(),
+            # A one-shot service that no other depends on is declared by x-deploy.
+            "once": service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}}),
+            "cache": service(profiles=["full"]),
+            "web": service(depends_on={"cache": healthy | {"required": False}}),
+            "scraper": service(**{"x-deploy": {"depends_on": {"site": {"kind": "soft"}}}}),
+            "site": service(depends_on={"scraper": healthy}),
+            "unchecked": service(healthcheck=None),
             "store": service(ports=[f"127.0.0.1:{port}:8080"]),
-            "web": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
+            "shop": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
         }
     )
-    await people.succeed("v1")
-    assert state(stack, "store")["StartedAt"] < state(stack, "web")["StartedAt"]
+    deployment = await people.succeed("v1")
+    run = {name.removesuffix("-1") for name in stack.ids()}
+    assert run == {"a", "b", "c", "once", "web", "scraper", "site", "unchecked", "store", "shop"}
+    assert state(stack, "once")["Status"] == "exited"
+    assert {one.attrs["Image"] for one in stack.containers() if "-once-" not in one.name} == {images["v1"]}
+    for names in (("a", "b", "c"), ("scraper", "site"), ("store", "shop")):
+        started = [state(stack, name)["StartedAt"] for name in names]
+        assert started == sorted(started), names
+    assert any("closes a cycle" in warning for warning in deployment.warnings)
+    assert "unverified" in deployment.phases[4].summary
+    steps = {one.service: one.step for one in deployment.services}
+    assert [name for name, step in steps.items() if step == "unverified"] == ["unchecked"]

@@ -9,6 +9,7 @@ from tests.e2e.acceptance.people import succeeded
 from tests.e2e.acceptance.stack import differences, service
 
 OWN_REPOSITORY = "roas-acceptance/exact"
+WRITTEN = ("/data/orders", "/uploads/photo", "/own/orders")
 
 
 def tag(client: docker.DockerClient, name: str, content: str) -> str:
@@ -85,18 +86,6 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
     assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
 
 
-async def test_automatic_rollback_restores_files(people, stack, images):
-    stack.put("conf/menu", "soup\n")
-    stack.write({"web": service(volumes=["./conf:/config:ro"], environment={"A": "1"})})
-    await people.succeed("v1")
-    before = stack.looks()
-    stack.put("conf/menu", "salad\n")
-    stack.write({"web": service(volumes=["./conf:/config:ro"], environment={"A": "2"})})
-    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
-    assert differences(stack.looks(), before) == []
-    assert stack.read("web", "/config/menu") == "soup\n"
-
-
 async def test_file_change_recreates_service_until_rollback(people, stack, images):
     """A changed file alone recreates its service; a rollback brings the old file back."""
     stack.put("conf/menu", "soup\n")
@@ -112,67 +101,57 @@ async def test_file_change_recreates_service_until_rollback(people, stack, image
     assert stack.ids()["store-1"] == before["store-1"]
 
 
-async def test_mounted_file_edit_does_not_reach_container(people, stack, images):
-    path = stack.put("conf/menu", "soup\n")
-    stack.write({"web": service(volumes=["./conf/menu:/config/menu:ro"])})
-    await people.succeed("v1")
-    path.write_text("half an edit\n")
-    assert stack.read("web", "/config/menu") == "soup\n"
+def kept_everywhere(stack) -> bool:
+    """Return whether what the service wrote is in each of its volumes and in the folder that it may write."""
+    return [stack.read("web", path) for path in WRITTEN] == ["order\n"] * len(WRITTEN)
 
 
-async def test_rollback_with_broken_working_copy_warns(people, stack, images):
-    stack.write({"web": service(environment={"API_TOKEN": "t1", "A": "1"})})
+async def test_data_stays_and_all_else_goes_back(people, stack, images):
+    """Volumes, named or not, and writable binds are in no release; everything else is, whatever the file says now."""
+
+    def write(**changes) -> None:
+        volumes = ["data:/data", "./uploads:/uploads", "/own", "./conf:/config:ro"]
+        stack.write({"web": service(volumes=volumes, environment=changes)}, volumes={"data": {}})
+
+    (stack.folder / "uploads").mkdir()
+    menu = stack.put("conf/menu", "soup\n")
+    write(API_TOKEN="t1", A="1")
     await people.succeed("v1")
-    before = stack.looks()
-    stack.write({"web": service(environment={"API_TOKEN": "t2", "A": "2"})})
+    first = stack.looks()
+    stack.container("web").exec_run(["sh", "-c", " ".join(f"echo order > {path};" for path in WRITTEN)])
+    write(API_TOKEN="t2", A="2")
     await people.succeed("v2")
+    assert kept_everywhere(stack)
+    second = stack.looks()
+    menu.write_text("half an edit\n")
+    assert stack.read("web", "/config/menu") == "soup\n", "nobody deployed that"
+    write(API_TOKEN="t2", A="3")
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+    assert differences(stack.looks(), second) == []
+    assert stack.read("web", "/config/menu") == "soup\n"
+    assert kept_everywhere(stack)
     stack.put("docker-compose.yml", "services: [")
     deployment = succeeded(await people.rollback())
     assert any("credentials" in warning for warning in deployment.warnings)
-    assert differences(stack.looks(), before) == []
-
-
-async def test_volumes_and_writable_binds_not_in_release(people, stack, images):
-    (stack.folder / "uploads").mkdir()
-    web = service(volumes=["data:/data", "./uploads:/uploads"])
-    stack.write({"web": web}, volumes={"data": {}})
-    await people.succeed("v1")
-    await people.succeed("v2")
-    stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders; echo photo > /uploads/photo"])
-    succeeded(await people.rollback())
-    assert stack.read("web", "/data/orders") == "order\n"
-    assert stack.read("web", "/uploads/photo") == "photo\n"
-    assert (stack.folder / "uploads/photo").read_text() == "photo\n"
-
-
-async def test_anonymous_volume_survives_deploy_and_rollback(people, stack, images):
-    stack.write({"web": service(volumes=["/data"])})
-    await people.succeed("v1")
-    stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
-    await people.succeed("v2")
-    assert stack.read("web", "/data/orders") == "order\n"
-    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
-    assert stack.read("web", "/data/orders") == "order\n"
-    succeeded(await people.rollback())
+    assert differences(stack.looks(), first) == []
     assert stack.images() == {"web-1": images["v1"]}
-    assert stack.read("web", "/data/orders") == "order\n"
+    assert kept_everywhere(stack)
+    assert (stack.folder / "uploads/photo").read_text() == "order\n"
+    await volumes_survive_a_recreation(people.application, stack, images)
 
 
-async def test_anonymous_volume_survives_recreation(people, stack, images):
-    stack.write({"web": service(volumes=["/data"])})
-    deployment = await people.succeed("v1")
-    stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
-    before, application = stack.ids(), people.application
-    environment = application.environments["dev"]
-    definitions = application.engine.definitions(await application.engine.load_model(deployment.applied_model))
+async def volumes_survive_a_recreation(application, stack, images):
+    before, environment = stack.ids(), application.environments["dev"]
+    model = await application.state.releases.applied_model("dev")
+    definitions = application.engine.definitions(await application.engine.load_model(model))
 
     async def unheard(*text: object) -> None:
         pass
 
     async with ContainerWatch(application.engine, environment) as watch:
         await application.deployment_manager.apply_service(
-            environment, deployment.applied_model, definitions["web"], watch, unheard, unheard, anew=True
+            environment, model, definitions["web"], watch, unheard, unheard, anew=True
         )
     assert stack.ids() != before
     assert stack.images() == {"web-1": images["v1"]}
-    assert stack.read("web", "/data/orders") == "order\n"
+    assert kept_everywhere(stack)

@@ -44,17 +44,6 @@ async def test_first_deployments_of_a_stack(people, stack, images):
     assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
 
 
-async def test_unchanged_service_keeps_container(people, stack, images):
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    await people.succeed("v1")
-    before = stack.ids()
-    await people.succeed("v2")
-    after = stack.ids()
-    assert after["store-1"] == before["store-1"]
-    assert after["web-1"] != before["web-1"]
-    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
-
-
 async def test_services_option_limits_deployment(people, stack, images):
     stack.write({"store": service(environment={"A": "old"}), "web": service(environment={"A": "old"})})
     await people.succeed("v1")
@@ -66,35 +55,6 @@ async def test_services_option_limits_deployment(people, stack, images):
     assert stack.variables("web")["A"] == "new"
     release = await people.application.state.releases.current("dev")
     assert {one.name: one.image.image_id for one in release.services} == {"store": images["v1"], "web": images["v2"]}
-
-
-async def test_plan_lists_changes_and_applies_none(people, stack):
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": "a"})})
-    await people.succeed("v1")
-    before = stack.ids()
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": "s3cret"})})
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
-    changes = {one.service: one for one in plan.services}
-    assert changes["store"].action is ServiceAction.KEEP
-    assert changes["web"].action is ServiceAction.RECREATE
-    assert changes["web"].old_image.endswith(":v1")
-    assert changes["web"].new_image.endswith(":v2")
-    assert any("MODE" in key for key in changes["web"].changed_keys)
-    assert "s3cret" not in repr(plan)
-    assert stack.ids() == before
-    assert len(await people.application.state.deployments.list("dev")) == 1
-    assert len(await people.application.state.releases.list("dev")) == 1
-
-
-async def test_outdated_confirmed_plan_refused(people, stack, images):
-    stack.write({"web": service()})
-    await people.succeed("v1")
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
-    stack.write({"web": service(environment={"A": "since then"})})
-    deployment = await people.deploy("v2", plan_digest=plan.digest)
-    assert deployment.outcome is Outcome.FAILED
-    assert deployment.problem.key == "image_changed"
-    assert stack.images() == {"web-1": images["v1"]}
 
 
 async def test_hotfix_runs_three_phases_and_makes_release(people, stack, images):
@@ -111,13 +71,43 @@ async def test_hotfix_runs_three_phases_and_makes_release(people, stack, images)
     assert stack.images("prod") == {"store-1": images["v1"], "web-1": images["v2"]}
 
 
-async def test_rollback_targets_previous_or_named_release(people, stack, images):
-    stack.write({"web": service()})
-    for version in ("v1", "v2", "v3"):
+async def test_what_is_not_asked_for_stays(people, stack, images):
+    """A plan applies nothing, an outdated one neither; what is the same keeps its container, there and back."""
+
+    def write(mode: str) -> None:
+        stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": mode})})
+
+    write("a")
+    await people.succeed("v1")
+    before = stack.ids()
+    write("s3cret")
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    says_what_changes(plan)
+    assert stack.ids() == before
+    assert len(await people.application.state.deployments.list("dev")) == 1
+    assert len(await people.application.state.releases.list("dev")) == 1
+    write("since then")
+    deployment = await people.deploy("v2", plan_digest=plan.digest)
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.problem.key == "image_changed"
+    assert stack.ids() == before
+    for version in ("v2", "v3"):
         await people.succeed(version)
-    succeeded(await people.rollback())
-    assert stack.images() == {"web-1": images["v2"]}
-    succeeded(await people.rollback(to=1))
-    assert stack.images() == {"web-1": images["v1"]}
-    succeeded(await people.rollback(to=3))
-    assert stack.images() == {"web-1": images["v3"]}
+    after = stack.ids()
+    assert after["store-1"] == before["store-1"]
+    assert after["web-1"] != before["web-1"]
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v3"]}
+    for release, version in ((None, "v2"), (1, "v1"), (3, "v3")):
+        succeeded(await people.rollback(to=release))
+        assert stack.images() == {"store-1": images["v1"], "web-1": images[version]}
+    assert stack.ids()["store-1"] == before["store-1"]
+
+
+def says_what_changes(plan):
+    changes = {one.service: one for one in plan.services}
+    assert changes["store"].action is ServiceAction.KEEP
+    assert changes["web"].action is ServiceAction.RECREATE
+    assert changes["web"].old_image.endswith(":v1")
+    assert changes["web"].new_image.endswith(":v2")
+    assert any("MODE" in key for key in changes["web"].changed_keys)
+    assert "s3cret" not in repr(plan)

@@ -11,7 +11,7 @@ from roas.models.events import ServiceProgressed
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, told
 from tests.e2e.acceptance.stack import CHECK, service
 
-NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s"}
+NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s", "start_interval": "1s"}
 
 
 async def until_waiting(application, deployment_id: str, name: str) -> None:
@@ -29,47 +29,37 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
     await application.bus.unsubscribe(subscription)
 
 
-@pytest.fixture
 async def half_way(people, stack, images):
-    """Bring v1 up, then let v2 hang after its store was replaced; returns the deployment."""
-    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
-    await people.succeed("v1")
-    stack.write(
-        {
-            "store": service(),
-            "web": service(healthcheck=NEVER_HEALTHY, depends_on={"store": {"condition": "service_healthy"}}),
-        }
-    )
+    """Let v2 hang after its store was replaced; returns the deployment."""
+    after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}
+    stack.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY, **after_store)})
     started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
     await until_waiting(people.application, started.id, "web")
     assert stack.container("store").attrs["Image"] == images["v2"]
     return started
 
 
-async def test_cancel_midway_keeps_old_release(people, stack, images, half_way):
-    await people.application.orchestrator.cancel(half_way.id, ANNA)
-    deployment = await people.application.orchestrator.wait(half_way.id)
+async def test_cancelling_midway_keeps_old_release(people, stack, settings, images):
+    """By the process that deploys, and by another one; what has ended is not cancelled."""
+    orchestrator = people.application.orchestrator
+    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
+    await people.succeed("v1")
+    started = await half_way(people, stack, images)
+    await orchestrator.cancel(started.id, ANNA)
+    deployment = await orchestrator.wait(started.id)
     assert deployment.outcome is Outcome.CANCELLED
     assert deployment.cancel_requested_by == ANNA
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
     assert (await people.application.state.releases.current("dev")).number == 1
-    stack.write({"store": service(), "web": service()})
-    await people.succeed("v2")
-
-
-async def test_cancel_from_other_process_stops_deployment(people, stack, settings, images, half_way):
+    started = await half_way(people, stack, images)
     async with open_application(settings, instance_prefix="CLI") as other:
-        await other.orchestrator.cancel(half_way.id, DORA)
-    deployment = await people.application.orchestrator.wait(half_way.id)
-    assert deployment.outcome is Outcome.CANCELLED
+        await other.orchestrator.cancel(started.id, DORA)
+    assert (await orchestrator.wait(started.id)).outcome is Outcome.CANCELLED
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
-
-
-async def test_cancel_after_end_refused(people, stack):
-    stack.write({"web": service()})
-    deployment = await people.succeed("v1")
+    stack.write({"store": service(), "web": service()})
+    deployment = await people.succeed("v2")
     with pytest.raises(InvalidRequestError) as refused:
-        await people.application.orchestrator.cancel(deployment.id, DORA)
+        await orchestrator.cancel(deployment.id, DORA)
     assert "ended already" in refused.value.message
     assert "/rollback" in refused.value.hint
 

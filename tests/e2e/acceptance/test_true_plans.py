@@ -1,6 +1,7 @@
 """A plan says what the deployment then does, whatever hands did in between; Docker's inspect is the judge."""
 
 import pytest
+import pytest_asyncio
 
 from campaigns.plans.effects import find_lies
 from roas.models.alert import AlertState
@@ -9,11 +10,14 @@ from roas.models.plan import ServiceAction
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.monitoring.watching.drift import DriftFinder
 from roas.ui.translation import translate, using_locale
+from tests.e2e.acceptance.one_stack import application, stack
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, service
 
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+__all__ = ["application", "stack"]
+
 KEEP = ServiceAction.KEEP
-HEALTHY = {"condition": "service_healthy", "restart": True}
 
 
 def look(stack):
@@ -51,10 +55,19 @@ def write(stack, **more) -> None:
     )
 
 
-@pytest.fixture
+async def changed_in_place(people):
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    return [one for one in plan.warnings if "was changed while it ran" in one]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def deployed(people, stack, images):
-    """Deploy the stack once, and let nobody touch it."""
+    """Deploy the stack: what a test before has left as it is wanted stays, but not what it changed in place."""
     write(stack)
+    changed = {one.partition(" ")[0] for one in await changed_in_place(people)}
+    for one in stack.containers():
+        if one.labels[SERVICE] in changed | {"tools"}:
+            one.remove(force=True)
     await people.succeed("v1")
 
 
@@ -95,40 +108,6 @@ async def plan_lists_what_is_missing_and_removed(people, stack):
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
     assert planned["other"].action is ServiceAction.REMOVE
     assert planned["db"].action is ServiceAction.KEEP
-
-
-async def test_lost_replica_of_a_shared_namespace_is_the_reason(people, stack, images):
-    """Nobody changed what shares it: the container that it had joined is gone."""
-    stack.write({"vpn": service(scale=2), "torrent": service(pid="service:vpn")})
-    await people.succeed("v1")
-    first = next(one for one in stack.containers() if one.labels[SERVICE] == "vpn")
-    first.remove(force=True)
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert planned["vpn"].action is ServiceAction.ADJUST
-    assert planned["torrent"].action is ServiceAction.RECREATE
-    assert planned["torrent"].reasons == ("it shares a namespace with vpn, of which a container is missing",)
-
-
-async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
-    """The containers are in networks that are gone; those that come in their place have the same names."""
-    stack.write(
-        {
-            "db": service(image=f"{REPOSITORY}:v1", networks={"one": {"aliases": ["store"]}, "two": {}}),
-            "web": service(image=f"{REPOSITORY}:v1", networks=["two"], links=["db:database"]),
-        },
-        networks={"one": {}, "two": {}},
-    )
-    await people.succeed("v1")
-    for one in stack.containers():
-        one.stop(timeout=1)
-    stack.client.networks.prune(filters={"label": f"{PROJECT}={stack.project()}"})
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert {one.action for one in planned.values()} == {ServiceAction.START}
-    for name in ("db", "database"):
-        code, output = stack.container("web").exec_run(["ping", "-c", "1", "-W", "3", name])
-        assert code == 0, output
-    ends = stack.container("db").attrs["NetworkSettings"]["Networks"]
-    assert "store" in ends[f"{stack.project()}_one"]["Aliases"]
 
 
 async def test_services_not_named_are_kept_until_all_go_back(people, stack, images, deployed):
@@ -191,11 +170,6 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
     assert [state for state, _ in await alert()] == [AlertState.RESOLVED]
 
 
-async def changed_in_place(people):
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
-    return [one for one in plan.warnings if "was changed while it ran" in one]
-
-
 async def test_plan_says_what_was_changed_in_place(people, stack, images, deployed):
     """What hands change of a running container stays, and is said; where it is made anew, it is gone."""
     db, api = stack.container("db"), stack.container("api")
@@ -247,3 +221,37 @@ async def test_disconnected_is_not_made_anew(people, stack, images, deployed):
     actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
     assert actions == [KEEP, KEEP, ServiceAction.RECREATE, ServiceAction.RECREATE]
     assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["db", "two", "vpn"]
+
+
+async def test_lost_replica_of_a_shared_namespace_is_the_reason(people, stack, images):
+    """Nobody changed what shares it: the container that it had joined is gone."""
+    stack.write({"vpn": service(scale=2), "torrent": service(pid="service:vpn")})
+    await people.succeed("v1")
+    first = next(one for one in stack.containers() if one.labels[SERVICE] == "vpn")
+    first.remove(force=True)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["vpn"].action is ServiceAction.ADJUST
+    assert planned["torrent"].action is ServiceAction.RECREATE
+    assert planned["torrent"].reasons == ("it shares a namespace with vpn, of which a container is missing",)
+
+
+async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
+    """The containers are in networks that are gone; those that come in their place have the same names."""
+    stack.write(
+        {
+            "db": service(image=f"{REPOSITORY}:v1", networks={"one": {"aliases": ["store"]}, "two": {}}),
+            "web": service(image=f"{REPOSITORY}:v1", networks=["two"], links=["db:database"]),
+        },
+        networks={"one": {}, "two": {}},
+    )
+    await people.succeed("v1")
+    for one in stack.containers():
+        one.stop(timeout=1)
+    stack.client.networks.prune(filters={"label": f"{PROJECT}={stack.project()}"})
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert {one.action for one in planned.values()} == {ServiceAction.START}
+    for name in ("db", "database"):
+        code, output = stack.container("web").exec_run(["ping", "-c", "1", "-W", "3", name])
+        assert code == 0, output
+    ends = stack.container("db").attrs["NetworkSettings"]["Networks"]
+    assert "store" in ends[f"{stack.project()}_one"]["Aliases"]

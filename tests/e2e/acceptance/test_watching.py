@@ -24,71 +24,86 @@ async def maintained(application, people):
     return application
 
 
-async def test_dead_process_alerts_and_restarts(maintained, people, stack):
-    stack.write({"web": service()})
+def about(name, holds=lambda _: True):
+    """Ask about the alerts of one service."""
+    return lambda one: one.service == name and holds(one)
+
+
+async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, stack):
+    """One service for each way, and one after the other fails."""
+    maintained.collector.probe_every(0.3)
+    port = free_port()
+    stack.write(
+        {
+            "dead": service(),
+            "hungry": service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m"),
+            "crashing": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always"),
+            "ill": service(healthcheck=WATCHED_CHECK),
+            "silent": service(
+                healthcheck=ALWAYS_WELL,
+                ports=[f"127.0.0.1:{port}:8080"],
+                **{"x-deploy": {"probe": f"http://127.0.0.1:{port}/health"}},
+            ),
+        }
+    )
     await people.succeed("v1")
+    await dead_process_alerts_and_restarts(maintained, stack)
+    await out_of_memory_service_recreated(maintained, stack)
+    await restart_loop_is_one_alert_and_recreated(maintained, stack)
+    await failed_health_check_restarts_service(maintained, stack)
+    await failed_probe_restarts_healthy_service(maintained, stack, port)
+
+
+async def dead_process_alerts_and_restarts(maintained, stack):
     before = asyncio.get_running_loop().time()
-    kill_process(stack, "web")
-    raised = await alert_that(maintained, lambda one: one.service == "web")
+    kill_process(stack, "dead")
+    raised = await alert_that(maintained, about("dead"))
     assert asyncio.get_running_loop().time() - before < 20.0, "the slow look behind the events comes after 30"
-    assert raised.summary == "web has ended with code 137.", "whether the event was seen first, or a look"
-    over = await alert_that(maintained, is_over)
+    assert raised.summary == "dead has ended with code 137.", "whether the event was seen first, or a look"
+    over = await alert_that(maintained, about("dead", is_over))
     assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: recovered",))
     # A signal that asks for a reload does not ask for its end.
-    await asyncio.to_thread(stack.container("web").kill, "HUP")
-    await alert_that(maintained, lambda one: len(one.actions) == 2 and is_over(one))
+    await asyncio.to_thread(stack.container("dead").kill, "HUP")
+    await alert_that(maintained, about("dead", lambda one: len(one.actions) == 2 and is_over(one)))
 
 
-async def test_out_of_memory_service_recreated(maintained, people, stack):
-    hungry = service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m")
-    stack.write({"web": hungry})
-    await people.succeed("v1")
-    await inside(stack, "web", "touch", "/tmp/eat")
-    raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary.startswith("web "), raised.summary
+async def out_of_memory_service_recreated(maintained, stack):
+    await inside(stack, "hungry", "touch", "/tmp/eat")
+    raised = await alert_that(maintained, about("hungry"))
+    assert raised.summary.startswith("hungry "), raised.summary
     assert raised.summary.endswith("ended because it ran out of memory."), "by the event, or by a look"
-    over = await alert_that(maintained, is_over)
+    over = await alert_that(maintained, about("hungry", is_over))
     assert over.actions[-1] == "recreate from the release: recovered"
-    assert len(await of_services(maintained)) == 1
+    assert len(list(filter(about("hungry"), await of_services(maintained)))) == 1
 
 
-async def test_restart_loop_is_one_alert_and_recreated(maintained, people, stack):
-    stack.write({"web": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always")})
-    await people.succeed("v1")
-    await inside(stack, "web", "touch", "/tmp/crash")
-    over = await alert_that(maintained, is_over, seconds=60)
+async def restart_loop_is_one_alert_and_recreated(maintained, stack):
+    await inside(stack, "crashing", "touch", "/tmp/crash")
+    over = await alert_that(maintained, about("crashing", is_over), seconds=60)
     assert over.actions[-1] == "recreate from the release: recovered"
     assert over.severity is Severity.HIGH
-    assert len(await of_services(maintained)) == 1
+    assert len(list(filter(about("crashing"), await of_services(maintained)))) == 1
 
 
-async def test_failed_health_check_restarts_service(maintained, people, stack):
-    stack.write({"web": service(healthcheck=WATCHED_CHECK)})
-    await people.succeed("v1")
-    await inside(stack, "web", "rm", "/www/health")
-    raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary == "web fails its health check."
-    over = await alert_that(maintained, is_over)
+async def failed_health_check_restarts_service(maintained, stack):
+    await inside(stack, "ill", "rm", "/www/health")
+    raised = await alert_that(maintained, about("ill"))
+    assert raised.summary == "ill fails its health check."
+    over = await alert_that(maintained, about("ill", is_over))
     assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
 
 
-async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
+async def failed_probe_restarts_healthy_service(maintained, stack, port):
     """A service that is healthy for Docker but does not answer its probe is restarted."""
-    maintained.collector.probe_every(0.3)
-    port = free_port()
-    probe = f"http://127.0.0.1:{port}/health"
-    unresponsive = service(healthcheck=ALWAYS_WELL, ports=[f"127.0.0.1:{port}:8080"], **{"x-deploy": {"probe": probe}})
-    stack.write({"web": unresponsive})
-    await people.succeed("v1")
 
     async def is_healthy():
-        return maintained.health.verdict("dev", "web") is Verdict.HEALTHY
+        return maintained.health.verdict("dev", "silent") is Verdict.HEALTHY
 
     await until(is_healthy)
-    await inside(stack, "web", "rm", "/www/health")
-    raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary == f"web does not answer http://127.0.0.1:{port}."
-    over = await alert_that(maintained, is_over)
+    await inside(stack, "silent", "rm", "/www/health")
+    raised = await alert_that(maintained, about("silent"))
+    assert raised.summary == f"silent does not answer http://127.0.0.1:{port}."
+    over = await alert_that(maintained, about("silent", is_over))
     assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
     await until(is_healthy)
 
