@@ -31,7 +31,8 @@ async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory, building
     with opened_lane("sample", tmp_path_factory.mktemp("lane"), on=building_engine.private) as lane:
         async with lane.gate:
             await lane.start()
-            await clean_run(lane, Script.REVERT)
+            if rounds is MORE_ROUNDS:  # a bad version that nobody disturbs is taken back in other tests, too
+                await clean_run(lane, Script.REVERT)
             for wanted in rounds:
                 played = await _play(lane, wanted)
                 assert played.verdict is Verdict.GOOD, played
