@@ -153,12 +153,27 @@ def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, A
     return {c.name: normalised(client, c.id) for c in containers}
 
 
-async def test_recreation_from_adopted_is_identical(
-    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
+async def test_stack_is_taken_over_as_it_is(
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First by looks alone; then all of it is made again from what was adopted."""
+    await adopted_stack_keeps_order_names_and_references(engine, manually)
+    with monkeypatch.context() as patched:
+        for name in ("check", "check_bound"):
+            patched.setattr(f"roas.engine.policy.compose_policy.ComposePolicy.{name}", lambda *_: ())
+        await adopted_that_is_as_wanted_stays(engine, manually)
+        await adopted_that_is_another_says_in_what(engine, manually)
+    model_hash = await to_be_made_again(engine, manually)
+    await recreation_from_adopted_is_identical(engine, manually, docker_client, model_hash)
+    await compose_up_on_adopted_changes_nothing_else(engine, manually, model_hash)
+
+
+async def recreation_from_adopted_is_identical(
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient, model_hash: str
 ) -> None:
     old = await engine.containers(manually)
     before = looks(docker_client, old)
-    new = await apply(engine, manually, await to_be_made_again(engine, manually))
+    new = await apply(engine, manually, model_hash)
     assert not {c.id for c in old if c.service != "job"} & {c.id for c in new if c.service != "job"}
     after = looks(docker_client, new)
     assert after.keys() == before.keys()
@@ -213,7 +228,7 @@ def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
     return text
 
 
-async def test_adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, manually: Environment) -> None:
+async def adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, manually: Environment) -> None:
     draft = await engine.adopt(manually)
     assert draft is not None
     definitions = engine.definitions(await engine.load_model(draft.model_hash))
@@ -225,9 +240,10 @@ async def test_adopted_stack_keeps_order_names_and_references(engine: ComposeEng
     assert {s.image.reference for s in draft.services} == {"tiny:v1"}
 
 
-async def test_compose_up_on_adopted_changes_nothing_else(engine: ComposeEngine, manually: Environment) -> None:
-    model_hash = await to_be_made_again(engine, manually)
-    before = {c.id: c.service for c in await apply(engine, manually, model_hash)}
+async def compose_up_on_adopted_changes_nothing_else(
+    engine: ComposeEngine, manually: Environment, model_hash: str
+) -> None:
+    before = {c.id: c.service for c in await engine.containers(manually)}
     copy = manually.folder / "adopted.yml"
     copy.write_text(engine._models.path(model_hash).read_text())
     subprocess.run(
@@ -261,12 +277,8 @@ async def test_misnamed_leftover_adopted_under_right_name(
     assert read_definitions(adopted.model)["web"].fixed_place == ""
 
 
-async def test_adopted_that_is_as_wanted_stays(
-    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def adopted_that_is_as_wanted_stays(engine: ComposeEngine, manually: Environment) -> None:
     """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
-    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
-    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     before = {c.name: c.id for c in await engine.containers(environment)}
     drafted = await draft(engine, environment)
@@ -299,11 +311,7 @@ DIFFERENCES = {
 }
 
 
-async def test_adopted_that_is_another_says_in_what(
-    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check", lambda *_: ())
-    monkeypatch.setattr("roas.engine.policy.compose_policy.ComposePolicy.check_bound", lambda *_: ())
+async def adopted_that_is_another_says_in_what(engine: ComposeEngine, manually: Environment) -> None:
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     for (old, new), key in DIFFERENCES.items():
         assert old in EVERYTHING
@@ -315,6 +323,8 @@ async def test_adopted_that_is_another_says_in_what(
         assert services["web"]["x-deploy"].get("unlike") == [key], (old, new)
         assert "unlike" not in services["db"]["x-deploy"]
     environment.compose_files[0].write_text(EVERYTHING)
-    (environment.folder / "site" / "index.html").write_text("another")
+    other = environment.folder / "site" / "index.html"
+    other.write_text("another")
     stack = await engine.resolve(environment, "v1", write_contents=False)
     assert "unlike" not in (await engine.preview_release(stack, images))["services"]["web"]["x-deploy"]
+    other.unlink()

@@ -14,6 +14,7 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.raw_files import FileReference
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
+from tests.integration.engine.policy.compose_answers import remembered_answers
 
 SECRET = "LEAKED"
 OUTSIDE = "../outside.env"
@@ -136,16 +137,22 @@ async def test_no_spelling_hides_a_file(
     """Each spelling by which Compose reads the file is refused; what Compose does not take counts for nothing."""
     leaking, let_through = 0, []
     environment = replace(environment, variables={"STACK": str(folder)})
-    for text in sorted(spellings())[random.randrange(share) :: share]:
-        environment.compose_files[0].write_text(text)
-        if SECRET not in compose_config(environment.compose_files[0], STACK=str(folder)).stdout:
-            continue
-        leaking += 1
-        try:
-            await engine.resolve(environment, None, write_contents=False)
-        except (ComposePolicyError, ComposeFileError):
-            continue
-        let_through.append(text)
+    file = environment.compose_files[0]
+
+    def leaks() -> bool:
+        return SECRET in compose_config(file, STACK=str(folder)).stdout
+
+    with remembered_answers(Path(__file__), "leaks", afresh=share == 1) as answers:
+        for text in sorted(spellings())[random.randrange(share) :: share]:
+            file.write_text(text)
+            if not answers.of(text, leaks):
+                continue
+            leaking += 1
+            try:
+                await engine.resolve(environment, None, write_contents=False)
+            except (ComposePolicyError, ComposeFileError):
+                continue
+            let_through.append(text)
     assert leaking > 200 // share * 0.8
     assert let_through == []
 
@@ -193,10 +200,15 @@ def test_what_compose_fetches_is_remote(folder: Path, spellings: list[tuple[str,
     file = folder / "docker-compose.yml"
     pinned = {f"COMPOSE_EXPERIMENTAL_{kind}_REMOTE": "false" for kind in ("GIT", "OCI")}
     fetched = 0
-    for spelling in spellings:
-        spelled = "".join(spelling)
-        file.write_text(f"include: ['{spelled}']\nservices: {{web: {{image: x}}}}")
-        if "remote resource is disabled" in compose_config(file, **pinned).stderr:
-            fetched += 1
-            assert FileReference("include", "web", spelled, folder, "").is_remote, spelled
+
+    def would_fetch() -> bool:
+        return "remote resource is disabled" in compose_config(file, **pinned).stderr
+
+    with remembered_answers(Path(__file__), "fetches", afresh=spellings is SPELLINGS) as answers:
+        for spelling in spellings:
+            spelled = "".join(spelling)
+            file.write_text(f"include: ['{spelled}']\nservices: {{web: {{image: x}}}}")
+            if answers.of(spelled, would_fetch):
+                fetched += 1
+                assert FileReference("include", "web", spelled, folder, "").is_remote, spelled
     assert fetched > len(spellings) // 8
