@@ -53,6 +53,7 @@ def registry(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def shop(swarm: Swarm, registry: PrivateRegistry, tmp_path: Path) -> Iterator[Shop]:
     """A store on the first node, and two webs on different ones."""
+    swarm.wait_until_ready(3)  # the test before lost some
     with client_of(swarm.manager) as client:
         made = Shop(tmp_path / "shop", f"wire-{secrets.token_hex(3)}", client, f"{registry.address}/shop")
         write(made, {"placement": {"max_replicas_per_node": 1}, "replicas": 2})
