@@ -106,6 +106,10 @@ def _modules_stay() -> Iterator[None]:
         for name in [name for name in sys.modules if name.partition(".")[0] == "roas"]:
             del sys.modules[name]
         sys.modules.update(before)
+        for name, module in before.items():  # a package names the modules that it holds, too
+            package, _, last = name.rpartition(".")
+            if package in before:
+                setattr(before[package], last, module)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from roas.client import RoasBot
+from roas.cogs import extension
 from roas.cogs.command_set import CommandSet
 from roas.cogs.command_sync import KIND, CommandSync
 from roas.errors import SettingsError
@@ -106,9 +107,9 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
         leadership.gain()
         yield
 
-    monkeypatch.setattr("roas.cogs.extension.open_application", open_application)
+    monkeypatch.setattr(extension, "open_application", open_application)
     # The simulation waits until nothing is due.
-    monkeypatch.setattr("roas.cogs.extension.run_leader_election", active_at_once)
+    monkeypatch.setattr(extension, "run_leader_election", active_at_once)
     monkeypatch.setenv("DISCORD_GUILD_ID", str(scene.guild.id))
     monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", str(scene.ops.id))
     host = HostBot()
