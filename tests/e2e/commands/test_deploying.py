@@ -65,8 +65,8 @@ def test_failed_first_deployment_leaves_nothing(line: CommandLine) -> None:
     assert line.running() == {}
 
 
-def test_json_keeps_progress_on_stderr(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1", "--json")
+def test_json_keeps_progress_on_stderr(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v1", "--json")
     document = json.loads(ended.stdout)
     assert document["outcome"] == "succeeded"
     assert document["request"]["version"] == "v1"

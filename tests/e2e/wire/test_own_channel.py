@@ -32,7 +32,27 @@ async def told(people, channel: str, *text: str):
     )
 
 
-async def test_environment_is_reported_in_its_channel(bot, people, sandbox, shop, image_ids):
+async def test_environment_has_a_channel_of_its_own(bot, bot_settings, people, sandbox, shop, image_ids):
+    await commands_elsewhere_are_refused_in_words(bot_settings, people, shop)
+    await deployments_are_reported_there(people, sandbox, shop, image_ids)
+    await alert_lands_and_is_answered_there(bot_settings, people, shop)
+    await missing_permission_names_it(bot_settings, people)
+
+
+async def commands_elsewhere_are_refused_in_words(bot_settings, people, shop):
+    refused = await ask(people, "dora", "deploy", channel=OWN, environment="prod", version="v1")
+    assert f"only works in the ops channel, <#{bot_settings['DISCORD_OPS_CHANNEL_ID']}>" in refused
+    assert await suggested(people, "ops") == ["dev", "staging", "prod"]
+    assert await suggested(people, OWN) == ["dev"]
+    refused = await ask(people, "dora", "deploy", channel="general", environment="dev", version="v1")
+    assert "only works in" in refused
+    status = await ask(people, "bob", "status", channel=OWN)
+    assert "dev" in status
+    assert "prod" not in status
+    assert shop.containers("dev") == shop.containers("prod") == []
+
+
+async def deployments_are_reported_there(people, sandbox, shop, image_ids):
     plan = (
         await people.answer(await people.slash("dora", "deploy", channel=OWN, environment="dev", version="v1"))
     ).message
@@ -57,30 +77,18 @@ async def test_environment_is_reported_in_its_channel(bot, people, sandbox, shop
     assert "cancelled" in await press(people, "dora", again, "withdraw")
 
 
-async def test_commands_elsewhere_are_refused_in_words(bot, bot_settings, people, shop):
-    refused = await ask(people, "dora", "deploy", channel=OWN, environment="prod", version="v1")
-    assert f"only works in the ops channel, <#{bot_settings['DISCORD_OPS_CHANNEL_ID']}>" in refused
-    assert await suggested(people, "ops") == ["dev", "staging", "prod"]
-    assert await suggested(people, OWN) == ["dev"]
-    refused = await ask(people, "dora", "deploy", channel="general", environment="dev", version="v1")
-    assert "only works in" in refused
-    status = await ask(people, "bob", "status", channel=OWN)
-    assert "dev" in status
-    assert "prod" not in status
-    assert shop.containers("dev") == shop.containers("prod") == []
-
-
-async def test_an_alert_lands_and_is_answered_in_its_channel(bot, bot_settings, people, sandbox, shop):
-    code, said = await roas(bot_settings, "deploy", "dev", "v1", "--yes", "--reason", "first")
+async def alert_lands_and_is_answered_there(bot_settings, people, shop):
+    before = {one.id for one in await people.messages("ops")}
+    code, said = await roas(bot_settings, "deploy", "dev", "v2", "--yes", "--reason", "first")
     assert code == 0, said
-    await told(people, OWN, "· outcome", "succeeded")
+    await told(people, OWN, "· outcome", "Deploy v2 to dev: succeeded")
     kill(shop, "web")
     alert = await people.wait_for_message(lambda one: button(one, "ack") is not None, deadline_seconds=30, channel=OWN)
     assert "acknowledged" in await press(people, "dora", alert, "ack")
-    assert not any("web" in one.text for one in await people.messages("ops"))
+    assert not any("web" in one.text for one in await people.messages("ops") if one.id not in before)
 
 
-async def test_missing_permission_names_own_channel(bot, bot_settings, people):
+async def missing_permission_names_it(bot_settings, people):
     await people.deny_bot("attach_files", channel=OWN)
     code, said = await roas(bot_settings, "doctor", "dev")
     assert "The bot lacks Attach Files in #dev-ops" in " ".join(said.split()), (code, said)
