@@ -8,7 +8,9 @@ from pathlib import Path
 import docker
 import pytest
 
+from roas.engine.client import EngineClients
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.images.readable_names import set_references
 from roas.errors import EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -140,6 +142,10 @@ async def test_what_the_release_before_made_stays(
     environment = stack(text)
     drafted = await draft(engine, environment, "v1")
     model = next((tmp_path / "state").rglob(f"*{drafted.model_hash}*"))
+    services = (await engine.load_model(drafted.model_hash))["services"]
+    clients = EngineClients()
+    await set_references(clients, environment, services)
+    await clients.close()
     for service in ("vpn", "web", *(["worker"] if text == BOTH else [])):
         command = ["docker-compose", "-p", environment.project, "-f", str(model), "create", "--pull", "never", service]
         subprocess.run(command, env={**os.environ, "DOCKER_HOST": docker_host}, check=True, capture_output=True)
