@@ -14,7 +14,7 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.tasks import UNPLACED
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineUnavailableError, RoasError
+from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 
 Json = dict[str, Any]
@@ -64,18 +64,23 @@ class SharedLooks:
                 await self._look_for(environment, waiting)
         finally:
             del self._looking[stack]
+            for one in self._waiting.pop(stack):
+                one.cancel()  # nobody looks any more: the bot ends
 
     async def _look_for(self, environment: Environment, waiting: list[asyncio.Future[Look]]) -> None:
         try:
             look = await self._writer.ask(environment, lambda calls: _look(calls, environment.project))
-        except RoasError as error:
+        except Exception as error:  # theirs, who wait for the look
             for one in waiting:
                 if not one.done():
                     one.set_exception(error)
-            return
-        for one in waiting:
-            if not one.done():
-                one.set_result(look)
+        else:
+            for one in waiting:
+                if not one.done():
+                    one.set_result(look)
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 class Waits:

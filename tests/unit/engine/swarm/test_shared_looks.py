@@ -24,7 +24,7 @@ class Counting:
         self.asked = 0
         self.asks = asyncio.Event()
         self.answer = asyncio.Event()
-        self.fault: EngineUnavailableError | None = None
+        self.fault: Exception | None = None
 
     async def ask(self, _environment: Environment, _question: Callable[[Any], Look]) -> Look:
         self.asked += 1
@@ -65,8 +65,9 @@ async def test_nobody_looks_when_nobody_waits(manager: Counting) -> None:
     assert (await looks.next(STACK)).services[0]["number"] == 2
 
 
-async def test_all_who_wait_are_told_that_no_manager_answers(manager: Counting) -> None:
-    manager.fault = EngineUnavailableError("away")
+@pytest.mark.parametrize("fault", [EngineUnavailableError("away"), KeyError("Spec")])
+async def test_all_who_wait_are_told_why_a_look_failed(manager: Counting, fault: Exception) -> None:
+    manager.fault = fault
     looks = SharedLooks(cast("SwarmWriter", manager))
     manager.answer.set()
     told = await asyncio.gather(*(looks.next(STACK) for _ in range(2)), return_exceptions=True)
