@@ -125,12 +125,17 @@ class ComposeEngine(ComposeReleases):
         """Create the containers of the chosen services that have none yet, and the networks."""
         await self.check_release(environment, model_hash)
 
+        told: set[str] = set()
+
         def judged(made: tuple[ContainerSnapshot, ...]) -> None:
-            self._just_judged |= {one.id for one in made}
+            new = {one.id for one in made}
+            told.update(new)
+            self._just_judged |= new
             created(made)
 
         made = await self._joint_creator.create_missing(environment, model_hash, chosen, judged)
-        self._just_judged |= {one.id for one in made if one.never_ran}
+        # What was told of may have been started since the last look at it: its next start is judged again.
+        self._just_judged |= {one.id for one in made if one.never_ran and one.id not in told}
         return made
 
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:

@@ -336,7 +336,7 @@ services:
     (status,) = line.document("status", "dev")["environments"]
     verdicts = {one["service"]: (one["verdict"], one["reason"]) for one in status["health"]["services"]}
     assert verdicts["web"][0] == "unverified", f"of a service on each node, all of them are wanted: {verdicts}"
-    assert verdicts["idle"] == ("healthy", "no replicas are expected")
+    assert verdicts["idle"] == ("healthy", "has no containers, as it should")
     line.write(services)
     assert line.run("deploy", "dev", "v1").returncode == 0
     assert line.replicas() == {"rest": "1/1", "web": "3/3"}
