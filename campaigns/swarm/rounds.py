@@ -96,7 +96,9 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...
     children: list[subprocess.Popen[str]] = []
     ground.gate.arm(one.step, lambda: children[0].kill())
     children.append(ground.start("deploy", ENVIRONMENT, known.new))
-    children[0].communicate(timeout=COMMAND_SECONDS)
+    told = "".join(children[0].communicate(timeout=COMMAND_SECONDS))
+    if not ground.gate.reached:
+        return judge(ground, known)[0], (f"it was not killed, and said: {told[-1000:]}",), None
     if one.version == FAILING_JOB:  # while no bot lives
         wait_until(lambda: _last_run(ground) == "failed", NOTICED_SECONDS)
     resumed = subprocess.run(
