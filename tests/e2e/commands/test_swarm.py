@@ -12,7 +12,7 @@ import pytest
 
 from campaigns.swarm.ground import FAILING_JOB, QUICK, STACK, Ground, ground_on
 from campaigns.swarm.rounds import Kind, Round, first_run, play
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PASSWORD, PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
@@ -119,6 +119,7 @@ def line(swarm: Swarm, registry: PrivateRegistry, tmp_path: Path) -> Iterator[Sw
     made.say(greeting="hello one", password="the first password")
     yield made
     made.clear()
+    registry.change_password(PASSWORD)  # the stacks of other tests have that
     # Swarm takes tasks down after that, and the port of the next test's stack is one of theirs.
     assert StackLook(swarm, f"{project}-dev").remove(), "the stack's containers are not removed"
 
