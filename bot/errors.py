@@ -123,6 +123,10 @@ class EngineUnavailableError(EngineError):
     transient = True
 
 
+class NoQuorumError(EngineUnavailableError):
+    """More than half of a Swarm's managers do not reach each other: nothing is written, and soon nothing is read."""
+
+
 class ContainerRemovedError(EngineError):
     """Somebody removed a container that was about to be started; another one can be created."""
 

@@ -54,6 +54,7 @@ class DeploymentContext:
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     restoring: bool = False
+    was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now
     release: Release | None = None
     model_hash: str | None = None
     watch: ContainerWatch | None = None

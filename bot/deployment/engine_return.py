@@ -7,17 +7,28 @@ from roas.backoff import PHASE
 from roas.concurrency import pause
 from roas.deployment.context import DeploymentContext
 from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
-from roas.errors import EngineError, EngineUnavailableError
+from roas.errors import (
+    DeploymentCancelledError,
+    EngineError,
+    EngineUnavailableError,
+    RolloutPausedError,
+    StateError,
+    TakenBackError,
+)
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.models.swarm import SwarmFacts
 
 log = get_logger(__name__)
 
 # How long a Swarm may be without a quorum: machines that were lost come back by themselves, or somebody starts them.
 QUORUM_SECONDS = 600.0
 LOOK_SECONDS = 2.0
+# How long the nodes of managers that are back may need to say so to the one that leads now.
+NODES_SECONDS = 30.0
 # What is shorter nobody has to know: a leader was elected.
 SHORT_SECONDS = 5.0
+WITHOUT_ENGINE = (DeploymentCancelledError, RolloutPausedError, StateError, TakenBackError)
 
 
 async def wait_for_engine(context: DeploymentContext) -> None:
@@ -30,34 +41,73 @@ async def wait_for_engine(context: DeploymentContext) -> None:
         await pause(PHASE.first_seconds)
 
 
+def quorum_losses(context: DeploymentContext) -> int:
+    """Return how often the environment's Swarm was seen without a quorum so far; 0 where it is none."""
+    environment = context.environment
+    return context.components.engine.quorum_losses(environment) if environment.on_swarm else 0
+
+
+async def has_lost_quorum(context: DeploymentContext, error: Exception, before: int | None = None) -> bool:
+    """Return whether a Swarm has no quorum, or was seen without one since there were so many losses `before`.
+
+    Whatever failed then may have failed for that: a check, a service whose tasks died with the managers, a limit.
+    Errors that say what a person wants, or are of the journal, never did.
+    """
+    if not context.environment.on_swarm or isinstance(error, WITHOUT_ENGINE):
+        return False
+    return (before is not None and quorum_losses(context) > before) or not await _has_quorum(context)
+
+
 async def wait_for_quorum(context: DeploymentContext) -> None:
     """Wait until more than half of a Swarm's managers reach each other again, beyond the phase's limit.
 
-    Nothing can be written meanwhile, neither forwards nor back. Raises EngineError where that takes too long.
+    Nothing can be written meanwhile, neither forwards nor back. The nodes of the managers that are back get a moment to
+    say so: what is given to one that is not there yet is not started. Raises EngineError where it takes too long.
     """
     began = time.monotonic()
     context.allow(QUORUM_SECONDS)
-    while not (is_back := await _has_quorum(context)) and not context.cancel.is_set():
+    try:
+        if not await _wait_until_back(context, began):
+            raise EngineError(
+                said("The Swarm had no quorum for {seconds} s.", seconds=f"{time.monotonic() - began:.0f}"),
+                hint=said("Start the managers that are lost, then deploy again."),
+            )
+        if (waited := time.monotonic() - began) > SHORT_SECONDS:
+            text = said(
+                "For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=f"{waited:.0f}"
+            )
+            context.warn(text)
+        await _wait_for_nodes(context)
+    finally:
+        context.allow(time.monotonic() - began - QUORUM_SECONDS)
+
+
+async def _wait_until_back(context: DeploymentContext, began: float) -> bool:
+    """Return whether there is a quorum in time; a cancellation ends the wait."""
+    while not await _has_quorum(context) and not context.cancel.is_set():
         waited = time.monotonic() - began
         if waited > QUORUM_SECONDS:
-            break
+            return False
         log.warning("the Swarm has no quorum: nothing is written until it has", waited_seconds=round(waited))
         await pause(LOOK_SECONDS)
-    waited = time.monotonic() - began
-    context.allow(waited - QUORUM_SECONDS)
-    seconds = f"{waited:.0f}"
-    if waited > QUORUM_SECONDS and not is_back:
-        raise EngineError(
-            said("The Swarm had no quorum for {seconds} s.", seconds=seconds),
-            hint=said("Start the managers that are lost, then deploy again."),
-        )
-    if waited > SHORT_SECONDS:
-        context.warn(said("For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds))
+    return True
+
+
+async def _wait_for_nodes(context: DeploymentContext) -> None:
+    deadline = time.monotonic() + NODES_SECONDS
+    while time.monotonic() < deadline and not context.cancel.is_set():
+        facts = await _facts(context)
+        if facts is not None and facts.is_settled:
+            return
+        await pause(LOOK_SECONDS)
 
 
 async def _has_quorum(context: DeploymentContext) -> bool:
-    try:
-        facts = await context.components.engine.swarm(context.environment)
-    except EngineUnavailableError:
-        return False
+    facts = await _facts(context)
     return facts is not None and facts.spare_managers >= 0
+
+
+async def _facts(context: DeploymentContext) -> SwarmFacts | None:
+    with suppress(EngineUnavailableError):
+        return await context.components.engine.swarm(context.environment)
+    return None

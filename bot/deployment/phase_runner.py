@@ -10,7 +10,7 @@ import stamina
 
 from roas.backoff import PHASE
 from roas.deployment.context import DeploymentContext
-from roas.deployment.engine_return import wait_for_engine, wait_for_quorum
+from roas.deployment.engine_return import has_lost_quorum, quorum_losses, wait_for_engine, wait_for_quorum
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
 from roas.errors import (
@@ -35,6 +35,8 @@ log = get_logger(__name__)
 MOVING = frozenset(
     {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
 )
+# How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
+MOST_QUORUM_LOSSES = 10
 
 
 class PhaseRunner:
@@ -86,7 +88,7 @@ class PhaseRunner:
 
     async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
-        phase = self._phases[policy.name]
+        phase, losses = self._phases[policy.name], quorum_losses(self._context)
         try:
             async with asyncio.timeout(policy.timeout_seconds) as limit:
                 self._context.limit = limit
@@ -104,6 +106,11 @@ class PhaseRunner:
                         waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
                         return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
+            if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
+                self._context.was_away, self._context.limit = True, None
+                await wait_for_quorum(self._context)
+                self._context.checkpoint()
+                return await self._run_with_retries(policy, attempted)
             raise PhaseTimeoutError(
                 said(
                     "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
@@ -118,15 +125,29 @@ class PhaseRunner:
         )  # unreachable: the loop returns or raises
 
     async def _run_once(self, phase: Phase, *, waits: bool) -> str:
-        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back."""
-        try:
-            return await phase.run(self._context)
-        except EngineUnavailableError:
-            if self._context.environment.on_swarm:
-                await wait_for_quorum(self._context)
-            elif waits:
-                await wait_for_engine(self._context)
-            raise
+        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
+
+        What failed while a Swarm had no quorum says nothing of the release: it is done anew once there is one, and that
+        is none of the phase's retries.
+        """
+        context = self._context
+        for _ in range(MOST_QUORUM_LOSSES):
+            losses, warned = quorum_losses(context), len(context.warnings)
+            try:
+                return await phase.run(context)
+            except RoasError as error:
+                is_away = isinstance(error, EngineUnavailableError)
+                context.was_away = context.was_away or is_away
+                if not await has_lost_quorum(context, error, losses):
+                    if is_away and waits and not context.environment.on_swarm:
+                        await wait_for_engine(context)
+                    raise
+                log.warning("a phase failed without a quorum", phase=phase.name, key=error.key, error=error.message)
+            context.was_away = True
+            del context.warnings[warned:]
+            await wait_for_quorum(context)
+            context.checkpoint()
+        return await phase.run(context)
 
     def _describe_waiting(self) -> str:
         moving = [one for one in self._context.deployment.services if one.step in MOVING]

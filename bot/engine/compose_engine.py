@@ -150,6 +150,10 @@ class ComposeEngine(ComposeReleases):
         """Return what a manager says of its Swarm; there is none."""
         return None
 
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return 0: there are no managers to lose."""
+        return 0
+
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
         return await self._pinned.hashes(model_hash, environment)

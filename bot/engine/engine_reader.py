@@ -96,6 +96,10 @@ class EngineReader(Protocol):
         """Return what a manager says of its Swarm; None where the environment's stack runs on one machine."""
         ...
 
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return how often a Swarm was seen without a quorum since this process began: it only grows."""
+        ...
+
     async def wanted_services(
         self,
         environment: Environment,

@@ -295,6 +295,10 @@ class StackEngine(ComposeEngine):
             return await self._swarm.facts(environment, with_traces=with_traces)
         return await super().swarm(environment, with_traces=with_traces)
 
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return how often a Swarm was seen without a quorum."""
+        return self._swarm.quorum_losses(environment) if on_swarm(environment) else 0
+
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
         """Let a Swarm pull with today's logins; returns the services that it was told so of."""
         return await self._swarm.renew_logins(environment) if on_swarm(environment) else ()

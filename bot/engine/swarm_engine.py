@@ -109,6 +109,10 @@ class SwarmEngine:
         images = {one.name: one.image for one in release.services}
         return await missing_from_registry(self._clients, environment, images)
 
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return how often the Swarm was seen without a quorum; it only grows."""
+        return self._writer.quorum_losses(environment)
+
     async def create_service(
         self, environment: Environment, model_hash: str, service: str, *, anew: bool = False, deployment: str = ""
     ) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 READY, ACTIVE, DRAIN = "ready", "active", "drain"
+UNKNOWN = "unknown"
 DOWN = frozenset({"down", "disconnected"})
 REACHABLE = "reachable"
 
@@ -79,3 +80,12 @@ class SwarmFacts:
     def spare_managers(self) -> int:
         """Return how many more managers may be lost before nothing can be written; negative where too many are."""
         return self.reachable_managers - (len(self.managers) // 2 + 1)
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether a manager leads, and knows of each node whether it is there.
+
+        One that was elected a moment ago has not heard of each, also of those whose managers it reaches.
+        """
+        known = all(one.state == READY for one in self.managers if one.reachability == REACHABLE)
+        return known and any(one.is_leader for one in self.managers) and all(one.state != UNKNOWN for one in self.nodes)

@@ -81,10 +81,11 @@ async def _observe(
 ) -> None:
     """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
 
-    A deployment that was resumed may find containers that were started again with the machine: they get ready first.
+    A deployment that was resumed, or that an engine went away from and came back to, may find containers that were
+    started again with a machine: they get ready first.
     """
     log = ServiceRolloutLog(context, definition, no_news)
-    if context.deployment.attempts > 1 or context.deployment.pauses:
+    if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away:
         only = own.id if own is not None and own.service == definition.name else None
         again = wait_until_ready(
             context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated

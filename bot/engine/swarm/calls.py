@@ -12,7 +12,7 @@ from docker.errors import APIError, NotFound, create_api_error_from_http_excepti
 
 from roas.engine.client import explanation
 from roas.engine.labels import STACK
-from roas.errors import EngineUnavailableError
+from roas.errors import NoQuorumError
 from roas.messages.message import said
 
 Json = dict[str, Any]
@@ -154,7 +154,7 @@ def without_quorum(address: str) -> Iterator[None]:
     except APIError as error:
         text = explanation(error)
         if any(part in text for part in NO_LEADER):
-            raise EngineUnavailableError(
+            raise NoQuorumError(
                 said("The Swarm of {address} has no leader: {text}", address=address, text=text),
                 hint=QUORUM_HINT,
             ) from error

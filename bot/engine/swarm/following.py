@@ -114,7 +114,8 @@ async def follow_update(
 ) -> Judgement:
     """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
 
-    Raises EngineUnavailableError where there is no leader for too long.
+    How long something takes is counted anew when a leader is back: without one, nothing could go on. Raises
+    EngineUnavailableError where there is none for too long.
     """
     began = time.monotonic()
     away_since: float | None = None
@@ -123,13 +124,15 @@ async def follow_update(
     while True:
         try:
             look = await looks.next(environment)
-            away_since = None
         except EngineUnavailableError:
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > LEADER_SECONDS:
                 raise
             continue
         now = time.monotonic()
+        if away_since is not None:  # what could not be seen to go on, or could not, has not taken too long
+            began += now - away_since
+            away_since, waits, stalled_since = None, Waits(), None
         service = next((one for one in look.services if one["ID"] == written.service_id), None)
         tasks = tuple(one for one in look.tasks if one["ServiceID"] == written.service_id)
         waited = waits.seen(tasks, now)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError
 from roas.engine.swarm.judgement import Written, new_nonce, nonce_of
 from roas.engine.swarm.names import DIGITS, LOGIN, NONCE
 from roas.engine.swarm.normal_form import spec_hash
-from roas.errors import EngineError, EngineUnavailableError
+from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.messages.message import said
 from roas.models.environment import Environment
 
@@ -39,15 +40,24 @@ class SwarmWriter:
     def __init__(self, clients: EngineClients, key: Callable[[], bytes] = bytes) -> None:
         self._clients = clients
         self._key = key
+        self._losses: Counter[str] = Counter()
 
     async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
-        """Ask the environment's manager. Raises EngineUnavailableError, also where the Swarm has no leader."""
+        """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
 
         def asked(client: docker.DockerClient) -> Answer:
             with without_quorum(engine_address(environment)):
                 return question(SwarmCalls(client))
 
-        return await self._clients.call(environment, asked)
+        try:
+            return await self._clients.call(environment, asked)
+        except NoQuorumError:
+            self._losses[environment.project] += 1
+            raise
+
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return how often a question was answered by that there is no quorum; it only grows."""
+        return self._losses[environment.project]
 
     async def write(
         self, environment: Environment, spec: Mapping[str, Any], *, anew: bool = False, deployment: str = ""
@@ -159,7 +169,7 @@ def login_mark(calls: SwarmCalls, image: str, key: bytes) -> str:
 
 
 def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
-    """Raise EngineUnavailableError where more than half of the managers are not reached.
+    """Raise NoQuorumError where more than half of the managers are not reached.
 
     A leader that has lost them takes a write into its own log all the same, answers nothing, and may have it committed
     when they are back.
@@ -167,7 +177,7 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
     managers = [one["ManagerStatus"] for one in nodes if one.get("ManagerStatus")]
     reached = sum(one.get("Reachability") == "reachable" for one in managers)
     if 2 * reached <= len(managers):
-        raise EngineUnavailableError(
+        raise NoQuorumError(
             said(
                 "Of {managers} managers of the Swarm {reached} can be reached.", managers=len(managers), reached=reached
             ),

@@ -1,0 +1,60 @@
+"""How long something takes is what could be seen of it: the time without a leader is none of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roas.engine.swarm import following
+from roas.engine.swarm.following import STALLED_SECONDS, Look, SharedLooks, follow_update
+from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written
+from roas.engine.swarm.normal_form import spec_hash
+from roas.errors import NoQuorumError
+from roas.models.environment import Environment
+from tests.unit.engine.swarm.test_judgement import GONE, service, spec, task
+
+STACK = Environment("dev", "shop", Path(), ())
+PENDING = Look((service(state="updating"),), (GONE, task(2, "pending")), {})
+# The new task is given up, and what Swarm started in its place is not what it waits for.
+WAITING = Look((service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {})
+DONE = Look((service(state="completed"),), (GONE, task(2, "running")), {})
+AWAY = None
+STEP = PLACING_SECONDS - 1
+WAIT = STALLED_SECONDS - 1
+
+
+class Looks:
+    """Show one look after the other, each so many seconds after the one before."""
+
+    def __init__(self, shown: list[tuple[float, Look | None]], clock: SimpleNamespace) -> None:
+        self.shown: Iterator[tuple[float, Look | None]] = iter(shown)
+        self.clock = clock
+
+    async def next(self, _environment: Environment) -> Look:
+        seconds, look = next(self.shown)
+        self.clock.now += seconds
+        if look is None:
+            raise NoQuorumError("The Swarm has no leader.")
+        return look
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        ([(0, PENDING), (STEP, PENDING), (2, PENDING)], UpdateVerdict.NEVER_STARTED),
+        ([(0, PENDING), (STEP, PENDING), (2, AWAY), (40, AWAY), (2, PENDING), (STEP, PENDING), (1, DONE)], "done"),
+        ([(0, PENDING), (STEP, AWAY), (9, PENDING), (STEP, PENDING), (2, PENDING)], UpdateVerdict.NEVER_STARTED),
+        ([(0, WAITING), (WAIT, WAITING), (2, WAITING)], UpdateVerdict.NEVER_STARTED),
+        ([(0, WAITING), (WAIT, WAITING), (2, AWAY), (40, AWAY), (2, WAITING), (WAIT, WAITING), (1, DONE)], "done"),
+    ],
+)
+async def test_time_without_a_leader_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, shown: list[tuple[float, Any]], verdict: str
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(following.time, "monotonic", lambda: clock.now)
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
+    assert judged.verdict == verdict, judged
