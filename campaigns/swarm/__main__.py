@@ -39,7 +39,7 @@ def main() -> int:
                 rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311
             played += [_told(play(found, one), number, len(rounds)) for number, one in enumerate(rounds, 1)]
     broken = [one for one in played if one.wrong]
-    print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(one.outcome for one in played))}")
+    print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(one.ended.outcome for one in played))}")
     return int(bool(broken))
 
 
@@ -66,7 +66,8 @@ def _part(text: str) -> tuple[int, int]:
 def _told(played: Played, number: int, total: int) -> Played:
     how = f"BROKEN: {'; '.join(played.wrong)}" if played.wrong else "good"
     noticed = "" if played.noticed is None else f", {played.noticed:.0f} s after Swarm had noticed"
-    told = f"{played.round}: {played.outcome or 'nothing began'}{noticed}: {how}"
+    why = f" ({played.ended.why})" if played.ended.why else ""
+    told = f"{played.round}: {played.ended.outcome or 'nothing began'}{why}{noticed}: {how}"
     print(f"{number}/{total} {told} ({played.seconds:.0f} s)", flush=True)
     return played
 

@@ -1,13 +1,16 @@
 """Judge a round: what the journal says at the end has to be what Docker's API shows on managers and nodes."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
-from campaigns.swarm.ground import ENVIRONMENT, REPLICAS, Ground
+from campaigns.swarm.ground import REPLICAS, Ground
 from testbed.waiting import wait_until
 
 SETTLED_SECONDS = 60.0
+JOURNAL_SECONDS = 10.0
 SUCCEEDED = "succeeded"
 
 
@@ -23,13 +26,22 @@ class Before:
     runs_of_job: int
 
 
-def deployments(ground: Ground) -> list[str]:
-    """Return the outcomes in the journal, the oldest first; that of one that has not ended is `None`."""
-    shown = ground.run("history", ENVIRONMENT, "--limit", "1000", "--json")
-    if shown.returncode:
-        raise RuntimeError(shown.stderr)
-    found = json.loads(shown.stdout)["deployments"]
-    return [str(one["outcome"]) for one in sorted(found, key=lambda one: str(one["created_at"]))]
+@dataclass(frozen=True)
+class Ended:
+    """Hold how a deployment ended, by the journal; the outcome of one that has not is `None`."""
+
+    outcome: str
+    why: str = ""
+
+
+def deployments(ground: Ground) -> list[Ended]:
+    """Return what the journal has of each deployment, the oldest first."""
+    address = f"file:{ground.folder / 'state' / 'journal.sqlite3'}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=JOURNAL_SECONDS)) as journal:
+        rows = journal.execute("SELECT outcome, document FROM deployments").fetchall()
+    found = [(json.loads(text), outcome) for outcome, text in rows]
+    found.sort(key=lambda row: str(row[0]["created_at"]))
+    return [Ended(str(outcome), (one["problem"] or {}).get("message", "")) for one, outcome in found]
 
 
 def before(ground: Ground, version: str) -> Before:
@@ -43,20 +55,20 @@ def before(ground: Ground, version: str) -> Before:
     return Before(old, new, old_text, f"hello {new}, {count}", count, ground.look.runs_of_job("migrate"))
 
 
-def judge(ground: Ground, known: Before, *, seconds: float = SETTLED_SECONDS) -> tuple[str, tuple[str, ...]]:
-    """Return the outcome of the round's deployment, empty where none began, and what is wrong."""
+def judge(ground: Ground, known: Before, *, seconds: float = SETTLED_SECONDS) -> tuple[Ended, tuple[str, ...]]:
+    """Return how the round's deployment ended, empty where none began, and what is wrong."""
     own = deployments(ground)[known.deployments :]
-    if len(own) > 1 or own == ["None"]:
-        return "", (f"the journal has {own} of one deployment",)
-    outcome = own[0] if own else ""
+    if len(own) > 1 or any(one.outcome == "None" for one in own):
+        return Ended(""), (f"the journal has {own} of one deployment",)
+    ended = own[0] if own else Ended("")
     found: list[str] = []
 
     def fits() -> bool:
-        found[:] = _differences(ground, known, outcome)
+        found[:] = _differences(ground, known, ended.outcome)
         return not found
 
     wait_until(fits, seconds)
-    return outcome, tuple(found)
+    return ended, tuple(found)
 
 
 def _differences(ground: Ground, known: Before, outcome: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from threading import Thread
 
 from campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, Ground
-from campaigns.swarm.judge import Before, before, judge
+from campaigns.swarm.judge import SUCCEEDED, Before, Ended, before, judge
 from testbed.waiting import wait_until
 
 NOTICED_SECONDS = 60.0
@@ -45,7 +45,7 @@ class Played:
     """Hold how a round ended; `noticed` is for how long the deployment went on after Swarm knew of the death."""
 
     round: Round
-    outcome: str
+    ended: Ended
     wrong: tuple[str, ...]
     seconds: float
     noticed: float | None = None
@@ -58,9 +58,9 @@ def clean_run(ground: Ground, version: str = "") -> list[str]:
     child = ground.start("deploy", ENVIRONMENT, known.new)
     out, err = child.communicate(timeout=COMMAND_SECONDS)
     steps = list(ground.gate.trace)
-    outcome, wrong = judge(ground, known)
-    if wrong or (outcome != "succeeded") != bool(version):
-        raise RuntimeError(f"a clean run of {known.new} ended as {outcome}: {wrong}\n{out[-2000:]}\n{err[-2000:]}")
+    ended, wrong = judge(ground, known)
+    if wrong or (ended.outcome != SUCCEEDED) != bool(version):
+        raise RuntimeError(f"a clean run of {known.new} ended as {ended}: {wrong}\n{out[-2000:]}\n{err[-2000:]}")
     return steps
 
 
@@ -76,14 +76,14 @@ def play(ground: Ground, one: Round) -> Played:
     """Play a round, and leave the ground as it was found: all nodes live."""
     began = time.monotonic()
     known = _begin(ground, one.version)
-    outcome, wrong, noticed = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum}[one.kind](ground, one, known)
+    ended, wrong, noticed = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum}[one.kind](ground, one, known)
     if not ground.gate.reached:
         wrong = (*wrong, "the step was never reached")
-    if outcome == "failed":  # an operator was asked for, and deploys again
+    if ended.outcome == "failed":  # an operator was asked for, and deploys again
         ground.say(known.old_text)
         again = ground.run("deploy", ENVIRONMENT, known.old)
         wrong = wrong if not again.returncode else (*wrong, f"it cannot be deployed again: {again.stderr[-500:]}")
-    return Played(one, outcome, wrong, time.monotonic() - began, noticed)
+    return Played(one, ended, wrong, time.monotonic() - began, noticed)
 
 
 def _begin(ground: Ground, version: str) -> Before:
@@ -92,7 +92,7 @@ def _begin(ground: Ground, version: str) -> Before:
     return known
 
 
-def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], None]:
+def _bot(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
     children: list[subprocess.Popen[str]] = []
     ground.gate.arm(one.step, lambda: children[0].kill())
     children.append(ground.start("deploy", ENVIRONMENT, known.new))
@@ -111,7 +111,7 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...
         check=False,
     )
     if resumed.returncode:
-        return "", (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
+        return Ended(""), (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
     return *judge(ground, known), None
 
 
@@ -121,7 +121,7 @@ def _last_run(ground: Ground) -> str:
     return str(tasks[-1]["Status"]["State"])
 
 
-def _node(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], float]:
+def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], float]:
     """Kill the last node's engine with all its processes."""
     node, noticed = ground.swarm.nodes[-1], []
 
@@ -137,22 +137,22 @@ def _node(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ..
 
     try:
         _run_through(ground, one, known, kill)
-        ended = time.monotonic()
+        over = time.monotonic()
         if not ground.gate.reached:
             return *judge(ground, known), 0.0
         watching.join()
-        outcome, wrong = judge(ground, known)
+        ended, wrong = judge(ground, known)
     finally:
         if node.pid is None:
             node.start()
             ground.swarm.wait_until_ready(len(ground.swarm.nodes))
-    late = ended - noticed[0]
+    late = over - noticed[0]
     if late > HONEST_SECONDS:
         wrong = (*wrong, f"it went on for {late:.0f} s after Swarm had noticed")
-    return outcome, wrong, max(0.0, late)
+    return ended, wrong, max(0.0, late)
 
 
-def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, ...], None]:
+def _quorum(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
     """Kill two of three managers at once, and bring them back a while later."""
     lost, away = ground.swarm.nodes[1:], []
 
@@ -176,8 +176,10 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[str, tuple[str, 
         if ground.gate.reached:
             returning.join()
         ground.swarm.wait_until_ready(len(ground.swarm.nodes))
-    outcome, wrong = judge(ground, known)
-    return outcome, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
+    ended, wrong = judge(ground, known)
+    if not one.version and ended.outcome != SUCCEEDED:
+        wrong = (*wrong, "it did not go on when they were back")
+    return ended, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
 
 
 def _without_quorum(ground: Ground, told: str, began: float, ended: float) -> Iterator[str]:

@@ -358,10 +358,10 @@ def test_killed_after_a_write_is_followed(ground: Ground, service: str) -> None:
     `python -m campaigns.swarm` plays each step.
     """
     played = play(ground, Round(Kind.BOT, f"after execution: update services {STACK}_{service}"))
-    assert (played.outcome, played.wrong) == ("succeeded", ())
+    assert (played.ended.outcome, played.wrong) == ("succeeded", ())
 
 
 def test_job_that_failed_while_no_bot_lived_has_failed(ground: Ground) -> None:
     """It is not run anew: the next bot says that it failed, and goes back, which runs the old one."""
     played = play(ground, Round(Kind.BOT, f"after execution: update services {STACK}_migrate", FAILING_JOB))
-    assert (played.outcome, played.wrong) == ("rolled_back", ())
+    assert (played.ended.outcome, played.wrong) == ("rolled_back", ())
