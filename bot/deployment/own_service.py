@@ -5,24 +5,39 @@ from typing import Any
 
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
+from roas.engine.machine.bot_places import has_variables_of_bot, keeps_state_in
 from roas.errors import BotRemovalError
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.facts import OwnContainer
+from roas.models.facts import BotPlace, OwnContainer
+from roas.models.health import AT_WORK
 from roas.models.stack import ServiceDefinition
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+# What is known of a container that is gone by now.
+NOWHERE = BotPlace("")
 
 
 async def find_running_bot(components: Components, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment's bot, or, if none is running, one that a start would bring back."""
+    """Return the container of an environment's bot, or, if none is running, one that a start would bring back.
+
+    The journal alone does not say which container that is: one that was lost knows no bot, nor does one that the bot
+    was stopped before, and a command line may have been given another. So what Docker shows of it counts, too.
+    """
     bot = await find_own_bot(components, environment)
     if bot is not None or not environment.is_home:
         return bot
-    for one in await components.engine.containers(environment):
-        if await components.state.ownership.has_beaten(one.id):
-            return OwnContainer(one.id, one.name, environment.project, one.service)
-    return None
+    engine, folder = components.engine, str(components.state.folder)
+    there = await engine.containers(environment)
+    places = await engine.bot_places(environment, [one.id for one in there])
+    best: tuple[bool, ...] = ()
+    for one in there:
+        place = places.get(one.id, NOWHERE)
+        beaten = await components.state.ownership.has_beaten(one.id)
+        proof = (beaten, keeps_state_in(place, folder), has_variables_of_bot(place.variables), one.state in AT_WORK)
+        if any(proof[:-1]) and proof > best:
+            best, bot = proof, OwnContainer(one.id, one.name, environment.project, one.service)
+    return bot
 
 
 def replicas_by_service(definitions: Mapping[str, ServiceDefinition]) -> dict[str, int]:

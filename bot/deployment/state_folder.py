@@ -8,15 +8,17 @@ from typing import Any
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing
-from roas.engine.machine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
+from roas.engine.machine.bot_places import (
+    STATE_VARIABLE,
+    has_variables_of_bot,
+    mounts_of_service,
+    variables_of_service,
+)
 from roas.errors import StateMovedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import AT_WORK
-
-# A service of a model that has both of these is a bot.
-BOT_VARIABLES = frozenset({STATE_VARIABLE, "DISCORD_TOKEN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ async def _refuse_bot_of_another_journal(
     if not environment.is_home:
         return
     services = [str(name) for name in model.get("services") or () if name not in kept]
-    bots = {name for name in services if set(variables_of_service(model, name) or ()) >= BOT_VARIABLES}
+    bots = {name for name in services if has_variables_of_bot(variables_of_service(model, name) or ())}
     there = await components.engine.containers(environment) if bots else ()
     living = [one for one in there if one.service in bots and one.state in AT_WORK]
     for judged in await components.peers.judge(environment, living):

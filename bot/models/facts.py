@@ -57,13 +57,14 @@ class Mount:
 class BotPlace:
     """Hold where a container's bot keeps its state, and at which addresses of which networks it answers.
 
-    The source of a named volume is its name.
+    The source of a named volume is its name. Of its variables only the names are kept: one of the values is the token.
     """
 
     state_dir: str
     mounts: tuple[Mount, ...] = ()
     port: int = 0
     addresses: tuple[tuple[str, str], ...] = ()
+    variables: frozenset[str] = frozenset()
 
     @property
     def state_source(self) -> str:

@@ -14,6 +14,7 @@ STATE_VARIABLE = "STATE_DIR"
 # The defaults of Settings, for a bot whose environment does not set them.
 DEFAULT_STATE_DIR = "state"
 DEFAULT_PORT = 8000
+TOKEN_VARIABLES = frozenset({"DISCORD_TOKEN", "DISCORD_TOKEN_FILE"})
 
 
 async def find_bot_places(
@@ -43,7 +44,20 @@ def place_of_container(inspected: Mapping[str, Any]) -> BotPlace:
     )
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     addresses = tuple((str(name), str(one["IPAddress"])) for name, one in networks.items() if one.get("IPAddress"))
-    return BotPlace(_state_dir(variables, config.get("WorkingDir") or "/"), mounts, _port(variables), addresses)
+    folder = _state_dir(variables, config.get("WorkingDir") or "/")
+    return BotPlace(folder, mounts, _port(variables), addresses, frozenset(variables))
+
+
+def has_variables_of_bot(variables: Iterable[str]) -> bool:
+    """Return whether variables of these names are a bot's: where its state is, and its token or the file with that."""
+    names = frozenset(variables)
+    return STATE_VARIABLE in names and bool(names & TOKEN_VARIABLES)
+
+
+def keeps_state_in(place: BotPlace, folder: str) -> bool:
+    """Return whether a container has that folder of the machine as its state, or mounted for itself to write."""
+    named = STATE_VARIABLE in place.variables and place.state_source == folder
+    return named or any(one.source == folder and one.writable for one in place.mounts)
 
 
 def variables_of_service(model: Mapping[str, Any], service: str) -> Mapping[str, str] | None:

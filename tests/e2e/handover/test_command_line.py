@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import sys
@@ -37,7 +38,7 @@ def home(standing: Home) -> Iterator[Home]:
     standing.folder.chmod(0o755)
 
 
-async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
+async def type_on_host(home, *text: str, **variables: str) -> asyncio.subprocess.Process:
     """Type a command on the host, with the settings of the stack."""
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
@@ -48,6 +49,7 @@ async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
         **dict(line.split("=", 1) for line in lines),
         "DOCKER_HOST": socket,
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
+        **variables,
     }
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "roas", *text),
@@ -132,11 +134,26 @@ async def assert_one_new_bot(home, people, images, *, killed: bool) -> None:
 
 
 async def its_removal_is_refused(home) -> None:
-    """Nobody lives who could carry a plan without the bot, so that the command line would do it itself."""
+    """Nobody lives who could carry a plan without the bot, so that the command line would do it itself.
+
+    The journal may be another one, which knows nothing of the bot, or gone.
+    """
     before = [one.id for one in home.bots(stopped=True)]
+    state, aside = home.folder / "state", home.folder / "state.aside"
+    await removal_is_refused(home)
+    await removal_is_refused(home, STATE_DIR=str(home.folder / "state.other"))
+    state.rename(aside)
+    try:
+        await removal_is_refused(home)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+        aside.rename(state)
+    assert [one.id for one in home.bots(stopped=True)] == before
+
+
+async def removal_is_refused(home, **variables: str) -> None:
     with changed_file(home, "deleted"):
-        child = await type_on_host(home, "deploy", "dev", "v2")
+        child = await type_on_host(home, "deploy", "dev", "v2", **variables)
         said = (await child.communicate())[0].decode()
     assert child.returncode != 0
     assert "this bot itself" in said, said
-    assert [one.id for one in home.bots(stopped=True)] == before

@@ -10,7 +10,7 @@ from roas.errors import BotRemovalError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
-from roas.models.facts import OwnContainer
+from roas.models.facts import BotPlace, Mount, OwnContainer
 from roas.models.health import ContainerState
 from roas.state.documents import to_json
 from tests.unit.deployment.conftest import service
@@ -176,6 +176,69 @@ async def test_a_command_line_does_not_plan_the_bot_away(scene, old, state):
     del scene.home.running[old.container_id]
     plan = await line.orchestrator.plan(deploy("v1"))
     assert BOT not in {one.service for one in plan.changed}
+
+
+def place(folder: str, *variables: str, mounted: str = "") -> BotPlace:
+    mount = Mount(mounted or folder, folder, writable=True)
+    return BotPlace(folder, (mount,), variables=frozenset(variables))
+
+
+@pytest.mark.parametrize("state", list(ContainerState))
+@pytest.mark.parametrize(
+    ("shown", "variables"),
+    [
+        ("state folder", ()),
+        ("state folder", ("STATE_DIR",)),
+        ("other folder", ("STATE_DIR", "DISCORD_TOKEN")),
+        ("other folder", ("STATE_DIR", "DISCORD_TOKEN_FILE")),
+    ],
+)
+async def test_a_bot_that_the_journal_does_not_know_is_not_planned_away(
+    scene, old, monkeypatch, state, shown, variables
+):
+    """The journal was lost, the bot was stopped before its first beat, or the command line has another STATE_DIR."""
+    line = await scene.command_line()
+    await forget_beats(line)
+    folder = str(scene.folder / "state") if shown == "state folder" else "/srv/elsewhere"
+    shows(scene, monkeypatch, place(folder, *variables))
+    leave(scene, "deleted")
+    container = scene.home.running[old.container_id]
+    scene.home.running[old.container_id] = replace(container, state=state)
+    with pytest.raises(BotRemovalError, match="no service bot, which is this bot itself"):
+        await line.orchestrator.plan(deploy("v1"))
+    assert scene.bot_containers() == [old.container_id]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        place("/srv/store"),
+        place("/srv/store", "STATE_DIR"),
+        place("/srv/store", "DISCORD_TOKEN"),
+        BotPlace("/app/state", (Mount("/srv/app", "/app", writable=True),)),
+    ],
+)
+async def test_a_service_that_is_no_bot_may_leave(scene, old, monkeypatch, shown):
+    line = await scene.command_line()
+    await forget_beats(line)
+    shows(scene, monkeypatch, shown)
+    leave(scene, "deleted")
+    plan = await line.orchestrator.plan(deploy("v1"))
+    assert BOT in {one.service for one in plan.changed}
+
+
+def shows(scene: Scene, monkeypatch: pytest.MonkeyPatch, bot: BotPlace) -> None:
+    """Let the engine show of the bot's container where its state is, and of the store's that it has none."""
+
+    async def bot_places(environment, container_ids):
+        services = {one: scene.home.running[one].service for one in container_ids}
+        return {one: bot if service == BOT else place("/var/lib/store") for one, service in services.items()}
+
+    monkeypatch.setattr(scene.home, "bot_places", bot_places)
+
+
+async def forget_beats(bot: Bot) -> None:
+    await bot.state.ownership._journal.write(lambda t: t.execute("DELETE FROM heartbeats"))
 
 
 HOME = Environment("home", "shop", None, (), is_home=True)  # type: ignore[arg-type]

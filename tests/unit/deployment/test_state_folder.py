@@ -70,12 +70,13 @@ async def test_going_back_leaves_a_bot_whose_state_was_moved(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path):
+@pytest.mark.parametrize("token", ["DISCORD_TOKEN", "DISCORD_TOKEN_FILE"])
+async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path, token):
     """It would take the running bot for a service like any other, and replace it in its place."""
     line = Bot(tmp_path / "another", scene.engines, "")
     scene.bots.append(line)
     await line.state.open()
-    variables = {"STATE_DIR": "/state", "DISCORD_TOKEN": "t"}
+    variables = {"STATE_DIR": "/state", token: "t"}
     environment = Environment("home", "home", scene.folder, (), is_home=True)
     components = line.orchestrator._components
     model = {"services": {BOT: {"image": "i", "environment": variables}}}
