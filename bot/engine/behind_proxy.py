@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from roas.engine.comparison import WantedService
-from roas.engine.containers.readiness import Readiness, ServiceReadiness
+from roas.engine.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness
 from roas.engine.containers.service_wait import service_failure
 from roas.engine.interface import Engine
 from roas.engine.proxied_service import ProxiedService, ProxyReport
@@ -76,7 +76,7 @@ class BehindProxy:
         forgiving: bool,
     ) -> None:
         """Wait until what is well gets requests. Raises ProxyError unless `forgiving`."""
-        well = [one.id for one in containers if one.state is ContainerState.RUNNING and one.health not in NOT_WELL]
+        well = _well(containers)
         if not well or (proxied := self._proxied(environment, definition)) is None:
             return
         try:
@@ -85,6 +85,25 @@ class BehindProxy:
             if not (forgiving or _is_dropped(definition)):
                 raise await self._failure_of_proxy(environment, definition) or error from error
             log.warning("the proxy does not send requests", service=definition.name, error=error.message)
+
+    async def require(
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        containers: Iterable[ContainerSnapshot],
+        report: ProxyReport,
+    ) -> None:
+        """Wait until a proxy that this deployment replaced or started again sends requests to what is well.
+
+        Raises ProxyError, or ServiceFailedError about the proxy itself where that does not run.
+        """
+        well = _well(containers)
+        if not well or _is_dropped(definition) or (proxied := self._proxied(environment, definition)) is None:
+            return
+        try:
+            await proxied.require(well, report)
+        except ProxyError as error:
+            raise await self._failure_of_proxy(environment, definition, is_new=True) or error from error
 
     async def drain(
         self,
@@ -118,12 +137,16 @@ class BehindProxy:
                 await self.settle(environment, definition, waits=waits)
 
     async def _failure_of_proxy(
-        self, environment: Environment, definition: ServiceDefinition
+        self, environment: Environment, definition: ServiceDefinition, *, is_new: bool = False
     ) -> ServiceFailedError | None:
-        """Return that the proxy itself has failed, with its last log lines, or None where it runs."""
+        """Return that the proxy itself has failed, with its last log lines, or None where it runs.
+
+        One that `is_new` and was started again and again does not, though it may be between two ends just now.
+        """
         name = definition.proxy.service if definition.proxy is not None else ""
         there = [one for one in await self._engine.containers(environment) if one.service == name]
-        if any(one.state is ContainerState.RUNNING for one in there):
+        running = [one for one in there if one.state is ContainerState.RUNNING]
+        if any(one.restart_count <= TOLERATED_RESTARTS or not is_new for one in running):
             return None
         ended = max(there, key=lambda one: one.restart_count, default=None)
         reason = said("it does not run, and {service} is behind it", service=definition.name)
@@ -134,6 +157,11 @@ class BehindProxy:
         if definition.proxy is None:
             return None
         return self._engine.proxied_service(environment, definition.name, definition.proxy)
+
+
+def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
+    """Return the ids of those that may get requests."""
+    return [one.id for one in containers if one.state is ContainerState.RUNNING and one.health not in NOT_WELL]
 
 
 def _is_dropped(definition: ServiceDefinition) -> bool:

@@ -16,7 +16,8 @@ from roas.engine.release_keeper import ReleaseKeeper
 from roas.engine.replica_replacement import is_rolled_out
 from roas.engine.service_rollout import RolloutLog, ServiceRollout
 from roas.engine.service_start import ServiceStart, is_beside, waiting_steps
-from roas.errors import RolloutPausedError
+from roas.errors import ProxyError, RolloutPausedError, ServiceFailedError
+from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -193,6 +194,27 @@ class DeploymentManager:
     async def settle_proxies(self, environment: Environment, definitions: Iterable[ServiceDefinition]) -> None:
         """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""
         await self.behind_proxy.settle_idle(environment, definitions, waits=True)
+
+    async def require_served(
+        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport
+    ) -> None:
+        """Wait until the proxy of a service, which was just replaced, sends requests to its containers.
+
+        Both are reported of the proxy: what is waited for, and its failure. Raises ProxyError, ServiceFailedError.
+        """
+        if definition.proxy is None:
+            return
+        proxy, service = definition.proxy.service, definition.name
+
+        async def say(_text: str) -> None:
+            waited_for = said("until it sends requests to {service}", service=service)
+            await report(proxy, ServiceStep.WAITING, waited_for, None)
+
+        try:
+            await self.behind_proxy.require(environment, definition, watch.of_service(service), say)
+        except (ProxyError, ServiceFailedError) as error:
+            await report(proxy, ServiceStep.FAILED, error.message, None)
+            raise
 
     async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop and remove containers by id."""

@@ -25,6 +25,13 @@ class ProxiedService(Protocol):
         """Let the proxy send requests to containers, and wait until it does. Raises ProxyError where it does not."""
         ...
 
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Wait until a proxy that was just replaced or started again serves containers, as `admit` does.
+
+        Raises ProxyError where it does not, also where no container of the proxy runs.
+        """
+        ...
+
     async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended.
 

@@ -16,10 +16,10 @@ from roas.engine.comparison import compare_service
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
 from roas.engine.containers.service_wait import service_failure, wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
-from roas.errors import ServiceFailedError
+from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import ServiceStep
+from roas.models.deployment import DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, HealthStatus
 from roas.models.stack import ServiceDefinition
@@ -55,11 +55,35 @@ class Verification:
                 name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated]
                 for name in changed
             }
+            await context.run_unless_cancelled(_require_served(context, watch, definitions, changed))
             await _close_steps(context, definitions, judged)
             await context.components.manager.settle_proxies(context.environment, definitions.values())
             summary = summary_of(definitions, judged)
             await remove_predecessors(context, watch)
             return summary
+
+
+async def _require_served(
+    context: DeploymentContext,
+    watch: ContainerWatch,
+    definitions: Mapping[str, ServiceDefinition],
+    changed: Collection[str],
+) -> None:
+    """Wait until the proxies that changed send requests to what is behind them. Raises ProxyError, ServiceFailedError.
+
+    That such a container runs says little: it may still read its file, or have been started again just now. A rollback
+    that somebody asked for does not fail for a proxy that runs (decision 15): a warning says so.
+    """
+    manager = context.components.manager
+    for _, definition in sorted(definitions.items()):
+        if definition.proxy is None or definition.proxy.service not in changed:
+            continue
+        try:
+            await manager.require_served(context.environment, definition, watch, context.report)
+        except ProxyError as error:
+            if context.deployment.request.kind is not DeploymentKind.ROLLBACK:
+                raise
+            context.warn(error.message)
 
 
 async def _close_steps(

@@ -38,6 +38,9 @@ class DnsService:
             while (left := until - time.monotonic()) > 0 and await self._runs():
                 await pause(min(left, LOOK_SECONDS))
 
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Nothing can be asked: that the proxy runs is seen while it is observed."""
+
     async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
         """Nothing can be drained before the containers are told to stop."""
         return 0

@@ -110,13 +110,20 @@ class HAProxyService:
         return any(_is_gone(one, known) for one in servers)
 
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
-        """Let the proxy send requests to containers, and wait until it does."""
+        """Let the proxy send requests to containers, and wait until it does; nothing where no container of it runs."""
+        await self._admit_seen(containers, report, must_run=False)
+
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Wait until a proxy that was just replaced serves containers: one that does not run yet is waited for."""
+        await self._admit_seen(containers, report, must_run=True)
+
+    async def _admit_seen(self, containers: Collection[str], report: ProxyReport, *, must_run: bool) -> None:
         deadline = time.monotonic() + SEEN_SECONDS
         told, problem = False, ""
         while True:
             try:
                 runtime = await self._connect()
-                if runtime is None and not told:
+                if runtime is None and not told and not must_run:
                     return
                 problem = await self._admit(runtime, containers) if runtime is not None else self._is_away()
             except (ProxyAwayError, UnknownBackendError) as error:  # this deployment may replace it by one that knows

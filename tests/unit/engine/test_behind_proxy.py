@@ -27,6 +27,8 @@ class Engine:
     async def admit(self, *_: object) -> None:
         raise ProxyError("haproxy sends web nothing", service="web")
 
+    require = admit
+
     async def containers(self, _: Environment) -> tuple[ContainerSnapshot, ...]:
         return (self.proxy,)
 
@@ -36,6 +38,18 @@ class Engine:
 
 async def say(_text: str) -> None:
     """Nobody listens."""
+
+
+async def test_proxy_that_was_just_replaced_and_loops_has_failed(tmp_path):
+    """It may run for a moment just when it is looked at."""
+    engine = Engine(ContainerState.RUNNING)
+    engine.proxy = replace(engine.proxy, restart_count=3)
+    behind, environment = BehindProxy(cast("Any", engine)), Environment("dev", "shop", tmp_path, ())
+    well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
+    with pytest.raises(ServiceFailedError, match="haproxy failed"):
+        await behind.require(environment, WEB, [well], say)
+    with pytest.raises(ProxyError):  # it is an old one, which may have been started again at any time
+        await behind.admit(environment, WEB, [well], say, forgiving=False)
 
 
 @pytest.mark.parametrize(
@@ -52,5 +66,11 @@ async def test_failure_is_told_of_who_failed(tmp_path, state, error, service, re
     with pytest.raises(error) as raised:
         await behind.admit(environment, WEB, [well], say, forgiving=False)
     assert (raised.value.service, raised.value.report) == (service, report)
+    with pytest.raises(error) as raised:
+        await behind.require(environment, WEB, [well], say)
+    assert (raised.value.service, raised.value.report) == (service, report)
+    ill = replace(well, health=HealthStatus.UNHEALTHY)
+    await behind.require(environment, WEB, [ill], say)  # which gets no requests, whatever the proxy does
     dropped = replace(WEB, proxy=replace(WEB.proxy, is_dropped=True))
     await behind.admit(environment, dropped, [well], say, forgiving=False)
+    await behind.require(environment, dropped, [well], say)

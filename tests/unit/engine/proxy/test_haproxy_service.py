@@ -271,6 +271,20 @@ async def test_proxy_that_does_not_run_is_not_asked(scene: Scene) -> None:
     assert not scene.said
 
 
+async def test_replaced_proxy_is_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be between two starts just now: that is no reason to believe that it serves."""
+    scene.runs = False
+    requiring = asyncio.create_task(scene.service.require({"a"}, scene.report))
+    await until(lambda: scene.said)
+    assert not requiring.done()
+    scene.runs = True
+    await requiring
+    scene.runs = False
+    monkeypatch.setattr(haproxy_service, "SEEN_SECONDS", 0.1)
+    with pytest.raises(ProxyError, match="haproxy sends web nothing: no container of haproxy runs"):
+        await scene.service.require({"a"}, scene.report)
+
+
 async def test_link_in_place_of_the_socket_leads_nowhere(scene: Scene, tmp_path: Path) -> None:
     """The proxy's container chooses what lies in its volume: the bot's own sockets are no proxy's."""
     elsewhere = tmp_path / "elsewhere"

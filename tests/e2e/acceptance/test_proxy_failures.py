@@ -1,0 +1,108 @@
+"""A replacement behind HAProxy fails, or HAProxy itself does: nothing stays held, and people are told who failed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from campaigns.requests.users import users
+from roas.engine.proxy import haproxy_service
+from roas.errors import ComposeFileError
+from roas.models.deployment import DeploymentKind, Outcome
+from testbed.proxy_images import web_image
+from testbed.waiting import wait_until
+from tests.e2e.acceptance.behind_proxy import (
+    RATE,
+    SOON,
+    admin,
+    edit,
+    orders,
+    proxy_images,
+    whole,
+    write,
+)
+from tests.e2e.acceptance.people import request, told
+
+__all__ = ["orders", "proxy_images", "write"]
+
+
+async def test_failures_and_restarts_leave_nothing_held(people, stack, write, monkeypatch):
+    """A release that is never ready is taken back; a restart, as `restart: true` asks for, loses no request either.
+
+    Then the proxy itself changes, breaks, and does not answer.
+    """
+    needs = "depends_on: {store: {condition: service_started, restart: true}}\n    stop_grace_period: 10s"
+    port = write("HAProxy", **{"stop_grace_period: 10s": needs}, **SOON)
+    store = "\n  store:\n    image: shop/web:v1\n    environment: {NUMBER: 1}\n    stop_grace_period: 1s\n"
+    edit(stack, "\n\nvolumes:\n", f"\n{store}\nvolumes:\n")
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    before = stack.ids()
+    web_image(stack.client, "shop/web:broken", version="broken", WARMING="3600")
+    with users(port, rate=RATE) as seen:
+        assert (await people.deploy("broken")).outcome is Outcome.ROLLED_BACK
+        assert stack.ids() == before
+        assert await asyncio.to_thread(wait_until, lambda: whole(stack), 5)
+        await restart_is_one_after_the_other(people, stack)
+    assert not seen.lost, seen.report
+    assert wait_until(lambda: whole(stack), 10)
+    taken_out = next(iter(admin(stack).states()))
+    admin(stack).ask(f"set server web/{taken_out} state maint")
+    edit(stack, "NUMBER: 2", "NUMBER: 3")
+    await people.succeed("v1")
+    assert admin(stack).set_aside() == [f"web/{taken_out}"], "a person took it out"
+    await renamed_backend_is_deployed_by_itself(people, stack)
+    with monkeypatch.context() as patched:
+        await broken_proxy_is_rolled_back(people, stack, patched)
+    assert await asyncio.to_thread(wait_until, admin(stack).is_open, 10)
+    await proxy_that_does_not_answer_stops_a_deployment(people, stack)
+
+
+async def restart_is_one_after_the_other(people, stack):
+    """Each is drained and started again."""
+    before = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    edit(stack, "NUMBER: 1", "NUMBER: 2")
+    await people.succeed("v1")
+    after = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    assert before.keys() == after.keys()
+    assert all(after[one] > began for one, began in before.items()), "each was started again"
+
+
+async def renamed_backend_is_deployed_by_itself(people, stack):
+    """Together with a new version, it would be asked for at a proxy that does not have it yet."""
+    configuration = stack.folder / "haproxy.cfg"
+    edit(stack, "backends: [web]", "backends: [shop]")
+    configuration.write_text(configuration.read_text().replace("backend web\n", "backend shop\n"))
+    with pytest.raises(ComposeFileError, match="cannot be told of web: The proxy has no backend shop") as refused:
+        await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert "by itself, with the version of web that runs" in refused.value.hint
+    await people.succeed("v1")
+    await people.succeed("v2")
+
+
+async def broken_proxy_is_rolled_back(people, stack, monkeypatch):
+    monkeypatch.setattr(haproxy_service, "SEEN_SECONDS", 3.0)
+    configuration = stack.folder / "haproxy.cfg"
+    good = configuration.read_text()
+    configuration.write_text("frontend users\n    bind nowhere\n")
+    for version in ("v1", "v2"):  # with a new version of what is behind it, and with nothing else that changed
+        deployment = await people.deploy(version)
+        assert deployment.outcome is Outcome.ROLLED_BACK, told(deployment)
+        assert deployment.problem.service == "haproxy", told(deployment)
+        assert "nowhere" in deployment.problem.report
+    configuration.write_text(good)
+
+
+async def proxy_that_does_not_answer_stops_a_deployment(people, stack):
+    """Before anything is touched, once it had time to start."""
+    before = stack.ids()
+    socket = Path(stack.client.volumes.get(f"{stack.project()}_haproxy").attrs["Mountpoint"]) / "admin.sock"
+    socket.unlink()
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.FAILED  # nothing was touched, so there is nothing to go back from
+    assert "The proxy does not answer at" in told(deployment)
+    assert stack.ids() == before
+
+
+def started_at(container) -> str:
+    return str(container.attrs["State"]["StartedAt"])
