@@ -3,7 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,9 +13,9 @@ import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
-from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
+from roas.engine.local_client import LocalClient
 from roas.engine.registry_logins import RegistryLogins
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.messages.message import said
@@ -31,7 +32,6 @@ ACTING_THREADS = 64
 FILE_THREADS = 8
 EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
-ADAPTED = "http+docker://"  # what the SDK calls any socket
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 Answer = TypeVar("Answer")
@@ -98,7 +98,20 @@ class EngineClients:
         """Do the same for many items at the same time; for use within a thread of the other pool only."""
         if len(items) == 1:
             return [work(items[0])]
-        return list(self._each.map(work, items))
+        left = iter(enumerate(items))
+        done: dict[int, Answer] = {}
+
+        def take_the_next() -> None:
+            """Work until nothing is left: to hand over each item by itself costs as much as asking for it."""
+            try:
+                done.update((number, work(item)) for number, item in left)
+            except BaseException:
+                deque(left, maxlen=0)  # whoever waits gets this error: the others need not go on
+                raise
+
+        for working in [self._each.submit(take_the_next) for _ in range(min(EACH_THREADS, len(items)))]:
+            working.result()
+        return [done[number] for number in range(len(items))]
 
     def begin(self, work: Callable[[], Answer]) -> "Future[Answer]":
         """Begin beside `each` what is needed after it; for use within a thread of the other pool only."""
@@ -113,27 +126,15 @@ class EngineClients:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-class SocketAdapter(UnixHTTPAdapter):
-    """Keep connections open from call to call: the SDK's own has a pool for each URL, and so connects each time."""
-
-    def get_connection(self, url: str | bytes, proxies: Mapping[str, str] | None = None) -> Any:
-        """Return the one pool, whatever the URL."""
-        return super().get_connection(ADAPTED, proxies)
-
-
 def open_client(address: str) -> docker.DockerClient:
     """Open a client of its own; blocks, since it asks for the API's version."""
-    arguments: dict[str, Any] = {"base_url": address}
-    if not address.startswith(LOCAL_SCHEMES):
-        arguments = {**kwargs_from_env(), **arguments}
+    if address.startswith(LOCAL_SCHEMES):
+        path = f"/{address.partition('://')[2].lstrip('/')}"
+        return LocalClient(path, timeout=REQUEST_SECONDS, connections=CONNECTIONS)
+    arguments: dict[str, Any] = {**kwargs_from_env(), "base_url": address}
     if address.startswith("ssh://"):
         arguments["use_ssh_client"] = True
-    client = docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
-    if address.startswith(LOCAL_SCHEMES):
-        socket_url = f"http+unix:///{address.partition('://')[2].lstrip('/')}"
-        client.api.mount(ADAPTED, SocketAdapter(socket_url, REQUEST_SECONDS, max_pool_size=CONNECTIONS))
-        client.api.trust_env = False  # no proxy and no netrc has a part in a socket; looking for them takes a third
-    return client
+    return docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
 
 
 @contextmanager

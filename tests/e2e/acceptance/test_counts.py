@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from roas.engine.compose import runner
+from roas.engine.local_client import SocketReader
 from roas.state.journal import Journal
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
@@ -36,6 +37,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
+    read = SocketReader.read
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
@@ -47,12 +49,17 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.asked[f"{method} {found[1]}" if found else f"{method} other"] += 1
         return request(self, method, url, **named)
 
+    def was_read(self: SocketReader, target: str) -> Any:
+        counts.asked[f"GET {CONTAINER.search(target)[1]}"] += 1  # type: ignore[index]
+        return read(self, target)
+
     def committed(self: Journal, writes: list[Any]) -> Any:
         counts.asked["commits"] += 1
         return transact(self, writes)
 
     monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
+    monkeypatch.setattr(SocketReader, "read", was_read)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts
 
