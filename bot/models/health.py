@@ -49,7 +49,7 @@ class ContainerSnapshot:
     """Record how one container of a stack is, read from the engine at one moment.
 
     Of a Swarm's task, `node` is where it is, `container_id` what the engine there calls its container, and `note` what
-    Swarm says of one that does not run.
+    Swarm says of one that does not run, and `surplus_runs` how often Swarm ran a job more often than it was asked to.
     """
 
     id: str
@@ -73,6 +73,7 @@ class ContainerSnapshot:
     node: str = ""
     container_id: str = ""
     note: str = ""
+    surplus_runs: int = 0
 
     @property
     def never_ran(self) -> bool:

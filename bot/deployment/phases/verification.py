@@ -183,7 +183,12 @@ async def _require_as_written(
     wanted = await engine.wanted_services(environment, await engine.load_model(model_hash))
     there = await engine.containers(environment)
     for name, definition in sorted(definitions.items()):
-        found = compare_service(wanted[name], [one for one in there if one.service == name])
+        own = [one for one in there if one.service == name]
+        if times := max((one.surplus_runs for one in own), default=0):
+            context.warn(
+                said("{service} has ended well, and Swarm ran it {times} times more.", service=name, times=times)
+            )
+        found = compare_service(wanted[name], own)
         if not (found.unlike or found.missing or found.unwritten):
             continue
         if name not in changed and not is_critical(definition, environment):

@@ -59,4 +59,7 @@ def _since(service: Mapping[str, Any]) -> str:
 def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
     """Return whether the last run of a job ended badly: another deployment of the same release runs it again."""
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
-    return any(one.failed for one in own if one.iteration == iteration)
+    of_run = [one for one in own if one.iteration == iteration]
+    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
+    is_done = sum(one.state == "complete" for one in of_run) >= total
+    return not is_done and any(one.failed for one in of_run)

@@ -1,6 +1,7 @@
 """Show the tasks of a stack as the containers that the phases and the monitoring know."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,10 +50,13 @@ def _of_service(
     iteration = max((task.iteration for task in tasks), default=0)
     # Which places Swarm gives up, where there are to be fewer, it decides by their nodes, not by their numbers.
     is_whole = replicas is not None and sum(task.counts for task in places.values()) >= replicas
-    ran_well = [one.place for one in places.values() if one.iteration == iteration and one.state == "complete"]
     total = (service["Spec"]["Mode"].get("ReplicatedJob") or {}).get("TotalCompletions")
-    if total is not None and len(ran_well) >= total:  # the job is done: what else it began, on nodes that died, is past
-        places = {place: places[place] for place in ran_well}
+    ran_well = [task for task in tasks if task.iteration == iteration and task.state == "complete"]
+    if total is not None and len(ran_well) >= total:  # the job is done, whatever else Swarm began of it, or begins yet
+        for task in ran_well[:total]:
+            found = _snapshot(service, task, raw[task.id], tasks, look.hostnames.get(task.node_id, ""))
+            yield replace(found, surplus_runs=len(ran_well) - total)
+        return
     for place, task in places.items():
         beyond = replicas is not None and place.isdigit() and int(place) > replicas
         scaled_away = (is_whole or beyond) and not task.counts

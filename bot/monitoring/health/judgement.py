@@ -63,6 +63,9 @@ def judge_container(
         case ContainerState.RUNNING:
             before = (restarts_before or {}).get(container.id, container.restart_count)
             return _judge_running(definition, container, container.restart_count - before)
+        case ContainerState.EXITED if definition.ends_well and container.exit_code == 0 and container.surplus_runs:
+            times = container.surplus_runs
+            return Verdict.DEGRADED, said("has ended with code 0, and Swarm ran it {times} times more", times=times)
         case ContainerState.EXITED if definition.ends_well and container.exit_code == 0:
             return Verdict.HEALTHY, said("has ended with code 0, as it should")
         case ContainerState.RESTARTING | ContainerState.CREATED if container.note:  # a Swarm's task, and why it waits

@@ -69,3 +69,5 @@ def test_job_is_run_once(state: str, mark: str, followed: bool) -> None:
     run = task(2, state, "complete") | {"JobIteration": {"Index": 3}}
     earlier = task(1, "failed", "complete") | {"JobIteration": {"Index": 2}}
     assert (earlier_write(there, [earlier, run], wanted, {}, "d1") is not None) is followed
+    once_more = task(3, "complete", "complete") | {"JobIteration": {"Index": 3}}
+    assert earlier_write(there, [earlier, run, once_more], wanted, {}, "d1") is not None, "it has ended well"

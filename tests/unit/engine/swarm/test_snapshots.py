@@ -51,3 +51,16 @@ def test_run_of_a_job_that_died_with_its_node_is_past_when_another_has_ended_wel
     lost = task(1, 1, "orphaned", "remove") | run
     assert shown_of(mode, lost, task(2, 2) | run) == {"t1", "t2"}
     assert shown_of(mode, lost, task(2, 2, "complete", "complete") | run) == {"t2"}
+
+
+def test_job_that_swarm_runs_again_and_again_is_done() -> None:
+    """Managers that led before start it, too, each in the same slot, and then once more (moby/moby#53632)."""
+    mode = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
+    service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": mode}}
+    runs = [("complete", 1), ("complete", 2), ("failed", 1), ("complete", 1), ("running", 2)]
+    tasks = tuple(
+        task(0, number, state, "complete") | {"JobIteration": {"Index": 2}, "NodeID": f"n{node}"}
+        for number, (state, node) in enumerate(runs, 1)
+    )
+    (found,) = task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))
+    assert (found.id, found.exit_code, found.surplus_runs) == ("t1", 0, 2)

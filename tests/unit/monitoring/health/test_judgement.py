@@ -45,6 +45,11 @@ def test_one_shot_healthy_after_exit_0() -> None:
     assert judge_service(ONCE, [replace(RUNNING, health=HealthStatus.NONE)]).verdict is Verdict.DEGRADED
 
 
+def test_job_that_swarm_runs_more_often_is_degraded() -> None:
+    found = judge_service(ONCE, [replace(ended(0), surplus_runs=3)])
+    assert (found.verdict, found.reason) == (Verdict.DEGRADED, "has ended with code 0, and Swarm ran it 3 times more")
+
+
 def test_worst_replica_decides_and_is_counted() -> None:
     unhealthy = replace(RUNNING, id="c3", health=HealthStatus.UNHEALTHY)
     health = judge_service(replace(WEB, replicas=3), [RUNNING, replace(RUNNING, id="c2"), unhealthy])
