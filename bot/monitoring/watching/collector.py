@@ -162,7 +162,7 @@ class MonitoringCollector:
             known = await self._last_known.recall(environment)
             return sample.stack if known is None else replace(known, fault=sample.stack.fault, remembered=True)
         await self._last_known.remember(environment, sample.stack)
-        drift = () if self._drift is None else await self._drift.find(environment, whole=True) or ()
+        drift = () if self._drift is None else await self._drift.find(environment, sample.containers) or ()
         lost = () if self._lost is None else await self._lost.find(environment)
         return replace(sample.stack, drift=drift, lost=lost)
 

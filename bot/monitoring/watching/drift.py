@@ -57,14 +57,18 @@ class DriftFinder:
         self._holdings = holdings
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        # What was listed last, of which release, and what a comparison made of it.
+        self._seen: dict[str, tuple[object, _Outline]] = {}
 
-    async def find(self, environment: Environment, *, whole: bool = False) -> tuple[ServiceDrift, ...] | None:
+    async def find(
+        self, environment: Environment, asked: tuple[ContainerSnapshot, ...] | None = None
+    ) -> tuple[ServiceDrift, ...] | None:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
         One that is paused changes nothing: what it has moved is left out, and the rest is compared as ever. What is
-        missing or stopped is no drift: its health says so. A `whole` look asks about each container, which is done at
-        least once a minute, and whenever the list of them shows another name, or another place in a network.
-        Raises StateError.
+        missing or stopped is no drift: its health says so. Each container is asked about at least once a minute,
+        whenever the list of them shows another name, or another place in a network, and for who has just `asked` about
+        all of them. Raises StateError.
         """
         release = await self._releases.current(environment.name)
         model_hash = await self._releases.applied_model(environment.name)
@@ -74,13 +78,14 @@ class DriftFinder:
             model = await self._engine.load_model(model_hash)
             look = _Look(self._engine, environment, release, model_hash, model)
             listed = await self._engine.outline(environment)
-            shown = frozenset((one.id, one.name, one.endpoints) for one in listed)
-            outline = (release.number, model_hash, shown, await look.compare(listed, {}))
-            found = None if whole else self._remembered(environment, outline)
+            seen = (release.number, model_hash, listed)
+            outline = self._known_outline(environment, seen) or await look.outline(listed)
+            found = None if asked is not None else self._remembered(environment, outline)
             if found is None:
-                there = await (self._engine.containers if whole else self._engine.containers_at_rest)(environment)
+                there = await self._engine.containers_at_rest(environment) if asked is None else asked
                 found = await look.compare(there, await self._engine.container_differences(environment, model))
                 self._remember(environment, outline, found)
+            self._seen[environment.name] = (seen, outline)
         except EngineUnavailableError:
             return None
         except RoasError as error:
@@ -95,12 +100,17 @@ class DriftFinder:
         """Let the next look ask about each container: one was changed in place."""
         self._known.pop(environment, None)
 
-    def _remembered(self, environment: Environment, outline: object) -> tuple[ServiceDrift, ...] | None:
+    def _known_outline(self, environment: Environment, seen: object) -> "_Outline | None":
+        """Return what the last list meant, where this one is the same; of a Swarm, its services say more."""
+        before, outline = self._seen.get(environment.name, (None, None))
+        return outline if before == seen and not environment.on_swarm else None
+
+    def _remembered(self, environment: Environment, outline: "_Outline") -> tuple[ServiceDrift, ...] | None:
         """Return what the last whole look found, where nothing that the list shows has changed since, not long ago."""
         known = self._known.get(environment.name)
         return known.found if known and known.outline == outline and self._clock() < known.until else None
 
-    def _remember(self, environment: Environment, outline: object, found: tuple[ServiceDrift, ...]) -> None:
+    def _remember(self, environment: Environment, outline: "_Outline", found: tuple[ServiceDrift, ...]) -> None:
         """Remember what was seen twice: what is seen once may be the middle of a recreation."""
         known = self._known.get(environment.name)
         is_settled = known is not None and (known.outline, known.found) == (outline, found)
@@ -112,10 +122,20 @@ def _changes(holding: Holding | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Outline:
+    """Hold what a list of containers shows of a release's: their names, places in networks, and which are others."""
+
+    release: int
+    model_hash: str
+    shown: frozenset[object]
+    differing: tuple[ServiceDrift, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """Hold what a whole look found when the list of containers was like that."""
 
-    outline: object
+    outline: _Outline
     found: tuple[ServiceDrift, ...]
     until: float
 
@@ -129,6 +149,11 @@ class _Look:
     release: Release
     model_hash: str
     model: Mapping[str, Any]
+
+    async def outline(self, listed: tuple[ContainerSnapshot, ...]) -> _Outline:
+        """Compare what is listed, without asking about any container."""
+        shown = frozenset((one.id, one.name, one.endpoints) for one in listed)
+        return _Outline(self.release.number, self.model_hash, shown, await self.compare(listed, {}))
 
     async def compare(
         self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]

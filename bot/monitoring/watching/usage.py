@@ -1,6 +1,6 @@
 """Convert readings of processor time to the CPU usage of a container."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from roas.engine.containers.statistics import ContainerReading
@@ -24,14 +24,25 @@ class UsageHistory:
         self._least_seconds = least_seconds
         self._before: dict[str, ContainerReading] = {}
         self._percent: dict[str, float] = {}
+        self._last: dict[str, ContainerReading] = {}
 
-    def take(self, readings: Mapping[str, ContainerReading]) -> Mapping[str, Usage]:
-        """Record readings by container id and return the usage; containers that are gone are forgotten."""
-        self._before = {one: self._before[one] for one in readings if one in self._before}
-        self._percent = {one: self._percent[one] for one in readings if one in self._percent}
+    def known_since(self, moment: float, container_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of which the last reading was taken after a moment (monotonic seconds)."""
+        return frozenset(
+            one for one in container_ids if (last := self._last.get(one)) is not None and last.taken_at > moment
+        )
+
+    def take(self, readings: Mapping[str, ContainerReading], known: Collection[str] = ()) -> Mapping[str, Usage]:
+        """Record readings by container id and return the usage, also of those that are `known` by an earlier reading.
+
+        Containers that are gone are forgotten.
+        """
+        self._last = {one: self._last[one] for one in known if one in self._last} | dict(readings)
+        self._before = {one: self._before[one] for one in self._last if one in self._before}
+        self._percent = {one: self._percent[one] for one in self._last if one in self._percent}
         for one, reading in readings.items():
             self._compare(one, reading)
-        return {one: Usage(self._percent.get(one), reading.memory_bytes) for one, reading in readings.items()}
+        return {one: Usage(self._percent.get(one), last.memory_bytes) for one, last in self._last.items()}
 
     def _compare(self, container_id: str, reading: ContainerReading) -> None:
         before = self._before.setdefault(container_id, reading)

@@ -11,8 +11,9 @@ import requests
 
 from roas.engine.compose import runner
 from roas.engine.local_client import SocketReader
+from roas.models.deployment import DeploymentKind
 from roas.state.journal import Journal
-from tests.e2e.acceptance.people import People
+from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
 
 SERVICES = 12
@@ -83,3 +84,23 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert same["GET json"] <= 4 * SERVICES
     assert same["commits"] <= 25
     assert same["GET other"] + same["POST other"] <= 40, "as many for any number of services"
+
+
+async def test_costs_of_looking(people: People, stack: Stack, counts: Counts) -> None:
+    """What is shown to people asks about each container as often as it must, and nothing else grows with them."""
+    application = people.application
+    environment = application.environments["dev"]
+    service = {"image": f"{REPOSITORY}:v1", "network_mode": "none", "stop_grace_period": "1s"}
+    stack.write({f"service-{number:02}": service for number in range(SERVICES)})
+    await people.succeed("v1")
+    await application.collector.collect_all_metrics(environment)
+    with counts.of_one() as status:
+        await application.collector.collect_all_metrics(environment)
+    assert status["GET json"] == 2 * SERVICES, "its state, and whether hands changed it"
+    assert status["GET stats"] == SERVICES
+    assert status["GET other"] <= 8
+    with counts.of_one() as plan:
+        await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))
+    assert plan["GET json"] == SERVICES, "whether hands changed it"
+    assert plan["GET stats"] == 0
+    assert plan["GET other"] <= 16

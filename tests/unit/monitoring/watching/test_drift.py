@@ -9,7 +9,7 @@ import pytest
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.alert import AlertState
 from roas.models.deployment import ServiceProgress, ServiceStep
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.holding import Holding
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
@@ -45,6 +45,7 @@ class World:
         self.there = [container("web"), container("db")]
         self.holds: Holding | None = None
         self.looks = 0
+        self.compared = 0
         self.now = 1000.0
         self.differences: dict[str, ContainerDifference] = {}
         self.held: dict[str, str] = {}
@@ -63,12 +64,12 @@ class World:
         return {"services": {"web": {}, "db": {}}, "x-deploy": {"inactive": ["tools"]}}
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        self.looks += 1
         return tuple(self.there)
 
     containers_at_rest = containers
 
     async def container_differences(self, environment: Environment, model: Any) -> dict[str, ContainerDifference]:
+        self.looks += 1
         return self.differences
 
     async def misled_binds(self, environment: Environment, model_hash: str) -> dict[str, str]:
@@ -78,6 +79,7 @@ class World:
         return tuple(self.there)
 
     async def wanted_services(self, environment: Environment, model: Any, containers: Any) -> dict[str, WantedService]:
+        self.compared += 1
         return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), "h") for name in ("db", "web")}
 
 
@@ -113,9 +115,9 @@ async def test_containers_asked_once_a_minute(world: Any) -> None:
 
     async def looks(*steps: tuple[float, bool]) -> list[int]:
         before, made = world.looks, []
-        for seconds, whole in steps:
+        for seconds, asked in steps:
             world.now += seconds
-            await finder.find(DEV, whole=whole)
+            await finder.find(DEV, tuple(world.there) if asked else None)
             made.append(world.looks - before)
         return made
 
@@ -132,6 +134,30 @@ async def test_containers_asked_once_a_minute(world: Any) -> None:
     assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "settled: the list alone is asked"
     world.now += 61
     assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
+
+
+async def test_same_list_compared_once(world: Any) -> None:
+    finder = DriftFinder(world, world, world, clock=lambda: world.now)
+
+    async def compared() -> int:
+        before = world.compared
+        await finder.find(DEV)
+        return world.compared - before
+
+    assert [await compared() for _ in range(4)] == [2, 1, 0, 0], "what was asked of each is compared, too: seen twice"
+    world.there = [container("web", "x"), container("db")]
+    assert await compared() == 2, "another list"
+    assert [one.service for one in await finder.find(DEV) or ()] == ["web"]
+
+
+async def test_services_of_swarm_compared_each_time(world: Any) -> None:
+    """What is wanted of a Swarm's services is no matter of its tasks alone."""
+    finder = DriftFinder(world, world, world, clock=lambda: world.now)
+    for _ in range(3):
+        await finder.find(replace(DEV, engine=EngineKind.SWARM))
+    before = world.compared
+    await finder.find(replace(DEV, engine=EngineKind.SWARM))
+    assert world.compared == before + 1
 
 
 @pytest.mark.parametrize("listed", [{"endpoints": ("shop_default 2",)}, {"name": "mine"}])

@@ -15,7 +15,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
-from roas.monitoring.watching.sampler import StackSampler
+from roas.monitoring.watching.sampler import MANY_CONTAINERS, StackSampler
 
 SWARM = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
@@ -36,6 +36,7 @@ class World:
         self.statistics_fault: EngineError | None = None
         self.model_fault: ReleaseNotRestorableError | None = None
         self.readings: dict[str, ContainerReading] = {}
+        self.asked_of: list[str] = []
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         if self.engine_fault:
@@ -56,7 +57,8 @@ class World:
     async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
         if self.statistics_fault:
             raise self.statistics_fault
-        return {one: self.readings[one] for one in container_ids if one in self.readings}
+        self.asked_of = list(container_ids)
+        return {one: self.readings[one] for one in self.asked_of if one in self.readings}
 
     async def current(self, environment: str) -> Release | None:
         if self.model_hash is None:
@@ -144,3 +146,29 @@ async def test_restarts_between_samples_degrade(world: World, sampler: StackSamp
     await sampler.sample(DEV)
     world.snapshots = [replace(WEB, restart_count=1)]
     assert (await sampler.sample(DEV)).stack.services[0].verdict is Verdict.DEGRADED
+
+
+async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None:
+    """To read what three hundred containers use takes an engine a second."""
+    now = [1000.0]
+    sampler = StackSampler(world, world, world, clock=lambda: now[0])  # type: ignore[arg-type]
+
+    async def read(*, looks_again: bool = False, seconds: float = 0.0) -> list[str]:
+        now[0] += seconds
+        world.asked_of = []
+        world.readings = {one.id: ContainerReading(now[0], int(now[0]), now[0]) for one in world.snapshots}
+        sample = await sampler.sample(DEV, looks_again=looks_again)
+        assert all(one.memory_bytes for one in sample.stack.services)
+        return world.asked_of
+
+    world.snapshots = [replace(WEB, id=f"c{number}", number=number) for number in range(MANY_CONTAINERS)]
+    assert len(await read()) == len(await read()) == MANY_CONTAINERS, "not large yet: read each time"
+    world.snapshots.append(replace(WEB, id="late", number=99))
+    assert await read() == ["late"]
+    assert await read(seconds=19, looks_again=True) == []
+    assert await read(seconds=31) == []
+    assert len(await read(looks_again=True)) == len(world.snapshots), "each slow look reads all"
+    assert await read(seconds=59) == []
+    assert len(await read(seconds=1)) == len(world.snapshots)
+    world.snapshots[0] = replace(world.snapshots[0], id="new")
+    assert await read() == ["new"]
