@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roas.composition import (
@@ -16,6 +15,7 @@ from roas.composition import (
     build_token_twin,
     find_own_container,
 )
+from roas.dataclass import dataclass
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.manager import DeploymentManager

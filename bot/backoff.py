@@ -5,7 +5,8 @@ recovery/budget.py.
 """
 
 import random
-from dataclasses import dataclass
+
+from roas.dataclass import dataclass
 
 # 2 to the power of more than this is beyond every limit.
 MOST_DOUBLINGS = 16

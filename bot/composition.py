@@ -1,10 +1,10 @@
 """Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers

@@ -4,11 +4,11 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from roas.concurrency import end_tasks, pause
+from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said

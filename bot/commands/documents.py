@@ -1,7 +1,6 @@
 """Define the JSON documents of commands that print several records."""
 
-from dataclasses import dataclass
-
+from roas.dataclass import dataclass
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment
 from roas.models.release import Release

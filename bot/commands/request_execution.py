@@ -1,6 +1,6 @@
 """Execute a request from the command line: plan, start, follow, end."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from roas.commands.environment import find_environment
 from roas.commands.error_output import fault_json
@@ -12,6 +12,7 @@ from roas.commands.outcome import show_outcome
 from roas.commands.plan_view import show_plan
 from roas.commands.session import Session
 from roas.control.approval import check_approval
+from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
 from roas.state.documents import to_json

@@ -1,6 +1,6 @@
 """Identify where a setting was set, and what is wrong with it there."""
 
-from dataclasses import dataclass
+from roas.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Define what goes through the control socket, besides the plain data of `roas.models`."""
 
-from dataclasses import dataclass
-
+from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest, Lock
 from roas.models.freeze import Freeze

@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
+from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator

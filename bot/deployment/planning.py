@@ -1,8 +1,9 @@
 """Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from roas.dataclass import dataclass
 from roas.deployment.changes import Scope
 from roas.deployment.components import Components
 from roas.deployment.context import brought_services

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
+from roas.dataclass import dataclass
 from roas.engine.comparison import WantedService, rank
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
 from roas.engine.containers.service_wait import service_failure

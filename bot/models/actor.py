@@ -1,7 +1,8 @@
 """Identify who requested something."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from roas.dataclass import dataclass
 
 
 class ActorKind(StrEnum):

@@ -1,10 +1,11 @@
 """Describe one change of state, as the journal keeps it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.models.identifiers import new_id
 
 

@@ -1,9 +1,10 @@
 """Describe one run that moves an environment from a release to another."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.rollout import Decision, Pause, RolloutRecord

@@ -1,8 +1,10 @@
 """Describe an environment: one Compose project, its files, its variables and its engine."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
+
+from roas.dataclass import dataclass
 
 
 class PolicyLevel(StrEnum):

@@ -1,8 +1,9 @@
 """Describe how a service and its containers are."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from roas.dataclass import dataclass
 
 
 class Verdict(StrEnum):

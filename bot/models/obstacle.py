@@ -1,7 +1,8 @@
 """Describe what the execution of a release would come upon on an engine."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from roas.dataclass import dataclass
 
 
 class ObstacleKind(StrEnum):

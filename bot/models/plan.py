@@ -1,7 +1,9 @@
 """Describe what a deployment would change, before anything is touched."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
+
+from roas.dataclass import dataclass
 
 
 class ServiceAction(StrEnum):

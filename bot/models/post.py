@@ -1,6 +1,6 @@
 """Describe what was posted to Discord, so that any process can redraw it after any crash."""
 
-from dataclasses import dataclass
+from roas.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

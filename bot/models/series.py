@@ -1,7 +1,6 @@
 """Describe how a service has been over a while, step by step."""
 
-from dataclasses import dataclass
-
+from roas.dataclass import dataclass
 from roas.models.health import Verdict
 
 

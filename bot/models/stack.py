@@ -1,7 +1,8 @@
 """Describe a service as a deployment needs to know it, read from a resolved compose model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from roas.dataclass import dataclass
 from roas.models.dependency import Dependency
 from roas.models.proxy import ServiceProxy
 from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy

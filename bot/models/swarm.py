@@ -1,7 +1,9 @@
 """Describe what a manager says of its Swarm: the nodes, and what tasks on them tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from roas.dataclass import dataclass
 
 READY, ACTIVE, DRAIN = "ready", "active", "drain"
 UNKNOWN = "unknown"

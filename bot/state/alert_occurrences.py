@@ -1,8 +1,9 @@
 """Decide what a report means for a known alert: a new occurrence, a repetition, a resolution, or no change."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from roas.dataclass import dataclass
 from roas.models.alert import OUTSIDE, Alert, AlertReport, AlertState, RecoveryStatus
 from roas.models.identifiers import new_id
 from roas.models.instant import Instant

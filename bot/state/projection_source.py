@@ -1,8 +1,9 @@
 """Read the journal in order for what is projected from it, and take a lost history back in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from roas.dataclass import dataclass
 from roas.models.change import ChangeType, StateChange
 from roas.state.documents import from_row
 from roas.state.journal import Journal, Transaction

@@ -4,10 +4,11 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import discord
 
+from roas.dataclass import dataclass
 from roas.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
 from roas.ui.missing_permission import MissingPermission
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import docker
 from docker.errors import APIError, ImageNotFound
 from docker.types import LogConfig, Ulimit
 
+from roas.dataclass import dataclass
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES
 from roas.errors import EngineError
 from roas.messages.message import said

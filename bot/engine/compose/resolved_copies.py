@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from roas.concurrency import end_tasks
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject

@@ -7,12 +7,12 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 
 from roas.concurrency import run_concurrently
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind

@@ -5,10 +5,10 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients
 from roas.engine.comparison import rank
 from roas.engine.compose import commands

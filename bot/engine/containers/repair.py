@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import docker
 from docker.errors import APIError, NotFound
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, explanation
 from roas.engine.containers.removal import remove_container
 from roas.messages.message import said

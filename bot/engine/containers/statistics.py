@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import docker
 from docker.errors import APIError
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients
 from roas.models.environment import Environment
 

@@ -6,13 +6,14 @@ values compete, both count.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import yaml
 
+from roas.dataclass import dataclass
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.messages.message import said
 

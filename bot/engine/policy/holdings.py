@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import docker
 
+from roas.dataclass import dataclass
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.labels import PROJECT, project_of

@@ -6,12 +6,12 @@ allows another target, as the probe's URL names it.
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import docker
 from docker.errors import NotFound
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, is_local
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.labels import PROJECT

@@ -1,6 +1,6 @@
 """Describe what the policy refuses."""
 
-from dataclasses import dataclass
+from roas.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

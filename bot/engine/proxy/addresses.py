@@ -1,12 +1,12 @@
 """Find the addresses of containers, and where a file of a container is to be found from here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import docker
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot

@@ -1,10 +1,10 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.commands import VERSION_PATTERN
 from roas.engine.compose.resolved_copies import ResolvedCopies

@@ -5,10 +5,11 @@ import hmac
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.engine.sources.build_context import IGNORE_FILE, BuildContext, IgnoreRules
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
 from roas.errors import ComposeFileError

@@ -7,9 +7,10 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from roas.dataclass import dataclass
 from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError

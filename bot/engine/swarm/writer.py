@@ -5,13 +5,14 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import docker
 
 from roas.concurrency import pause
+from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.engine.swarm.judgement import Written, new_nonce, nonce_of

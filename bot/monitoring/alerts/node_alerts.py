@@ -1,8 +1,8 @@
 """Raise alerts about the nodes of the Swarms that stacks run on: down, out of reach, drained; quorum in danger."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from roas.dataclass import dataclass
 from roas.engine.interface import EngineReader
 from roas.errors import RoasError
 from roas.log import get_logger

@@ -9,13 +9,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from roas.dataclass import dataclass
 from roas.engine.model.service_probes import can_be_asked
 from roas.engine.policy.probe_rules import target_of
 from roas.errors import RoasError

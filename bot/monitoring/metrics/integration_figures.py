@@ -4,10 +4,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from roas.dataclass import dataclass
 from roas.events import EventBus, Subscription
 from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
 from roas.models.deployment import Deployment, Outcome

@@ -1,12 +1,12 @@
 """Ask a Prometheus server how it is and what it knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import aiohttp
 
+from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.messages.message import said
 

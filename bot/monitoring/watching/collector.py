@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from roas.concurrency import end_tasks
+from roas.dataclass import dataclass
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from roas.dataclass import dataclass
 
 KIB = 1024.0
 STEPS = 4

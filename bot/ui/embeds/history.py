@@ -1,10 +1,11 @@
 """Draw the last deployments of an environment."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import discord
 
+from roas.dataclass import dataclass
 from roas.models.deployment import Deployment, Outcome
 from roas.ui.drawing import Button, Drawing
 from roas.ui.formatting import at, person, release

@@ -4,14 +4,15 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import count
 
 from roas.concurrency import wait_for
+from roas.dataclass import dataclass
 
 
-@dataclass(order=True)
+@dataclass(slots=True)
 class _Waiting:
     """Hold the place of one notifier; two of the same moment go in the order in which they came."""
 
@@ -20,6 +21,9 @@ class _Waiting:
     sender: str = field(compare=False)
     wake: Callable[[], None] = field(compare=False)
     future: asyncio.Future[None] = field(compare=False)
+
+    def __lt__(self, other: "_Waiting") -> bool:
+        return (self.decided_at, self.number) < (other.decided_at, other.number)
 
 
 class PostQueue:
