@@ -177,9 +177,17 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str
             returning.join()
         ground.swarm.wait_until_ready(len(ground.swarm.nodes))
     ended, wrong = judge(ground, known)
+    _end_repeats(ground)
     if not one.version and ended.outcome != SUCCEEDED:
         wrong = (*wrong, "it did not go on when they were back")
     return ended, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
+
+
+def _end_repeats(ground: Ground) -> None:
+    """Restart the engine of the manager that was never killed: it runs jobs again and again (moby/moby#53632)."""
+    survivor = ground.swarm.manager
+    survivor.restart()
+    ground.swarm.wait_until_ready(len(ground.swarm.nodes))
 
 
 def _without_quorum(ground: Ground, told: str, began: float, ended: float) -> Iterator[str]:
