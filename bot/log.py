@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 import structlog
 from structlog.types import Processor
 
+from roas.log_output import log_handler
 from roas.redaction import hide
 
 # What these libraries say on INFO is of no use to people who run the bot.
@@ -61,7 +62,7 @@ def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO 
     """
     target = sys.stderr if stream is None else stream
     console = form == "console" or (form == "auto" and target.isatty())
-    handler = logging.StreamHandler(target)
+    handler = log_handler(target, _dropped)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_record_processors(),
@@ -140,6 +141,13 @@ def _without_secret_trace(event: MutableMapping[str, Any]) -> None:
     written = structlog.processors.format_exc_info(None, "", {"exc_info": event["exc_info"]}).get("exception", "")
     if (hidden := hide(written)) != written:
         event["exception"], event["exc_info"] = hidden, False  # to leave it out would mean the one being handled
+
+
+def _dropped(lines: int) -> logging.LogRecord:
+    """Return what is logged where lines were dropped."""
+    text = "log lines dropped, since nobody read them"
+    own = {"name": f"{NAMESPACE}.log", "levelno": logging.WARNING, "levelname": "WARNING", "msg": text}
+    return logging.makeLogRecord({**own, FIELDS: {"event": text, "lines": lines}})
 
 
 def _renderer(*, console: bool, colors: bool) -> Processor:

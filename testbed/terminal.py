@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CTRL_C = b"\x03"
+CTRL_S = b"\x13"
 
 
 class Terminal:

@@ -1,13 +1,15 @@
-"""A bot that was started by hand in a terminal goes on when that is closed, and still stops when it is told to."""
+"""A bot that was started by hand goes on when its terminal is closed or held, and still stops when it is told to."""
 
 import asyncio
 import os
 import signal
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
-from testbed.terminal import terminal
+from testbed.terminal import CTRL_S, Terminal, terminal
 from tests.e2e.wire.bot_process import INHERITED_VARIABLES, ROOT
 from tests.integration.sandbox.channel import ask
 
@@ -19,9 +21,7 @@ STOP_SECONDS = 20.0
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path, number):
-    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **bot_settings}
-    with terminal([sys.executable, "-m", "roas"], environment, tmp_path) as opened:
+    with bot_in_terminal(bot_settings, tmp_path) as opened:
         await people.wait_for_commands("status", deadline_seconds=CONNECT_SECONDS)
         opened.close()
         for _ in range(2):  # what it logs of the first one goes nowhere, and may not break it
@@ -30,3 +30,22 @@ async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path, number)
         assert "nothing" in (await ask(people, "bob", "status", environment="dev")).lower()
         opened.process.send_signal(number)
         assert await asyncio.to_thread(opened.process.wait, STOP_SECONDS) == 0
+
+
+async def test_held_terminal_holds_no_bot(bot_settings, people, tmp_path):
+    """Somebody pressed Ctrl-S, or the connection hangs: the kernel lets nobody write there until it goes on."""
+    with bot_in_terminal(bot_settings, tmp_path) as opened:
+        await people.wait_for_commands("status", deadline_seconds=CONNECT_SECONDS)
+        opened.press(CTRL_S)
+        for _ in range(2):
+            opened.process.send_signal(signal.SIGHUP)  # which it logs
+            assert "nothing" in (await ask(people, "bob", "status", environment="dev")).lower()
+        opened.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(opened.process.wait, STOP_SECONDS) == 0
+
+
+def bot_in_terminal(settings: dict[str, str], folder: Path) -> AbstractContextManager[Terminal]:
+    """Start the bot by hand."""
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **settings}
+    return terminal([sys.executable, "-m", "roas"], environment, folder)
