@@ -52,7 +52,7 @@ class EngineClients:
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        self._clients: dict[str, docker.DockerClient] = {}
+        self._clients: dict[str, Future[docker.DockerClient]] = {}
         self._opening = threading.Lock()
         self._logins = RegistryLogins()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
@@ -87,12 +87,30 @@ class EngineClients:
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
 
     def client(self, address: str) -> docker.DockerClient:
-        """Return the client of an address; blocks when it is the first time."""
+        """Return the client of an address; blocks when it is the first time.
+
+        An engine that does not answer takes until its time limit then. That holds up nobody who asks another one, and
+        all who want this one wait for the same opening, and learn how it ended: one after the other, they would fill
+        the threads.
+        """
         with self._opening:
-            if address not in self._clients:
-                self._clients[address] = open_client(address)
-            self._logins.refresh(self._clients[address])
-            return self._clients[address]
+            opening = self._clients.get(address)
+            is_first = opening is None
+            if opening is None:
+                opening = self._clients[address] = Future()
+        if is_first:
+            self._open(address, opening)
+        client = opening.result()
+        self._logins.refresh(client)
+        return client
+
+    def _open(self, address: str, opening: "Future[docker.DockerClient]") -> None:
+        try:
+            opening.set_result(open_client(address))
+        except BaseException as error:
+            with self._opening:
+                self._clients.pop(address, None)  # whoever comes next tries again
+            opening.set_exception(error)
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
         """Do the same for many items at the same time; for use within a thread of the other pool only."""
@@ -119,9 +137,10 @@ class EngineClients:
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
-        clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            client.close()
+        opened, self._clients = list(self._clients.values()), {}
+        for one in opened:
+            if one.done() and one.exception() is None:
+                one.result().close()
         for threads in (self._threads, self._acting, self._each, self._file_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 

@@ -1,0 +1,78 @@
+"""An engine that does not answer when its client is opened holds up nobody who asks another one."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from roas.engine import client as engine_client
+from roas.engine.client import EngineClients
+
+SECONDS = 10.0
+SILENT, WELL = "unix:///silent.sock", "unix:///well.sock"
+
+
+class Openings:
+    """Open clients; that of one engine takes until the end of the test."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    def open(self, address: str) -> Any:
+        self.opened.append(address)
+        if address == SILENT:
+            self.began.set()
+            assert self.ended.wait(SECONDS)
+            raise ConnectionError("it never answered")
+        return f"client of {address}"
+
+
+@pytest.fixture
+def openings(monkeypatch: pytest.MonkeyPatch) -> Openings:
+    openings = Openings()
+    monkeypatch.setattr(engine_client, "open_client", openings.open)
+    monkeypatch.setattr(engine_client.RegistryLogins, "refresh", lambda *_: None)
+    return openings
+
+
+def test_silent_engine_holds_up_no_other(openings: Openings) -> None:
+    clients = EngineClients()
+    with ThreadPoolExecutor() as threads:
+        silent = threads.submit(clients.client, SILENT)
+        assert openings.began.wait(SECONDS)
+        try:
+            well = threads.submit(clients.client, WELL)
+            assert well.result(SECONDS / 2) == f"client of {WELL}"
+        finally:
+            openings.ended.set()
+        assert isinstance(silent.exception(SECONDS), ConnectionError)
+
+
+def test_all_who_wait_learn_of_one_failure(openings: Openings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them trying for itself, one after the other, takes a thread for many times the limit."""
+    waiting = threading.Semaphore(0)
+
+    class Noted(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            waiting.release()
+            return super().result(timeout)
+
+    monkeypatch.setattr(engine_client, "Future", Noted)
+    clients = EngineClients()
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(clients.client, SILENT) for _ in range(4)]
+        try:
+            assert openings.began.wait(SECONDS)
+            assert all(waiting.acquire(timeout=SECONDS) for _ in range(3)), "they do not wait for the first one"
+        finally:
+            openings.ended.set()
+        assert all(isinstance(one.exception(SECONDS), ConnectionError) for one in asked)
+    assert openings.opened == [SILENT]
+    with pytest.raises(ConnectionError):
+        clients.client(SILENT)  # whoever comes later tries again
+    assert openings.opened == [SILENT, SILENT]
+    assert clients.client(WELL) == clients.client(WELL)
+    assert openings.opened == [SILENT, SILENT, WELL]
