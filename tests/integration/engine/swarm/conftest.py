@@ -1,6 +1,7 @@
 """One Swarm of one node for all modules of this folder, with the sample app's images on it."""
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,15 @@ class Shop:
         return await self.writer.write(self.environment, self.spec(**fields))
 
     async def follow(self, written: Written) -> Judgement:
-        """Wait for what becomes of a write."""
-        return await follow_update(SharedLooks(self.writer), self.environment, written)
+        """Wait for what becomes of a write; what was waited for is shown where a test fails."""
+        began = time.monotonic()
+
+        async def noted(reason: str) -> None:
+            print(f"after {time.monotonic() - began:.1f} s: {reason}")
+
+        judged = await follow_update(SharedLooks(self.writer), self.environment, written, noted)
+        await noted(f"{judged.verdict} ({judged.reason})")
+        return judged
 
     async def bring(self, **fields: Any) -> Judgement:
         """Write the service, and wait for what becomes of it."""
