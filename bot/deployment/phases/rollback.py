@@ -16,7 +16,8 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.engine.replica_replacement import stays_up
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
+from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
+from roas.models.facts import OwnContainer
 from roas.models.release import Release
 
 
@@ -31,8 +32,13 @@ class Rollback:
         async with ContainerWatch(context.components.engine, context.environment) as watch:
             if target is None:
                 context.release = None
-                await self._remove_everything(context, watch)
-                return said("nothing ran before, so everything was removed")
+                bot = await self._remove_everything(context, watch)
+                if bot is None:
+                    return said("nothing ran before, so everything was removed")
+                return said(
+                    "nothing ran before, so everything but {service}, which is this bot itself, was removed",
+                    service=bot.service,
+                )
             await self._restore(context, watch, target)
             return said("{target} runs again", target=target.label)
 
@@ -131,13 +137,20 @@ class Rollback:
             await context.components.manager.stop_containers(context.environment, failed)
         await watch.refresh()
 
-    async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
+    async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> OwnContainer | None:
+        """Remove what there is, and return the bot, which stays: also one that is stopped and was not touched."""
         bot = await context.bot()
+        if bot is None:
+            touched = {one.service for one in context.deployment.services if one.step not in UNTOUCHED_STEPS}
+            known = await find_running_bot(context.components, context.environment)
+            if known is not None and known.service not in touched:  # else it is part of what failed
+                bot = known
         own = frozenset() if bot is None else frozenset({bot.service})
         there = {container.service for container in watch.containers}
         there |= await context.components.engine.written_services(context.environment)
         for service in sorted(there - own):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
+        return bot
 
 
 async def _refuse_other_plan(context: DeploymentContext, target: Release) -> None:

@@ -8,6 +8,7 @@ import pytest
 from roas.deployment.own_service import refuse_moved_bot
 from roas.errors import BotRemovalError
 from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount, OwnContainer
@@ -239,6 +240,24 @@ def shows(scene: Scene, monkeypatch: pytest.MonkeyPatch, bot: BotPlace) -> None:
 
 async def forget_beats(bot: Bot) -> None:
     await bot.state.ownership._journal.write(lambda t: t.execute("DELETE FROM heartbeats"))
+
+
+@pytest.mark.parametrize("needs", [("store",), ()], ids=["untouched", "made anew"])
+async def test_a_stopped_bot_outlives_a_first_deployment_that_fails(scene, monkeypatch, needs):
+    """Nothing runs, so there is nothing to go back to; one that this deployment itself made is part of what failed."""
+    line = await scene.command_line()
+    shows(scene, monkeypatch, place(str(scene.folder / "state"), "STATE_DIR"))
+    scene.home.stack[BOT] = service(BOT, *needs)
+    scene.home.models["v0"] = {"services": {BOT: {"image": f"{BOT}:v0"}}}
+    await scene.home.create_service(None, "v0", BOT)
+    (container,) = scene.home.running.values()
+    scene.home.running[container.id] = replace(container, state=ContainerState.EXITED)
+    scene.home.behaviour["v1", "store"] = UNHEALTHY
+    ended = await line.orchestrator.run(deploy("v1"))
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert scene.bot_containers() == ([container.id] if needs else [])
+    summary = ended.phase(PhaseName.ROLLBACK).summary
+    assert ("everything but bot" in summary) is bool(needs), summary
 
 
 HOME = Environment("home", "shop", None, (), is_home=True)  # type: ignore[arg-type]
