@@ -16,11 +16,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a bot loads to run, and with it nearly all that any command loads.
@@ -143,7 +144,27 @@ def become(request: Mapping[str, Any]) -> None:
     sys.path[0] = request["cwd"]
     module, *arguments = request["args"]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ending:
+        if isinstance(ending.code, str):  # Python says it, and ends with 1
+            raise
+        end(int(ending.code or 0))
+    end(0)
+
+
+def end(code: int) -> NoReturn:
+    """End as Python does, but for taking apart all that was loaded: that copies each page of the loaded process."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads it any more: Python says so, and how it ends
+            sys.exit(code)
+        except ValueError:  # the program has closed it
+            continue
+    os._exit(code)
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ OWN = {"PATH": "/usr/bin:/bin", "WHO": "dora"}
 def start(tmp_path):
     started = []
 
-    def start(*arguments):
-        command = ["tests.integration.testbed.shown_process", *arguments]
+    def start(*arguments, module="shown_process"):
+        command = [f"tests.integration.testbed.{module}", *arguments]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         started.append(PreloadedPopen(command, cwd=tmp_path, env=OWN, text=True, **pipes))
         return started[-1]
@@ -54,6 +54,31 @@ def test_signals_reach_the_program(start):
     other.send_signal(signal.SIGINT)
     out, err = other.communicate(timeout=60)
     assert (other.returncode, "KeyboardInterrupt" in err) == (-signal.SIGINT, True), out
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "out", "err"),
+    [
+        ("returns", 0, "begun\nthe thread's word\nthe last word\n", ""),
+        ("exits", 9, "begun\nthe thread's word\nthe last word\n", ""),
+        ("says", 1, "begun\nthe thread's word\nthe last word\n", "said at the end"),
+        ("raises", 1, "begun\nthe thread's word\nthe last word\n", "ValueError: raised"),
+        ("closes", 0, "begun\n", ""),
+    ],
+)
+def test_program_ends_as_under_python(start, how, code, out, err):
+    """Its threads are waited for, what it wished to do at its end is done, and what it wrote last is written."""
+    ends = start(how, module="ending_process")
+    said = ends.communicate(timeout=60)
+    assert (ends.returncode, said[0]) == (code, out)
+    assert err in said[1] if err else said[1] == ""
+
+
+def test_nobody_reads_the_last_words(start):
+    ends = start("returns", module="ending_process")
+    ends.stdout.close()
+    _, err = ends.communicate(timeout=60)
+    assert (ends.returncode, "BrokenPipeError" in err) == (120, True)
 
 
 @pytest.mark.parametrize(("variable", "can"), [("PYTHONPATH", True), ("PYTHONWARNINGS", False), ("HOME", True)])
