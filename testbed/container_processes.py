@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import docker
 
 from testbed.home_stack import Home
+from testbed.waiting import rest_after
 
 ACTIVE = "this bot leads now"
-LOOK_SECONDS = 0.05
 
 
 def processes(container: Any) -> list[int]:
@@ -36,10 +37,11 @@ async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
     """Poll until there is a result, and return it."""
     async with asyncio.timeout(seconds):
         while True:
+            begun = time.monotonic()
             with suppress(docker.errors.NotFound):
                 if (value := await asyncio.to_thread(found)) is not None:
                     return value
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(rest_after(time.monotonic() - begun))
     raise AssertionError(what)
 
 

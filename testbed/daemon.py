@@ -49,6 +49,7 @@ class PrivateDaemon(SlotHolder):
         super().__init__(folder)
         self._live_restore = live_restore
         self._settings = settings or {}
+        self._api_version: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,8 +78,13 @@ class PrivateDaemon(SlotHolder):
         return self.folder / "dockerd.log"
 
     def client(self, timeout: float = 60) -> docker.DockerClient:
-        """Return a new SDK client of this engine; the caller closes it."""
-        return docker.DockerClient(base_url=self.docker_host, timeout=int(timeout))
+        """Return a new SDK client of this engine; the caller closes it.
+
+        Which API the engine has is asked by the first one alone: the engine starts two programs to tell its version.
+        """
+        client = docker.DockerClient(base_url=self.docker_host, version=self._api_version, timeout=int(timeout))
+        self._api_version = client.api._version
+        return client
 
     def start(self) -> None:
         """Start the engine and wait until it answers."""

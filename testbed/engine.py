@@ -28,6 +28,8 @@ class Engine:
 
     def client(self, timeout: float = 60) -> docker.DockerClient:
         """Return a new SDK client of this engine; the caller closes it."""
+        if self.private:
+            return self.private.client(timeout)
         return docker.DockerClient(base_url=self.docker_host, timeout=int(timeout))
 
     def host_address(self) -> str:

@@ -1,6 +1,7 @@
 """Let a deployment happen in a real journal, step by step, with the events that a real one publishes."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from roas.models.events import (
 )
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from testbed.waiting import rest_after
 from tests.unit.ui.samples import a_deployment
 
 
@@ -75,7 +77,8 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], within_seconds:
     """Wait for something that no event tells of."""
     async with asyncio.timeout(within_seconds):
         while True:
+            begun = time.monotonic()
             result = condition()
             if result if isinstance(result, bool) else await result:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(rest_after(time.monotonic() - begun, poll=0.01))
