@@ -36,15 +36,16 @@ def children_of(pid: int) -> list[int]:
 
 def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
     """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
-    owned = [pid for pid in _pids() if _is_engine(command_of(pid), folder)]
-    if with_containers:
-        owned += [pid for pid in _pids() if _is_shim(command_of(pid), namespace)]
-    for pid in owned:
-        if _is_shim(command_of(pid), namespace):
-            for child in children_of(pid):
-                _kill(child)
+    commands = {pid: command_of(pid) for pid in _pids()}
+    engines = [pid for pid, command in commands.items() if _is_engine(command, folder)]
+    shims = [pid for pid, command in commands.items() if with_containers and _is_shim(command, namespace)]
+    for pid in engines:
         _kill(pid)
-    wait_until(lambda: not any(map(is_running, owned)), 10)
+    for pid in shims:
+        for child in children_of(pid):
+            _kill(child)
+        _kill(pid)
+    wait_until(lambda: not any(map(is_running, (*engines, *shims))), 10)
 
 
 def remove_folder(folder: Path) -> None:

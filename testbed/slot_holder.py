@@ -82,7 +82,8 @@ class SlotHolder(ABC):
 
 def clear_slot(slot: Slot) -> None:
     """Remove what the engines of a slot left: those of its holder, or of a killed one before it."""
-    end_engine(slot.folder, slot.name)
+    if slot.folder.exists():  # what it has is ended before that goes
+        end_engine(slot.folder, slot.name)
     with suppress(FileNotFoundError):
         remove_folder(Path((slot.folder / DATA_NOTE).read_text()))
     remove_folder(slot.folder)
