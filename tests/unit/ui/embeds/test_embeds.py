@@ -1,7 +1,8 @@
 """What people see says what they need, on one small screen, and never more than Discord takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import discord
 import pytest
@@ -19,6 +20,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import Verdict
+from roas.models.plan import Plan
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.history import HistoryPage, draw_history
@@ -59,33 +61,36 @@ def text_of(embeds: Sequence[discord.Embed]) -> str:
     return "\n".join(parts)
 
 
-def everything_drawn() -> dict[str, list[discord.Embed]]:
-    """Draw all that can be posted, in its largest form."""
+def largest_plan() -> Plan:
+    plan = a_plan(64, warnings=(NASTY * 10,) * 64)
+    services = tuple(replace(s, changed_keys=(NASTY,) * 30, start_first=True) for s in plan.services)
+    return replace(plan, services=services)
+
+
+def largest_status() -> EnvironmentStatus:
     stack = a_stack(*((f"{'s' * 60}{n}", Verdict.UNHEALTHY, NASTY * 10) for n in range(64)))
     large = largest_deployment()
-    status = EnvironmentStatus("e" * 32, stack, a_release(), large, a_lock(large))
-    plan = a_plan(64, warnings=(NASTY * 10,) * 64)
-    plan = replace(
-        plan, services=tuple(replace(s, changed_keys=(NASTY,) * 30, start_first=True) for s in plan.services)
-    )
-    error = InvalidRequestError(NASTY * 100, hint=NASTY * 100, report=NASTY * 1000)
-    return {
-        "live": list(draw_live(large).embeds),
-        **{o.value: list(draw_outcome(largest_deployment(o)).embeds) for o in Outcome},
-        "plan": draw_plan(plan, dry_run=True),
-        "status": list(draw_status([status]).embeds),
-        "status of ten": list(draw_status([status] * 10).embeds),
-        "status with a fault": list(draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]).embeds),
-        "history": list(draw_history([largest_deployment(Outcome.FAILED)] * 64).embeds),
-        "error": draw_error(error),
-        "lock": draw_error(LockHeldError(a_lock(large))),
-        "unexpected": draw_unexpected("ERR-1"),
-    }
+    return EnvironmentStatus("e" * 32, stack, a_release(), large, a_lock(large))
 
 
-@pytest.mark.parametrize("name", everything_drawn())
+# All that can be posted, in its largest form; each is drawn by the test of it.
+EVERYTHING: dict[str, Callable[[], Sequence[discord.Embed]]] = {
+    "live": lambda: draw_live(largest_deployment()).embeds,
+    **{o.value: partial(lambda outcome: draw_outcome(largest_deployment(outcome)).embeds, o) for o in Outcome},
+    "plan": lambda: draw_plan(largest_plan(), dry_run=True),
+    "status": lambda: draw_status([largest_status()]).embeds,
+    "status of ten": lambda: draw_status([largest_status()] * 10).embeds,
+    "status with a fault": lambda: draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]).embeds,
+    "history": lambda: draw_history([largest_deployment(Outcome.FAILED)] * 64).embeds,
+    "error": lambda: draw_error(InvalidRequestError(NASTY * 100, hint=NASTY * 100, report=NASTY * 1000)),
+    "lock": lambda: draw_error(LockHeldError(a_lock(largest_deployment()))),
+    "unexpected": lambda: draw_unexpected("ERR-1"),
+}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_largest_embed_within_limits_pings_nobody(name: str) -> None:
-    embeds = everything_drawn()[name]
+    embeds = EVERYTHING[name]()
     assert_within_limits(embeds)
     assert "@everyone" not in text_of(embeds)
     assert "@here" not in text_of(embeds)
