@@ -17,6 +17,7 @@ _FILES = {
     "forms.js": "text/javascript",
     "markdown.js": "text/javascript",
     "popup.js": "text/javascript",
+    "start.js": "text/javascript",
     "words.js": "text/javascript",
     "vendor/discord-components.js": "text/javascript",
 }

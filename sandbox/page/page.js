@@ -171,6 +171,15 @@ async function changed() {
   }
 }
 
+/** Look at each change; the browser itself connects again only where a connection broke, and not where it was refused. */
+function watch() {
+  const events = new EventSource("/control/events");
+  events.addEventListener("message", changed);
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) setTimeout(watch, RETRY_MILLISECONDS);
+  });
+}
+
 for (const select of document.querySelectorAll(".language")) options(select, Object.entries(LANGUAGES));
 for (const id of ["user", "channel", "locale"]) by(id).addEventListener("change", () => { sayAll(); tell(); changed(); });
 by("guild-locale").addEventListener("change", () => post("guild_locale", { locale: by("guild-locale").value }));
@@ -178,4 +187,4 @@ sayAll();
 listen();
 followEnd();
 setInterval(tick, TICK_MILLISECONDS);
-new EventSource("/control/events").addEventListener("message", changed);
+watch();

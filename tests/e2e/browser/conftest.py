@@ -59,6 +59,10 @@ async def visitor(browser: Browser, sandbox: Sandbox) -> AsyncIterator[Visitor]:
             visitor.faults.append(f"asked for {request.url}")
 
     visitor.page.on("request", stays_here)
+    # Shown by pytest when the test fails.
+    visitor.page.on("requestfailed", lambda request: print(f"lost {request.url}: {request.failure}"))
+    visitor.page.on("response", lambda answer: answer.ok or print(f"{answer.status} for {answer.url}"))
+    visitor.page.on("console", lambda said: print(f"the page's console: {said.text}"))
     visitor.page.on("pageerror", lambda error: visitor.faults.append(str(error)))
     await visitor.page.goto(sandbox.page_url)
     yield visitor

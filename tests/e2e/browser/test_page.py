@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Error, expect
 
+from tests.e2e.browser.visitor import PATIENCE
 from tests.e2e.wire.shop import SERVICE_LABEL
 
 # How many pixels are between the words of an element and the text after it.
@@ -82,13 +83,14 @@ async def test_page_without_a_bot(visitor, sandbox):
 
 
 async def lost_answer_leaves_no_empty_page(visitor):
-    """Nothing happens after it, so no event makes the page look once more."""
+    """Nothing happens after it, so no event makes the page look once more; without a script, nobody would."""
     people = visitor.page.locator("#user option").first
     await expect(people).to_be_attached()
-    await visitor.page.route("**/control/state", lambda route: route.abort(), times=1)
-    await visitor.page.reload()
-    await expect(people).to_be_attached()
-    await expect(visitor.page.locator("#told")).to_be_hidden()
+    for lost in ("control/state", "control/events", "page/page.js", "page/draw.js"):
+        await visitor.page.route(f"**/{lost}", lambda route: route.fulfill(status=503), times=1)
+        await visitor.page.reload()
+        await expect(people, lost).to_be_attached(timeout=PATIENCE)
+        await expect(visitor.page.locator("#told")).to_be_hidden()
 
 
 async def page_uses_visitor_language(visitor):
