@@ -1,7 +1,8 @@
 """Run coroutines side by side so that none is lost: no orphaned task, no unread exception."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from roas.errors import RoasError
@@ -36,6 +37,16 @@ async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def begun(work: Coroutine[Any, Any, Result]) -> AsyncIterator[asyncio.Task[Result]]:
+    """Do work beside the block, which awaits it where it needs it; it is over at the end of the block."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        await end_tasks(task)
 
 
 async def run_uninterrupted(work: Awaitable[Result]) -> Result:
@@ -79,13 +90,19 @@ class SingleFlight(Generic[Result]):
         self._running: dict[Hashable, asyncio.Task[Result]] = {}
         self._next: dict[Hashable, asyncio.Task[Result]] = {}
 
-    async def ask(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return the result of work that began after this call; raises what the work raises."""
-        if key not in self._next and key not in self._running:
+    async def ask(
+        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]], *, gather_seconds: float = 0.0
+    ) -> Result:
+        """Return the result of work that began after this call; raises what the work raises.
+
+        Who asks first may let it begin a moment later, for others that are about to ask.
+        """
+        if key not in self._next and key not in self._running and not gather_seconds:
             self._running[key] = self._watched(key, work())
             return await asyncio.shield(self._running[key])
         if key not in self._next:
-            self._next[key] = self._watched(key, self._after(self._running[key], key, work))
+            before = self._running.get(key)
+            self._next[key] = self._watched(key, self._after(before, key, work, gather_seconds))
         return await asyncio.shield(self._next[key])
 
     async def close(self) -> None:
@@ -94,9 +111,16 @@ class SingleFlight(Generic[Result]):
         await end_tasks(*tasks)
 
     async def _after(
-        self, before: asyncio.Task[Result], key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]
+        self,
+        before: asyncio.Task[Result] | None,
+        key: Hashable,
+        work: Callable[[], Coroutine[Any, Any, Result]],
+        gather_seconds: float,
     ) -> Result:
-        await asyncio.wait({before})
+        if gather_seconds:
+            await pause(gather_seconds)
+        if before is not None:
+            await asyncio.wait({before})
         self._running[key] = self._next.pop(key)
         return await work()
 

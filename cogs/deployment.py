@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import discord
@@ -268,7 +269,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
         await self.plan_approvals.require_idle(request.environment)
-        plan = await self._planned(request, self.application.orchestrator.plan)
+        plan = await self._planned(request, partial(self.application.orchestrator.plan, to_start=True))
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
         log.info("hotfix requested", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)

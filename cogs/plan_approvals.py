@@ -161,7 +161,7 @@ class PlanApprovals:
         if not done:
             return plan_record, await self._explain(plan_record)
         try:
-            await self._refuse_changed(plan_record, actor)
+            await self._refuse_changed(plan_record, actor, to_start=True)
             deployment = await self._start(replace(plan_record.request, approved_by=approved_by))
         except ImageChangedError as error:
             await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
@@ -185,11 +185,11 @@ class PlanApprovals:
         log.info("deployment requested", deployment_id=deployment.id, plan_id=request.interaction_id)
         return deployment
 
-    async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor) -> None:
+    async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor, *, to_start: bool = False) -> None:
         """Plan again and raise ImageChangedError, the plan being void, where the new plan is another one."""
         await self.require_idle(plan_record.environment)
         try:
-            plan = await self._application.orchestrator.plan(plan_record.request)
+            plan = await self._application.orchestrator.plan(plan_record.request, to_start=to_start)
         except (ImageNotFoundError, InvalidRequestError) as error:
             why = error.message
         else:

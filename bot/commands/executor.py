@@ -30,8 +30,8 @@ class Executor(Protocol):
         """Return whether it continues when this process ends."""
         ...
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Return what a request would change."""
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        """Return what a request would change; `to_start` it at once."""
         ...
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
@@ -83,7 +83,7 @@ class BotExecutor:
         self._client = client
         self._folder = folder
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
         """Return what a request would change."""
         return await self._client.plan(request)
 
@@ -131,9 +131,9 @@ class LocalExecutor:
     def __init__(self, application: "Application") -> None:
         self._application = application
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Return what a request would change."""
-        return await self._application.orchestrator.plan(request)
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        """Return what a request would change; `to_start` it at once."""
+        return await self._application.orchestrator.plan(request, to_start=to_start)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
         """Refuse to replace our own container; then resume what a dead process left unfinished."""

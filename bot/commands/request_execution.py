@@ -53,7 +53,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
     await finish_orphans(session, executor, request.environment)
-    plan = await executor.plan(request)
+    plan = await executor.plan(request, to_start=True)
     show_plan(session.terminal, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)

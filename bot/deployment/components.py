@@ -5,7 +5,7 @@ from typing import Protocol
 
 from roas.dataclass import dataclass
 from roas.deployment.peers import PeerSource
-from roas.engine.interface import Engine
+from roas.engine.interface import Engine, FoundStack
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
 from roas.models.check import ValidationReport
@@ -20,9 +20,14 @@ class Validator(Protocol):
     """Judge an environment."""
 
     async def validate(
-        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
+        self,
+        environment: Environment,
+        version: str | None = None,
+        *,
+        model_hash: str | None = None,
+        found: FoundStack | None = None,
     ) -> ValidationReport:
-        """Look at an environment as a deployment would find it."""
+        """Look at an environment as a deployment would find it; what was just `found` is not asked again."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
+from roas.deployment.candidate import PlannedStart
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
@@ -54,6 +55,7 @@ class DeploymentContext:
     pause_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
+    planned: PlannedStart | None = None
     restoring: bool = False
     was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now
     release: Release | None = None

@@ -1,9 +1,11 @@
 """Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from roas.deployment.candidate import PlannedStart, PlannedStarts
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.foreign_bots import ForeignBots
@@ -44,17 +46,24 @@ class DeploymentOrchestrator:
         self._components = components
         self._environments = environments
         self._running = RunningDeployments()
+        self._planned = PlannedStarts()
         self._resumption = Resumption(components, environments, self._running, self._launch)
         self._sweep_error = ""
         self._foreign_bots = ForeignBots(components)
         self._own_service_sweep = OwnServiceSweep(components)
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Return what a request would change, without changing anything. Raises RoasError."""
-        environment = self._check(request)
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        """Return what a request would change, without changing anything. Raises RoasError.
+
+        Who plans `to_start` it at once keeps the contents that it needs: the deployment goes on with what was found.
+        """
+        environment, began = self._check(request), time.monotonic()
         if request.kind is DeploymentKind.ROLLBACK:
             return (await self._plan_rollback(environment, request))[1]
-        return (await plan_deployment(self._components, environment, request)).plan
+        candidate = await plan_deployment(self._components, environment, request, write_contents=to_start)
+        if to_start:
+            self._planned.keep(PlannedStart(candidate, request, began))
+        return candidate.plan
 
     async def _plan_rollback(self, environment: Environment, request: DeploymentRequest) -> tuple[Release, Plan]:
         """Plan a rollback; where there is nothing to go back to but a deployment under way, that is meant.
@@ -84,9 +93,10 @@ class DeploymentOrchestrator:
             target, plan = await self._plan_rollback(environment, request)
             require_same_plan(request, plan)
             to_release = target.number
+        planned = self._planned.take(request)
         deployment = self._new(request, to_release)
         fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
-        self._launch(deployment, environment, fence)
+        self._launch(deployment, environment, fence, planned)
         return deployment
 
     async def wait(self, deployment_id: str) -> Deployment:
@@ -196,7 +206,9 @@ class DeploymentOrchestrator:
             to_release=to_release,
         )
 
-    def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
+    def _launch(
+        self, deployment: Deployment, environment: Environment, fence: Fence, planned: PlannedStart | None = None
+    ) -> None:
         coordination = COORDINATIONS[deployment.request.kind]
         setting = self._components.settings.parallel_execution
         context = DeploymentContext(
@@ -207,6 +219,7 @@ class DeploymentOrchestrator:
             fence=fence,
             parallel=coordination.parallel_execution if setting is None else setting,
             pause_others=lambda: self._running.pause_others(deployment.id),
+            planned=planned,
         )
         self._running.launch(context)
 

@@ -7,7 +7,7 @@ from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.comparison import Comparison
 from roas.deployment.components import Components
 from roas.deployment.context import brought_services
-from roas.deployment.leftovers import expected_containers, find_own_bot
+from roas.deployment.leftovers import find_own_bot
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
@@ -28,9 +28,9 @@ async def compare_candidate(
     current: Release | None,
     kept: frozenset[str],
     named: frozenset[str],
+    containers: SweptContainers,
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    containers = await expected_containers(components, environment)
     there = containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
     same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}

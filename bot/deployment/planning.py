@@ -1,9 +1,9 @@
 """Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
 
-from collections.abc import Mapping
-from dataclasses import field, replace
+from collections.abc import Awaitable, Mapping
 
-from roas.dataclass import dataclass
+from roas.concurrency import begun
+from roas.deployment.candidate import Candidate, current_release
 from roas.deployment.changes import Scope
 from roas.deployment.components import Components
 from roas.deployment.context import brought_services
@@ -16,7 +16,7 @@ from roas.deployment.proxy_changes import refuse_unready_proxies, warn_of_droppe
 from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.interface import ResolvedStack
+from roas.engine.interface import SweptContainers
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, RegistryUnavailableError
 from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest
@@ -24,17 +24,6 @@ from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Hold a release in preparation; `kept` services stay as they are in the current one."""
-
-    stack: ResolvedStack = field(repr=False)
-    wanted: Mapping[str, WantedImage]
-    current: Release | None
-    kept: frozenset[str]
-    plan: Plan
 
 
 async def plan_deployment(
@@ -45,11 +34,24 @@ async def plan_deployment(
     Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
     SecondCopyError, StateMovedError.
     """
+    async with begun(expected_containers(components, environment)) as looking:
+        return await _plan_deployment(components, environment, request, looking, write_contents=write_contents)
+
+
+async def _plan_deployment(
+    components: Components,
+    environment: Environment,
+    request: DeploymentRequest,
+    looking: Awaitable[SweptContainers],
+    *,
+    write_contents: bool,
+) -> Candidate:
+    """Plan while somebody looks at the containers."""
     engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
     limited_to = _limit(stack.definitions, request.services)
     kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
-    current = await _current(components, environment)
+    current = await current_release(components, environment)
     changed = frozenset(stack.definitions) - kept
     left = _left_as_they_are(environment, current, changed) if limited_to else {}
     bot = await find_running_bot(components, environment)
@@ -60,7 +62,9 @@ async def plan_deployment(
     wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
-    comparison = await compare_candidate(components, environment, stack, wanted, current, frozenset(left), limited_to)
+    comparison = await compare_candidate(
+        components, environment, stack, wanted, current, frozenset(left), limited_to, await looking
+    )
     subject = PlanSubject(
         environment=environment.name,
         version=(request.version or "") if stack.follows_version else "",
@@ -103,7 +107,7 @@ async def plan_rollback(
     SecondCopyError, StateMovedError.
     """
     engine = components.engine
-    current = await _current(components, environment)
+    current = await current_release(components, environment)
     target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
@@ -187,14 +191,6 @@ async def _refuse_fixed_bot(
                 service=bot.service,
             ),
         )
-
-
-async def _current(components: Components, environment: Environment) -> Release | None:
-    """Return the release that the environment is on, with the model that it runs: that has the credentials of today."""
-    releases = components.state.releases
-    current = await releases.current(environment.name)
-    applied = await releases.applied_model(environment.name)
-    return replace(current, model_hash=applied) if current is not None and applied else current
 
 
 def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:

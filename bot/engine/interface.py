@@ -4,13 +4,14 @@ from typing import Protocol
 
 from roas.engine.engine_actor import EngineActor, ProgressReport
 from roas.engine.engine_reader import ContainerEvent, EngineReader, SweptContainers
-from roas.engine.release_store import ReleaseDraft, ReleaseStore, ResolvedStack
+from roas.engine.release_store import FoundStack, ReleaseDraft, ReleaseStore, ResolvedStack
 
 __all__ = (
     "ContainerEvent",
     "Engine",
     "EngineActor",
     "EngineReader",
+    "FoundStack",
     "ProgressReport",
     "ReleaseDraft",
     "ReleaseStore",

@@ -31,6 +31,14 @@ class ResolvedStack:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundStack:
+    """Hold what was just found of a stack: what its files resolve to, and the content that its images mean."""
+
+    stack: ResolvedStack
+    wanted: Mapping[str, WantedImage]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseDraft:
     """Hold a release before it has a number: its pinned model is stored under `model_hash` already."""
 

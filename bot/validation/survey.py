@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from roas.engine.interface import ReleaseStore, ResolvedStack
+from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.resolution.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
@@ -49,7 +49,13 @@ class EnvironmentSurvey:
         self._swarm = swarm
         self._proxied = proxied
 
-    async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
+    async def __call__(
+        self,
+        environment: Environment,
+        version: str | None,
+        model_hash: str | None,
+        found: FoundStack | None = None,
+    ) -> Subject:
         """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
         subject = Subject(
             environment,
@@ -66,12 +72,12 @@ class EnvironmentSurvey:
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                stack = await self._stack(environment, version, model_hash)
+                stack = found.stack if found else await self._stack(environment, version, model_hash)
         except RoasError as error:
             return replace(subject, stack_error=error)
         except TimeoutError:
             return replace(subject, stack_error=_hangs(environment))
-        return replace(subject, stack=stack, look_up_image=None if model_hash else self._look_up(stack))
+        return replace(subject, stack=stack, look_up_image=None if model_hash else self._look_up(stack, found))
 
     async def _stack(self, environment: Environment, version: str | None, model_hash: str | None) -> ResolvedStack:
         if model_hash is None:
@@ -79,8 +85,10 @@ class EnvironmentSurvey:
         model = await self._engine.load_model(model_hash)
         return ResolvedStack(environment, version or "", model, self._engine.definitions(model))
 
-    def _look_up(self, stack: ResolvedStack) -> Callable[[str], Awaitable[WantedImage]]:
+    def _look_up(self, stack: ResolvedStack, found: FoundStack | None) -> Callable[[str], Awaitable[WantedImage]]:
         async def look_up(service: str) -> WantedImage:
+            if found is not None and service in found.wanted:
+                return found.wanted[service]
             return (await self._engine.look_up_images(stack, frozenset({service})))[service]
 
         return look_up

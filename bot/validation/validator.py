@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from roas.engine.interface import FoundStack
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -16,8 +17,9 @@ log = get_logger(__name__)
 CHECK_DEADLINE_SECONDS = 10.0
 ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
-# Gathers the input of the checks: environment, requested version, model hash of a stored release or None.
-Survey = Callable[[Environment, str | None, str | None], Awaitable[Subject]]
+# Gathers the input of the checks: environment, requested version, model hash of a stored release or None, and what was
+# just found of the working copy.
+Survey = Callable[[Environment, str | None, str | None, FoundStack | None], Awaitable[Subject]]
 
 
 class EnvironmentValidator:
@@ -31,13 +33,19 @@ class EnvironmentValidator:
         self._deadline_seconds = deadline_seconds
 
     async def validate(
-        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
+        self,
+        environment: Environment,
+        version: str | None = None,
+        *,
+        model_hash: str | None = None,
+        found: FoundStack | None = None,
     ) -> ValidationReport:
         """Look at an environment as a deployment of `version` would find it.
 
-        With `model_hash` a stored release is looked at instead of the working copy (for a rollback).
+        With `model_hash` a stored release is looked at instead of the working copy (for a rollback). What was just
+        `found` of the working copy is not asked again.
         """
-        return await self.examine(await self._survey(environment, version, model_hash))
+        return await self.examine(await self._survey(environment, version, model_hash, found))
 
     async def examine(self, subject: Subject) -> ValidationReport:
         """Run every check on what was gathered; the results are ordered by severity, then by name."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.concurrency import SingleFlight, end_tasks
+from roas.concurrency import SingleFlight, end_tasks, pause
 
 
 class Work:
@@ -47,6 +47,29 @@ async def test_later_callers_share_next_run(work):
     assert await first == 1
     assert await asyncio.gather(*others) == [2] * 50
     assert await shared.ask("a", work) == 3, "and whoever comes afterwards gets one of their own"
+    assert work.most_at_once == 1
+
+
+async def test_those_about_to_ask_share_run_that_waits_for_them(work):
+    shared: SingleFlight[int] = SingleFlight()
+    work.go_on.set()
+    first = asyncio.create_task(shared.ask("a", work, gather_seconds=0.01))
+    await settle()
+    assert work.begun == 0
+    others = [asyncio.create_task(shared.ask("a", work, gather_seconds=one)) for one in (0.01, 0.0)]
+    assert await asyncio.gather(first, *others) == [1] * 3
+    assert await shared.ask("a", work) == 2
+
+
+async def test_run_that_gathers_waits_for_one_under_way(work):
+    shared: SingleFlight[int] = SingleFlight()
+    first = asyncio.create_task(shared.ask("a", work))
+    await settle()
+    second = asyncio.create_task(shared.ask("a", work, gather_seconds=0.001))
+    await pause(0.01)
+    assert work.begun == 1
+    work.go_on.set()
+    assert (await first, await second) == (1, 2)
     assert work.most_at_once == 1
 
 

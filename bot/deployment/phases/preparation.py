@@ -3,8 +3,9 @@
 import asyncio
 
 from roas.concurrency import run_concurrently
+from roas.deployment.candidate import Candidate
 from roas.deployment.context import DeploymentContext
-from roas.deployment.planning import Candidate, plan_deployment, require_same_plan
+from roas.deployment.planning import plan_deployment, require_same_plan
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import said
 from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
@@ -67,8 +68,11 @@ async def load_release(context: DeploymentContext) -> Release:
 
 
 async def _candidate(context: DeploymentContext) -> Candidate:
-    request = context.deployment.request
-    candidate = await plan_deployment(context.components, context.environment, request, write_contents=True)
+    """Return what is deployed: what was planned a moment ago to be started, once, or what is planned now."""
+    components, environment, request = context.components, context.environment, context.deployment.request
+    planned, context.planned = context.planned, None
+    candidate = None if planned is None else await planned.candidate_now(components, environment)
+    candidate = candidate or await plan_deployment(components, environment, request, write_contents=True)
     require_same_plan(request, candidate.plan)
     for warning in candidate.plan.warnings:
         context.warn(warning)

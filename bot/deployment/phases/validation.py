@@ -42,7 +42,8 @@ class Validation:
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
-            return await components.validator.validate(context.environment, request.version)
+            found = None if context.planned is None else context.planned.found
+            return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release
         release = None if number is None else await components.state.releases.get(context.environment.name, number)
         if release is None:

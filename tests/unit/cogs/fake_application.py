@@ -44,6 +44,7 @@ class FakeOrchestrator:
         self.bus = bus
         self.requests: list[DeploymentRequest] = []
         self.planned: list[DeploymentRequest] = []
+        self.planned_to_start: list[DeploymentRequest] = []
         self.fault: Exception | None = None
         self.start_fault: Exception | None = None
         self.digest = "d" * 64
@@ -55,8 +56,9 @@ class FakeOrchestrator:
         self.cancelled: list[tuple[str, Actor]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
         self.planned.append(request)
+        self.planned_to_start += [request] if to_start else []
         await self.thinking.wait()
         if self.fault is not None:
             raise self.fault

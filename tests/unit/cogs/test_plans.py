@@ -97,6 +97,15 @@ async def test_second_person_starts_exact_plan(scene: Scene) -> None:
     assert f"<@{scene.anna.id}>" in shown(live.embeds)
 
 
+async def test_click_that_starts_plans_for_the_start(scene: Scene) -> None:
+    """What is only shown, or waits for a second person, keeps nothing."""
+    wanted = await asked_for_approval(scene)
+    orchestrator = scene.application.orchestrator
+    assert (len(orchestrator.planned), orchestrator.planned_to_start) == (2, [])
+    await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
+    assert (len(orchestrator.planned), len(orchestrator.planned_to_start)) == (3, 1)
+
+
 async def test_plan_pings_nobody_if_disabled(scene: Scene) -> None:
     assert (await asked_for_approval(scene)).content == f"<@&{scene.roles['approver'].id}>"
     scene.application.settings.discord_mention_approvers = False

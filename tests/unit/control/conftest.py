@@ -46,7 +46,7 @@ class PlayedOrchestrator:
         self.fault: Exception | None = None
         self.fences: dict[str, Fence] = {}
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
         self._note(request)
         service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
         return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")

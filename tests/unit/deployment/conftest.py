@@ -27,7 +27,7 @@ class Approving:
     def __init__(self) -> None:
         self.results: tuple = ()
 
-    async def validate(self, environment, version=None, *, model_hash=None) -> ValidationReport:
+    async def validate(self, environment, version=None, *, model_hash=None, found=None) -> ValidationReport:
         return ValidationReport(environment.name, self.results)
 
 

@@ -74,7 +74,7 @@ class Judging(Approving):
 
     engine: Swarming
 
-    async def validate(self, environment, version=None, *, model_hash=None) -> ValidationReport:
+    async def validate(self, environment, version=None, *, model_hash=None, found=None) -> ValidationReport:
         if not self.engine.left:
             return ValidationReport(environment.name, ())
         self.engine.left -= 1

@@ -1,0 +1,87 @@
+"""Hold what a plan found, and let a deployment that starts at once go on with it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import field, replace
+
+from roas.dataclass import dataclass
+from roas.deployment.components import Components
+from roas.engine.interface import FoundStack, ResolvedStack
+from roas.models.deployment import DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.plan import Plan
+from roas.models.release import Release
+from roas.models.stack import WantedImage
+
+# For so long what was planned is what there is: a deployment that begins later plans again.
+FRESH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Hold a release in preparation; `kept` services stay as they are in the current one."""
+
+    stack: ResolvedStack = field(repr=False)
+    wanted: Mapping[str, WantedImage]
+    current: Release | None
+    kept: frozenset[str]
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStart:
+    """Hold a candidate that was planned to be started at once, with its contents kept, and when that began.
+
+    Its files, its digests and its plan are those that were agreed to: what is deployed is exactly that. What runs is
+    looked at again by execution, as ever.
+    """
+
+    candidate: Candidate
+    request: DeploymentRequest
+    began: float
+
+    def is_for(self, request: DeploymentRequest) -> bool:
+        """Return whether a request asks for what was planned, and is bound to that plan."""
+        asked, planned = (
+            (one.environment, one.kind, one.version, one.services, one.plan_digest)
+            for one in (request, replace(self.request, plan_digest=self.candidate.plan.digest))
+        )
+        return asked == planned
+
+    @property
+    def found(self) -> FoundStack | None:
+        """Return what was found, while that is fresh."""
+        if time.monotonic() - self.began >= FRESH_SECONDS:
+            return None
+        return FoundStack(self.candidate.stack, self.candidate.wanted)
+
+    async def candidate_now(self, components: Components, environment: Environment) -> Candidate | None:
+        """Return the candidate while it is fresh and the environment is on the release that it was compared with."""
+        if self.found is None or await current_release(components, environment) != self.candidate.current:
+            return None
+        return self.candidate
+
+
+class PlannedStarts:
+    """Keep the last of each environment, until it is taken by the deployment that it was made for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, PlannedStart] = {}
+
+    def keep(self, planned: PlannedStart) -> None:
+        """Keep what was planned, in place of what was planned before; it holds secrets, and so does no other one."""
+        self._kept = {name: one for name, one in self._kept.items() if one.found is not None}
+        self._kept[planned.request.environment] = planned
+
+    def take(self, request: DeploymentRequest) -> PlannedStart | None:
+        """Return what was planned for a request, once; None where that was something else, or too long ago."""
+        planned = self._kept.pop(request.environment, None)
+        return planned if planned is not None and planned.is_for(request) and planned.found is not None else None
+
+
+async def current_release(components: Components, environment: Environment) -> Release | None:
+    """Return the release that the environment is on, with the model that it runs: that has the credentials of today."""
+    releases = components.state.releases
+    current = await releases.current(environment.name)
+    applied = await releases.applied_model(environment.name)
+    return replace(current, model_hash=applied) if current is not None and applied else current
