@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from roas.concurrency import begun
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.compose_releases import holder
@@ -37,22 +38,32 @@ class StackEngine(ComposeEngine):
         self._swarm = SwarmEngine(self._clients, self._models, redactor, self._key.read)
         self._swarm_drafter = SwarmDrafter(self._clients, self._models, self._contents)
 
+    async def close(self) -> None:
+        """Close the connections to every engine."""
+        await self._swarm.close()
+        await super().close()
+
     async def resolve(
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         """Merge, interpolate and check an environment's compose files."""
-        stack = await super().resolve(environment, version, write_contents=write_contents)
-        if on_swarm(environment):
+        if not on_swarm(environment):
+            return await super().resolve(environment, version, write_contents=write_contents)
+        async with begun(self._require_ready_swarm(environment)) as asking:
+            stack = await super().resolve(environment, version, write_contents=write_contents)
             contents = self._policy.state_dir / CONTENTS_FOLDER
 
             def allows(entry: str) -> bool:
                 return self._policy.allows_by_name(entry, environment)
 
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
-            await self._swarm.require_manager(environment)
-            if not await self._stored(lambda: self._models.held_by(environment.project)):  # it has no release yet
-                await self._swarm.require_adoptable(environment)
+            await asking
         return stack
+
+    async def _require_ready_swarm(self, environment: Environment) -> None:
+        await self._swarm.require_manager(environment)
+        if not await self._stored(lambda: self._models.held_by(environment.project)):  # it has no release yet
+            await self._swarm.require_adoptable(environment)
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the content that each service's image means now."""
@@ -64,7 +75,7 @@ class StackEngine(ComposeEngine):
         """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError on a Swarm."""
         if not on_swarm(environment):
             return await super().adopt(environment, version)
-        found = await self._swarm.adopt(environment, await self._resolver.written(environment, version))
+        found = await self._swarm.adopt(environment, lambda: self._resolver.written(environment, version))
         if found is None:
             return None
         self._redactor.add(model_secrets(found.model))

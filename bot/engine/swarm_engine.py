@@ -1,15 +1,18 @@
 """Run stacks on a Docker Swarm: services are written, and judged by what Swarm made of the write."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
+from roas.concurrency import SingleFlight, begun, run_concurrently
 from roas.engine.adopting.adoption import AdoptedStack
-from roas.engine.client import EngineClients
+from roas.engine.client import EngineClients, engine_address
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
+from roas.engine.model.per_model import PerModel
 from roas.engine.model.store import ModelStore
 from roas.engine.swarm.adopting import adopt_stack, is_ours
 from roas.engine.swarm.calls import SwarmCalls
@@ -22,14 +25,14 @@ from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.service_spec import service_spec
-from roas.engine.swarm.shared import make_shared, remove_unneeded
+from roas.engine.swarm.shared import JustMade, make_shared, remove_unneeded
 from roas.engine.swarm.snapshots import service_name, task_snapshots
 from roas.engine.swarm.stack_look import StackLook, look_at_stack
 from roas.engine.swarm.swarm_events import SwarmSubscription
 from roas.engine.swarm.task_events import TaskEvents
 from roas.engine.swarm.task_logs import read_ending, read_place_log
 from roas.engine.swarm.tasks import read_tasks
-from roas.engine.swarm.writer import SwarmWriter
+from roas.engine.swarm.writer import Seen, SwarmWriter, see_service
 from roas.errors import EngineError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -41,6 +44,10 @@ from roas.redaction import Redactor
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
+# Say what the files of a stack resolve to.
+FilesModel = Callable[[], Awaitable[Mapping[str, Any]]]
+# Events come in bursts, since tasks move together: a look begins so long after the first one.
+GATHER_SECONDS = 0.05
 BY_ANOTHER = frozenset({UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED})
 
 
@@ -55,11 +62,17 @@ class SwarmEngine:
         self._redactor = redactor
         self._writer = SwarmWriter(clients, key)
         self._looks = SharedLooks(self._writer)
+        self._flights: SingleFlight[StackLook] = SingleFlight()
+        self._made = JustMade()
+        self._specs: dict[str, PerModel[Mapping[str, tuple[str, bool]]]] = {}
+
+    async def close(self) -> None:
+        """End the looks that are under way."""
+        await self._flights.close()
 
     async def require_manager(self, environment: Environment) -> None:
         """Raise EngineError where the environment's engine is no manager of a Swarm."""
-        info = await self._clients.call(environment, lambda client: client.info())
-        if not (info.get("Swarm") or {}).get("ControlAvailable"):
+        if not await self._clients.call(environment, lambda client: SwarmCalls(client).is_manager()):
             raise EngineError(
                 said("The engine of {environment} is no manager of a Swarm.", environment=environment.name),
                 hint=said("Run `docker swarm init` there, or name a manager by `docker_host`."),
@@ -67,13 +80,17 @@ class SwarmEngine:
 
     async def require_adoptable(self, environment: Environment) -> None:
         """Raise InvalidRequestError where the stack has services that somebody else made, and cannot be adopted."""
-        look = await self._look(environment)
-        if not is_ours(look):
-            adopt_stack(environment, look)
+        if not is_ours(await self._ask(environment, lambda calls: calls.services(environment.project))):
+            adopt_stack(environment, await self._look(environment))
 
-    async def adopt(self, environment: Environment, written: Mapping[str, Any]) -> AdoptedStack | None:
-        """Read back the model of the stack that runs; None where none does. Raises InvalidRequestError."""
-        return adopt_stack(environment, await self._look(environment), written)
+    async def adopt(self, environment: Environment, written: FilesModel) -> AdoptedStack | None:
+        """Read back the model of the stack that runs; None where none does. Raises InvalidRequestError.
+
+        What the files say is asked for where there is a stack.
+        """
+        if not await self.services(environment):
+            return None
+        return adopt_stack(environment, await self._look(environment), await written())
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the environment's stack."""
@@ -87,7 +104,8 @@ class SwarmEngine:
     def events(self, environment: Environment) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not."""
         subscription = SwarmSubscription(self._clients, environment)
-        return TaskEvents(subscription, lambda: self._look(environment), environment.project)
+        look, next_look = partial(self._look, environment), partial(self._shared_look, environment)
+        return TaskEvents(subscription, look, environment.project, next_look=next_look)
 
     async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
         """Say which tasks of a service Swarm started since then for some that ended; redacted."""
@@ -96,12 +114,15 @@ class SwarmEngine:
 
     async def facts(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
         """Return what the manager says of its Swarm."""
-        return await self._ask(environment, lambda calls: swarm_facts(calls, with_traces=with_traces))
+        async with begun(self._ask(environment, SwarmCalls.own_node_id)) as own:  # which takes an engine the longest
+            found = await self._ask(environment, lambda calls: swarm_facts(calls, with_traces=with_traces))
+            return replace(found, own_node_id=await own)
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
         references = sorted({stack.definitions[name].image for name in services})
-        found = {one: await look_up_digest(self._clients, stack.environment, one) for one in references}
+        digests = await run_concurrently(look_up_digest(self._clients, stack.environment, one) for one in references)
+        found = dict(zip(references, digests, strict=True))
         return {name: found[stack.definitions[name].image] for name in services}
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
@@ -124,10 +145,16 @@ class SwarmEngine:
         model = await self._clients.local(lambda: self._models.load(model_hash))
         definition = read_definitions(model)[service]
         project = environment.project
-        ids = await self._ask(environment, lambda calls: make_shared(calls, project, model, [service]))
-        spec = service_spec(project, model, definition, ids=ids)
-        written = None if anew else await self._ask(environment, lambda calls: _earlier(calls, spec, deployment))
-        written = written or await self._writer.write(environment, spec, anew=anew, deployment=deployment)
+
+        def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
+            ids = self._made.of(project, model_hash) or make_shared(calls, project, model, [service])
+            names = {network_id: name for name, network_id in ids.networks.items()}
+            spec = service_spec(project, model, definition, ids=ids)
+            return spec, see_service(calls, str(spec["Name"]), names)
+
+        spec, seen = await self._ask(environment, begin)
+        written = None if anew else _earlier(seen, spec, deployment)
+        written = written or await self._writer.write(environment, spec, anew=anew, deployment=deployment, seen=seen)
         judged = await follow_update(self._looks, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
@@ -141,7 +168,8 @@ class SwarmEngine:
         """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
         model = await self._clients.local(lambda: self._models.load(model_hash))
         project = environment.project
-        await self._ask(environment, lambda calls: make_shared(calls, project, model, model["services"]))
+        made = await self._ask(environment, lambda calls: make_shared(calls, project, model, model["services"]))
+        self._made.keep(project, model_hash, made)
 
     async def remove_unneeded(self, environment: Environment) -> None:
         """Remove the configs and secrets of the stack that no stored model names; what a service uses stays."""
@@ -172,11 +200,11 @@ class SwarmEngine:
             look = await self._look(environment)
             written = {service_name(one["Spec"]): spec_hash(one["Spec"], look.networks) for one in look.services}
         wanted = {}
-        for name, definition in definitions.items():
-            spec = service_spec(environment.project, model, definition)
-            if "Global" in spec["Mode"]:
+        specs = self._specs.setdefault(environment.project, PerModel(partial(_read_specs, environment.project)))
+        for name, (hashed, is_global) in specs(model).items():
+            definition = definitions[name]
+            if is_global:
                 definition = replace(definition, replicas=max(1, sum(one.service == name for one in there)))
-            hashed = spec_hash(spec, {})  # it says the names of its networks
             unwritten = not definition.replicas and written.get(name) != hashed
             wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
         return wanted
@@ -235,6 +263,11 @@ class SwarmEngine:
     async def _look(self, environment: Environment) -> StackLook:
         return await self._ask(environment, lambda calls: look_at_stack(calls, environment.project))
 
+    async def _shared_look(self, environment: Environment) -> StackLook:
+        """Look at a stack in a moment, for all who follow it: the same event wakes them."""
+        key = engine_address(environment), environment.project
+        return await self._flights.ask(key, partial(self._look, environment), gather_seconds=GATHER_SECONDS)
+
     async def _ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(environment, question)
 
@@ -248,9 +281,14 @@ def failure_hint(verdict: UpdateVerdict, service: str) -> str:
     )
 
 
-def _earlier(calls: SwarmCalls, spec: Mapping[str, Any], deployment: str) -> Written | None:
+def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:
+    """Return the hash of each spec, which says the names of its networks, and whether it is one on every node."""
+    specs = {name: service_spec(project, model, one) for name, one in read_definitions(model).items()}
+    return {name: (spec_hash(spec, {}), "Global" in spec["Mode"]) for name, spec in specs.items()}
+
+
+def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | None:
     """Return the write of ours that a service has this spec by, where there is one to follow."""
-    there = calls.service(str(spec["Name"]))
-    if there is None:
+    if seen.service is None:
         return None
-    return earlier_write(there, calls.tasks(service=str(there["ID"])), spec, calls.network_names(), deployment)
+    return earlier_write(seen.service, seen.tasks, spec, seen.networks, deployment)

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 
+from roas.concurrency import run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
@@ -52,14 +53,13 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
 
 async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: int | None) -> DiscordFacts:
     api = (settings.discord_api_url or DEFAULT_API_URL).rstrip("/")
-    user = await _get(session, f"{api}/users/@me")
+    paths = ("users/@me", f"guilds/{settings.discord_guild_id}", f"channels/{channel_id}")
+    user, guild, channel = await run_concurrently(_get(session, f"{api}/{path}") for path in paths)
     if user is None:
         return DiscordFacts()
     name = str(user.get("username", ""))
-    guild = await _get(session, f"{api}/guilds/{settings.discord_guild_id}")
     if guild is None:
         return DiscordFacts(token_accepted=True, bot_name=name)
-    channel = await _get(session, f"{api}/channels/{channel_id}")
     if channel is None or str(channel.get("guild_id", guild["id"])) != str(guild["id"]):
         return DiscordFacts(token_accepted=True, bot_name=name, guild_found=True)
     member = await _get(session, f"{api}/guilds/{guild['id']}/members/{user['id']}")

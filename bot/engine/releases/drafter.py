@@ -78,9 +78,13 @@ class ReleaseDrafter:
         model = pin(stack.model, stack.definitions, image_ids, kept_model=kept_model, kept_services=kept_services)
         adopted = kept_model if kept_from and kept_from.state is ReleaseState.ADOPTED else None
         if kept_from is None:
-            found = await adopt_project(self._clients, stack.environment, stack.model)
-            adopted = await self.bound(stack.environment, found, write=False) if found else None
+            adopted = await self._adopted(stack)
         return model if adopted is None else await self._keep_adopted(stack.environment, model, adopted)
+
+    async def _adopted(self, stack: ResolvedStack) -> Mapping[str, Any] | None:
+        """Return the model of what runs before there is a release; None where nothing does."""
+        found = await adopt_project(self._clients, stack.environment, stack.model)
+        return await self.bound(stack.environment, found, write=False) if found else None
 
     async def bound(self, environment: Environment, adopted: AdoptedStack, *, write: bool) -> Mapping[str, Any]:
         """Return an adopted model with its files bound by content."""

@@ -1,9 +1,10 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from roas.concurrency import begun
 from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.commands import VERSION_PATTERN
@@ -80,12 +81,20 @@ class StackResolver:
             return await self._resolve(environment, version, write_contents=write_contents)
 
     async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        # Asked beside what Compose does with the files.
+        async with begun(self._holdings(environment, needed=write_contents)) as asking:
+            return await self._judged(environment, version, asking, write_contents=write_contents)
+
+    async def _judged(
+        self, environment: Environment, version: str | None, asking: Awaitable[EngineHoldings], *, write_contents: bool
+    ) -> ResolvedStack:
+        """Resolve the files, and judge what they resolve to by the holdings of the engine."""
         read = await self._read(environment, version)
         model, files = read.model, read.named
         await self._clients.local(lambda: self._policy.check(model, environment, files))
         self._redactor.keep(services_of(model))
         await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
-        holdings = await self._holdings(environment, needed=write_contents)
+        holdings = await asking
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
         trusted = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))

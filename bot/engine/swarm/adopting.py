@@ -1,6 +1,6 @@
 """Adopt a stack that runs already: a model whose specs are those that Swarm has, or a refusal that says why not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -22,9 +22,9 @@ Json = dict[str, Any]
 UPDATING = frozenset({"updating", "rollback_started", "paused", "rollback_paused"})
 
 
-def is_ours(look: StackLook) -> bool:
-    """Return whether every service of the stack was written by this bot, or there is none."""
-    return all(SERVICE in (one["Spec"].get("Labels") or {}) for one in look.services)
+def is_ours(services: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether every service of a stack was written by this bot, or there is none."""
+    return all(SERVICE in (one["Spec"].get("Labels") or {}) for one in services)
 
 
 def adopt_stack(

@@ -60,6 +60,13 @@ class SwarmCalls:
         """Return the nodes."""
         return self._list("/nodes", {})
 
+    def is_manager(self) -> bool:
+        """Return whether the engine that is asked is a manager; one of before 2022 says so only of all it knows."""
+        answer = self._checked(self._api.get(f"{self._api.base_url}/_ping", timeout=self._api.timeout))
+        if (state := answer.headers.get("Swarm")) is not None:
+            return str(state) == "active/manager"
+        return bool((self._get("/info").get("Swarm") or {}).get("ControlAvailable"))
+
     def cluster_id(self) -> str:
         """Return the id of the Swarm."""
         return str(self._get("/swarm")["ID"])

@@ -12,15 +12,17 @@ from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import ROUND, UNLIKE, pinned_image_id
 from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.swarm.adopting import is_ours
 from roas.engine.swarm.calls import SwarmCalls, without_quorum
 from roas.engine.swarm.images import with_digest
-from roas.engine.swarm.names import DIGITS, SERVICE
+from roas.engine.swarm.names import DIGITS
 from roas.engine.swarm.normal_form import differing_keys
 from roas.engine.swarm.service_spec import service_spec
 from roas.engine.swarm.snapshots import service_name
-from roas.engine.swarm.stack_look import StackLook, look_at_stack
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseState
+
+Json = dict[str, Any]
 
 
 class SwarmDrafter(ReleaseDrafter):
@@ -49,21 +51,27 @@ class SwarmDrafter(ReleaseDrafter):
     ) -> dict[str, Any]:
         """Return a model that says of each service that somebody else made in which parts its spec is another."""
 
-        def ask(client: docker.DockerClient) -> StackLook:
+        def ask(client: docker.DockerClient) -> tuple[list[Json], dict[str, str]]:
             with without_quorum(engine_address(environment)):
-                return look_at_stack(SwarmCalls(client), environment.project)
+                calls = SwarmCalls(client)
+                found = [one for one in calls.services(environment.project) if not is_ours([one])]
+                return found, calls.network_names() if found else {}
 
-        look = await self._clients.call(environment, ask)
-        definitions = read_definitions(model)
-        for there in look.services:
+        others, networks = await self._clients.call(environment, ask)
+        definitions = read_definitions(model) if others else {}
+        for there in others:
             name = service_name(there["Spec"])
-            if name not in services or SERVICE in (there["Spec"].get("Labels") or {}):
+            if name not in services:
                 continue
             spec = service_spec(environment.project, model, definitions[name])
-            if unlike := differing_keys(spec, there["Spec"], look.networks):
+            if unlike := differing_keys(spec, there["Spec"], networks):
                 fields = model["services"][name]
                 model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], UNLIKE: list(unlike)}}
         return model
+
+    async def _adopted(self, stack: ResolvedStack) -> Mapping[str, Any] | None:
+        """Return None: tasks are no containers of a project, which may be another stack of that name."""
+        return None
 
     async def _image(self, environment: Environment, reference: str, image_id: str, *, built: bool) -> ImagePin:
         return ImagePin(reference, image_id, image_id, built)

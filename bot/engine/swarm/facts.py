@@ -17,10 +17,10 @@ HAVE_IMAGE = frozenset({"ready", "starting", "running", "complete"})
 
 
 def swarm_facts(calls: SwarmCalls, *, with_traces: bool = False) -> SwarmFacts:
-    """Ask a manager about its Swarm; the traces are of all tasks on it."""
+    """Ask a manager about its Swarm, but for which node it is; the traces are of all tasks on it."""
     nodes = tuple(map(swarm_node, calls.nodes()))
     traces = tuple(_traces(calls.tasks())) if with_traces else ()
-    return SwarmFacts(calls.cluster_id(), calls.own_node_id(), nodes, traces)
+    return SwarmFacts(calls.cluster_id(), "", nodes, traces)
 
 
 def swarm_node(found: Mapping[str, Any]) -> SwarmNode:

@@ -1,6 +1,7 @@
 """Make what the services of a stack share in a Swarm: networks, configs and secrets; and remove what nothing needs."""
 
 import base64
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,8 @@ from roas.messages.message import said
 
 Json = dict[str, Any]
 Named = Mapping[str, Mapping[str, str]]
+# For so long what was made for a deployment is there: its services are written right after.
+JUST_SECONDS = 5.0
 
 
 def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], services: Iterable[str]) -> SwarmIds:
@@ -29,6 +32,24 @@ def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], servi
             _make_network(calls, project, key, model, networks)
     files = [one for name in services for one in kept_files(project, model["services"][name])]
     return SwarmIds(networks, *(_make_files(calls, project, kind, files) for kind in (CONFIGS, SECRETS)))
+
+
+class JustMade:
+    """Know for a moment what was made for all services of a model, so that none of them asks for it again."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], tuple[float, SwarmIds]] = {}
+
+    def keep(self, project: str, model_hash: str, made: SwarmIds) -> None:
+        """Keep what was made just now; what was made before goes."""
+        now = time.monotonic()
+        self._made = {key: one for key, one in self._made.items() if now - one[0] < JUST_SECONDS}
+        self._made[project, model_hash] = (now, made)
+
+    def of(self, project: str, model_hash: str) -> SwarmIds | None:
+        """Return what was made for a model a moment ago; None where it has to be seen whether it is there."""
+        began, made = self._made.get((project, model_hash), (-JUST_SECONDS, None))
+        return made if time.monotonic() - began < JUST_SECONDS else None
 
 
 def remove_unneeded(calls: SwarmCalls, project: str, is_needed: Callable[[str], bool]) -> None:

@@ -23,8 +23,11 @@ class StackLook:
 
 
 def look_at_stack(calls: SwarmCalls, project: str) -> StackLook:
-    """Ask a manager about a stack."""
-    tasks, services, nodes = calls.tasks_of_stack(project), calls.services(project), calls.nodes()
+    """Ask a manager about a stack; where it has no service, nothing else is said of it."""
+    tasks, services = calls.tasks_of_stack(project), calls.services(project)
+    if not services:
+        return StackLook(tasks=tuple(tasks))
+    nodes = calls.nodes()
     return StackLook(
         tuple(services),
         tuple(tasks),

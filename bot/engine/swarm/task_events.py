@@ -23,11 +23,17 @@ Wakes = AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]
 
 
 class TaskEvents:
-    """Compare one look with the next; entering it subscribes, and looks for the first time."""
+    """Compare one look with the next; entering it subscribes, and looks for the first time.
 
-    def __init__(self, wakes: Wakes, look: Look, project: str, *, poll_seconds: float = POLL_SECONDS) -> None:
+    Each `next_look` may begin a moment later, to be shared with others that the same event wakes.
+    """
+
+    def __init__(
+        self, wakes: Wakes, look: Look, project: str, *, next_look: Look, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self._wakes = wakes
         self._look = look
+        self._next_look = next_look
         self._project = project
         self._poll_seconds = poll_seconds
         self._moved = asyncio.Event()
@@ -60,7 +66,7 @@ class TaskEvents:
             self._moved.clear()
             if reader.done():
                 await reader  # raises what ended it
-            now = await self._look()
+            now = await self._next_look()
             for event in changes(before, now, self._project, time.time_ns()):
                 yield event
             before = now

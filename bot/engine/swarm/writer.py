@@ -35,6 +35,20 @@ BUSY_POLL_SECONDS = 0.5
 UPDATING = frozenset({"updating", "rollback_started"})
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Hold a service before a try to write it, and the tasks that it has; the networks are names by id."""
+
+    service: Json | None
+    tasks: tuple[Json, ...]
+    networks: Mapping[str, str]
+
+    @property
+    def task_ids(self) -> frozenset[str]:
+        """Return the ids of the tasks."""
+        return frozenset(str(one["ID"]) for one in self.tasks)
+
+
 class SwarmWriter:
     """Ask managers, and write services to them."""
 
@@ -61,27 +75,35 @@ class SwarmWriter:
         return self._losses[environment.project]
 
     async def write(
-        self, environment: Environment, spec: Mapping[str, Any], *, anew: bool = False, deployment: str = ""
+        self,
+        environment: Environment,
+        spec: Mapping[str, Any],
+        *,
+        anew: bool = False,
+        deployment: str = "",
+        seen: Seen | None = None,
     ) -> Written:
         """Create or update a service, and return what was written once it is read back; the mark has the deployment.
 
-        A newer version is read and written over; a lost answer is settled by the mark. While somebody else's update of
-        the service goes on, it is left alone for a while: a write in the middle would take its status, and its way
-        back. Raises EngineError, EngineUnavailableError.
+        The first try is made over what was `seen` just now, where that is given. A newer version is read and written
+        over; a lost answer is settled by the mark. While somebody else's update of the service goes on, it is left
+        alone for a while: a write in the middle would take its status, and its way back. Raises EngineError,
+        EngineUnavailableError.
         """
         nonce, began = new_nonce(deployment), time.monotonic()
         fault: EngineError | None = None
         there: frozenset[str] | None = None
         for _ in range(TRIES):
             try:
-                seen = await self.ask(environment, lambda calls: _look(calls, str(spec["Name"])))
-                there = seen.tasks if there is None else there
+                if seen is None:
+                    seen = await self.ask(environment, lambda calls: see_service(calls, str(spec["Name"])))
+                there = seen.task_ids if there is None else there
                 written = await self._write_once(environment, spec, nonce, seen, anew=anew)
                 return replace(written, tasks_before=there)
             except OutOfSequenceError:
-                continue
+                seen = None
             except EngineUnavailableError as error:  # it may have been taken all the same: the mark tells
-                fault = error
+                fault, seen = error, None
                 if time.monotonic() - began > LEADER_SECONDS:
                     break
                 await pause(AGAIN_SECONDS)
@@ -116,7 +138,7 @@ class SwarmWriter:
         return str(spec["Name"])
 
     async def _write_once(
-        self, environment: Environment, spec: Mapping[str, Any], nonce: str, seen: "_Seen", *, anew: bool
+        self, environment: Environment, spec: Mapping[str, Any], nonce: str, seen: Seen, *, anew: bool
     ) -> Written:
         networks, before = seen.networks, await self._quiet(environment, seen.service, nonce)
         if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
@@ -148,19 +170,11 @@ class SwarmWriter:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Hold a service before a try to write it, and the tasks that it has; the networks are names by id."""
-
-    service: Json | None
-    tasks: frozenset[str]
-    networks: Mapping[str, str]
-
-
-def _look(calls: SwarmCalls, name: str) -> _Seen:
+def see_service(calls: SwarmCalls, name: str, networks: Mapping[str, str] | None = None) -> Seen:
+    """Look at a service before it is written; `networks` are names by id, where they are known."""
     service = calls.service(name)
     tasks = [] if service is None else calls.tasks(service=str(service["ID"]))
-    return _Seen(service, frozenset(str(one["ID"]) for one in tasks), calls.network_names())
+    return Seen(service, tuple(tasks), calls.network_names() if networks is None else networks)
 
 
 def login_mark(calls: SwarmCalls, image: str, key: bytes) -> str:

@@ -1,68 +1,18 @@
 """What a deployment asks of Compose, the engine and the journal: counts, which no load of a machine changes."""
 
-import re
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-import requests
 
-from roas.engine.compose import runner
-from roas.engine.local_client import SocketReader
 from roas.models.deployment import DeploymentKind
-from roas.state.journal import Journal
+from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
 
 SERVICES = 12
-CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
-
-
-class Counts:
-    """Count what is asked for, by what it is."""
-
-    def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
-
-    @contextmanager
-    def of_one(self) -> Iterator[Counter[str]]:
-        """Count within the block only."""
-        self.asked.clear()
-        yield self.asked
 
 
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
-    """Count programs that are started, requests to the engine, and commits."""
-    counts = Counts()
-    start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
-    read = SocketReader.read
-
-    async def started(command: Any, *others: Any) -> Any:
-        verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
-        counts.asked[f"jailed {verb}" if "--no-new-privs" in command else f"compose {verb}"] += 1
-        return await start(command, *others)
-
-    def requested(self: requests.Session, method: str, url: str, **named: Any) -> Any:
-        found = CONTAINER.search(url)
-        counts.asked[f"{method} {found[1]}" if found else f"{method} other"] += 1
-        return request(self, method, url, **named)
-
-    def was_read(self: SocketReader, target: str) -> Any:
-        counts.asked[f"GET {CONTAINER.search(target)[1]}"] += 1  # type: ignore[index]
-        return read(self, target)
-
-    def committed(self: Journal, writes: list[Any]) -> Any:
-        counts.asked["commits"] += 1
-        return transact(self, writes)
-
-    monkeypatch.setattr(runner, "start_process", started)
-    monkeypatch.setattr(requests.Session, "request", requested)
-    monkeypatch.setattr(SocketReader, "read", was_read)
-    monkeypatch.setattr(Journal, "_transact_all", committed)
-    return counts
+    return counted(monkeypatch)
 
 
 async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Counts) -> None:

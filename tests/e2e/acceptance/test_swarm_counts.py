@@ -1,0 +1,80 @@
+"""What a deployment asks of a Swarm's manager and of the registry: counts, which no load of a machine changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from roas.application import open_application
+from roas.models.deployment import DeploymentKind
+from roas.settings import EnvironmentSettings
+from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.swarm import Swarm, client_of
+from testbed.swarm_look import StackLook
+from tests.e2e.acceptance.conftest import settings_for
+from tests.e2e.acceptance.counts import Counts, counted
+from tests.e2e.acceptance.people import People, request, succeeded
+from tests.e2e.acceptance.stack import CHECK, Stack
+
+SERVICES = 4
+NAME = "counted"
+
+
+@dataclass(frozen=True)
+class Ground:
+    swarm: Swarm
+    registry: PrivateRegistry
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """Give a Swarm of one node, and a registry that has the image."""
+    with (
+        Swarm(tmp_path / "swarm") as swarm,
+        private_registry(tmp_path / "registry", host=swarm.host_address) as registry,
+    ):
+        registry.write_login(tmp_path / "docker")
+        with client_of(swarm.manager) as client:
+            registry.push_sample(client, NAME, "v1", "healthy")
+        yield Ground(swarm, registry)
+
+
+@pytest.mark.engine
+async def test_costs_on_a_swarm(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the click on a plan and the first write, nothing is asked that the plan of that click has found out."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with client_of(ground.swarm.manager) as client:
+        stack = Stack(tmp_path / "stack", NAME, client, ground.swarm.docker_host)
+        one = {"image": f"{ground.registry.address}/{NAME}:v1", "healthcheck": CHECK, "stop_grace_period": "1s"}
+        deploy = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "0s"}}
+        stack.write({f"service-{number}": {**one, "deploy": deploy} for number in range(SERVICES)})
+        quick = {"dev": EnvironmentSettings(engine="swarm", observation_seconds=0.2)}
+        async with open_application(settings_for(stack, tmp_path / "state", environments=quick)) as application:
+            await deployments(People(application), counted(monkeypatch))
+        assert StackLook(ground.swarm, f"{NAME}-dev").remove()
+
+
+async def deployments(people: People, counts: Counts) -> None:
+    """Deploy anew and with nothing to change, as a click on a plan does."""
+    orchestrator, asked = people.application.orchestrator, request(DeploymentKind.DEPLOY, version="v1")
+    with counts.of_one() as planned:
+        plan = await orchestrator.plan(asked, to_start=True)
+    assert planned["GET distribution"] == 1, "one image"
+    assert planned["GET tasks"] == 1, "one look at the stack"
+    assert len(counts.order) <= 14
+    with counts.of_one() as new:
+        succeeded(await orchestrator.run(replace(asked, plan_digest=plan.digest)))
+    assert new["GET distribution"] == 0, "the digest is the one that was agreed to"
+    assert not any(new[one] for one in ("jailed config", "jailed version", "compose version"))
+    assert new["POST service"] == SERVICES
+    # Seen before it is written, and read back.
+    assert new["GET service"] == 2 * SERVICES
+    first = counts.order.index("POST service")
+    assert len([one for one in counts.order[:first] if one != "GET service"]) <= 35
+    assert new["commits"] <= 40 + 4 * SERVICES
+    plan = await orchestrator.plan(asked, to_start=True)
+    with counts.of_one() as same:
+        succeeded(await orchestrator.run(replace(asked, plan_digest=plan.digest)))
+    assert (same["POST service"], same["GET distribution"]) == (0, 0)
+    assert len(counts.order) <= 60

@@ -1,0 +1,27 @@
+"""What was made for a whole stack a moment ago is not asked for again by each of its services."""
+
+import pytest
+
+from roas.engine.swarm import shared
+from roas.engine.swarm.service_spec import SwarmIds
+from roas.engine.swarm.shared import JustMade
+
+IDS = SwarmIds({"shop_default": "n1"})
+
+
+def test_what_was_made_for_a_model_is_known_for_that_one() -> None:
+    made = JustMade()
+    made.keep("shop", "m1", IDS)
+    assert made.of("shop", "m1") == IDS
+    assert made.of("shop", "m2") is None, "another model needs other files"
+    assert made.of("other", "m1") is None
+
+
+def test_what_was_made_a_while_ago_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = JustMade()
+    made.keep("shop", "m1", IDS)
+    monkeypatch.setattr(shared, "JUST_SECONDS", 0.0)
+    assert made.of("shop", "m1") is None
+    made.keep("shop", "m2", IDS)
+    monkeypatch.setattr(shared, "JUST_SECONDS", 60.0)
+    assert made.of("shop", "m1") is None, "it is not kept for ever"
