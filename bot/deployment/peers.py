@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 from typing import Protocol
 
-import aiohttp
-
 from roas.dataclass import dataclass
 from roas.engine.interface import EngineReader
 from roas.log import get_logger
@@ -200,6 +198,8 @@ async def spared_bots(
 
 async def ask_health(url: str) -> HealthAnswer | None:
     """Ask a bot's /health; None where nothing answers there as a bot does."""
+    import aiohttp
+
     timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
     try:
         async with (

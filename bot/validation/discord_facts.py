@@ -1,9 +1,7 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
 from dataclasses import replace
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from roas.concurrency import run_concurrently
 from roas.messages.message import said
@@ -11,6 +9,9 @@ from roas.models.facts import DiscordFacts
 from roas.settings import Settings
 from roas.validation.discord_permissions import missing_permissions
 from roas.version import __version__
+
+if TYPE_CHECKING:
+    import aiohttp
 
 DEFAULT_API_URL = "https://discord.com/api/v10"
 REQUEST_SECONDS = 5.0
@@ -33,6 +34,8 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
 
     What could not be asked is said in the answer.
     """
+    import aiohttp
+
     token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     headers = {"Authorization": f"Bot {token}", "User-Agent": f"DiscordBot (roas-bot, {__version__})"}
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
@@ -51,7 +54,7 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
         return DiscordFacts(unreachable=type(error).__name__)
 
 
-async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: int | None) -> DiscordFacts:
+async def _ask(session: "aiohttp.ClientSession", settings: Settings, channel_id: int | None) -> DiscordFacts:
     api = (settings.discord_api_url or DEFAULT_API_URL).rstrip("/")
     paths = ("users/@me", f"guilds/{settings.discord_guild_id}", f"channels/{channel_id}")
     user, guild, channel = await run_concurrently(_get(session, f"{api}/{path}") for path in paths)
@@ -74,7 +77,7 @@ async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: i
     )
 
 
-async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
+async def _get(session: "aiohttp.ClientSession", url: str) -> dict[str, Any] | None:
     """Return what Discord shows, or None where it does not let the bot see it."""
     async with session.get(url) as response:
         if response.status in {REFUSED, FORBIDDEN, UNKNOWN}:

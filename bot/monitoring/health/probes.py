@@ -9,11 +9,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import SplitResult, unquote, urlsplit
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from roas.dataclass import dataclass
 from roas.engine.model.service_probes import can_be_asked
@@ -23,6 +20,9 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.monitoring.health.probe_history import place_of
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
 log = get_logger(__name__)
 
@@ -73,6 +73,8 @@ class NetworkProber:
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
         """Return whether a URL answers within its time; None where it or its name means nothing from here."""
+        import aiohttp
+
         named = target_of(url)
         if named is None or not can_be_asked(url):  # a release may hold what is refused today
             return None
@@ -100,27 +102,32 @@ class NetworkProber:
             )
 
 
-class _Pinned(AbstractResolver):
-    """Resolve every name to the one address that was permitted."""
+class _Pinned:
+    """Resolve every name to the one address that was permitted, as aiohttp's AbstractResolver does.
+
+    It is none by inheritance: aiohttp would be loaded with this file.
+    """
 
     def __init__(self, target: _Target) -> None:
         self._target = target
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    ) -> "list[ResolveResult]":
         """Return the address."""
         address = self._target.address
         kind = socket.AF_INET6 if ":" in address else socket.AF_INET
         flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=flags)]
+        return [{"hostname": host, "host": address, "port": port, "family": kind, "proto": 0, "flags": flags}]
 
     async def close(self) -> None:
         """Have nothing to close."""
 
 
 async def _http(target: _Target) -> bool:
-    connector = aiohttp.TCPConnector(resolver=_Pinned(target), use_dns_cache=False)
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(resolver=cast("AbstractResolver", _Pinned(target)), use_dns_cache=False)
     async with (
         aiohttp.ClientSession(connector=connector) as session,
         session.get(target.parts.geturl(), allow_redirects=False) as response,
