@@ -11,6 +11,7 @@ from roas.engine.adopting.container_differences import find_container_difference
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose_releases import ComposeReleases
+from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.creation_progress import Created
 from roas.engine.containers.docker_events import EventSubscription
 from roas.engine.containers.failure_output import read_failure_output
@@ -68,8 +69,8 @@ class ComposeEngine(ComposeReleases):
         self._just_judged: set[str] = set()
         self._seen = SeenContainers(self._clients)
         self._pinned = PinnedServices(self._clients, self._runner, self._models)
-        self._creator = ServiceCreator(self._clients, self._runner, self._models, self._pinned)
-        self._joint_creator = JointCreator(self._clients, self._runner, self._models, self._pinned)
+        creation = ComposeCreation(self._clients, self._runner, self._models, self._pinned)
+        self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
 
         self.probe_targets = ProbeTargets(self._clients, self._policy)
         self.statistics = StatisticsReader(self._clients)

@@ -4,19 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from roas.engine.client import EngineClients
-from roas.engine.compose import commands
-from roas.engine.compose.commands import ComposeProject
-from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
-from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.removal import unpause
-from roas.engine.containers.service_creation import CREATE_SECONDS
 from roas.engine.containers.snapshots import take_outlines
-from roas.engine.images.readable_names import set_references
 from roas.engine.model.services import replicas_of, services_of, with_needs
-from roas.engine.model.store import ModelStore
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -31,13 +24,9 @@ CREATE_SECONDS_EACH = 1.0
 class JointCreator:
     """Create what a pinned model has and the engine lacks; nothing is started here."""
 
-    def __init__(
-        self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices
-    ) -> None:
-        self._clients = clients
-        self._runner = runner
-        self._models = models
-        self._pinned = pinned
+    def __init__(self, creation: ComposeCreation) -> None:
+        self._creation = creation
+        self._clients = creation.clients
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
@@ -48,7 +37,7 @@ class JointCreator:
         was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
         refuse one: each is left to a call of its own.
         """
-        model = await self._pinned.model_to_apply(model_hash, environment)
+        model = await self._creation.pinned.model_to_apply(model_hash, environment)
         taken = await take_outlines(self._clients, environment)
         present = Counter(container.service for container in taken)
         lacking = await missing_networks(self._clients, environment, model)
@@ -60,19 +49,18 @@ class JointCreator:
             and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
         ]
         missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
-        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
         progress = CreationProgress(self._clients, environment, created)
         for names in _one_after_the_other(model, {*services, *missing}):
             await unpause(self._clients, environment, [one for one in taken if one.service in names])
-            await set_references(self._clients, environment, {name: known[name] for name in names})
-            scale = {name: present[name] for name in names if present[name]}
             try:
                 async with progress.reporting():
-                    await self._runner.run(
-                        commands.create(project, names, keep_existing=True, scale=scale),
+                    await self._creation.create(
                         environment,
-                        timeout_seconds=CREATE_SECONDS + CREATE_SECONDS_EACH * len(names),
-                        service=names[0] if len(names) == 1 else None,
+                        model_hash,
+                        {name: known[name] for name in names},
+                        keep_existing=True,
+                        scale={name: present[name] for name in names if present[name]},
+                        more_seconds=CREATE_SECONDS_EACH * len(names),
                         on_line=progress.read_line,
                     )
             except EngineUnavailableError:

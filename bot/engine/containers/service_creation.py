@@ -1,22 +1,16 @@
 """Create the containers of one service, in place of the old ones or beside them."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from roas.engine.client import EngineClients
 from roas.engine.comparison import WantedService, rank
-from roas.engine.compose import commands
-from roas.engine.compose.commands import ComposeProject
-from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
-from roas.engine.containers.pinned_services import PinnedService, PinnedServices
+from roas.engine.containers.pinned_services import PinnedService
 from roas.engine.containers.removal import remove_container, unpause
 from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
 from roas.engine.containers.snapshots import take_snapshots
-from roas.engine.images.readable_names import set_references
 from roas.engine.model.services import stop_grace_seconds
-from roas.engine.model.store import ModelStore
 from roas.errors import (
     EngineError,
     OwnContainerError,
@@ -29,19 +23,14 @@ from roas.models.stack import ServiceDefinition
 
 log = get_logger(__name__)
 
-CREATE_SECONDS = 60.0
-
 
 class ServiceCreator:
     """Create containers as a pinned model defines them; nothing is started here."""
 
-    def __init__(
-        self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices
-    ) -> None:
-        self._clients = clients
-        self._runner = runner
-        self._models = models
-        self._pinned = pinned
+    def __init__(self, creation: ComposeCreation) -> None:
+        self._creation = creation
+        self._clients = creation.clients
+        self._pinned = creation.pinned
 
     async def create(
         self,
@@ -70,12 +59,11 @@ class ServiceCreator:
             existing = await self._existing(environment, service)
         if not beside:
             existing = await self._remove_extra(environment, wanted, existing, anew=anew)
-        path = self._models.existing(model_hash)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
             await unpause(self._clients, environment, [one for one in stay if one.id not in spared])
             await self._compose_create(
-                environment, path, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
+                environment, model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
             )
             existing = await self._existing(environment, service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
@@ -100,13 +88,12 @@ class ServiceCreator:
         if {one.id for one in before} & {*idle}:
             model = await self._pinned.model_to_apply(model_hash, environment)
             if await missing_networks(self._clients, environment, model) & set(pinned.fields.get("networks") or ()):
-                project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-                scale = {name: len(await self._existing(environment, name))}
-                await set_references(self._clients, environment, {name: pinned.fields})
-                await self._runner.run(
-                    commands.create(project, [name], keep_existing=True, scale=scale),
+                await self._creation.create(
                     environment,
-                    timeout_seconds=CREATE_SECONDS,
+                    model_hash,
+                    {name: pinned.fields},
+                    keep_existing=True,
+                    scale={name: len(await self._existing(environment, name))},
                 )
         return idle
 
@@ -153,7 +140,7 @@ class ServiceCreator:
     async def _compose_create(
         self,
         environment: Environment,
-        path: Path,
+        model_hash: str,
         pinned: PinnedService,
         existing: list[ContainerSnapshot],
         spared: frozenset[str],
@@ -166,19 +153,20 @@ class ServiceCreator:
         missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
         missing = missing if at_most is None else min(missing, at_most)
         scale = {name: len(existing) + missing} if beside else {}
-        project = ComposeProject.of_model(environment, path)
-        await set_references(self._clients, environment, {name: pinned.fields})
         # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
         keep = beside or (not anew and all(map(wanted.fits, existing)))
         if not keep:
             await self._refuse_to_replace_own(environment, wanted, existing)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
-        await self._runner.run(
-            commands.create(project, [name], keep_existing=keep, anew=anew, scale=scale),
+        await self._creation.create(
             environment,
-            timeout_seconds=CREATE_SECONDS + grace,
-            service=name,
+            model_hash,
+            {name: pinned.fields},
+            keep_existing=keep,
+            anew=anew,
+            scale=scale,
+            more_seconds=grace,
         )
         await self._refuse_other_image(environment, wanted)
 
