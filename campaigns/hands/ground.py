@@ -118,6 +118,7 @@ class Ground:
         """
         begun, well_after = time.monotonic(), None
         while True:
+            looked = time.monotonic()
             wrong = await self._look(asked, by_hand=by_hand)
             if not wrong and self.outcomes.get(asked) == "failed" and not may_fail:
                 wrong = (f"channel: {asked} has failed, and needs an operator",)
@@ -127,7 +128,8 @@ class Ground:
             if not wrong and well_after is not None:
                 return well_after, ()
             well_after = None if wrong else took
-            await asyncio.sleep(LOOK_SECONDS)
+            # Who is looked at needs the machine, too, and a look by the command line takes a core for seconds.
+            await asyncio.sleep(max(LOOK_SECONDS, time.monotonic() - looked))
 
     async def _look(self, asked: str, *, by_hand: bool) -> tuple[str, ...]:
         try:
