@@ -27,7 +27,8 @@ class LeftDrains:
 
     async def look(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
-        for environment in self._environments.values():
+        for name in sorted(await self._state.releases.released() & self._environments.keys()):
+            environment = self._environments[name]
             model_hash = await self._state.releases.applied_model(environment.name)
             lock = await self._state.locks.get(environment.name)
             # One that is paused changes nothing, and may wait for a person for hours.

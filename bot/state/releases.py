@@ -53,6 +53,13 @@ class Releases:
 
         return await self._journal.read(work)
 
+    async def released(self) -> frozenset[str]:
+        """Return the names of the environments that are on a release."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT name FROM environments WHERE current_release IS NOT NULL").fetchall()
+        )
+        return frozenset(row[0] for row in rows)
+
     async def previous(self, environment: str) -> Release | None:
         """Return the release that the current one replaced, or the one before that, if it is still kept."""
 

@@ -26,8 +26,9 @@ class DriftAlerts:
         self._firing: dict[str, tuple[str, ...]] = {}
 
     async def look(self) -> None:
-        """Look at every environment. Raises StateError."""
-        for environment in self._environments.values():
+        """Look at every environment that is on a release. Raises StateError."""
+        for name in sorted(await self._finder.released() & self._environments.keys()):
+            environment = self._environments[name]
             found = await self._finder.find(environment)
             if found is not None:
                 await self._decide(environment, tuple(_sentences(found)))

@@ -66,7 +66,8 @@ class SwappedBinds:
             return
         sources: set[str] = set()
         self._until = time.monotonic() + WHOLE_SECONDS
-        for environment in self._environments.values():
+        for name in sorted(await self._state.releases.released() & self._environments.keys()):
+            environment = self._environments[name]
             models = await find_applied_models(self._state, environment.name)
             if models is None:
                 continue

@@ -128,9 +128,9 @@ class MonitoringCollector:
 
     async def watch_released(self) -> None:
         """Watch every environment that is on a release; asked again, it finds those that came later."""
-        for environment in self._environments.values():
-            if environment.name not in self.watched and await self._sampler.is_released(environment):
-                self.watch(environment)
+        for name in await self._sampler.released() - self.watched:
+            if name in self._environments:
+                self.watch(self._environments[name])
 
     async def close(self) -> None:
         """Listen no more, and end every watch."""

@@ -33,6 +33,10 @@ class Releases(Protocol):
         """Return the current release, or None where there is none."""
         ...
 
+    async def released(self) -> frozenset[str]:
+        """Return the names of the environments that are on a release."""
+        ...
+
     async def applied_model(self, environment: str) -> str | None:
         """Return the hash of the model that the environment runs."""
         ...
@@ -59,6 +63,10 @@ class DriftFinder:
         self._known: dict[str, _Known] = {}
         # What was listed last, of which release, and what a comparison made of it.
         self._seen: dict[str, tuple[object, _Outline]] = {}
+
+    async def released(self) -> frozenset[str]:
+        """Return the environments that are on a release: nothing drifts in the others. Raises StateError."""
+        return await self._releases.released()
 
     async def find(
         self, environment: Environment, asked: tuple[ContainerSnapshot, ...] | None = None

@@ -47,6 +47,10 @@ class Releases(Protocol):
         """Return the current release, or None where there is none."""
         ...
 
+    async def released(self) -> frozenset[str]:
+        """Return the names of the environments that are on a release."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -107,9 +111,9 @@ class StackSampler:
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason, containers)
 
-    async def is_released(self, environment: Environment) -> bool:
-        """Return whether an environment is on a release. Raises StateError."""
-        return await self._releases.current(environment.name) is not None
+    async def released(self) -> frozenset[str]:
+        """Return the names of the environments that are on a release. Raises StateError."""
+        return await self._releases.released()
 
     async def definitions(self, environment: Environment) -> Definitions:
         """Return the services of the current release; those last known where it cannot be read."""

@@ -22,7 +22,9 @@ async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, look
 
     engine = SimpleNamespace(load_model=lambda model: answer({}), definitions=lambda model: {})
     state = SimpleNamespace(
-        releases=SimpleNamespace(applied_model=lambda name: answer("model")),
+        releases=SimpleNamespace(
+            applied_model=lambda name: answer("model"), released=lambda: answer(frozenset({"dev"}))
+        ),
         locks=SimpleNamespace(get=lambda name: answer(lock)),
     )
     behind = SimpleNamespace(settle_idle=settle_idle)

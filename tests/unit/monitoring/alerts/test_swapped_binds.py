@@ -21,13 +21,16 @@ class World:
         self.folder, self.looks, self.holding = folder, 0, None
         self.held: list[tuple[str, ...]] = []
         self.reports: list[bool] = []
-        self.releases = SimpleNamespace(applied_model=self._model_hash)
+        self.releases = SimpleNamespace(applied_model=self._model_hash, released=self._released)
         self.deployments = SimpleNamespace(holding=self._holding)
         self.alerts = SimpleNamespace(open=self._no_alerts)
 
     async def _model_hash(self, _: str) -> str:
         self.looks += 1
         return "m1"
+
+    async def _released(self) -> frozenset[str]:
+        return frozenset({"dev"})
 
     async def _holding(self, _: str) -> Holding | None:
         return self.holding

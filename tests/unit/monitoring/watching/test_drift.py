@@ -54,6 +54,9 @@ class World:
         services = tuple(ReleaseService(name, ImagePin("app:v1", "sha256:1"), "d") for name in ("db", "web"))
         return Release("dev", 3, "v1", ReleaseState.SUCCEEDED, services, "m", datetime.now(UTC), DORA)
 
+    async def released(self) -> frozenset[str]:
+        return frozenset({"dev"})
+
     async def applied_model(self, environment: str) -> str:
         return "m"
 

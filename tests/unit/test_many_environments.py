@@ -1,0 +1,58 @@
+"""What is looked at in each round costs nothing for an environment that was never deployed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roas.events import EventBus
+from roas.models.environment import Environment
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.watching.collector import MonitoringCollector, StackSources
+from roas.monitoring.watching.drift import DriftFinder
+from roas.recovery.left_drains import LeftDrains
+from roas.state.journal import Journal
+from roas.state.manager import StateManager
+
+NOBODY: Any = None
+Known = Mapping[str, Environment]
+Look = Callable[[], Awaitable[None]]
+
+
+def drift(state: StateManager, known: Known) -> Look:
+    return DriftAlerts(DriftFinder(NOBODY, state.releases, state.deployments), NOBODY, known).look
+
+
+def watches(state: StateManager, known: Known) -> Look:
+    bus = EventBus()
+    sources = StackSources(NOBODY, NOBODY, state.releases)
+    return MonitoringCollector(sources, bus, HealthCoordinator(bus), known).watch_released
+
+
+def drains(state: StateManager, known: Known) -> Look:
+    return LeftDrains(NOBODY, state, NOBODY, known).look
+
+
+def binds(state: StateManager, known: Known) -> Look:
+    return SwappedBinds(NOBODY, state, NOBODY, known).look
+
+
+@pytest.mark.parametrize("kind", [drift, watches, drains, binds])
+async def test_one_read_for_all_that_were_never_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[StateManager, Known], Look]
+) -> None:
+    reads: list[object] = []
+    read = Journal.read
+
+    async def counted(self: Journal, work: Any) -> Any:
+        reads.append(work)
+        return await read(self, work)
+
+    known = {name: Environment(name, f"shop-{name}", tmp_path, ()) for name in (f"env-{n:02}" for n in range(20))}
+    async with StateManager(tmp_path / "state") as state:
+        monkeypatch.setattr(Journal, "read", counted)
+        await kind(state, known)()
+        assert len(reads) == 1
