@@ -60,10 +60,8 @@ async def find_changes(
 ) -> StackChanges:
     """Compare a model with the containers that there are."""
     wanted = await engine.wanted_services(environment, model, containers)
-    by_service: dict[str, list[ContainerSnapshot]] = {}
-    for container in containers:
-        by_service.setdefault(container.service, []).append(container)
-    differences = {name: compare_service(one, by_service.get(name, ())) for name, one in wanted.items()}
+    there = by_service(containers)
+    differences = {name: compare_service(one, there.get(name, ())) for name, one in wanted.items()}
     own = _own_difference(bot, wanted, containers)
     definitions = {name: one.definition for name, one in wanted.items()}
     sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
@@ -72,14 +70,14 @@ async def find_changes(
         all_differing.pop(bot.service, None)
     # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
     running = {
-        name: one for name, one in definitions.items() if name not in all_differing and _runs(by_service.get(name, ()))
+        name: one for name, one in definitions.items() if name not in all_differing and _runs(there.get(name, ()))
     }
     chosen = frozenset(all_differing)
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
     restarts = to_restart(running, differing.keys() | scope.replaced)
-    extra = (by_service.keys() | await engine.written_services(environment)) - wanted.keys()
+    extra = (there.keys() | await engine.written_services(environment)) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})
     return StackChanges(
@@ -92,6 +90,14 @@ async def find_changes(
         frozenset(all_differing.keys() - differing.keys()),
         sharing,
     )
+
+
+def by_service(containers: Iterable[ContainerSnapshot]) -> dict[str, list[ContainerSnapshot]]:
+    """Return containers by the service that they are of."""
+    found: dict[str, list[ContainerSnapshot]] = {}
+    for container in containers:
+        found.setdefault(container.service, []).append(container)
+    return found
 
 
 def _own_difference(

@@ -17,7 +17,7 @@ class Comparison:
 
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
     none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
-    a container without making it anew, by its id.
+    a container without making it anew, by its id. `by_service` are the containers that are left, by service.
     """
 
     certain: StackChanges
@@ -28,10 +28,11 @@ class Comparison:
     new_model: Mapping[str, Any]
     as_released: Mapping[str, WantedService]
     in_place: Mapping[str, ContainerDifference]
+    by_service: Mapping[str, list[ContainerSnapshot]]
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""
-        return [one for one in self.containers.left if one.service == service]
+        return self.by_service.get(service, [])
 
     def released_image(self, service: str) -> tuple[str, str]:
         """Return the reference and the image ID of a service in the release that runs; empty where it has none."""

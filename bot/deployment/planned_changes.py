@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deployment.changes import Scope, StackChanges, find_changes
+from roas.deployment.changes import Scope, StackChanges, by_service, find_changes
 from roas.deployment.comparison import Comparison
 from roas.deployment.components import Components
 from roas.deployment.context import brought_services
@@ -71,6 +71,7 @@ async def compare(
         new_model=most,
         as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
         in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
+        by_service=by_service(containers.left),
     )
 
 

@@ -62,7 +62,8 @@ async def find_container_differences(
         shown = [one for one in inspected if snapshot(one).state in COMPARED]
         images = {image_id: find_image(client, image_id) for image_id in {str(one["Image"]) for one in shown}}
         siblings = {one["Id"]: one for one in inspected}
-        comparison = _Comparison(model, environment.project, says_of_itself.result(), images, siblings)
+        wanted = services_of(model)
+        comparison = _Comparison(model, environment.project, says_of_itself.result(), images, siblings, wanted)
         found = {one["Id"]: comparison.of(one) for one in shown}
         return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
 
@@ -78,10 +79,11 @@ class _Comparison:
     engine: Mapping[str, Any]
     images: Mapping[str, Mapping[str, Any] | None]
     siblings: Mapping[str, Mapping[str, Any]]
+    wanted: Mapping[str, Mapping[str, Any]] = field(repr=False)
 
     def of(self, inspected: dict[str, Any]) -> ContainerDifference:
         name = str((inspected["Config"].get("Labels") or {}).get(SERVICE, ""))
-        wanted = services_of(self.model).get(name)
+        wanted = self.wanted.get(name)
         image = self.images[inspected["Image"]]
         if wanted is None or image is None:
             return ContainerDifference()

@@ -101,6 +101,8 @@ def _endpoint(inspected: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict
 
 def _links(endpoints: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """Return links as a person wrote them, Compose adds names of its own to each; and those to other containers."""
+    if not any(endpoint.get("Links") for endpoint in endpoints.values()):
+        return [], []  # as nearly always: of a large stack, each would look at all others
     services = {sibling["Name"].lstrip("/"): _service_of(sibling) for sibling in siblings.values()}
     found: set[str] = set()
     external: set[str] = set()

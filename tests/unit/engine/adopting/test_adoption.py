@@ -1,8 +1,11 @@
 """Mounts that are the same though they are written otherwise, and what of one is adopted."""
 
+from typing import Any
+
 import pytest
 
 from roas.engine.adopting.mounts import mount_fields
+from roas.engine.adopting.networks import network_fields
 from roas.engine.adopting.sameness import differing_keys
 
 
@@ -50,3 +53,24 @@ def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> No
     mount = {"Type": "bind", "Source": "/", "Destination": "/host", "Mode": mode, "RW": False, "Propagation": "rslave"}
     (volume,), _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
     assert volume["bind"].get("propagation") == asked
+
+
+def test_others_are_looked_at_for_links_only() -> None:
+    """Of three hundred containers, each would look at all."""
+
+    class Others(dict[str, Any]):
+        def values(self) -> Any:
+            raise AssertionError("looked at all of them")
+
+    network: dict[str, Any] = {"Aliases": ["web"], "Links": None}
+    inspected = {
+        "Id": "c1",
+        "Name": "/shop-web-1",
+        "Config": {"Labels": {}},
+        "HostConfig": {"NetworkMode": "shop_default"},
+        "NetworkSettings": {"Networks": {"shop_default": network}},
+    }
+    assert "shop_default" in network_fields(inspected, Others())["networks"]
+    network["Links"] = ["shop-db-1:db"]
+    with pytest.raises(AssertionError, match="all of them"):
+        network_fields(inspected, Others())
