@@ -76,7 +76,8 @@ async def _require_served(
     """
     manager = context.components.manager
     for _, definition in sorted(definitions.items()):
-        if definition.proxy is None or definition.proxy.service not in changed:
+        proxy = definition.proxy.service if definition.proxy is not None else ""
+        if proxy not in changed or not definitions[proxy].replicas:
             continue
         try:
             await manager.require_served(context.environment, definition, watch, context.report)

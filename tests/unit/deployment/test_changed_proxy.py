@@ -79,6 +79,18 @@ async def test_proxy_that_stays_is_not_asked(orchestrator: DeploymentOrchestrato
     assert not proxy.required
 
 
+async def test_proxy_without_containers_is_not_asked(
+    orchestrator: DeploymentOrchestrator, engine: FakeEngine, proxy: Any
+) -> None:
+    """Nobody comes through it, as the file says."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    engine.stack["haproxy"] = service("haproxy", replicas=0)
+    proxy.required.clear()
+    proxy.silent = True
+    assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.SUCCEEDED
+    assert not proxy.required
+
+
 async def test_rollback_is_told_and_does_not_fail(orchestrator: DeploymentOrchestrator, proxy: Any) -> None:
     for version in ("v1", "v2"):
         assert (await orchestrator.run(deploy(version))).outcome is Outcome.SUCCEEDED
