@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from roas.errors import RoasError
@@ -10,6 +11,7 @@ from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
+_INTERRUPTED: ContextVar[asyncio.Event | None] = ContextVar("interrupted", default=None)
 
 
 async def run_concurrently(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
@@ -50,15 +52,31 @@ async def begun(work: Coroutine[Any, Any, Result]) -> AsyncIterator[asyncio.Task
 
 
 async def run_uninterrupted(work: Awaitable[Result]) -> Result:
-    """Await work that must not be left half done: a cancellation is passed on only after its end."""
-    task = asyncio.ensure_future(work)
+    """Await work that must not be left half done: a cancellation is passed on only after its end.
+
+    What may be left after all, at some points of it, asks there by `leave_if_interrupted`.
+    """
+    interrupted = asyncio.Event()
+    before = _INTERRUPTED.set(interrupted)
+    try:
+        task = asyncio.ensure_future(work)
+    finally:
+        _INTERRUPTED.reset(before)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        interrupted.set()
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("work that had to be finished before cancelling failed", error=repr(error))
         raise
+
+
+def leave_if_interrupted() -> None:
+    """End here the work that `run_uninterrupted` was to finish, where its caller was cancelled meanwhile."""
+    interrupted = _INTERRUPTED.get()
+    if interrupted is not None and interrupted.is_set():
+        raise asyncio.CancelledError
 
 
 async def pause(seconds: float) -> None:

@@ -53,5 +53,5 @@ async def cancel(host: DeploymentHost, interaction: discord.Interaction[Any], de
     await host.application.orchestrator.cancel(deployment_id, actor_of(asker))
     host.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
     if environment.on_swarm:
-        return _("🚫 `{id}` was asked to stop. It does so when Swarm's updates of now are over.", id=deployment_id)
+        return _("🚫 `{id}` was asked to stop. It does so when Swarm's current updates are over.", id=deployment_id)
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)

@@ -36,7 +36,7 @@ async def _cancel(session: "Session", target: str) -> int:
         cancelled = await executor.cancel(found.id, session.user)
         environment = environments(session.settings).get(found.environment)
         on_swarm = environment is not None and environment.on_swarm
-        when = "when Swarm's updates of now are over" if on_swarm else "at its next safe point"
+        when = "when Swarm's current updates are over" if on_swarm else "at its next safe point"
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
         # Where its process is dead, no other process would see the request.
         await finish_orphans(session, executor, found.environment)

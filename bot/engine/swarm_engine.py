@@ -139,8 +139,8 @@ class SwarmEngine:
     ) -> tuple[str, ...]:
         """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
 
-        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, and
-        whoever resumes a `deployment` follows what a dead bot wrote for it.
+        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, but
+        not of a job; and whoever resumes a `deployment` follows what a dead bot wrote for it.
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         definition = read_definitions(model)[service]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from roas.concurrency import pause
+from roas.concurrency import leave_if_interrupted, pause
 from roas.dataclass import dataclass
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
@@ -114,8 +114,8 @@ async def follow_update(
 ) -> Judgement:
     """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
 
-    How long something takes is counted anew when a leader is back: without one, nothing could go on. Raises
-    EngineUnavailableError where there is none for too long.
+    How long something takes is counted anew when a leader is back: without one, nothing could go on. Whoever cancels
+    need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too long.
     """
     began = time.monotonic()
     away_since: float | None = None
@@ -139,6 +139,8 @@ async def follow_update(
         judged = judge_update(written, service, tasks, look.networks, seconds=now - began, waits=waited)
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
+        if service is not None and "ReplicatedJob" in service["Spec"]["Mode"]:
+            leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
         stalled_since = None if judged.stalled is None else stalled_since or now
         limit = STALLED_SECONDS + _monitor_seconds(service)
         if judged.stalled is not None and stalled_since is not None and now - stalled_since > limit:

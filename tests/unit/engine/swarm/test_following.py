@@ -1,5 +1,6 @@
 """How long something takes is what could be seen of it: the time without a leader is none of it."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from roas.concurrency import run_uninterrupted
 from roas.engine.swarm import following
 from roas.engine.swarm.following import STALLED_SECONDS, Look, SharedLooks, follow_update
 from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written
@@ -58,3 +60,27 @@ async def test_time_without_a_leader_counts_for_nothing(
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
     assert judged.verdict == verdict, judged
+
+
+@pytest.mark.parametrize("job", [True, False])
+async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
+    """A migration that hangs would hold the deployment for ever, beyond a cancellation and its phase's limit."""
+    mode: dict[str, Any] = {"ReplicatedJob": {"TotalCompletions": 1}} if job else {"Replicated": {"Replicas": 1}}
+    going = Look(({**service(state="updating"), "Spec": spec("new") | {"Mode": mode}},), (), {})
+    written = Written("s1", "new", spec_hash(going.services[0]["Spec"], {}), nonce_before="old")
+    looked, may_end, looks = asyncio.Event(), asyncio.Event(), SimpleNamespace()
+
+    async def look(_environment: Environment) -> Look:
+        await asyncio.sleep(0)
+        looked.set()
+        return Look((), (), {}) if may_end.is_set() else going
+
+    looks.next = look
+    following_it = asyncio.create_task(run_uninterrupted(follow_update(cast("SharedLooks", looks), STACK, written)))
+    await looked.wait()
+    following_it.cancel()
+    done, _ = await asyncio.wait({following_it}, timeout=0.2)
+    assert bool(done) is job
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await following_it
