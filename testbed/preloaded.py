@@ -48,6 +48,18 @@ class PreloadedPopen(subprocess.Popen[Any]):
             self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
 
+def run_preloaded(*args: str, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run `python -m` what `args` begins with, as `subprocess.run` would; raises TimeoutExpired."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with PreloadedPopen(list(args), cwd=cwd, env=env, text=True, **pipes) as child:
+        try:
+            out, err = child.communicate(timeout=timeout)
+        except BaseException:
+            child.kill()
+            raise
+    return subprocess.CompletedProcess(args, child.returncode, out, err)
+
+
 def can_be_preloaded(environment: Mapping[str, str]) -> bool:
     """Tell whether a program begins the same with its modules loaded: not where Python is told how to start."""
     return not any(name.startswith(READ_AT_START) and name != "PYTHONPATH" for name in environment)

@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,14 @@ from campaigns.corpus.apart import hide_socket, show_socket
 from campaigns.corpus.images import SOURCE, name_by_digest
 from testbed.clearing import remove_containers
 from testbed.daemon import PrivateDaemon
+from testbed.preloaded import run_preloaded
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 TYPED_SECONDS = 150
 NO_ANSWER = 124
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,12 @@ class Ground:
 
     def compose(self, folder: Path, *arguments: str, **variables: str) -> Typed:
         """Type a Compose command in a folder."""
-        return self._type(["docker-compose", *arguments], folder, variables)
+        return self._type(_run, ["docker-compose", *arguments], folder, variables)
 
     def roas(self, home: Path, *arguments: str, **variables: str) -> Typed:
         """Type a command of ours, with a state folder and no settings but those of its `roas.toml`."""
         own = {"PYTHONPATH": str(ROOT), "STATE_DIR": str(home / "state"), "COLUMNS": "200", **variables}
-        return self._type([sys.executable, "-m", "roas", *arguments], home, own)
+        return self._type(run_preloaded, ["roas", *arguments], home, own)
 
     def looks(self, project: str) -> Mapping[str, Look]:
         """Return the containers of a project by id."""
@@ -115,22 +116,26 @@ class Ground:
                     with suppress(docker.errors.ImageNotFound):  # in containerd's store the digest goes with the tag
                         self.client.api.remove_image(name, force=True, noprune=True)
 
-    def _type(self, command: list[str], folder: Path, variables: Mapping[str, str]) -> Typed:
+    def _type(self, run: Run, command: list[str], folder: Path, variables: Mapping[str, str]) -> Typed:
         own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=own | dict(variables),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TYPED_SECONDS,
-            )
+            done = run(*command, cwd=folder, env=own | dict(variables), timeout=TYPED_SECONDS)
         except subprocess.TimeoutExpired:
             return Typed(NO_ANSWER, "", f"no end within {TYPED_SECONDS} s")
         return Typed(done.returncode, done.stdout, done.stderr)
+
+
+def _run(*command: str, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
 
 
 def _look(inspected: Mapping[str, Any]) -> Look:

@@ -25,6 +25,7 @@ from threading import Thread
 from campaigns.requests.pausing import FLAKY, decide, pausing
 from campaigns.requests.scene import Scene, application, deploy, scene
 from campaigns.requests.users import Users, users
+from testbed.preloaded import PreloadedPopen
 from testbed.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,8 +165,8 @@ async def _deploy(found: Scene, version: str) -> None:
 
 
 def _worker(found: Scene, *versions: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "campaigns.requests.worker", str(found.folder), str(found.port)]
-    return subprocess.Popen([*command, found.docker_host, *versions], cwd=ROOT)
+    command = ["campaigns.requests.worker", str(found.folder), str(found.port), found.docker_host]
+    return PreloadedPopen([*command, *versions], cwd=ROOT)
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from campaigns.instrumented.gate import GATE_VARIABLE
 from campaigns.swarm.gate import StepGate
+from testbed.preloaded import PreloadedPopen, run_preloaded
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import HEALTH_COMMAND, Behaviour
 from testbed.swarm import Swarm, client_of
@@ -85,29 +85,21 @@ class Ground:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that is held at each step."""
-        command = [sys.executable, "-m", "campaigns.swarm.worker", *arguments]
-        return self._start(command)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = ["campaigns.swarm.worker", *arguments]
+        return PreloadedPopen(command, cwd=self.folder, env=self.environ(), text=True, **pipes)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Type a command, and wait for its end."""
-        child = self._start([sys.executable, "-m", "roas", *arguments])
-        out, err = child.communicate(timeout=COMMAND_SECONDS)
-        return subprocess.CompletedProcess(arguments, child.returncode, out, err)
+        return self.run_module("roas", *arguments)
+
+    def run_module(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of Python for this stack, and wait for its end."""
+        return run_preloaded(*arguments, cwd=self.folder, env=self.environ(), timeout=COMMAND_SECONDS)
 
     def say(self, text: str) -> None:
         """Change the configuration file of the stack."""
         (self.folder / "stack" / "greeting").write_text(text)
-
-    def _start(self, command: Sequence[str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environ(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,15 +100,7 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, .
         return judge(ground, known)[0], (f"it was not killed, and said: {told[-1000:]}",), None
     if one.version == FAILING_JOB:  # while no bot lives
         wait_until(lambda: _last_run(ground) == "failed", NOTICED_SECONDS)
-    resumed = subprocess.run(
-        [sys.executable, "-m", "campaigns.swarm.resume"],
-        cwd=ground.folder,
-        env=ground.environ(),
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
+    resumed = ground.run_module("campaigns.swarm.resume")
     if resumed.returncode:
         return Ended(""), (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
     return *judge(ground, known), None
