@@ -38,7 +38,11 @@ ENV PATH=/opt/roas/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     DOCKER_CONFIG=/tmp/.docker \
     HTTP_HOST=0.0.0.0
-RUN python -m compileall -q /opt/bot
+# Python's image has no bytecode of Python's own modules, and nobody could write it later: whatever is loaded would be
+# compiled at each start. What is imported here is compiled for good.
+RUN python -m compileall -q /opt/bot && \
+    PYTHONDONTWRITEBYTECODE= python -c 'import roas.service, roas.state.redis_parts, rich.live, roas.commands as line; \
+    line.application()'
 WORKDIR /opt/bot
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --retries=3 --start-period=60s --start-interval=500ms CMD ["healthcheck"]

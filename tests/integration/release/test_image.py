@@ -56,6 +56,20 @@ def test_cached_packages_make_the_same_image(built: str, building_engine: Engine
         client.close()
 
 
+def test_bot_finds_bytecode_of_all_that_it_loads(built: str, building_engine: Engine):
+    """Nobody can write any later: what has none is compiled at each start, and for each command."""
+    program = (
+        "import sys, roas.service, roas.commands, pathlib; roas.commands.application();"
+        " print(*(one.__name__ for one in list(sys.modules.values()) if (spec := getattr(one, '__spec__', None))"
+        " and spec.has_location and spec.cached and not pathlib.Path(spec.cached).exists()))"
+    )
+    client = building_engine.client()
+    try:
+        assert client.containers.run(built, ["-c", program], entrypoint="python", remove=True).decode().split() == []
+    finally:
+        client.close()
+
+
 def test_sbom_names_what_is_in_the_image(built: str, building_engine: Engine):
     """Debian's own record and the installed packages' metadata say what is in there."""
     document = json.loads(sbom.describe_image(built, "1.2.3", (ROOT / "requirements.lock").read_text(), MADE))
