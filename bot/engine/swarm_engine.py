@@ -11,6 +11,7 @@ from roas.engine.adopting.adoption import AdoptedStack
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ResolvedStack
+from roas.engine.labels import STACK
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.store import ModelStore
@@ -177,11 +178,11 @@ class SwarmEngine:
         await self._ask(environment, lambda calls: remove_unneeded(calls, project, is_needed))
 
     async def remove_service(self, environment: Environment, service: str) -> None:
-        """Remove a service with its tasks; a missing one is no error."""
+        """Remove a service with its tasks; a missing one is no error, and one of somebody else's stays."""
 
         def remove(calls: SwarmCalls) -> None:
             found = calls.service(stack_name(environment.project, service))
-            if found is not None:
+            if found is not None and (found["Spec"].get("Labels") or {}).get(STACK) == environment.project:
                 calls.remove("services", str(found["ID"]))
 
         await self._ask(environment, remove)

@@ -5,6 +5,8 @@ import re
 from roas.models.swarm import SwarmNode
 
 CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")
+KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)
+VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE | re.ASCII)
 NODE_LABELS, ENGINE_LABELS = "node.labels.", "engine.labels."
 
 
@@ -20,6 +22,15 @@ def satisfies(node: SwarmNode, constraint: str) -> bool:
     if actual is None:
         return True
     return (actual.casefold() == found["value"].casefold()) == (found["operator"] == "==")
+
+
+def is_readable(constraint: str) -> bool:
+    """Return whether Swarm can read a constraint; it refuses a service that has another one."""
+    for operator in ("==", "!="):  # as Swarm itself looks for them
+        key, found, value = constraint.partition(operator)
+        if found:
+            return KEY.fullmatch(key.strip()) is not None and VALUE.fullmatch(value.strip()) is not None
+    return False
 
 
 def label_to_set(constraint: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import services_of
+from roas.engine.swarm.constraints import is_readable
 from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
@@ -62,6 +63,8 @@ INSTEAD: Mapping[str, str] = {
 }
 NETWORK_KEYS = ("ipv4_address", "ipv6_address", "link_local_ips", "mac_address", "driver_opts", "interface_name")
 MODES = ("replicated", "global")
+ENDPOINT_MODES = ("vip", "dnsrr")
+CONDITIONS = ("none", "on-failure", "any")
 PINNING = ("node.hostname==", "node.id==", "node.labels.")
 Found = tuple[str, str]  # what is asked for, and what to do instead
 
@@ -115,6 +118,18 @@ def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
             said("{service} has `deploy.mode: {mode}`", service=name, mode=mode),
             said("use `replicated` or `global`; a service that ends gets `x-deploy: {one_shot: true}`"),
         )
+    endpoint_mode = str(deploy.get("endpoint_mode") or "vip")
+    if endpoint_mode not in ENDPOINT_MODES:
+        text = said("{service} has `deploy.endpoint_mode: {mode}`", service=name, mode=endpoint_mode)
+        yield text, said("use `vip` or `dnsrr`")
+    condition = str((deploy.get("restart_policy") or {}).get("condition") or "any")
+    if condition not in CONDITIONS:
+        text = said("{service} has `restart_policy.condition: {condition}`", service=name, condition=condition)
+        yield text, said("use `none`, `on-failure` or `any`")
+    for constraint in (deploy.get("placement") or {}).get("constraints") or ():
+        if not is_readable(str(constraint)):
+            text = said("{service} has the constraint `{constraint}`", service=name, constraint=constraint)
+            yield text, said("write it like `node.labels.disk == ssd`, with `==` or `!=`")
     if ((deploy.get("resources") or {}).get("reservations") or {}).get("devices"):
         yield (
             said("{service} reserves devices", service=name),

@@ -14,6 +14,7 @@ import docker
 from roas.concurrency import pause
 from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, engine_address
+from roas.engine.labels import STACK
 from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.engine.swarm.judgement import Written, new_nonce, nonce_of
 from roas.engine.swarm.names import DIGITS, LOGIN, NONCE
@@ -143,13 +144,18 @@ class SwarmWriter:
         networks, before = seen.networks, await self._quiet(environment, seen.service, nonce)
         if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
             return _written(before, spec, nonce, _before(before, nonce), networks)  # an answer was lost, not the write
+        if before is not None:
+            _require_own(before, spec)
         sent = _with_write(spec, before, nonce, anew=anew)
         image = str(sent["TaskTemplate"]["ContainerSpec"]["Image"])
 
         def send(calls: SwarmCalls) -> Json | None:
             _require_quorum(calls.nodes())
             sent["Labels"][LOGIN] = login_mark(calls, image, self._key())
-            if before is None:
+            if before is not None and before["Spec"]["Mode"].keys() != sent["Mode"].keys():
+                calls.remove("services", str(before["ID"]))  # Swarm refuses to change the mode of a service
+                calls.create("services", sent, image=image)
+            elif before is None:
                 calls.create("services", sent, image=image)
             else:
                 calls.update(before["ID"], before["Version"]["Index"], sent, image=image)
@@ -197,6 +203,15 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
                 "Of {managers} managers of the Swarm {reached} can be reached.", managers=len(managers), reached=reached
             ),
             hint=QUORUM_HINT,
+        )
+
+
+def _require_own(service: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    """Raise EngineError where a service belongs to another stack, or to none, and only has our name."""
+    if (service["Spec"].get("Labels") or {}).get(STACK) != spec["Labels"].get(STACK):
+        raise EngineError(
+            said("The Swarm already has a service {service} that does not belong to this stack.", service=spec["Name"]),
+            hint=said("Remove it, or give the project or the service another name."),
         )
 
 

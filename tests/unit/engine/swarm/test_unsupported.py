@@ -100,3 +100,29 @@ def test_restart_of_dependents_is_refused() -> None:
         "web": {"image": "web:1", "depends_on": {"db": {"condition": "service_started", "restart": True}}},
     }
     assert "`restart: true`" in refused(shared={"services": services})
+
+
+@pytest.mark.parametrize(
+    ("deploy", "said"),
+    [
+        ({"placement": {"constraints": ["node.role == manager", "nonsense"]}}, "the constraint `nonsense`"),
+        ({"placement": {"constraints": ["node.hostname=~x"]}}, "the constraint `node.hostname=~x`"),
+        ({"placement": {"constraints": ["node.labels.disk=="]}}, "the constraint `node.labels.disk==`"),
+        ({"placement": {"constraints": ["a==b"]}}, "the constraint `a==b`"),
+        ({"placement": {"constraints": ["node role == x"]}}, "the constraint `node role == x`"),
+        ({"placement": {"constraints": ["node.labels.x==a!=b"]}}, "the constraint `node.labels.x==a!=b`"),
+        ({"restart_policy": {"condition": "nope"}}, "restart_policy.condition: nope"),
+        ({"endpoint_mode": "weird"}, "deploy.endpoint_mode: weird"),
+    ],
+)
+def test_values_that_a_swarm_refuses_are_named_in_the_plan(deploy: dict[str, Any], said: str) -> None:
+    """The engine would refuse them in the middle of the deployment, or take another value in silence."""
+    assert said in refused(deploy=deploy)
+
+
+def test_values_that_a_swarm_takes_are_not_refused() -> None:
+    """With and without spaces."""
+    constraints = ["node.role==manager", "node.labels.a.b != x y", "node.platform.arch == x86_64"]
+    for condition in ("none", "on-failure", "any"):
+        deploy = {"placement": {"constraints": constraints}, "restart_policy": {"condition": condition}}
+        assert not refused(deploy={**deploy, "endpoint_mode": "dnsrr"})

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from roas.engine.labels import STACK
 from roas.engine.swarm import writer as module
 from roas.engine.swarm.calls import OutOfSequenceError
 from roas.engine.swarm.judgement import is_of_deployment, nonce_of
 from roas.engine.swarm.writer import Seen, SwarmWriter, see_service
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineError, EngineUnavailableError
 from roas.models.environment import Environment
 
 Json = dict[str, Any]
@@ -56,6 +57,12 @@ class Manager:
             raise OutOfSequenceError("taken")
         self._write("create", spec)
         return "s1"
+
+    def remove(self, _kind: str, service_id: str) -> None:
+        assert self.there is not None
+        assert self.there["ID"] == service_id
+        self.asked.append("remove")
+        self.there = None
 
     def update(self, _id: str, version: int, spec: Mapping[str, Any], *, image: str | None) -> None:
         assert self.there is not None
@@ -149,3 +156,22 @@ async def test_nothing_is_written_without_a_quorum(manager: Manager, monkeypatch
     with pytest.raises(EngineUnavailableError, match="0 can be reached"):
         await ToManager(manager).write(DEV, SPEC, seen=seen_by(manager))
     assert manager.there is None
+
+
+@pytest.mark.parametrize("labels", [{}, {STACK: "other"}])
+async def test_service_of_somebody_else_is_not_written_over(manager: Manager, labels: dict[str, str]) -> None:
+    """It has our name by chance, and nothing could bring it back."""
+    manager.change({**SPEC, "Labels": labels})
+    with pytest.raises(EngineError, match="does not belong to this stack"):
+        await ToManager(manager).write(DEV, {**SPEC, "Labels": {STACK: "shop"}}, seen=seen_by(manager))
+    assert manager.asked == []
+
+
+@pytest.mark.parametrize("mode", [{"Global": {}}, {"ReplicatedJob": {}}])
+async def test_service_of_another_mode_is_created_anew(manager: Manager, mode: Json) -> None:
+    """Swarm refuses to change it: "service mode change is not allowed"."""
+    manager.change(SPEC)
+    await ToManager(manager).write(DEV, {**SPEC, "Mode": mode}, seen=seen_by(manager))
+    assert manager.asked == ["nodes", "remove", "create", "service"]
+    assert manager.there is not None
+    assert manager.there["Spec"]["Mode"] == mode
