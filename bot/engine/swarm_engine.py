@@ -256,7 +256,7 @@ class SwarmEngine:
             report = await self.failure_output(environment, judged.task_id)
         return ServiceFailedError(
             said("{service} failed: {reason}.", service=service, reason=judged.reason),
-            hint=failure_hint(judged.verdict, service),
+            hint=failure_hint(judged, service),
             service=service,
             report=report,
         )
@@ -273,10 +273,12 @@ class SwarmEngine:
         return await self._writer.ask(environment, question)
 
 
-def failure_hint(verdict: UpdateVerdict, service: str) -> str:
+def failure_hint(judged: Judgement, service: str) -> str:
     """Say what to do about a write that came to a bad end: the release may have no part in that."""
-    if verdict in BY_ANOTHER:
+    if judged.verdict in BY_ANOTHER:
         return said("Find out who writes to the Swarm, then deploy again.")
+    if judged.verdict is UpdateVerdict.ROLLED_BACK and judged.task_id is None:
+        return said("See whether somebody ran `docker service rollback` or drained a node, then deploy again.")
     return said(
         "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
     )

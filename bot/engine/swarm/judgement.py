@@ -136,9 +136,11 @@ def _judge_other_spec(
     """
     if not state.startswith("rollback") or nonce_of(service["Spec"]) != written.nonce_before:
         return Judgement(UpdateVerdict.OVERWRITTEN, said("somebody else changed the service meanwhile"))
-    rolled_back = Judgement(
-        UpdateVerdict.ROLLED_BACK, said("Swarm rolled it back{why}", why=_why(new)), _last_failed(new)
-    )
+    failed = _last_failed(new)
+    text = said("Swarm rolled it back{why}", why=_why(new))
+    if failed is None:  # `docker service rollback`, or a node that was drained
+        text = said("Swarm rolled it back, and none of its tasks is known to have failed")
+    rolled_back = Judgement(UpdateVerdict.ROLLED_BACK, text, failed)
     if state == "rollback_paused" or restored.verdict not in {UpdateVerdict.DONE, UpdateVerdict.UNDER_WAY}:
         return _rollback_failed(message if state == "rollback_paused" else restored.reason, new)
     if state == "rollback_completed" and restored.verdict is UpdateVerdict.DONE:

@@ -13,8 +13,10 @@ from roas.engine.swarm_engine import failure_hint
 def test_hint_blames_no_release_for_what_others_did() -> None:
     """Only where the release failed there are last lines of it to read."""
     others = (UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED)
-    assert {failure_hint(one, "web") for one in others} == {"Find out who writes to the Swarm, then deploy again."}
-    assert "the last lines of web" in failure_hint(UpdateVerdict.ROLLED_BACK, "web")
+    hints = {failure_hint(Judgement(one), "web") for one in others}
+    assert hints == {"Find out who writes to the Swarm, then deploy again."}
+    assert "the last lines of web" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK, task_id="t2"), "web")
+    assert "docker service rollback" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK), "web")
 
 
 TASK = {"ContainerSpec": {"Image": "web:2"}}
@@ -161,3 +163,16 @@ def test_rollback_that_swarm_never_ends_is_seen(tasks: list[dict[str, Any]], exp
     found = judged(service("old", "rollback_started", image="web:1"), *tasks, waits={})
     assert found.verdict is UpdateVerdict.UNDER_WAY
     assert (found.stalled and found.stalled.verdict) == expected
+
+
+def test_rollback_without_a_failed_task_blames_no_task() -> None:
+    """`docker service rollback` by a person, or a node that was drained, has no task's error to show."""
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    back = service("old", "rollback_completed", image="web:1", before="new")
+    stopped, again = task(2, "shutdown", "shutdown"), task(3, "running", image="web:1")
+    judged = judge_update(written, back, (GONE, stopped, again), {}, seconds=9)
+    assert judged.verdict is UpdateVerdict.ROLLED_BACK
+    assert judged.task_id is None
+    assert "none of its tasks is known to have failed" in judged.reason
+    crashed = task(2, "failed", "shutdown", **CRASHED)
+    assert "non-zero exit (1)" in judge_update(written, back, (GONE, crashed, again), {}, seconds=9).reason
