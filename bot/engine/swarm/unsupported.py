@@ -7,6 +7,7 @@ from typing import Any
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import services_of
 from roas.engine.swarm.constraints import is_readable
+from roas.engine.swarm.names import LONGEST_NAME, stack_name
 from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
@@ -74,6 +75,7 @@ def refuse_unsupported(
 ) -> None:
     """Raise ComposeFileError that lists all that a Swarm cannot do of a model; `contents` has kept files."""
     found = [
+        *_too_long_names(model, environment),
         *(one for name, fields in services_of(model).items() for one in _of_service(name, fields, contents)),
         *_of_definitions(model),
         *_of_networks(model),
@@ -86,6 +88,17 @@ def refuse_unsupported(
     raise ComposeFileError(
         joined("\n", (text, *lines)), hint=said("Change the compose file as it says beside each, then deploy again.")
     )
+
+
+def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Iterator[Found]:
+    """Yield the services whose names no Swarm takes: the project's name is a part of them."""
+    for name in services_of(model):
+        full = stack_name(environment.project, name)
+        if len(full) > LONGEST_NAME:
+            text = said(
+                "{service} would be called {name}, of {count} characters", service=name, name=full, count=len(full)
+            )
+            yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
 
 
 def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:

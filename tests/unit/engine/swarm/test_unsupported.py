@@ -126,3 +126,10 @@ def test_values_that_a_swarm_takes_are_not_refused() -> None:
     for condition in ("none", "on-failure", "any"):
         deploy = {"placement": {"constraints": constraints}, "restart_policy": {"condition": condition}}
         assert not refused(deploy={**deploy, "endpoint_mode": "dnsrr"})
+
+
+def test_name_that_is_too_long_is_named_in_the_plan() -> None:
+    """Of 63 characters, the project's name and the underscore are a part."""
+    fields = {"image": "web:1"}
+    assert not refused(shared={"services": {"w" * 58: fields}})
+    assert "Swarm takes 63 characters" in refused(shared={"services": {"w" * 59: fields}})
