@@ -20,8 +20,10 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.earlier_write import earlier_write
 from roas.engine.swarm.endings import replacements
 from roas.engine.swarm.facts import swarm_facts
+from roas.engine.swarm.failure_hints import failure_hint
 from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
+from roas.engine.swarm.job_runs import end_earlier_run
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
@@ -49,7 +51,6 @@ Answer = TypeVar("Answer")
 FilesModel = Callable[[], Awaitable[Mapping[str, Any]]]
 # Events come in bursts, since tasks move together: a look begins so long after the first one.
 GATHER_SECONDS = 0.05
-BY_ANOTHER = frozenset({UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED})
 
 
 class SwarmEngine:
@@ -155,7 +156,9 @@ class SwarmEngine:
 
         spec, seen = await self._ask(environment, begin)
         written = None if anew else _earlier(seen, spec, deployment)
-        written = written or await self._writer.write(environment, spec, anew=anew, deployment=deployment, seen=seen)
+        if written is None:
+            seen = await end_earlier_run(self._writer, environment, spec, seen)
+            written = await self._writer.write(environment, spec, anew=anew, deployment=deployment, seen=seen)
         judged = await follow_update(self._looks, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
@@ -271,17 +274,6 @@ class SwarmEngine:
 
     async def _ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(environment, question)
-
-
-def failure_hint(judged: Judgement, service: str) -> str:
-    """Say what to do about a write that came to a bad end: the release may have no part in that."""
-    if judged.verdict in BY_ANOTHER:
-        return said("Find out who writes to the Swarm, then deploy again.")
-    if judged.verdict is UpdateVerdict.ROLLED_BACK and judged.task_id is None:
-        return said("See whether somebody ran `docker service rollback` or drained a node, then deploy again.")
-    return said(
-        "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
-    )
 
 
 def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:

@@ -343,6 +343,32 @@ services:
     assert line.replicas() == {"rest": "1/1", "web": "3/3"}
 
 
+def test_job_runs_again_when_its_earlier_run_has_ended(line: SwarmLine, registry: PrivateRegistry) -> None:
+    """A job that hangs is cancelled, and takes its time to stop: the old one does not run beside it."""
+    line.write(f"""
+services:
+  migrate:
+    image: {registry.address}/shop:v1
+    command: ["sh", "-c", "${{JOB:-exit 0}}"]
+    stop_grace_period: 4s
+    x-deploy: {{one_shot: true}}
+    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+""")
+    shown = ("--filter", f"label=com.docker.swarm.service.name={line.project}-dev_migrate")
+    began = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    (line.folder / "stack" / ".env").write_text("JOB=trap '' TERM; while true; do sleep 1; done\n")
+    deploying = line.start("deploy", "dev", "v2")
+    assert wait_until(lambda: line.docker("ps", "--quiet", *shown).strip(), SECONDS), "the job never ran"
+    assert line.run("cancel", "dev").returncode == 0
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 4, told
+    ended = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    kinds = ("--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}}")
+    events = line.docker("events", "--since", began, "--until", ended, *shown, *kinds).split()
+    assert events == ["start", "die"] * 3, f"one run after the other: {events}\n{told}"
+
+
 @pytest.fixture(scope="module")
 def ground(swarm: Swarm, registry: PrivateRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Give the stack of the campaign on these nodes, with v1 deployed."""

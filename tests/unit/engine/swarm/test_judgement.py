@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from roas.engine.swarm.failure_hints import failure_hint
 from roas.engine.swarm.judgement import PLACING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
-from roas.engine.swarm_engine import failure_hint
 
 
 def test_hint_blames_no_release_for_what_others_did() -> None:
