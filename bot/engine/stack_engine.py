@@ -1,6 +1,7 @@
 """Run each environment's stack by the engine that it names: Compose on one machine, or a Swarm."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class StackEngine(StackReader):
 
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
             await asking
-        return stack
+        obstacles = await self._swarm.obstacles(environment, stack.model)
+        return replace(stack, obstacles=(*stack.obstacles, *obstacles))
 
     async def _require_ready_swarm(self, environment: Environment) -> None:
         await self._swarm.require_manager(environment)

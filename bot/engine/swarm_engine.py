@@ -32,6 +32,7 @@ from roas.engine.swarm.shared import JustMade, make_shared, remove_unneeded
 from roas.engine.swarm.snapshots import service_name, task_snapshots
 from roas.engine.swarm.stack_look import StackLook, look_at_stack
 from roas.engine.swarm.swarm_events import SwarmSubscription
+from roas.engine.swarm.swarm_obstacles import find_on_swarm
 from roas.engine.swarm.task_events import TaskEvents
 from roas.engine.swarm.task_logs import read_ending, read_place_log
 from roas.engine.swarm.tasks import read_tasks
@@ -40,6 +41,7 @@ from roas.errors import EngineError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.models.obstacle import Obstacle
 from roas.models.release import Release
 from roas.models.stack import WantedImage
 from roas.models.swarm import SwarmFacts
@@ -119,6 +121,10 @@ class SwarmEngine:
         async with begun(self._ask(environment, SwarmCalls.own_node_id)) as own:  # which takes an engine the longest
             found = await self._ask(environment, lambda calls: swarm_facts(calls, with_traces=with_traces))
             return replace(found, own_node_id=await own)
+
+    async def obstacles(self, environment: Environment, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
+        """Return what the execution of a model would come upon: no node for a service, a name that another's has."""
+        return await self._ask(environment, lambda calls: find_on_swarm(calls, environment.project, model))
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the digest that each service's image means now. Raises RegistryUnavailableError."""

@@ -11,6 +11,8 @@ class ObstacleKind(StrEnum):
     EXTERNAL = "external"
     CONTAINER_NAME = "container_name"
     PORT = "port"
+    PLACEMENT = "placement"
+    SERVICE_NAME = "service_name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,10 @@ REACHABLE = "reachable"
 
 @dataclass(frozen=True, slots=True)
 class SwarmNode:
-    """Hold what is known of one node; `reachability` is that of a manager, and empty of a worker."""
+    """Hold what is known of one node; `reachability` is that of a manager, and empty of a worker.
+
+    Memory and CPUs are all that it has, used or not; 0 is not known.
+    """
 
     id: str
     hostname: str
@@ -28,6 +31,8 @@ class SwarmNode:
     architecture: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     engine_labels: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    nano_cpus: int = 0
 
     @property
     def is_manager(self) -> bool:

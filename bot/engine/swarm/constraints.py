@@ -24,6 +24,12 @@ def satisfies(node: SwarmNode, constraint: str) -> bool:
     return (actual.casefold() == found["value"].casefold()) == (found["operator"] == "==")
 
 
+def actual_value(node: SwarmNode, constraint: str) -> str:
+    """Return what a node has of what a constraint asks for; empty where that is nothing, or not known."""
+    found = CONSTRAINT.fullmatch(constraint)
+    return "" if found is None else _value(node, found["key"]) or ""
+
+
 def is_readable(constraint: str) -> bool:
     """Return whether Swarm can read a constraint; it refuses a service that has another one."""
     for operator in ("==", "!="):  # as Swarm itself looks for them

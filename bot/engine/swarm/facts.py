@@ -27,7 +27,7 @@ def swarm_node(found: Mapping[str, Any]) -> SwarmNode:
     """Read a node as a manager shows it."""
     spec, status = found.get("Spec") or {}, found.get("Status") or {}
     about, manager = found.get("Description") or {}, found.get("ManagerStatus") or {}
-    engine, platform = about.get("Engine") or {}, about.get("Platform") or {}
+    engine, platform, resources = (about.get(key) or {} for key in ("Engine", "Platform", "Resources"))
     return SwarmNode(
         id=str(found["ID"]),
         hostname=hostname(found),
@@ -42,6 +42,8 @@ def swarm_node(found: Mapping[str, Any]) -> SwarmNode:
         architecture=str(platform.get("Architecture") or ""),
         labels=dict(spec.get("Labels") or {}),
         engine_labels=dict(engine.get("Labels") or {}),
+        memory_bytes=int(resources.get("MemoryBytes") or 0),
+        nano_cpus=int(resources.get("NanoCPUs") or 0),
     )
 
 

@@ -68,7 +68,7 @@ def service_spec(
         "TaskTemplate": without_nothing(
             {
                 "ContainerSpec": container,
-                "Resources": _resources(service),
+                "Resources": resources_of(service),
                 "RestartPolicy": {}
                 if as_found and not deploy.get("restart_policy")
                 else _restarts(service, definition),
@@ -172,7 +172,8 @@ def _placement(written: Mapping[str, Any]) -> Json:
     )
 
 
-def _resources(service: Mapping[str, Any]) -> Json:
+def resources_of(service: Mapping[str, Any]) -> Json:
+    """Return the limits and reservations of a service as Swarm's API takes them."""
     written = (service.get("deploy") or {}).get("resources") or {}
     limits = {
         "cpus": service.get("cpus"),

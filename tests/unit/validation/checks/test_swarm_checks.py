@@ -91,10 +91,10 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
         (
             {"constraints": ["node.labels.disk == hdd"]},
             1,
-            "No node satisfies what web asks for: node.labels.disk == hdd.",
+            "No node satisfies what web asks for: node.labels.disk == hdd (the nodes have ssd).",
         ),
         ({"constraints": ["node.hostname == node3"]}, 1, "web may run on node3 only, which takes no tasks now."),
-        ({"max_replicas_per_node": 1}, 3, "web wants 3 tasks, 1 on a node at most; it may run on node1 and node2."),
+        ({"max_replicas_per_node": 1}, 3, "web wants 3 tasks, 1 on a node at most; it may run on node1, node2."),
     ],
 )
 async def test_constraints(subject: Any, placement: dict[str, Any], replicas: int, words: str) -> None:

@@ -1,0 +1,90 @@
+"""Find services that no node takes as they are written: Swarm itself accepts them, and waits for a node for ever."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from roas.engine.model.services import replicas_of, services_of
+from roas.engine.swarm.constraints import actual_value, label_to_set, satisfies
+from roas.engine.swarm.service_spec import resources_of
+from roas.messages.message import joined, said
+from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.swarm import SwarmNode
+
+NANO = 10**9
+MIB = 2**20
+
+
+def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Iterator[Obstacle]:
+    """Yield what keeps each service from every node: constraints, nodes that are away, too few of them, resources."""
+    for name, fields in sorted(services_of(model).items()):
+        if (found := _unplaced(name, fields, nodes)) is not None:
+            yield Obstacle(ObstacleKind.PLACEMENT, *found)
+
+
+def _unplaced(name: str, fields: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> tuple[str, str] | None:
+    placement = (fields.get("deploy") or {}).get("placement") or {}
+    constraints = [str(one) for one in placement.get("constraints") or ()]
+    allowed = [node for node in nodes if all(satisfies(node, one) for one in constraints)]
+    ready = [node for node in allowed if node.takes_tasks]
+    if not allowed:
+        return _unmet(name, constraints, nodes)
+    if not ready:
+        text = said("{service} may run on {nodes} only, which takes no tasks now.", service=name, nodes=_names(allowed))
+        return text, said("Bring a node back, or change `deploy.placement.constraints`.")
+    return _too_large(name, fields, ready) or _too_few(name, fields, ready)
+
+
+def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) -> tuple[str, str]:
+    unmet = [one for one in constraints if not any(satisfies(node, one) for node in nodes)] or constraints
+    shown = joined(", ", [said("{one} ({there})", one=one, there=_there(one, nodes)) for one in unmet])
+    text = said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=shown)
+    if labels := [label for one in unmet if (label := label_to_set(one))]:
+        return text, said("Set it on a node: `docker node update --label-add {label} NODE`.", label=labels[0])
+    return text, said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
+
+
+def _there(constraint: str, nodes: Iterable[SwarmNode]) -> str:
+    """Say what the nodes have of what a constraint asks for."""
+    found = sorted({one for node in nodes if (one := actual_value(node, constraint))})
+    return said("the nodes have {values}", values=", ".join(found)) if found else said("no node has that")
+
+
+def _too_large(name: str, fields: Mapping[str, Any], ready: Sequence[SwarmNode]) -> tuple[str, str] | None:
+    """Return which reservation is more than any of the nodes has, whatever else it runs; unknown sizes say nothing."""
+    asked = resources_of(fields).get("Reservations") or {}
+    memory, cpus = int(asked.get("MemoryBytes") or 0), int(asked.get("NanoCPUs") or 0)
+    if any(_has(node.memory_bytes, memory) and _has(node.nano_cpus, cpus) for node in ready):
+        return None
+    text = said(
+        "{service} reserves {memory} MiB of memory and {cpus} CPUs, which no node has: the largest have {most} MiB and "
+        "{most_cpus} CPUs.",
+        service=name,
+        memory=memory // MIB,
+        cpus=f"{cpus / NANO:g}",
+        most=max(one.memory_bytes for one in ready) // MIB,
+        most_cpus=f"{max(one.nano_cpus for one in ready) / NANO:g}",
+    )
+    return text, said("Lower `deploy.resources.reservations`, or add a larger node.")
+
+
+def _has(there: int, asked: int) -> bool:
+    return not there or there >= asked
+
+
+def _too_few(name: str, fields: Mapping[str, Any], ready: Sequence[SwarmNode]) -> tuple[str, str] | None:
+    deploy = fields.get("deploy") or {}
+    at_most, wanted = int((deploy.get("placement") or {}).get("max_replicas_per_node") or 0), replicas_of(fields)
+    if not at_most or deploy.get("mode") == "global" or at_most * len(ready) >= wanted:
+        return None
+    text = said(
+        "{service} wants {wanted} tasks, {at_most} on a node at most; it may run on {nodes}.",
+        service=name,
+        wanted=wanted,
+        at_most=at_most,
+        nodes=_names(ready),
+    )
+    return text, said("Add nodes, or raise `max_replicas_per_node`.")
+
+
+def _names(nodes: Iterable[SwarmNode]) -> str:
+    return ", ".join(node.hostname for node in nodes)

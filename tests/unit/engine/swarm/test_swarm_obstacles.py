@@ -1,0 +1,86 @@
+"""What Swarm would accept and never do, and what it would refuse in the middle, is known before anything is written."""
+
+from typing import Any
+
+import pytest
+
+from roas.engine.labels import STACK
+from roas.engine.swarm.swarm_obstacles import find_on_swarm
+from roas.models.obstacle import ObstacleKind
+
+Json = dict[str, Any]
+GIB = 2**30
+
+
+def node(name: str, *, availability: str = "active", memory: int = 4) -> Json:
+    return {
+        "ID": name,
+        "Spec": {"Availability": availability},
+        "Status": {"State": "ready"},
+        "Description": {"Hostname": name, "Resources": {"MemoryBytes": memory * GIB, "NanoCPUs": 2 * 10**9}},
+    }
+
+
+class Manager:
+    def __init__(self, *nodes: Json, services: tuple[Json, ...] = ()) -> None:
+        self._nodes, self._services = nodes, services
+
+    def nodes(self) -> list[Json]:
+        return list(self._nodes)
+
+    def services_named(self, prefix: str) -> list[Json]:
+        return [one for one in self._services if one["Spec"]["Name"].startswith(prefix)]
+
+
+def found(manager: Manager, **services: Json) -> list[tuple[ObstacleKind, str]]:
+    obstacles = find_on_swarm(manager, "shop", {"services": services})  # type: ignore[arg-type]
+    return [(one.kind, one.message) for one in obstacles]
+
+
+def test_constraint_that_no_node_satisfies_is_named_with_what_the_nodes_have() -> None:
+    web = {"deploy": {"placement": {"constraints": ["node.hostname == nowhere"]}}}
+    ((kind, text),) = found(Manager(node("node1"), node("node2")), web=web)
+    assert kind is ObstacleKind.PLACEMENT
+    assert text == "No node satisfies what web asks for: node.hostname == nowhere (the nodes have node1, node2)."
+
+
+def test_label_that_no_node_has_is_said() -> None:
+    web = {"deploy": {"placement": {"constraints": ["node.labels.disk == ssd"]}}}
+    ((_, text),) = found(Manager(node("node1")), web=web)
+    assert "node.labels.disk == ssd (no node has that)" in text
+
+
+@pytest.mark.parametrize(
+    ("deploy", "words"),
+    [
+        ({"resources": {"reservations": {"memory": str(900 * GIB)}}}, "reserves 921600 MiB"),
+        ({"resources": {"reservations": {"cpus": 3}}}, "3 CPUs, which no node has: the largest have 8192 MiB and 2"),
+    ],
+)
+def test_reservation_beyond_every_node_is_named(deploy: Json, words: str) -> None:
+    ((kind, text),) = found(Manager(node("node1"), node("node2", memory=8)), web={"deploy": deploy})
+    assert kind is ObstacleKind.PLACEMENT
+    assert words in text
+
+
+def test_reservation_counts_on_nodes_that_the_constraints_allow() -> None:
+    deploy = {
+        "placement": {"constraints": ["node.hostname == node1"]},
+        "resources": {"reservations": {"memory": str(6 * GIB)}},
+    }
+    manager = Manager(node("node1"), node("node2", memory=8))
+    assert len(found(manager, web={"deploy": deploy})) == 1
+    assert found(manager, web={"deploy": {**deploy, "placement": {}}}) == []
+
+
+def test_node_that_is_drained_takes_nothing() -> None:
+    ((_, text),) = found(Manager(node("node1", availability="drain")), web={})
+    assert text == "web may run on node1 only, which takes no tasks now."
+
+
+def test_services_of_others_with_our_names_are_named_all_at_once() -> None:
+    others = ({"Spec": {"Name": "shop_web"}}, {"Spec": {"Name": "shop_db", "Labels": {STACK: "other"}}})
+    ours = {"Spec": {"Name": "shop_own", "Labels": {STACK: "shop"}}}
+    manager = Manager(node("node1"), services=(*others, ours, {"Spec": {"Name": "shop_not_in_the_file"}}))
+    names = [(kind, text.split()[6]) for kind, text in found(manager, web={}, db={}, own={})]
+    assert names == [(ObstacleKind.SERVICE_NAME, "shop_web"), (ObstacleKind.SERVICE_NAME, "shop_db")]
