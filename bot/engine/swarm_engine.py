@@ -17,17 +17,16 @@ from roas.engine.model.per_model import PerModel
 from roas.engine.model.store import ModelStore
 from roas.engine.swarm.adopting import adopt_stack, is_ours
 from roas.engine.swarm.calls import SwarmCalls
-from roas.engine.swarm.earlier_write import earlier_write
 from roas.engine.swarm.endings import replacements
 from roas.engine.swarm.facts import swarm_facts
 from roas.engine.swarm.failure_hints import failure_hint
 from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
-from roas.engine.swarm.job_runs import end_earlier_run
-from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written
+from roas.engine.swarm.judgement import Judgement, UpdateVerdict
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.service_spec import service_spec
+from roas.engine.swarm.service_writes import ServiceWrites
 from roas.engine.swarm.shared import JustMade, make_shared, remove_unneeded
 from roas.engine.swarm.snapshots import service_name, task_snapshots
 from roas.engine.swarm.stack_look import StackLook, look_at_stack
@@ -36,7 +35,7 @@ from roas.engine.swarm.swarm_obstacles import find_on_swarm
 from roas.engine.swarm.task_events import TaskEvents
 from roas.engine.swarm.task_logs import read_ending, read_place_log
 from roas.engine.swarm.tasks import read_tasks
-from roas.engine.swarm.writer import Seen, SwarmWriter, see_service
+from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -68,6 +67,7 @@ class SwarmEngine:
         self._looks = SharedLooks(self._writer)
         self._flights: SingleFlight[StackLook] = SingleFlight()
         self._made = JustMade()
+        self._writes = ServiceWrites(self._writer, self._made)
         self._specs: dict[str, PerModel[Mapping[str, tuple[str, bool]]]] = {}
 
     async def close(self) -> None:
@@ -152,19 +152,7 @@ class SwarmEngine:
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         definition = read_definitions(model)[service]
-        project = environment.project
-
-        def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
-            ids = self._made.of(project, model_hash) or make_shared(calls, project, model, [service])
-            names = {network_id: name for name, network_id in ids.networks.items()}
-            spec = service_spec(project, model, definition, ids=ids)
-            return spec, see_service(calls, str(spec["Name"]), names)
-
-        spec, seen = await self._ask(environment, begin)
-        written = None if anew else _earlier(seen, spec, deployment)
-        if written is None:
-            seen = await end_earlier_run(self._writer, environment, spec, seen)
-            written = await self._writer.write(environment, spec, anew=anew, deployment=deployment, seen=seen)
+        written = await self._writes.write(environment, model_hash, model, definition, anew=anew, deployment=deployment)
         judged = await follow_update(self._looks, environment, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(environment, service, judged)
@@ -286,10 +274,3 @@ def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[st
     """Return the hash of each spec, which says the names of its networks, and whether it is one on every node."""
     specs = {name: service_spec(project, model, one) for name, one in read_definitions(model).items()}
     return {name: (spec_hash(spec, {}), "Global" in spec["Mode"]) for name, spec in specs.items()}
-
-
-def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | None:
-    """Return the write of ours that a service has this spec by, where there is one to follow."""
-    if seen.service is None:
-        return None
-    return earlier_write(seen.service, seen.tasks, spec, seen.networks, deployment)

@@ -1,6 +1,7 @@
 """Ask a manager of a Swarm; each call is one request, made in a thread of the engine's clients."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +13,13 @@ from docker.errors import APIError, NotFound, create_api_error_from_http_excepti
 
 from roas.engine.client import explanation
 from roas.engine.labels import STACK
-from roas.errors import NoQuorumError
+from roas.errors import EngineError, NoQuorumError
 from roas.messages.message import said
 
 Json = dict[str, Any]
 OUT_OF_SEQUENCE = "update out of sequence"
 NAME_TAKEN = 409
+SHARED_GONE = re.compile(r"\b(network|config|secret)\b.* not found")
 NO_LEADER = (
     *("does not have a leader", "lost leader status", "deadline exceeded", "code = Unavailable"),
     *("node is not a swarm manager", "not enough managers"),
@@ -28,6 +30,10 @@ AUTH_HEADER = "X-Registry-Auth"
 
 class OutOfSequenceError(Exception):
     """Somebody else wrote in between: what was read is not what is there."""
+
+
+class SharedGoneError(EngineError):
+    """A network, config or secret that a service refers to is not there any more."""
 
 
 class SwarmCalls:
@@ -90,12 +96,16 @@ class SwarmCalls:
         return {str(one["Spec"]["Name"]): one for one in found}
 
     def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
-        """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name."""
+        """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name.
+
+        Raises SharedGoneError where a service refers to what is gone.
+        """
         try:
             answer = self._post(f"/{kind}/create", spec, image)
         except APIError as error:
             if error.response is not None and error.response.status_code == NAME_TAKEN:
                 raise OutOfSequenceError(explanation(error)) from error
+            _require_shared(error)
             raise
         return str(answer.get("ID") or answer.get("Id"))
 
@@ -106,6 +116,7 @@ class SwarmCalls:
         except APIError as error:
             if OUT_OF_SEQUENCE in explanation(error):
                 raise OutOfSequenceError(explanation(error)) from error
+            _require_shared(error)
             raise
 
     def remove(self, kind: str, object_id: str) -> None:
@@ -155,6 +166,15 @@ class SwarmCalls:
         except requests.HTTPError as error:
             raise create_api_error_from_http_exception(error) from error
         return answer
+
+
+def _require_shared(error: APIError) -> None:
+    """Raise SharedGoneError where a write was refused since what it refers to is gone."""
+    text = explanation(error)
+    if SHARED_GONE.search(text):
+        raise SharedGoneError(
+            said("The engine refused: {text}", text=text), hint=said("Read what it says and try again.")
+        ) from error
 
 
 @contextmanager

@@ -46,6 +46,10 @@ class JustMade:
         self._made = {key: one for key, one in self._made.items() if now - one[0] < JUST_SECONDS}
         self._made[project, model_hash] = (now, made)
 
+    def forget(self, project: str) -> None:
+        """Forget what was made for a project: something of it is gone."""
+        self._made = {key: one for key, one in self._made.items() if key[0] != project}
+
     def of(self, project: str, model_hash: str) -> SwarmIds | None:
         """Return what was made for a model a moment ago; None where it has to be seen whether it is there."""
         began, made = self._made.get((project, model_hash), (-JUST_SECONDS, None))
