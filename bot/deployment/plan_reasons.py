@@ -32,7 +32,7 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
         yield said("it has {there} of {replicas} containers", there=len(there), replicas=replicas)
     if difference.unwritten and not there:
-        yield said("it is to have no replicas, and the Swarm does not have it like that")
+        yield said("it has no replicas, and its service in the Swarm is missing or has another configuration")
     if difference.idle:
         yield from (said("its container {one} is {state}", one=one.name, state=one.state) for one in difference.idle)
 
@@ -57,6 +57,8 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
         short = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_short(comparison, on))
         if short:
             yield from (said("it shares a namespace with {on}, of which a container is missing", on=on) for on in short)
+        elif plan.service in comparison.under_way:
+            yield said("the deployment that is under way has changed it")
         elif current is not None and not adopted:
             yield said("it was changed by hand: its container is not as {current} has it", current=current.label)
         elif unlike:

@@ -11,6 +11,7 @@ from roas.deployment.leftovers import find_own_bot
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
+from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
@@ -72,7 +73,14 @@ async def compare(
         as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
         in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
         by_service=by_service(containers.left),
+        under_way=await _under_way(components, environment),
     )
+
+
+async def _under_way(components: Components, environment: Environment) -> frozenset[str]:
+    """Return the services that a deployment which goes on has touched."""
+    progress = await components.state.deployments.progress_under_way(environment.name)
+    return frozenset(one.service for one in progress if one.step not in UNTOUCHED_STEPS)
 
 
 async def _changed_in_place(
