@@ -112,7 +112,7 @@ def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError
     """Create the error for an image that cannot be found."""
     return ImageNotFoundError(
         said("There is no such image: {text}", text=text),
-        hint=said("Check the image's name and the version; for a private registry, log in with `docker login`."),
+        hint=said("Check the image's name and the version; for a private registry, log in with `roas login`."),
         service=service,
     )
 

@@ -48,6 +48,10 @@ def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, st
     if _state(task) not in ENDED:
         dead = [one for one in _before(calls, task) if _state(one) in ENDED and one["Spec"] == task["Spec"]]
         task = dead[-1] if dead else task
+    if not task.get("NodeID"):  # and no log: a manager would wait for a node
+        return said(
+            "Task {task} has no node: {state}, {text}", task=task["ID"], state=_state(task), text=_ending(task)
+        ), ""
     nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
     ending = said(
         "Task {task} on {node}: {state}, {text}",

@@ -131,6 +131,15 @@ def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
             said("{service} has `deploy.mode: {mode}`", service=name, mode=mode),
             said("use `replicated` or `global`; a service that ends gets `x-deploy: {one_shot: true}`"),
         )
+    if mode == "global" and deploy.get("replicas") is not None:
+        yield (
+            said(
+                "{service} has `deploy.mode: global` with `replicas: {replicas}`",
+                service=name,
+                replicas=deploy["replicas"],
+            ),
+            said("remove one of them: a global service has a task on each node"),
+        )
     endpoint_mode = str(deploy.get("endpoint_mode") or "vip")
     if endpoint_mode not in ENDPOINT_MODES:
         text = said("{service} has `deploy.endpoint_mode: {mode}`", service=name, mode=endpoint_mode)

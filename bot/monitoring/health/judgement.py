@@ -27,12 +27,13 @@ def judge_service(
     snapshots: Iterable[ContainerSnapshot],
     *,
     restarts_before: Mapping[str, int] | None = None,
+    on_swarm: bool = False,
 ) -> ServiceHealth:
     """Judge one service; its worst replica decides, since each of them answers a part of its users.
 
     Fewer replicas than wanted is unhealthy, more is degraded (two of them side by side are a deployment under way or
     one that was left lying). `starting` is degraded: it serves nobody yet, but nothing is wrong. `restarts_before` are
-    the restart counts by container id that the growth is measured from.
+    the restart counts by container id that the growth is measured from. What a service has `on_swarm` are tasks.
     """
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
@@ -42,7 +43,7 @@ def judge_service(
         alike = sum(finding == (verdict, reason) for finding in wanted)
         reason = said("{reason} ({alike} of {replicas})", reason=reason, alike=alike, replicas=definition.replicas)
     if len(containers) < definition.replicas:
-        verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers))
+        verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers), on_swarm=on_swarm)
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
         verdict, reason = (
             Verdict.DEGRADED,
@@ -154,9 +155,11 @@ def _rank(finding: Finding) -> int:
     return RANK[finding[0]]
 
 
-def _missing(definition: ServiceDefinition, count: int) -> str:
+def _missing(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
     if count == 0:
-        return said("has no container")
+        return said("has no task") if on_swarm else said("has no container")
+    if on_swarm:
+        return said("has {count} of {replicas} tasks", count=count, replicas=definition.replicas)
     return said("has {count} of {replicas} containers", count=count, replicas=definition.replicas)
 
 

@@ -133,3 +133,9 @@ def test_name_that_is_too_long_is_named_in_the_plan() -> None:
     fields = {"image": "web:1"}
     assert not refused(shared={"services": {"w" * 58: fields}})
     assert "Swarm takes 63 characters" in refused(shared={"services": {"w" * 59: fields}})
+
+
+def test_number_of_tasks_means_nothing_on_every_node() -> None:
+    assert "web has `deploy.mode: global` with `replicas: 3`" in refused(deploy={"mode": "global", "replicas": 3})
+    assert not refused(deploy={"mode": "global"})
+    assert not refused(deploy={"replicas": 3})

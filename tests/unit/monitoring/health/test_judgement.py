@@ -59,6 +59,8 @@ def test_worst_replica_decides_and_is_counted() -> None:
 def test_missing_replicas_unhealthy() -> None:
     assert judge_service(WEB, []).reason == "has no container"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).reason == "has 1 of 2 containers"
+    assert judge_service(WEB, [], on_swarm=True).reason == "has no task"
+    assert judge_service(replace(WEB, replicas=2), [RUNNING], on_swarm=True).reason == "has 1 of 2 tasks"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).verdict is Verdict.UNHEALTHY
 
 
