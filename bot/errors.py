@@ -83,13 +83,24 @@ class ComposeFileError(RoasError):
 
 
 class ComposePolicyError(RoasError):
-    """A compose file asks for something that the policy does not allow; `entries` would allow it."""
+    """A compose file asks for something that the policy does not allow; `entries` would allow it.
+
+    `found` has each thing that is refused, with its entry; it is for those who word the error anew, not to be shown.
+    """
 
     key = "compose_policy"
 
-    def __init__(self, message: str, *, hint: str = "", entries: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        entries: tuple[str, ...] = (),
+        found: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.entries = entries
+        self.found = found
 
 
 class DependencyCycleError(RoasError):

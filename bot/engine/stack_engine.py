@@ -13,7 +13,9 @@ from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.stack_reader import StackReader, on_swarm
 from roas.engine.swarm.drafting import SwarmDrafter
+from roas.engine.swarm.joint_refusal import with_unsupported
 from roas.engine.swarm.unsupported import refuse_unsupported
+from roas.errors import ComposePolicyError, without_secrets
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
@@ -43,13 +45,18 @@ class StackEngine(StackReader):
         """Merge, interpolate and check an environment's compose files."""
         if not on_swarm(environment):
             return await super().resolve(environment, version, write_contents=write_contents)
+
+        def allows(entry: str) -> bool:
+            return self._policy.allows_by_name(entry, environment)
+
         async with begun(self._require_ready_swarm(environment)) as asking:
-            stack = await super().resolve(environment, version, write_contents=write_contents)
+            try:
+                stack = await super().resolve(environment, version, write_contents=write_contents)
+            except ComposePolicyError as error:
+                model = await self._resolver.written(environment, version)
+                with without_secrets(self._redactor.redact):
+                    raise with_unsupported(error, model, environment, allows=allows) from error
             contents = self._policy.state_dir / CONTENTS_FOLDER
-
-            def allows(entry: str) -> bool:
-                return self._policy.allows_by_name(entry, environment)
-
             refuse_unsupported(stack.model, environment, contents=contents, allows=allows)
             await asking
         obstacles = await self._swarm.obstacles(environment, stack.model)

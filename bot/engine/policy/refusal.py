@@ -22,6 +22,7 @@ def refusal(violations: Iterable[Violation], environment: Environment, *, of_rel
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
     lines = _lines(entries, environment)
+    found = tuple((violation.text, violation.entry) for violation in unique)
     if of_release:
         return ComposePolicyError(
             joined("\n", (said("The release asks for something that is not allowed here today:"), *map(_line, unique))),
@@ -29,11 +30,13 @@ def refusal(violations: Iterable[Violation], environment: Environment, *, of_rel
             if entries
             else said("Deploy a version that does without."),
             entries=entries,
+            found=found,
         )
     return ComposePolicyError(
         joined("\n", (said("The compose file asks for something that is not allowed here:"), *map(_line, unique))),
         hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if entries else said("Remove it."),
         entries=entries,
+        found=found,
     )
 
 

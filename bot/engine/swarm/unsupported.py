@@ -1,6 +1,6 @@
 """Find what a model asks for and Swarm has no word for: all of it at once, each with what to do instead."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ NETWORK_KEYS = ("ipv4_address", "ipv6_address", "link_local_ips", "mac_address",
 MODES = ("replicated", "global")
 ENDPOINT_MODES = ("vip", "dnsrr")
 CONDITIONS = ("none", "on-failure", "any")
+NO_CONTENTS = Path("/dev/null/contents")  # below which nothing is
 PINNING = ("node.hostname==", "node.id==", "node.labels.")
 Found = tuple[str, str]  # what is asked for, and what to do instead
 
@@ -81,11 +82,28 @@ def refuse_unsupported(
         *_of_networks(model),
         *_unpinned_volumes(model, allows),
     ]
-    if not found:
-        return
+    if found:
+        raise unsupported(found, environment)
+
+
+def find_unbound(model: Mapping[str, Any], allows: Callable[[str], bool]) -> list[Found]:
+    """Return what a Swarm cannot do of a model whose files are not bound to their kept contents yet."""
+    found = [one for name, fields in services_of(model).items() for one in _of_fields(name, fields)]
+    for name, fields in services_of(model).items():
+        found += [
+            one
+            for volume in fields.get("volumes") or ()
+            if not volume.get("read_only")  # a file that is read-only becomes a config
+            for one in _of_volume(name, volume, NO_CONTENTS)
+        ]
+    return [*found, *_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
+
+
+def unsupported(found: Iterable[Found], environment: Environment) -> ComposeFileError:
+    """Create the error that lists all of it."""
     lines = [said("  - {what}: {instead}", what=what, instead=instead) for what, instead in found]
     text = said("{environment} runs on a Swarm, which cannot do all of this:", environment=environment.name)
-    raise ComposeFileError(
+    return ComposeFileError(
         joined("\n", (text, *lines)), hint=said("Change the compose file as it says beside each, then deploy again.")
     )
 
@@ -102,6 +120,15 @@ def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Itera
 
 
 def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+    yield from _of_fields(name, fields)
+    for volume in fields.get("volumes") or ():
+        yield from _of_volume(name, volume, contents)
+    for entry in fields.get("secrets") or ():
+        text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
+        yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
+
+
+def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
     for key, instead in INSTEAD.items():
         if fields.get(key):
             yield said("{service} has `{key}`", service=name, key=key), instead
@@ -117,11 +144,6 @@ def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterato
                 text = said("{service} has `{key}` in the network {network}", service=name, key=key, network=network)
                 yield text, NO_WORD
     yield from _of_ports(name, fields)
-    for volume in fields.get("volumes") or ():
-        yield from _of_volume(name, volume, contents)
-    for entry in fields.get("secrets") or ():
-        text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
-        yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
 
 
 def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:

@@ -218,6 +218,40 @@ volumes: {{data: {{}}}}
     assert "the volume data stays on one" not in named.stderr, named.stderr
 
 
+def test_what_stands_in_the_way_is_in_the_plan(line: SwarmLine, registry: PrivateRegistry) -> None:
+    """What the policy refuses and what Swarm cannot do in one list, then what the nodes and others do not let it do."""
+    service = f"image: {registry.address}/shop:v1, stop_grace_period: 1s"
+    line.write(f"services: {{web: {{{service}, privileged: true, sysctls: {{vm.swappiness: 1}}}}}}")
+    refused = line.run("deploy", "dev", "v1", "--dry-run")
+    assert refused.returncode != 0
+    assert "web has `privileged`" in refused.stderr, refused.stderr
+    assert "sysctls:web" in refused.stderr, refused.stderr
+    assert "privileged:web" not in refused.stderr, "no entry would help"
+    nowhere = "deploy: {placement: {constraints: [node.hostname == nowhere]}}"
+    line.write(f"""
+services:
+  web: {{{service}, {nowhere}}}
+  large: {{{service}, deploy: {{resources: {{reservations: {{memory: 900g}}}}}}}}
+  other: {{{service}}}
+""")
+    other = f"{line.project}-dev_other"
+    line.docker("service", "create", "--detach", "--no-resolve-image", "--replicas", "0", "--name", other, "app:hand")
+    try:
+        plan = line.run("deploy", "dev", "v1", "--dry-run")
+        deployed = line.run("deploy", "dev", "v1")
+    finally:
+        line.docker("service", "rm", other)
+    for words in (
+        "No node satisfies what web asks for: node.hostname == nowhere (the nodes have node1, node2, node3).",
+        "large reserves 921600 MiB of memory",
+        f"The Swarm already has a service {other} that does not belong to this stack.",
+    ):
+        assert words in plan.stdout, plan.stdout + plan.stderr
+        assert words in deployed.stdout, deployed.stdout + deployed.stderr
+    assert deployed.returncode == 6
+    assert line.replicas() == {}, "nothing is written"
+
+
 def test_without_the_registry_nothing_is_deployed(line: SwarmLine) -> None:
     """A manager that has the image would take the tag for granted."""
     line.write(stack("127.0.0.1:9/shop"))

@@ -1,0 +1,51 @@
+"""What the policy refuses and what Swarm cannot do is one list; nothing is offered that helps nobody."""
+
+from pathlib import Path
+from typing import Any
+
+from roas.engine.policy.refusal import refusal
+from roas.engine.policy.violation import Violation
+from roas.engine.swarm.joint_refusal import with_unsupported
+from roas.errors import ComposeFileError, ComposePolicyError, RoasError
+from roas.models.environment import Environment
+
+PROD = Environment("prod", "shop", Path("/srv/shop"), ())
+PRIVILEGED = Violation("a has `privileged: true`", "privileged:a")
+SYSCTL = Violation("a has `sysctls: x`", "sysctls:a")
+
+
+def refused(*violations: Violation, **fields: Any) -> RoasError:
+    model = {"name": "shop", "services": {"a": {"image": "a:1", **fields}}}
+    error = refusal(violations, PROD, of_release=False)
+    return with_unsupported(error, model, PROD, allows=lambda _entry: False)
+
+
+def test_all_is_said_at_once_and_only_what_helps_is_offered() -> None:
+    error = refused(PRIVILEGED, SYSCTL, privileged=True, container_name="a", sysctls={"x": 1})
+    assert isinstance(error, ComposePolicyError)
+    assert error.entries == ("sysctls:a",)
+    for words in ("a has `privileged`", "a has `container_name`", "a has `sysctls: x` (allowed by `sysctls:a`)"):
+        assert words in error.message, words
+    assert "privileged:a" not in error.message + error.hint
+
+
+def test_only_swarm_refuses_what_no_entry_would_help() -> None:
+    socket = "/var/run/docker.sock"
+    volumes = [{"type": "bind", "source": path, "target": "/x"} for path in (socket, "/data")]
+    asked = (PRIVILEGED, Violation("a binds it", "docker_socket:a"), Violation("a binds /data", "bind:/data"))
+    error = refused(*asked, privileged=True, volumes=volumes)
+    assert type(error) is ComposeFileError
+    assert "allow" not in error.message + error.hint
+    assert "a binds /data of the host" in error.message
+
+
+def test_file_that_is_bound_read_only_may_be_allowed() -> None:
+    volumes = [{"type": "bind", "source": "/etc/hosts", "target": "/x", "read_only": True}]
+    error = refused(Violation("a binds /etc/hosts", "bind:/etc/hosts"), volumes=volumes)
+    assert isinstance(error, ComposePolicyError)
+    assert error.entries == ("bind:/etc/hosts",)
+
+
+def test_model_that_is_not_known_adds_nothing() -> None:
+    error = refusal([PRIVILEGED], PROD, of_release=False)
+    assert with_unsupported(error, {}, PROD, allows=lambda _entry: False) is error
