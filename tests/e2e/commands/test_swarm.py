@@ -403,6 +403,27 @@ services:
     assert events == ["start", "die"] * 3, f"one run after the other: {events}\n{told}"
 
 
+def test_stack_that_is_removed_in_the_middle_comes_back(line: SwarmLine, registry: PrivateRegistry) -> None:
+    """`docker stack rm` takes services and networks: the way back makes both again."""
+    line.write(f"""
+services:
+  web:
+    image: {registry.address}/shop:${{VERSION}}
+    stop_grace_period: 1s
+    deploy: {{replicas: 2, endpoint_mode: dnsrr, update_config: {{monitor: 4s}}}}
+    configs: [{{source: greeting, target: /config/greeting}}]
+configs: {{greeting: {{file: ./greeting}}}}
+""")
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    deploying = line.start("deploy", "dev", "v2")
+    assert deploying.stdout is not None
+    assert any("web: creating" in one for one in deploying.stdout)
+    line.docker("stack", "rm", f"{line.project}-dev")
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 3, told
+    assert line.replicas() == {"web": "2/2"}, told
+
+
 @pytest.fixture(scope="module")
 def ground(swarm: Swarm, registry: PrivateRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Give the stack of the campaign on these nodes, with v1 deployed."""
