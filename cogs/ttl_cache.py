@@ -7,7 +7,7 @@ longer than a keystroke may.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
@@ -25,7 +25,7 @@ class _Entry(Generic[Value]):
 
     began: float
     task: asyncio.Task[Value]
-    before: "_Entry[Value] | None" = None
+    before: Self | None = None
 
     @property
     def has_failed(self) -> bool:

@@ -83,7 +83,7 @@ class PrivateDaemon(SlotHolder):
         Which API the engine has is asked by the first one alone: the engine starts two programs to tell its version.
         """
         client = docker.DockerClient(base_url=self.docker_host, version=self._api_version, timeout=int(timeout))
-        self._api_version = client.api._version
+        self._api_version = client.api.api_version
         return client
 
     def start(self) -> None:

@@ -48,10 +48,22 @@ class PreloadedPopen(subprocess.Popen[Any]):
             self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
 
+def start_preloaded(*args: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start `python -m` what `args` begins with; what it says is read by pipes."""
+    return PreloadedPopen(
+        args,
+        cwd=cwd,
+        env=env,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
 def run_preloaded(*args: str, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run `python -m` what `args` begins with, as `subprocess.run` would; raises TimeoutExpired."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with PreloadedPopen(list(args), cwd=cwd, env=env, text=True, **pipes) as child:
+    with start_preloaded(*args, cwd=cwd, env=env) as child:
         try:
             out, err = child.communicate(timeout=timeout)
         except BaseException:

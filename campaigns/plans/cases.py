@@ -14,6 +14,7 @@ from campaigns.plans.settled import find_unsettled
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
+from roas.engine.interface import FoundStack
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
@@ -41,7 +42,12 @@ class Result:
 
 class _Accepting:
     async def validate(
-        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
+        self,
+        environment: Environment,
+        version: str | None = None,
+        *,
+        model_hash: str | None = None,
+        found: FoundStack | None = None,
     ) -> ValidationReport:
         return ValidationReport(environment.name, ())
 

@@ -425,6 +425,10 @@ class EngineDouble:
         """Return what a manager says: there is none."""
         return None
 
+    def quorum_losses(self, environment: Environment) -> int:
+        """Return 0: there are no managers to lose."""
+        return 0
+
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
         """Return the services that were given another login: none pulls by itself."""
         return ()

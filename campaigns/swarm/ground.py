@@ -9,7 +9,7 @@ from pathlib import Path
 
 from campaigns.instrumented.gate import GATE_VARIABLE
 from campaigns.swarm.gate import StepGate
-from testbed.preloaded import PreloadedPopen, run_preloaded
+from testbed.preloaded import run_preloaded, start_preloaded
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import HEALTH_COMMAND, Behaviour
 from testbed.swarm import Swarm, client_of
@@ -85,9 +85,7 @@ class Ground:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that is held at each step."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = ["campaigns.swarm.worker", *arguments]
-        return PreloadedPopen(command, cwd=self.folder, env=self.environ(), text=True, **pipes)
+        return start_preloaded("campaigns.swarm.worker", *arguments, cwd=self.folder, env=self.environ())
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Type a command, and wait for its end."""
