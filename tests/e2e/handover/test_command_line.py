@@ -89,7 +89,8 @@ async def stop_between_writes(child: asyncio.subprocess.Process, home) -> None:
 
     def is_stopped() -> bool | None:
         stop_process(child.pid)
-        with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0.5)) as journal:
+        # Whoever is stopped holding it holds it until it goes on: to wait for it is of no use.
+        with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0)) as journal:
             try:
                 journal.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:
