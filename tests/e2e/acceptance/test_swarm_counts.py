@@ -62,7 +62,8 @@ async def deployments(people: People, counts: Counts) -> None:
         plan = await orchestrator.plan(asked, to_start=True)
     assert planned["GET distribution"] == 1, "one image"
     assert planned["GET tasks"] == 1, "one look at the stack"
-    assert len(counts.order) <= 14
+    # Two of them, which nodes there are and whose the names are, tell what would stand in the way.
+    assert len(counts.order) <= 16
     with counts.of_one() as new:
         succeeded(await orchestrator.run(replace(asked, plan_digest=plan.digest)))
     assert new["GET distribution"] == 0, "the digest is the one that was agreed to"
