@@ -15,6 +15,11 @@ UNUSED_BY_STRUCTLOG = ("better_exceptions", "colorama", "greenlet", "rich")
 def main() -> int:
     """Run the command line and return its exit code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    from roas.commands.quick_status import pass_on_status
+
+    code = pass_on_status(sys.argv[1:])
+    if code is not None:
+        return code
     _import_without_extras()
     from roas.commands import run_command_line
 

@@ -5,28 +5,30 @@ until a bot had started. Here `__init__` is compiled when the first object is ma
 To type checkers this is `dataclasses.dataclass` itself.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, FrozenInstanceError, fields
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, MISSING, Field, FrozenInstanceError, InitVar, field, fields
 from dataclasses import dataclass as _with_fields
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 UNSET = object()
 
 
 def _dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False) -> Callable[[type], type]:
     """Make a dataclass of a class, as `dataclasses.dataclass` does with these arguments."""
+    given = _FROZEN if frozen else _SHARED
 
     def made(plain: type) -> type:
-        own = plain.__dict__
-        cls: type = _with_fields(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(plain)
-        given = _FROZEN if frozen else _SHARED
-        for name, method in given.items():
-            if name not in own:
-                setattr(cls, name, method)
-        compared = [one.name for one in fields(cls) if one.compare]
-        setattr(cls, COMPARED, attrgetter(*compared) if compared else type)
+        own = inspect.get_annotations(plain)
+        if slots and not any(map(_is_special, own.values())):
+            cls = _with_slots(plain, own, given, kw_only)
+        else:
+            cls = _with_fields(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(plain)
+            for name, method in {**given, COMPARED: _compared(fields(cls))}.items():
+                if name not in plain.__dict__:
+                    setattr(cls, name, method)
         cls.__init__ = _compiled_when_called(cls, frozen)  # type: ignore[misc]
         return cls
 
@@ -40,6 +42,68 @@ else:
 
 
 COMPARED = "__compared__"
+FIELDS = "__dataclass_fields__"
+# What belongs to the class that is replaced by one with slots.
+OF_THE_PLAIN_CLASS = ("__dict__", "__weakref__")
+SPECIAL = ("ClassVar", "InitVar", "KW_ONLY")
+
+
+def _is_special(kind: object) -> bool:
+    """Return whether it takes the standard library to tell what is meant."""
+    if isinstance(kind, str):
+        return any(word in kind for word in SPECIAL)
+    return kind is KW_ONLY or kind is ClassVar or isinstance(kind, InitVar)
+
+
+def _with_slots(plain: type, own: Mapping[str, Any], given: Mapping[str, Any], kw_only: bool) -> type:
+    """Make the class anew with slots, its methods and the description of its fields at once."""
+    described = _inherited(plain)
+    described |= {name: _described(plain, name, kind, kw_only) for name, kind in own.items()}
+    real = tuple(one for one in described.values() if one._field_type is _IS_FIELD)  # type: ignore[attr-defined]
+    left_out = {*OF_THE_PLAIN_CLASS, *(one.name for one in real)}
+    body = {
+        **given,
+        COMPARED: _compared(real),
+        "__match_args__": tuple(one.name for one in real if one.init and not one.kw_only),
+        **_OF_STANDARD,
+        **{name: value for name, value in plain.__dict__.items() if name not in left_out},
+        FIELDS: described,
+        "__slots__": _slots(plain, real),
+    }
+    cls: type = type(plain)(plain.__name__, plain.__bases__, body)
+    cls.__qualname__ = plain.__qualname__
+    return cls
+
+
+def _inherited(plain: type) -> dict[str, Field[Any]]:
+    found: dict[str, Field[Any]] = {}
+    for base in reversed(plain.__mro__):
+        found |= base.__dict__.get(FIELDS, {})
+    return found
+
+
+def _described(plain: type, name: str, kind: object, kw_only: bool) -> Field[Any]:
+    """Describe one field, as the standard library does."""
+    given = plain.__dict__.get(name, MISSING)
+    one: Any = given if isinstance(given, Field) else field(default=given)
+    one.name, one.type = name, kind
+    one._field_type = _IS_NONE if get_origin(kind) is ClassVar else _IS_FIELD
+    if one.kw_only is MISSING:
+        one.kw_only = kw_only
+    if type(one.default).__hash__ is None:
+        raise ValueError(f"mutable default {type(one.default)} for field {name} is not allowed: use default_factory")
+    described: Field[Any] = one
+    return described
+
+
+def _slots(plain: type, real: tuple[Field[Any], ...]) -> tuple[str, ...]:
+    inherited = {name for base in plain.__mro__[1:-1] for name in base.__dict__.get("__slots__", ())}
+    return tuple(one.name for one in real if one.name not in inherited)
+
+
+def _compared(described: tuple[Field[Any], ...]) -> Callable[[Any], Any]:
+    compared = [one.name for one in described if one.compare]
+    return attrgetter(*compared) if compared else type
 
 
 def _compiled_when_called(cls: type, frozen: bool) -> Callable[..., None]:
@@ -138,4 +202,20 @@ _FROZEN: dict[str, Any] = {
     "__delattr__": _refuse_to_delete,
     "__getstate__": _state,
     "__setstate__": _set_state,
+}
+
+
+def _standard() -> type:
+    """Return a class that shows how the standard library marks what is a field, what is none, and their class."""
+
+    class Example:
+        is_field: int
+        is_none: ClassVar[int] = 0
+
+    return _with_fields(init=False, repr=False, eq=False, slots=True)(Example)
+
+
+_IS_FIELD, _IS_NONE = (one._field_type for one in getattr(_standard(), FIELDS).values())
+_OF_STANDARD = {
+    name: getattr(_standard(), name) for name in ("__dataclass_params__", "__replace__") if hasattr(_standard(), name)
 }
