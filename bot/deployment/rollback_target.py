@@ -39,7 +39,7 @@ async def find_rollback_target(
     if is_same(target, current) and not half_way:
         raise InvalidRequestError(
             said("{environment} is on {target} already.", environment=environment.name, target=target.label),
-            hint=said("Name another release."),
+            hint=said("Name another release, or deploy that version again: what is missing is made again."),
         )
     return target, model
 

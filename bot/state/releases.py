@@ -105,14 +105,17 @@ class Releases:
         return tuple(str(row[0] or "") for row in rows)
 
     async def beyond(self, environment: str, kept: int, *, runs: int | None = None) -> tuple[Release, ...]:
-        """Return the releases that are kept but need not be: all but the current one and the last `kept`.
+        """Return the releases that are kept but need not be: all but the current one, and the last `kept`.
 
-        `runs` is the release that is about to be the current one, which may be an old one.
+        Failed ones take no place from those that can be gone back to: the last `kept` of these stay, too. `runs` is
+        the release that is about to be the current one, which may be an old one.
         """
 
         def work(transaction: Transaction) -> tuple[Release, ...]:
-            spared = {current_number(transaction, environment), runs}
+            running = {current_number(transaction, environment), runs}
             newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
+            good = [one.number for one in newest if one.state in RESTORABLE or one.number in running]
+            spared = running.union(good[:kept])
             return tuple(release for release in newest[kept:] if release.number not in spared)
 
         return await self._journal.read(work)

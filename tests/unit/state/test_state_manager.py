@@ -176,6 +176,18 @@ async def test_removable_releases_exclude_current(state) -> None:
     assert [release.number for release in await state.releases.beyond("prod", kept=3)] == [2]
 
 
+async def test_failed_releases_take_no_place_of_good_ones(state) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy")
+    failed = [await state.releases.add(a_release(ReleaseState.FAILED), fence) for _ in range(2)]
+    good = [await state.releases.add(a_release(ReleaseState.SUCCEEDED), fence) for _ in range(3)]
+    failed += [await state.releases.add(a_release(ReleaseState.FAILED), fence) for _ in range(3)]
+    about_to_be = await state.releases.add(a_release(ReleaseState.CANDIDATE), fence)
+    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=good[-1])
+    beyond = await state.releases.beyond("prod", kept=2, runs=about_to_be.number)
+    assert {one.number for one in beyond} == {one.number for one in (*failed[:-1], *good[:-1])}
+
+
 async def test_superseded_owner_changes_nothing(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as old, StateManager(tmp_path) as new:
         deployment = a_deployment()
