@@ -79,5 +79,5 @@ def sample_image(
 
 
 def _check() -> str:
-    times = "--interval=1s --timeout=2s --retries=3 --start-period=10s --start-interval=100ms"
+    times = "--interval=5s --timeout=2s --retries=3 --start-period=10s --start-interval=100ms"
     return f"{times} CMD {HEALTH_COMMAND}"

@@ -15,14 +15,16 @@ from typing import Any
 import docker
 
 from testbed.engine import manual_environment
-from testbed.sample import HEALTH_COMMAND
+from testbed.sample import HEALTH_COMMAND, sample_image
 from testbed.waiting import wait_until
-from tests.e2e.acceptance.stack import REPOSITORY
 
+REPOSITORY = "roas-acceptance/rolled"
 VERSION = "sample.version"
 SWARM_SERVICE = "com.docker.swarm.service.name"
-# `docker stack deploy` does not know start_interval.
-CHECK = {"test": ["CMD-SHELL", HEALTH_COMMAND], "interval": "500ms", "timeout": "2s", "retries": 3}
+# `docker stack deploy` does not know start_interval: what the images say of it holds, and what they ask.
+CHECK = {"interval": "5s", "timeout": "2s", "retries": 3}
+# Where a case is about a check. As often as that is asked, it is most of what a replica costs.
+OFTEN = {"test": ["CMD-SHELL", HEALTH_COMMAND], "interval": "500ms"}
 # Swarm replaces no replica that ended for good, not even on the way back; and it is to be seen what failed.
 RESTART = {"condition": "on-failure", "delay": "120s"}
 # The first container of a version fails, as often as it is started; the others do not.
@@ -38,13 +40,22 @@ MOVING = frozenset({"preparing", "ready", "starting", "running"})
 ENDS = frozenset({"completed", "paused", "rollback_completed", "rollback_paused"})
 
 
-def web(deploy: dict[str, Any], *, first_fails: bool = False) -> dict[str, Any]:
+def images(client: docker.DockerClient) -> None:
+    """Make the versions that both deploy."""
+    sample_image(client, f"{REPOSITORY}:unhealthy", version="unhealthy", behaviour="unhealthy")
+    sample_image(client, f"{REPOSITORY}:fades", version="fades", behaviour="fades", delay_seconds=1.2)
+    sample_image(client, f"{REPOSITORY}:exits", version="exits", behaviour="exits", healthcheck=True)
+    for name in ("v1", "v2"):
+        sample_image(client, f"{REPOSITORY}:{name}", version=name, healthcheck=True)
+
+
+def web(deploy: dict[str, Any], *, first_fails: bool = False, check: dict[str, Any]) -> dict[str, Any]:
     """Return a file of one service, as both take it: no virtual address, and a network of its own."""
     plain: dict[str, Any] = {
         "image": f"{REPOSITORY}:${{VERSION:?}}",
         "init": True,
         "stop_grace_period": "1s",
-        "healthcheck": CHECK,
+        "healthcheck": CHECK | check,
         "deploy": {"endpoint_mode": "dnsrr", "restart_policy": RESTART} | deploy,
     }
     if not first_fails:
@@ -110,8 +121,8 @@ def watching(client: docker.DockerClient, label: str) -> Iterator[Seen]:
 
 def well_by_version(client: docker.DockerClient, label: str) -> dict[str, int]:
     """Return how many healthy containers there are of each version."""
-    found = client.containers.list(ignore_removed=True, filters={"label": label, "health": "healthy"})
-    return dict(Counter(one.labels[VERSION] for one in found))
+    found = client.api.containers(filters={"label": [label], "health": ["healthy"]})
+    return dict(Counter(one["Labels"][VERSION] for one in found))
 
 
 @dataclass
@@ -123,31 +134,41 @@ class SwarmStack:
     folder: Path
     name: str
 
-    def run(self, file: dict[str, Any], version: str, expected: dict[str, int]) -> Run:
-        """Deploy v1, then a version, and note how that went; what is `expected` may come a while after the verdict."""
-        path = self.folder / f"{self.name}.json"
-        path.write_text(json.dumps(file))
-        label = f"{SWARM_SERVICE}={self.name}_web"
+    def begin(self, file: dict[str, Any], version: str) -> None:
+        """Deploy a file with the version that is there before a case, and wait until all of it is well."""
+        path = self._written(file)
         if "volumes" in file:  # the first one of v1 is not to fail
             marks = [f"{self.name}_marks:/marks"]
             self.client.containers.run(f"{REPOSITORY}:v1", ["sh", "-c", NONE_FAILS], volumes=marks, remove=True)
-        self._deploy(path, "v1")
-        replicas = file["services"]["web"]["deploy"]["replicas"]
-        up = {"v1": replicas}
-        assert wait_until(lambda: well_by_version(self.client, label) == up, UPDATE_SECONDS), "v1 does not come up"
-        assert wait_until(self._all_run, UPDATE_SECONDS), "Swarm does not see that v1 is up"
-        with watching(self.client, label) as seen:
-            self._deploy(path, version)
+        self._deploy(path, version)
+        up = {version: file["services"]["web"]["deploy"]["replicas"]}
+        assert wait_until(lambda: well_by_version(self.client, self._label) == up, UPDATE_SECONDS), f"no {version}"
+        assert wait_until(self._all_run, UPDATE_SECONDS), f"Swarm does not see that {version} is up"
+        assert wait_until(self._is_settled, UPDATE_SECONDS), "what was to be stopped still runs"
+
+    def update(self, file: dict[str, Any], version: str, expected: dict[str, int]) -> Run:
+        """Deploy a version, and note how that went; what is `expected` may come a while after the verdict."""
+        with watching(self.client, self._label) as seen:
+            self._deploy(self._written(file), version)
             assert wait_until(lambda: self._state() in ENDS, UPDATE_SECONDS), f"the update is {self._state()}"
             state = self._state()
             assert wait_until(self._is_settled, UPDATE_SECONDS), "what was to be stopped still runs"
-            wait_until(lambda: well_by_version(self.client, label) == expected, AFTERWARDS_SECONDS)
+            wait_until(lambda: well_by_version(self.client, self._label) == expected, AFTERWARDS_SECONDS)
         verdict = {"rollback_completed": "rolled back"}.get(state, state)
-        return Run(verdict, well_by_version(self.client, label), seen.order, seen.at)
+        return Run(verdict, well_by_version(self.client, self._label), seen.order, seen.at)
 
     def remove(self) -> None:
         """Remove the stack."""
         self._docker("stack", "rm", self.name)
+
+    @property
+    def _label(self) -> str:
+        return f"{SWARM_SERVICE}={self.name}_web"
+
+    def _written(self, file: dict[str, Any]) -> Path:
+        path = self.folder / f"{self.name}.json"
+        path.write_text(json.dumps(file))
+        return path
 
     def _all_run(self) -> bool:
         tasks = self.client.api.tasks({"service": f"{self.name}_web", "desired-state": "running"})

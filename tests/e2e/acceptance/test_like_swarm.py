@@ -4,6 +4,7 @@ Where they differ, the case says why, and what each of them does. `docs/explanat
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,11 +16,10 @@ import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.rollout import Choice
-from testbed.sample import sample_image
 from testbed.swarm import Swarm, client_of
-from tests.e2e.acceptance.beside_swarm import NONE_FAILS, Run, SwarmStack, watching, web, well_by_version
+from tests.e2e.acceptance.beside_swarm import NONE_FAILS, OFTEN, Run, SwarmStack, images, watching, web, well_by_version
 from tests.e2e.acceptance.people import ANNA, request
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY
+from tests.e2e.acceptance.stack import PROJECT
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -27,7 +27,7 @@ AT_A_TIME = 6
 
 VERDICTS = {Outcome.SUCCEEDED: "completed", Outcome.ROLLED_BACK: "rolled back", Outcome.FAILED: "failed"}
 STOP_FIRST = ["-v1", "+v2", "v2"]
-START_FIRST = ["+v2", "v2", "-v1"]
+START_FIRST = ["+v1", "v1", "-v2"]  # after the first case has brought v2
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Case:
     back: dict[str, Any] | None = None
     first_fails: bool = False
     ours: tuple[str, dict[str, int]] | None = None
+    before: str = "v1"
+    check: dict[str, Any] = field(default_factory=dict)
 
     def file(self) -> dict[str, Any]:
         """Return the file that both deploy; what is not about time has Swarm watch for two seconds."""
@@ -53,36 +55,38 @@ class Case:
         for key, section in (("update_config", self.update), ("rollback_config", self.back)):
             if section is not None:
                 deploy[key] = {"monitor": "2s"} | section
-        return web(deploy, first_fails=self.first_fails)
+        return web(deploy, first_fails=self.first_fails, check=self.check)
 
 
 ONE = {"parallelism": 1}
-ALL_V1 = ("rolled back", {"v1": 3})
+PAUSES = ["-v1", "+exits", "-exits"]
+# One after the other on one stack of two replicas: each begins with what the one before has left.
+IN_A_ROW = {
+    "one at a time, stop-first": Case(ONE, "v2", "completed", {"v2": 2}, STOP_FIRST * 2, replicas=2),
+    "one at a time, start-first": Case(
+        ONE | {"order": "start-first"}, "v1", "completed", {"v1": 2}, START_FIRST * 2, replicas=2, before="v2"
+    ),
+    "pause": Case(ONE | {"failure_action": "pause"}, "exits", "paused", {"v1": 1}, PAUSES, replicas=2),
+    "roll back": Case(
+        ONE | {"failure_action": "rollback"}, "exits", "rolled back", {"v1": 2}, PAUSES, replicas=2, back=ONE
+    ),
+    # Differences, each of which the page of the documentation explains.
+    "no failure_action": Case(ONE, "exits", "paused", {"v1": 1}, replicas=2, ours=("rolled back", {"v1": 2})),
+}
 CASES = {
-    "one at a time, stop-first": Case(ONE, "v2", "completed", {"v2": 3}, STOP_FIRST * 3),
-    "one at a time, start-first": Case(ONE | {"order": "start-first"}, "v2", "completed", {"v2": 3}, START_FIRST * 3),
     "two at a time": Case({"parallelism": 2}, "v2", "completed", {"v2": 4}, replicas=4),
     "all at once": Case({"parallelism": 0}, "v2", "completed", {"v2": 3}),
     "a delay between them": Case(ONE | {"delay": "2s"}, "v2", "completed", {"v2": 2}, STOP_FIRST * 2, replicas=2),
-    "pause": Case(ONE | {"failure_action": "pause"}, "exits", "paused", {"v1": 2}, ["-v1", "+exits", "-exits"]),
     "pause, start-first": Case(
         ONE | {"failure_action": "pause", "order": "start-first"}, "exits", "paused", {"v1": 3}, ["+exits", "-exits"]
     ),
     "pause of two at a time": Case(
         {"parallelism": 2, "failure_action": "pause"}, "v2", "paused", {"v1": 2, "v2": 1}, replicas=4, first_fails=True
     ),
-    "roll back": Case(
-        ONE | {"failure_action": "rollback"},
-        "exits",
-        "rolled back",
-        {"v1": 3},
-        ["-v1", "+exits", "-exits"],
-        back=ONE,
-    ),
     "roll back what was replaced before": Case(
         ONE | {"failure_action": "rollback", "max_failure_ratio": 0.4}, "exits", "rolled back", {"v1": 3}, back=ONE
     ),
-    "continue": Case(ONE | {"failure_action": "continue"}, "exits", "completed", {}, ["-v1", "+exits", "-exits"]),
+    "continue": Case(ONE | {"failure_action": "continue"}, "exits", "completed", {}, PAUSES),
     "within the failure ratio": Case(
         ONE | {"failure_action": "rollback", "max_failure_ratio": 0.34}, "v2", "completed", {"v2": 2}, first_fails=True
     ),
@@ -90,14 +94,24 @@ CASES = {
         ONE | {"failure_action": "pause", "max_failure_ratio": 0.3}, "v2", "paused", {"v1": 2}, first_fails=True
     ),
     "failed while monitored": Case(
-        ONE | {"failure_action": "rollback", "monitor": "8s"}, "fades", "rolled back", {"v1": 1}, replicas=1, back=ONE
+        ONE | {"failure_action": "rollback", "monitor": "8s"},
+        "fades",
+        "rolled back",
+        {"v1": 1},
+        replicas=1,
+        back=ONE,
+        check=OFTEN,
     ),
     "never healthy": Case(
-        ONE | {"failure_action": "pause"}, "unhealthy", "paused", {"v1": 2}, ["-v1", "+unhealthy", "-unhealthy"]
+        ONE | {"failure_action": "pause"},
+        "unhealthy",
+        "paused",
+        {"v1": 2},
+        ["-v1", "+unhealthy", "-unhealthy"],
+        check=OFTEN,
     ),
-    # Differences, each of which the page of the documentation explains.
-    "no failure_action": Case(ONE, "exits", "paused", {"v1": 2}, ours=ALL_V1),
-    "no update_config": Case(None, "exits", "paused", {"v1": 2}, ours=ALL_V1),
+    # A difference.
+    "no update_config": Case(None, "exits", "paused", {"v1": 2}, ours=("rolled back", {"v1": 3})),
 }
 
 
@@ -106,36 +120,44 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
     """Run a Swarm of one node that has the same images as the engine of the bot."""
     with Swarm(tmp_path_factory.mktemp("swarm")) as swarm:
         with client_of(swarm.manager) as client:
-            for kind in ("unhealthy", "exits"):
-                sample_image(client, f"{REPOSITORY}:{kind}", version=kind, behaviour=kind)
-            sample_image(client, f"{REPOSITORY}:fades", version="fades", behaviour="fades", delay_seconds=1.2)
-            for name in ("v1", "v2"):
-                sample_image(client, f"{REPOSITORY}:{name}", version=name)
+            images(client)
         yield swarm
+
+
+@pytest.fixture
+def same_images(docker_client: docker.DockerClient) -> None:
+    """Give the engine of the bot the images of the Swarm."""
+    images(docker_client)
 
 
 @pytest.fixture(scope="module")
 def swarm_runs(
     swarm: Swarm, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Run]]]:
+) -> Iterator[dict[str, Future[list[Run]]]]:
     """Have Swarm do the chosen cases, a few at the same time: most of the time of each it waits."""
-    chosen = [item.callspec.params["name"] for item in request.session.items if item.path == request.path]
+    chosen = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    names = [spec.params["name"] for spec in chosen if spec]
+    rows = {name: [CASES[name]] for name in names} | {"in a row": list(IN_A_ROW.values())}
     folder = tmp_path_factory.mktemp("files")
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         yield {
-            name: pool.submit(by_swarm, swarm, folder, f"case{number}", CASES[name])
-            for number, name in enumerate(chosen)
+            name: pool.submit(by_swarm, swarm, folder, f"case{number}", row)
+            for number, (name, row) in enumerate(rows.items())
         }
 
 
-def by_swarm(swarm: Swarm, folder: Path, stack_name: str, case: Case) -> Run:
-    """Deploy v1, then the version, to the Swarm, and note how that went."""
+def by_swarm(swarm: Swarm, folder: Path, stack_name: str, cases: list[Case]) -> list[Run]:
+    """Bring what is there before, then the version of each case, to the Swarm, and note how that went."""
+    runs = []
     with client_of(swarm.manager) as client:
         stack = SwarmStack(client, swarm.docker_host, folder, stack_name)
         try:
-            return stack.run(case.file(), case.version, case.well)
+            for case in cases:
+                stack.begin(case.file(), case.before)
+                runs.append(stack.update(case.file(), case.version, case.well))
         finally:
             stack.remove()
+    return runs
 
 
 def began(case: Case, order: list[str]) -> list[str]:
@@ -144,15 +166,23 @@ def began(case: Case, order: list[str]) -> list[str]:
     return [one for one in order if ends_count or not one.startswith("-")]
 
 
-SAMPLE = {"one at a time, stop-first", "one at a time, start-first", "pause", "roll back", "no failure_action"}
-NAMES = [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.long) for name in CASES]
+async def test_swarm_and_bot_do_the_same_in_a_row(swarm_runs, application, people, stack, same_images) -> None:
+    of_bot = [await by_bot(case, application, people, stack) for case in IN_A_ROW.values()]
+    of_swarm = await asyncio.wrap_future(swarm_runs["in a row"])
+    for name, one_of_bot, one_of_swarm in zip(IN_A_ROW, of_bot, of_swarm, strict=True):
+        are_the_same(IN_A_ROW[name], one_of_bot, one_of_swarm)
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_swarm_and_bot_do_the_same(name: str, swarm_runs, application, people, stack) -> None:
-    case = CASES[name]
-    of_bot = await by_bot(case, application, people, stack)
-    of_swarm = await asyncio.wrap_future(swarm_runs[name])
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+async def test_swarm_and_bot_do_the_same(name: str, swarm_runs, application, people, stack, same_images) -> None:
+    of_bot = await by_bot(CASES[name], application, people, stack)
+    (of_swarm,) = await asyncio.wrap_future(swarm_runs[name])
+    are_the_same(CASES[name], of_bot, of_swarm)
+
+
+def are_the_same(case: Case, of_bot: Run, of_swarm: Run) -> None:
+    """Compare what became of a case, and what became of it first."""
     assert of_swarm.verdict == case.verdict, of_swarm
     assert of_swarm.well in (case.well, *one_more(case)), of_swarm
     verdict, well = case.ours or (case.verdict, case.well)
@@ -173,8 +203,8 @@ def one_more(case: Case) -> list[dict[str, int]]:
     """
     if case.verdict == "completed":
         return []
-    one_less = {**case.well, "v1": case.well.get("v1", 0) - 1}
-    return [one_less, {**one_less, case.version: case.well.get(case.version, 0) + 1}]
+    one_less = Counter({**case.well, "v1": case.well.get("v1", 0) - 1})
+    return [dict(+one_less), dict(+(one_less + Counter([case.version])))]
 
 
 def keeps_to(case: Case, run: Run) -> None:
@@ -195,12 +225,12 @@ def keeps_to(case: Case, run: Run) -> None:
 
 
 async def by_bot(case: Case, application, people, stack) -> Run:
-    """Deploy v1, then the version, by the bot, and note how that went."""
+    """Bring what is there before, then the version, by the bot, and note how that went."""
     file = case.file()
     stack.write(file["services"], **{key: value for key, value in file.items() if key != "services"})
     if case.first_fails:
         stack.manually("run", "--rm", "--no-deps", "web", "sh", "-c", NONE_FAILS, VERSION="v1")
-    await people.succeed("v1")
+    await people.succeed(case.before)
     label = f"{PROJECT}={stack.project()}"
     client = docker.DockerClient(base_url=stack.docker_host)
     try:
