@@ -543,7 +543,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "a link in a circle ends the look at all stacks",
         "bot/engine/policy/holdings.py",
         "found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)",
-        "found = ((held, Path(source).resolve()) for held in self.containers for source in held.writes)",
+        "found = ((held, Path(source).resolve(strict=True)) for held in self.containers for source in held.writes)",
         TODAYS,
         "-k",
         "circle",
