@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +15,7 @@ from sandbox.views import Answer, Asked, Choice, Interaction, Message
 
 # A viewer of the channel without a name has no roles and gets no ephemeral answers.
 BYSTANDER = "bob"
+BURST_SECONDS = 0.05
 _POLL_SECONDS = 25.0
 
 T = TypeVar("T")
@@ -311,6 +313,8 @@ class SandboxClient:
                 return data  # type: ignore[no-any-return]
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"waited {deadline_seconds} s for {what}; last seen: {shorten(data)}")
+            # Changes come in bursts, and each answer is all that there is: a burst is read once.
+            await asyncio.sleep(BURST_SECONDS)
 
     async def _data(self, path: str) -> list[dict[str, Any]]:
         _, data = await self._get(path, {})

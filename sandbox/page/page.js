@@ -9,6 +9,7 @@ import { LANGUAGES, language, say, sayAll } from "./words.js";
 
 const TICK_MILLISECONDS = 1000;
 const RETRY_MILLISECONDS = 1000;
+const BURST_MILLISECONDS = 100;
 
 const by = (id) => document.getElementById(id);
 let drawn = "";
@@ -161,6 +162,8 @@ async function changed() {
       await refresh();
       if (failed) tell();
       failed = false;
+      // Changes come in bursts, and each look is at everything: what comes next is seen once.
+      if (asked) await new Promise((resolve) => setTimeout(resolve, BURST_MILLISECONDS));
     }
   } catch (error) {
     failed = true;
