@@ -27,7 +27,17 @@ from testbed.daemon import PrivateDaemon
 STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
 ROUNDS_READ = 6
-DEPLOYMENTS_READ = "5"
+NEWEST = ("--limit", "5")
+BETWEEN = "\0"
+# One program for all of them: its start is most of what a command costs.
+TYPE = f"""
+import sys
+from roas.commands import run_command_line
+for typed in sys.argv[1:]:
+    if code := run_command_line(typed.split()):
+        sys.exit(code)
+    print(end={BETWEEN!r}, flush=True)
+"""
 SAVED = "images.tar"
 RESOLVED = "✅"
 UNDER_WAY = re.compile(r"` (waiting|pending|pulling|building|creating|starting|removing|restoring)\b")
@@ -77,15 +87,15 @@ class Ground:
             raise RuntimeError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def roas(self, *arguments: str) -> str | None:
-        """Type a command of ours in the newest bot's container; None where none answers."""
+    def roas(self, *commands: Sequence[str]) -> list[Any] | None:
+        """Type commands of ours in the newest bot's container; returns the JSON of each, or None where none answers."""
         for bot in self.lane.home.bots():
             try:
-                code, output = bot.exec_run(["roas", *arguments], demux=True)
+                code, output = bot.exec_run(["python", "-c", TYPE, *map(" ".join, commands)], demux=True)
             except docker.errors.APIError:  # it ends at this moment
                 continue
             if code == 0:
-                return str((output[0] or b"").decode())
+                return [json.loads(one) for one in (output[0] or b"").decode().split(BETWEEN) if one]
         return None
 
     def people(self) -> SandboxClient:
@@ -149,16 +159,16 @@ class Ground:
             return (f"the stack cannot be looked at: {error}",)
 
     def _ask(self) -> tuple[Any, tuple[str, ...]]:
-        said = self.roas("status", ENVIRONMENT, "--json")
-        listed = self.roas("history", ENVIRONMENT, "--limit", DEPLOYMENTS_READ, "--json")
-        if said is None or listed is None:
+        said = self.roas(("status", ENVIRONMENT, "--json"), ("history", ENVIRONMENT, *NEWEST, "--json"))
+        if said is None:
             return None, ()
-        ended = {one["id"]: one["outcome"] for one in json.loads(listed)["deployments"] if one["outcome"] is not None}
+        status, listed = said
+        ended = {one["id"]: one["outcome"] for one in listed["deployments"] if one["outcome"] is not None}
         self.outcomes |= ended
         for one in ended:
             self.seen.setdefault(one, self.begun)
         recent = tuple(one for one in ended if self.seen[one] > self.begun - ROUNDS_READ)
-        return json.loads(said)["environments"][0], recent
+        return status["environments"][0], recent
 
     async def _messages(self, *, everything: bool = False) -> list[Message]:
         after = None if everything or len(self.marks) < ROUNDS_READ else self.marks[0]

@@ -10,16 +10,12 @@ from campaigns.crash.rounds import Kind, Round, Script, random_rounds
 
 pytestmark = pytest.mark.timeout(300)
 
-SEED = 1
+SEED = 2
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
-ROUNDS = (
-    Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),
-    *random_rounds(1, SEED),
-)
-
-
+# One that no other test plays: both die once the new bot leads.
+ROUNDS = (Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),)
 # What the long lane plays as well; `python -m campaigns.crash` plays for hours.
-MORE_ROUNDS = tuple(random_rounds(20, SEED + 1))
+MORE_ROUNDS = tuple(random_rounds(20, SEED))
 
 
 @pytest.mark.parametrize(
