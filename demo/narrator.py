@@ -78,7 +78,7 @@ class Narrator:
         """Print how commands sent at a steady rate were answered."""
         intro, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
         self.console.print(
-            f"{intro} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "
+            f"{intro} {len(seen.asked)} times meanwhile, five times a second, and got {answered} answers: "
             f"in {seen.median:.2f} s as a rule, in {seen.longest_wait:.2f} s at most"
         )
 

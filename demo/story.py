@@ -15,6 +15,7 @@ CONNECT_SECONDS = 60.0
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
 # What is asked all the while that the bot is replaced. A status would take 50 ms of a core each time.
 ASKED = "history"
+EVERY_SECONDS = 0.2
 SHORT_ID = 19  # sha256: and twelve digits
 
 
@@ -88,10 +89,10 @@ class Story:
         self._prove(expected, None)
 
     async def _replace_bot(self, title: str, version: str, ending: str, *, left: str) -> None:
-        """Let the bot deploy itself while a person sends commands ten times a second."""
+        """Let the bot deploy itself while a person sends commands five times a second."""
         self.narrator.chapter(title)
         began = time.monotonic()
-        async with polling(self.people, ASKED) as ruth:
+        async with polling(self.people, ASKED, EVERY_SECONDS) as ruth:
             await Scene(self.people, self.narrator).run("deploy", HOME, ending, version=version)
         seconds = time.monotonic() - began
         self.narrator.received("ruth", f"/{ASKED}", ruth.results)

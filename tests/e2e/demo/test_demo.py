@@ -124,6 +124,7 @@ def test_broken_v2_fails_demo(environment, leftovers):
     assert leftovers() == []
 
 
+@pytest.mark.long
 def test_unresponsive_new_bot_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "bot-v2-deaf")
     assert code == 1, answer_text
