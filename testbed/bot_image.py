@@ -22,11 +22,16 @@ INDEX_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def build_bot_image(engine: Engine, tag: str, *, version: str = "dev", source: Path = ROOT) -> str:
-    """Build the image under a tag and return its id; `source` is the code's folder, maybe of another release."""
+def build_bot_image(
+    engine: Engine, tag: str, *, version: str = "dev", source: Path = ROOT, with_docker: bool = True
+) -> str:
+    """Build the image under a tag and return its id; `source` is the code's folder, maybe of another release.
+
+    `with_docker` chooses a base that has Docker's command line; on another, it comes by apt.
+    """
     client = engine.client()
     try:
-        base = python_base(client)
+        base = python_base(client, with_docker=with_docker)
         with tempfile.TemporaryDirectory() as folder, _secrets(Path(folder)) as secrets:
             _build(engine, base, "--tag", tag, "--build-arg", f"VERSION={version}", *secrets, source=source)
         return _image_id(client, tag)
@@ -34,11 +39,8 @@ def build_bot_image(engine: Engine, tag: str, *, version: str = "dev", source: P
         client.close()
 
 
-def bot_image(engine: Engine, tag: str, *, version: str = "dev", with_docker: bool = True) -> str:
-    """Build today's code on packages of the cache: a machine installs them once for all its engines.
-
-    They are those of a base that has Docker's command line, whatever the image is built on.
-    """
+def bot_image(engine: Engine, tag: str, *, version: str = "dev") -> str:
+    """Build today's code on packages of the cache: a machine installs them once for all its engines."""
     client = engine.client()
     try:
         base = python_base(client)
@@ -47,10 +49,8 @@ def bot_image(engine: Engine, tag: str, *, version: str = "dev", with_docker: bo
             name = packages.rpartition("/")[2].replace(":", "-")
             import_image(client, cached(f"{name}.tar", lambda out: _install(engine, client, base, out)), packages)
         stage = f"packages=docker-image://docker.io/{packages}"
-        base = base if with_docker else python_base(client, with_docker=False)
-        with tempfile.TemporaryDirectory() as folder, _secrets(Path(folder)) as secrets:
-            given = ["--build-arg", f"VERSION={version}", "--build-context", stage, *([] if with_docker else secrets)]
-            _build(engine, base, "--tag", tag, *given)
+        given = ["--build-arg", f"VERSION={version}", "--build-context", stage]
+        _build(engine, base, "--tag", tag, *given)
         return _image_id(client, tag)
     finally:
         client.close()

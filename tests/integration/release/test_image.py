@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from release import image, sbom, traces
 from testbed.bot_image import bot_image, build_bot_image
 from testbed.engine import Engine
+from testbed.python_base import python_base
 
 # Packages are installed from an index, and the machine may have much else to do.
 pytestmark = pytest.mark.timeout(420)
@@ -23,7 +24,8 @@ MADE = "1767225600"
 
 @pytest.fixture
 def built(building_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> str:
-    build_bot_image(building_engine, TAG, version="1.2.3")
+    """Build it once, on a base like a registry's, which has no Docker command line."""
+    build_bot_image(building_engine, TAG, version="1.2.3", with_docker=False)
     monkeypatch.setenv("DOCKER_HOST", building_engine.docker_host)
     return TAG
 
@@ -34,6 +36,24 @@ def test_image_says_its_version_and_no_trace(built: str):
     # The label is 1.2.3, as it was built; the code says what it is.
     (found,) = image.faults(built, "1.2.3", traces.traces(ROOT))
     assert f"{__version__}', not 1.2.3" in found
+
+
+def test_docker_command_line_comes_by_apt(built: str, building_engine: Engine):
+    client = building_engine.client()
+    try:
+        base = python_base(client, with_docker=False)
+        assert run(client, base, "command -v docker docker-compose || echo none") == "none\n"
+        said = run(client, built, "docker --version; docker compose version; docker-compose version")
+        assert said.count("Docker version") == 1
+        assert said.count("Docker Compose version") == 2
+        assert run(client, built, "ls /var/lib/apt/lists | wc -l") == "0\n"
+    finally:
+        client.close()
+
+
+def run(client: docker.DockerClient, tag: str, script: str) -> str:
+    said: bytes = client.containers.run(tag, ["-c", script], entrypoint="sh", remove=True)
+    return said.decode()
 
 
 def test_faults_of_an_image_are_named(built: str):
@@ -101,5 +121,4 @@ def contents(client: docker.DockerClient, tag: str) -> str:
     program = (
         "find /opt /usr/local -name __pycache__ -prune -o -type f -printf '%p %U:%G %m %s\\n' -o -printf '%p %l\\n'"
     )
-    listed: bytes = client.containers.run(tag, ["-c", f"{program} | sort"], entrypoint="sh", remove=True)
-    return listed.decode()
+    return run(client, tag, f"{program} | sort")
