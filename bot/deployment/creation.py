@@ -87,6 +87,8 @@ class Creation:
             for made in self._open():
                 made.set_exception(error) if isinstance(error, Exception) else made.cancel()
             raise
+        finally:
+            await self._context.end_head_start()  # what it made ready is made, or is not what is made now
         self._note(created)
         for made in self._open():
             made.set_result(None)

@@ -52,9 +52,11 @@ class DeploymentRun:
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
             try:
                 await self._context.components.stop_recovery(self._context.environment)
+                self._context.begin_head_start()
                 return await self._run()
             finally:
                 await end_tasks(watcher)
+                await self._context.end_head_start()
                 await self._context.end_watch()
 
     async def _run(self) -> Deployment:
@@ -109,6 +111,7 @@ class DeploymentRun:
     async def _handle_failure(self, error: RoasError) -> Deployment:
         """Decide what a failure leads to: nothing was touched, a rollback, or an operator."""
         context = self._context
+        await context.end_head_start()
         problem = error.problem()
         log.warning("deployment failed", key=problem.key, error=problem.message, service=problem.service)
         cancelled = isinstance(error, DeploymentCancelledError)

@@ -47,6 +47,15 @@ def is_local(environment: Environment) -> bool:
     return engine_address(environment).startswith(LOCAL_SCHEMES)
 
 
+def socket_path(environment: Environment) -> str:
+    """Return the path of a local engine's socket."""
+    return _path(engine_address(environment))
+
+
+def _path(address: str) -> str:
+    return f"/{address.partition('://')[2].lstrip('/')}"
+
+
 class EngineClients:
     """Keep one SDK client per engine; a client serves as many threads as it has connections."""
 
@@ -148,8 +157,7 @@ class EngineClients:
 def open_client(address: str) -> docker.DockerClient:
     """Open a client of its own; blocks, since it asks for the API's version."""
     if address.startswith(LOCAL_SCHEMES):
-        path = f"/{address.partition('://')[2].lstrip('/')}"
-        return LocalClient(path, timeout=REQUEST_SECONDS, connections=CONNECTIONS)
+        return LocalClient(_path(address), timeout=REQUEST_SECONDS, connections=CONNECTIONS)
     arguments: dict[str, Any] = {**kwargs_from_env(), "base_url": address}
     if address.startswith("ssh://"):
         arguments["use_ssh_client"] = True

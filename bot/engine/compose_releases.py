@@ -9,6 +9,7 @@ from roas.concurrency import run_concurrently
 from roas.engine.adopting.adoption import adopt_project
 from roas.engine.client import Answer, EngineClients
 from roas.engine.compose.runner import ComposeRunner
+from roas.engine.containers.snapshots import take_outlines
 from roas.engine.images.building import build_hash
 from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
@@ -31,6 +32,7 @@ from roas.engine.sources.secret_key import SecretKey
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
 from roas.messages.message import said
 from roas.models.environment import Environment
+from roas.models.health import ALIVE
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
@@ -131,6 +133,8 @@ class ComposeReleases:
 
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         """Draft a release of what runs now; None where nothing runs."""
+        if not any(one.state in ALIVE for one in await take_outlines(self._clients, environment)):
+            return None
         written = await self._resolver.written(environment, version)
         adopted = await adopt_project(self._clients, environment, written)
         if adopted is None:

@@ -1,6 +1,7 @@
 """Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from roas.engine.proxied_service import ProxiedService
@@ -75,6 +76,12 @@ class EngineActor(Protocol):
         that while others are still being made: these may be started. Where the engine refuses one of many, others may
         lack, too, and each is left to `create_service`, whose fault names it.
         """
+        ...
+
+    def ready_to_create(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+    ) -> AbstractAsyncContextManager[None]:
+        """Get ready, within the block, for `create_missing` of the same; nothing is made before that is called."""
         ...
 
     async def start(self, environment: Environment, container_id: str) -> None:

@@ -1,6 +1,7 @@
 """Run each environment's stack by the engine that it names: Compose on one machine, or a Swarm."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,18 @@ class StackEngine(StackReader):
             await self._swarm.create_missing(environment, model_hash)
             return ()
         return await super().create_missing(environment, model_hash, chosen, created=created)
+
+    @asynccontextmanager
+    async def ready_to_create(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+    ) -> AsyncIterator[None]:
+        """Get ready, within the block, for `create_missing`; what a Swarm makes it makes at once."""
+        if on_swarm(environment):
+            yield
+            return
+        await self.check_release(environment, model_hash)
+        async with self._joint_creator.ready(environment, model_hash, chosen):
+            yield
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove all containers of a service; on a Swarm, the service."""

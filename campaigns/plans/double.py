@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -265,6 +265,12 @@ class EngineDouble:
         """Return the hash that each service should have now."""
         services, there = _services(self.models[model_hash]), await self.containers(environment)
         return {name: _wanted_hash(services, name, there) for name in services}
+
+    def ready_to_create(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+    ) -> AbstractAsyncContextManager[None]:
+        """Create all at once, when it is asked for that."""
+        return nullcontext()
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any

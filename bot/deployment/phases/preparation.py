@@ -2,7 +2,7 @@
 
 import asyncio
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import begun
 from roas.deployment.candidate import Candidate
 from roas.deployment.context import DeploymentContext
 from roas.deployment.planning import plan_deployment, require_same_plan
@@ -46,10 +46,13 @@ async def prepare_release(context: DeploymentContext) -> Release:
         for plan in candidate.plan.services
     )
     await context.plan_services(planned)
-    images, _ = await context.run_unless_cancelled(
-        run_concurrently([_obtain(context, candidate), _prepare_monitoring(context)])
-    )
-    return await _make_release(context, candidate, images or {})
+    async with begun(_prepare_monitoring(context)) as monitoring:
+        images = await context.run_unless_cancelled(_obtain(context, candidate))
+        async with begun(context.begin_watch()) as watching:
+            release = await _make_release(context, candidate, images)
+            await watching
+        await context.run_unless_cancelled(monitoring)
+    return release
 
 
 async def load_release(context: DeploymentContext) -> Release:
@@ -79,7 +82,7 @@ async def _candidate(context: DeploymentContext) -> Candidate:
     return candidate
 
 
-async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str, str] | None:
+async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str, str]:
     """Pull and build; a hotfix takes a built image only as it is here."""
     builds = context.coordination.builds
     wanted = candidate.wanted
@@ -97,9 +100,9 @@ async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str,
     return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
 
 
-async def _prepare_monitoring(context: DeploymentContext) -> dict[str, str] | None:
+async def _prepare_monitoring(context: DeploymentContext) -> None:
     if not context.coordination.prepares_monitoring:
-        return None
+        return
     try:
         async with asyncio.timeout(PREPARE_MONITORING_TIMEOUT_SECONDS):
             for warning in await context.components.monitoring.prepare_monitoring_stack(context.environment):
@@ -113,13 +116,13 @@ async def _prepare_monitoring(context: DeploymentContext) -> dict[str, str] | No
                 seconds=f"{PREPARE_MONITORING_TIMEOUT_SECONDS:g}",
             )
         )
-    return None
 
 
 async def _make_release(context: DeploymentContext, candidate: Candidate, images: dict[str, str]) -> Release:
     components, deployment = context.components, context.deployment
     await components.state.locks.check(context.fence)
-    draft = await components.engine.draft_release(
+    drafted = None if context.head_start is None else await context.head_start.draft(candidate, images)
+    draft = drafted or await components.engine.draft_release(
         candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
     )
     release = await components.manager.releases.create_release(

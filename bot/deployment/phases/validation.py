@@ -42,6 +42,8 @@ class Validation:
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
+            if context.head_start is not None and (report := await context.head_start.report()) is not None:
+                return report
             found = None if context.planned is None else context.planned.found
             return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release

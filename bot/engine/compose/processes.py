@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from roas.dataclass import dataclass
 from roas.engine.compose.faults import too_much
 from roas.errors import EngineError, EngineUnavailableError
 from roas.messages.message import said
@@ -17,6 +18,32 @@ MODEL_BYTES = 8 << 20
 LINE_LIMIT = 1 << 20
 
 LineReport = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeOutput:
+    """Hold the output of a Compose command."""
+
+    stdout: str
+    stderr: str
+
+
+# Let a command go on: within how many seconds it is to end, of which service it is, and what is called with each line.
+GoOn = Callable[[float, str | None, LineReport | None], Awaitable[ComposeOutput]]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCommand:
+    """Hold a command that has been started and changes nothing yet. Whoever lets it `go_on` does so once."""
+
+    arguments: tuple[str, ...]
+    process: asyncio.subprocess.Process
+    go_on: GoOn
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether it waits, or still gets ready: one that has ended by itself found something amiss."""
+        return self.process.returncode is None
 
 
 async def start_process(

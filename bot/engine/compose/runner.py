@@ -6,20 +6,23 @@ Where it reads what a stack's author wrote it is confined (`jail.py`), and reads
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import docker
 
 from roas.concurrency import run_concurrently
-from roas.dataclass import dataclass
-from roas.engine.client import EngineClients, engine_address
+from roas.engine.client import EngineClients, engine_address, is_local, socket_path
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
+from roas.engine.compose.gate import engine_gate
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
 from roas.engine.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
 from roas.engine.compose.processes import (
     MODEL_BYTES,
+    ComposeOutput,
     LineReport,
+    WaitingCommand,
     deadline,
     end_process,
     read_bounded,
@@ -45,14 +48,6 @@ CONFIG_SECONDS = 30.0
 VERSION_SECONDS = 8.0
 # In which words a Go program says that it got no more memory, or no more threads, which need some.
 RAN_OUT = ("out of memory", "cannot allocate memory", "pthread_create failed", "new OS thread", "SIGABRT: abort")
-
-
-@dataclass(frozen=True, slots=True)
-class ComposeOutput:
-    """Hold the output of a Compose command."""
-
-    stdout: str
-    stderr: str
 
 
 class ComposeRunner:
@@ -82,9 +77,49 @@ class ComposeRunner:
 
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
-        scrubbed = self._scrubbed(environment, variables or {})
+        process = await self._start(arguments, environment, self._scrubbed(environment, variables or {}))
+        return await self._to_its_end(process, environment, timeout_seconds, service, on_line)
+
+    @asynccontextmanager
+    async def waiting(self, arguments: Sequence[str], environment: Environment) -> AsyncIterator[WaitingCommand | None]:
+        """Start a command that gets ready within the block, and changes nothing on the engine before it is let go on.
+
+        What was not let go on, or has not ended, is ended with the block. None where the engine is not reached by a
+        socket of this machine. Raises EngineError.
+        """
+        if not is_local(environment):
+            yield None
+            return
+        async with engine_gate(socket_path(environment)) as gate:
+            if gate is None:
+                yield None
+                return
+            scrubbed = self._scrubbed(environment, {}) | {"DOCKER_HOST": f"unix://{gate.path}"}
+            process = await self._start(arguments, environment, scrubbed)
+
+            async def go_on(seconds: float, service: str | None, on_line: LineReport | None) -> ComposeOutput:
+                gate.open()
+                return await self._to_its_end(process, environment, seconds, service, on_line)
+
+            try:
+                yield WaitingCommand(tuple(arguments), process, go_on)
+            finally:
+                await end_process(process)
+
+    async def _start(
+        self, arguments: Sequence[str], environment: Environment, variables: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
         folder = environment.folder if environment.folder.is_dir() else Path("/")
-        process = await start_process((*self._find(), *arguments), scrubbed, folder)
+        return await start_process((*self._find(), *arguments), variables, folder)
+
+    async def _to_its_end(
+        self,
+        process: asyncio.subprocess.Process,
+        environment: Environment,
+        timeout_seconds: float,
+        service: str | None,
+        on_line: LineReport | None,
+    ) -> ComposeOutput:
         try:
             async with deadline(timeout_seconds, service):
                 stdout, stderr = await asyncio.gather(

@@ -1,12 +1,13 @@
 """Let Compose create containers as a pinned model defines them: what is the same for one service and for many."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
-from roas.engine.compose.processes import LineReport
+from roas.engine.compose.processes import LineReport, WaitingCommand
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.images.readable_names import set_references
@@ -27,6 +28,8 @@ class ComposeCreation:
         self.pinned = pinned
         self._runner = runner
         self._models = models
+        # What gets ready to create, by environment: one at a time is deployed to each.
+        self._waiting: dict[str, WaitingCommand] = {}
 
     async def create(
         self,
@@ -40,14 +43,50 @@ class ComposeCreation:
         more_seconds: float = 0.0,
         on_line: LineReport | None = None,
     ) -> None:
-        """Name the images of services, given with their fields, and create what is lacking. Raises RoasError."""
+        """Name the images of services, given with their fields, and create what is lacking. Raises RoasError.
+
+        Where the same waits to be created already, that goes on.
+        """
         names = list(services)
-        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        arguments = self._arguments(environment, model_hash, names, keep_existing, scale, anew=anew)
         await set_references(self.clients, environment, services)
-        await self._runner.run(
-            commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale),
-            environment,
-            timeout_seconds=CREATE_SECONDS + more_seconds,
-            service=names[0] if len(names) == 1 else None,
-            on_line=on_line,
-        )
+        seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
+        waiting = self._waiting.pop(environment.name, None)
+        if waiting is not None and waiting.is_ready and waiting.arguments == tuple(arguments):
+            await waiting.go_on(seconds, service, on_line)
+            return
+        await self._runner.run(arguments, environment, timeout_seconds=seconds, service=service, on_line=on_line)
+
+    @asynccontextmanager
+    async def ready(
+        self,
+        environment: Environment,
+        model_hash: str,
+        services: Mapping[str, Mapping[str, Any]],
+        *,
+        scale: Mapping[str, int],
+    ) -> AsyncIterator[None]:
+        """Let Compose get ready, within the block, to `create` these services where they lack; nothing is made yet."""
+        arguments = self._arguments(environment, model_hash, list(services), True, scale, anew=False)
+        await set_references(self.clients, environment, services)
+        async with self._runner.waiting(arguments, environment) as waiting:
+            if waiting is not None:
+                self._waiting[environment.name] = waiting
+            try:
+                yield
+            finally:
+                if self._waiting.get(environment.name) is waiting:
+                    self._waiting.pop(environment.name, None)
+
+    def _arguments(
+        self,
+        environment: Environment,
+        model_hash: str,
+        names: list[str],
+        keep_existing: bool,
+        scale: Mapping[str, int],
+        *,
+        anew: bool,
+    ) -> list[str]:
+        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        return commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale)

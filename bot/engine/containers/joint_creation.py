@@ -1,9 +1,11 @@
 """Create the containers of services that have none in as few calls of Compose as can be."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+from roas.dataclass import dataclass
 from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
@@ -19,6 +21,9 @@ log = get_logger(__name__)
 
 # What each of many containers that are made in one call may take beside what one may.
 CREATE_SECONDS_EACH = 1.0
+# What Compose says to the engine passes through us when it got ready before: of large stacks that costs more than the
+# moment that is gained.
+MOST_IN_READINESS = 50
 
 
 class JointCreator:
@@ -37,20 +42,10 @@ class JointCreator:
         was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
         refuse one: each is left to a call of its own.
         """
-        model = await self._creation.pinned.model_to_apply(model_hash, environment)
-        taken = await take_outlines(self._clients, environment)
-        present = Counter(container.service for container in taken)
-        lacking = await missing_networks(self._clients, environment, model)
-        known = services_of(model)
-        services = [
-            name
-            for name, fields in known.items()
-            if (chosen is None or name in chosen)
-            and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
-        ]
-        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
+        lacking = await self._lacking(environment, model_hash, chosen)
+        taken, known = lacking.taken, lacking.known
         progress = CreationProgress(self._clients, environment, created)
-        for names in _one_after_the_other(model, {*services, *missing}):
+        for names in lacking.calls:
             await unpause(self._clients, environment, [one for one in taken if one.service in names])
             try:
                 async with progress.reporting():
@@ -59,7 +54,7 @@ class JointCreator:
                         model_hash,
                         {name: known[name] for name in names},
                         keep_existing=True,
-                        scale={name: present[name] for name in names if present[name]},
+                        scale=lacking.scale(names),
                         more_seconds=CREATE_SECONDS_EACH * len(names),
                         on_line=progress.read_line,
                     )
@@ -71,6 +66,49 @@ class JointCreator:
                 log.warning("not created together", environment=environment.name, error=error.message)
         before = {one.id for one in taken}
         return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
+
+    @asynccontextmanager
+    async def ready(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None
+    ) -> AsyncIterator[None]:
+        """Get ready, within the block, for what `create_missing` will do first; nothing is made before that."""
+        lacking = await self._lacking(environment, model_hash, chosen)
+        first = lacking.calls[0] if lacking.calls else []
+        if not 0 < len(first) <= MOST_IN_READINESS or any(lacking.known[one].get("use_api_socket") for one in first):
+            yield
+            return
+        services = {name: lacking.known[name] for name in first}
+        async with self._creation.ready(environment, model_hash, services, scale=lacking.scale(first)):
+            yield
+
+    async def _lacking(self, environment: Environment, model_hash: str, chosen: frozenset[str] | None) -> "_Lacking":
+        model = await self._creation.pinned.model_to_apply(model_hash, environment)
+        taken = await take_outlines(self._clients, environment)
+        present = Counter(container.service for container in taken)
+        networks = await missing_networks(self._clients, environment, model)
+        known = services_of(model)
+        services = [
+            name
+            for name, fields in known.items()
+            if (chosen is None or name in chosen)
+            and ((replicas_of(fields) and not present[name]) or networks & set(fields.get("networks") or ()))
+        ]
+        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
+        return _Lacking(taken, present, known, _one_after_the_other(model, {*services, *missing}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """Hold what there is of a project, and the services that are made by each call of Compose."""
+
+    taken: tuple[ContainerSnapshot, ...]
+    present: Mapping[str, int]
+    known: Mapping[str, Mapping[str, Any]]
+    calls: list[list[str]]
+
+    def scale(self, names: Sequence[str]) -> dict[str, int]:
+        """Return of how many containers the services consist that have some."""
+        return {name: self.present[name] for name in names if self.present[name]}
 
 
 def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -194,6 +194,11 @@ class FakeEngine:
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         return ()
+
+    def ready_to_create(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+    ) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
