@@ -24,6 +24,8 @@ CONFIG_SECONDS = 60.0
 # What Compose says of every service, and what it makes of a field besides that field.
 PLAIN_FIELDS = frozenset({"image", "command", "entrypoint", "networks", "init"})  # one spelling adds `init`
 MADE_OF = {"links": {"depends_on"}, "scale": {"deploy"}}
+# Whom Compose names whose schema refuses a file.
+SCHEMA = re.compile(r"^validating \S+: \w+\.(c\d+(?:s\d+)?x)\b")
 # Who is refused: whoever writes what another reads, or else whom the line is about.
 WRITER = re.compile(r"which u?(c\d+(?:s\d+)?x) may ")
 SUBJECT = re.compile(r"  - (?:the \w+ )?u?(c\d+(?:s\d+)?x)\b")
@@ -85,6 +87,11 @@ def judge(cases: Sequence[Case], folder: Path) -> Iterator[Judged]:
             yield from _judge_batch(group[start : start + BATCH], environment)
 
 
+def judge_taken(cases: Sequence[Case], folder: Path) -> Iterator[Judged]:
+    """Judge cases, spelled alike, of which it is known that Compose takes them."""
+    yield from _by_policy(cases, lay_out(folder))
+
+
 def _judge_batch(batch: Sequence[Case], environment: Environment) -> Iterator[Judged]:
     found = {case.name: resolved for case, resolved in _taken(batch, environment)}
     taken: list[Case] = []
@@ -114,12 +121,18 @@ def _by_policy(taken: Sequence[Case], environment: Environment) -> Iterator[Judg
 
 
 def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[tuple[Case, Mapping[str, Any]]]:
-    """Return the cases of which Compose says that they mean something, and what, by halves where it refuses a file."""
+    """Return the cases of which Compose says that they mean something, and what.
+
+    Where it refuses a file, without the case that its schema refuses; by halves where Compose names none.
+    """
     environment.compose_files[0].write_text(compose_file(batch), encoding="utf-8")
     done = _config(environment)
     if done.returncode == 0:
         model = read_resolved(done.stdout)
         yield from ((case, _resolved(case, model)) for case in batch if _has_meaning(case, model))
+    elif (named := SCHEMA.search(done.stderr)) and (rest := [case for case in batch if case.name != named[1]]) != batch:
+        if rest:
+            yield from _taken(rest, environment)
     elif len(batch) > 1:
         middle = len(batch) // 2
         yield from _taken(batch[:middle], environment)
