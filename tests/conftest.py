@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,10 +98,26 @@ def _package_has_one_name() -> Iterator[None]:
     assert not {"bot", "cogs"} & set(sys.modules)
 
 
+@pytest.fixture(scope="session")
+def _modules_of_package() -> Callable[[], dict[str, ModuleType]]:
+    """Return what gives the package's modules that are loaded; they are looked for where something was loaded since."""
+    found: dict[str, ModuleType] = {}
+    known = 0
+
+    def modules() -> dict[str, ModuleType]:
+        nonlocal found, known
+        if known != len(sys.modules):
+            found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "roas"}
+            known = len(sys.modules)
+        return found
+
+    return modules
+
+
 @pytest.fixture(autouse=True)
-def _modules_stay() -> Iterator[None]:
+def _modules_stay(_modules_of_package: Callable[[], dict[str, ModuleType]]) -> Iterator[None]:
     """Bring the package's modules back that discord.py drops with an extension: other tests hold their classes."""
-    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "roas"}
+    before = _modules_of_package()
     yield
     if any(sys.modules.get(name) is not module for name, module in before.items()):
         for name in [name for name in sys.modules if name.partition(".")[0] == "roas"]:

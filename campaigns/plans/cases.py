@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from campaigns.plans.composing import VERSION, Service
@@ -58,6 +59,12 @@ class _Accepting:
         return True
 
 
+@cache
+def _settings(state_dir: Path) -> Settings:
+    """Return what all cases of a folder have in common; to look for it takes longer than to plan."""
+    return Settings(_env_file=None, state_dir=state_dir)
+
+
 async def _nobody(environment: Environment) -> OwnContainer | None:
     return None
 
@@ -80,7 +87,7 @@ class Case:
         self.engine = engine = EngineDouble(self.machine, self.file)
         accepting = _Accepting()
         components = Components(
-            settings=Settings(_env_file=None, state_dir=folder / "state"),
+            settings=_settings(folder / "state"),
             state=state,
             bus=EventBus(),
             engine=engine,

@@ -11,6 +11,8 @@ TEXTS = frozenset(
 READING = frozenset({"endswith", "find", "findall", "fullmatch", "index", "match", "partition", "search", "startswith"})
 # The same of a stored document: what a recovery attempt says of its end is its `result`.
 TEXT_IN_SQL = re.compile(rf"json_extract\(\w+, '\$[\w.]*\.({'|'.join(sorted(TEXTS | {'result'}))})'\)")
+# What `_reads_words` and `_asked` know; most of what a file is made of is none of it.
+DECIDING = (ast.Constant, ast.Compare, ast.Call, ast.BoolOp, ast.If, ast.While, ast.UnaryOp, ast.comprehension)
 COMPARING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
 
 
@@ -20,6 +22,8 @@ def text_decisions(tree: ast.AST) -> Iterator[int]:
     Whether two texts are the same may be asked: nothing is known twice. Putting one text in place of another is none.
     """
     for node in ast.walk(tree):
+        if not isinstance(node, DECIDING):
+            continue
         if _reads_words(node):
             yield node.lineno
         if any(map(_is_text, _asked(node))):

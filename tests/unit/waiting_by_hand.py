@@ -23,7 +23,8 @@ def backs_off_by_hand(tree: ast.AST) -> Iterator[int]:
             case ast.AugAssign(op=ast.Mult(), target=ast.Name(id=name)) if "seconds" in name or "delay" in name:
                 yield node.lineno
             case ast.Assign(targets=[ast.Name() | ast.Attribute() as target], value=value):
-                if ast.unparse(target) in {side for part in ast.walk(value) for side in _factors(part)}:
+                factors = {side for part in ast.walk(value) for side in _factors(part)}
+                if factors and ast.unparse(target) in factors:
                     yield node.lineno
 
 

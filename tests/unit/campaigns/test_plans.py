@@ -22,7 +22,7 @@ from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.state.manager import StateManager
 
-CASES = 25
+CASES, AT_ONCE = 25, 5
 FOLDER = Path(campaigns.plans.__file__).parent
 # What the machine and the judge are made of, and what of the product each of them may know.
 APART = {
@@ -126,9 +126,17 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
         return LIES[lie](plan)
 
     monkeypatch.setattr("roas.deployment.planning.make_plan", lying)
-    results = await play_cases(1, 2 * CASES, tmp_path)
+    assert await is_found(tmp_path, "the plan says keep", "is not in the plan")
     assert any(told), "else nothing was kept from anybody"
-    assert any("the plan says keep" in text or "is not in the plan" in text for one in results for text in one.lies)
+
+
+async def is_found(folder: Path, *texts: str) -> bool:
+    """Return whether the judge says one of these of one of the first cases; it is asked no more when it has said it."""
+    for first in range(1, 2 * CASES, AT_ONCE):
+        results = await play_cases(first, AT_ONCE, folder)
+        if any(text in lie for one in results for lie in one.lies for text in texts):
+            return True
+    return False
 
 
 async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +146,7 @@ async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.Mon
         return dataclasses.replace(compare_service(wanted, containers), unlike=())
 
     monkeypatch.setattr("roas.deployment.changes.compare_service", blind)
-    results = await play_cases(1, 2 * CASES, tmp_path)
-    assert any("is not of the release that was deployed" in text for one in results for text in one.lies)
+    assert await is_found(tmp_path, "is not of the release that was deployed")
 
 
 async def test_copy_in_the_way_is_in_the_plan(tmp_path: Path) -> None:
