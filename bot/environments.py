@@ -1,35 +1,77 @@
 """Lay out the environments by convention and settings: which files, which project, and what goes for each."""
 
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from roas.configuration.stack_files import (
+    NAMES,
+    OVERRIDES,
     StackFiles,
     compose_variables,
     find_files,
     own_file,
+    own_files,
     plain_name,
     split_files,
     usual_project,
 )
+from roas.dataclass import dataclass
 from roas.models.environment import Environment
 from roas.settings import EnvironmentSettings, Settings
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
+# A file may change twice within one tick of the kernel's clock: what was written just now is not known by its time.
+SETTLED_NS = 1_000_000_000
+# Where a place leads, or what tells whether a file is another one than before; None where nothing can be seen.
+_Mark = str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Hold an environment as it was laid out, and the places and files that this depends on, as they were then."""
+
+    environment: Environment
+    marks: Mapping[Path, _Mark]
 
 
 class Environments(Mapping[str, Environment]):
-    """Build an environment whenever it is asked for: its files come and go while a bot runs."""
+    """Build an environment when it is asked for: its files come and go while a bot runs.
+
+    While they stay as they are, which a look at each tells, it is the one that was built before.
+    """
 
     def __init__(self, settings: Settings, base_name: str | None) -> None:
         self._settings = settings
         self._base_name = base_name
+        self._known: dict[str, _Known] = {}
+        self._places = {
+            (settings.environments.get(name) or NOTHING_OF_ITS_OWN).folder or settings.stack_dir
+            for name in settings.environment_names
+        }
 
     def __getitem__(self, name: str) -> Environment:
         if name not in self._settings.environment_names:
             raise KeyError(name)
+        known = self._known.get(name)
+        if known is not None and self._marks(known.marks) == known.marks:
+            return known.environment
+        environment = self._lay_out(name)
+        marks = self._marks([*self._places, *_files_looked_at(environment)])
+        # Laid out once more: what changed before it was marked would never be seen.
+        if _is_settled(marks) and self._lay_out(name) == environment:
+            self._known[name] = _Known(environment, marks)
+        else:
+            self._known.pop(name, None)
+        return environment
+
+    def _lay_out(self, name: str) -> Environment:
         own = self._settings.environments.get(name) or NOTHING_OF_ITS_OWN
         return _environment(self._settings, name, own, self._base_name)
+
+    def _marks(self, paths: Iterable[Path]) -> dict[Path, _Mark]:
+        return {path: _where(path) if path in self._places else _mark(path) for path in paths}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._settings.environment_names)
@@ -44,6 +86,34 @@ def environments(settings: Settings, *, base_name: str | None = None) -> Environ
     `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
     """
     return Environments(settings, base_name)
+
+
+def _files_looked_at(environment: Environment) -> Iterator[Path]:
+    """Yield the files that are read or looked for to lay an environment out; many of them are usually not there."""
+    folder, name = environment.folder, environment.name
+    yield from environment.compose_files
+    yield from environment.env_files
+    yield from (folder / file for file in (".env", f".env.{name}", *NAMES, *OVERRIDES))
+    for first in {*environment.compose_files[:1], *(folder / file for file in NAMES)}:
+        yield from own_files(first, name)
+
+
+def _where(place: Path) -> str:
+    return os.path.realpath(place.expanduser())
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - each look at an environment asks for twenty of these
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_settled(marks: Mapping[Path, _Mark]) -> bool:
+    """Return whether no file was changed so lately that its next change may not show."""
+    latest = time.time_ns() - SETTLED_NS
+    return all(max(mark[-2:]) < latest for mark in marks.values() if isinstance(mark, tuple))
 
 
 def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:

@@ -58,9 +58,13 @@ def _present(folder: Path, names: Iterable[str]) -> list[Path]:
 
 def own_file(first: Path, environment: str) -> Path | None:
     """Return an environment's own file beside the first one, such as `compose.prod.yaml`, where it exists."""
+    return next((path for path in own_files(first, environment) if path.is_file()), None)
+
+
+def own_files(first: Path, environment: str) -> tuple[Path, ...]:
+    """Return where an environment's own file beside the first one may lie."""
     suffixes = (first.suffix, *(one for one in SUFFIXES if one != first.suffix))
-    named = (first.with_name(f"{first.stem}.{environment}{suffix}") for suffix in suffixes)
-    return next((path for path in named if path.is_file()), None)
+    return tuple(first.with_name(f"{first.stem}.{environment}{suffix}") for suffix in suffixes)
 
 
 def split_files(folder: Path, text: str, separator: str = os.pathsep) -> tuple[Path, ...]:
