@@ -13,7 +13,7 @@ from discord.http import Route
 from roas.application import Application
 from roas.backoff import DISCORD, Backoff
 from roas.cogs.loading import load_cogs
-from roas.concurrency import end_tasks, pause
+from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 EXIT_OK = 0
 EXIT_BROKEN = 1
 EXIT_RESTART = 75
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 EXIT_CONFIGURATION = 78
 API_VERSION = "v10"
 AUTHENTICATION_FAILED = 4004
@@ -121,7 +121,7 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
 async def _until(holds: Callable[[], bool]) -> None:
     """Poll a condition that the kernel sends no event for."""
     while not holds():
-        await pause(LOOK_SECONDS)
+        await pause_in_step(LOOK_SECONDS)
 
 
 async def _shut_down(bot: RoasBot) -> None:

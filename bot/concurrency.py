@@ -1,6 +1,7 @@
 """Run coroutines side by side so that none is lost: no orphaned task, no unread exception."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
+# From here the steps of `pause_in_step` are counted: not the same for two bots of one journal.
+_BEGAN = time.monotonic()
 _INTERRUPTED: ContextVar[asyncio.Event | None] = ContextVar("interrupted", default=None)
 
 
@@ -82,6 +85,26 @@ def leave_if_interrupted() -> None:
 async def pause(seconds: float) -> None:
     """Wait a moment between two rounds of a polling loop; a cancellation ends it at once."""
     await asyncio.sleep(seconds)
+
+
+async def pause_in_step(seconds: float) -> None:
+    """Wait, between two rounds of a polling loop, until the next whole multiple of so many seconds of this process.
+
+    All loops that do so are woken together: a process at rest is woken once a second, however much it looks after.
+    """
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+    steps = (loop.time() - _BEGAN) // seconds + 1
+
+    def wake() -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    timer = loop.call_at(_BEGAN + steps * seconds, wake)
+    try:
+        await woken
+    finally:
+        timer.cancel()
 
 
 async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:

@@ -145,6 +145,7 @@ class EventBus:
     def __init__(self, history_length: int = HISTORY_LENGTH) -> None:
         self._subscriptions: list[Subscription] = []
         self._listeners: list[Callable[[float], None]] = []
+        self._at_publish: list[Callable[[], None]] = []
         self._history: deque[Event] = deque(maxlen=history_length)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.published = 0
@@ -169,6 +170,10 @@ class EventBus:
         """Call a listener with the seconds from publishing to handled, for each event at each subscriber."""
         self._listeners.append(listener)
 
+    def call_at_publish(self, listener: Callable[[], None]) -> None:
+        """Call a listener whenever an event is published."""
+        self._at_publish.append(listener)
+
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; what it had not handled yet is dropped."""
         if subscription in self._subscriptions:
@@ -187,6 +192,8 @@ class EventBus:
         for subscription in self._subscriptions:
             if subscription.matches(event):
                 subscription.offer(event)
+        for listener in self._at_publish:
+            listener()
         return True
 
     async def drain(self) -> None:

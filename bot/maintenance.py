@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from roas.concurrency import end_tasks, pause
+from roas.concurrency import end_tasks, pause_in_step, run_concurrently
 from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -104,7 +104,7 @@ class Maintenance:
                 log.error("maintenance round failed", error=error.message, hint=error.hint)
             except Exception:  # the rounds must continue
                 log.exception("maintenance round broke")
-            await pause(ROUND_SECONDS)
+            await pause_in_step(ROUND_SECONDS)
 
     async def _look_frequently(self, frequent_look: Callable[[], Awaitable[None]]) -> None:
         """Look often at what may be started by the engine at any moment."""
@@ -115,15 +115,20 @@ class Maintenance:
                 log.error("a look at the binds failed", error=error.message, hint=error.hint)
             except Exception:  # the looks must continue
                 log.exception("a look at the binds broke")
-            await pause(FREQUENT_LOOK_SECONDS)
+            await pause_in_step(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
         await self._check_journal()
         await self._parts.recovery.resume()
         await self._parts.collector.watch_released()
-        await self._parts.alert_service.end_silences()
-        await self._parts.state.alerts.prune(RESOLVED_KEPT)
-        await self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        # At the same time: what is written together is one commit.
+        await run_concurrently(
+            (
+                self._parts.alert_service.end_silences(),
+                self._parts.state.alerts.prune(RESOLVED_KEPT),
+                self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT),
+            )
+        )
         await self._prune_history()
         await self._backup.look()
         await self._parts.prometheus.look()

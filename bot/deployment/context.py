@@ -32,7 +32,7 @@ from roas.models.facts import OwnContainer
 from roas.models.release import Release, ReleaseState
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
-from roas.state.journal import Fence
+from roas.state.transaction import Fence
 
 SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.

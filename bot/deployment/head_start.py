@@ -12,7 +12,7 @@ from roas.log import get_logger
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
 from roas.models.plan import ServiceAction
-from roas.state.journal import Fence
+from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 

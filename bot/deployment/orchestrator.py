@@ -26,7 +26,7 @@ from roas.models.identifiers import new_id
 from roas.models.plan import Plan
 from roas.models.release import Release
 from roas.models.rollout import Choice
-from roas.state.journal import Fence
+from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 

@@ -18,7 +18,7 @@ from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
-from roas.state.journal import Fence
+from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 

@@ -12,7 +12,7 @@ from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot
-from roas.state.journal import Fence
+from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 

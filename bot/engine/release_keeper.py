@@ -12,8 +12,8 @@ from roas.models.actor import Actor
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import WantedImage
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from roas.state.transaction import Fence
 
 
 class ReleaseKeeper:

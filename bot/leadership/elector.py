@@ -8,7 +8,7 @@ watches its successor, when that one hangs or is unhealthy: then the old release
 from collections.abc import Awaitable, Callable
 
 from roas.application import Application
-from roas.concurrency import pause
+from roas.concurrency import pause_in_step
 from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.own_place import OwnPlace
 from roas.leadership.takeover import Takeover, TakeoverReason
@@ -56,7 +56,6 @@ class LeaderElector:
         """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
         while True:
             try:
-                await self._application.state.check_place()
                 await self._place.find()
                 await self._run_step()
             except JournalLostError as error:
@@ -70,7 +69,7 @@ class LeaderElector:
                 log.exception("election round broke")
             else:
                 self._write_error = ""
-            await pause(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
+            await pause_in_step(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
 
     async def _lose(self, error: JournalLostError) -> None:
         """Stop for good: another bot may already lead with the journal that is at the path now."""

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from roas.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
-from roas.concurrency import end_tasks, pause
+from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.control.error_documents import ControlSocketHeldError
 from roas.control.server import ControlServer
 from roas.errors import JournalLostError, RoasError
@@ -126,4 +126,4 @@ async def _resume_orphans(application: Application) -> None:
             log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
         except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
-        await pause(ORPHAN_POLL_SECONDS)
+        await pause_in_step(ORPHAN_POLL_SECONDS)

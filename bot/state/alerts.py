@@ -15,7 +15,8 @@ from roas.state.alert_occurrences import TakenReport, changed, judge
 from roas.state.boot_clock import instant
 from roas.state.documents import from_row, readable, to_json
 from roas.state.earlier_rows import alert_of
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 SOURCE = "alerts"
 TRIGGERED = "monitoring.alert.triggered"

@@ -9,7 +9,8 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.plan_record import ENDED, LIFETIME, PlanRecord, PlanState
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.documents import from_row, readable, to_json
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 # An ended plan is kept for a while, so that old buttons can say what became of it.
 KEPT = 500

@@ -13,7 +13,7 @@ from roas.state.deployment_changes import change_of
 from roas.state.deployment_reader import DeploymentReader
 from roas.state.deployment_rows import read_deployment
 from roas.state.documents import to_json
-from roas.state.journal import Transaction
+from roas.state.transaction import Transaction
 
 
 class DeploymentControl(DeploymentReader):

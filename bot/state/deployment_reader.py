@@ -3,8 +3,9 @@
 from roas.models.deployment import Deployment, Outcome, ServiceProgress
 from roas.models.holding import Holding
 from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
 from roas.state.locks import read_lock
+from roas.state.transaction import Transaction
 
 
 class DeploymentReader:

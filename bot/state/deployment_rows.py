@@ -10,7 +10,7 @@ from roas.models.deployment import Deployment, PhaseResult, Problem, ServiceProg
 from roas.models.rollout import Decision
 from roas.state.documents import from_row, log_once, readable, to_json
 from roas.state.earlier_rows import phase_of
-from roas.state.journal import Transaction
+from roas.state.transaction import Transaction
 
 Part = TypeVar("Part")
 

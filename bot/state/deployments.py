@@ -27,9 +27,10 @@ from roas.state.deployment_rows import (
     write_service,
 )
 from roas.state.freezes import refuse_frozen
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
 from roas.state.locks import put_lock, read_lock, release_lock, take_lock
 from roas.state.releases import activate_release, set_release_state
+from roas.state.transaction import Fence, Transaction
 
 
 class DeploymentStateManager(DeploymentControl):

@@ -7,7 +7,8 @@ from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.freeze import Freeze
 from roas.state.documents import from_row, readable, to_json
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 
 class Freezes:

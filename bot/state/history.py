@@ -9,7 +9,8 @@ from roas.models.change import StateChange
 from roas.models.deployment import Deployment
 from roas.state.deployment_rows import read_after
 from roas.state.documents import readable
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 # A wall clock that is years ahead makes everything old: the newest changes stay whatever their time says.
 FEWEST_CHANGES = 1000

@@ -5,11 +5,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from roas.dataclass import dataclass
 from roas.errors import (
     FencedOffError,
     JournalLostError,
@@ -18,69 +16,15 @@ from roas.errors import (
 )
 from roas.messages.message import said
 from roas.models.change import StateChange
-from roas.state.document_texts import hide_in_document
-from roas.state.documents import to_json
 from roas.state.group_commit import GroupCommit
 from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, refusal
 from roas.state.journal_place import JournalPlace
 from roas.state.schema import give_identity, migrate
+from roas.state.transaction import Fence, Transaction, run_apart
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 Result = TypeVar("Result")
-QueuedWork = tuple[Callable[["Transaction"], Any], "Fence | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """Prove the right to change an environment: a higher token in the journal means that another process took over."""
-
-    environment: str
-    token: int
-
-
-@dataclass(slots=True)
-class Transaction:
-    """Read and write within one transaction; subscribers are notified of changes added here after the commit."""
-
-    connection: sqlite3.Connection
-    instance_id: str
-    redact: Callable[[str], str] = str
-    changes: list[StateChange] = field(default_factory=list)
-
-    def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement; a document is written without secrets in what it says in words."""
-        return self.connection.execute(statement, tuple(hide_in_document(one, self.redact) for one in parameters))
-
-    def add_change(self, change: StateChange) -> None:
-        """Write a change to the journal."""
-        self.execute(
-            "INSERT INTO changes (id, type, source, environment, subject, time, correlation_id, instance_id, document)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                change.id,
-                change.type.value,
-                change.source,
-                change.environment,
-                change.subject,
-                change.time.isoformat(),
-                change.correlation_id,
-                self.instance_id,
-                to_json(change),
-            ),
-        )
-        self.changes.append(change)
-
-    def check(self, fence: Fence) -> None:
-        """Raise FencedOffError where another process has taken the environment over since."""
-        row = self.execute("SELECT token FROM fences WHERE name = ?", (fence.environment,)).fetchone()
-        if row is None or row[0] != fence.token:
-            raise FencedOffError(
-                said(
-                    "Another process has taken over {environment}; this one makes no more changes.",
-                    environment=fence.environment,
-                ),
-                hint=said("Nothing to do: the other process completes the deployment."),
-            )
+QueuedWork = tuple[Callable[[Transaction], Any], Fence | None]
 
 
 class Journal:
@@ -109,17 +53,39 @@ class Journal:
         self.unreadable: JournalUnusableError | None = None
         self.last_beat: str | None = None
 
-    async def check_place(self) -> None:
-        """Check that the open journal is still the one at its path. Raises JournalLostError, which is final."""
+    async def beat(self, work: Callable[[Transaction], Result], row: str) -> Result:
+        """Check that the open journal is still the one at its path, then write this process's heartbeat, a `row`.
 
-        def look() -> None:
-            self._connected()
-            with self._noting_loss():
-                self._place.check()
-                self._place.check_folder()
-                self._place.check_content(self.id, self._instance_id, self.last_beat)
+        Both in one visit to the thread: it is done each second for as long as a bot runs. Raises JournalLostError,
+        which is final, and StateError.
+        """
+        is_place_checked = False
 
-        await self._noting_unreadable(look)
+        def look_and_write() -> Result:
+            nonlocal is_place_checked
+            self._check_place()
+            is_place_checked = True
+            result = self._transact(work, "IMMEDIATE", None)[0]
+            self.last_beat = row
+            return result
+
+        try:
+            result = await self._in_thread(look_and_write)
+        except JournalUnusableError as error:
+            self._refusals.note(error)
+            if not is_place_checked:
+                self.unreadable = error
+            raise
+        self._refusals.end()
+        self.unreadable = None
+        return result
+
+    def _check_place(self) -> None:
+        self._connected()
+        with self._noting_loss():
+            self._place.check()
+            self._place.check_folder()
+            self._place.check_content(self.id, self._instance_id, self.last_beat)
 
     def check_writable(self) -> None:
         """Raise the StateError of the last write, where that failed."""
@@ -210,7 +176,7 @@ class Journal:
     def _transact_all(self, writes: list[QueuedWork]) -> list[Any]:
         if len(writes) == 1:
             return [self._transact(writes[0][0], "IMMEDIATE", writes[0][1])]
-        return self._transact(lambda all_: [_run_apart(all_, *write) for write in writes], "IMMEDIATE", None)[0]
+        return self._transact(lambda all_: [run_apart(all_, *write) for write in writes], "IMMEDIATE", None)[0]
 
     def _connect(self) -> None:
         self._path.touch(mode=0o600, exist_ok=True)
@@ -249,6 +215,8 @@ class Journal:
                 transaction.check(fence)
             result = work(transaction)
             connection.execute("COMMIT")
+            if mode == "IMMEDIATE":
+                self._place.note_written()
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 connection.execute("ROLLBACK")
@@ -280,21 +248,3 @@ class Journal:
             typed = refusal(self._path, error)
         typed.__cause__ = error
         return typed
-
-
-def _run_apart(transaction: Transaction, work: Callable[[Transaction], Any], fence: Fence | None) -> Any:
-    """Run one of several writes of a transaction: what it raises undoes its own part only."""
-    before = len(transaction.changes)
-    transaction.execute("SAVEPOINT part")
-    try:
-        if fence is not None:
-            transaction.check(fence)
-        result = work(transaction)
-    except Exception as error:
-        if not transaction.connection.in_transaction:
-            raise  # a full disk has rolled back all of it
-        transaction.execute("ROLLBACK TO part")
-        transaction.execute("RELEASE part")
-        return error
-    transaction.execute("RELEASE part")
-    return result, transaction.changes[before:]

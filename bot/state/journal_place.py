@@ -1,11 +1,14 @@
 """Notice that the journal which is open is not the one at its path any more: deleted, replaced, or overwritten.
 
 An open file outlives its name. A bot that went on with it would lead beside one that opens what lies at the path by
-then. What is compared: the three files of the journal and the source of the mount that they lie in, by number, before
-each transaction; and what a fresh reader finds in them, at each beat.
+then. What is compared: the three files of the journal, by number, before each transaction; and at each beat the
+source of the mount that they lie in, and, where anybody but this process wrote to them, what a fresh reader finds.
 """
 
+import os
 import sqlite3
+import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,9 +17,14 @@ from roas.messages.message import said
 from roas.state.schema import IDENTITY
 
 # What SQLite keeps beside a journal while a process has it open.
-SUFFIXES = ("", "-wal", "-shm")
+SHARED_MEMORY = "-shm"
+SUFFIXES = ("", "-wal", SHARED_MEMORY)
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 READER_TIMEOUT_SECONDS = 1.0
+# The content is read so often even where nobody else seems to have written: less than a lease lasts.
+CONTENT_SECONDS = 5.0
+# A mount of all of a file system: nobody can move or delete that on the host.
+WHOLE = "/"
 # What a reader meets in what is no journal: a table that is missing, or no database at all. The rest passes.
 OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 HINT = said(
@@ -24,6 +32,8 @@ HINT = said(
     "files, or its newest copy (stop the bot, then `roas restore`); then restart "
     "this bot (`docker restart`): it opens the journal that it finds there."
 )
+
+_Mark = tuple[int, int]
 
 
 class JournalPlace:
@@ -35,17 +45,24 @@ class JournalPlace:
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
         self._mount_table = b""
+        # How the files are; how they were when this process had written to them, or all was well; whether others wrote
+        # to them since; and when they were read.
+        self._seen: Mapping[str, _Mark | None] = {}
+        self._left: Mapping[str, _Mark | None] = {}
+        self._is_touched = True
+        self._read_at = 0.0
 
     def remember(self) -> None:
         """Record which files are open. Raises OSError, JournalLostError."""
-        self._files = {suffix: self._number(suffix) for suffix in SUFFIXES}
+        self._files = {suffix: _number(found) for suffix, found in self._found().items()}
         self._mount_table = _read_mount_table()
         self._mount = _mount_source(self._path.parent, self._mount_table)
 
     def check(self) -> None:
         """Raise JournalLostError where other files lie at the path than were opened, or none."""
+        found = self._found()
         for suffix, number in self._files.items():
-            now = self._number(suffix)
+            now = _number(found[suffix])
             name = f"{self._path.name}{suffix}"
             if now is None and number is not None:
                 raise JournalLostError(
@@ -57,9 +74,17 @@ class JournalPlace:
                     said("{name} was replaced while this bot was running; the bot has stopped acting.", name=name),
                     hint=HINT,
                 )
+        self._seen = _marks(found)
+        self._is_touched |= self._seen != self._left
+
+    def note_written(self) -> None:
+        """Note how the files are now that this process has written: what differs later was written by others."""
+        self._left = _marks(self._found())
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
+        if self._mount == WHOLE:
+            return
         table = _read_mount_table()
         if table == self._mount_table:
             return
@@ -77,8 +102,12 @@ class JournalPlace:
     def check_content(self, journal_id: str, instance_id: str, last_beat: str | None) -> None:
         """Raise JournalLostError where a fresh reader finds another journal, or not the last beat of this process.
 
-        `last_beat` is its row as it was written last; None where none was.
+        `last_beat` is its row as it was written last; None where none was. Where only this process has written since
+        the last look, not long ago, nothing is read.
         """
+        now = time.monotonic()
+        if not self._is_touched and now < self._read_at + CONTENT_SECONDS:
+            return
         try:
             found, beat = self._read(instance_id)
         except sqlite3.Error as error:
@@ -87,6 +116,7 @@ class JournalPlace:
             raise self._overwritten() from error
         if found != journal_id or (last_beat is not None and beat != last_beat):
             raise self._overwritten()
+        self._is_touched, self._left, self._read_at = False, self._seen, now
 
     def _read(self, instance_id: str) -> tuple[str | None, str | None]:
         """Return the id and the last beat that lie at the path.
@@ -99,12 +129,9 @@ class JournalPlace:
             beat = reader.execute("SELECT document FROM heartbeats WHERE instance_id = ?", (instance_id,)).fetchone()
         return (found[0] if found else None), (beat[0] if beat else None)
 
-    def _number(self, suffix: str) -> tuple[int, int] | None:
-        try:
-            status = self._paths[suffix].stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
+    def _found(self) -> dict[str, os.stat_result | None]:
+        """Return what lies at the paths now."""
+        return {suffix: _status(path) for suffix, path in self._paths.items()}
 
     def _overwritten(self) -> JournalLostError:
         return JournalLostError(
@@ -113,6 +140,29 @@ class JournalPlace:
             ),
             hint=HINT,
         )
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _number(status: os.stat_result | None) -> tuple[int, int] | None:
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+def _marks(found: Mapping[str, os.stat_result | None]) -> dict[str, "_Mark | None"]:
+    """Return what changes whenever somebody writes. Of what is mapped into memory the kernel does not note it.
+
+    Not when a file itself was changed last: where root opens a journal, SQLite gives the files their owner again.
+    """
+    return {
+        suffix: None if status is None else (status.st_size, status.st_mtime_ns)
+        for suffix, status in found.items()
+        if suffix != SHARED_MEMORY
+    }
 
 
 def _read_mount_table() -> bytes:

@@ -4,7 +4,8 @@ from roas.held_environment import LockHeldError
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Lock
 from roas.state.documents import from_row, readable, to_json
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Fence, Transaction
 
 
 class Locks:

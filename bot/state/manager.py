@@ -18,7 +18,7 @@ from roas.state.documents import readable
 from roas.state.freezes import Freezes
 from roas.state.history import History
 from roas.state.instance import Instance
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
 from roas.state.journal_faults import WriteTrouble
 from roas.state.locks import Locks
 from roas.state.ownership import Ownership
@@ -26,6 +26,7 @@ from roas.state.posts import Posts
 from roas.state.projection_source import ProjectionSource
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
+from roas.state.transaction import Fence, Transaction
 
 log = get_logger(__name__)
 
@@ -75,10 +76,6 @@ class StateManager:
         """Return why the journal cannot be read at present; empty where it can."""
         error = self._journal.unreadable
         return "" if error is None else error.message
-
-    async def check_place(self) -> None:
-        """Check that the open journal is still the one in the folder. Raises JournalLostError."""
-        await self._journal.check_place()
 
     async def check_whole(self) -> None:
         """Read every page of the journal. Raises JournalDamagedError."""

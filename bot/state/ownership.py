@@ -14,8 +14,9 @@ from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.deployment_rows import note_handover
 from roas.state.documents import from_row, readable, to_json
 from roas.state.instance import Instance
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
 from roas.state.locks import locks_of, next_token, put_lock
+from roas.state.transaction import Fence, Transaction
 
 LEASE_NAME = "voice"
 # An owner that has not renewed for so long has lost its lease; it renews every second.
@@ -139,29 +140,27 @@ class Ownership:
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Write this process's heartbeat."""
-        await self._journal.write(lambda transaction: _put_heartbeat(transaction, heartbeat))
-        self._remember_beat(heartbeat)
+        row = to_json(heartbeat)
+        await self._journal.write(lambda transaction: _put_heartbeat(transaction, heartbeat, row))
+        if heartbeat.instance_id == self._instance.id:
+            self._journal.last_beat = row
 
     async def beat_and_renew(self, heartbeat: Heartbeat) -> LeaderLease | None:
         """Write this process's heartbeat and, where it holds the lease, renew that in the same commit.
 
-        Returns the lease as it is then, whoever holds it.
+        Returns the lease as it is then, whoever holds it. Raises JournalLostError where the journal is not the one at
+        its path any more.
         """
+        row = to_json(heartbeat)
 
         def work(transaction: Transaction) -> LeaderLease | None:
-            _put_heartbeat(transaction, heartbeat)
+            _put_heartbeat(transaction, heartbeat, row)
             held = _read_lease(transaction)
             if held is None or held.instance_id != self._instance.id:
                 return held
             return _renew(transaction, held)
 
-        lease = await self._journal.write(work)
-        self._remember_beat(heartbeat)
-        return lease
-
-    def _remember_beat(self, heartbeat: Heartbeat) -> None:
-        if heartbeat.instance_id == self._instance.id:
-            self._journal.last_beat = to_json(heartbeat)
+        return await self._journal.beat(work, row)
 
     async def other_projects(self) -> tuple[str, ...]:
         """Return the Compose projects, other than this process's own, of bots that live for this journal."""
@@ -229,10 +228,10 @@ def _renew(transaction: Transaction, lease: LeaderLease) -> LeaderLease:
     return renewed
 
 
-def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat) -> None:
+def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None:
     transaction.execute(
         "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
-        (heartbeat.instance_id, heartbeat.container_id, to_json(heartbeat)),
+        (heartbeat.instance_id, heartbeat.container_id, row),
     )
 
 

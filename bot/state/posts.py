@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from roas.models.post import Post
 from roas.state.documents import from_row, readable, to_json
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 
 class Posts:

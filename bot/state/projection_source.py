@@ -6,7 +6,8 @@ from dataclasses import replace
 from roas.dataclass import dataclass
 from roas.models.change import ChangeType, StateChange
 from roas.state.documents import from_row
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 AWAITED = "history awaited"
 SOUGHT = "history sought"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from roas.models.change import ChangeType, StateChange
 from roas.models.release import Release, ReleaseState
 from roas.state.documents import readable, to_json
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Fence, Transaction
 
 RESTORABLE = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 

@@ -10,7 +10,8 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
 from roas.state import group_commit
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
 
 ACTS_ON_A_SERVICE = ("create_service", "start", "stop", "remove")
 ACTS = (*ACTS_ON_A_SERVICE, "create_missing", "protect", "unprotect", "sweep")

@@ -11,7 +11,7 @@ from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
 from roas.models.ownership import LeaderLease
 from roas.state import ownership
-from roas.state.journal import Transaction
+from roas.state.transaction import Transaction
 
 
 def plant(name: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.concurrency import SingleFlight, end_tasks, pause
+from roas.concurrency import SingleFlight, end_tasks, pause, pause_in_step
 
 
 class Work:
@@ -136,3 +136,33 @@ async def test_ended_tasks_have_cleaned_up():
     await end_tasks(*tasks)
     assert cleaned == ["first", "raises", "last"]
     assert all(task.done() for task in tasks)
+
+
+async def test_loops_in_step_share_a_wake_up(monkeypatch: pytest.MonkeyPatch):
+    """Whenever each begins to wait, and however long its round took."""
+    loop, due = asyncio.get_running_loop(), set[float]()
+    known = loop.call_at
+
+    def call_at(when: float, *rest: object, **options: object) -> object:
+        due.add(when)
+        return known(when, *rest, **options)
+
+    async def run(round_seconds: float) -> None:
+        for _ in range(3):
+            await asyncio.sleep(round_seconds)
+            await pause_in_step(0.25)
+
+    await pause_in_step(0.25)
+    monkeypatch.setattr(loop, "call_at", call_at)
+    monkeypatch.setattr(loop, "call_later", lambda seconds, *rest, **options: known(loop.time() + seconds, *rest))
+    async with asyncio.TaskGroup() as group:
+        for seconds in (0.0, 0.01, 0.05):
+            group.create_task(run(seconds))
+    assert len(due) <= 5, "three rounds of three loops, and on a busy machine a few that were late"
+
+
+async def test_pause_in_step_ends_when_cancelled():
+    task = asyncio.create_task(pause_in_step(60.0))
+    await asyncio.sleep(0)
+    await end_tasks(task)
+    assert task.cancelled()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from roas.concurrency import pause
+from roas.concurrency import pause_in_step
 from roas.log import get_logger
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS
 from roas.models.environment import Environment
@@ -55,7 +55,7 @@ class ProbeLoop:
                 well = await self._round()
             except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
                 log.exception("probe round failed", environment=self._environment.name)
-            await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
+            await pause_in_step(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
         """Ask every probe at the same time; returns whether all answered."""

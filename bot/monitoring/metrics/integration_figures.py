@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Reversible
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -42,7 +42,7 @@ class Projection(Protocol):
         ...
 
     @property
-    def recent(self) -> Iterable[Lag]:
+    def recent(self) -> Reversible[Lag]:
         """Return the lags of the last changes."""
         ...
 
@@ -106,9 +106,18 @@ class IntegrationMeasurements:
         )
 
     @property
-    def mark(self) -> int | None:
+    def mark(self) -> object:
         """Return what stays the same while no figure can become worse; None while one can at any moment."""
-        return self.bus.handled if self.projection is None and self.bus.at_rest else None
+        if self.projection is None:
+            return self.bus.handled if self.bus.at_rest else None
+        if self.projection.lag_seconds or not self.bus.at_rest:
+            return None
+        return self.bus.handled, next(reversed(self.projection.recent), None)
+
+    @property
+    def only_by_events(self) -> bool:
+        """Return whether figures become worse by events alone; Redis falls behind without one."""
+        return self.projection is None
 
     def figures(self) -> IntegrationFigures:
         """Return the figures as they are now."""

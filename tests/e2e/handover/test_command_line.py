@@ -5,15 +5,14 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from testbed.container_processes import ACTIVE, until
+from testbed.container_processes import ACTIVE, successor, until
 from testbed.home_stack import ROOT, Home
-from testbed.preloaded import PreloadedPopen
 from testbed.stopping import stop_process
 from tests.e2e.handover.conftest import clear_away, other_version, rows
 from tests.e2e.handover.test_own_service import changed_file
@@ -22,7 +21,6 @@ from tests.integration.sandbox.channel import ask, outcome
 pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
-PASSED_ON = "SELECT id FROM changes WHERE document LIKE '%taking over%' AND instance_id LIKE 'CLI-%'"
 
 
 @pytest.fixture
@@ -40,26 +38,24 @@ def home(standing: Home) -> Iterator[Home]:
     standing.folder.chmod(0o755)
 
 
-def type_on_host(home, *text: str, **variables: str) -> subprocess.Popen[str]:
+async def type_on_host(home, *text: str, **variables: str) -> asyncio.subprocess.Process:
     """Type a command on the host, with the settings of the stack."""
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
     allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
     environment = {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
         **dict(line.split("=", 1) for line in lines),
         "DOCKER_HOST": socket,
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
         **variables,
     }
-    return PreloadedPopen(
-        ["roas", *text],
-        cwd=ROOT,
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "roas", *text),
         env=environment,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
 
 
@@ -69,10 +65,10 @@ def stop_bot(home) -> None:
 
 
 @asynccontextmanager
-async def carrying(home, version: str) -> AsyncIterator[subprocess.Popen[str]]:
+async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
     stop_bot(home)
-    child = type_on_host(home, "deploy", "dev", version)
+    child = await type_on_host(home, "deploy", "dev", version)
     try:
         await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
         await stop_between_writes(child, home)
@@ -83,12 +79,12 @@ async def carrying(home, version: str) -> AsyncIterator[subprocess.Popen[str]]:
         child.send_signal(signal.SIGCONT)
         yield child
     finally:
-        if child.poll() is None:
+        if child.returncode is None:
             child.kill()
-        print((await asyncio.to_thread(child.communicate))[0])
+        print((await child.communicate())[0].decode())
 
 
-async def stop_between_writes(child: subprocess.Popen[str], home) -> None:
+async def stop_between_writes(child: asyncio.subprocess.Process, home) -> None:
     """Stop a process where it does not hold the journal: nobody else could write, and no bot start."""
 
     def is_stopped() -> bool | None:
@@ -112,19 +108,27 @@ def deployment_of(home, version: str) -> str | None:
 
 
 async def test_command_line_deploy_leaves_one_new_bot(home, people, images):
-    """It passes leadership to the new bot; killed at that moment, it leaves one bot and one end of the deployment."""
+    """The deployment has one end, with and without a kill of the command line."""
     stop_bot(home)
     await its_removal_is_refused(home)
+    for killed in (True, False):
+        await assert_one_new_bot(home, people, images, killed=killed)
+
+
+async def assert_one_new_bot(home, people, images, *, killed: bool) -> None:
     version = other_version(home, images)
     async with carrying(home, version) as child:
         deployment_id = deployment_of(home, version)
-        await until(lambda: rows(home, PASSED_ON) or None, "it hands nothing over", seconds=END_SECONDS)
-        child.kill()
+        if killed:
+            await successor(home, active=False)
+            child.kill()
         told = await outcome(people, deployment_id, seconds=END_SECONDS)
     assert "succeeded" in told.text, told.text
     bots = home.bots(stopped=True)
     assert [(bot.status, bot.attrs["Image"]) for bot in bots] == [("running", images[version])]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    if not killed:
+        assert rows(home, "SELECT id FROM changes WHERE document LIKE '%taking over%' AND instance_id LIKE 'CLI-%'")
     ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
     assert len(ends) == 1
     assert rows(home, "SELECT environment FROM locks") == []
@@ -150,7 +154,7 @@ async def its_removal_is_refused(home) -> None:
 
 async def removal_is_refused(home, **variables: str) -> None:
     with changed_file(home, "deleted"):
-        child = type_on_host(home, "deploy", "dev", "v2", **variables)
-        said, _ = await asyncio.to_thread(child.communicate)
+        child = await type_on_host(home, "deploy", "dev", "v2", **variables)
+        said = (await child.communicate())[0].decode()
     assert child.returncode != 0
     assert "this bot itself" in said, said

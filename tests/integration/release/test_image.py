@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -23,13 +22,12 @@ CACHED = "roas-bot:cached"
 MADE = "1767225600"
 
 
-@pytest.fixture(scope="module")
-def built(building_engine: Engine) -> Iterator[str]:
+@pytest.fixture
+def built(building_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> str:
     """Build it once, on a base like a registry's, which has no Docker command line."""
     build_bot_image(building_engine, TAG, version="1.2.3", with_docker=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", building_engine.docker_host)
-        yield TAG
+    monkeypatch.setenv("DOCKER_HOST", building_engine.docker_host)
+    return TAG
 
 
 def test_image_says_its_version_and_no_trace(built: str):

@@ -17,8 +17,8 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan, ServiceAction, ServicePlan
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from roas.state.transaction import Fence
 
 PERSON = Actor(ActorKind.SYSTEM, "0", "nobody in particular")
 HEALTH = StackHealth("dev", Verdict.HEALTHY, (), datetime.now(UTC))

@@ -8,8 +8,9 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult
 from roas.models.ownership import LeaderLease
 from roas.state.documents import from_json
-from roas.state.journal import Fence, Journal, Result, Transaction
+from roas.state.journal import Journal, Result
 from roas.state.ownership import LEASE_NAME
+from roas.state.transaction import Fence, Transaction
 
 # What only the one who holds an environment may write.
 OWNED = frozenset({"deployments", "phases", "service_progress", "releases", "environments"})

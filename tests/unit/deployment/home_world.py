@@ -25,8 +25,8 @@ from roas.models.ownership import LeaderLease, ProcessMark
 from roas.models.release import Release
 from roas.settings import Settings
 from roas.state.documents import from_json
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from roas.state.transaction import Fence
 from tests.unit.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
 from tests.unit.deployment.commit_observer import ROUTINE, CommitObserver, Noted, PutOffError, Standing, WatchedJournal
 from tests.unit.deployment.conftest import service

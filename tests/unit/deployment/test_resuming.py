@@ -17,8 +17,8 @@ from roas.errors import (
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from roas.state.transaction import Fence
 from tests.unit.deployment.fake_engine import HEALTHY, STARTING
 from tests.unit.deployment.requested import deploy, phase_reached, service_reached
 

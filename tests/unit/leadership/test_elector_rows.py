@@ -1,7 +1,9 @@
 """Each row of the table of transitions is what a real elector does, and it does nothing else."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,14 @@ from roas.concurrency import end_tasks
 from roas.errors import JournalLostError
 from roas.leadership import elector, lease_watch
 from roas.leadership.transitions import TRANSITIONS, ElectorState, Occasion, after
-from roas.models.ownership import Heartbeat
+from roas.models.ownership import Heartbeat, LeaderLease
 from roas.state import ownership
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.test_takeover import HUNG, Bot, fail
 
 SECONDS = 10.0
+BEATS = 20
 Row = tuple[ElectorState, Occasion, ElectorState]
 
 
@@ -55,10 +58,10 @@ class Scene:
         await self.other._journal.write(lambda t: ownership._grant_lease(t, instance_id, held))
 
     def lose(self) -> None:
-        async def lost() -> None:
+        async def lost(_heartbeat: Heartbeat) -> None:
             raise JournalLostError("The journal was deleted.", hint="")
 
-        self.patch.setattr(self.own, "check_place", lost)
+        self.patch.setattr(self.own.ownership, "beat_and_renew", lost)
 
     def hide(self) -> None:
         for name in ("beat_and_renew", "lease"):
@@ -131,3 +134,28 @@ async def test_elector_makes_each_transition(scene: Scene, state: ElectorState, 
     await scene.sees(state, occasion)
     assert scene.impossible == []
     assert scene.bot.elector._state is scene.made[-1][2]
+
+
+async def test_leader_at_rest_visits_its_journal_once_a_beat(scene: Scene) -> None:
+    """Heartbeat, lease, and the look whether it is still its journal are one visit, and one commit."""
+    await scene.lead()
+    visits: Counter[str] = Counter()
+    beaten = asyncio.Event()
+    submit, beat = ThreadPoolExecutor.submit, scene.own.ownership.beat_and_renew
+
+    def visit(executor: ThreadPoolExecutor, *arguments: object) -> object:
+        visits["journal"] += executor is scene.own._journal._executor
+        return submit(executor, *arguments)
+
+    async def beat_and_renew(heartbeat: Heartbeat) -> LeaderLease | None:
+        visits["beats"] += 1
+        if visits["beats"] > BEATS:
+            beaten.set()
+            await asyncio.Event().wait()
+        return await beat(heartbeat)
+
+    scene.patch.setattr(scene.own.ownership, "beat_and_renew", beat_and_renew)
+    scene.patch.setattr(ThreadPoolExecutor, "submit", visit)
+    async with asyncio.timeout(SECONDS):
+        await beaten.wait()
+    assert visits["journal"] in {BEATS, BEATS + 1}, "one may have been under way before"

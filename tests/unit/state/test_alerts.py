@@ -17,8 +17,8 @@ from roas.models.identifiers import new_id
 from roas.models.post import Post
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.boot_clock import boot_seconds
-from roas.state.journal import Transaction
 from roas.state.manager import StateManager
+from roas.state.transaction import Transaction
 
 REPORT = AlertReport("f1", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
 DORA = Actor(ActorKind.DISCORD, "7", "dora")

@@ -9,7 +9,8 @@ import pytest
 
 from roas.errors import FencedOffError, JournalUnusableError
 from roas.models.change import ChangeType, StateChange
-from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.transaction import Fence, Transaction
 
 MANY = 20
 

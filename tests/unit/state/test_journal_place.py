@@ -6,8 +6,11 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +19,11 @@ from roas.errors import JournalLostError, StateError
 from roas.models.ownership import Heartbeat
 from roas.state import journal_place
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.journal import Journal, Transaction
+from roas.state.journal import Journal
+from roas.state.journal_place import JournalPlace
 from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.ownership import LEASE_SECONDS
+from roas.state.transaction import Transaction
 
 
 @pytest.fixture
@@ -27,8 +33,7 @@ async def state(tmp_path: Path):
 
 
 async def beat(state: StateManager) -> None:
-    await state.check_place()
-    await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), "container"))
+    await state.ownership.beat_and_renew(Heartbeat(state.instance_id, boot_id(), boot_seconds(), "container"))
 
 
 async def another_journal(tmp_path: Path) -> Path:
@@ -105,7 +110,7 @@ async def test_journal_overwritten_in_place_is_lost(tmp_path: Path, state: State
     else:
         os.truncate(state.folder / JOURNAL_NAME, 0)
     with pytest.raises(JournalLostError, match="overwritten"):
-        await state.check_place()
+        await beat(state)
     with pytest.raises(JournalLostError):
         await state.ownership.acquire()
 
@@ -120,7 +125,7 @@ async def test_older_copy_of_the_same_is_lost(tmp_path: Path, state: StateManage
             shutil.copyfile(path, copy)
     shutil.copyfile(copy, path)
     with pytest.raises(JournalLostError, match="overwritten"):
-        await state.check_place()
+        await beat(state)
 
 
 async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateManager, monkeypatch) -> None:
@@ -130,10 +135,76 @@ async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateM
     table.write_text(line.format("/srv/state"))
     monkeypatch.setattr(journal_place, "MOUNT_TABLE", table)
     async with StateManager(state.folder) as inside:
-        await inside.check_place()
+        await beat(inside)
         table.write_text(line.format("/srv/state.old"))
         with pytest.raises(JournalLostError, match="moved or deleted on the host"):
-            await inside.check_place()
+            await beat(inside)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the visits to the journal's thread, the fresh readers, and the looks at the kernel's list of mounts."""
+    counted: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        known = getattr(owner, name)
+
+        def counting(*arguments: object) -> object:
+            counted[name] += 1
+            return known(*arguments)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(ThreadPoolExecutor, "submit")
+    count(JournalPlace, "_read")
+    count(journal_place, "_read_mount_table")
+    return counted
+
+
+async def test_beat_is_one_visit_to_the_thread(state: StateManager, looks: Counter[str]) -> None:
+    for _ in range(10):
+        await beat(state)
+    assert looks["submit"] == 10
+
+
+async def test_what_nobody_else_wrote_is_not_read(state: StateManager, looks: Counter[str]) -> None:
+    for _ in range(10):
+        await beat(state)
+        await state.ownership.acquire()
+    assert looks["_read"] == 1
+
+
+async def test_what_others_wrote_is_read(state: StateManager, looks: Counter[str]) -> None:
+    async with StateManager(state.folder) as other:
+        for number in range(3):
+            await other.ownership.beat(Heartbeat("BOT-other", boot_id(), boot_seconds()))
+            for _ in range(3):
+                await beat(state)
+            assert looks["_read"] == number + 1
+
+
+async def test_content_is_read_anyway_in_time(
+    state: StateManager, looks: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert journal_place.CONTENT_SECONDS < LEASE_SECONDS
+    monkeypatch.setattr(journal_place, "CONTENT_SECONDS", 0.0)
+    for _ in range(3):
+        await beat(state)
+    assert looks["_read"] == 3
+
+
+@pytest.mark.parametrize(("source", "read"), [("/", 1), ("/srv/state", 4)])
+async def test_mounts_are_read_where_a_folder_may_move(
+    tmp_path: Path, looks: Counter[str], monkeypatch: pytest.MonkeyPatch, source: str, read: int
+) -> None:
+    """Once when the journal is opened; nobody can move all of a file system."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"36 35 98:0 {source} {tmp_path} rw,noatime - ext3 /dev/root rw\n")
+    monkeypatch.setattr(journal_place, "MOUNT_TABLE", table)
+    async with StateManager(tmp_path / "state") as state:
+        for _ in range(3):
+            await beat(state)
+    assert looks["_read_mount_table"] == read
 
 
 async def test_closing_a_lost_journal_spares_the_new(tmp_path: Path) -> None:

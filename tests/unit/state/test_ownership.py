@@ -17,9 +17,9 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.journal import Fence
 from roas.state.manager import JOURNAL_NAME, StateManager
 from roas.state.ownership import HeldLease, lease_has_lapsed
+from roas.state.transaction import Fence
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from roas.models.events import (
     ServiceProgressed,
     origin,
 )
-from roas.state.journal import Fence
 from roas.state.manager import StateManager
+from roas.state.transaction import Fence
 from testbed.waiting import rest_after
 from tests.unit.ui.samples import a_deployment
 
