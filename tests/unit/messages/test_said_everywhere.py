@@ -77,16 +77,22 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def test_core_says_nothing_without_a_key() -> None:
-    bare = {f"{_name(path)}:{line}": text for path in CORE for line, text in bare_texts(ast.parse(path.read_text()))}
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Read each source once for all rules."""
+    return {path: ast.parse(path.read_text()) for path in EVERYWHERE}
+
+
+def test_core_says_nothing_without_a_key(trees: dict[Path, ast.Module]) -> None:
+    bare = {f"{_name(path)}:{line}": text for path in CORE for line, text in bare_texts(trees[path])}
     found = {where: text for where, text in bare.items() if where.rpartition(":")[0] not in NOT_SAID}
     assert found == {}, "Say it by said(), or say above why nobody reads it in a language of their own."
     assert NOT_SAID.keys() - {where.rpartition(":")[0] for where in bare} == set()
 
 
-def test_no_message_is_put_into_a_plain_text() -> None:
+def test_no_message_is_put_into_a_plain_text(trees: dict[Path, ast.Module]) -> None:
     sources = [*CORE, *(path for path in EVERYWHERE if path.is_relative_to(ROOT / "cogs"))]
-    lines = {_name(path): [*swallowed(ast.parse(path.read_text()))] for path in sources}
+    lines = {_name(path): [*swallowed(trees[path])] for path in sources}
     found = {name: where for name, where in lines.items() if where and name not in NO_MESSAGE}
     assert found == {}, "Put them together by said() or joined(), so that key and fields stay."
     assert [name for name in NO_MESSAGE if not lines[name]] == []
@@ -111,17 +117,17 @@ def test_swallowed_messages_are_found(code: str, is_swallowed: bool) -> None:
     assert bool([*swallowed(ast.parse(code))]) is is_swallowed
 
 
-def _calls(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "said":
             yield node
 
 
-def test_templates_are_literals_with_the_fields_that_are_given() -> None:
+def test_templates_are_literals_with_the_fields_that_are_given(trees: dict[Path, ast.Module]) -> None:
     """Babel finds no others, and a template that is nothing but a field says nothing by itself."""
     wrong = []
-    for path in EVERYWHERE:
-        for call in _calls(path):
+    for path, tree in trees.items():
+        for call in _calls(tree):
             match call.args:
                 case [ast.Constant(value=str(template))]:
                     fields = {keyword.arg for keyword in call.keywords}
@@ -132,12 +138,12 @@ def test_templates_are_literals_with_the_fields_that_are_given() -> None:
     assert wrong == []
 
 
-def test_nothing_is_said_within_an_f_string() -> None:
+def test_nothing_is_said_within_an_f_string(trees: dict[Path, ast.Module]) -> None:
     """It would be plain there, and Babel does not look into one."""
     within = [
         f"{_name(path)}:{node.lineno}"
-        for path in EVERYWHERE
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr)
         for inner in ast.walk(node)
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "said"
