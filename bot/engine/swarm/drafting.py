@@ -42,9 +42,11 @@ class SwarmDrafter(ReleaseDrafter):
             fields = model["services"][name]
             image = with_digest(stack.definitions[name].image, pinned_image_id(fields))
             model["services"][name] = {**fields, "image": image}
+        # What is there now is no part of it: the same model, planned again, runs nothing again.
+        round_id = _round_of(model)
         if kept_from is None or kept_from.state is ReleaseState.ADOPTED:
             model = await self._with_differences(stack.environment, model, model["services"].keys() - kept_services)
-        return _with_rounds(model, model["services"].keys() - kept_services)
+        return _with_round(model, model["services"].keys() - kept_services, round_id)
 
     async def _with_differences(
         self, environment: Environment, model: dict[str, Any], services: Collection[str]
@@ -77,12 +79,16 @@ class SwarmDrafter(ReleaseDrafter):
         return ImagePin(reference, image_id, image_id, built)
 
 
-def _with_rounds(model: dict[str, Any], services: Collection[str]) -> dict[str, Any]:
-    """Return a model in which one-shot services have what is another one for each release: they run again with it."""
+def _round_of(model: Mapping[str, Any]) -> str:
+    """Return what is another one for each release."""
     canonical = json.dumps(model["services"], sort_keys=True, default=str)
-    this = hashlib.sha256(canonical.encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:DIGITS]
+
+
+def _with_round(model: dict[str, Any], services: Collection[str], round_id: str) -> dict[str, Any]:
+    """Return a model in which one-shot services have the round: they run again with another one."""
     one_shots = {name for name, one in read_definitions(model).items() if one.one_shot and name in services}
     for name in one_shots:
         fields = model["services"][name]
-        model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], ROUND: this}}
+        model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], ROUND: round_id}}
     return model
