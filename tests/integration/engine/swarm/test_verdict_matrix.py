@@ -1,7 +1,7 @@
 """What becomes of a write, row by row, on a real Swarm; each verdict is compared with what Docker shows."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
@@ -12,7 +12,7 @@ from roas.engine.swarm import judgement
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import UpdateVerdict, Written, judge_update
 from roas.engine.swarm.task_logs import read_ending
-from testbed.sample import sample_image
+from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
 from tests.integration.engine.swarm.conftest import Shop
 
@@ -27,13 +27,136 @@ def running_image(client: docker.DockerClient, project: str) -> set[str]:
     return {one.attrs["Config"]["Image"] for one in client.containers.list(filters=own, ignore_removed=True)}
 
 
-async def test_good_versions_are_done(shop: Shop, swarm_client: docker.DockerClient) -> None:
-    """One that is new, then another image of it; what runs is what was written."""
+# What comes to nothing, and what is said of it.
+BAD = [
+    (CRASH, "non-zero exit (3)"),
+    ({"image": "app:missing"}, "No such image"),
+    ({"environment": {"BEHAVIOUR": "unhealthy"}, "healthcheck": CHECK}, "a health check that failed"),
+]
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """Lose the answer to the first write of each kind: the manager took it; returns what was sent."""
+    sent: dict[str, list[Any]] = {"create": [], "update": []}
+
+    def losing(act: str) -> Callable[..., Any]:
+        whole = getattr(SwarmCalls, act)
+
+        def write(*arguments: Any, **options: Any) -> Any:
+            answer = whole(*arguments, **options)
+            sent[act].append(arguments)
+            if len(sent[act]) == 1:
+                raise requests.ConnectionError("the answer was lost")
+            return answer
+
+        return write
+
+    for act in sent:
+        monkeypatch.setattr(SwarmCalls, act, losing(act))
+    return sent
+
+
+async def test_writes_one_after_the_other(
+    shop: Shop,
+    swarm_client: docker.DockerClient,
+    lost: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each write to one service is judged by itself, whatever the one before has left there."""
+    await good_versions_are_done_though_answers_are_lost(shop, swarm_client, lost)
+    await rolled_back_by_swarm_is_no_success(shop, swarm_client)
+    await stale_status_is_not_read(shop)
+    await paused_is_paused(shop)
+    with monkeypatch.context() as patched:
+        patched.setattr(judgement, "PLACING_SECONDS", 2.0)
+        await never_scheduled_ends_by_our_deadline(shop)
+    with monkeypatch.context() as patched:
+        await update_out_of_sequence_is_read_again(shop, swarm_client, patched)
+    await somebody_elses_update_is_told(shop, swarm_client)
+    await removed_service_is_told(shop, swarm_client)
+
+
+async def good_versions_are_done_though_answers_are_lost(
+    shop: Shop, swarm_client: docker.DockerClient, lost: dict[str, list[Any]]
+) -> None:
+    """One that is new, then another image of it; what runs is what was written, once."""
     assert (await shop.bring()).verdict is UpdateVerdict.DONE
+    assert (len(lost["create"]), len(lost["update"])) == (1, 0)
     judged = await shop.bring(image="app:v2")
     assert judged.verdict is UpdateVerdict.DONE, judged
+    assert (len(lost["create"]), len(lost["update"])) == (1, 1)
     assert (await shop.there())["UpdateStatus"]["State"] == "completed"
     assert running_image(swarm_client, shop.environment.project) == {"app:v2"}
+
+
+async def rolled_back_by_swarm_is_no_success(shop: Shop, swarm_client: docker.DockerClient) -> None:
+    """Its status says completed in the end, as it did before, and its tasks run: those of the version before."""
+    for bad, said in BAD:
+        judged = await shop.bring(**bad)
+        assert judged.verdict is UpdateVerdict.ROLLED_BACK, (bad, judged)
+        assert said in judged.reason, await shop.statuses()
+        assert (await shop.there())["UpdateStatus"]["State"] == "rollback_completed"
+        assert running_image(swarm_client, shop.environment.project) == {"app:v2"}
+
+
+async def stale_status_is_not_read(shop: Shop) -> None:
+    """That of the rollback before makes no failure of a write that changes no task."""
+    unchanged = await shop.bring(image="app:v2", deploy={"labels": {"only": "a label"}})
+    assert unchanged.verdict is UpdateVerdict.DONE, unchanged
+    assert not (await shop.there()).get("UpdateStatus")
+
+
+async def paused_is_paused(shop: Shop) -> None:
+    """An update that Swarm stops half-way is not waited for, and written over by the next one."""
+    pausing = {"update_config": {"monitor": "1s", "failure_action": "pause"}}
+    judged = await shop.bring(**CRASH, deploy=pausing)
+    assert judged.verdict is UpdateVerdict.PAUSED, judged
+    assert "non-zero exit (3)" in judged.reason
+    assert (await shop.bring()).verdict is UpdateVerdict.DONE
+
+
+async def never_scheduled_ends_by_our_deadline(shop: Shop) -> None:
+    """Swarm would wait for a node for ever, and its update is `updating` all the time."""
+    judged = await shop.bring(deploy={"placement": {"constraints": ["node.hostname == nowhere"]}})
+    assert judged.verdict is UpdateVerdict.NEVER_STARTED, judged
+    assert "no suitable node" in judged.reason
+    assert (await shop.there())["UpdateStatus"]["State"] == "updating"
+    assert (await shop.bring(image="app:v2")).verdict is UpdateVerdict.DONE  # an update of ours is given up for it
+
+
+async def update_out_of_sequence_is_read_again(
+    shop: Shop, swarm_client: docker.DockerClient, patched: pytest.MonkeyPatch
+) -> None:
+    """Somebody writes between our read and our write."""
+    whole, sent = SwarmCalls.update, []
+
+    def disturbed(calls: SwarmCalls, service_id: str, version: int, spec: Any, *, image: str | None) -> None:
+        if not sent:
+            sent.append(version)
+            there = swarm_client.api.inspect_service(service_id)
+            labelled = {**there["Spec"], "Labels": {**there["Spec"]["Labels"], "by": "hand"}}
+            whole(calls, service_id, there["Version"]["Index"], labelled, image=image)
+        whole(calls, service_id, version, spec, image=image)
+
+    patched.setattr(SwarmCalls, "update", disturbed)
+    assert (await shop.bring()).verdict is UpdateVerdict.DONE
+    assert "by" not in (await shop.there())["Spec"]["Labels"]
+
+
+async def somebody_elses_update_is_told(shop: Shop, swarm_client: docker.DockerClient) -> None:
+    """A hand's update keeps our label, and ends as it should: it is not ours."""
+    slow = {"update_config": {"monitor": "5s", "failure_action": "rollback"}}
+    written = await shop.write(image="app:v2", deploy=slow)
+    swarm_client.services.get(written.service_id).force_update()
+    assert (await shop.follow(written)).verdict is UpdateVerdict.OVERWRITTEN
+
+
+async def removed_service_is_told(shop: Shop, swarm_client: docker.DockerClient) -> None:
+    """Somebody ran `docker service rm`."""
+    written = await shop.write()
+    swarm_client.services.get(written.service_id).remove()
+    assert (await shop.follow(written)).verdict is UpdateVerdict.REMOVED
 
 
 async def test_crash_at_once_of_a_new_service_fails(shop: Shop) -> None:
@@ -42,27 +165,6 @@ async def test_crash_at_once_of_a_new_service_fails(shop: Shop) -> None:
     assert judged.verdict is UpdateVerdict.FAILED, judged
     assert "non-zero exit (3)" in judged.reason
     assert judged.task_id
-
-
-@pytest.mark.parametrize(
-    ("bad", "said"),
-    [
-        (CRASH, "non-zero exit (3)"),
-        ({"image": "app:missing"}, "No such image"),
-        ({"environment": {"BEHAVIOUR": "unhealthy"}}, "a health check that failed"),
-    ],
-    ids=["crash at once", "image missing", "unhealthy for ever"],
-)
-async def test_rolled_back_by_swarm_is_no_success(
-    shop: Shop, swarm_client: docker.DockerClient, bad: dict[str, Any], said: str
-) -> None:
-    """Its status says completed in the end, its tasks run: those of the version before."""
-    await shop.bring()
-    judged = await shop.bring(**bad)
-    assert judged.verdict is UpdateVerdict.ROLLED_BACK, judged
-    assert said in judged.reason, await shop.statuses()
-    assert (await shop.there())["UpdateStatus"]["State"] == "rollback_completed"
-    assert running_image(swarm_client, shop.environment.project) == {"app:v1"}
 
 
 @pytest.fixture
@@ -90,27 +192,6 @@ async def test_image_missing_on_one_node_is_told(
     with client_of(second_node) as client:
         for asked in (swarm_client, client):
             assert running_image(asked, shop.environment.project) == {"app:v1"}
-
-
-async def test_paused_is_paused(shop: Shop) -> None:
-    """An update that Swarm stops half-way is not waited for, and written over by the next one."""
-    await shop.bring()
-    pausing = {"update_config": {"monitor": "1s", "failure_action": "pause"}}
-    judged = await shop.bring(**CRASH, deploy=pausing)
-    assert judged.verdict is UpdateVerdict.PAUSED, judged
-    assert "non-zero exit (3)" in judged.reason
-    assert (await shop.bring(image="app:v2")).verdict is UpdateVerdict.DONE
-
-
-async def test_never_scheduled_ends_by_our_deadline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Swarm would wait for a node for ever, and its update is `updating` all the time."""
-    monkeypatch.setattr(judgement, "PLACING_SECONDS", 2.0)
-    await shop.bring()
-    judged = await shop.bring(deploy={"placement": {"constraints": ["node.hostname == nowhere"]}})
-    assert judged.verdict is UpdateVerdict.NEVER_STARTED, judged
-    assert "no suitable node" in judged.reason
-    assert (await shop.there())["UpdateStatus"]["State"] == "updating"
-    assert (await shop.bring(image="app:v2")).verdict is UpdateVerdict.DONE  # an update of ours is given up for it
 
 
 async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
@@ -141,17 +222,6 @@ def told_of_the_dead_one(calls: SwarmCalls, written: Written) -> None:
     assert "about to die" in log, log
 
 
-async def test_stale_status_is_not_read(shop: Shop) -> None:
-    """A status `completed` of the update before makes no next one a success, nor one of a rollback a failure."""
-    await shop.bring()
-    await shop.bring(image="app:v2")
-    assert (await shop.there())["UpdateStatus"]["State"] == "completed"
-    assert (await shop.bring(**CRASH)).verdict is UpdateVerdict.ROLLED_BACK
-    unchanged = await shop.bring(image="app:v2", deploy={"labels": {"only": "a label"}})
-    assert unchanged.verdict is UpdateVerdict.DONE, unchanged
-    assert not (await shop.there()).get("UpdateStatus")
-
-
 async def test_one_shot_runs_anew_in_each_round(shop: Shop) -> None:
     """A finished job is done, and runs again with another release; one that fails has failed."""
 
@@ -166,58 +236,3 @@ async def test_one_shot_runs_anew_in_each_round(shop: Shop) -> None:
     failed = await shop.bring(**job("3", "sh", "-c", "exit 5"))
     assert failed.verdict is UpdateVerdict.FAILED, failed
     assert "non-zero exit (5)" in failed.reason
-
-
-async def test_somebody_elses_update_is_told(shop: Shop, swarm_client: docker.DockerClient) -> None:
-    """A hand's update keeps our label, and ends as it should: it is not ours."""
-    await shop.bring()
-    slow = {"update_config": {"monitor": "5s", "failure_action": "rollback"}}
-    written = await shop.write(image="app:v2", deploy=slow)
-    swarm_client.services.get(written.service_id).force_update()
-    assert (await shop.follow(written)).verdict is UpdateVerdict.OVERWRITTEN
-
-
-async def test_removed_service_is_told(shop: Shop, swarm_client: docker.DockerClient) -> None:
-    """Somebody ran `docker service rm`."""
-    written = await shop.write()
-    swarm_client.services.get(written.service_id).remove()
-    assert (await shop.follow(written)).verdict is UpdateVerdict.REMOVED
-
-
-@pytest.mark.parametrize("act", ["create", "update"])
-async def test_lost_answer_is_settled_by_the_mark(shop: Shop, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
-    """The manager took the write, and its answer never came: there is one write, and it is judged."""
-    if act == "update":
-        await shop.bring()
-    whole, sent = getattr(SwarmCalls, act), []
-
-    def losing(*arguments: Any, **options: Any) -> Any:
-        answer = whole(*arguments, **options)
-        sent.append(answer)
-        if len(sent) == 1:
-            raise requests.ConnectionError("the answer was lost")
-        return answer
-
-    monkeypatch.setattr(SwarmCalls, act, losing)
-    judged = await shop.bring(image="app:v2")
-    assert (judged.verdict, len(sent)) == (UpdateVerdict.DONE, 1)
-
-
-async def test_update_out_of_sequence_is_read_again(
-    shop: Shop, swarm_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody writes between our read and our write."""
-    await shop.bring()
-    whole, sent = SwarmCalls.update, []
-
-    def disturbed(calls: SwarmCalls, service_id: str, version: int, spec: Any, *, image: str | None) -> None:
-        if not sent:
-            sent.append(version)
-            there = swarm_client.api.inspect_service(service_id)
-            labelled = {**there["Spec"], "Labels": {**there["Spec"]["Labels"], "by": "hand"}}
-            whole(calls, service_id, there["Version"]["Index"], labelled, image=image)
-        whole(calls, service_id, version, spec, image=image)
-
-    monkeypatch.setattr(SwarmCalls, "update", disturbed)
-    assert (await shop.bring(image="app:v2")).verdict is UpdateVerdict.DONE
-    assert "by" not in (await shop.there())["Spec"]["Labels"]
