@@ -23,8 +23,18 @@ async def apply(engine: ComposeEngine, environment: Environment, model_hash: str
     return await engine.containers(environment)
 
 
-async def deploy(engine: ComposeEngine, environment: Environment, version: str | None = "v1") -> ReleaseDraft:
-    """Draft a release of what lies in the folder and apply it."""
+async def make(engine: ComposeEngine, environment: Environment, model_hash: str) -> tuple[ContainerSnapshot, ...]:
+    """Create every service of a model as `apply` does, and start none: what is made shows all but how it runs."""
+    await engine.create_missing(environment, model_hash)
+    for service in (await engine.load_model(model_hash))["services"]:
+        await engine.create_service(environment, model_hash, service)
+    return await engine.containers(environment)
+
+
+async def deploy(
+    engine: ComposeEngine, environment: Environment, version: str | None = "v1", *, started: bool = True
+) -> ReleaseDraft:
+    """Draft a release of what lies in the folder and apply it; or, unless it is to be started, only make it."""
     drafted = await draft(engine, environment, version)
-    await apply(engine, environment, drafted.model_hash)
+    await (apply if started else make)(engine, environment, drafted.model_hash)
     return drafted

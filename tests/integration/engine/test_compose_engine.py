@@ -11,11 +11,12 @@ import pytest
 
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.interface import ReleaseDraft
 from roas.errors import SecondCopyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from testbed.engine import manual_environment
-from tests.integration.engine.applying import apply, deploy, draft
+from tests.integration.engine.applying import apply, deploy, draft, make
 
 TWO_SERVICES = """
 services:
@@ -44,11 +45,49 @@ def compose_manually(environment: Environment, engine: ComposeEngine, model_hash
     return done.stdout + done.stderr
 
 
-async def test_stack_started_as_in_file(
+async def test_stack_goes_from_version_to_version(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
+    """One stack: started as in its file, left alone, replaced beside the old, freed of surplus, and replaced."""
     environment = stack(TWO_SERVICES)
-    drafted = await deploy(engine, environment)
+    first = await draft(engine, environment, "v1")
+    await engine.create_missing(environment, first.model_hash)
+    await event_right_after_subscribe_is_received(engine, environment)
+    await apply(engine, environment, first.model_hash)
+    await stack_is_as_in_file(engine, environment, docker_client, first)
+    await what_is_as_wanted_is_left_alone(engine, environment, first.model_hash)
+    await start_first_runs_new_beside_old(engine, environment)
+    await healthy_duplicate_is_removed(engine, environment, first.model_hash)
+    stack(TWO_SERVICES.replace("image: tiny:v1", "image: tiny:v2"))
+    await create_leaves_dependencies_alone(engine, environment)
+    stack(TWO_SERVICES)
+    await new_version_replaces_changed_service(engine, environment, docker_client)
+
+
+async def event_right_after_subscribe_is_received(engine: ComposeEngine, environment: Environment) -> None:
+    db = (await by_service(engine, environment))["db"].id
+    seen: list[tuple[str, str]] = []
+    async with engine.events(environment) as events:
+        await engine.start(environment, db)
+        async with asyncio.timeout(20):
+            async for event in events:
+                seen.append((event.action, event.attributes.get("health_status", "")))
+                assert (event.service, event.project, event.container_id) == ("db", environment.project, db)
+                if event.action == "health_status":
+                    break
+    assert seen == [("start", ""), ("health_status", "healthy")]
+
+
+async def by_service(engine: ComposeEngine, environment: Environment) -> dict[str, ContainerSnapshot]:
+    found = await engine.containers(environment)
+    services = {one.service: one for one in found}
+    assert len(services) == len(found)
+    return services
+
+
+async def stack_is_as_in_file(
+    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient, drafted: ReleaseDraft
+) -> None:
     containers = await engine.containers(environment)
     assert [(c.service, c.state) for c in containers] == [
         ("db", ContainerState.RUNNING),
@@ -60,6 +99,59 @@ async def test_stack_started_as_in_file(
     assert "GREETING=a $dollar and 1e3" in web
     assert "COUNT=007" in web
     assert {s.name: s.image.reference for s in drafted.services} == {"db": "tiny:v1", "web": "tiny:v1"}
+
+
+async def what_is_as_wanted_is_left_alone(engine: ComposeEngine, environment: Environment, model_hash: str) -> None:
+    before = await engine.containers(environment)
+    compose_manually(environment, engine, model_hash, "up", "-d")
+    assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
+    assert await engine.create_service(environment, model_hash, "web") == ()
+    assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
+
+
+async def start_first_runs_new_beside_old(engine: ComposeEngine, environment: Environment) -> None:
+    old = (await by_service(engine, environment))["web"]
+    second = await draft(engine, environment, "v2")
+    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    running = {c.id: c.state for c in await engine.containers(environment) if c.service == "web"}
+    assert running == {old.id: ContainerState.RUNNING, created: ContainerState.RUNNING}
+    assert await engine.create_service(environment, second.model_hash, "web", beside=True) == ()
+    await engine.remove(environment, old.id)
+    compose_manually(environment, engine, second.model_hash, "up", "-d", "web")
+    assert (await by_service(engine, environment))["web"].id == created
+
+
+async def healthy_duplicate_is_removed(engine: ComposeEngine, environment: Environment, model_hash: str) -> None:
+    """What is not of the release goes, however well it is."""
+    (created,) = await engine.create_service(environment, model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    assert len(await engine.containers(environment)) == 3
+    assert await engine.create_service(environment, model_hash, "web") == ()
+    assert (await by_service(engine, environment))["web"].id == created
+
+
+async def create_leaves_dependencies_alone(engine: ComposeEngine, environment: Environment) -> None:
+    """The file says another `db`, too."""
+    before = await by_service(engine, environment)
+    drafted = await draft(engine, environment, "v2")
+    await engine.create_service(environment, drafted.model_hash, "web")
+    after = await by_service(engine, environment)
+    assert after["db"].id == before["db"].id
+    assert after["web"].id != before["web"].id
+
+
+async def new_version_replaces_changed_service(
+    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient
+) -> None:
+    before = await by_service(engine, environment)
+    assert before["web"].image_id == docker_client.images.get("tiny:v2").id
+    await deploy(engine, environment, "v1")
+    after = await by_service(engine, environment)
+    assert after["db"].id == before["db"].id
+    assert after["web"].id != before["web"].id
+    assert after["web"].image_id == docker_client.images.get("tiny:v1").id
+    assert after["web"].name == before["web"].name
 
 
 ALL_STATES = """
@@ -114,97 +206,25 @@ def _is_settled(container: ContainerSnapshot) -> bool:
     return settled.get(container.service, True)
 
 
-async def test_compose_up_on_release_changes_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    drafted = await deploy(engine, environment)
-    before = await engine.containers(environment)
-    compose_manually(environment, engine, drafted.model_hash, "up", "-d")
-    assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
-
-
-async def test_matching_containers_left_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    drafted = await deploy(engine, environment)
-    assert await engine.create_service(environment, drafted.model_hash, "web") == ()
-
-
-async def test_new_version_replaces_changed_service(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
-) -> None:
-    environment = stack(TWO_SERVICES)
-    await deploy(engine, environment, "v1")
-    before = {c.service: c for c in await engine.containers(environment)}
-    await deploy(engine, environment, "v2")
-    after = {c.service: c for c in await engine.containers(environment)}
-    assert after["db"].id == before["db"].id
-    assert after["web"].id != before["web"].id
-    assert after["web"].image_id == docker_client.images.get("tiny:v2").id
-    assert after["web"].name == before["web"].name
-
-
-async def test_start_first_runs_new_beside_old(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    await deploy(engine, environment, "v1")
-    old = {c.service: c for c in await engine.containers(environment)}["web"]
-    second = await draft(engine, environment, "v2")
-    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
-    await engine.start(environment, created)
-    running = {c.id: c.state for c in await engine.containers(environment) if c.service == "web"}
-    assert running == {old.id: ContainerState.RUNNING, created: ContainerState.RUNNING}
-    assert await engine.create_service(environment, second.model_hash, "web", beside=True) == ()
-    await engine.remove(environment, old.id)
-    compose_manually(environment, engine, second.model_hash, "up", "-d", "web")
-    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
-
-
-async def test_unwanted_healthy_duplicate_removed(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    await deploy(engine, environment, "v1")
-    second = await draft(engine, environment, "v2")
-    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
-    await engine.start(environment, created)
-    assert await engine.create_service(environment, second.model_hash, "web") == ()
-    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
-
-
-async def test_event_right_after_subscribe_received(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    drafted = await draft(engine, environment)
-    await engine.create_missing(environment, drafted.model_hash)
-    (db,) = [c.id for c in await engine.containers(environment) if c.service == "db"]
-    seen: list[tuple[str, str]] = []
-    async with engine.events(environment) as events:
-        await engine.start(environment, db)
-        async with asyncio.timeout(20):
-            async for event in events:
-                seen.append((event.action, event.attributes.get("health_status", "")))
-                assert (event.service, event.project, event.container_id) == ("db", environment.project, db)
-                if event.action == "health_status":
-                    break
-    assert seen == [("start", ""), ("health_status", "healthy")]
-
-
-@pytest.mark.parametrize("variable", ["COMPOSE_PROJECT_NAME", "VERSION", "DISCORD_TOKEN", "COMPOSE_FILE"])
 async def test_bot_environment_hidden_from_stack(
-    engine: ComposeEngine, stack: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch, variable: str
+    engine: ComposeEngine, stack: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, "leaked")
+    """What the stack's own file says counts, and a version that is asked for more than that."""
+    for variable in ("COMPOSE_PROJECT_NAME", "VERSION", "DISCORD_TOKEN", "COMPOSE_FILE"):
+        monkeypatch.setenv(variable, f"leaked{variable}")
     environment = stack(
         "services: {web: {image: 'tiny:${VERSION}', environment: {A: '${DISCORD_TOKEN-none}', DISCORD_TOKEN: }}}",
         env="VERSION=v2\n",
     )
     resolved = await engine.resolve(environment, None)
+    assert resolved.version == "v2"
     assert resolved.definitions["web"].image == "tiny:v2"
     assert resolved.model["services"]["web"]["environment"]["A"] == "none"
     assert "leaked" not in str(resolved.model)
-    await deploy(engine, environment, None)
-    assert {c.project for c in await engine.containers(environment)} == {environment.project}
-
-
-async def test_requested_version_overrides_env_file(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack("services: {web: {image: 'tiny:${VERSION}'}}", env="VERSION=v2\n")
     assert (await engine.resolve(environment, "v1")).definitions["web"].image == "tiny:v1"
-    assert (await engine.resolve(environment, None)).version == "v2"
+    drafted = await draft(engine, environment, None)
+    await engine.create_missing(environment, drafted.model_hash)
+    assert {c.project for c in await engine.containers(environment)} == {environment.project}
 
 
 async def test_replicas_scale_up_and_down(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
@@ -242,34 +262,22 @@ services:
   tail: {image: "tiny:v1", pid: "service:side"}
 """
     environment = stack(compose)
-    first = await deploy(engine, environment, "v1")
-    containers = await engine.containers(environment)
+    first = await draft(engine, environment, "v1")
+    containers = await make(engine, environment, first.model_hash)
     hashes = await engine.current_hashes(first.model_hash, environment)
     assert {c.service: c.config_hash for c in containers} == hashes
     second = await draft(engine, environment, "v2")
     wanted = await engine.current_hashes(second.model_hash, environment)
     assert not {wanted[name] for name in ("db", "side", "tail")} & set(hashes.values())
-    after = await apply(engine, environment, second.model_hash)
+    after = await make(engine, environment, second.model_hash)
     assert {c.service: c.config_hash for c in after} == await engine.current_hashes(second.model_hash, environment)
     assert not {c.id for c in after} & {c.id for c in containers}
     # Compose 2.26 makes anew what shares (decision 3), and that is as it is wanted, too.
-    compose_manually(environment, engine, second.model_hash, "up", "-d")
+    compose_manually(environment, engine, second.model_hash, "create")
     by_hand = await engine.containers(environment)
     assert {c.id for c in by_hand if c.service == "db"} == {c.id for c in after if c.service == "db"}
     assert {c.service: c.config_hash for c in by_hand} == await engine.current_hashes(second.model_hash, environment)
-    assert await apply(engine, environment, second.model_hash) == by_hand
-
-
-async def test_create_leaves_dependencies_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    environment = stack(TWO_SERVICES)
-    await deploy(engine, environment, "v1")
-    before = {c.service: c.id for c in await engine.containers(environment)}
-    stack(TWO_SERVICES.replace("image: tiny:v1", "image: tiny:v2"))
-    drafted = await draft(engine, environment, "v2")
-    await engine.create_service(environment, drafted.model_hash, "web")
-    after = {c.service: c.id for c in await engine.containers(environment)}
-    assert after["db"] == before["db"]
-    assert after["web"] != before["web"]
+    assert await make(engine, environment, second.model_hash) == by_hand
 
 
 async def test_release_is_never_made_twice(

@@ -35,7 +35,17 @@ def by_compose(stack):
     return environment
 
 
-async def test_copied_texts_recreate_nothing(engine, by_compose, docker_client):
+async def test_release_zero_is_the_stack_as_it_was_started(engine, by_compose, docker_client):
+    """By looks alone, until all of it is made again in the end."""
+    await release_zero_is_updated_as_written(engine, by_compose)
+    await copied_texts_recreate_nothing(engine, by_compose, docker_client)
+    (by_compose.folder / ".env").write_text("WHO=me\nTOKEN=hunter2\n")
+    await release_zero_without_readable_files(engine, by_compose, docker_client)
+    by_compose.compose_files[0].write_text(STACK)
+    await release_zero_has_copied_texts(engine, by_compose, docker_client)
+
+
+async def copied_texts_recreate_nothing(engine, by_compose, docker_client):
     before = starts(docker_client, by_compose.project)
     drafted = await draft(engine, by_compose)
     await apply(engine, by_compose, drafted.model_hash)
@@ -45,7 +55,7 @@ async def test_copied_texts_recreate_nothing(engine, by_compose, docker_client):
     assert (await engine.load_model(changed.model_hash))["services"]["web"]["x-deploy"]["unlike"] == ["volumes"]
 
 
-async def test_release_zero_has_copied_texts(engine, by_compose, docker_client):
+async def release_zero_has_copied_texts(engine, by_compose, docker_client):
     (web,) = [one for one in await engine.containers(by_compose) if one.service == "web"]
     first = shown(docker_client, web.id, LOOK)
     assert first == "costs 5$ (me)mehunter2hunter2certs\nconf"
@@ -58,7 +68,7 @@ async def test_release_zero_has_copied_texts(engine, by_compose, docker_client):
     assert shown(docker_client, again.id, LOOK) == first.replace("certs", "renewed"), "the host renews certificates"
 
 
-async def test_release_zero_is_updated_as_written(engine, by_compose):
+async def release_zero_is_updated_as_written(engine, by_compose):
     drafted = await engine.adopt(by_compose)
     definitions = read_definitions(await engine.load_model(drafted.model_hash))
     web, db = definitions["web"], definitions["db"]
@@ -67,7 +77,7 @@ async def test_release_zero_is_updated_as_written(engine, by_compose):
     assert db.dependencies == (), "what only the files name might close a cycle"
 
 
-async def test_release_zero_without_readable_files(engine, by_compose, docker_client):
+async def release_zero_without_readable_files(engine, by_compose, docker_client):
     """What runs is adopted whatever has become of its files."""
     by_compose.compose_files[0].write_text("services: {web: {imagee: x}}")
     drafted = await engine.adopt(by_compose)

@@ -57,7 +57,20 @@ class Own:
         return self._look() == self._begun
 
 
-async def test_the_own_container_is_not_stopped_or_removed(own: Own) -> None:
+async def test_nothing_touches_the_own_container(
+    own: Own, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """Neither who would stop, remove or replace it, nor who makes what shares with it, nor a sweep."""
+    await the_own_container_is_not_stopped_or_removed(own)
+    for version, anew in (("v1", True), ("v2", False)):
+        await the_own_container_is_not_replaced(own, version, anew=anew)
+    await a_sweep_leaves_the_own_container(own, docker_client)
+    await what_shares_with_the_bot_is_made_without_it(own, stack)
+    stack(STACK)
+    await what_shares_with_the_bot_leaves_two(own)
+
+
+async def the_own_container_is_not_stopped_or_removed(own: Own) -> None:
     for act in (own.engine.stop, own.engine.remove):
         with pytest.raises(OwnContainerError, match="this bot itself runs in") as refused:
             await act(own.environment, own.id)
@@ -65,8 +78,7 @@ async def test_the_own_container_is_not_stopped_or_removed(own: Own) -> None:
         assert own.untouched()
 
 
-@pytest.mark.parametrize(("version", "anew"), [("v1", True), ("v2", False)])
-async def test_the_own_container_is_not_replaced(own: Own, version: str, anew: bool) -> None:
+async def the_own_container_is_not_replaced(own: Own, version: str, *, anew: bool) -> None:
     drafted = await draft(own.engine, own.environment, version)
     with pytest.raises(OwnContainerError, match="Compose would replace"):
         await own.engine.create_service(own.environment, drafted.model_hash, "bot", anew=anew)
@@ -74,7 +86,7 @@ async def test_the_own_container_is_not_replaced(own: Own, version: str, anew: b
     assert own.untouched()
 
 
-async def test_what_shares_with_the_bot_is_made_without_it(own: Own, stack: Callable[..., Environment]) -> None:
+async def what_shares_with_the_bot_is_made_without_it(own: Own, stack: Callable[..., Environment]) -> None:
     """Compose's own `create` would bring the bot to the model, too, and replace the container that this runs in."""
     stack(STACK.replace("'tiny:${VERSION}'", "'tiny:v1'", 1))
     drafted = await draft(own.engine, own.environment, "v2")
@@ -85,7 +97,7 @@ async def test_what_shares_with_the_bot_is_made_without_it(own: Own, stack: Call
     assert own.untouched()
 
 
-async def test_what_shares_with_the_bot_leaves_two(own: Own) -> None:
+async def what_shares_with_the_bot_leaves_two(own: Own) -> None:
     """Compose would scale down to one what a service shares a namespace with, in the middle of a handover."""
     drafted = await draft(own.engine, own.environment, "v2")
     (successor,) = await own.engine.create_service(own.environment, drafted.model_hash, "bot", beside=True)
@@ -97,7 +109,7 @@ async def test_what_shares_with_the_bot_leaves_two(own: Own) -> None:
     assert own.untouched()
 
 
-async def test_a_sweep_leaves_the_own_container(own: Own, docker_client: docker.DockerClient) -> None:
+async def a_sweep_leaves_the_own_container(own: Own, docker_client: docker.DockerClient) -> None:
     """One by hand with the name of a successor is no better than this one, whatever its health says."""
     labels = docker_client.api.inspect_container(own.id)["Config"]["Labels"]
     name = docker_client.api.inspect_container(own.id)["Name"].lstrip("/")

@@ -8,7 +8,7 @@ import pytest
 from roas.errors import ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseService, ReleaseState
-from tests.integration.engine.applying import apply, deploy, draft
+from tests.integration.engine.applying import deploy, draft, make
 from tests.unit.engine.images.test_readable_images import ID
 
 WORKING_DIR = "com.docker.compose.project.working_dir"
@@ -20,7 +20,7 @@ def web(stack):
 
 
 async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
-    await deploy(engine, web)
+    await deploy(engine, web, started=False)
     image = docker_client.images.get("tiny:v1")
     for one in await engine.containers(web):
         inspected = docker_client.api.inspect_container(one.id)
@@ -31,7 +31,7 @@ async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
 
 @pytest.mark.parametrize("hand", ["moves", "removes"])
 async def test_name_means_content_again(engine, web, docker_client, hand):
-    drafted = await deploy(engine, web)
+    drafted = await deploy(engine, web, started=False)
     image, other = docker_client.images.get("tiny:v1").id, docker_client.images.get("tiny:v2")
     (name,) = {one["image"] for one in (await engine.load_model(drafted.model_hash))["services"].values()}
     for one in await engine.containers(web):
@@ -42,15 +42,15 @@ async def test_name_means_content_again(engine, web, docker_client, hand):
         other.tag(*name.split(":"))
     else:
         docker_client.api.remove_image(name, force=True)
-    after = await apply(engine, web, drafted.model_hash)
+    after = await make(engine, web, drafted.model_hash)
     assert {one.image_id for one in after} == {image}
-    assert before <= {one.id for one in after}, "what runs already is left alone"
+    assert before <= {one.id for one in after}, "what is there already is left alone"
     assert docker_client.images.get(name).id == image
 
 
 async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
     """Compose by hand on the release's own file makes the right hash of the wrong content."""
-    drafted = await deploy(engine, web)
+    drafted = await deploy(engine, web, started=False)
     model = await engine.load_model(drafted.model_hash)
     name, image = model["services"]["web"]["image"], docker_client.images.get("tiny:v1").id
     (web_before,) = (one for one in await engine.containers(web) if one.service == "web")
@@ -67,8 +67,7 @@ async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
             "com.docker.compose.image": docker_client.images.get("tiny:v2").id,
         },
     )
-    docker_client.api.start(wrong["Id"])
-    after = await apply(engine, web, drafted.model_hash)
+    after = await make(engine, web, drafted.model_hash)
     assert {one.image_id for one in after} == {image}
     assert wrong["Id"] not in {one.id for one in after}
 
@@ -81,12 +80,12 @@ async def test_same_content_keeps_its_container(engine, web, docker_client):
     for fields in model["services"].values():  # as the version before wrote it
         fields["image"] = fields.pop("x-deploy")["image_id"]
     old_hash = engine._models.save(model)
-    before = {one.id for one in await apply(engine, web, old_hash)}
+    before = {one.id for one in await make(engine, web, old_hash)}
     stack = await engine.resolve(web, "v1-again")
     wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
     kept_from = release_of(old_hash, first.services)
     again = await engine.draft_release(stack, {name: one.image_id for name, one in wanted.items()}, kept_from=kept_from)
-    assert {one.id for one in await apply(engine, web, again.model_hash)} == before
+    assert {one.id for one in await make(engine, web, again.model_hash)} == before
 
 
 async def test_image_that_is_gone_is_named(engine, web, docker_client):
@@ -102,7 +101,7 @@ async def test_names_go_with_the_last_release(engine, web, docker_client):
     drafted = await draft(engine, web, "v3")
     name = (await engine.load_model(drafted.model_hash))["services"]["web"]["image"]
     release = release_of(drafted.model_hash, drafted.services)
-    await apply(engine, web, drafted.model_hash)
+    await make(engine, web, drafted.model_hash)
     await engine.protect(release, web)
     assert name in docker_client.images.get("tiny:v3").tags
     await engine.unprotect(release, web)
