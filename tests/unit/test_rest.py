@@ -1,0 +1,60 @@
+"""What a bot at rest asks of its journal: counts, which no load of a machine changes."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from roas.application import Application, open_application
+from roas.settings import Settings
+from roas.state.journal import Journal
+
+ROUNDS = 3
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the visits to threads, and the commits."""
+    counted: Counter[str] = Counter()
+    submit, commit = ThreadPoolExecutor.submit, Journal._transact_all
+
+    def submitted(executor: ThreadPoolExecutor, *arguments: object) -> object:
+        counted["threads"] += 1
+        return submit(executor, *arguments)
+
+    def committed(journal: Journal, writes: list[object]) -> object:
+        counted["commits"] += 1
+        return commit(journal, writes)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submitted)
+    monkeypatch.setattr(Journal, "_transact_all", committed)
+    return counted
+
+
+async def rounds(application: Application) -> None:
+    await application.maintenance._run_round()
+
+
+async def orphans(application: Application) -> None:
+    await application.orchestrator.resume()
+    await application.orchestrator.look_for_foreign_bots()
+
+
+async def frequent(application: Application) -> None:
+    await application.maintenance._parts.frequent_look()
+
+
+@pytest.mark.parametrize(("look", "threads", "commits"), [(rounds, 8, 1), (orphans, 1, 0), (frequent, 0, 0)])
+async def test_visits_of_a_bot_at_rest(
+    tmp_path: Path, visits: Counter[str], look: Callable[[Application], object], threads: int, commits: int
+) -> None:
+    """Without a release; the first look may do what is done once."""
+    settings = Settings(_env_file=None, stack_dir=tmp_path, state_dir=tmp_path / "state")
+    async with open_application(settings) as application:
+        await look(application)
+        visits.clear()
+        for _ in range(ROUNDS):
+            await look(application)
+        assert (visits["threads"], visits["commits"]) == (ROUNDS * threads, ROUNDS * commits)
