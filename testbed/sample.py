@@ -25,7 +25,7 @@ WATCHED = {"interval": "1s"}
 
 # `BEHAVIOUR` and `DELAY` in the container's environment win over what is baked in.
 # The server needs no signal of its own: the kernel ends it with the container's first process. A shell that has to send
-# one in its first moments may end with 2.
+# one in its first moments may end with 2. Who shares another's network finds the port taken: it rests instead.
 SERVER = f"""#!/bin/sh
 trap 'exit 0' TERM INT
 echo "sample app $(cat /version): $BEHAVIOUR"
@@ -39,7 +39,7 @@ case $BEHAVIOUR in
 slow) sleep "$DELAY"; echo ok >/www/health ;;
 fades) sleep "$DELAY"; rm -f /www/health ;;
 esac
-while :; do wait $!; done
+while :; do wait $!; sleep 86400 & done
 """
 
 
