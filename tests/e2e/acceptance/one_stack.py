@@ -12,7 +12,7 @@ import pytest_asyncio
 from roas.application import Application, open_application
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, service
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 __all__ = ["application", "on_v1", "stack", "standing"]
 
@@ -38,12 +38,12 @@ async def application(stack: Stack) -> AsyncIterator[Application]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing(application: Application, stack: Stack) -> None:
     """Bring up v1."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
     await People(application).succeed("v1")
 
 
 @pytest.fixture
 def on_v1(stack: Stack, standing: None) -> dict[str, str]:
     """Write the file of v1 again, and return the ids of what runs."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
     return stack.ids()

@@ -6,7 +6,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, service
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 __all__ = ["application", "on_v1", "stack", "standing"]
@@ -50,7 +50,7 @@ async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
 
 
 async def test_restart_loop_rolled_back(people, stack, images, on_v1):
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(restart="always")})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(restart="always")})
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "web" in deployment.problem.message
@@ -64,7 +64,7 @@ async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
     """A service that becomes unhealthy within the observation window is rolled back."""
     monitored = {"update_config": {"monitor": "6s"}}
     check = CHECK | {"interval": "300ms"}
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(healthcheck=check, deploy=monitored)})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(healthcheck=check, deploy=monitored)})
     deployment = await people.deploy("fades")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.phase(PhaseName.VERIFICATION).status == "failed"

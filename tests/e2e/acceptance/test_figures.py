@@ -20,7 +20,7 @@ from roas.state.redis_parts import REDIS
 from testbed.redis_server import RedisServer
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, service
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 from tests.unit.sample_events import Work
 
 SLOW_SECONDS = 1.5
@@ -135,8 +135,8 @@ async def test_slow_dependency_raises_resolution_time(application, monitor, stac
 
     def write(timeout: str) -> None:
         needs = {"kind": "required", "condition": "service_healthy", "timeout": timeout}
-        web = service(image=f"{REPOSITORY}:v1", **{"x-deploy": {"depends_on": {"store": needs}}})
-        stack.write({"store": service(), "web": web | {"labels": {"timeout": timeout}}})
+        web = alone(image=f"{REPOSITORY}:v1", **{"x-deploy": {"depends_on": {"store": needs}}})
+        stack.write({"store": alone(), "web": web | {"labels": {"timeout": timeout}}})
 
     write("1900ms")  # where a busy machine needs even more, the wait is in vain, and that counts no less
     await People(application).deploy("slow")
@@ -150,7 +150,7 @@ async def test_slow_dependency_raises_resolution_time(application, monitor, stac
 
 async def test_journal_refusals_raise_error_rate(application, monitor, clock, stack):
     """The alert of the integration error rate ends when the journal takes writes again."""
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     with refusing(application.state.folder / "journal.sqlite3", source="integration"):
         await People(application).succeed("v1")
         alert = await raised(application, "integration_error_rate")
@@ -163,7 +163,7 @@ async def test_journal_refusals_raise_error_rate(application, monitor, clock, st
 
 async def test_failed_deployments_lower_success_rate(application, monitor, stack):
     """The alert of the deployment success rate ends when deployments succeed again."""
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     people = People(application)
     await people.deploy("exits")
     await people.succeed("v1")

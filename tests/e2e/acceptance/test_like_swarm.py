@@ -255,4 +255,4 @@ async def verdict_of(application, deployment_id: str) -> str:
                 return "paused"
             if found.finished:
                 return VERDICTS[found.outcome]
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)

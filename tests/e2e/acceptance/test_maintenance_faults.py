@@ -15,7 +15,7 @@ from roas.models.alert import RecoveryStatus, Severity
 from roas.models.health import Verdict
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services, until
 from tests.unit.log_lines import captured_logs
 
@@ -66,7 +66,7 @@ async def socket(docker_host, tmp_path) -> AsyncIterator[Socket]:
 
 async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
     """The alert of the vanished socket ends when the socket is back."""
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     settings = settings_for(stack, tmp_path / "state", docker_host=f"unix://{socket.path}")
     async with open_application(settings) as application:
         await People(application).succeed("v1")
@@ -98,7 +98,7 @@ async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
 
 async def test_wall_clock_jump_changes_no_recovery(application, people, stack, images):
     """A jump of the wall clock changes nothing in what is seen and recovered."""
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     await people.succeed("v1")
     await application.maintenance.start()
     for hours, version in ((1, "v2"), (-1, "v3")):

@@ -7,7 +7,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
-from tests.e2e.acceptance.stack import REPOSITORY, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 __all__ = ["application", "on_v1", "stack", "standing"]
@@ -25,7 +25,7 @@ async def test_missing_image_fails_before_changes(people, stack, images, on_v1):
 
 async def test_unpullable_missing_image_named(people, stack, images, on_v1):
     """An image that may not be pulled and is not on the engine is named."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(pull_policy="never")})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(pull_policy="never")})
     deployment = await people.deploy("v99")
     assert deployment.outcome is Outcome.FAILED
     assert f"{REPOSITORY}:v99" in deployment.problem.message
@@ -46,7 +46,7 @@ async def test_invalid_compose_file_reports_position(people, stack, images, on_v
 
 
 async def test_unknown_compose_key_named(people, stack, images, on_v1):
-    stack.write({"web": service(imagee="x")})
+    stack.write({"web": alone(imagee="x")})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
     assert "docker-compose.yml" in deployment.problem.message
@@ -65,7 +65,7 @@ async def test_missing_compose_file_named(people, stack, on_v1):
 
 async def test_missing_variable_named_with_file(people, stack, images, on_v1):
     variables = {"DSN": "${DATABASE_URL:?where is the database}"}
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment=variables)})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(environment=variables)})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
     assert "DATABASE_URL" in deployment.problem.message
@@ -75,7 +75,7 @@ async def test_missing_variable_named_with_file(people, stack, images, on_v1):
 
 
 async def test_dependency_cycle_named(people, stack, images, on_v1):
-    stack.write({"a": service(depends_on=["b"]), "b": service(depends_on=["a"])})
+    stack.write({"a": alone(depends_on=["b"]), "b": alone(depends_on=["a"])})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
     assert "a" in deployment.problem.message
@@ -85,7 +85,7 @@ async def test_dependency_cycle_named(people, stack, images, on_v1):
 
 
 async def test_policy_violation_refused_before_changes(people, stack, images, on_v1):
-    stack.write({"web": service(privileged=True)})
+    stack.write({"web": alone(privileged=True)})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
     assert "privileged" in deployment.problem.message

@@ -8,7 +8,7 @@ import pytest
 
 from roas.errors import ComposePolicyError
 from roas.monitoring.alerts.swapped_binds import SwappedBinds
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.trouble import until
 
 LEADS = "where the link leads"
@@ -47,8 +47,8 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     (tmp_path / "host").mkdir()
     folder, gone = stack.folder / "data", stack.folder / "gone"
     folder.mkdir()
-    web = service(restart="always", volumes=["./data:/data"])
-    stack.write({"web": web, "other": service(restart="always")})
+    web = alone(restart="always", volumes=["./data:/data"])
+    stack.write({"web": web, "other": alone(restart="always")})
     await people.succeed("v1")
     await guard.look()
     assert policies(stack) == {"web": "always", "other": "always"}
@@ -85,7 +85,7 @@ async def test_running_bot_notices_swaps_by_itself(application, people, stack, t
     (tmp_path / "host").mkdir()
     folder, gone = stack.folder / "data", stack.folder / "gone"
     folder.mkdir()
-    stack.write({"web": service(restart="always", volumes=["./data:/data"]), "other": service(restart="always")})
+    stack.write({"web": alone(restart="always", volumes=["./data:/data"]), "other": alone(restart="always")})
     await people.succeed("v1")
     await application.maintenance.start()
 

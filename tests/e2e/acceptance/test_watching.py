@@ -8,7 +8,7 @@ from roas.application import open_application
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.change import ChangeType
 from roas.models.health import Verdict
-from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, free_port, service
+from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone, free_port, service
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 ALWAYS_WELL = CHECK | {"test": ["CMD", "true"]}
@@ -35,10 +35,10 @@ async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, s
     port = free_port()
     stack.write(
         {
-            "dead": service(),
-            "hungry": service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m"),
-            "crashing": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always"),
-            "ill": service(healthcheck=WATCHED_CHECK),
+            "dead": alone(),
+            "hungry": alone(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m"),
+            "crashing": alone(command=["/bin/sh", "-c", CRASHING], init=None, restart="always"),
+            "ill": alone(healthcheck=WATCHED_CHECK),
             "silent": service(
                 healthcheck=ALWAYS_WELL,
                 ports=[f"127.0.0.1:{port}:8080"],
@@ -121,7 +121,7 @@ async def test_former_leader_stops_watching(maintained, people, stack, settings)
     async def is_watched():
         return maintained.collector.watched
 
-    stack.write({"web": service(healthcheck=WATCHED_CHECK)})
+    stack.write({"web": alone(healthcheck=WATCHED_CHECK)})
     await people.succeed("v1")
     await maintained.maintenance.stop()
     await people.succeed("v2")  # that one may carry a deployment nevertheless

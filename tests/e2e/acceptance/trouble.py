@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from roas.application import Application
 from roas.models.alert import Alert, AlertSource
+from testbed.waiting import rest_after
 from tests.e2e.acceptance.stack import Stack
 
 WAIT_SECONDS = 40.0
+POLL_SECONDS = 0.1
 Found = TypeVar("Found")
 
 
@@ -41,10 +43,13 @@ async def alert_that(application: Application, holds: Callable[[Alert], bool], s
 
 
 async def until(look: Callable[[], Awaitable[Found | None]], seconds: float = WAIT_SECONDS) -> Found:
-    """Look until something is found."""
+    """Look until something is found, the less often the more a look takes."""
+    clock = asyncio.get_running_loop().time
     async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110 - what is looked for may be anywhere
-            await asyncio.sleep(0.05)
+        begun = clock()
+        while not (found := await look()):
+            await asyncio.sleep(rest_after(clock() - begun, POLL_SECONDS))
+            begun = clock()
         return found
 
 
