@@ -11,7 +11,7 @@ from campaigns.requests.scene import QUICK_CHECK, SLOW_CHECK
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from tests.e2e.acceptance.stack import free_port
 
-RATE = 40  # requests a second
+RATE = 20  # requests a second
 QUICK = {SLOW_CHECK: QUICK_CHECK}  # the page's own check is played where the whole recipe is
 # Where a version is never ready, that is known soon. Each check takes a twentieth of a second of a core.
 SOON = QUICK | {"start_period: 30s": "start_period: 2s", "interval: 5s": "interval: 2s\n      retries: 2"}

@@ -15,7 +15,7 @@ from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceS
 from roas.models.rollout import Choice, RolloutState
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
-from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, service
+from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services, until
 
 pytestmark = pytest.mark.engine
@@ -28,10 +28,10 @@ FIRST_ONE_FAILS = (
 
 
 def web(**update: object) -> dict:
-    """Return a service of three replicas that pauses where a new one fails; the first one of a version does."""
-    deploy = {"replicas": 3, "update_config": {"failure_action": "pause", "parallelism": 1} | update}
+    """Return a service of two replicas that pauses where a new one fails; the first one of a version does."""
+    deploy = {"replicas": 2, "update_config": {"failure_action": "pause", "parallelism": 1} | update}
     command = ["sh", "-c", FIRST_ONE_FAILS]
-    return service(deploy=deploy, command=command, volumes=["marks:/marks"], environment={"VERSION": "${VERSION}"})
+    return alone(deploy=deploy, command=command, volumes=["marks:/marks"], environment={"VERSION": "${VERSION}"})
 
 
 async def paused(application, version: str = "v2") -> Deployment:
@@ -48,31 +48,44 @@ async def waiting(application, deployment_id: str, number: int = 1) -> Deploymen
             assert not found.finished, found.problem
             if found.is_waiting and found.pause.number >= number:
                 return found
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
 
-def images_of(stack) -> list[str]:
-    return [one.attrs["Image"] for one in stack.containers()]
+def write(stack, late: str = "v1", changes: dict | None = None, **update: object) -> None:
+    """Write the stack: what pauses, what fails late or not, and what is recovered while something pauses."""
+    monitored = {"failure_action": "pause", "monitor": "8s"}
+    check = {"healthcheck": WATCHED_CHECK} if late == "fades" else {}
+    of_late = alone(image=f"{REPOSITORY}:{late}", deploy={"update_config": monitored}, **check)
+    store = alone(image=f"{REPOSITORY}:v1", restart="always", volumes=["./data:/data"])
+    stack.write({"web": web(**update) | (changes or {}), "late": of_late, "store": store}, volumes={"marks": {}})
+
+
+def of_web(stack) -> list[str]:
+    return [one.attrs["Image"] for one in stack.containers() if "-web-" in one.name]
 
 
 async def test_paused_rollout_waits_for_a_decision(application, people, stack, images, monkeypatch):
     """A stack on which one rollout after the other pauses, and each time another decision is made."""
-    stack.write({"web": web()}, volumes={"marks": {}})
+    data = stack.folder / "data"
+    data.mkdir()
+    write(stack)
     await people.succeed("v1")
     await pause_keeps_what_is_healthy_and_goes_on(application, stack, images)
     await cancelling_a_paused_rollout_rolls_it_back(application, stack, images)
-    stack.write({"web": web(order="start-first")}, volumes={"marks": {}})
+    write(stack, order="start-first")
     await paused_rollout_is_rolled_back(application, stack)
     with monkeypatch.context() as patched:
         await replica_that_is_not_ready_in_time_has_failed(application, stack, images, patched)
+    await late_failure_pauses_too(application, stack, images)
+    await only_what_a_pause_is_about_is_left_alone(application, stack, images, data)
 
 
 async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
     found = await paused(application)
-    assert sorted(images_of(stack)) == sorted([images["v1"]] * 2 + [images["v2"]])
-    (progress,) = found.services
+    assert sorted(of_web(stack)) == sorted([images["v1"], images["v2"]])
+    (progress,) = (one for one in found.services if one.service == "web")
     assert (progress.step, progress.rollout.state) == (ServiceStep.PAUSED, RolloutState.PAUSED)
-    assert "1 of 3 new replicas failed" in found.pause.message
+    assert "1 of 2 new replicas failed" in found.pause.message
     assert found.pause.report
     with pytest.raises(LockHeldError) as refused:
         await application.orchestrator.start(request(DeploymentKind.DEPLOY, "dev", "v3"))
@@ -83,8 +96,8 @@ async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
-    assert images_of(stack) == [images["v2"]] * 3
-    assert "1 of 3 new replicas of web failed; a person let the rollout go on." in ended.warnings
+    assert of_web(stack) == [images["v2"]] * 2
+    assert "1 of 2 new replicas of web failed; a person let the rollout go on." in ended.warnings
     assert ended.pauses[0].decision.decided_by == ANNA
 
 
@@ -96,8 +109,15 @@ async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
     await application.orchestrator.cancel(found.id, DORA)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.CANCELLED
-    assert list(stack.images().values()) == [images["v2"]] * 3
-    assert stack.containers()[0].exec_run(["rm", "-r", "/marks/v3"]).exit_code == 0  # so that the next one fails, too
+    assert of_web(stack) == [images["v2"]] * 2
+    assert stack.images()
+    forget(stack, "v3")
+
+
+def forget(stack, version: str) -> None:
+    """Let the next one of a version fail, too."""
+    one = next(one for one in stack.containers() if "-web-" in one.name)
+    assert one.exec_run(["rm", "-r", f"/marks/{version}"]).exit_code == 0
 
 
 async def paused_rollout_is_rolled_back(application, stack):
@@ -116,26 +136,57 @@ async def paused_rollout_is_rolled_back(application, stack):
 async def replica_that_is_not_ready_in_time_has_failed(application, stack, images, monkeypatch):
     """The limit of a phase is no way past a policy that asks a person."""
     never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
-    stack.write({"web": web(order="start-first") | {"healthcheck": never}}, volumes={"marks": {}})
-    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    write(stack, changes={"healthcheck": never}, order="start-first")
+    phases = (replace(one, timeout_seconds=5) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
     monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     found = await paused(application, "v3")
     assert "it was not ready in time" in found.pause.message
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert images_of(stack) == [images["v2"]] * 3
+    assert of_web(stack) == [images["v2"]] * 2
 
 
-async def test_late_failure_pauses_too(application, people, stack, images):
+async def late_failure_pauses_too(application, stack, images):
     """What fails in the monitored time after the last replica: all are replaced by then, and a person is asked."""
-    deploy = {"replicas": 2, "update_config": {"failure_action": "pause", "monitor": "8s"}}
-    stack.write({"web": service(deploy=deploy, healthcheck=WATCHED_CHECK)})
-    await people.succeed("v1")
-    found = await paused(application, "fades")
-    assert images_of(stack) == [images["fades"]] * 2
+    write(stack, late="fades", order="start-first")
+    found = await paused(application)
+    assert found.pause.service == "late"
+    assert stack.container("late").attrs["Image"] == images["fades"]
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert list(stack.images().values()) == [images["v1"]] * 2
+    assert stack.images()["late-1"] == images["v1"]
+
+
+async def only_what_a_pause_is_about_is_left_alone(application, stack, images, data):
+    """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
+    write(stack)
+    await application.maintenance.start()
+    forget(stack, "v3")
+    found = await paused(application, "v3")
+    assert await of_services(application) == (), "a person was asked about the replica that failed"
+    kill_process(stack, "store")
+    over = await alert_that(application, lambda one: one.service == "store" and is_over(one))
+    assert over.actions == ("restart: recovered",)
+    data.rename(stack.folder / "gone")
+    data.symlink_to("/")
+    await until(lambda: is_restarted(stack, "no"))
+    data.unlink()
+    (stack.folder / "gone").rename(data)
+    await until(lambda: is_restarted(stack, "always"))
+    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v2"] and "-web-" in one.name)
+    os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
+    told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
+    assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
+    assert (await application.state.deployments.get(found.id)).is_waiting
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert set(stack.images().values()) == {images["v1"], images["v2"]}
+    assert of_web(stack) == [images["v2"]] * 2
+    await alert_that(application, lambda one: one.service == "web" and is_over(one))
+
+
+async def is_restarted(stack, when: str) -> bool:
+    return stack.container("store").attrs["HostConfig"]["RestartPolicy"]["Name"] == when
 
 
 async def test_no_failure_passes_by_the_pause(application, people, stack, images):
@@ -147,9 +198,9 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
         shows = {"VERSION": "${VERSION}"}
         first = {"command": ["sh", "-c", FIRST_ONE_FAILS], "volumes": ["marks:/marks"], "environment": shows}
         services = {
-            "job": service(command=["true"], restart="no", healthcheck=None, deploy={"update_config": PAUSES}),
-            "web": service(**first, deploy=pauses, healthcheck=WATCHED_CHECK),
-            "api": service(deploy=pauses, environment={"BEHAVIOUR": api}, depends_on=needs),
+            "job": alone(command=["true"], restart="no", healthcheck=None, deploy={"update_config": PAUSES}),
+            "web": alone(**first, deploy=pauses, healthcheck=WATCHED_CHECK | {"interval": "2s"}),
+            "api": alone(deploy=pauses | {"replicas": 1}, environment={"BEHAVIOUR": api}, depends_on=needs),
         }
         stack.write(services, volumes={"marks": {}})
 
@@ -171,43 +222,9 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
     serving = [one.attrs["Image"] for one in stack.containers() if "-job-" not in one.name]
-    assert serving == [images["v1"]] * 4
+    assert serving == [images["v1"]] * 3
 
 
 def is_well(container) -> bool:
     container.reload()
     return container.attrs["State"]["Health"]["Status"] == "healthy"
-
-
-async def test_only_what_a_pause_is_about_is_left_alone(application, people, stack, images):
-    """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
-    data = stack.folder / "data"
-    data.mkdir()
-    store = service(image=f"{REPOSITORY}:v1", restart="always", volumes=["./data:/data"])
-    stack.write({"web": web(), "store": store}, volumes={"marks": {}})
-    await people.succeed("v1")
-    await application.maintenance.start()
-    found = await paused(application)
-    assert await of_services(application) == (), "a person was asked about the replica that failed"
-    kill_process(stack, "store")
-    over = await alert_that(application, lambda one: one.service == "store" and is_over(one))
-    assert over.actions == ("restart: recovered",)
-    data.rename(stack.folder / "gone")
-    data.symlink_to("/")
-    await until(lambda: is_restarted(stack, "no"))
-    data.unlink()
-    (stack.folder / "gone").rename(data)
-    await until(lambda: is_restarted(stack, "always"))
-    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v1"] and "web" in one.name)
-    os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
-    told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
-    assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
-    assert (await application.state.deployments.get(found.id)).is_waiting
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
-    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert set(stack.images().values()) == {images["v1"]}
-    await alert_that(application, lambda one: one.service == "web" and is_over(one))
-
-
-async def is_restarted(stack, when: str) -> bool:
-    return stack.container("store").attrs["HostConfig"]["RestartPolicy"]["Name"] == when

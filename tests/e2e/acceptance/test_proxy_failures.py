@@ -9,21 +9,29 @@ from campaigns.requests.users import users
 from roas.engine.proxy import haproxy_service
 from roas.errors import ComposeFileError
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.rollout import Choice
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import (
     RATE,
     SOON,
+    addresses,
     admin,
     edit,
     orders,
     proxy_images,
+    up,
     whole,
     write,
 )
-from tests.e2e.acceptance.people import request, told
+from tests.e2e.acceptance.people import ANNA, request, told
+from tests.e2e.acceptance.test_paused_rollouts import paused, waiting
 
 __all__ = ["orders", "proxy_images", "write"]
+
+PAUSES = "replicas: 2\n      update_config: {parallelism: 1, failure_action: pause}"
+# Two for each replica: what failed and is let pass keeps the old one beside it.
+FEW = {"server-template web 6": "server-template web 4"}
 
 
 async def test_failures_and_restarts_leave_nothing_held(people, stack, write, monkeypatch):
@@ -32,7 +40,7 @@ async def test_failures_and_restarts_leave_nothing_held(people, stack, write, mo
     Then the proxy itself changes, breaks, and does not answer.
     """
     needs = "depends_on: {store: {condition: service_started, restart: true}}\n    stop_grace_period: 10s"
-    port = write("HAProxy", **{"stop_grace_period: 10s": needs}, **SOON)
+    port = write("HAProxy", **{"stop_grace_period: 10s": needs}, **SOON, **FEW)
     store = "\n  store:\n    image: shop/web:v1\n    environment: {NUMBER: 1}\n    stop_grace_period: 1s\n"
     edit(stack, "\n\nvolumes:\n", f"\n{store}\nvolumes:\n")
     await people.succeed("v1")
@@ -51,6 +59,9 @@ async def test_failures_and_restarts_leave_nothing_held(people, stack, write, mo
     edit(stack, "NUMBER: 2", "NUMBER: 3")
     await people.succeed("v1")
     assert admin(stack).set_aside() == [f"web/{taken_out}"], "a person took it out"
+    admin(stack).ask(f"set server web/{taken_out} state ready")
+    assert wait_until(lambda: whole(stack), 10)
+    await what_is_started_again_in_a_pause_gets_requests(people, stack)
     await renamed_backend_is_deployed_by_itself(people, stack)
     with monkeypatch.context() as patched:
         await broken_proxy_is_rolled_back(people, stack, patched)
@@ -66,6 +77,28 @@ async def restart_is_one_after_the_other(people, stack):
     after = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
     assert before.keys() == after.keys()
     assert all(after[one] > began for one, began in before.items()), "each was started again"
+
+
+async def what_is_started_again_in_a_pause_gets_requests(people, stack):
+    """A rollout that pauses behind a proxy leaves nothing held: it may wait for a person for hours."""
+    orchestrator = people.application.orchestrator
+    edit(stack, "replicas: 2", PAUSES)
+    old = addresses(stack)
+    before = [one.id for one in stack.containers() if "-web-" in one.name]
+    found = await paused(people.application, "broken")
+    (failed,) = addresses(stack) - old
+    names = {name for name, (address, _) in admin(stack).states().items() if address == failed}
+    assert {one.removeprefix("web/") for one in admin(stack).set_aside() if one.startswith("web/")} <= names
+    stack.client.containers.get(before[0]).restart(timeout=0)
+    assert wait_until(lambda: up(stack) == addresses(stack) - {failed}, 20), (admin(stack).states(), addresses(stack))
+    await asyncio.to_thread(stack.container("haproxy").kill)
+    await orchestrator.decide(found.id, Choice.GO_ON, ANNA)
+    again = await waiting(people.application, found.id, number=2)
+    assert again.pause.service == "web", "the proxy was started again, and had a moment to answer"
+    await orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=2)
+    assert (await orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert wait_until(lambda: whole(stack), 10)
+    edit(stack, PAUSES, "replicas: 2")
 
 
 async def renamed_backend_is_deployed_by_itself(people, stack):
