@@ -1,6 +1,11 @@
-"""What a deployment causes by its events; each effect says whether it is there."""
+"""What deployments cause by their events; each effect says whether it is there.
+
+Most are seen together, after one deployment: `OF_ONE_DEPLOYMENT` has them by their subscription. The others need
+something of their own.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from roas.application import open_application
 from roas.models.change import ChangeType
@@ -8,10 +13,31 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from tests.e2e.acceptance.event_scene import Scene
 from tests.e2e.acceptance.people import request
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.test_parallel_start import until_waiting
 
 HEALTH_SECONDS = 20.0
+
+
+async def deploy_once(scene: Scene) -> str:
+    """Deploy a stack in which web waits for store, until the verdicts are announced; returns the deployment's id."""
+    needs = {"depends_on": {"store": {"condition": "service_started"}}}
+    scene.stack.write({"store": alone(), "web": alone(**needs)})
+    announced = {"web": asyncio.Event(), "stack": asyncio.Event()}
+
+    async def hear(event: ServiceHealthChanged | StackHealthChanged) -> None:
+        name = event.service if isinstance(event, ServiceHealthChanged) else "stack"
+        if name in announced and event.new == "healthy":
+            announced[name].set()
+
+    for kind in (ServiceHealthChanged, StackHealthChanged):
+        scene.application.bus.subscribe(kind, hear, name="test")
+    deployment = await (await scene.prepare()).succeed("v1")
+    async with asyncio.timeout(HEALTH_SECONDS):
+        for one in announced.values():
+            await one.wait()
+    await scene.application.bus.drain()
+    return deployment.id
 
 
 async def beginning_audited(scene: Scene) -> bool:
@@ -30,12 +56,59 @@ async def end_audited(scene: Scene) -> bool:
     return [one.metadata["outcome"] for one in await scene.audited("deployment ended")] == ["succeeded"]
 
 
-async def started_service_journalled(scene: Scene) -> bool:
-    """Say that web was started."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
+async def started_services_journalled(scene: Scene) -> bool:
+    """Say which services were started, in order."""
     changes = await scene.application.state.changes("dev", limit=500)
-    return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["web"]
+    return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["store", "web"]
+
+
+async def deployments_counted(scene: Scene) -> bool:
+    """Read roas_deployments_total and the time that they took."""
+    labels = {"environment": "dev", "kind": "DEPLOY"}
+    timed = scene.metric("roas_deployment_duration_seconds_count", **labels)
+    return scene.metric("roas_deployments_total", **labels, outcome="succeeded") == timed == 1
+
+
+async def phases_timed(scene: Scene) -> bool:
+    """Read roas_phase_duration_seconds."""
+    count = scene.metric("roas_phase_duration_seconds_count", phase="execution", status="success")
+    return count == 1 and scene.metric("roas_phase_duration_seconds_sum", phase="execution", status="success") > 0
+
+
+async def releases_counted(scene: Scene) -> bool:
+    """Read roas_releases_total."""
+    return scene.metric("roas_releases_total", environment="dev") == 1
+
+
+async def health_change_counted(scene: Scene) -> bool:
+    """Read how often the verdict on web changed, and which it is."""
+    labels = {"environment": "dev", "service": "web", "verdict": "healthy"}
+    changes = scene.metric("roas_service_health_changes_total", **labels)
+    return scene.metric("roas_service_health", **labels) == 1 and changes >= 1
+
+
+async def stack_verdict_shown(scene: Scene) -> bool:
+    """Read the verdict on the stack."""
+    return scene.metric("roas_stack_health", environment="dev", verdict="healthy") == 1
+
+
+async def dependency_wait_measured(scene: Scene) -> bool:
+    """Read the figure of the integration: one service waited for another."""
+    return scene.application.integration_monitor.figures().dependency_resolution_seconds is not None
+
+
+OF_ONE_DEPLOYMENT: dict[str, Callable[[Scene], Awaitable[bool]]] = {
+    "integration: deployment.initialization.started": beginning_audited,
+    "integration: environment.validation.completed": checks_audited,
+    "integration: deployment.service.started": started_services_journalled,
+    "integration: deployment.orchestration.completed": end_audited,
+    "integration dependencies": dependency_wait_measured,
+    "metrics deployments": deployments_counted,
+    "metrics phases": phases_timed,
+    "metrics releases": releases_counted,
+    "metrics health": health_change_counted,
+    "metrics stacks": stack_verdict_shown,
+}
 
 
 async def environment_watched_before_first_start(scene: Scene) -> bool:
@@ -59,71 +132,6 @@ async def environment_watched_after_resume(scene: Scene) -> bool:
     return scene.application.collector.watched == {"dev"}
 
 
-async def deployments_counted(scene: Scene) -> bool:
-    """Read roas_deployments_total and the time that they took."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    labels = {"environment": "dev", "kind": "DEPLOY"}
-    timed = scene.metric("roas_deployment_duration_seconds_count", **labels)
-    return scene.metric("roas_deployments_total", **labels, outcome="succeeded") == timed == 1
-
-
-async def phases_timed(scene: Scene) -> bool:
-    """Read roas_phase_duration_seconds."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    count = scene.metric("roas_phase_duration_seconds_count", phase="execution", status="success")
-    return count == 1 and scene.metric("roas_phase_duration_seconds_sum", phase="execution", status="success") > 0
-
-
-async def releases_counted(scene: Scene) -> bool:
-    """Read roas_releases_total."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    return scene.metric("roas_releases_total", environment="dev") == 1
-
-
-async def health_change_counted(scene: Scene) -> bool:
-    """Deploy, wait until the verdict on web is announced, and read how often it changed."""
-    announced = asyncio.Event()
-
-    async def hear(event: object) -> None:
-        announced.set()
-
-    scene.application.bus.subscribe(ServiceHealthChanged, hear, name="test")
-    await (await scene.prepare()).succeed("v1")
-    await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
-    await scene.application.bus.drain()
-    changes = await scene.application.state.changes("dev", limit=500)
-    assert [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED][-1:] == ["healthy"]
-    labels = {"environment": "dev", "service": "web", "verdict": "healthy"}
-    assert scene.metric("roas_service_health", **labels) == 1
-    return scene.metric("roas_service_health_changes_total", **labels) >= 1
-
-
-async def stack_verdict_shown(scene: Scene) -> bool:
-    """Deploy, wait until the verdict on the stack is announced, and read it."""
-    announced = asyncio.Event()
-
-    async def hear(event: object) -> None:
-        announced.set()
-
-    scene.application.bus.subscribe(StackHealthChanged, hear, name="test")
-    await (await scene.prepare()).succeed("v1")
-    await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
-    await scene.application.bus.drain()
-    return scene.metric("roas_stack_health", environment="dev", verdict="healthy") == 1
-
-
-async def dependency_wait_measured(scene: Scene) -> bool:
-    """Read the figure of the integration, after one service waited for another."""
-    needs = {"depends_on": {"store": {"condition": "service_started"}}}
-    scene.stack.write({"store": service(), "web": service(**needs)})
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    return scene.application.integration_monitor.figures().dependency_resolution_seconds is not None
-
-
 async def success_rate_measured(scene: Scene) -> bool:
     """Read the figure of the integration, after as many deployments as it wants to see."""
     people = await scene.prepare()
@@ -141,7 +149,7 @@ async def new_binds_looked_at(scene: Scene) -> bool:
     await look()  # all of it: nothing is bound yet
     folder = scene.stack.folder / "data"
     folder.mkdir()
-    scene.stack.write({"web": service(restart="always", volumes=["./data:/data"])})
+    scene.stack.write({"web": alone(restart="always", volumes=["./data:/data"])})
     await people.succeed("v1")
     await scene.application.bus.drain()
     await look()

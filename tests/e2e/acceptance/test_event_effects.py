@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from roas.application import open_application
 from roas.models.alert import Severity
 from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
@@ -19,26 +20,16 @@ from tests.e2e.acceptance.stack import service
 from tests.unit.sample_events import ended
 
 EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
-    "integration: deployment.initialization.started": deployment.beginning_audited,
-    "integration: environment.validation.completed": deployment.checks_audited,
     "integration: deployment.preparation.start": deployment.environment_watched_before_first_start,
-    "integration: deployment.service.started": deployment.started_service_journalled,
-    "integration: deployment.orchestration.completed": deployment.end_audited,
     "integration: monitoring.alert.triggered": alert.urgent_alert_starts_recovery,
     "integration: error.recovery.completed": alert.recovery_journalled_and_looked_at,
     "integration: monitoring.health_check.completed": alert.look_journalled,
     "integration: integration.alert.triggered": alert.integration_trouble_becomes_alert,
     "integration: integration.alert.cleared": alert.integration_alert_resolved,
-    "integration dependencies": deployment.dependency_wait_measured,
     "integration deployments": deployment.success_rate_measured,
     "collector": deployment.environment_watched_after_resume,
     "collector health checks": alert.requested_look_taken,
     "swapped binds": deployment.new_binds_looked_at,
-    "metrics deployments": deployment.deployments_counted,
-    "metrics phases": deployment.phases_timed,
-    "metrics releases": deployment.releases_counted,
-    "metrics health": deployment.health_change_counted,
-    "metrics stacks": deployment.stack_verdict_shown,
     "metrics alerts": alert.alerts_counted,
     "metrics recoveries": alert.recoveries_counted,
 }
@@ -62,6 +53,29 @@ async def test_missing_subscription_loses_effect(scene, name):
     assert not await EFFECTS[name](scene)
 
 
+async def test_each_effect_of_a_deployment_needs_its_event(scene, settings, tmp_path):
+    """All are there after a real one; after the same events once more, all but that of a subscription taken away."""
+    deployment_id = await deployment.deploy_once(scene)
+    assert await missing(scene) == []
+    events = scene.application.bus.history()
+    await one_correlation_id_is_on_all(scene, deployment_id, events)
+    await journal_changes_are_counted(scene)
+    for number, without in enumerate(("", *deployment.OF_ONE_DEPLOYMENT)):
+        elsewhere = settings.model_copy(update={"state_dir": tmp_path / f"state{number}"})
+        async with open_application(elsewhere) as application:
+            again = Scene(application, scene.stack, without)
+            await again.prepare()
+            for event in events:
+                application.bus.publish(event)
+            await application.bus.drain()
+            assert await missing(again) == ([without] if without else [])
+
+
+async def missing(scene: Scene) -> list[str]:
+    """Return the subscriptions whose effect is not seen."""
+    return [name for name, effect in deployment.OF_ONE_DEPLOYMENT.items() if not await effect(scene)]
+
+
 async def test_alert_journalled_before_published(scene):
     """An alert and its end are in the journal before any subscriber hears of them."""
     for subscription in scene.application.bus.subscriptions:
@@ -76,7 +90,10 @@ async def test_alert_journalled_before_published(scene):
 
 
 async def test_every_subscription_covered(application):
-    assert {subscription.name for subscription in application.bus.subscriptions} == set(EFFECTS)
+    assert {subscription.name for subscription in application.bus.subscriptions} == {
+        *EFFECTS,
+        *deployment.OF_ONE_DEPLOYMENT,
+    }
 
 
 async def test_abandoned_deployment_alert_until_next_ends(application):
@@ -90,22 +107,19 @@ async def test_abandoned_deployment_alert_until_next_ends(application):
     assert await application.state.alerts.open() == ()
 
 
-async def test_journal_changes_counted(people, stack):
-    stack.write({"web": service()})
-    await people.succeed("v1")
-    registry = people.application.metrics.registry
+async def journal_changes_are_counted(scene):
+    registry = scene.application.metrics.registry
     assert registry.get_sample_value("roas_journal_changes_total", {"type": "release_created"}) == 1
     assert registry.get_sample_value("roas_journal_changes_total", {"type": "deployment_finished"}) == 1
 
 
-async def test_correlation_id_spans_deployment(people, stack):
+async def one_correlation_id_is_on_all(scene, deployment_id, events):
     """One correlation ID is on all that a deployment causes."""
-    stack.write({"web": service()})
-    deployment = await people.succeed("v1")
-    await people.application.bus.drain()
-    events = [one for one in people.application.bus.history() if not one.type.startswith("monitoring.health")]
-    caused = [one for one in events if not one.type.startswith("monitoring.stack_health")]
-    assert {one.correlation_id for one in caused} == {deployment.correlation_id}
-    changes = await people.application.state.changes("dev", limit=500)
+    correlation_id = (await scene.application.state.deployments.get(deployment_id)).correlation_id
+    caused = [one for one in events if not one.type.startswith(("monitoring.health", "monitoring.stack_health"))]
+    assert {one.correlation_id for one in caused} == {correlation_id}
+    changes = await scene.application.state.changes("dev", limit=500)
     of_health = {ChangeType.SERVICE_HEALTH_CHANGED}
-    assert {one.correlation_id for one in changes if one.type not in of_health} == {deployment.correlation_id}
+    assert {one.correlation_id for one in changes if one.type not in of_health} == {correlation_id}
+    verdicts = [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED and one.subject == "web"]
+    assert verdicts[-1:] == ["healthy"]
