@@ -1,7 +1,6 @@
 """A plan says what the deployment then does, whatever hands did in between; Docker's inspect is the judge."""
 
 import pytest
-import pytest_asyncio
 
 from campaigns.plans.effects import find_lies
 from roas.models.alert import AlertState
@@ -40,16 +39,17 @@ async def plan_and_deploy(people, stack, version: str, **more):
 
 
 def write(stack, **more) -> None:
+    """Write the stack; what no test stops is not probed."""
+    still = service(image=f"{REPOSITORY}:v1", healthcheck=None)
+    needs_db = {"db": {"condition": "service_healthy", "restart": True}}
     stack.write(
         {
             "db": service(image=f"{REPOSITORY}:v1"),
-            "api": service(
-                depends_on={"db": {"condition": "service_healthy", "restart": True}}, image=f"{REPOSITORY}:v1"
-            ),
+            "api": service(depends_on=needs_db, image=f"{REPOSITORY}:v1"),
             "vpn": service(),
-            "torrent": service(image=f"{REPOSITORY}:v1", network_mode="service:vpn"),
-            "two": service(image=f"{REPOSITORY}:v1", scale=2),
-            "tools": service(image=f"{REPOSITORY}:v1", profiles=["tools"]),
+            "torrent": still | {"network_mode": "service:vpn"},
+            "two": still | {"scale": 2},
+            "tools": still | {"profiles": ["tools"]},
             **more,
         }
     )
@@ -60,23 +60,54 @@ async def changed_in_place(people):
     return [one for one in plan.warnings if "was changed while it ran" in one]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def deployed(people, stack, images):
-    """Deploy the stack: what a test before has left as it is wanted stays, but not what it changed in place."""
+async def drift(application) -> dict[str, str]:
+    seen = await application.collector.collect_all_metrics(application.environments["dev"])
+    return {one.service: one.reason for one in seen.drift}
+
+
+async def alert_of(application, alerts):
+    """Look as often as it takes, and return the alert about drift."""
+    await alerts.look()
+    await alerts.look()
+    return [(one.state, one.summary) for one in await application.state.alerts.all()]
+
+
+async def test_plan_after_hands_is_what_happens(people, stack, images):
+    """A stack that hands change in one way after the other, and each time a deployment does what its plan says."""
     write(stack)
-    changed = {one.partition(" ")[0] for one in await changed_in_place(people)}
-    for one in stack.containers():
-        if one.labels[SERVICE] in changed | {"tools"}:
-            one.remove(force=True)
     await people.succeed("v1")
+    await changes_by_hand_are_drift_and_in_the_plan(people, stack)
+    await services_not_named_are_kept_until_all_go_back(people, stack)
+    await plan_says_what_was_changed_in_place(people, stack)
+    await disconnected_is_not_made_anew(people, stack)
 
 
-async def test_plan_after_hands_is_what_happens(people, stack, images, deployed):
-    """Stopped, removed, another image, a profile's service and a copy: all of it by hand, and all in the plan."""
-    stack.container("db").stop()
-    stack.manually("--profile", "tools", "up", "-d", "--no-deps", "tools", VERSION="v1")
-    stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
+async def changes_by_hand_are_drift_and_in_the_plan(people, stack):
+    """Stopped, another image, a profile's service, one too many, and one that is in no file."""
+    application = people.application
+    environments = {"dev": application.environments["dev"]}
+    finder = DriftFinder(application.engine, application.state.releases, application.state.deployments)
+    alerts = DriftAlerts(finder, application.alert_service, environments)
+    assert await drift(application) == {}
+    stack.container("torrent").update(mem_limit="96m", memswap_limit="96m")
+    assert await drift(application) == {"torrent": "it was changed while it ran: mem_limit"}
+    write(stack, other=service(healthcheck=None))
+    stack.manually("--profile", "tools", "up", "-d", "--no-deps", "tools", "vpn", "other", VERSION="v2")
+    write(stack)
     stack.manually("up", "-d", "--no-deps", "--scale", "two=3", "--no-recreate", "two", VERSION="v1")
+    found = await drift(application)
+    assert {"torrent", "vpn"} <= found.keys()
+    assert not {"api", "db", "tools"} & found.keys()
+    assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
+    ((state, summary),) = await alert_of(application, alerts)
+    assert (state, "vpn was changed by hand: it runs the image" in summary) == (AlertState.FIRING, True)
+    await plan_names_all_of_it(people, stack)
+    assert await drift(application) == {}
+    assert [state for state, _ in await alert_of(application, alerts)] == [AlertState.RESOLVED]
+
+
+async def plan_names_all_of_it(people, stack):
+    stack.container("db").stop()
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["db"].action is ServiceAction.START
     assert any("exited" in reason for reason in planned["db"].reasons)
@@ -89,33 +120,20 @@ async def test_plan_after_hands_is_what_happens(people, stack, images, deployed)
     assert any("shares a namespace with vpn" in reason for reason in planned["torrent"].reasons)
     assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 3 of 2 containers",)
-    assert "tools" not in planned
-    assert stack.container("tools").attrs["State"]["Status"] == "running"
-    await plan_lists_what_is_missing_and_removed(people, stack)
-
-
-async def plan_lists_what_is_missing_and_removed(people, stack):
-    stack.container("api").remove(force=True)
-    first, _second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
-    first.remove(force=True)
-    write(stack, other=service())
-    stack.manually("up", "-d", "--no-deps", "other", VERSION="v1")
-    write(stack)
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert planned["api"].action is ServiceAction.CREATE
-    assert planned["api"].reasons == ("its container is missing",)
-    assert planned["two"].action is ServiceAction.ADJUST
-    assert planned["two"].reasons == ("it has 1 of 2 containers",)
     assert planned["other"].action is ServiceAction.REMOVE
-    assert planned["db"].action is ServiceAction.KEEP
+    assert "tools" not in planned
+    tools = stack.container("tools")
+    assert tools.attrs["State"]["Status"] == "running"
+    tools.remove(force=True)
 
 
-async def test_services_not_named_are_kept_until_all_go_back(people, stack, images, deployed):
+async def services_not_named_are_kept_until_all_go_back(people, stack):
     """What a deployment does not name stays, even where hands changed it; what shares with a named one cannot.
 
     A rollback names all, and does what it plans, too.
     """
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    assert "configuration" in (await drift(people.application))["db"]
     stack.container("api").stop()
     planned = await plan_and_deploy(people, stack, "v2", services=("vpn",))
     assert planned["db"].action is ServiceAction.KEEP
@@ -132,45 +150,7 @@ async def test_services_not_named_are_kept_until_all_go_back(people, stack, imag
     assert actions["api"] is ServiceAction.START
 
 
-async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
-    """A plain `up -d` that puts services back is in the status and raises an alert; a deployment settles it."""
-    application = people.application
-    environment = application.environments["dev"]
-    alerts = DriftAlerts(
-        DriftFinder(application.engine, application.state.releases, application.state.deployments),
-        application.alert_service,
-        {"dev": environment},
-    )
-
-    async def drift() -> dict[str, str]:
-        return {one.service: one.reason for one in (await application.collector.collect_all_metrics(environment)).drift}
-
-    async def alert():
-        await alerts.look()
-        await alerts.look()
-        return [(one.state, one.summary) for one in await application.state.alerts.all()]
-
-    assert await drift() == {}
-    stack.container("api").update(mem_limit="96m", memswap_limit="96m")
-    assert await drift() == {"api": "it was changed while it ran: mem_limit"}
-    stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
-    stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
-    found = await drift()
-    assert found.keys() == {"api", "db", "vpn", "torrent"}
-    assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
-    assert "configuration" in found["db"]
-    ((state, summary),) = await alert()
-    assert (state, "vpn was changed by hand: it runs the image" in summary) == (AlertState.FIRING, True)
-    assert "api was changed by hand: it was changed while it ran: mem_limit" in summary.splitlines()
-    with using_locale("zh-TW"):
-        assert "api 被手動改過：它在執行時被改過：mem_limit" in translate(summary).splitlines()
-    stack.container("api").remove(force=True)
-    await people.succeed("v1")
-    assert await drift() == {}
-    assert [state for state, _ in await alert()] == [AlertState.RESOLVED]
-
-
-async def test_plan_says_what_was_changed_in_place(people, stack, images, deployed):
+async def plan_says_what_was_changed_in_place(people, stack):
     """What hands change of a running container stays, and is said; where it is made anew, it is gone."""
     db, api = stack.container("db"), stack.container("api")
     db.update(mem_limit="96m", memswap_limit="96m", restart_policy={"Name": "always"})
@@ -190,32 +170,35 @@ async def test_plan_says_what_was_changed_in_place(people, stack, images, deploy
     ]
     with using_locale("zh-TW"):
         assert all(translate(one) != one for one in stays)
+        assert "在執行時被改過：mem_limit" in translate((await drift(people.application))["vpn"])
     inspected = stack.container("db").attrs["HostConfig"]
     assert (inspected["Memory"], inspected["RestartPolicy"]["Name"]) == (96 << 20, "always")
     assert network.name not in stack.container("api").attrs["NetworkSettings"]["Networks"]
     write(stack, db=service(image=f"{REPOSITORY}:v1", labels={"a": "1"}))
     stack.container("api").remove(force=True)
     planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["api"].action is ServiceAction.CREATE
+    assert planned["api"].reasons == ("its container is missing",)
     assert stack.container("db").attrs["HostConfig"]["Memory"] == 0
     assert network.name in stack.container("api").attrs["NetworkSettings"]["Networks"]
     assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["vpn"]
 
 
-async def test_disconnected_is_not_made_anew(people, stack, images, deployed):
+async def disconnected_is_not_made_anew(people, stack):
     """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make."""
     first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
     network = stack.client.networks.get(f"{stack.project()}_default")
     network.disconnect(first)
     second.remove(force=True)
+    linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
+    write(stack, web=linked)
     planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
     assert first.id in {one.id for one in stack.containers()}
-    linked = service(image=f"{REPOSITORY}:v1", links=["db"])
-    write(stack, web=linked)
-    await people.succeed("v1")
     for name in ("db", "vpn"):
         network.disconnect(stack.container(name))
-    sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"})
+    sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"}, healthcheck=None)
     write(stack, web={**linked, "labels": {"a": "1"}}, torrent=sharing)
     planned = await plan_and_deploy(people, stack, "v1")
     actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
