@@ -2,6 +2,7 @@
 
 import pytest
 
+from roas.application import Application
 from roas.models.deployment import DeploymentKind
 from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request
@@ -34,15 +35,12 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert same["GET json"] <= 4 * SERVICES
     assert same["commits"] <= 25
     assert same["GET other"] + same["POST other"] <= 40, "as many for any number of services"
+    await costs_of_looking(people.application, counts)
 
 
-async def test_costs_of_looking(people: People, stack: Stack, counts: Counts) -> None:
+async def costs_of_looking(application: Application, counts: Counts) -> None:
     """What is shown to people asks about each container as often as it must, and nothing else grows with them."""
-    application = people.application
     environment = application.environments["dev"]
-    service = {"image": f"{REPOSITORY}:v1", "network_mode": "none", "stop_grace_period": "1s"}
-    stack.write({f"service-{number:02}": service for number in range(SERVICES)})
-    await people.succeed("v1")
     await application.collector.collect_all_metrics(environment)
     with counts.of_one() as status:
         await application.collector.collect_all_metrics(environment)

@@ -2,7 +2,7 @@
 
 from roas.models.deployment import DeploymentKind, Outcome
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import REPOSITORY, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
 
 V1 = f"{REPOSITORY}:v1"
 
@@ -13,8 +13,8 @@ def state(stack, name: str) -> dict:
 
 
 async def test_migration_runs_once_before_dependents(people, stack, images):
-    migrate = service(image=f"{REPOSITORY}:ends", healthcheck=None, environment={"FOR": "${VERSION}"})
-    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    migrate = alone(image=f"{REPOSITORY}:ends", healthcheck=None, environment={"FOR": "${VERSION}"})
+    web = alone(depends_on={"migrate": {"condition": "service_completed_successfully"}})
     stack.write({"migrate": migrate, "web": web})
     await people.succeed("v1")
     assert (state(stack, "migrate")["Status"], state(stack, "migrate")["ExitCode"]) == ("exited", 0)
@@ -25,16 +25,14 @@ async def test_migration_runs_once_before_dependents(people, stack, images):
     await people.succeed("v2")
     assert state(stack, "migrate")["FinishedAt"] < state(stack, "web")["StartedAt"]
     assert stack.ids()["migrate-1"] != first["migrate-1"]
+    await failed_migration_is_rolled_back(people, stack, web)
 
 
-async def test_failed_migration_rolled_back(people, stack, images):
-    """A failing migration keeps its dependents from starting, and is rolled back."""
-    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
-    stack.write({"migrate": service(image=f"{REPOSITORY}:ends", healthcheck=None), "web": web})
-    await people.succeed("v1")
+async def failed_migration_is_rolled_back(people, stack, web):
+    """It keeps its dependents from starting."""
     before = stack.ids()
-    stack.write({"migrate": service(image=f"{REPOSITORY}:exits", healthcheck=None), "web": web})
-    deployment = await people.deploy("v2")
+    stack.write({"migrate": alone(image=f"{REPOSITORY}:exits", healthcheck=None), "web": web})
+    deployment = await people.deploy("v3")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.problem.service == "migrate"
     assert "code 3" in deployment.problem.message
@@ -45,8 +43,8 @@ async def test_failed_migration_rolled_back(people, stack, images):
 async def test_dependent_of_failed_service_not_started(people, stack, images):
     stack.write(
         {
-            "store": service(image=f"{REPOSITORY}:exits"),
-            "web": service(depends_on={"store": {"condition": "service_healthy"}}),
+            "store": alone(image=f"{REPOSITORY}:exits"),
+            "web": alone(depends_on={"store": {"condition": "service_healthy"}}),
         }
     )
     deployment = await people.deploy("v1")
@@ -59,16 +57,16 @@ async def test_dependent_of_failed_service_not_started(people, stack, images):
 async def test_optional_dependency_failure_warns(people, stack, images):
     stack.write(
         {
-            "cache": service(image=V1),
-            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+            "cache": alone(image=V1),
+            "web": alone(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
         }
     )
     await people.succeed("v1")
     stack.container("cache").stop()
     stack.write(
         {
-            "cache": service(image=V1, healthcheck={"disable": True}, deploy={"replicas": 0}),
-            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+            "cache": alone(image=V1, healthcheck={"disable": True}, deploy={"replicas": 0}),
+            "web": alone(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
         }
     )
     succeeded(await people.deploy("v2"))
@@ -76,9 +74,9 @@ async def test_optional_dependency_failure_warns(people, stack, images):
 
 
 async def test_restart_dependency_restarts_dependents(people, stack, images):
-    web = service(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
-    other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
-    stack.write({"store": service(), "web": web, "other": other})
+    web = alone(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
+    other = alone(image=V1, depends_on={"store": {"condition": "service_healthy"}})
+    stack.write({"store": alone(), "web": web, "other": other})
     await people.succeed("v1")
     ids, started = stack.ids(), state(stack, "web")["StartedAt"]
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
@@ -108,18 +106,18 @@ async def test_first_deployment_starts_all_in_order(people, stack, images):
     healthy = {"condition": "service_healthy"}
     stack.write(
         {
-            "c": service(depends_on={"b": healthy}),
-            "b": service(depends_on={"a": healthy}),
-            "a": service(),
+            "c": alone(depends_on={"b": healthy}),
+            "b": alone(depends_on={"a": healthy}),
+            "a": alone(),
             # A one-shot service that no other depends on is declared by x-deploy.
-            "once": service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}}),
-            "cache": service(profiles=["full"]),
-            "web": service(depends_on={"cache": healthy | {"required": False}}),
-            "scraper": service(**{"x-deploy": {"depends_on": {"site": {"kind": "soft"}}}}),
-            "site": service(depends_on={"scraper": healthy}),
-            "unchecked": service(healthcheck=None),
+            "once": alone(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}}),
+            "cache": alone(profiles=["full"]),
+            "web": alone(depends_on={"cache": healthy | {"required": False}}),
+            "scraper": alone(**{"x-deploy": {"depends_on": {"site": {"kind": "soft"}}}}),
+            "site": alone(depends_on={"scraper": healthy}),
+            "unchecked": alone(healthcheck=None),
             "store": service(ports=[f"127.0.0.1:{port}:8080"]),
-            "shop": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
+            "shop": alone(**{"x-deploy": {"depends_on": {"store": probe}}}),
         }
     )
     deployment = await people.succeed("v1")

@@ -67,6 +67,7 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
     async with open_application(settings) as application:
         await People(application).succeed("v1")
         before, read_before = stack.looks(), contents(stack)
+        await file_change_alone_recreates_its_service_until_rollback(People(application), stack)
     async with open_application(settings) as application:
         people = People(application)
         put_files(stack, "salad", "new")
@@ -86,19 +87,15 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
     assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
 
 
-async def test_file_change_recreates_service_until_rollback(people, stack, images):
-    """A changed file alone recreates its service; a rollback brings the old file back."""
-    stack.put("conf/menu", "soup\n")
-    stack.write({"store": service(), "web": service(volumes=["./conf/menu:/config/menu:ro"])})
+async def file_change_alone_recreates_its_service_until_rollback(people, stack):
+    ids = stack.ids()
+    stack.put("conf/menu.txt", "salad\n")
     await people.succeed("v1")
-    before = stack.ids()
-    stack.put("conf/menu", "salad\n")
-    await people.succeed("v1")
-    assert stack.read("web", "/config/menu") == "salad\n"
-    assert stack.ids()["store-1"] == before["store-1"]
+    assert contents(stack)["/config/menu.txt"] == "salad\n"
+    assert (stack.ids()["store-1"], stack.ids()["web-1"] != ids["web-1"]) == (ids["store-1"], True)
     succeeded(await people.rollback())
-    assert stack.read("web", "/config/menu") == "soup\n"
-    assert stack.ids()["store-1"] == before["store-1"]
+    assert contents(stack)["/config/menu.txt"] == "soup\n"
+    assert stack.ids()["store-1"] == ids["store-1"]
 
 
 def kept_everywhere(stack) -> bool:

@@ -12,10 +12,9 @@ from roas.engine.model.store import ModelStore
 from roas.errors import ReleaseNotRestorableError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
-from roas.state.manager import StateManager
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import People, request, succeeded
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone, service
 from tests.e2e.wire.refusing_engine import RefusingEngine
 
 OWN_REPOSITORY = "roas-acceptance/kept"
@@ -39,7 +38,7 @@ def make(stack):
 @pytest.fixture
 def two_releases(stack, make):
     """Write a stack of an image of this file's own, and make v1 and v2 of it."""
-    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
+    stack.write({"web": alone(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
     return {version: make(version) for version in ("v1", "v2")}
 
 
@@ -52,8 +51,11 @@ def exists(stack, image_id: str) -> bool:
     return True
 
 
-async def test_kept_release_survives_image_prune(people, stack, two_releases):
-    """A kept release survives an image prune, and is restored without its tag."""
+async def test_kept_release_survives_image_prune(people, stack, make, two_releases):
+    """A kept release survives an image prune, and is restored without its tag; once its image is gone, it is refused.
+
+    What becomes of a deployment then is said before anybody says yes, and asks for an operator if it fails.
+    """
     await people.succeed("v1")
     await people.succeed("v2")
     stack.client.images.remove(f"{OWN_REPOSITORY}:v1")
@@ -61,11 +63,60 @@ async def test_kept_release_survives_image_prune(people, stack, two_releases):
     assert exists(stack, two_releases["v1"])
     succeeded(await people.rollback())
     assert stack.images() == {"web-1": two_releases["v1"]}
+    await people.succeed("v2")
+    await release_with_missing_image_is_refused(people, stack, two_releases["v1"])
+    third = make("v3")
+    await plan_says_that_there_is_no_way_back(people, stack, two_releases["v2"])
+    await people.succeed("v3")
+    await failed_rollback_needs_operator(people, stack, third)
+
+
+async def release_with_missing_image_is_refused(people, stack, image_id):
+    """Before anything is touched."""
+    before = stack.ids()
+    prune_all(stack, image_id)
+    with pytest.raises(ReleaseNotRestorableError, match="images of web are gone"):
+        await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK, target_release=1))
+    with pytest.raises(ReleaseNotRestorableError) as refused:
+        await people.rollback(to=1)
+    assert "r1 cannot be restored: the images of web are gone" in refused.value.message
+    assert "choose another release" in refused.value.hint.lower()
+    assert stack.ids() == before
+    release = await people.application.state.releases.get("dev", 1)
+    environment = people.application.environments["dev"]
+    assert await people.application.engine.missing_images(release, environment) == ("web",)
+
+
+async def plan_says_that_there_is_no_way_back(people, stack, image_id):
+    """`docker system prune -af` takes stopped containers, and then their images."""
+    asked = request(DeploymentKind.DEPLOY, version="v3")
+    assert (await people.application.orchestrator.plan(asked)).warnings == ()
+    for container in stack.containers():
+        container.remove(force=True)
+    prune_all(stack, image_id)
+    plan = await people.application.orchestrator.plan(asked)
+    assert plan.warnings == ("Should this fail, r3 cannot be restored: the images of web are gone.",)
+
+
+async def failed_rollback_needs_operator(people, stack, image_id):
+    """A failed deployment whose way back was pruned in its middle asks for an operator, and stops nothing for it."""
+    sample_image(stack.client, f"{OWN_REPOSITORY}:broken", version="x", behaviour="unhealthy")
+    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="broken"))
+    await until_gone(people, stack, image_id)
+    deployment = await people.application.orchestrator.wait(started.id)
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.problem.key == "rollback_failed"
+    assert "health check fails" in deployment.problem.message
+    assert "rollback failed too" in deployment.problem.message
+    assert "operator" in deployment.problem.hint
+    assert "the images of web are gone" in deployment.problem.message
+    assert [one.status for one in stack.containers()] == ["running"]
+    stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
 
 
 async def test_release_whose_tags_went_while_it_ran_is_protected_again(people, stack, make):
     """`docker system prune -af` leaves containerd's store the one tag that an adopted container is called by."""
-    stack.write({"web": service(image=f"{OWN_REPOSITORY}:stable")})
+    stack.write({"web": alone(image=f"{OWN_REPOSITORY}:stable")})
     first = make("stable")
     stack.manually("up", "-d")
     await people.succeed("v1")
@@ -82,72 +133,49 @@ async def test_release_whose_tags_went_while_it_ran_is_protected_again(people, s
     assert stack.images() == {"web-1": first}
 
 
-async def test_release_with_missing_image_refused(people, stack, two_releases):
-    """A release whose image is gone is refused before anything is touched."""
-    await people.succeed("v1")
-    await people.succeed("v2")
-    before = stack.ids()
-    prune_all(stack, two_releases["v1"])
-    with pytest.raises(ReleaseNotRestorableError, match="images of web are gone"):
-        await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK, target_release=1))
-    with pytest.raises(ReleaseNotRestorableError) as refused:
-        await people.rollback()
-    assert "r1 cannot be restored: the images of web are gone" in refused.value.message
-    assert "choose another release" in refused.value.hint.lower()
-    assert stack.ids() == before
-    release = await people.application.state.releases.get("dev", 1)
-    environment = people.application.environments["dev"]
-    assert await people.application.engine.missing_images(release, environment) == ("web",)
+async def test_older_releases_lose_tags(settings, stack, make, tmp_path, monkeypatch):
+    """What a stalled completion has forgotten and could not let go of, the next one does; what is another's stays."""
+    stack.write({"web": alone(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
+    made = {version: make(version) for version in ("v1", "v2", "v3", "v4", "other")}
+    async with RefusingEngine(stack.docker_host, tmp_path / "engine.sock").listening() as engine:
+        changes = {"releases_kept": 2, "docker_host": engine.docker_host}
+        async with open_application(settings.model_copy(update=changes)) as application:
+            people = People(application)
+            for version in ("v1", "v2"):
+                await people.succeed(version)
+            await stalled_completion_undoes_nothing(people, stack, made["v3"], engine, monkeypatch)
+            repository = f"roas-release/{stack.project()}-web"
+            for tag in ("r2", "r99"):  # one that a release to be forgotten has, and one of none
+                stack.client.api.tag(made["other"], repository, tag)
+            await people.succeed("v4")
+            assert [release.number for release in await application.state.releases.list("dev")] == [4, 3]
+            tags = {tag for image in stack.client.images.list() for tag in image.tags if tag.startswith(repository)}
+            assert tags == {f"{repository}:{tag}" for tag in ("r2", "r3", "r4", "r99")}
+            assert len(list((settings.state_dir / "models").glob("*.yml"))) == 2
+            for version in ("v1", "v2", "v3", "v4"):
+                stack.client.images.remove(f"{OWN_REPOSITORY}:{version}", force=True)
+            stack.client.images.prune()
+            assert [exists(stack, made[version]) for version in ("v1", "v3", "v4")] == [False, True, True]
+            with pytest.raises(ReleaseNotRestorableError) as refused:
+                await people.rollback(to=1)
+            assert "r1 cannot be restored: it is not kept any more" in refused.value.message
+            assert "history" in refused.value.hint
 
 
-async def test_plan_says_that_there_is_no_way_back(people, stack, two_releases):
-    """Before anybody says yes: `docker system prune -af` takes stopped containers, and then their images."""
-    await people.succeed("v1")
-    asked = request(DeploymentKind.DEPLOY, version="v2")
-    assert (await people.application.orchestrator.plan(asked)).warnings == ()
-    for container in stack.containers():
-        container.remove(force=True)
-    prune_all(stack, two_releases["v1"])
-    plan = await people.application.orchestrator.plan(asked)
-    assert plan.warnings == ("Should this fail, r1 cannot be restored: the images of web are gone.",)
-
-
-async def test_failed_rollback_needs_operator(people, stack, make, two_releases):
-    """A failed deployment whose way back was pruned in its middle asks for an operator, and stops nothing for it."""
-    await people.succeed("v1")
-    sample_image(stack.client, f"{OWN_REPOSITORY}:broken", version="x", behaviour="unhealthy")
-    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="broken"))
-    await until_gone(people, stack, two_releases["v1"])
-    deployment = await people.application.orchestrator.wait(started.id)
-    assert deployment.outcome is Outcome.FAILED
-    assert deployment.problem.key == "rollback_failed"
-    assert "health check fails" in deployment.problem.message
-    assert "rollback failed too" in deployment.problem.message
-    assert "operator" in deployment.problem.hint
-    assert "the images of web are gone" in deployment.problem.message
-    assert [one.status for one in stack.containers()] == ["running"]
-    stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
-
-
-async def test_older_releases_lose_tags(settings, stack, make):
-    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
-    versions = [f"v{number}" for number in range(1, 5)]
-    made = {version: make(version) for version in versions}
-    async with open_application(settings.model_copy(update={"releases_kept": 2})) as application:
-        people = People(application)
-        for version in versions:
-            await people.succeed(version)
-        assert [release.number for release in await application.state.releases.list("dev")] == [4, 3]
-        tags = {tag for image in stack.client.images.list() for tag in image.tags if stack.project() in tag}
-        assert {tag.rpartition(":")[2] for tag in tags} == {"r3", "r4"}
-        for version in versions:
-            stack.client.images.remove(f"{OWN_REPOSITORY}:{version}", force=True)
-        stack.client.images.prune()
-        assert [exists(stack, made[version]) for version in versions] == [False, False, True, True]
-        with pytest.raises(ReleaseNotRestorableError) as refused:
-            await people.rollback(to=1)
-        assert "r1 cannot be restored: it is not kept any more" in refused.value.message
-        assert "history" in refused.value.hint
+async def stalled_completion_undoes_nothing(people, stack, image_id, engine, monkeypatch):
+    short = tuple(replace(p, timeout_seconds=2.0) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
+    table = {**orchestrator.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    with monkeypatch.context() as patched:
+        patched.setattr(orchestrator, "COORDINATIONS", table)
+        engine.mode = "stall"
+        deployment = await people.succeed("v3")
+    assert engine.met
+    assert any("completion did not end within 2 s" in warning for warning in deployment.warnings)
+    engine.mode = "pass"
+    assert stack.images() == {"web-1": image_id}
+    assert (await people.application.state.releases.current("dev")).number == 3
+    repository = f"roas-release/{stack.project()}-web"
+    assert stack.client.images.get(f"{repository}:r1"), "it could not be let go of"
 
 
 async def test_ten_releases_kept_by_default(settings):
@@ -191,46 +219,3 @@ async def until_gone(people, stack, image_id: str) -> None:
         while any(one.attrs["Image"] == image_id for one in stack.containers()):
             await anext(events)
     prune_all(stack, image_id)
-
-
-async def test_an_engine_that_stalls_in_completion_undoes_nothing(settings, stack, make, tmp_path, monkeypatch):
-    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
-    made = {version: make(version) for version in ("v1", "v2", "v3")}
-    short = tuple(replace(p, timeout_seconds=2.0) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
-    table = {**orchestrator.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", table)
-    async with RefusingEngine(stack.docker_host, tmp_path / "engine.sock").listening() as engine:
-        changes = {"releases_kept": 2, "docker_host": engine.docker_host}
-        async with open_application(settings.model_copy(update=changes)) as application:
-            people = People(application)
-            for version in ("v1", "v2"):
-                await people.succeed(version)
-            engine.mode = "stall"
-            deployment = await people.succeed("v3")
-            assert engine.met
-            assert any("completion did not end within 2 s" in warning for warning in deployment.warnings)
-            assert stack.images() == {"web-1": made["v3"]}
-            assert (await application.state.releases.current("dev")).number == 3
-            engine.mode = "pass"
-
-
-async def test_what_the_release_before_forgot_is_let_go_of(settings, stack, make, docker_client):
-    """It forgot a release in the journal before it met a fault; a tag of the same name that is another's stays."""
-    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}"), "db": service(image=f"{OWN_REPOSITORY}:v1")})
-    made = {version: make(version) for version in ("v1", "v2", "v3", "v4")}
-    async with open_application(settings) as application:
-        people = People(application)
-        for version in ("v1", "v2"):
-            await people.succeed(version)
-        repository = f"roas-release/{stack.project()}"
-        docker_client.api.tag(made["v4"], f"{repository}-db", "r1")
-        docker_client.api.tag(made["v4"], f"{repository}-web", "r99")
-        async with StateManager(settings.state_dir) as state:
-            statement = "UPDATE releases SET kept = 0 WHERE environment = 'dev' AND number = 1"
-            await state.releases._journal.write(lambda transaction: transaction.execute(statement))
-        await people.succeed("v3")
-        tags = {tag for image in docker_client.images.list() for tag in image.tags if tag.startswith(repository)}
-    left = {f"{repository}-{name}:r{number}" for name in ("db", "web") for number in (2, 3)}
-    assert tags == left | {f"{repository}-db:r1", f"{repository}-web:r99"}
-    models = {path.stem for path in (settings.state_dir / "models").glob("*.yml")}
-    assert len(models) == 2

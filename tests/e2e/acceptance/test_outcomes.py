@@ -9,23 +9,15 @@ from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
 from tests.e2e.acceptance.people import ANNA, People, request
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, service
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 
 # Of a critical service it is ten seconds at most.
 LONG_OBSERVATION_SECONDS = 60.0
 
 
-@pytest.fixture
-async def on_v1(people, stack, images):
-    """Bring up v1, and return the ids of what then runs."""
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    await people.succeed("v1")
-    return stack.ids()
-
-
 async def test_rollback_that_breaks_in_verification_runs(stack, settings, images):
     """All of the older release was brought up, and then one breaks: an operator is told, and what runs is known."""
-    stack.write({"web": service(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
+    stack.write({"web": alone(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
     async with open_application(settings) as application:
         for version in ("v1", "v2"):
             await People(application).succeed(version)
@@ -47,23 +39,19 @@ async def test_rollback_that_breaks_in_verification_runs(stack, settings, images
         assert seen.drift == ()
 
 
-async def test_end_with_code_0_fine_where_nothing_restarts(people, stack, images, on_v1):
-    """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
-    job = service(restart="on-failure", healthcheck=None)
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": job})
-    deployment = await people.deploy("ends")
-    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-
-
-async def test_failed_first_deployment_leaves_nothing(people, stack):
-    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+async def test_first_deployments_end_as_they_say(people, stack, images):
+    """The first one fails and leaves nothing; then one is refused while another runs, and a job ends."""
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert stack.containers() == []
     assert await people.application.state.releases.current("dev") is None
+    await people.succeed("v1")
+    await second_deployment_is_refused_with_lock_details(people, stack, images)
+    await end_with_code_0_is_fine_where_nothing_restarts(people, stack)
 
 
-async def test_second_deployment_refused_with_lock_details(people, stack, images, on_v1):
+async def second_deployment_is_refused_with_lock_details(people, stack, images):
     """The refusal says who holds the deployment lock, since when and for what."""
     orchestrator = people.application.orchestrator
     first = await orchestrator.start(request(DeploymentKind.DEPLOY, version="v2", reason="the new menu"))
@@ -75,4 +63,10 @@ async def test_second_deployment_refused_with_lock_details(people, stack, images
     assert first.id in refused.value.hint
     assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
     assert stack.images()["web-1"] == images["v2"]
-    await people.succeed("v3", by=ANNA)
+
+
+async def end_with_code_0_is_fine_where_nothing_restarts(people, stack):
+    """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
+    job = alone(restart="on-failure", healthcheck=None)
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": job})
+    await people.succeed("ends", by=ANNA)

@@ -9,7 +9,7 @@ from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
 from roas.models.events import ServiceProgressed
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, told
-from tests.e2e.acceptance.stack import CHECK, service
+from tests.e2e.acceptance.stack import CHECK, alone
 
 NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s", "start_interval": "1s"}
 
@@ -32,7 +32,7 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
 async def half_way(people, stack, images):
     """Let v2 hang after its store was replaced; returns the deployment."""
     after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}
-    stack.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY, **after_store)})
+    stack.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY, **after_store)})
     started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
     await until_waiting(people.application, started.id, "web")
     assert stack.container("store").attrs["Image"] == images["v2"]
@@ -42,8 +42,8 @@ async def half_way(people, stack, images):
 async def test_cancelling_midway_keeps_old_release(people, stack, settings, images):
     """By the process that deploys, and by another one; what has ended is not cancelled."""
     orchestrator = people.application.orchestrator
-    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
-    await people.succeed("v1")
+    stack.write({"store": alone(), "web": alone(depends_on={"store": {"condition": "service_healthy"}})})
+    first = await people.succeed("v1")
     started = await half_way(people, stack, images)
     await orchestrator.cancel(started.id, ANNA)
     deployment = await orchestrator.wait(started.id)
@@ -56,63 +56,59 @@ async def test_cancelling_midway_keeps_old_release(people, stack, settings, imag
         await other.orchestrator.cancel(started.id, DORA)
     assert (await orchestrator.wait(started.id)).outcome is Outcome.CANCELLED
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
-    stack.write({"store": service(), "web": service()})
-    deployment = await people.succeed("v2")
     with pytest.raises(InvalidRequestError) as refused:
-        await orchestrator.cancel(deployment.id, DORA)
+        await orchestrator.cancel(first.id, DORA)
     assert "ended already" in refused.value.message
     assert "/rollback" in refused.value.hint
 
 
 async def test_abandoned_deployment_resumed(settings, stack, images):
-    stack.write({"store": service(), "web": service()})
-    async with open_application(settings) as application:
+    """What fails then is rolled back, and so is what was allowed when it began, and is not today."""
+    trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
+    async with open_application(trusting) as application:
+        stack.write({"store": alone(), "web": alone()})
         await People(application).succeed("v1")
-        stack.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
+        stack.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
         await until_waiting(application, started.id, "web")
-    async with open_application(settings) as application:
-        (taken,) = await application.orchestrator.resume()
-        deployment = await application.orchestrator.wait(taken.id)
-    assert deployment.id == started.id
-    assert deployment.attempts == 2
-    assert deployment.outcome is Outcome.ROLLED_BACK
-    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
-
-
-async def test_resumed_deployment_asks_todays_policy(settings, stack, images):
-    """The permission is withdrawn while a deployment is abandoned half way: what it allowed is not created."""
-    trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
-    store_first = {"store": {"condition": "service_healthy"}}
     async with open_application(trusting) as application:
-        stack.write({"store": service(), "web": service()})
-        await People(application).succeed("v1")
-        waiting = service(healthcheck=NEVER_HEALTHY)
-        stack.write({"store": waiting, "web": service(cap_add=["SYS_ADMIN"], depends_on=store_first)})
+        deployment = await resumed(application)
+        assert deployment.id == started.id
+        assert deployment.attempts == 2
+        assert deployment.outcome is Outcome.ROLLED_BACK
+        assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+        store_first = {"store": {"condition": "service_healthy"}}
+        waiting = alone(healthcheck=NEVER_HEALTHY)
+        stack.write({"store": waiting, "web": alone(cap_add=["SYS_ADMIN"], depends_on=store_first)})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
         await until_waiting(application, started.id, "store")
     async with open_application(settings) as application:
-        (taken,) = await application.orchestrator.resume()
-        deployment = await application.orchestrator.wait(taken.id)
+        deployment = await resumed(application)
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "not allowed here today" in told(deployment)
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
     assert not stack.container("web").attrs["HostConfig"]["CapAdd"]
 
 
+async def resumed(application):
+    """Take up what was abandoned, and return how it ended."""
+    (taken,) = await application.orchestrator.resume()
+    return await application.orchestrator.wait(taken.id)
+
+
 async def test_two_environments_deploy_concurrently(people, stack, images):
     stack.put(".env.dev", "WHO=dev\n")
     stack.put(".env.staging", "WHO=staging\n")
-    stack.write({"store": service(), "web": service(environment={"WHO": "${WHO}"})})
+    stack.write({"web": alone(environment={"WHO": "${WHO}"})})
     both = await asyncio.gather(people.deploy("v1", "dev"), people.deploy("v2", "staging", by=ANNA))
     for deployment in both:
         succeeded(deployment)
-    assert stack.images("dev") == {"store-1": images["v1"], "web-1": images["v1"]}
-    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert stack.images("dev") == {"web-1": images["v1"]}
+    assert stack.images("staging") == {"web-1": images["v2"]}
     assert (stack.variables("web", "dev")["WHO"], stack.variables("web", "staging")["WHO"]) == ("dev", "staging")
     dev = stack.ids("dev")
     failing, again = await asyncio.gather(people.deploy("exits", "staging"), people.deploy("v3", "dev"))
     assert (failing.outcome, again.outcome) == (Outcome.ROLLED_BACK, Outcome.SUCCEEDED)
-    assert stack.images("dev") == {"store-1": images["v3"], "web-1": images["v3"]}
-    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert stack.images("dev") == {"web-1": images["v3"]}
+    assert stack.images("staging") == {"web-1": images["v2"]}
     assert not set(dev.values()) & set(stack.ids("dev").values())
