@@ -2,6 +2,7 @@
 
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
+from campaigns.mutations.stacks import STACK_MUTATIONS
 
 FAILING = "tests/e2e/acceptance/test_failing.py"
 ORCHESTRATOR = "tests/unit/deployment/test_orchestrator.py"
@@ -396,4 +397,5 @@ MUTATIONS = (
         "fails_demo",
     ),
     *POLICY_MUTATIONS,
+    *STACK_MUTATIONS,
 )
