@@ -27,19 +27,21 @@ class LeftDrains:
 
     async def look(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
-        for name in sorted(await self._state.releases.released() & self._environments.keys()):
-            environment = self._environments[name]
-            model_hash = await self._state.releases.applied_model(environment.name)
-            lock = await self._state.locks.get(environment.name)
-            # One that is paused changes nothing, and may wait for a person for hours.
-            if model_hash is None or (lock is not None and not lock.paused):
-                continue
+        applied = await self._state.releases.applied_by_environment()
+        for name in sorted(applied.keys() & self._environments.keys()):
             try:
-                await self._behind.settle_idle(environment, await self._proxied(environment.name, model_hash))
+                if proxied := await self._proxied(name, applied[name]):
+                    await self._settle(self._environments[name], proxied)
             except StateError:
                 raise
             except RoasError as error:
-                log.warning("a proxy cannot be looked at", environment=environment.name, error=error.message)
+                log.warning("a proxy cannot be looked at", environment=name, error=error.message)
+
+    async def _settle(self, environment: Environment, proxied: tuple[ServiceDefinition, ...]) -> None:
+        lock = await self._state.locks.get(environment.name)
+        # One that is paused changes nothing, and may wait for a person for hours.
+        if lock is None or lock.paused:
+            await self._behind.settle_idle(environment, proxied)
 
     async def _proxied(self, environment: str, model_hash: str) -> tuple[ServiceDefinition, ...]:
         """Return the services of a model that have a proxy in front; a model never changes."""

@@ -61,6 +61,15 @@ class Releases:
         )
         return frozenset(row[0] for row in rows)
 
+    async def applied_by_environment(self) -> dict[str, str]:
+        """Return the hash of the model that each environment runs; one that is on no release runs none."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT name, applied_model FROM environments WHERE current_release IS NOT NULL AND applied_model != ''"
+            ).fetchall()
+        )
+        return dict(rows)
+
     async def previous(self, environment: str) -> Release | None:
         """Return the release that the current one replaced, or the one before that, if it is still kept."""
 

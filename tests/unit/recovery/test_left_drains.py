@@ -7,27 +7,51 @@ import pytest
 
 from roas.recovery.left_drains import LeftDrains
 
+NAMES = ("dev", "staging", "prod")
+
+
+class Scene:
+    """Let three environments run one model, whose service may have a proxy, and note what is asked and settled."""
+
+    def __init__(self, lock: object = None, proxy: object = None) -> None:
+        self.reads: list[str] = []
+        self.settled: list[str] = []
+        self._lock = lock
+        releases = SimpleNamespace(applied_by_environment=self._applied)
+        state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of))
+        engine = SimpleNamespace(
+            load_model=self._load_model, definitions=lambda _model: {"web": SimpleNamespace(proxy=proxy)}
+        )
+        known = {name: SimpleNamespace(name=name) for name in NAMES}
+        behind = SimpleNamespace(settle_idle=self._settle_idle)
+        self.drains = LeftDrains(*(cast("Any", part) for part in (engine, state, behind, known)))
+
+    async def _applied(self) -> dict[str, str]:
+        self.reads.append("applied")
+        return dict.fromkeys((*NAMES, "of another bot"), "model")
+
+    async def _lock_of(self, name: str) -> object:
+        self.reads.append(f"lock of {name}")
+        return self._lock
+
+    async def _load_model(self, _model_hash: str) -> object:
+        return {}
+
+    async def _settle_idle(self, environment: Any, _definitions: object) -> None:
+        self.settled.append(environment.name)
+
 
 @pytest.mark.parametrize(
-    ("lock", "looked"), [(None, 1), (SimpleNamespace(paused=True), 1), (SimpleNamespace(paused=False), 0)]
+    ("lock", "looked"), [(None, NAMES), (SimpleNamespace(paused=True), NAMES), (SimpleNamespace(paused=False), ())]
 )
-async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, looked: int) -> None:
-    settled: list[object] = []
+async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, looked: tuple[str, ...]) -> None:
+    scene = Scene(lock, proxy="proxy")
+    await scene.drains.look()
+    assert scene.settled == sorted(looked)
 
-    async def answer(value: object) -> object:
-        return value
 
-    async def settle_idle(environment: object, definitions: object) -> None:
-        settled.append(environment)
-
-    engine = SimpleNamespace(load_model=lambda model: answer({}), definitions=lambda model: {})
-    state = SimpleNamespace(
-        releases=SimpleNamespace(
-            applied_model=lambda name: answer("model"), released=lambda: answer(frozenset({"dev"}))
-        ),
-        locks=SimpleNamespace(get=lambda name: answer(lock)),
-    )
-    behind = SimpleNamespace(settle_idle=settle_idle)
-    dev = cast("Any", SimpleNamespace(name="dev"))
-    await LeftDrains(cast("Any", engine), cast("Any", state), cast("Any", behind), {"dev": dev}).look()
-    assert len(settled) == looked
+async def test_without_a_proxy_one_read_is_for_all() -> None:
+    scene = Scene()
+    for _ in range(3):
+        await scene.drains.look()
+    assert (scene.reads, scene.settled) == (["applied"] * 3, [])
