@@ -10,25 +10,20 @@ CONTROL = r"[\x00-\x08\x0b-\x1f]"
 BOTH_V1 = {"database": "v1", "web": "v1"}
 
 
-def test_deploy_follows_shown_plan(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
-    assert ended.returncode == 0, ended.stderr
-    assert not re.search(CONTROL, ended.stdout + ended.stderr), "there is no terminal"
-    assert line.running() == BOTH_V1
-    plan, _, progress = ended.stdout.partition("Started DEPLOY-")
-    assert "Order: database → web" in plan
-    assert re.search(r"^web +create +- +roas-commands/app:v1", plan, re.MULTILINE)
-    assert "execution      success" in progress
-    assert "succeeded in" in progress.splitlines()[-1]
-    assert "dev is on r1." in progress.splitlines()[-1]
+def test_story_of_releases(line: CommandLine) -> None:
+    """From none on: a plan, failures, a version that is brought up, one service of another, and the way back."""
+    text = (line.folder / "stack" / "docker-compose.yml").read_text()
+    line.write(text.replace("image: roas-commands/app:v1", "image: roas-commands/app:${VERSION:-v1}"))
+    dry_run_changes_nothing(line)
+    failed_first_deployment_leaves_nothing(line)
+    deploy_follows_shown_plan(line)
+    failed_version_rolled_back_with_reason(line)
+    only_named_services_changed(line)
+    rollback_targets_previous_or_named_release(line)
+    history_and_releases_list_past(line)
 
 
-def test_no_terminal_prints_plain_lines(on_v1: CommandLine) -> None:
-    for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev"), ("deploy", "dev", "v1")):
-        assert not re.search(CONTROL, on_v1.run(*command, FORCE_COLOR="1").stdout)
-
-
-def test_dry_run_changes_nothing(line: CommandLine) -> None:
+def dry_run_changes_nothing(line: CommandLine) -> None:
     plan = line.document("deploy", "dev", "v1", "--dry-run")
     assert [(service["service"], service["action"]) for service in plan["services"]] == [
         ("database", "create"),
@@ -39,18 +34,30 @@ def test_dry_run_changes_nothing(line: CommandLine) -> None:
     assert line.document("releases", "dev")["releases"] == []
 
 
-def test_plan_shows_config_keys_not_values(on_v1: CommandLine) -> None:
-    ended = on_v1.run("deploy", "dev", "v2", "--dry-run")
-    assert ended.returncode == 0
-    assert "environment.GREETING" in ended.stdout
-    assert "hello" not in ended.stdout
-    assert "Order: web\n" in ended.stdout
+def failed_first_deployment_leaves_nothing(line: CommandLine) -> None:
+    document = line.document("deploy", "dev", "v3", code=3)
+    assert document["outcome"] == "rolled_back"
+    assert document["problem"]["hint"]
+    assert line.running() == {}
 
 
-def test_failed_version_rolled_back_with_reason(on_v1: CommandLine) -> None:
-    ended = on_v1.run("deploy", "dev", "v3")
+def deploy_follows_shown_plan(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
+    assert ended.returncode == 0, ended.stderr
+    assert not re.search(CONTROL, ended.stdout + ended.stderr), "there is no terminal"
+    assert line.running() == BOTH_V1
+    plan, _, progress = ended.stdout.partition("Started DEPLOY-")
+    assert "Order: database → web" in plan
+    assert re.search(r"^web +create +- +roas-commands/app:v1", plan, re.MULTILINE)
+    assert "execution      success" in progress
+    assert "succeeded in" in progress.splitlines()[-1]
+    assert "dev is on r2." in progress.splitlines()[-1]
+
+
+def failed_version_rolled_back_with_reason(line: CommandLine) -> None:
+    ended = line.run("deploy", "dev", "v3", "--service", "web")
     assert ended.returncode == 3
-    assert on_v1.running() == BOTH_V1
+    assert line.running() == BOTH_V1
     assert "was rolled back" in ended.stdout
     assert "error: web failed" in ended.stderr
     assert "→" in ended.stderr
@@ -58,11 +65,51 @@ def test_failed_version_rolled_back_with_reason(on_v1: CommandLine) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_failed_first_deployment_leaves_nothing(line: CommandLine) -> None:
-    document = line.document("deploy", "dev", "v3", code=3)
-    assert document["outcome"] == "rolled_back"
-    assert document["problem"]["hint"]
-    assert line.running() == {}
+def only_named_services_changed(line: CommandLine) -> None:
+    assert line.run("deploy", "dev", "v2", "--service", "web").returncode == 0
+    assert line.running() == {"database": "v1", "web": "v2"}
+
+
+def rollback_targets_previous_or_named_release(line: CommandLine) -> None:
+    number = line.document("releases", "dev")["current"]
+    assert line.run("rollback", "dev", "--reason", "it was slow").returncode == 0
+    assert line.running() == BOTH_V1
+    assert line.run("rollback", "dev", "--to", f"r{number}").returncode == 0
+    assert line.running() == {"database": "v1", "web": "v2"}
+    assert line.run("rollback", "dev", "--to", "77").returncode == 2
+
+
+def history_and_releases_list_past(line: CommandLine) -> None:
+    history = line.document("history", "dev")["deployments"]
+    assert [(one["request"]["kind"], one["outcome"]) for one in history] == [
+        ("ROLLBACK", "succeeded"),
+        ("ROLLBACK", "succeeded"),
+        ("DEPLOY", "succeeded"),
+        ("DEPLOY", "rolled_back"),
+        ("DEPLOY", "succeeded"),
+        ("DEPLOY", "rolled_back"),
+    ]
+    rolled_back = line.document("history", "--outcome", "rolled_back")["deployments"]
+    assert [one["request"]["version"] for one in rolled_back] == ["v3", "v3"]
+    assert len(line.document("history", "--limit", "1")["deployments"]) == 1
+    assert "web failed" in line.run("history", "dev").stdout
+    releases = line.document("releases", "dev")
+    assert [one["version"] for one in releases["releases"]] == ["v2", "v3", "v1", "v3"]
+    assert releases["current"] == releases["releases"][0]["number"]
+    assert "(runs)" in line.run("releases", "dev").stdout
+
+
+def test_no_terminal_prints_plain_lines(on_v1: CommandLine) -> None:
+    for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev"), ("deploy", "dev", "v1")):
+        assert not re.search(CONTROL, on_v1.run(*command, FORCE_COLOR="1").stdout)
+
+
+def test_plan_shows_config_keys_not_values(on_v1: CommandLine) -> None:
+    ended = on_v1.run("deploy", "dev", "v2", "--dry-run")
+    assert ended.returncode == 0
+    assert "environment.GREETING" in ended.stdout
+    assert "hello" not in ended.stdout
+    assert "Order: web\n" in ended.stdout
 
 
 def test_json_keeps_progress_on_stderr(on_v1: CommandLine) -> None:
@@ -72,13 +119,6 @@ def test_json_keeps_progress_on_stderr(on_v1: CommandLine) -> None:
     assert document["request"]["version"] == "v1"
     assert document["request"]["requested_by"]["kind"] == "system"
     assert "execution" in ended.stderr
-
-
-def test_only_named_services_changed(line: CommandLine) -> None:
-    line.write(name="docker-compose.yml", text=_both_by_version(line))
-    line.run("deploy", "dev", "v1")
-    assert line.run("deploy", "dev", "v2", "--service", "web").returncode == 0
-    assert line.running() == {"database": "v1", "web": "v2"}
 
 
 def test_unknown_service_lists_known_ones(on_v1: CommandLine) -> None:
@@ -92,18 +132,6 @@ def test_unknown_version_changes_nothing(on_v1: CommandLine) -> None:
     assert ended.returncode in {2, 69}  # there is no such image, or its registry is not there to say so
     assert "roas-commands/app:v99" in ended.stderr
     assert on_v1.running() == BOTH_V1
-
-
-def test_rollback_targets_previous_or_named_release(line: CommandLine) -> None:
-    for version in ("v1", "v2"):
-        assert line.run("deploy", "dev", version).returncode == 0
-    assert line.run("rollback", "dev", "--reason", "it was slow").returncode == 0
-    assert line.running() == BOTH_V1
-    assert line.run("rollback", "dev", "--to", "r2").returncode == 0
-    assert line.running() == {"database": "v1", "web": "v2"}
-    assert line.run("rollback", "dev", "--to", "77").returncode == 2
-    kinds = [one["request"]["kind"] for one in line.document("history", "dev")["deployments"]]
-    assert kinds == ["ROLLBACK", "ROLLBACK", "DEPLOY", "DEPLOY"]
 
 
 def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
@@ -174,8 +202,3 @@ def test_detach_without_bot_refused(on_v1: CommandLine) -> None:
     assert ended.returncode == 2
     assert "Leave out --detach" in ended.stderr
     assert on_v1.running() == BOTH_V1
-
-
-def _both_by_version(line: CommandLine) -> str:
-    text = (line.folder / "stack" / "docker-compose.yml").read_text()
-    return text.replace("image: roas-commands/app:v1", "image: roas-commands/app:${VERSION:-v1}")

@@ -29,21 +29,6 @@ def test_status_shows_services_release_and_verdict(on_v1: CommandLine) -> None:
     assert "nothing runs" in on_v1.run("status", "staging").stdout
 
 
-def test_history_and_releases_list_past(line: CommandLine) -> None:
-    for version in ("v1", "v3", "v2"):
-        line.run("deploy", "dev", version)
-    history = line.document("history", "dev")["deployments"]
-    assert [one["outcome"] for one in history] == ["succeeded", "rolled_back", "succeeded"]
-    rolled_back = line.document("history", "--outcome", "rolled_back")["deployments"]
-    assert [one["request"]["version"] for one in rolled_back] == ["v3"]
-    assert len(line.document("history", "--limit", "1")["deployments"]) == 1
-    assert "web failed" in line.run("history", "dev").stdout
-    releases = line.document("releases", "dev")
-    assert [one["version"] for one in releases["releases"]] == ["v2", "v3", "v1"]
-    assert releases["current"] == releases["releases"][0]["number"]
-    assert "(runs)" in line.run("releases", "dev").stdout
-
-
 def test_doctor_lists_failures_with_hints(line: CommandLine) -> None:
     line.write(BROKEN)
     ended = line.run("doctor", "dev")

@@ -18,8 +18,8 @@ def test_bot_carries_what_is_typed(line: CommandLine) -> None:
     bot = line.live()
     its_refusals_are_passed_through(line)
     command_follows(line)
-    detached_deployment_is_cancellable(line)
-    leaving_keeps_deployment_running(line)
+    detached_deployment_is_carried_out(line)
+    left_deployment_goes_on_and_is_cancellable(line)
     bot = command_follows_restarted_bot(line, bot)
     hung_one_is_not_bypassed(line, bot)
     dead_one_is_ignored(line, bot)
@@ -44,35 +44,37 @@ def command_follows(line: CommandLine) -> None:
     assert line.document("status", "dev")["environments"][0]["release"]["version"] == "v1"
 
 
-def detached_deployment_is_cancellable(line: CommandLine) -> None:
-    started = line.document("deploy", "dev", "v4", "--detach")
+def detached_deployment_is_carried_out(line: CommandLine) -> None:
+    started = line.document("deploy", "dev", "v1", "--detach")
     assert started["outcome"] is None
-    refused = line.run("deploy", "dev", "v2")
-    assert refused.returncode == 5
-    assert "deploy v4" in refused.stderr
-    assert started["id"] in line.run("status", "dev").stdout
-    assert line.document("cancel", started["id"])["cancel_requested_by"]["kind"] == "system"
-    again = line.run("cancel", "dev")
-    assert again.returncode in {0, 2}  # it may have ended by now
-    assert wait_until(lambda: active(line) is None, SECONDS, poll=0.5)
-    assert line.running() == BOTH_V1
+    assert wait_until(lambda: last(line)["outcome"] == "succeeded", SECONDS, poll=0.5)
+    assert last(line)["id"] == started["id"]
 
 
-def active(line: CommandLine) -> Any:
-    """Return the deployment that is under way."""
-    return line.document("status", "dev")["environments"][0]["active"]
+def last(line: CommandLine) -> Any:
+    """Return the newest deployment."""
+    return line.document("history", "dev", "--limit", "1")["deployments"][0]
 
 
-def leaving_keeps_deployment_running(line: CommandLine) -> None:
+def left_deployment_goes_on_and_is_cancellable(line: CommandLine) -> None:
+    """The command that follows it is ended; whoever asks for another is refused."""
     child = line.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "The bot continues it." in err
-    assert active(line)["outcome"] is None
-    assert line.run("cancel", "dev").returncode == 0
-    assert wait_until(lambda: active(line) is None, SECONDS, poll=0.5)
+    active = line.document("status", "dev")["environments"][0]["active"]
+    assert active["outcome"] is None
+    refused = line.run("deploy", "dev", "v2")
+    assert refused.returncode == 5
+    assert "deploy v4" in refused.stderr
+    assert active["id"] in line.run("status", "dev").stdout
+    assert line.document("cancel", active["id"])["cancel_requested_by"]["kind"] == "system"
+    again = line.run("cancel", "dev")
+    assert again.returncode in {0, 2}  # it may have ended by now
+    assert wait_until(lambda: last(line)["outcome"] == "cancelled", SECONDS, poll=0.5)
+    assert line.running() == BOTH_V1
 
 
 def command_follows_restarted_bot(line: CommandLine, bot: subprocess.Popen[str]) -> subprocess.Popen[str]:
