@@ -8,7 +8,7 @@ from typing import Any
 
 import docker
 
-from testbed.sample import CHECK
+from tests.e2e.acceptance.stack import PATIENT_CHECK as CHECK
 
 REPOSITORY = "roas-wire/app"
 PROJECT_LABEL = "com.docker.compose.project"
@@ -24,8 +24,11 @@ class Shop:
     client: docker.DockerClient
     repository: str
 
-    def write(self, **changes: Mapping[str, Any]) -> None:
-        """Write the compose file; `changes` adds to or overrides the keys of a service."""
+    def write(self, *, alone: bool = False, **changes: Mapping[str, Any]) -> None:
+        """Write the compose file; `changes` adds to or overrides the keys of a service.
+
+        With `alone` there is the web and no store: half the containers, where nothing depends on both.
+        """
         image = f"{self.repository}:${{VERSION:?}}"
         services: dict[str, dict[str, Any]] = {
             "store": {"image": image, "init": True, "healthcheck": CHECK},
@@ -37,6 +40,8 @@ class Shop:
                 "depends_on": {"store": {"condition": "service_healthy"}},
             },
         }
+        if alone:
+            del services["store"], services["web"]["depends_on"]
         for name, keys in changes.items():
             services[name] = services.get(name, {}) | dict(keys)
         self.folder.mkdir(exist_ok=True)

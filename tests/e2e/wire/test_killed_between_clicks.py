@@ -43,6 +43,7 @@ async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None
 
 async def test_clicks_meet_the_bot_that_lives(bot, people, shop, bot_settings, image_ids):
     """From plans to a rollback and an alert, nobody notices that the bot was killed meanwhile."""
+    shop.write(alone=True)
     await used_button_starts_nothing(bot, people)
     told = await plans_and_pages_are_of_the_next_bot(bot, people, shop, bot_settings, image_ids)
     await outcome_and_alert_are_too(bot, people, shop, image_ids, told)
@@ -96,14 +97,14 @@ async def plans_and_pages_are_of_the_next_bot(bot, people, shop, bot_settings, i
     assert "succeeded" in told.text
     assert "Approved by" in told.text
     assert shop.containers("staging") == []
-    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("prod") == {"web": image_ids["v1"]}
     return await outcome(people, of_dev)
 
 
 async def outcome_and_alert_are_too(bot, people, shop, image_ids, told: Message) -> None:
     """A release is brought back, a deployment is cancelled that another bot began, and an alert acknowledged."""
     assert "succeeded" in told.text
-    assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+    assert shop.running("dev") == {"web": image_ids["v2"]}
     web = next(one for one in shop.containers("prod") if one.labels[SERVICE_LABEL] == "web")
     web.stop(timeout=1)
     alert = await people.wait_for_message(lambda one: "web was stopped manually" in one.text, ANSWER_SECONDS)
@@ -119,7 +120,7 @@ async def outcome_and_alert_are_too(bot, people, shop, image_ids, told: Message)
     await people.answer(cancelled)
     assert "cancelled" in (await outcome(people, begun)).text
     assert "succeeded" in (await outcome(people, back)).text
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == {"web": image_ids["v1"]}
     assert shop.containers("staging") == []
     posts = [one for one in await people.messages() if "· outcome" in one.text]
     assert len(posts) == 5, "each deployment is reported once"

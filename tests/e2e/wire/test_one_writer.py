@@ -60,6 +60,7 @@ def ids(shop) -> set[str]:
 
 async def test_stopped_owner_changes_nothing(mark, bot_settings, people, shop, image_ids, tmp_path):
     """Whoever takes over ends it first: the command line, and the next bot."""
+    shop.write(alone=True)
     await command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path)
     async with living(bot_settings, tmp_path / "first.log") as first:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
@@ -69,7 +70,7 @@ async def test_stopped_owner_changes_nothing(mark, bot_settings, people, shop, i
             told = await outcome(people, deployment_id)
             assert "succeeded" in told.text
             assert await first.ended() == -signal.SIGKILL, "nothing is left that could wake up"
-            assert shop.running("dev") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+            assert shop.running("dev") == {"web": image_ids["v2"]}
             await surviving_bot_overwrites_later_deployment(mark, second, bot_settings, people, shop, tmp_path)
 
 
@@ -98,6 +99,6 @@ async def command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, imag
                 code, said = await roas(bot_settings, "deploy", "dev", "v1", module=STOPPING)
         assert code == 0, said
         assert await hung.ended() == -signal.SIGKILL
-        assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+        assert shop.running("dev") == {"web": image_ids["v1"]}
     finally:
         await hung.kill()

@@ -33,6 +33,7 @@ async def told(people, channel: str, *text: str):
 
 
 async def test_environment_has_a_channel_of_its_own(bot, bot_settings, people, sandbox, shop, image_ids):
+    shop.write(alone=True)
     await commands_elsewhere_are_refused_in_words(bot_settings, people, shop)
     await deployments_are_reported_there(people, sandbox, shop, image_ids)
     await alert_lands_and_is_answered_there(bot_settings, people, shop)
@@ -61,11 +62,11 @@ async def deployments_are_reported_there(people, sandbox, shop, image_ids):
     assert wanted.pinged_roles == [sandbox.roles["approver"]]
     assert "Started" in await press(people, "anna", wanted, "approve")
     await told(people, OWN, "· outcome", "succeeded", "dev")
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == {"web": image_ids["v1"]}
 
     await start(people, "hugo", "hotfix", version="v2", reason="it burns")
     await told(people, "ops", "· outcome", "succeeded", "prod")
-    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+    assert shop.running("prod") == {"web": image_ids["v2"]}
 
     assert not any("to dev" in one.text for one in await people.messages("ops"))
     assert not any("to prod" in one.text for one in await people.messages(OWN))

@@ -18,7 +18,7 @@ from tests.e2e.wire.shop import Shop
 pytestmark = pytest.mark.wire
 
 CONTAINERS = 100
-RUNNING = 15
+RUNNING = 5
 FALLING = 2
 AT_ONCE = 8
 ROW = re.compile(
