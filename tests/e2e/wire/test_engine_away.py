@@ -39,7 +39,7 @@ def shop(fresh_daemon: PrivateDaemon, tmp_path: Path) -> Iterator[Shop]:
     client = fresh_daemon.client()
     sample_image(client, f"{REPOSITORY}:v1", version="v1")
     shop = Shop(tmp_path / "shop", f"wire-{secrets.token_hex(3)}", client, REPOSITORY)
-    shop.write()
+    shop.write(alone=True)
     yield shop
     client.close()
 

@@ -87,16 +87,12 @@ async def until(condition, seconds: float = 30) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_prometheus_alert_posted_and_resolved(bot, people, sandbox, redis_server, prometheus, session, http_port):
+async def prometheus_alert_posted_and_resolved(people, sandbox, redis_server, session, http_port):
     raised = 'roas_alerts_total{severity="high",source="alertmanager"}'
-
-    async def is_scraped() -> bool:
-        return await scraped(session, prometheus, "roas_projection_up") == ["1"]
 
     async def is_raised() -> bool:
         return await metric(session, http_port, raised) == 1
 
-    await until(is_scraped)
     assert not await is_raised()
     redis_server.kill()
     told = await shown(people, RULE["alert"])
@@ -148,7 +144,16 @@ async def assert_promtool_likes_it(session: aiohttp.ClientSession, port: int) ->
     assert [name for name in FAMILIES if name not in {one.removesuffix("_total") for one in types}] == []
 
 
-async def test_figures_reach_prometheus_in_few_series(bot, people, shop, prometheus, session, http_port, token):
+async def test_prometheus_scrapes_and_alerts(
+    bot, people, sandbox, shop, redis_server, prometheus, session, http_port, token, image_ids
+):
+    """What it scrapes is little and true; it has people called by Alertmanager; and without it, all is deployed."""
+    await figures_reach_prometheus_in_few_series(people, prometheus, session, http_port, token)
+    await prometheus_alert_posted_and_resolved(people, sandbox, redis_server, session, http_port)
+    await deployment_needs_no_prometheus(people, shop, prometheus, image_ids)
+
+
+async def figures_reach_prometheus_in_few_series(people, prometheus, session, http_port, token):
     await send_hostile_alert(session, http_port, token)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await assert_promtool_likes_it(session, http_port)
@@ -169,10 +174,10 @@ async def test_figures_reach_prometheus_in_few_series(bot, people, shop, prometh
     assert float(waiting) > 0
 
 
-async def test_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):
+async def deployment_needs_no_prometheus(people, shop, prometheus, image_ids):
     prometheus.kill()
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
     told = await outcome(people, deployment_id)
     assert "succeeded" in told.text
     assert f"Prometheus at {prometheus.url} does not answer" in told.text
-    assert shop.running("dev")["web"] == image_ids["v1"]
+    assert shop.running("dev")["web"] == image_ids["v2"]

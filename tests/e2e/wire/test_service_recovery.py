@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-import sys
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ import pytest
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
 from roas.models.change import StateChange
 from roas.state.manager import StateManager
+from testbed.preloaded import PreloadedPopen
 from testbed.sample import CHECK, WATCHED
 from tests.e2e.wire.bot_process import ROOT
 from tests.integration.sandbox.channel import outcome, start
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.wire
 
 HEALED_SECONDS = 30.0
 # Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
-SICKLY = CHECK | WATCHED | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+SICKLY = (
+    CHECK | WATCHED | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s", "start_interval": "500ms"}
+)
 
 
 async def of_services(journal: StateManager) -> list[Alert]:
@@ -55,16 +58,15 @@ def kill(shop, service: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_killed_service_recovered_under_one_cause(bot, bot_settings, people, shop, image_ids):
+async def killed_service_recovered_under_one_cause(bot_settings, shop, image_ids):
     """Whoever follows the events sees it live, under one correlation ID."""
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     state_dir = Path(bot_settings["STATE_DIR"])
     async with following(bot_settings) as lines:
         kill(shop, "web")
         told = await told_until(lines, {"monitoring.alert.resolved", "monitoring.health_check.completed"})
     (alert,) = await alerts_until(state_dir, AlertState.RESOLVED)
     assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: recovered",))
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == {"web": image_ids["v2"]}
     of_one_cause = [one for one in told if one["correlation_id"] == alert.correlation_id]
     events = [one["metadata"]["event"] for one in of_one_cause if "event" in one["metadata"]]
     ended = events.index("monitoring.alert.resolved")
@@ -85,17 +87,21 @@ async def test_killed_service_recovered_under_one_cause(bot, bot_settings, peopl
 async def following(bot_settings: dict[str, str]) -> AsyncIterator[asyncio.StreamReader]:
     """Run `roas events --follow` beside the bot."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": bot_settings["STATE_DIR"]}
-    command = [sys.executable, "-m", "roas", "events", "--follow", "--json", "--limit", "1"]
-    child = await asyncio.create_subprocess_exec(
-        *command, env=environment, cwd=bot_settings["STACK_DIR"], stdout=asyncio.subprocess.PIPE
+    command = ["roas", "events", "--follow", "--json", "--limit", "1"]
+    child = PreloadedPopen(
+        command, env=environment, cwd=bot_settings["STACK_DIR"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
-    assert child.stdout is not None
+    lines = asyncio.StreamReader()
+    reading, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), child.stdout
+    )
     try:
-        await child.stdout.readline()  # the past; what follows happens from now on
-        yield child.stdout
+        await lines.readline()  # the past; what follows happens from now on
+        yield lines
     finally:
         child.terminate()
-        await child.wait()
+        await asyncio.to_thread(child.wait)
+        reading.close()
 
 
 async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[str, Any]]:
@@ -139,26 +145,6 @@ async def is_under_way(journal: StateManager) -> bool:
     return any(one.healing is RecoveryStatus.UNDER_WAY for one in await of_services(journal))
 
 
-async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, people, shop, sandbox):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    state_dir = Path(bot_settings["STATE_DIR"])
-    async with asyncio.timeout(120):
-        for recovered in range(1, 5):
-            kill(shop, "web")
-            await wait_until_recovered(state_dir, recovered)
-        kill(shop, "web")  # there is no release to go back to
-        await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
-    async with StateManager(state_dir, instance_prefix="TEST") as journal:
-        (alert,) = await of_services(journal)
-    assert alert.healing is RecoveryStatus.GIVEN_UP
-    assert alert.count >= 4
-    done = [action.partition(":")[0] for action in alert.actions]
-    assert done[:5] == ["restart", "restart", "restart", "recreate from the release", "roll back"]
-    about = [m for m in await people.messages() if alert.id in m.text]
-    assert len(about) == 2  # the alert, and the call
-    assert all(m.pinged_roles == [sandbox.roles["alert"]] for m in about)
-
-
 async def wait_until_recovered(state_dir: Path, times: int) -> None:
     """Wait until services have recovered so many times."""
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
@@ -170,17 +156,28 @@ async def wait_until_recovered(state_dir: Path, times: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_failing_service_rolled_back(bot, bot_settings, people, shop, image_ids):
+async def test_failing_service_rolled_back_and_escalated(bot, bot_settings, people, shop, image_ids, sandbox):
+    """Each time that it is killed, more is tried, until there is nothing left to try; it is one alert all along."""
+    shop.write(alone=True)
     for version in ("v1", "v2"):
         await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     state_dir = Path(bot_settings["STATE_DIR"])
+    await killed_service_recovered_under_one_cause(bot_settings, shop, image_ids)
     async with asyncio.timeout(150):
-        for recovered in range(1, 6):
+        for recovered in range(2, 6):
             kill(shop, "web")
             await wait_until_recovered(state_dir, recovered)
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+        assert shop.running("dev") == {"web": image_ids["v1"]}
+        kill(shop, "web")  # there is no release to go back to
+        await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         (alert,) = await of_services(journal)
         (rollback,) = [one for one in await journal.deployments.list("dev") if one.id.startswith("ROLLBACK")]
     assert rollback.correlation_id == alert.correlation_id
     assert alert.id in rollback.request.reason
+    assert alert.healing is RecoveryStatus.GIVEN_UP
+    assert alert.count >= 5
+    done = [action.partition(":")[0] for action in alert.actions]
+    assert done[:5] == ["restart", "restart", "restart", "recreate from the release", "roll back"]
+    about = [m for m in await people.messages() if alert.id in m.text and "outcome" not in m.text]
+    assert len([m for m in about if m.pinged_roles == [sandbox.roles["alert"]]]) == 2, "the alert, and the call"
