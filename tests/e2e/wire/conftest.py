@@ -57,6 +57,7 @@ async def bot(
     await bot.start()
     try:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await people.wait_until_connected(CONNECT_SECONDS)  # before that, what is typed reaches no bot
         yield bot
     finally:
         await bot.stop()
