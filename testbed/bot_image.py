@@ -74,6 +74,11 @@ def _image_id(client: docker.DockerClient, tag: str) -> str:
     return image_id
 
 
+def packages_recipe(client: docker.DockerClient) -> str:
+    """Hash the Dockerfile, the locked packages, and the base that images are built on here."""
+    return _packages_recipe(client, python_base(client))
+
+
 def _packages_recipe(client: docker.DockerClient, base: str) -> str:
     """Hash all that the stage `packages` is made of; a registry's base goes by its digest, which may move."""
     made_of = base if base.startswith(LOCAL_IMAGE) else _image_id(client, base)

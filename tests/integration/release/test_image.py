@@ -2,14 +2,21 @@
 
 import json
 import re
+import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 from packaging.utils import canonicalize_name
 
+import testbed.bot_image
+import testbed.python_base
 from release import image, sbom, traces
-from testbed.bot_image import bot_image, build_bot_image
+from testbed.bot_image import bot_image, build_bot_image, packages_recipe
+from testbed.cache import cached, recipe_hash
 from testbed.engine import Engine
 from testbed.python_base import python_base
 
@@ -18,16 +25,53 @@ pytestmark = pytest.mark.timeout(420)
 
 ROOT = Path(__file__).resolve().parents[3]
 TAG = "roas-bot:1.2.3"
-CACHED = "roas-bot:cached"
+BY_A_PERSON = "roas-bot:by-a-person"
 MADE = "1767225600"
+# What says how a person's image is made and looked at here.
+HOW = (testbed.bot_image, testbed.python_base, sys.modules[__name__])
 
 
-@pytest.fixture
-def built(building_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Build it once, on a base like a registry's, which has no Docker command line."""
-    build_bot_image(building_engine, TAG, version="1.2.3", with_docker=False)
-    monkeypatch.setenv("DOCKER_HOST", building_engine.docker_host)
-    return TAG
+@pytest.fixture(scope="module")
+def built(building_engine: Engine) -> Iterator[str]:
+    bot_image(building_engine, TAG, version="1.2.3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", building_engine.docker_host)
+        yield TAG
+
+
+@pytest.fixture(scope="module")
+def of_a_person(building_engine: Engine) -> dict[str, Any]:
+    """What is to be seen of the image that a person builds, on a base like a registry's, without Docker's command line.
+
+    It is built anew where anything of it was changed but the bot's own code: packages come from an index and by apt.
+    """
+    client = building_engine.client()
+    try:
+        scripts = (path.read_text() for path in sorted((ROOT / "script").glob("container-*")))
+        how = (Path(module.__file__ or "").read_text() for module in HOW)
+        recipe = recipe_hash(packages_recipe(client), *scripts, *how)
+        kept = cached(f"image-{recipe}.json", partial(write_down_image_of_a_person, building_engine, client))
+        seen: dict[str, Any] = json.loads(kept.read_text())
+        return seen
+    finally:
+        client.close()
+
+
+def write_down_image_of_a_person(engine: Engine, client: docker.DockerClient, out: Path) -> None:
+    build_bot_image(engine, BY_A_PERSON, version="1.2.3", with_docker=False)
+    base = python_base(client, with_docker=False)
+    seen = {
+        "base": run(client, base, "command -v docker docker-compose || echo none"),
+        "docker": run(client, BY_A_PERSON, "docker --version; docker compose version; docker-compose version"),
+        "lists": run(client, BY_A_PERSON, "ls /var/lib/apt/lists | wc -l"),
+        "configuration": configuration(client, BY_A_PERSON),
+        "files": contents(client, BY_A_PERSON),
+    }
+    out.write_text(json.dumps(seen))
+
+
+def without_code(files: str) -> list[str]:
+    return [line for line in files.splitlines() if not line.startswith("/opt/bot/")]
 
 
 def test_image_says_its_version_and_no_trace(built: str):
@@ -38,17 +82,11 @@ def test_image_says_its_version_and_no_trace(built: str):
     assert f"{__version__}', not 1.2.3" in found
 
 
-def test_docker_command_line_comes_by_apt(built: str, building_engine: Engine):
-    client = building_engine.client()
-    try:
-        base = python_base(client, with_docker=False)
-        assert run(client, base, "command -v docker docker-compose || echo none") == "none\n"
-        said = run(client, built, "docker --version; docker compose version; docker-compose version")
-        assert said.count("Docker version") == 1
-        assert said.count("Docker Compose version") == 2
-        assert run(client, built, "ls /var/lib/apt/lists | wc -l") == "0\n"
-    finally:
-        client.close()
+def test_docker_command_line_comes_by_apt(of_a_person: dict[str, Any]):
+    assert of_a_person["base"] == "none\n"
+    assert of_a_person["docker"].count("Docker version") == 1
+    assert of_a_person["docker"].count("Docker Compose version") == 2
+    assert of_a_person["lists"] == "0\n"
 
 
 def run(client: docker.DockerClient, tag: str, script: str) -> str:
@@ -62,16 +100,16 @@ def test_faults_of_an_image_are_named(built: str):
     assert any("org.opencontainers.image.title" in fault for fault in found)
 
 
-def test_cached_packages_make_the_same_image(built: str, building_engine: Engine):
+def test_cached_packages_make_the_same_image(built: str, building_engine: Engine, of_a_person: dict[str, Any]):
     """What most tests and the demo run is what a person builds."""
-    bot_image(building_engine, CACHED, version="1.2.3")
     client = building_engine.client()
     try:
-        assert configuration(client, CACHED) == configuration(client, built)
-        files = contents(client, CACHED)
-        assert "/opt/bot/roas/__main__.py" in files
-        assert "/opt/roas/bin/python" in files
-        assert files == contents(client, built)
+        assert configuration(client, built) == of_a_person["configuration"]
+        files = contents(client, built)
+        for seen in (files, of_a_person["files"]):
+            assert "/opt/bot/roas/__main__.py" in seen
+            assert "/opt/roas/bin/python" in seen
+        assert without_code(files) == without_code(of_a_person["files"])
     finally:
         client.close()
 
