@@ -46,7 +46,7 @@ async def paused(people, version: str) -> str:
 
 async def test_paused_rollout_asks_until_it_is_decided(bot, people, shop, image_ids, doomed):
     """It is rolled back by a button, and by a cancel; and goes on by those of bots that were killed."""
-    shop.write(web={"deploy": PAUSING})
+    shop.write(alone=True, web={"deploy": PAUSING})
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await button_rolls_back(people, shop, image_ids, await paused(people, doomed))
     await cancelling_rolls_back(people, shop, image_ids, await paused(people, doomed))

@@ -89,7 +89,7 @@ def _traces() -> dict[str, str]:
 TRACES = _traces()
 COMMANDS = ("status --json", "history --export -", "events", "doctor dev --json")
 SHOW = "cat /config/printed; cat /run/secrets/*"
-FAILING = {**CHECK, "test": ["CMD-SHELL", f"{SHOW}; env; exit 1"]}
+FAILING = {**CHECK, "start_interval": "500ms", "test": ["CMD-SHELL", f"{SHOW}; env; exit 1"]}
 
 
 def _printed() -> str:
@@ -136,6 +136,7 @@ def bot_settings(bot_settings, redis_server, http_port):
 def planted(shop) -> dict[str, Any]:
     """Plant all of it in a stack: env files, secrets, labels, a log that has it all. Returns the compose file."""
     env = "".join(f"{name}={json.dumps(value, ensure_ascii=False)}\n" for name, value in NAMED.items())
+    shop.write(alone=True)
     (shop.folder / ".env").write_text(env)
     for name, value in FILED.items():
         (shop.folder / name).write_text(value)

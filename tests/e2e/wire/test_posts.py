@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 async def test_outcome_posted_without_file_and_reply(bot, people, shop):
     """Permissions for both are missing."""
+    shop.write(alone=True)
     await people.deny_bot("attach_files", "read_message_history")
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
     assert "failed" in told.text
@@ -22,6 +23,7 @@ async def test_outcome_posted_without_file_and_reply(bot, people, shop):
 
 async def test_next_bot_posts_lost_messages_once(bot, people, shop):
     """What was posted unheard, or not at all, before the bot was killed."""
+    shop.write(alone=True)
     await people.deny_bot("read_message_history")  # so that the nonce alone says what was posted
     post = {"method": "POST", "path": "/channels/*/messages", "status": 503}
     await people.add_fault(**post, performed=True)
