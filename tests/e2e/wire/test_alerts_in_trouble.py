@@ -73,14 +73,15 @@ def processor_seconds(pid: int) -> float:
 
 
 async def test_failing_discord_gets_alert_later_once(bot, bot_settings, sandbox, people, shop):
+    shop.write(alone=True)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await people.add_fault(path="*/messages*", status=503, times=3)
     await people.add_fault(path="*/messages*", status=429, times=2, retry_after=0.2)
     await people.disconnect(resumable=False)
     kill(shop, "web")
     (alert,) = await alerts_until(Path(bot_settings["STATE_DIR"]), AlertState.RESOLVED)
-    over = await shown(people, "resolved")
-    assert alert.id in over.text
+    # A machine that is busy with tests makes alerts about the bot itself, and those are resolved, too.
+    over = await people.wait_for_message(lambda one: alert.id in one.text and "resolved" in one.text, 60.0)
     assert over.pinged_roles == [sandbox.roles["alert"]]
     assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
 
