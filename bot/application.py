@@ -31,7 +31,6 @@ from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.monitoring.watching.collector import MonitoringCollector
@@ -42,6 +41,7 @@ from roas.state.ownership import HeldLease
 from roas.validation.validator import EnvironmentValidator
 
 if TYPE_CHECKING:
+    from roas.monitoring.metrics.bot_metrics import Metrics
     from roas.state.redis_parts import RedisParts
     from roas.state.sync import DataSyncManager
 
@@ -63,7 +63,7 @@ class Application:
     orchestrator: DeploymentOrchestrator
     collector: MonitoringCollector
     health: HealthCoordinator
-    metrics: Metrics
+    metrics: "Metrics | None"
     held_lease: HeldLease
     peers: Peers
     alert_service: AlertService
@@ -96,11 +96,12 @@ async def open_application(
     instance_prefix: str = BOT,
     redactor: Redactor | None = None,
     redis: "RedisParts | None" = None,
+    metrics: "Metrics | None" = None,
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
-    Where the settings name a Redis, `redis` is what is done with it. Nothing is resumed by itself: call
-    `orchestrator.resume()` for what a dead process left.
+    Where the settings name a Redis, `redis` is what is done with it. `metrics` count for a Prometheus: only the bot by
+    itself serves them. Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
     """
     if settings.redis_url is not None and redis is None:
         raise TypeError("these settings name a Redis: give REDIS of roas.state.redis_parts")
@@ -122,7 +123,7 @@ async def open_application(
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
         stack.push_async_callback(engine.close)
-        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine, redis))
+        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine, redis, metrics))
         await _learn_stacks(application)
         await _start(application, stack)
         yield application
@@ -184,14 +185,10 @@ def _build(base: Foundation) -> Application:
 
 async def _start(application: Application, stack: AsyncExitStack) -> None:
     """Connect the parts to each other; what is started last is stopped first."""
-    application.metrics.attach(application.bus)
-    application.metrics.load_open_alerts(await application.state.alerts.open())
-    application.metrics.read_integration(application.integration_monitor)
-    if application.sync is not None:
-        application.metrics.read_projection(application.sync)
+    if application.metrics is not None:
+        await _count(application, application.metrics, stack)
     application.integration_monitor.listen()
     stack.push_async_callback(application.integration_monitor.close)
-    stack.callback(application.state.subscribe(application.metrics.count_change))
     application.collector.start()
     stack.push_async_callback(application.collector.close)
     coordinator = IntegrationCoordinator(
@@ -202,3 +199,13 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.push_async_callback(application.orchestrator.close)
     stack.push_async_callback(application.maintenance.stop)
     stack.push_async_callback(application.stop_watching_itself)
+
+
+async def _count(application: Application, metrics: "Metrics", stack: AsyncExitStack) -> None:
+    """Let what is counted for Prometheus see the other parts."""
+    metrics.attach(application.bus)
+    metrics.load_open_alerts(await application.state.alerts.open())
+    metrics.read_integration(application.integration_monitor)
+    if application.sync is not None:
+        metrics.read_projection(application.sync)
+    stack.callback(application.state.subscribe(metrics.count_change))

@@ -27,7 +27,6 @@ from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.probe_loop import all_probes_answer
 from roas.monitoring.health.probes import NetworkProber
-from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder
@@ -49,9 +48,9 @@ from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
 from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
-from roas.version import __version__
 
 if TYPE_CHECKING:
+    from roas.monitoring.metrics.bot_metrics import Metrics
     from roas.state.redis_parts import RedisParts
     from roas.state.sync import DataSyncManager
 
@@ -70,13 +69,14 @@ class Foundation:
     bus: EventBus
     engine: StackEngine
     redis: "RedisParts | None" = None
+    metrics: "Metrics | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoringRoom:
     """Hold what sees how stacks are, and raises alerts."""
 
-    metrics: Metrics
+    metrics: "Metrics | None"
     prober: NetworkProber
     health: HealthCoordinator
     drift: DriftFinder
@@ -99,7 +99,7 @@ class DeploymentRoom:
 
 def build_monitoring(base: Foundation) -> MonitoringRoom:
     """Build what sees how stacks are, and raises alerts."""
-    metrics, prober = Metrics(__version__), NetworkProber(base.engine.probe_targets)
+    metrics, prober = base.metrics, NetworkProber(base.engine.probe_targets)
     health = HealthCoordinator(base.bus, base.state)
     drift = DriftFinder(base.engine, base.state.releases, base.state.deployments)
     lost = LostReleases(base.engine, base.state.releases)
@@ -217,9 +217,10 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
     return own if own is not None and own.project == environment.project else None
 
 
-async def _catch_up(state: StateManager, metrics: Metrics, measurements: IntegrationMeasurements) -> None:
+async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements: IntegrationMeasurements) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
-    metrics.load_open_alerts(await state.alerts.open())
+    if metrics is not None:
+        metrics.load_open_alerts(await state.alerts.open())
     measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
 
 

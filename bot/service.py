@@ -17,10 +17,12 @@ from roas.memory import keep_little, kept_trimmed
 from roas.messages.message import said
 from roas.monitoring.http.server import HttpServer, JournalStanding
 from roas.monitoring.http.webhook import AlertWebhook
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.settings import Settings
 from roas.signals import stop_signals
 from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
+from roas.version import __version__
 
 if TYPE_CHECKING:
     from roas.state.redis_parts import RedisParts
@@ -32,20 +34,21 @@ async def serve(settings: Settings, redis: "RedisParts | None" = None) -> int:
         stop = stack.enter_context(stop_signals())
         keep_little()
         await stack.enter_async_context(kept_trimmed())
-        application = await stack.enter_async_context(open_application(settings, redis=redis))
+        metrics = Metrics(__version__)
+        application = await stack.enter_async_context(open_application(settings, redis=redis, metrics=metrics))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
         http = HttpServer(
             settings.http_host,
             settings.http_port,
-            application.metrics,
+            metrics,
             _readiness(application, bot),
             take_alerts=_webhook(application),
             journal=lambda: _journal_standing(application),
         )
         await http.start()
         stack.push_async_callback(http.stop)
-        application.metrics.read_gateway_latency(lambda: bot.latency)
+        metrics.read_gateway_latency(lambda: bot.latency)
         StandbyGate(bot, bot.roas_leadership)
         notify = JournalLossNotifier(bot, settings)
         await stack.enter_async_context(

@@ -13,7 +13,7 @@ from release.source import scrubbed_environment
 
 PACKAGE = "roas"
 CATALOGUE = "/LC_MESSAGES/roas.mo"
-SCRIPT = "roas = roas.__main__:main"
+SCRIPT = "roas = roas.__main__:run"
 
 
 def contents(path: Path) -> dict[str, bytes]:

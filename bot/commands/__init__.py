@@ -23,6 +23,7 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 # What starts the bot: it needs nothing of what reads a command.
 BOT: tuple[list[str], ...] = ([], ["run"])
 SETTINGS = "config"
+VERSION = "--version"
 # Each command with its help, in the order in which they are listed.
 COMMANDS = {
     "run": "Run the bot.",
@@ -64,10 +65,10 @@ def application(chosen: str | None = None) -> "typer.Typer":
     @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
     def _no_command(
         context: typer.Context,
-        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+        version: bool = typer.Option(False, VERSION, help="Print the version and exit.", is_eager=True),
     ) -> None:
         if version:
-            typer.echo(f"roas {__version__}")
+            typer.echo(_version())
             raise typer.Exit
         if context.invoked_subcommand is None:
             _function("run")()
@@ -88,6 +89,20 @@ def _function(command: str) -> Callable[..., Any]:
         import_module(f"roas.commands.{IN_FILE_OF.get(command, command).replace('-', '_')}"), command.replace("-", "_")
     )
     return function
+
+
+def answer_quickly(arguments: Sequence[str]) -> int | None:
+    """Answer what takes neither a command's parts nor what reads arguments; None where it takes more."""
+    if list(arguments) == [VERSION]:
+        sys.stdout.write(f"{_version()}\n")
+        return 0
+    from roas.commands.quick_status import pass_on_status
+
+    return pass_on_status(arguments)
+
+
+def _version() -> str:
+    return f"roas {__version__}"
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
 from roas.state.history import HistoryBounds
@@ -149,7 +150,8 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
 
     settings = Settings(_env_file=None, stack_dir=tmp_path, state_dir=tmp_path / "state")
     figure = "integration:coordination_success_rate"
-    async with open_application(settings) as standby, StateManager(tmp_path / "state") as active:
+    counted = open_application(settings, metrics=Metrics("test"))
+    async with counted as standby, StateManager(tmp_path / "state") as active:
         bus = EventBus()
         for outcome in [Outcome.SUCCEEDED] * 4 + [Outcome.CANCELLED, Outcome.FAILED]:
             await (await Story.begin(active, bus)).finish(outcome)

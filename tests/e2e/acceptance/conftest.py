@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from roas.application import Application, open_application
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.settings import EnvironmentSettings, Settings
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
@@ -58,7 +59,7 @@ def settings_for(stack: Stack, state_dir: Path, **changes: object) -> Settings:
 @pytest.fixture
 async def application(settings: Settings) -> AsyncIterator[Application]:
     """Open the real application, as the bot and the command line do."""
-    async with open_application(settings) as application:
+    async with open_application(settings, metrics=Metrics("test")) as application:
         yield application
 
 

@@ -20,6 +20,8 @@ HEAVY = {"PIL", "aiohttp", "charset_normalizer", "discord", "docker", "prometheu
 DRAWING = {"pygments", "rich"}
 # What reads arguments and settings: to pass on a document takes none of it.
 READING = {"asyncio", "pydantic", "pydantic_settings", "structlog", "typer"}
+# What only the bot by itself needs: Discord, pictures, and what serves HTTP and counts for a Prometheus.
+OF_THE_BOT = {"PIL", "aiohttp", "discord", "prometheus_client", "redis", "wsgiref"}
 LISTING = """
 import atexit, sys
 from roas.__main__ import main
@@ -37,7 +39,7 @@ def test_version_loads_little(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LISTING, "--version"]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=True)
     assert done.stdout.startswith("roas ")
-    assert not (HEAVY | DRAWING) & set(done.stderr.split())
+    assert not (HEAVY | DRAWING | READING) & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("arguments", [("--json",), ()], ids=["document", "drawn"])
@@ -62,3 +64,14 @@ async def test_status_of_living_bot_loads_little(server: ControlServer, state: S
     else:
         assert not (READING | DRAWING) & loaded
         assert json.loads(out) == json.loads(to_json(report)), "passed on as the bot wrote it"
+
+
+def test_deployment_without_bot_loads_nothing_of_the_bot(tmp_path: Path) -> None:
+    """It ends at the stack's files, which are missing; all that a deployment needs is loaded by then."""
+    command = [sys.executable, "-c", LISTING, "deploy", "dev", "v1", "--json", "--yes"]
+    named = environment(tmp_path) | {"DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
+    done = subprocess.run(command, env=named, cwd=tmp_path, capture_output=True, text=True, check=False)
+    loaded = set(done.stderr.split())
+    assert "There is no such file" in done.stdout, done.stderr
+    assert {"docker", "yaml", "rich"} <= loaded
+    assert not OF_THE_BOT & loaded

@@ -36,7 +36,7 @@ GOOD = {
     "roas/ui/locale/zh_TW/LC_MESSAGES/roas.mo": "x",
     "roas_bot-1.2.0.dist-info/METADATA": METADATA,
     "roas_bot-1.2.0.dist-info/licenses/LICENSE": "MIT",
-    "roas_bot-1.2.0.dist-info/entry_points.txt": "[console_scripts]\nroas = roas.__main__:main\n",
+    "roas_bot-1.2.0.dist-info/entry_points.txt": "[console_scripts]\nroas = roas.__main__:run\n",
 }
 
 
