@@ -15,15 +15,16 @@ from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import CHECK, sample_image
 from testbed.waiting import wait_until
-from tests.e2e.handover.versions import STARTS, make_version
+from tests.e2e.handover.versions import STARTS, make_versions
 
 CONNECT_SECONDS = 120.0
 # Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
 HANDOVER_SECONDS = 30.0
 OBSERVATION_SECONDS = 5.0
 REST_SECONDS = 30.0
-# Each probe takes 60 ms of a core. That the bot is unhealthy has to show while it is observed; the store never is.
-BOT_CHECK = {"interval": "2s", "retries": 2, "start_interval": "1s"}
+# Each probe takes 60 ms of a core. Where one has to fail soon, the test says so; the store never is unhealthy.
+BOT_CHECK = {"interval": "10s", "retries": 2, "start_interval": "1s"}
+WATCHED_CHECK = {"interval": "1s", "retries": 2}
 STORE_CHECK = CHECK | {"interval": "60s"}
 
 
@@ -46,7 +47,8 @@ def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
     """Make two good versions of the bot, and one for each way of being bad; returns image ids by version."""
     sample_image(client, STORE_IMAGE)
     base = bot_image(engine, f"{IMAGE}:base", version="base")
-    return {how: make_version(client, base, f"{IMAGE}:{how}", how) for how in STARTS}
+    made = make_versions(client, base, {f"{IMAGE}:{how}": how for how in STARTS})
+    return {tag.partition(":")[2]: image for tag, image in made.items()}
 
 
 @pytest.fixture(scope="session")

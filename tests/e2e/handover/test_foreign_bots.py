@@ -166,7 +166,7 @@ async def test_bot_that_lost_its_journal_acts_no_more(home, people):
     await leads_after(first.restart, first)
     await stops_acting(home, people, delete)
     assert not (state / "journal.sqlite3").exists(), "it does not begin another one under its own feet"
-    await leaves_the_journal_to_the_next(home, people)
+    await leads_after(first.restart, first)
     try:
         await stops_acting(home, people, move)
         await leaves_the_journal_to_the_next(home, people)

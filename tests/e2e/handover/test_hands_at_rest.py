@@ -1,20 +1,27 @@
-"""What hands do to a stack at rest is said within a minute: on /status, by the command line and by an alert."""
+"""After the bot has replaced itself, and whatever hung up, Compose by hand knows the container as its own.
+
+What hands do to the stack then is said within a minute: on /status, by the command line and by an alert.
+"""
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from roas.monitoring.alerts.drift_alerts import alert_title
-from testbed.container_processes import until
+from testbed.container_processes import ACTIVE, successor, until
 from testbed.home_stack import BOT_SERVICE, IMAGE, Home
-from tests.e2e.handover.conftest import clear_away
-from tests.e2e.handover.versions import make_version
+from tests.e2e.handover.conftest import clear_away, started
+from tests.e2e.handover.versions import make_versions
 from tests.integration.sandbox.channel import ask, outcome, start
 
 pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60.0
+END_SECONDS = 150.0
+# Each costs two calls of the engine, which is to get on with the successor meanwhile.
+HANGUP_SECONDS = 0.3
 PRUNED = "pruned"
 
 
@@ -27,7 +34,8 @@ def by_hand(home: Home, images: dict[str, str]) -> Iterator[str]:
     settings = env.read_text()
     lines = [line for line in settings.splitlines() if not line.startswith("VERSION=")]
     env.write_text("\n".join([*lines, f"VERSION={version}"]) + "\n")
-    yield make_version(home.client, f"{IMAGE}:base", f"{IMAGE}:{PRUNED}", "v1")
+    (image,) = make_versions(home.client, f"{IMAGE}:base", {f"{IMAGE}:{PRUNED}": "v1"}).values()
+    yield image
     env.write_text(settings)
     clear_away(home)  # its last release cannot be restored
 
@@ -38,14 +46,54 @@ def status(home: Home) -> str:
     return output.decode()
 
 
-async def test_plain_up_and_pruned_images_are_named(home, people, by_hand):
-    """A plain `up -d` brings the old version back, and the images of the release that it left are pruned."""
+async def test_compose_by_hand_finds_its_own_and_is_named(home, people, by_hand):
     first = home.bots()[0].attrs["Image"]
+    await replaced_among_hangups(home, people, by_hand)
+    await assert_compose_changes_nothing(home)
+    await plain_up_and_pruned_images_are_named(home, people, first, by_hand)
+    await asyncio.to_thread(home.compose, "down")
+    assert home.everything() == []
+
+
+async def replaced_among_hangups(home, people, by_hand) -> None:
+    """Deploy the other version; SIGHUP to both bots until the new one leads ends neither."""
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=PRUNED)
-    assert "succeeded" in (await outcome(people, deployment_id)).text
-    assert [bot.attrs["Image"] for bot in home.bots()] == [by_hand]
-    await asyncio.to_thread(home.compose, "up", "-d")
-    assert [bot.attrs["Image"] for bot in home.bots()] == [first]
+    old = home.bots()[0]
+    before = started(old)
+    new = await successor(home, active=False)
+    await until(lambda: runs_beside_root(new), "the successor's program does not start", seconds=END_SECONDS)
+    while ACTIVE not in new.logs().decode():
+        assert started(old) == before
+        for bot in home.bots():
+            await asyncio.to_thread(bot.kill, signal="SIGHUP")
+        await asyncio.sleep(HANGUP_SECONDS)
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    (bot,) = home.bots(stopped=True)
+    assert (bot.id, bot.status, bot.attrs["Image"]) == (new.id, "running", by_hand)
+    assert bot.attrs["RestartCount"] == 0, "a hangup ended it"
+
+
+def runs_beside_root(bot: Any) -> bool | None:
+    """Tell whether the entrypoint has got so far: until it has read its first line, any signal ends any program."""
+    return any("pass-signals" in " ".join(row) for row in bot.top(ps_args="-eo pid,args")["Processes"]) or None
+
+
+async def assert_compose_changes_nothing(home) -> None:
+    """Compose lists the new bot as the service's, and the release's own file is what runs."""
+    (bot,) = home.bots(stopped=True)
+    assert home.compose("ps", "-q", BOT_SERVICE).split() == [bot.id]
+    assert ACTIVE in home.compose("logs", BOT_SERVICE)
+    code, said = bot.exec_run(["python", "-m", "roas", "compose", "dev", "--", "up", "-d"])
+    assert code == 0, said
+    assert [one.id for one in home.bots(stopped=True)] == [bot.id]
+
+
+async def plain_up_and_pruned_images_are_named(home, people, first: str, by_hand: str) -> None:
+    """A plain `up -d` brings the old version back, and the images of the release that it left are pruned."""
+    said = await asyncio.to_thread(home.compose, "up", "-d")
+    assert "orphan" not in said
+    assert [(bot.status, bot.attrs["Image"]) for bot in home.bots(stopped=True)] == [("running", first)]
     alert = await people.wait_for_message(lambda one: alert_title("dev") in one.text, SECONDS)
     assert f"{BOT_SERVICE} was changed by hand: it runs the image" in alert.text
     (store,) = (one for one in home.everything() if one not in home.bots())

@@ -3,6 +3,8 @@
 import io
 import json
 import tarfile
+from collections.abc import Mapping
+from typing import Any
 
 import docker
 
@@ -43,15 +45,7 @@ async def stop_and_remove(*arguments):
 DeploymentManager.remove_containers = stop_and_remove
 sys.exit(run_command_line([]))
 """
-# A bot whose plans let its own service go, as those of the release before did.
-CARELESS = """
-import sys
-from roas.commands import run_command_line
-from roas.deployment import planning
-planning.refuse_without_bot = lambda *_: None
-sys.exit(run_command_line([]))
-"""
-# One whose execution lets it go, too: nothing is left but the engine's own refusal.
+# A bot that lets its own service go, by its plans and by its execution: nothing is left but the engine's own refusal.
 RECKLESS = """
 import sys
 from roas.commands import run_command_line
@@ -71,27 +65,29 @@ STARTS = {
     "exits": 'echo "bad bot: cannot go on" >&2; exit 3',
     "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
     "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
-    "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
     "blind": "exec /usr/local/bin/entrypoint python /usr/local/bin/blind.py",
     "earlier": "exec /usr/local/bin/entrypoint python /usr/local/bin/earlier.py",
     "stalls": "exec /usr/local/bin/entrypoint python /usr/local/bin/stalls.py",
-    "careless": "exec /usr/local/bin/entrypoint python /usr/local/bin/careless.py",
     "reckless": "exec /usr/local/bin/entrypoint python /usr/local/bin/reckless.py",
 }
 
 
-def make_version(client: docker.DockerClient, base: str, tag: str, start: str) -> str:
-    """Make a version that starts in its own way, under a tag, and return its image's id."""
+def make_versions(client: docker.DockerClient, base: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Make a version under each tag that starts in its own way, and return the images' ids by tag."""
     container = client.containers.create(base, entrypoint=["/bin/true"])
     try:
         real = container.get_archive("/usr/local/bin/healthcheck")[0]
         container.put_archive("/usr/local/bin", _files(b"".join(real)))
-        repository, _, version = tag.partition(":")
-        entry = json.dumps(["/bin/sh", "-c", STARTS[start]])
-        image = container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
-        return str(image.attrs["Id"])
+        return {tag: _commit(container, tag, start) for tag, start in tags.items()}
     finally:
         container.remove(force=True)
+
+
+def _commit(container: Any, tag: str, start: str) -> str:
+    repository, _, version = tag.partition(":")
+    entry = json.dumps(["/bin/sh", "-c", STARTS[start]])
+    image = container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
+    return str(image.attrs["Id"])
 
 
 def _files(real: bytes) -> bytes:
@@ -106,7 +102,6 @@ def _files(real: bytes) -> bytes:
         "blind.py": BLIND,
         "earlier.py": EARLIER,
         "stalls.py": STALLS,
-        "careless.py": CARELESS,
         "reckless.py": RECKLESS,
     }
     files = {"healthcheck.real": content, **{name: text.encode() for name, text in written.items()}}
