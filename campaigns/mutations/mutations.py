@@ -1,5 +1,6 @@
 """The table of mutations: what is broken, and the tests of the usual lane that are asked about it."""
 
+from campaigns.mutations.handover import HANDOVER_MUTATIONS
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
 from campaigns.mutations.stacks import STACK_MUTATIONS
@@ -396,6 +397,14 @@ MUTATIONS = (
         "-k",
         "fails_demo",
     ),
+    mutation(
+        "the demo takes a bot that nobody listens to",
+        "demo/story.py",
+        "        self._check_answers(ruth.results)\n",
+        "",
+        "tests/unit/demo/test_story.py",
+    ),
+    *HANDOVER_MUTATIONS,
     *POLICY_MUTATIONS,
     *STACK_MUTATIONS,
 )
