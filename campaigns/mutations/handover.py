@@ -61,4 +61,11 @@ HANDOVER_MUTATIONS = (
         "if True:",
         "tests/e2e/handover/test_command_line.py",
     ),
+    mutation(
+        "a deployment that lost sight of its state folder is not resumed",
+        "bot/deployment/running_deployments.py",
+        "case JournalUnusableError() as error:\n                self._resume_backoff.record(deployment_id)",
+        "case JournalUnusableError() as error:\n                self._lost_with.add(deployment_id)",
+        "tests/e2e/handover/test_discord_away.py",
+    ),
 )

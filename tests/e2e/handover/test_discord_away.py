@@ -1,19 +1,33 @@
-"""Discord is down for the whole of a deployment in which the bot replaces itself: people are notified afterwards."""
+"""Discord is down for the whole of a deployment in which the bot replaces itself, its state folder for a part of it.
+
+What cannot be used is waited for, in true words, and people are notified afterwards.
+"""
 
 import pytest
 
 from testbed.container_processes import until
+from testbed.home_stack import Home
 from tests.e2e.handover.conftest import CONNECT_SECONDS, other_version, rows
+from tests.e2e.handover.test_state_folder_away import unreadable
 from tests.integration.sandbox.channel import ask, outcome
 
 pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
+VALIDATED = (
+    "SELECT 1 FROM phases WHERE name = 'validation' AND status = 'success' "
+    "AND deployment_id IN (SELECT id FROM deployments WHERE rowid > ?)"
+)
 ENDED = "SELECT id, outcome, document FROM deployments WHERE outcome IS NOT NULL AND rowid > ?"
 
 
+def is_validated(home: Home, known: int) -> bool:
+    """Tell whether the deployment is beyond its validation, which looks at the folder and refuses by itself."""
+    return bool(rows(home, VALIDATED, known))
+
+
 async def test_handover_without_discord_posted_later(home, people, images):
-    """Posts arrive in order and once, when Discord is back."""
+    """Posts arrive in order and once, when Discord is back; no release is said to be gone."""
     version, before = other_version(home, images), (await people.messages())[-1:]
     [[known]] = rows(home, "SELECT coalesce(max(rowid), 0) FROM deployments")
     old = home.bots()[0]
@@ -22,6 +36,9 @@ async def test_handover_without_discord_posted_later(home, people, images):
     await people.add_fault(status=503, times=100_000)
     try:
         old.exec_run(["python", "-m", "roas", "deploy", "dev", version], detach=True)
+        await until(lambda: is_validated(home, known) or None, "never validated", seconds=END_SECONDS)
+        with unreadable(home):
+            await until(lambda: "cannot be used" in home.logs() or None, "nothing was noticed", seconds=END_SECONDS)
         [(deployment_id, end, document)] = await until(
             lambda: rows(home, ENDED, known) or None, "it did not end", seconds=END_SECONDS
         )
@@ -32,6 +49,7 @@ async def test_handover_without_discord_posted_later(home, people, images):
         await people.clear_faults()
         await people.bring_gateway_back()
 
+    assert "not kept any more" not in home.logs(lines=500)
     bots = home.bots(stopped=True)
     assert [bot.attrs["Image"] for bot in bots] == [images[version]]
     assert bots[0].id != old.id
