@@ -13,6 +13,7 @@ from roas.application import open_application
 from roas.models.alert import Severity
 from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
+from roas.monitoring.metrics.bot_metrics import Metrics
 from tests.e2e.acceptance import alert_effects as alert
 from tests.e2e.acceptance import deployment_effects as deployment
 from tests.e2e.acceptance.event_scene import Scene
@@ -62,7 +63,7 @@ async def test_each_effect_of_a_deployment_needs_its_event(scene, settings, tmp_
     await journal_changes_are_counted(scene)
     for number, without in enumerate(("", *deployment.OF_ONE_DEPLOYMENT)):
         elsewhere = settings.model_copy(update={"state_dir": tmp_path / f"state{number}"})
-        async with open_application(elsewhere) as application:
+        async with open_application(elsewhere, metrics=Metrics("test")) as application:
             again = Scene(application, scene.stack, without)
             await again.prepare()
             for event in events:
