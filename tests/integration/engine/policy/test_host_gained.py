@@ -159,6 +159,7 @@ MODELS: dict[str, set[str]] = {
     "}}\nnetworks: {default: {external: true, name: proxy}}": {"external_network:proxy"},
     "networks: [n]}}\nnetworks: {n: {driver: ipvlan, driver_opts: {parent: eth0}}}": {"network:n"},
     "networks: {n: {driver_opts: {a: b}}}}}\nnetworks: {n: }": {"network:n"},
+    "networks: [n]}}\nnetworks: {n: {driver: ipvlan}}": {"network:n"},
     "logging: {driver: syslog, options: {syslog-address: 'tcp://127.0.0.1:6379'}}}}": {"logging:web"},
     "logging: {driver: '${HOW-fluentd}'}}}": {"logging:web"},
     "logging: &l {driver: gelf}}}": {"logging:web"},
@@ -291,7 +292,7 @@ async def test_a_volume_of_others_is_found(
         assert await resolved_entries(engine, environment) == {f"external_volume:{name}"}
     finally:
         volume.remove()
-    await deploy(engine, environment)
+    await deploy(engine, environment, started=False)
     assert await resolved_entries(engine, environment) == set()
 
 
@@ -344,7 +345,7 @@ async def test_a_shared_folder_is_bound_twice(
         "reader: {image: 'tiny:v1', volumes: ['./data:/data:ro']}}"
     )
     (environment.folder / "data").mkdir()
-    await deploy(engine, environment)
+    await deploy(engine, environment, started=False)
     for found in await engine.containers(environment):
         (mount,) = docker_client.api.inspect_container(found.id)["Mounts"]
         assert mount["Source"] == str(environment.folder / "data")

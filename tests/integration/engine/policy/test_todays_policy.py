@@ -49,10 +49,10 @@ async def test_a_withdrawn_power_does_not_come_back(
 ) -> None:
     environment = stack(f"{PLAIN[:-2]}, cap_add: [SYS_ADMIN]}}}}")
     async with allowing(tmp_path, "cap_add:web") as before:
-        first = await deploy(before, environment)
+        first = await deploy(before, environment, started=False)
         assert (await inspected(engine, environment, docker_client))["HostConfig"]["CapAdd"]
     stack("services: {web: {image: 'tiny:v2'}}")
-    second = await deploy(engine, environment)
+    second = await deploy(engine, environment, started=False)
     for apply in (
         lambda: engine.refresh_credentials(environment, release_of(first.model_hash)),
         lambda: engine.create_service(environment, first.model_hash, "web"),
@@ -160,7 +160,7 @@ async def test_trust_gives_powers_and_names_them(
         "Allowed by trust: web has `cap_add` (`cap_add:web`).",
         "Allowed by trust: web has `pid: host` (`pid:web`).",
     ]
-    await deploy(engine, trusted)
+    await deploy(engine, trusted, started=False)
     host = (await inspected(engine, trusted, docker_client))["HostConfig"]
     assert (host["PidMode"], [one.removeprefix("CAP_") for one in host["CapAdd"]]) == ("host", ["NET_ADMIN"])
 
