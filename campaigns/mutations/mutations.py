@@ -1,5 +1,6 @@
 """The table of mutations: what is broken, and the tests of the usual lane that are asked about it."""
 
+from campaigns.mutations.containers import CONTAINER_MUTATIONS
 from campaigns.mutations.handover import HANDOVER_MUTATIONS
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
@@ -404,6 +405,7 @@ MUTATIONS = (
         "",
         "tests/unit/demo/test_story.py",
     ),
+    *CONTAINER_MUTATIONS,
     *HANDOVER_MUTATIONS,
     *POLICY_MUTATIONS,
     *STACK_MUTATIONS,
