@@ -92,12 +92,11 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         f"{ACCEPTANCE}/test_manual_start.py",
     ),
     mutation(
-        "what a deployment does not name is replaced, too",
+        "what hands changed is made anew, though it is not named",
         "bot/deployment/changes.py",
         "    if scope.named:\n        chosen",
         "    if False:\n        chosen",
-        f"{ACCEPTANCE}/test_moving.py",
-        f"{ACCEPTANCE}/test_manual_start.py",
+        f"{ACCEPTANCE}/test_true_plans.py",
     ),
     mutation(
         "how a deployment ended is not audited",

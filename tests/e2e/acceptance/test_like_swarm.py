@@ -154,7 +154,8 @@ def by_swarm(swarm: Swarm, folder: Path, stack_name: str, cases: list[Case]) -> 
         try:
             for case in cases:
                 stack.begin(case.file(), case.before)
-                runs.append(stack.update(case.file(), case.version, case.well))
+                others = one_more(case) if case.verdict == "paused" else []
+                runs.append(stack.update(case.file(), case.version, [case.well, *others]))
         finally:
             stack.remove()
     return runs
