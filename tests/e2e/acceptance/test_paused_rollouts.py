@@ -137,7 +137,7 @@ async def replica_that_is_not_ready_in_time_has_failed(application, stack, image
     """The limit of a phase is no way past a policy that asks a person."""
     never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
     write(stack, changes={"healthcheck": never}, order="start-first")
-    phases = (replace(one, timeout_seconds=5) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
     monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     found = await paused(application, "v3")
     assert "it was not ready in time" in found.pause.message
