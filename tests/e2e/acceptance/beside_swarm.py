@@ -25,7 +25,8 @@ SWARM_SERVICE = "com.docker.swarm.service.name"
 CHECK = {"interval": "5s", "timeout": "2s", "retries": 3}
 # Where a case is about a check. As often as that is asked, it is most of what a replica costs.
 OFTEN = {"test": ["CMD-SHELL", HEALTH_COMMAND], "interval": "500ms"}
-# Swarm replaces no replica that ended for good, not even on the way back; and it is to be seen what failed.
+# Swarm replaces no replica that ended for good, not even on the way back; and it is to be seen what failed. What comes
+# in the place of one that failed waits for as long, too.
 RESTART = {"condition": "on-failure", "delay": "120s"}
 # The first container of a version fails, as often as it is started; the others do not.
 FIRST_ONE_FAILS = (
@@ -49,14 +50,16 @@ def images(client: docker.DockerClient) -> None:
         sample_image(client, f"{REPOSITORY}:{name}", version=name, healthcheck=True)
 
 
-def web(deploy: dict[str, Any], *, first_fails: bool = False, check: dict[str, Any]) -> dict[str, Any]:
+def web(
+    deploy: dict[str, Any], *, first_fails: bool = False, check: dict[str, Any], restart: dict[str, Any]
+) -> dict[str, Any]:
     """Return a file of one service, as both take it: no virtual address, and a network of its own."""
     plain: dict[str, Any] = {
         "image": f"{REPOSITORY}:${{VERSION:?}}",
         "init": True,
         "stop_grace_period": "1s",
         "healthcheck": CHECK | check,
-        "deploy": {"endpoint_mode": "dnsrr", "restart_policy": RESTART} | deploy,
+        "deploy": {"endpoint_mode": "dnsrr", "restart_policy": RESTART | restart} | deploy,
     }
     if not first_fails:
         return {"version": "3.9", "services": {"web": plain}}

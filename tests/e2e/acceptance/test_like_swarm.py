@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Case:
     ours: tuple[str, dict[str, int]] | None = None
     before: str = "v1"
     check: dict[str, Any] = field(default_factory=dict)
+    restart: dict[str, Any] = field(default_factory=dict)
 
     def file(self) -> dict[str, Any]:
         """Return the file that both deploy; what is not about time has Swarm watch for two seconds."""
@@ -55,7 +56,7 @@ class Case:
         for key, section in (("update_config", self.update), ("rollback_config", self.back)):
             if section is not None:
                 deploy[key] = {"monitor": "2s"} | section
-        return web(deploy, first_fails=self.first_fails, check=self.check)
+        return web(deploy, first_fails=self.first_fails, check=self.check, restart=self.restart)
 
 
 ONE = {"parallelism": 1}
@@ -73,6 +74,7 @@ IN_A_ROW = {
     # Differences, each of which the page of the documentation explains.
     "no failure_action": Case(ONE, "exits", "paused", {"v1": 1}, replicas=2, ours=("rolled back", {"v1": 2})),
 }
+IN_A_ROW = {name: replace(case, restart={"delay": "20s"}) for name, case in IN_A_ROW.items()}  # the next one waits
 CASES = {
     "two at a time": Case({"parallelism": 2}, "v2", "completed", {"v2": 4}, replicas=4),
     "all at once": Case({"parallelism": 0}, "v2", "completed", {"v2": 3}),
