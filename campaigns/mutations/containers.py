@@ -69,8 +69,8 @@ CONTAINER_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "an image's name means what hands made of it",
         "bot/engine/containers/compose_creation.py",
-        "        await set_references(self.clients, environment, services)\n",
-        "",
+        "        await set_references(self.clients, environment, services)\n        seconds",
+        "        seconds",
         NAMES,
     ),
     mutation(
