@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from testbed.swarm import Swarm, SwarmNode, client_of
 from testbed.waiting import wait_until
@@ -38,24 +39,23 @@ class StackLook:
         """Return the nodes whose engine runs."""
         return [one for one in self.swarm.nodes if one.pid is not None]
 
-    def containers(self, *paths: str) -> list[NodeContainer]:
-        """Return what runs on the nodes, with the content of some files of each."""
-        return [one for node in self.nodes for one in self._of_node(node, paths)]
+    def containers(self, *paths: str, service: str = "") -> list[NodeContainer]:
+        """Return what runs on the nodes, of all services or of one, with the content of some files of each."""
+        label = f"{SERVICE_LABEL}={self.stack}_{service}" if service else f"{STACK_LABEL}={self.stack}"
+        return [one for node in self.nodes for one in self._of_node(node, label, paths)]
 
     def versions(self, service: str) -> Counter[str]:
         """Return how many healthy containers of a service run of each version that they themselves say."""
-        found = (one for one in self.containers("/version") if one.service == service)
+        found = self.containers("/version", service=service)
         return Counter(one.files[0] for one in found if one.health in {"healthy", ""})
 
     def nodes_of(self, service: str) -> list[str]:
         """Return the nodes of the healthy containers of a service."""
-        found = (one for one in self.containers() if one.service == service)
-        return sorted(one.node for one in found if one.health in {"healthy", ""})
+        return sorted(one.node for one in self.containers(service=service) if one.health in {"healthy", ""})
 
     def inside(self, service: str, path: str) -> set[str]:
         """Return what the healthy containers of a service have in a file."""
-        found = (one for one in self.containers(path) if one.service == service)
-        return {one.files[0] for one in found if one.health in {"healthy", ""}}
+        return {one.files[0] for one in self.containers(path, service=service) if one.health in {"healthy", ""}}
 
     def service(self, name: str) -> Json | None:
         """Return a service as a manager shows it."""
@@ -106,18 +106,18 @@ class StackLook:
     def _manager(self) -> SwarmNode:
         return self.nodes[0]
 
-    def _of_node(self, node: SwarmNode, paths: tuple[str, ...]) -> Iterator[NodeContainer]:
+    def _of_node(self, node: SwarmNode, label: str, paths: tuple[str, ...]) -> Iterator[NodeContainer]:
+        """Yield what a node runs. Its engine runs on this machine, where files are read at no cost to a container."""
         with client_of(node) as client:
-            own: dict[str, str | list[str] | bool] = {"label": f"{STACK_LABEL}={self.stack}"}
+            own: dict[str, str | list[str] | bool] = {"label": label}
             for one in client.containers.list(filters=own, ignore_removed=True):
+                root = Path("/proc", str(one.attrs["State"]["Pid"]), "root")
                 try:
-                    files = tuple(_text(one.exec_run(["cat", path]).output) for path in paths)
-                except APIError:  # it ended meanwhile
-                    continue
+                    files = tuple((root / path.lstrip("/")).read_text().strip() for path in paths)
+                except FileNotFoundError:
+                    if root.exists():
+                        raise
+                    continue  # it ended meanwhile
                 health = (one.attrs["State"].get("Health") or {}).get("Status") or ""
                 service = str(one.labels.get(SERVICE_LABEL, "")).removeprefix(f"{self.stack}_")
                 yield NodeContainer(node.hostname, service, str(one.attrs["Config"]["Image"]), health, files)
-
-
-def _text(output: Any) -> str:
-    return bytes(output).decode().strip()

@@ -10,6 +10,7 @@ from threading import Thread
 
 from campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, Ground
 from campaigns.swarm.judge import SUCCEEDED, Before, Ended, before, judge
+from campaigns.swarm.worker import RESUME
 from testbed.waiting import wait_until
 
 NOTICED_SECONDS = 60.0
@@ -29,14 +30,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Round:
-    """Say who dies at which step of a deployment of which version, empty for the good one that does not run."""
+    """Say who dies at which step of a deployment of which version, empty for the good one that does not run.
+
+    The bot that takes over after one that died may die, too, at the step `again`.
+    """
 
     kind: Kind
     step: str
     version: str = ""
+    again: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} dies {self.step}" + (f" of {self.version}" if self.version else "")
+        then = f", and the next one {self.again}" if self.again else ""
+        return f"{self.kind} dies {self.step}{then}" + (f" of {self.version}" if self.version else "")
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,9 @@ def _begin(ground: Ground, version: str) -> Before:
 
 
 def _bot(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
-    children: list[subprocess.Popen[str]] = []
-    ground.gate.arm(one.step, lambda: children[0].kill())
-    children.append(ground.start("deploy", ENVIRONMENT, known.new))
-    told = "".join(children[0].communicate(timeout=COMMAND_SECONDS))
+    told = _killed(ground, one.step, "deploy", ENVIRONMENT, known.new)
+    if one.again and ground.gate.reached:
+        told = _killed(ground, one.again, RESUME)
     if not ground.gate.reached:
         return judge(ground, known)[0], (f"it was not killed, and said: {told[-1000:]}",), None
     if one.version == FAILING_JOB:  # while no bot lives
@@ -104,6 +109,14 @@ def _bot(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, .
     if resumed.returncode:
         return Ended(""), (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
     return *judge(ground, known), None
+
+
+def _killed(ground: Ground, step: str, *arguments: str) -> str:
+    """Start a bot that is killed at a step; returns all that it says."""
+    children: list[subprocess.Popen[str]] = []
+    ground.gate.arm(step, lambda: children[0].kill())
+    children.append(ground.start(*arguments))
+    return "".join(children[0].communicate(timeout=COMMAND_SECONDS))
 
 
 def _last_run(ground: Ground) -> str:

@@ -1,0 +1,286 @@
+"""A stack on a Swarm of three nodes by the command line, with a registry that asks for a password.
+
+Judged by what Docker's API shows of managers and nodes, never by the bot's journal.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pytest
+
+from testbed.private_registry import PrivateRegistry
+from testbed.swarm import Swarm, client_of
+from testbed.swarm_look import StackLook
+from testbed.waiting import wait_until
+from tests.e2e.commands.conftest import SECONDS
+from tests.e2e.engine.swarm.swarm_line import SwarmLine, stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+WELL = {"database": "1/1", "every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "web": "2/2"}
+# What has no replicas, and what runs on each node that takes it, where nothing tells how it is.
+MORE = """
+  idle:
+    image: {repository}:v1
+    environment: &both {{"FOR": "${{BOTH:-all}}"}}
+    deploy: {{replicas: 0, endpoint_mode: dnsrr}}
+  every:
+    image: {repository}:v1
+    stop_grace_period: 1s
+    environment: *both
+    deploy:
+      mode: global
+      endpoint_mode: dnsrr
+      placement: {{constraints: ["node.hostname != node1"]}}
+      update_config: {{monitor: 1s, parallelism: 2}}
+"""
+
+
+@dataclass
+class Story:
+    """Hold who takes part in it."""
+
+    line: SwarmLine
+    look: StackLook
+    swarm: Swarm
+    registry: PrivateRegistry
+
+    @cached_property
+    def repository(self) -> str:
+        return f"{self.registry.address}/shop"
+
+    def web(self) -> tuple[dict[str, int], set[str]]:
+        """Return the versions that run of web, and what the config says there."""
+        return dict(self.look.versions("web")), self.look.inside("web", "/config/greeting")
+
+    def password(self) -> set[str]:
+        """Return the secret that the database has."""
+        return self.look.inside("database", "/run/secrets/password")
+
+    def actions(self, version: str) -> dict[str, str]:
+        """Return what the plan of a version does with each service."""
+        plan = self.line.document("deploy", "dev", version, "--dry-run")
+        return {one["service"]: one["action"] for one in plan["services"]}
+
+    def deploy(self, version: str) -> None:
+        done = self.line.run("deploy", "dev", version)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_story_of_a_stack(line: SwarmLine, look: StackLook, swarm: Swarm, registry: PrivateRegistry) -> None:
+    """Adopted, brought up, updated, cancelled, changed by a hand, and brought back: one stack."""
+    story = Story(line, look, swarm, registry)
+    running_stack_is_adopted(story)
+    failed_version_goes_back_to_what_ran(story)
+    first_version_is_brought_up(story)
+    status_and_doctor_know_the_nodes(story)
+    first_secret, number = line.kept("secret"), line.document("releases", "dev")["current"]
+    update_takes_config_secret_and_login(story)
+    drained_node_pulls_by_the_login_of_the_update(story)
+    job_that_is_cancelled_has_ended_before_it_runs_again(story)
+    hand_in_the_last_moment_is_no_success(story)
+    release_comes_back_with_its_own_secret(story, number, first_secret)
+    change_by_hand_is_told(story)
+
+
+def by_hand(repository: str) -> str:
+    """Return a stack as `docker stack deploy` takes it, without what only this bot says."""
+    return f"""
+version: "3.8"
+services:
+  database:
+    image: {repository}:v1
+    stop_grace_period: 1s
+    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+    secrets: [password]
+    volumes: ["data:/data"]
+  web:
+    image: {repository}:v1
+    environment: {{MODE: by hand}}
+    stop_grace_period: 1s
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      restart_policy: {{condition: any, delay: 300ms}}
+      update_config: {{parallelism: 2, order: start-first, monitor: 1s}}
+    configs: [{{source: greeting, target: /config/greeting}}]
+volumes: {{data: {{}}}}
+configs: {{greeting: {{file: ./greeting}}}}
+secrets: {{password: {{file: ./password}}}}
+"""
+
+
+def running_stack_is_adopted(story: Story) -> None:
+    """What `docker stack deploy` made: the plan says what changes, and touches nothing."""
+    line, look = story.line, story.look
+    line.say(greeting="hello hand")
+    line.write(by_hand(story.repository), "by-hand.yml")
+    line.write(stack(story.repository))
+    file = str(line.folder / "stack" / "by-hand.yml")
+    line.docker("stack", "deploy", "--with-registry-auth", "--compose-file", file, line.stack_name)
+    assert wait_until(lambda: story.web() == ({"v1": 2}, {"hello hand"}), 60), story.web()
+    assert wait_until(lambda: line.replicas() == {"database": "1/1", "web": "2/2"}, 60), line.replicas()
+    before = [one["ID"] for one in look.tasks("database")]
+    line.say(greeting="hello one", password="a password that is wrong")
+    plan = line.document("deploy", "dev", "v3", "--dry-run")
+    told = {one["service"]: (one["action"], " ".join(one["reasons"])) for one in plan["services"]}
+    assert told["migrate"][0] == "create", told
+    assert told["web"][0] == "recreate", told
+    for what in ("was not made by this bot", "ContainerSpec.Env", "ContainerSpec.Configs"):
+        assert what in told["web"][1], told
+    assert [one["ID"] for one in look.tasks("database")] == before, "a plan touches nothing"
+
+
+def failed_version_goes_back_to_what_ran(story: Story) -> None:
+    """It is release 0: with the config, the secret and the settings that it had."""
+    line, look = story.line, story.look
+    failed = line.run("deploy", "dev", "v3")
+    assert failed.returncode == 3, failed.stdout + failed.stderr
+    assert "web failed: Swarm rolled it back" in failed.stderr
+    assert "cannot go on" in failed.stderr, "the task's last lines are told"
+    assert line.replicas() == {"database": "1/1", "web": "2/2"}
+    assert (look.inside("web", "/version"), look.inside("web", "/config/greeting")) == ({"v1"}, {"hello hand"})
+    assert "MODE=by hand" in line.docker("service", "inspect", f"{line.stack_name}_web")
+    assert story.password() == {"the first password"}, "the one that it had"
+    status = line.status_text()
+    assert "release r0 (adopted)" in status, status
+    assert "changed by hand" not in status, status
+
+
+def first_version_is_brought_up(story: Story) -> None:
+    """All of it, and then there is nothing to do."""
+    line = story.line
+    line.write(stack(story.repository, MORE.format(repository=story.repository)))
+    line.say(password="the first password")
+    story.deploy("v1")
+    assert line.replicas() == WELL
+    assert story.web() == ({"v1": 2}, {"hello one"})
+    assert story.password() == {"the first password"}
+    assert {one.node for one in story.look.containers(service="every")} == {"node2", "node3"}
+    assert story.actions("v1") == dict.fromkeys(WELL, "keep")
+
+
+def status_and_doctor_know_the_nodes(story: Story) -> None:
+    (status,) = story.line.document("status", "dev")["environments"]
+    services = {one["service"]: one for one in status["health"]["services"]}
+    assert sorted(one["node"] for one in services["web"]["containers"]) == story.look.nodes_of("web")
+    assert services["database"]["memory_bytes"] > 0, "it is on the node that is asked"
+    assert services["every"]["verdict"] == "unverified", "of a service on each node, all of them are wanted"
+    assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no containers, as it should")
+    (report,) = story.line.document("doctor", "dev")["reports"]
+    found = {one["message"] for one in report["results"]}
+    assert "node1 is a manager; 1 of 1 can be reached, node1 leads." in found
+    assert "Every service has a node that takes it." in found
+
+
+def update_takes_config_secret_and_login(story: Story) -> None:
+    line, registry = story.line, story.registry
+    line.say(greeting="hello two", password="the second password")
+    registry.change_password("the next password of the registry's")
+    registry.write_login(line.docker_config)
+    story.deploy("v2")
+    assert story.web() == ({"v2": 2}, {"hello two"})
+    assert story.password() == {"the second password"}
+    assert line.migrations() == ["migrated to v1", "migrated to v2"]
+
+
+def drained_node_pulls_by_the_login_of_the_update(story: Story) -> None:
+    """The node that has no such image yet takes over."""
+    look, on = story.look, story.look.nodes_of("web")
+    drained = next(one for one in story.swarm.nodes if one.hostname in on and one is not story.swarm.manager)
+    (idle,) = [one for one in story.swarm.nodes if one.hostname not in on]
+    with client_of(idle) as client:
+        assert not [one for one in client.images.list() if any(":v2" in tag for tag in one.tags)], "it has it already"
+    look.set_availability(drained, "drain")
+    (stays,) = set(on) - {drained.hostname}
+    assert wait_until(lambda: look.nodes_of("web") == sorted([stays, idle.hostname]), 30), look.nodes_of("web")
+    assert look.versions("web") == {"v2": 2}
+    look.set_availability(drained, "active")
+
+
+def job_that_is_cancelled_has_ended_before_it_runs_again(story: Story) -> None:
+    """A job that hangs takes its time to stop: the old one does not run beside it."""
+    line = story.line
+    shown = ("--filter", f"label=com.docker.swarm.service.name={line.stack_name}_migrate")
+    began = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    line.set_variables(JOB="trap '' TERM; while true; do sleep 1; done")
+    deploying = line.start("deploy", "dev", "v4")
+    runs = {"label": f"com.docker.swarm.service.name={line.stack_name}_migrate"}
+    assert wait_until(lambda: bool(line.client.containers.list(filters=runs, sparse=True)), SECONDS), "it never ran"
+    assert line.run("cancel", "dev").returncode == 0
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 4, told
+    ended = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    kinds = ("--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}}")
+    events = line.docker("events", "--since", began, "--until", ended, *shown, *kinds).split()
+    assert events == ["start", "die"] * 2, f"one run after the other: {events}\n{told}"
+    assert story.web() == ({"v2": 2}, {"hello two"})
+
+
+def hand_in_the_last_moment_is_no_success(story: Story) -> None:
+    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
+
+    Of one that did not change, a warning says so.
+    """
+    line, look = story.line, story.look
+    line.set_variables(BOTH="another")
+    deploying = line.start("deploy", "dev", "v2")
+    assert deploying.stdout is not None
+    assert any("verification" in one for one in deploying.stdout)
+    for service in ("database", "every"):
+        options = ("--detach", "--quiet", "--label-add", "by=hand")
+        line.docker("service", "update", *options, f"{line.stack_name}_{service}")
+    told = " ".join("".join(deploying.communicate(timeout=SECONDS)).split())
+    assert (deploying.returncode, look.versions("web")) == (3, {"v2": 2}), told
+    assert "every failed: somebody else changed the service meanwhile" in told, told
+    assert "database, which was not changed, is another by now: somebody else changed it." in told, told
+    idle = look.service("idle")
+    assert idle is not None
+    assert idle["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=another"], "what has no replicas"
+    assert idle["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=all"], "was written, and went back, too"
+    assert line.replicas() == WELL
+
+
+def release_comes_back_with_its_own_secret(story: Story, number: int, first_secret: dict[str, str]) -> None:
+    line = story.line
+    refused = line.run("rollback", "dev", "--to", str(number), DOCKER_CONFIG=str(line.folder))
+    assert refused.returncode != 0, "without its registry, nobody knows whether the release can be had"
+    assert story.web() == ({"v2": 2}, {"hello two"})
+    done = line.run("rollback", "dev", "--to", str(number))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert story.web() == ({"v1": 2}, {"hello one"})
+    assert story.password() == {"the first password"}
+    assert first_secret.items() <= line.kept("secret").items(), "it is the very secret of the first release"
+    line.set_variables()
+    line.say(password="the first password", greeting="hello one")
+    assert story.actions("v1") == dict.fromkeys(WELL, "keep"), "it is what the files say"
+
+
+def change_by_hand_is_told(story: Story) -> None:
+    line = story.line
+    line.docker("service", "update", "--quiet", "--env-add", "BY=hand", f"{line.stack_name}_database")
+    status = line.status_text()
+    assert "database was changed by hand" in status, status
+    assert "ContainerSpec.Env" in status, status
+
+
+def test_stack_that_is_removed_in_the_middle_comes_back(line: SwarmLine, registry: PrivateRegistry) -> None:
+    """`docker stack rm` takes services and networks: the way back makes both again."""
+    line.write(f"""
+services:
+  web:
+    image: {registry.address}/shop:${{VERSION}}
+    stop_grace_period: 1s
+    deploy: {{replicas: 2, endpoint_mode: dnsrr, update_config: {{monitor: 4s}}}}
+    configs: [{{source: greeting, target: /config/greeting}}]
+configs: {{greeting: {{file: ./greeting}}}}
+""")
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    deploying = line.start("deploy", "dev", "v2")
+    assert deploying.stdout is not None
+    # Its write was taken: one that finds no service makes a new one, and succeeds.
+    assert any("web: starting" in one for one in deploying.stdout)
+    line.docker("stack", "rm", line.stack_name)
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 3, told
+    assert line.replicas() == {"web": "2/2"}, told
