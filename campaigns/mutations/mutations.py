@@ -5,6 +5,7 @@ from campaigns.mutations.handover import HANDOVER_MUTATIONS
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
 from campaigns.mutations.stacks import STACK_MUTATIONS
+from campaigns.mutations.swarm import SWARM_MUTATIONS
 
 FAILING = "tests/e2e/acceptance/test_failing.py"
 ORCHESTRATOR = "tests/unit/deployment/test_orchestrator.py"
@@ -150,6 +151,15 @@ MUTATIONS = (
         "tests/e2e/commands/test_deploying.py",
         "-k",
         "cancel or ctrl",
+    ),
+    mutation(
+        "a deployment of one service changes all",
+        "bot/deployment/planning.py",
+        "limited_to = _limit(stack.definitions, request.services)",
+        "limited_to = _limit(stack.definitions, ())",
+        "tests/e2e/commands/test_deploying.py",
+        "-k",
+        "story",
     ),
     mutation(
         "a dead process's deployment is resumed for ever",
@@ -409,4 +419,5 @@ MUTATIONS = (
     *HANDOVER_MUTATIONS,
     *POLICY_MUTATIONS,
     *STACK_MUTATIONS,
+    *SWARM_MUTATIONS,
 )
