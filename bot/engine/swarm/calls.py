@@ -19,6 +19,8 @@ from roas.messages.message import said
 Json = dict[str, Any]
 OUT_OF_SEQUENCE = "update out of sequence"
 NAME_TAKEN = 409
+# And where two create the same at once, so that the manager itself saw it free a moment ago: that is an error 500.
+TAKEN_MEANWHILE = "name conflicts with an existing object"
 SHARED_GONE = re.compile(r"\b(network|config|secret)\b.* not found")
 NO_LEADER = (
     *("does not have a leader", "lost leader status", "deadline exceeded", "code = Unavailable"),
@@ -103,7 +105,8 @@ class SwarmCalls:
         try:
             answer = self._post(f"/{kind}/create", spec, image)
         except APIError as error:
-            if error.response is not None and error.response.status_code == NAME_TAKEN:
+            status = error.response.status_code if error.response is not None else None
+            if status == NAME_TAKEN or TAKEN_MEANWHILE in explanation(error):
                 raise OutOfSequenceError(explanation(error)) from error
             _require_shared(error)
             raise

@@ -9,7 +9,7 @@ from docker.errors import APIError
 
 from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm import service_writes
-from roas.engine.swarm.calls import SharedGoneError, SwarmCalls
+from roas.engine.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
 from roas.engine.swarm.service_spec import SwarmIds
 from roas.engine.swarm.service_writes import ServiceWrites
 from roas.engine.swarm.shared import JustMade
@@ -98,15 +98,25 @@ async def test_network_that_stays_away_is_said(monkeypatch: pytest.MonkeyPatch) 
         await write(Manager({"old": "shop_default"}), JustMade())
 
 
+class Refusing(SwarmCalls):
+    """A manager that refuses every write with the same words."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _post(self, _path: str, _body: Mapping[str, Any], _image: str | None) -> Json:
+        raise APIError("refused", explanation=self.text)
+
+
 @pytest.mark.parametrize("text", ["network n1 not found", "rpc error: code = NotFound desc = secret s1 not found"])
 def test_what_the_manager_says_of_what_is_gone_is_understood(text: str) -> None:
-    class Refusing(SwarmCalls):
-        def __init__(self) -> None: ...
-
-        def _post(self, _path: str, _body: Mapping[str, Any], _image: str | None) -> Json:
-            raise APIError("refused", explanation=text)
-
     with pytest.raises(SharedGoneError, match="not found"):
-        Refusing().create("services", {})
+        Refusing(text).create("services", {})
     with pytest.raises(SharedGoneError, match="not found"):
-        Refusing().update("s1", 1, {}, image=None)
+        Refusing(text).update("s1", 1, {}, image=None)
+
+
+def test_name_that_another_took_at_the_same_time_is_taken() -> None:
+    """Two services of a stack whose network was removed make it again at once."""
+    with pytest.raises(OutOfSequenceError):
+        Refusing("rpc error: code = Unknown desc = name conflicts with an existing object").create("networks", {})
