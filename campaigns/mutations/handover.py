@@ -32,15 +32,6 @@ HANDOVER_MUTATIONS = (
         "planned_removal",
     ),
     mutation(
-        "a bot does not notice that its state folder was moved",
-        "bot/state/journal_place.py",
-        "if _mount_source(self._path.parent, table) != self._mount:",
-        "if False:",
-        "tests/e2e/handover/test_foreign_bots.py",
-        "-k",
-        "lost_its_journal",
-    ),
-    mutation(
         "a login is gone with the container",
         "docker-compose.yml",
         "DOCKER_CONFIG: ${STATE_DIR:-${STACK_DIR}/state}/docker",
@@ -60,12 +51,5 @@ HANDOVER_MUTATIONS = (
         "if bot is not None or not environment.is_home:",
         "if True:",
         "tests/e2e/handover/test_command_line.py",
-    ),
-    mutation(
-        "a deployment that lost sight of its state folder is not resumed",
-        "bot/deployment/running_deployments.py",
-        "case JournalUnusableError() as error:\n                self._resume_backoff.record(deployment_id)",
-        "case JournalUnusableError() as error:\n                self._lost_with.add(deployment_id)",
-        "tests/e2e/handover/test_discord_away.py",
     ),
 )
