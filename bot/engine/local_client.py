@@ -1,7 +1,8 @@
-"""A client of an engine on this machine's socket: single containers are asked about at a fifth of the SDK's cost.
+"""A client of an engine on this machine's socket: to read costs a fifth of what it does by the SDK.
 
-A stack of hundreds of services is asked about container by container. Of the 0.6 ms of processor time that such a
-question takes by the SDK, nearly all is that of requests and urllib3, which on a socket do nothing that is needed.
+A stack of hundreds of services is asked about container by container, and a deployment asks some thirty times what
+there is. Of the 0.6 ms of processor time that such a question takes by the SDK, nearly all is that of requests and
+urllib3, which on a socket do nothing that is needed.
 """
 
 import http.client
@@ -10,9 +11,13 @@ import socket
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import docker
+import requests
 from docker.transport import UnixHTTPAdapter
+
+from roas.dataclass import dataclass
 
 ADAPTED = "http+docker://"  # what the SDK calls any socket
 
@@ -26,13 +31,13 @@ class LocalClient(docker.DockerClient):
 
 
 class LocalApi(docker.APIClient):
-    """Ask about single containers by connections of its own, and everything else as the SDK does."""
+    """Read by connections of its own what is read whole, and do everything else as the SDK does."""
 
     def __init__(self, path: str, timeout: int, connections: int) -> None:
+        self._reader = SocketReader(path, timeout)  # already the version is asked by it
         super().__init__(base_url=f"unix://{path}", version="auto", timeout=timeout, max_pool_size=connections)
         self.mount(ADAPTED, SocketAdapter(f"http+unix://{path}", timeout, max_pool_size=connections))
         self.trust_env = False  # no proxy and no netrc has a part in a socket; looking for them takes a third
-        self._reader = SocketReader(path, timeout)
 
     def inspect_container(self, container: Any) -> Any:
         """Return what the engine says of a container. Raises APIError."""
@@ -50,6 +55,16 @@ class LocalApi(docker.APIClient):
         self._reader.close()
         super().close()
 
+    def _get(self, url: str, **named: Any) -> requests.Response:
+        """Ask as the SDK does, by a connection that is kept; what is read bit by bit, or with headers, it asks."""
+        answer = None
+        if named.keys() <= {"params"} and not self._general_configs.get("HttpHeaders"):  # type: ignore[attr-defined]
+            answer = self._reader.ask(_target(url.removeprefix(self.base_url), named.get("params") or {}))
+        if answer is None:
+            found: requests.Response = super()._get(url, **named)  # type: ignore[misc]
+            return found
+        return _as_response(url, answer)
+
     def _read(self, container: object, what: str) -> dict[str, Any] | None:
         """Ask for something of a container by its id; None where the SDK has to ask."""
         if not isinstance(container, str) or not container.isalnum():
@@ -65,6 +80,30 @@ class SocketAdapter(UnixHTTPAdapter):
         return super().get_connection(ADAPTED, proxies)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold what an engine answered."""
+
+    status: int
+    reason: str
+    content: bytes
+
+
+def _target(path: str, params: Mapping[str, object]) -> str:
+    """Return what is asked for, with the parameters that say something."""
+    query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+    return f"{path}?{query}" if query else path
+
+
+def _as_response(url: str, answer: Answer) -> requests.Response:
+    """Return an answer as the SDK takes it, so that it raises by itself what a refusal means."""
+    response = requests.Response()
+    response.url, response.status_code, response.reason = url, answer.status, answer.reason
+    response.encoding = "utf-8"
+    response._content = answer.content
+    return response
+
+
 class SocketReader:
     """Read JSON from a socket by connections that are kept: as many as threads have asked at the same time."""
 
@@ -78,6 +117,17 @@ class SocketReader:
 
         Raises TimeoutError.
         """
+        answer = self.ask(target)
+        if answer is None or answer.status != http.client.OK:
+            return None
+        try:
+            found = json.loads(answer.content)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def ask(self, target: str) -> "Answer | None":
+        """Return the answer, whatever it says; None where there was none. Raises TimeoutError."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -85,15 +135,15 @@ class SocketReader:
         try:
             connection.request("GET", target)
             answer = connection.getresponse()
-            found = json.loads(answer.read()) if answer.status == http.client.OK else answer.read()
+            found = Answer(answer.status, answer.reason, answer.read())
         except TimeoutError:
             connection.close()
             raise
-        except (OSError, http.client.HTTPException, ValueError):  # such as of an engine that was started again since
+        except (OSError, http.client.HTTPException):  # such as of an engine that was started again since
             connection.close()
             return None
         self._idle.append(connection)
-        return found if isinstance(found, dict) else None
+        return found
 
     def close(self) -> None:
         """Close what is kept."""

@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
-    read = SocketReader.read
+    ask = SocketReader.ask
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
@@ -52,9 +52,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.note(f"{method} {_kind(url)}")
         return request(self, method, url, **named)
 
-    def was_read(self: SocketReader, target: str) -> Any:
+    def asked(self: SocketReader, target: str) -> Any:
         counts.note(f"GET {_kind(target)}")
-        return read(self, target)
+        return ask(self, target)
 
     def committed(self: Journal, writes: list[Any]) -> Any:
         counts.asked["commits"] += 1
@@ -62,7 +62,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
     monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
-    monkeypatch.setattr(SocketReader, "read", was_read)
+    monkeypatch.setattr(SocketReader, "ask", asked)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts
 

@@ -1,7 +1,7 @@
 """A local engine is asked about single containers without the SDK's layers, and says the same."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
@@ -67,9 +67,9 @@ def test_asked_again_after_engine_restart(
     private_daemon.restart()
     asked_by_sdk.clear()
     assert local.api.inspect_container(container)["Id"] == container
-    assert len(asked_by_sdk) == 1, "the connection that was kept is of the engine before"
+    assert asked_by_sdk == [], "the connection that was kept is of the engine before, and another one is made"
     assert local.api.inspect_container(container)["Id"] == container
-    assert len(asked_by_sdk) == 1
+    assert asked_by_sdk == []
 
 
 async def test_each_keeps_order_and_raises_the_fault() -> None:
@@ -91,3 +91,41 @@ async def test_each_keeps_order_and_raises_the_fault() -> None:
         assert len(taken) < 100, "nobody goes on whose answer nobody gets"
     finally:
         await clients.close()
+
+
+def test_what_is_read_whole_is_read_as_by_sdk(
+    local: docker.DockerClient, docker_client: docker.DockerClient, container: str, asked_by_sdk: list[str]
+) -> None:
+    label = {"label": ["com.docker.compose.project=nobody's & more"]}
+    image = docker_client.api.inspect_container(container)["Image"]
+    asked: list[Callable[[docker.DockerClient], Any]] = [
+        lambda client: [one["Id"] for one in client.api.containers(all=True)],
+        lambda client: client.api.containers(all=True, filters=label),
+        # The engine has no order for images of the same second, nor for volumes.
+        lambda client: sorted(client.api.images(), key=lambda one: str(one["Id"])),
+        lambda client: [one["Id"] for one in client.api.networks(names=["bridge"])],
+        lambda client: sorted(one["Name"] for one in client.api.volumes()["Volumes"] or ()),
+        lambda client: client.api.inspect_image(image),
+        lambda client: client.api.inspect_image("tiny:v1"),
+        lambda client: client.api.version(),
+        lambda client: client.api.info()["ID"],
+        lambda client: client.api.ping(),
+    ]
+    asked_by_sdk.clear()
+    found = [ask(local) for ask in asked]
+    assert asked_by_sdk == []
+    assert container in found[0]
+    assert found == [ask(docker_client) for ask in asked]
+
+
+@pytest.mark.parametrize("image", ["nobody/has:this", "sha256:" + "0" * 64])
+def test_refusal_of_what_is_read_is_the_sdks(
+    local: docker.DockerClient, docker_client: docker.DockerClient, asked_by_sdk: list[str], image: str
+) -> None:
+    with pytest.raises(docker.errors.ImageNotFound) as refused:
+        local.api.inspect_image(image)
+    assert asked_by_sdk == [], "it is not asked twice"
+    with pytest.raises(docker.errors.ImageNotFound) as by_sdk:
+        docker_client.api.inspect_image(image)
+    assert refused.value.explanation == by_sdk.value.explanation
+    assert refused.value.status_code == 404
