@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.backoff import PHASE, Backoff
-from roas.concurrency import pause
+import stamina
+
+from roas.backoff import PHASE
 from roas.deployment.context import DeploymentContext
 from roas.deployment.engine_return import has_lost_quorum, quorum_losses, wait_for_engine, wait_for_quorum
 from roas.deployment.phases import ALL_PHASES, Phase
@@ -36,10 +37,6 @@ MOVING = frozenset(
 )
 # How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
 MOST_QUORUM_LOSSES = 10
-
-
-# Write that a phase is tried for so many times by now.
-Attempted = Callable[[int], Awaitable[None]]
 
 
 class PhaseRunner:
@@ -76,7 +73,7 @@ class PhaseRunner:
         own_warnings = tuple(context.warnings[warnings_before:])
         await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
 
-    async def _tidy_up(self, policy: PhasePolicy, attempted: Attempted) -> str:
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:
             return await self._run_with_retries(policy, attempted)
@@ -89,13 +86,25 @@ class PhaseRunner:
             self._context.warn(not_tidied_up(_to_internal_error(error).message))
         return "not all was tidied up"
 
-    async def _run_with_retries(self, policy: PhasePolicy, attempted: Attempted) -> str:
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
         phase, losses = self._phases[policy.name], quorum_losses(self._context)
         try:
             async with asyncio.timeout(policy.timeout_seconds) as limit:
                 self._context.limit = limit
-                return await self._try(phase, policy, attempted)
+                async for attempt in stamina.retry_context(
+                    on=_is_transient,
+                    attempts=policy.retries + 1,
+                    timeout=None,
+                    wait_initial=PHASE.first_seconds,
+                    wait_max=PHASE.longest_seconds,
+                    wait_jitter=PHASE.first_seconds,
+                ):
+                    with attempt:
+                        await attempted(attempt.num)  # type: ignore[misc]
+                        # Later phases follow the engine's events, and wait for it by themselves.
+                        waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
+                        return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
             if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
                 self._context.was_away, self._context.limit = True, None
@@ -111,25 +120,9 @@ class PhaseRunner:
                 ),
                 hint=said("Fix what was still waiting, then deploy again."),
             ) from error
-
-    async def _try(self, phase: Phase, policy: PhasePolicy, attempted: Attempted) -> str:
-        """Try the phase, and after a transient fault again, as often as it may be retried."""
-        backoff = Backoff(PHASE, spread=True)
-        attempt = 1
-        while True:
-            try:
-                await attempted(attempt)
-                # Later phases follow the engine's events, and wait for it by themselves.
-                waits = policy.name is PhaseName.PREPARATION and attempt == 1
-                return await self._run_once(phase, waits=waits)
-            except RoasError as error:
-                if not error.transient or attempt > policy.retries:
-                    raise
-                delay = backoff.failed()
-                facts = {"phase": phase.name, "key": error.key, "error": error.message}
-                log.warning("a phase is tried again", attempt=attempt, seconds=round(delay, 1), **facts)
-            attempt += 1
-            await pause(delay)
+        raise PhaseTimeoutError(
+            said("{policy} was not tried.", policy=policy.name)
+        )  # unreachable: the loop returns or raises
 
     async def _run_once(self, phase: Phase, *, waits: bool) -> str:
         """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
@@ -181,6 +174,10 @@ def _to_internal_error(error: Exception) -> InternalFaultError:
         said("Unexpected internal error ({name}).", name=type(error).__name__),
         hint=said("See the bot's log, and report it."),
     )
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RoasError) and error.transient
 
 
 def _ended(

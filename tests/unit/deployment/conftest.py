@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import stamina
 
-from roas.backoff import Retries
-from roas.deployment import phase_runner
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
@@ -53,8 +52,9 @@ def service(name: str, *needs: str, **options: object) -> ServiceDefinition:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phase_runner, "PHASE", Retries(0.0, 0.0))
+def _no_waiting_between_retries():
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
 
 
 @pytest.fixture
