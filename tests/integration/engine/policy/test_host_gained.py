@@ -1,9 +1,8 @@
 """Nobody gains the host by what he commits: each way in is tried with the real Compose and a real engine."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from testbed.preloaded import run_preloaded
 from tests.integration.engine.applying import deploy
 
 ROOT = Path(__file__).parents[4]
@@ -128,8 +128,7 @@ def test_a_dry_run_starts_no_program(baited: Environment, tmp_path: Path) -> Non
         "DOCKER_HOST": str(baited.docker_host),
         "COMPOSE_PROJECT_NAME": baited.project,
     }
-    command = [sys.executable, "-m", "roas", "deploy", "dev", "v1", "--dry-run"]
-    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_preloaded("roas", "deploy", "dev", "v1", "--dry-run", env=settings, cwd=tmp_path, timeout=60)
     assert done.returncode == 6, done.stderr
     assert "from another machine" in done.stdout + done.stderr
     assert not (baited.folder / "gained").exists()
@@ -225,47 +224,61 @@ MODELS: dict[str, set[str]] = {
 }
 
 
-@pytest.fixture
-def laid_out(stack: Stack) -> Environment:
-    """A stack with what the models name; the bot's state lies in its folder, as shipped."""
-    environment = stack(PLAIN)
+# What each case has for itself: the number of the case is added, and tells in an entry which case it is of.
+OWN = re.compile(r"(?<![a-z])(web|data|app|own|more|theirs|to-sub|n|s|c)(?![a-z])|docker-compose(?=\.yml)")
+# No two of a group may speak of the default network; and who writes the whole folder writes what others bind.
+APART = ("}}\nnetworks: {default: {external", "volumes: ['.:/d']")
+GROUPS = {
+    "together": [rest for rest in MODELS if not rest.startswith(APART)],
+    **{beginning: [rest for rest in MODELS if rest.startswith(beginning)] for beginning in APART},
+}
+
+
+def of_case(number: int, text: str) -> str:
+    return OWN.sub(rf"\g<0>{number}", text)
+
+
+def lay_out(environment: Environment, numbers: Sequence[int]) -> Environment:
+    """Make what the cases name, a compose file for each; the bot's state lies in the stack's folder, as shipped."""
     folder = environment.folder
-    for name in ("app", "data/sub", "state/models"):
-        (folder / name).mkdir(parents=True)
-    (folder / "app" / "Dockerfile").write_text("FROM tiny:v1\n")
-    (folder / "link").symlink_to("state")
-    (folder / "to-sub").symlink_to("data/sub")
+    (folder / "state" / "models").mkdir(parents=True)
     (folder / "state" / "journal").write_text("A=1\n")
-    (folder / "data" / "s").write_text("A=1\n")
-    for place in (folder, folder / "state"):
-        name = "own.yml" if place == folder else "more.yml"
-        (place / name).write_text("services: {web: {image: 'tiny:v1'}}" if place != folder else "services: {}")
-    (folder / "own.yml").write_text("services: {db: {image: 'tiny:v1'}}")
-    return replace(environment, variables={"STACK": str(folder)})
+    (folder / "link").symlink_to("state")
+    files = []
+    for number, (rest, _) in enumerate(MODELS.items()):
+        if number not in numbers:
+            continue
+        (folder / f"app{number}").mkdir()
+        (folder / f"app{number}" / "Dockerfile").write_text("FROM tiny:v1\n")
+        (folder / f"data{number}" / "sub").mkdir(parents=True)
+        (folder / f"data{number}" / f"s{number}").write_text("A=1\n")
+        (folder / f"to-sub{number}").symlink_to(f"data{number}/sub")
+        (folder / "state" / f"more{number}.yml").write_text(f"services: {{web{number}: {{image: 'tiny:v1'}}}}")
+        (folder / f"own{number}.yml").write_text(f"services: {{db{number}: {{image: 'tiny:v1'}}}}")
+        # What is built has a name that no image has: of one that is there, containerd does not tell whose it is.
+        image = f"{environment.project}{number}:v1" if "build" in rest else "tiny:v1"
+        files.append(folder / f"docker-compose{number}.yml")
+        files[-1].write_text(of_case(number, f"services: {{web: {{image: '{image}', {rest}\n"))
+    return replace(environment, compose_files=tuple(files), variables={"STACK": str(folder)})
 
 
-@pytest.fixture
-async def home_engine(environment: Environment):
-    """An engine whose state lies in the stack's folder, as it does where the bot is shipped."""
-    made = ComposeEngine(state_dir=environment.folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    yield made
-    await made.close()
-
-
-@pytest.mark.parametrize(("rest", "wanted"), MODELS.items())
-async def test_compose_means_what_is_refused(
-    home_engine: ComposeEngine, laid_out: Environment, rest: str, wanted: set[str]
-) -> None:
+@pytest.mark.parametrize("cases", GROUPS.values(), ids=GROUPS.keys())
+async def test_compose_means_what_is_refused(stack: Stack, cases: list[str]) -> None:
     """Every form that Compose takes is refused until the very entry that is told allows it."""
-    # What is built has a name that no image has: of one that is there, containerd's store does not tell whose it is.
-    image = f"{laid_out.project}:v1" if "build" in rest else "tiny:v1"
-    laid_out.compose_files[0].write_text(f"services: {{web: {{image: '{image}', {rest}\n")
+    numbers = [number for number, rest in enumerate(MODELS) if rest in cases]
+    laid_out = lay_out(stack(PLAIN), numbers)
+    wanted = [of_case(number, entry) for number in numbers for entry in [*MODELS.values()][number]]
     expected = {entry.replace("{folder}", str(laid_out.folder)) for entry in wanted}
-    assert await resolved_entries(home_engine, laid_out) == expected
-    state_dir = laid_out.folder / "state"
-    allowing = ComposeEngine(state_dir=state_dir, instance_id="T", policy_allow=tuple(expected), redactor=Redactor())
-    assert await resolved_entries(allowing, laid_out) == set()
-    await allowing.close()
+    found: set[str] = set()
+    for _ in ("what the files say", "what Compose makes of them", "nothing more"):
+        state_dir = laid_out.folder / "state"
+        made = ComposeEngine(state_dir=state_dir, instance_id="T", policy_allow=tuple(found), redactor=Redactor())
+        refused_now = await resolved_entries(made, laid_out)
+        await made.close()
+        assert not refused_now & found, "what was told does not allow it"
+        found |= refused_now
+    assert found == expected
+    assert not refused_now
 
 
 async def test_a_volume_with_options_is_found(
