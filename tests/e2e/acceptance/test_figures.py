@@ -14,6 +14,7 @@ from roas.application import Application, open_application
 from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.state.redis_parts import REDIS
@@ -53,7 +54,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 async def application(stack: Stack, tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Application]:
     settings = settings_for(stack, tmp_path / "state", redis_url=redis_server.url)
-    async with open_application(settings, redis=REDIS) as application:
+    async with open_application(settings, redis=REDIS, metrics=Metrics("test")) as application:
         assert application.sync is not None
         application.sync.start()
         yield application

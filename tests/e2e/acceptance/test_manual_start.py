@@ -95,6 +95,7 @@ async def test_unnamed_services_keep_containers(people, stack, images, manually)
     assert stack.ids()["web-1"] != before["web-1"]
     before = stack.ids()
     people.application.settings.environments["dev"].project_name = f"{stack.base_name}-other"
+    (stack.folder / "docker-compose.yml").touch()  # lays the environment out anew, by these settings
     for kind, version in ((DeploymentKind.DEPLOY, "v1"), (DeploymentKind.ROLLBACK, None)):
         with pytest.raises(SecondCopyError, match=rf"project {stack.project()}, .* as {stack.base_name}-other,"):
             await people.application.orchestrator.plan(request(kind, version=version))
