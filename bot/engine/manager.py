@@ -12,6 +12,7 @@ from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, obtain_images
 from roas.engine.interface import Engine, ResolvedStack
+from roas.engine.model.services import services_of, shared_with
 from roas.engine.release_keeper import ReleaseKeeper
 from roas.engine.replica_replacement import is_rolled_out
 from roas.engine.service_rollout import RolloutLog, ServiceRollout
@@ -229,6 +230,9 @@ class DeploymentManager:
     ) -> WantedService:
         """Return what a model wants of a service; the caller may have given it another order of updating."""
         model = await self._engine.load_model(model_hash)
+        if shared_with(services_of(model).get(definition.name, {})):
+            # Compose hashes the id of that container, and who took its place may not have been seen yet.
+            await watch.refresh()
         wanted = await self._engine.wanted_services(environment, model, watch.containers, as_it_is=True)
         return replace(wanted[definition.name], definition=definition)
 
