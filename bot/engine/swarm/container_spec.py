@@ -22,8 +22,8 @@ def container_spec(project: str, name: str, model: Mapping[str, Any], labels: Ma
     found: Json = {
         "Image": str(service["image"]),
         "Labels": {**_texts(service.get("labels")), **labels},
-        "Command": _words(service.get("entrypoint")),
-        "Args": _words(service.get("command")),
+        "Command": _as_arguments(service.get("entrypoint")),
+        "Args": _as_arguments(service.get("command")),
         "Hostname": service.get("hostname"),
         "Env": [key if value is None else f"{key}={value}" for key, value in _pairs(service.get("environment"))],
         "Dir": service.get("working_dir"),
@@ -114,7 +114,7 @@ def _tmpfs(service: Mapping[str, Any]) -> Iterator[Json]:
 
 def _dns(service: Mapping[str, Any]) -> Json:
     keys = {"dns": "Nameservers", "dns_search": "Search", "dns_opt": "Options"}
-    return without_nothing({key: _words(service.get(written)) for written, key in keys.items()})
+    return without_nothing({key: _as_arguments(service.get(written)) for written, key in keys.items()})
 
 
 def _host(entry: object) -> str:
@@ -129,7 +129,7 @@ def _ulimit(kind: str, value: object) -> Json:
     return {"Name": kind, "Soft": int(str(value)), "Hard": int(str(value))}
 
 
-def _words(value: object) -> list[str]:
+def _as_arguments(value: object) -> list[str]:
     if value is None:
         return []
     return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, Sequence) else []
