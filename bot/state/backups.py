@@ -196,10 +196,13 @@ def verify_in_use(journal: Path) -> str:
 
 
 def _copy(journal: Path, target: Path) -> None:
-    """Copy all pages as of one moment; writers go on meanwhile."""
+    """Copy all pages as of one moment; writers go on meanwhile.
+
+    Whoever has a journal open last takes its -wal file in, and cannot do that where it may only read.
+    """
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, COPY_MODE))
-    source_address = f"{journal.as_uri()}?mode=ro"
+    source_address = f"{journal.as_uri()}?mode=rw"
     with closing(sqlite3.connect(source_address, uri=True)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal and -shm beside it

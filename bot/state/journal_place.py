@@ -78,8 +78,14 @@ class JournalPlace:
         self._is_touched |= self._seen != self._left
 
     def note_written(self) -> None:
-        """Note how the files are now that this process has written: what differs later was written by others."""
-        self._left = _marks(self._found())
+        """Note how the files are now that this process has written: what differs later was written by others.
+
+        Where they cannot be looked at any more, they count as touched: what was committed is written all the same.
+        """
+        try:
+            self._left = _marks(self._found())
+        except OSError:
+            self._is_touched = True
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""

@@ -1,17 +1,22 @@
 """The journal has verified copies beside it, a damaged journal is named, and a copy brings it back."""
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from roas.errors import InvalidRequestError, JournalDamagedError, JournalLostError
 from roas.models.ownership import Heartbeat
+from roas.state import backups
 from roas.state.backups import KEPT, DamagedCopyError, verify
-from roas.state.manager import StateManager
+from roas.state.manager import JOURNAL_NAME, StateManager
 from tests.unit.state.journal_work import deploy, write
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -48,6 +53,29 @@ async def test_copy_holds_what_was_committed(tmp_path: Path) -> None:
     with closing(sqlite3.connect(copy.path)) as read:
         assert read.execute("SELECT id FROM deployments").fetchall() == [(done.id,)]
         assert read.execute("SELECT count(*) FROM fences WHERE name = 'open'").fetchone() == (0,)
+
+
+async def test_journal_that_is_closed_while_it_is_copied_is_closed_by_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stops the bot in that moment finds one file, as after any stop."""
+    copied, goes_on = threading.Event(), threading.Event()
+
+    class Slow(sqlite3.Connection):
+        def backup(self, *arguments: Any, **options: Any) -> None:
+            super().backup(*arguments, **options)
+            copied.set()
+            goes_on.wait(10)
+
+    connect = partial(sqlite3.connect, factory=Slow)
+    monkeypatch.setattr(backups, "sqlite3", SimpleNamespace(connect=connect, Error=sqlite3.Error))
+    async with StateManager(tmp_path / "state") as state:
+        await deploy(state)
+        making = asyncio.create_task(asyncio.to_thread(backups._copy, state.folder / JOURNAL_NAME, tmp_path / "copy"))
+        assert await asyncio.to_thread(copied.wait, 10)
+    goes_on.set()
+    await making
+    assert [one.name for one in state.folder.glob(f"{JOURNAL_NAME}*")] == [JOURNAL_NAME]
 
 
 async def test_copy_made_daily_and_seven_kept(tmp_path: Path) -> None:

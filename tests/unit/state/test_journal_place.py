@@ -207,6 +207,27 @@ async def test_mounts_are_read_where_a_folder_may_move(
     assert looks["_read_mount_table"] == read
 
 
+async def test_folder_closed_right_after_a_commit_loses_no_journal(
+    state: StateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed was written, though nobody can look at the files any more, and is there when one can again."""
+    note_written = JournalPlace.note_written
+
+    def closed(place: JournalPlace) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal_place, "_status", refuse)
+            note_written(place)
+
+    await beat(state)
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalPlace, "note_written", closed)
+        await beat(state)
+    await beat(state)
+
+
 async def test_closing_a_lost_journal_spares_the_new(tmp_path: Path) -> None:
     """The last connection to a journal deletes its -wal file by its name, which may be another bot's by then."""
     first = StateManager(tmp_path / "state")
