@@ -286,12 +286,8 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         except ImageNotFoundError as error:
             target = self.environment(request.environment)
             known = await self._known_versions.of(target)
-            raise ImageNotFoundError(
-                error.message,
-                hint=joined(" ", filter(None, (error.hint, nearest(request.version or "", known)))),
-                service=error.service,
-                report=error.report,
-            ) from error
+            hint = joined(" ", filter(None, (error.hint, nearest(request.version or "", known))))
+            raise ImageNotFoundError(error.message, hint=hint, service=error.service, report=error.report) from error
 
     def _chosen(self, interaction: discord.Interaction[Any], action: Action, default: str = "") -> Environment | None:
         """Return the environment that is typed in already, to those who may do there what they are about to ask for."""

@@ -23,12 +23,7 @@ from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_r
 from roas.engine.containers.seen_containers import SeenContainers
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.engine.containers.service_logs import read_log
-from roas.engine.containers.snapshots import (
-    take_named_outlines,
-    take_outlines,
-    take_snapshots,
-    take_snapshots_of,
-)
+from roas.engine.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
 from roas.engine.containers.statistics import StatisticsReader
 from roas.engine.images.building import build_image
 from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from roas.concurrency import begun
 from roas.engine.compose_releases import holder
@@ -13,31 +13,29 @@ from roas.engine.model.secret_sources import model_secrets
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.stack_reader import StackReader, on_swarm
-from roas.engine.swarm.drafting import SwarmDrafter
-from roas.engine.swarm.joint_refusal import with_unsupported
-from roas.engine.swarm.unsupported import refuse_unsupported
 from roas.errors import ComposePolicyError, without_secrets
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
-from roas.redaction import Redactor
+
+if TYPE_CHECKING:
+    from roas.engine.swarm.drafting import SwarmDrafter
 
 
 class StackEngine(StackReader):
     """Do what `ComposeEngine` does, and for environments with `engine: swarm` what differs there."""
 
-    def __init__(
-        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
-    ) -> None:
-        super().__init__(
-            state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
-        )
-        self._swarm_drafter = SwarmDrafter(self._clients, self._models, self._contents)
+    @cached_property
+    def _swarm_drafter(self) -> "SwarmDrafter":
+        from roas.engine.swarm.drafting import SwarmDrafter
+
+        return SwarmDrafter(self._clients, self._models, self._contents)
 
     async def close(self) -> None:
         """Close the connections to every engine."""
-        await self._swarm.close()
+        if "_swarm" in vars(self):
+            await self._swarm.close()
         await super().close()
 
     async def resolve(
@@ -46,6 +44,8 @@ class StackEngine(StackReader):
         """Merge, interpolate and check an environment's compose files."""
         if not on_swarm(environment):
             return await super().resolve(environment, version, write_contents=write_contents)
+        from roas.engine.swarm.joint_refusal import with_unsupported
+        from roas.engine.swarm.unsupported import refuse_unsupported
 
         def allows(entry: str) -> bool:
             return self._policy.allows_by_name(entry, environment)

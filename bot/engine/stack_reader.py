@@ -3,30 +3,30 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ContainerEvent, SweptContainers
-from roas.engine.swarm_engine import SwarmEngine
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace
 from roas.models.health import ContainerSnapshot
 from roas.models.swarm import SwarmFacts
-from roas.redaction import Redactor
+
+if TYPE_CHECKING:
+    from roas.engine.swarm_engine import SwarmEngine
 
 
 class StackReader(ComposeEngine):
     """Read as `ComposeEngine` does, and for environments with `engine: swarm` what its managers say."""
 
-    def __init__(
-        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
-    ) -> None:
-        super().__init__(
-            state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
-        )
-        self._swarm = SwarmEngine(self._clients, self._models, redactor, self._key.read)
+    @cached_property
+    def _swarm(self) -> "SwarmEngine":
+        """Load what is done with a Swarm only where an environment is on one."""
+        from roas.engine.swarm_engine import SwarmEngine
+
+        return SwarmEngine(self._clients, self._models, self._redactor, self._key.read)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""

@@ -11,7 +11,7 @@ import atexit, os, signal, sys
 from roas import service
 async def serve(settings, redis):
     assert redis is None
-    print(*sorted({"redis", "typer"} & {name for name, one in sys.modules.items() if one}))
+    print(*sorted({"redis", "typer", "PIL", "roas.engine.swarm_engine"} & {name for name, one in sys.modules.items() if one}))
     return 0
 service.serve = serve
 atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)])
@@ -38,4 +38,4 @@ def test_second_stop_changes_no_exit_code(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "\n", "loaded without need: what reads commands, or talks to a Redis"
+    assert done.stdout == "\n", "loaded without need: what reads commands, draws, or talks to a Redis or a Swarm"
