@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -180,12 +181,15 @@ def fresh_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDa
 
 @pytest.fixture(scope="session")
 def building_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Run an engine that reaches a package index, for tests that build the bot's image: it is built there once."""
-    from testbed.daemon import PrivateDaemon
+    """Run an engine that reaches a package index, for tests that build the bot's image: one worker has built it."""
+    from testbed.built_engine import BuiltEngine, built_data
     from testbed.engine import Engine
 
     _need_dockerd()
-    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
+    settings: dict[str, object] = {"dns": []}
+    base = tmp_path_factory.getbasetemp()
+    data = built_data((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built", settings)
+    with BuiltEngine(tmp_path_factory.mktemp("engine"), data, settings=settings) as daemon:
         yield Engine(daemon.docker_host, daemon)
 
 

@@ -19,10 +19,16 @@ LONGEST = (
     "tests/e2e/wire/",
     "tests/e2e/acceptance/",
 )
-# Each of these is one worker's: the engine on which the bot's image is built, 15 seconds of a core, is made once for
+# Each of these is one worker's: an engine with the bot's image, and a stack that the bot is part of, are made once for
 # all. What has to be alone comes when all others are done, so that it holds up nobody who shares an engine with it.
 TOGETHER = (
     ("tests/e2e/handover/test_self_replacement.py",),
+    (
+        "tests/e2e/handover/test_bad_successors.py",
+        "tests/e2e/handover/test_deaths.py",
+        "tests/e2e/handover/test_discord_away.py",
+        "tests/e2e/handover/test_foreign_bots.py",
+    ),
     ("tests/e2e/handover/",),
     ("tests/e2e/engine/swarm/",),  # a Swarm of three nodes, and a registry
     (
@@ -31,6 +37,7 @@ TOGETHER = (
         "tests/e2e/demo/test_demo.py",
         "tests/e2e/stack/",
         "tests/integration/release/test_image.py",
+        "tests/integration/testbed/test_built_engine.py",
     ),
 )
 
