@@ -11,11 +11,11 @@ from playwright.async_api import Browser, Request, async_playwright
 from sandbox.server import Sandbox
 from testbed.waiting import wait_until
 from tests.e2e.browser.visitor import CHROMIUM, FLAGS, Visitor
-from tests.e2e.wire.conftest import bot, bot_settings, people, sandbox, shop
+from tests.e2e.wire.conftest import bot_settings, people, sandbox, shop, start_bot
 
 START_SECONDS = 30.0
 
-__all__ = ["bot", "bot_settings", "people", "sandbox", "shop"]
+__all__ = ["bot_settings", "people", "sandbox", "shop", "start_bot"]
 
 
 @pytest.fixture(scope="session")

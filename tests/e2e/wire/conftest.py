@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import docker
@@ -49,16 +49,27 @@ def bot_settings(sandbox: Sandbox, shop: Shop, docker_host: str, tmp_path: Path)
 
 
 @pytest.fixture
-async def bot(
-    bot_settings: dict[str, str], people: SandboxClient, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[BotProcess]:
-    """Start a bot and wait until its commands can be typed."""
+async def start_bot(
+    bot_settings: dict[str, str], people: SandboxClient, tmp_path: Path
+) -> AsyncIterator[Callable[[], Awaitable[BotProcess]]]:
+    """Return what starts a bot, and waits until its commands can be typed."""
     bot = BotProcess(bot_settings, tmp_path / "roas.log")
-    await bot.start()
-    try:
+
+    async def start() -> BotProcess:
+        await bot.start()
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)  # before that, what is typed reaches no bot
-        yield bot
+        return bot
+
+    try:
+        yield start
     finally:
         await bot.stop()
-        print(bot.log.read_text())  # shown by pytest when the test fails
+        if bot.log.exists():
+            print(bot.log.read_text())  # shown by pytest when the test fails
+
+
+@pytest.fixture
+async def bot(start_bot: Callable[[], Awaitable[BotProcess]]) -> BotProcess:
+    """Give a bot whose commands can be typed."""
+    return await start_bot()
