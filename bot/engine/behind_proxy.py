@@ -6,6 +6,7 @@ Without `x-deploy.proxy`, nothing is done here.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from roas.engine.comparison import WantedService
 from roas.engine.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness
@@ -79,11 +80,12 @@ class BehindProxy:
         well = _well(containers)
         if not well or (proxied := self._proxied(environment, definition)) is None:
             return
+        begun = datetime.now(UTC)
         try:
             await proxied.admit(well, report)
         except ProxyError as error:
             if not (forgiving or _is_dropped(definition)):
-                raise await self._failure_of_proxy(environment, definition) or error from error
+                raise await self._failure_of_proxy(environment, definition, since=begun) or error from error
             log.warning("the proxy does not send requests", service=definition.name, error=error.message)
 
     async def require(
@@ -103,7 +105,7 @@ class BehindProxy:
         try:
             await proxied.require(well, report)
         except ProxyError as error:
-            raise await self._failure_of_proxy(environment, definition, is_new=True) or error from error
+            raise await self._failure_of_proxy(environment, definition, since=None) or error from error
 
     async def drain(
         self,
@@ -137,16 +139,17 @@ class BehindProxy:
                 await self.settle(environment, definition, waits=waits)
 
     async def _failure_of_proxy(
-        self, environment: Environment, definition: ServiceDefinition, *, is_new: bool = False
+        self, environment: Environment, definition: ServiceDefinition, *, since: datetime | None
     ) -> ServiceFailedError | None:
         """Return that the proxy itself has failed, with its last log lines, or None where it runs.
 
-        One that `is_new` and was started again and again does not, though it may be between two ends just now.
+        One that was started again and again does not, at last `since` then, though it may be between two ends just now.
+        None is of a new one, whose starts all count.
         """
         name = definition.proxy.service if definition.proxy is not None else ""
         there = [one for one in await self._engine.containers(environment) if one.service == name]
         running = [one for one in there if one.state is ContainerState.RUNNING]
-        if any(one.restart_count <= TOLERATED_RESTARTS or not is_new for one in running):
+        if any(one.restart_count <= TOLERATED_RESTARTS or not _was_started(one, since) for one in running):
             return None
         ended = max(there, key=lambda one: one.restart_count, default=None)
         reason = said("it does not run, and {service} is behind it", service=definition.name)
@@ -162,6 +165,10 @@ class BehindProxy:
 def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
     """Return the ids of those that may get requests."""
     return [one.id for one in containers if one.state is ContainerState.RUNNING and one.health not in NOT_WELL]
+
+
+def _was_started(container: ContainerSnapshot, since: datetime | None) -> bool:
+    return since is None or (container.started_at is not None and container.started_at >= since)
 
 
 def _is_dropped(definition: ServiceDefinition) -> bool:

@@ -29,6 +29,34 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         f"{ACCEPTANCE}/test_paused_rollouts.py",
     ),
     mutation(
+        "unnamed volumes are lost where replicas are replaced",
+        "bot/engine/replica_replacement.py",
+        "        return replace(definition.update, parallelism=0)\n",
+        "        return definition.update\n",
+        ROLLOUTS,
+    ),
+    mutation(
+        "a service is never started first",
+        "bot/engine/service_start.py",
+        "    return definition.start_first and running and not anew\n",
+        "    return False\n",
+        f"{ACCEPTANCE}/test_update_order.py",
+    ),
+    mutation(
+        "what has a fixed port is started first",
+        "bot/engine/model/definitions.py",
+        "        start_first=wanted and not fixed_place,\n",
+        "        start_first=wanted,\n",
+        f"{ACCEPTANCE}/test_update_order.py",
+    ),
+    mutation(
+        "a person is asked about the replica that a rollout pauses for",
+        "bot/monitoring/alerts/service_alerts.py",
+        "            health = without_failed(seen, definitions.get(seen.service), failed)\n",
+        "            health = seen\n",
+        f"{ACCEPTANCE}/test_paused_rollouts.py",
+    ),
+    mutation(
         "a plan is silent about what was changed in place",
         "bot/deployment/plan_reasons.py",
         "    yield from _changed_in_place(comparison)\n",
@@ -69,6 +97,13 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         "        await runtime.put(free, ServerState.READY)\n",
         "",
         f"{ACCEPTANCE}/test_proxy_failures.py",
+    ),
+    mutation(
+        "a proxy that was started again long ago is taken for one that loops",
+        "bot/engine/behind_proxy.py",
+        "    return since is None or (container.started_at is not None and container.started_at >= since)\n",
+        "    return True\n",
+        "tests/unit/engine/test_behind_proxy.py",
     ),
     mutation(
         "a tag of a release is removed, whatever it names by now",

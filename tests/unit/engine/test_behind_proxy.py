@@ -1,6 +1,7 @@
 """A proxy that does not run is at fault itself, and not the service behind it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -48,7 +49,11 @@ async def test_proxy_that_was_just_replaced_and_loops_has_failed(tmp_path):
     well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
     with pytest.raises(ServiceFailedError, match="haproxy failed"):
         await behind.require(environment, WEB, [well], say)
+    engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) - timedelta(hours=1))
     with pytest.raises(ProxyError):  # it is an old one, which may have been started again at any time
+        await behind.admit(environment, WEB, [well], say, forgiving=False)
+    engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) + timedelta(seconds=1))
+    with pytest.raises(ServiceFailedError, match="haproxy failed"):  # it was, while it was waited for
         await behind.admit(environment, WEB, [well], say, forgiving=False)
 
 
