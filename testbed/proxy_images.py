@@ -57,8 +57,9 @@ def caddy_image(client: docker.DockerClient, tag: str = "caddy:2") -> str:
 def web_image(client: docker.DockerClient, tag: str, *, version: str, **variables: str) -> str:
     """Make an image of the web service; `variables` are of its environment."""
     values = " ".join(f"{name}={value}" for name, value in {"VERSION": version, **variables}.items())
+    base = python_base(client, with_docker=False)
     dockerfile = (
-        f"FROM {python_base(client)}\nCOPY web_app.py /web_app.py\nENV PYTHONDONTWRITEBYTECODE=1 {values}\n"
+        f"FROM {base}\nCOPY web_app.py /web_app.py\nENV PYTHONDONTWRITEBYTECODE=1 {values}\n"
         'CMD ["python3", "-u", "/web_app.py"]\n'
     )
     out = io.BytesIO()

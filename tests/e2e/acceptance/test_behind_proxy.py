@@ -53,6 +53,8 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     assert wait_until(lambda: len(up(stack)) == 2, 20)
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
+    for page, quick in QUICK.items():
+        edit(stack, page, quick)
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="warms"))
     (web,) = (one for one in plan.services if one.service == "web")
     assert web.start_first
@@ -79,7 +81,7 @@ async def test_what_is_open_is_answered_closed_or_counted(people, stack, write, 
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     await drain_waits_for_requests_and_not_for_websockets(people, port)
-    edit(stack, "drain: 30s", "drain: 12s")
+    edit(stack, "drain: 30s", "drain: 8s")
     with monkeypatch.context() as patched:
         await drain_ends_at_its_own_limit(people, stack, port, patched)
     await proxy_that_restarts_while_it_drains_is_told_again(people, stack, port)
@@ -106,7 +108,7 @@ async def drain_waits_for_requests_and_not_for_websockets(people, port):
 
 async def drain_ends_at_its_own_limit(people, stack, port, monkeypatch):
     """What is open then is counted. The limit of a phase is about what hangs: who waits for `drain` does not."""
-    phases = (replace(one, timeout_seconds=12) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
     monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     _, writer = await slow_request(port, 60)
     deployment = await people.succeed("v1")
@@ -224,7 +226,7 @@ async def left_drain_and_dead_container_are_mended_in_a_round(application, stack
 
 
 async def test_caddy_recipe_serves_throughout(people, stack, write, orders):
-    port = write("Caddy")
+    port = write("Caddy", **QUICK)
     await people.succeed("v1")
     reader, writer, version = await websocket(port)
     assert version == b"v1"
