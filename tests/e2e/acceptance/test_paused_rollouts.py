@@ -13,6 +13,7 @@ from roas.held_environment import LockHeldError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
+from roas.monitoring.alerts import swapped_binds
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, alone
@@ -21,17 +22,22 @@ from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_s
 pytestmark = pytest.mark.engine
 
 PAUSES = {"failure_action": "pause"}
-# Of v1, none fails.
-FIRST_ONE_FAILS = (
-    "if [ $$VERSION != v1 ] && mkdir /marks/$$VERSION 2>/dev/null; then export BEHAVIOUR=unhealthy; fi; exec /serve"
-)
+
+
+def first_one(behaviour: str) -> list[str]:
+    """Return a command with which the first container of a version fails; of v1, none does."""
+    fails = f"if [ $$VERSION != v1 ] && mkdir /marks/$$VERSION 2>/dev/null; then export BEHAVIOUR={behaviour}; fi"
+    return ["sh", "-c", f"{fails}; exec /serve"]
 
 
 def web(**update: object) -> dict:
-    """Return a service of two replicas that pauses where a new one fails; the first one of a version does."""
+    """Return a service of two replicas that pauses where a new one fails; the first one of a version does.
+
+    It ends: that is known at once, and takes no probes.
+    """
     deploy = {"replicas": 2, "update_config": {"failure_action": "pause", "parallelism": 1} | update}
-    command = ["sh", "-c", FIRST_ONE_FAILS]
-    return alone(deploy=deploy, command=command, volumes=["marks:/marks"], environment={"VERSION": "${VERSION}"})
+    marked = {"volumes": ["marks:/marks"], "environment": {"VERSION": "${VERSION}"}}
+    return alone(deploy=deploy, command=first_one("exits"), **marked)
 
 
 async def paused(application, version: str = "v2") -> Deployment:
@@ -53,7 +59,7 @@ async def waiting(application, deployment_id: str, number: int = 1) -> Deploymen
 
 def write(stack, late: str = "v1", changes: dict | None = None, **update: object) -> None:
     """Write the stack: what pauses, what fails late or not, and what is recovered while something pauses."""
-    monitored = {"failure_action": "pause", "monitor": "8s"}
+    monitored = {"failure_action": "pause", "monitor": "6s"}
     check = {"healthcheck": WATCHED_CHECK} if late == "fades" else {}
     of_late = alone(image=f"{REPOSITORY}:{late}", deploy={"update_config": monitored}, **check)
     store = alone(image=f"{REPOSITORY}:v1", restart="always", volumes=["./data:/data"])
@@ -65,22 +71,26 @@ def of_web(stack) -> list[str]:
 
 
 async def test_paused_rollout_waits_for_a_decision(application, people, stack, images, monkeypatch):
-    """A stack on which one rollout after the other pauses, and each time another decision is made."""
+    """A stack that is looked after, on which one rollout after the other pauses, and another decision is made."""
     data = stack.folder / "data"
     data.mkdir()
     write(stack)
     await people.succeed("v1")
-    await pause_keeps_what_is_healthy_and_goes_on(application, stack, images)
+    monkeypatch.setattr(swapped_binds, "WHOLE_SECONDS", 2.0)
+    await application.maintenance.start()
     await cancelling_a_paused_rollout_rolls_it_back(application, stack, images)
     write(stack, order="start-first")
-    await paused_rollout_is_rolled_back(application, stack)
+    await only_what_a_pause_is_about_is_left_alone(application, stack, images, data)
     with monkeypatch.context() as patched:
         await replica_that_is_not_ready_in_time_has_failed(application, stack, images, patched)
     await late_failure_pauses_too(application, stack, images)
-    await only_what_a_pause_is_about_is_left_alone(application, stack, images, data)
+    await application.maintenance.stop()  # it would start again what failed and is let pass
+    write(stack)
+    await pause_keeps_what_is_healthy_and_goes_on(application, stack, images)
 
 
-async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
+async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
+    """A decision is about one pause: what is said of another one changes nothing."""
     found = await paused(application)
     assert sorted(of_web(stack)) == sorted([images["v1"], images["v2"]])
     (progress,) = (one for one in found.services if one.service == "web")
@@ -93,25 +103,14 @@ async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
     assert "roas go-on dev" in refused.value.hint
     with pytest.raises(LockHeldError, match="It is paused"):  # and not that there is nothing before the first release
         await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
-    await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
-    ended = await application.orchestrator.wait(found.id)
-    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
-    assert of_web(stack) == [images["v2"]] * 2
-    assert "1 of 2 new replicas of web failed; a person let the rollout go on." in ended.warnings
-    assert ended.pauses[0].decision.decided_by == ANNA
-
-
-async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
-    """A decision is about one pause: what is said of another one changes nothing."""
-    found = await paused(application, "v3")
     with pytest.raises(InvalidRequestError):
         await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
     await application.orchestrator.cancel(found.id, DORA)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.CANCELLED
-    assert of_web(stack) == [images["v2"]] * 2
+    assert of_web(stack) == [images["v1"]] * 2
     assert stack.images()
-    forget(stack, "v3")
+    forget(stack, "v2")
 
 
 def forget(stack, version: str) -> None:
@@ -120,49 +119,11 @@ def forget(stack, version: str) -> None:
     assert one.exec_run(["rm", "-r", f"/marks/{version}"]).exit_code == 0
 
 
-async def paused_rollout_is_rolled_back(application, stack):
-    before = set(stack.ids().values())
-    found = await paused(application, "v3")
-    assert before < set(stack.ids().values()), "start-first, the old one of what failed goes on"
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=1)
-    ended = await application.orchestrator.wait(found.id)
-    assert ended.outcome is Outcome.ROLLED_BACK
-    assert "anna took it back" in ended.problem.message
-    assert set(stack.ids().values()) == before
-    with pytest.raises(InvalidRequestError):
-        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
-
-
-async def replica_that_is_not_ready_in_time_has_failed(application, stack, images, monkeypatch):
-    """The limit of a phase is no way past a policy that asks a person."""
-    never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
-    write(stack, changes={"healthcheck": never}, order="start-first")
-    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
-    found = await paused(application, "v3")
-    assert "it was not ready in time" in found.pause.message
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
-    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert of_web(stack) == [images["v2"]] * 2
-
-
-async def late_failure_pauses_too(application, stack, images):
-    """What fails in the monitored time after the last replica: all are replaced by then, and a person is asked."""
-    write(stack, late="fades", order="start-first")
-    found = await paused(application)
-    assert found.pause.service == "late"
-    assert stack.container("late").attrs["Image"] == images["fades"]
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
-    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert stack.images()["late-1"] == images["v1"]
-
-
 async def only_what_a_pause_is_about_is_left_alone(application, stack, images, data):
     """It waits for hours, perhaps: another service is recovered meanwhile, and who breaks of its own is told of."""
-    write(stack)
-    await application.maintenance.start()
-    forget(stack, "v3")
-    found = await paused(application, "v3")
+    before = set(stack.ids().values())
+    found = await paused(application)
+    assert before < set(stack.ids().values()), "start-first, the old one of what failed goes on"
     assert await of_services(application) == (), "a person was asked about the replica that failed"
     kill_process(stack, "store")
     over = await alert_that(application, lambda one: one.service == "store" and is_over(one))
@@ -173,16 +134,55 @@ async def only_what_a_pause_is_about_is_left_alone(application, stack, images, d
     data.unlink()
     (stack.folder / "gone").rename(data)
     await until(lambda: is_restarted(stack, "always"))
-    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v2"] and "-web-" in one.name)
+    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v1"] and "-web-" in one.name)
     os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
     told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
     assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
     assert (await application.state.deployments.get(found.id)).is_waiting
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=1)
+    ended = await application.orchestrator.wait(found.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "anna took it back" in ended.problem.message
+    assert set(stack.images().values()) == {images["v1"]}
+    assert set(stack.ids().values()) == before
+    with pytest.raises(InvalidRequestError):
+        await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
+    await alert_that(application, lambda one: one.service == "web" and is_over(one))
+
+
+async def replica_that_is_not_ready_in_time_has_failed(application, stack, images, monkeypatch):
+    """The limit of a phase is no way past a policy that asks a person."""
+    never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
+    write(stack, changes={"healthcheck": never, "command": None}, order="start-first")
+    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    found = await paused(application, "v3")
+    assert "it was not ready in time" in found.pause.message
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    assert set(stack.images().values()) == {images["v1"], images["v2"]}
+    assert of_web(stack) == [images["v1"]] * 2
+
+
+async def late_failure_pauses_too(application, stack, images):
+    """What fails in the monitored time after the last replica: all are replaced by then, and a person is asked."""
+    write(stack, late="fades", order="start-first")
+    found = await paused(application, "v1")
+    assert found.pause.service == "late"
+    assert stack.container("late").attrs["Image"] == images["fades"]
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
+    assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
+    assert stack.images()["late-1"] == images["v1"]
+
+
+async def pause_keeps_what_is_healthy_and_goes_on(application, stack, images):
+    forget(stack, "v2")
+    found = await paused(application)
+    await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
+    ended = await application.orchestrator.wait(found.id)
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
     assert of_web(stack) == [images["v2"]] * 2
-    await alert_that(application, lambda one: one.service == "web" and is_over(one))
+    assert "1 of 2 new replicas of web failed; a person let the rollout go on." in ended.warnings
+    assert ended.pauses[0].decision.decided_by == ANNA
 
 
 async def is_restarted(stack, when: str) -> bool:
@@ -196,7 +196,7 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
     def write(api: str) -> None:
         needs = {"job": {"condition": "service_completed_successfully"}, "web": {"condition": "service_healthy"}}
         shows = {"VERSION": "${VERSION}"}
-        first = {"command": ["sh", "-c", FIRST_ONE_FAILS], "volumes": ["marks:/marks"], "environment": shows}
+        first = {"command": first_one("unhealthy"), "volumes": ["marks:/marks"], "environment": shows}
         services = {
             "job": alone(command=["true"], restart="no", healthcheck=None, deploy={"update_config": PAUSES}),
             "web": alone(**first, deploy=pauses, healthcheck=WATCHED_CHECK | {"interval": "2s"}),
@@ -206,7 +206,7 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
 
     write("healthy")
     await people.succeed("v1")
-    write("unhealthy")
+    write("exits")
     found = await paused(application)
     assert found.pause.service == "web", "one of two is never healthy"
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
