@@ -27,7 +27,7 @@ AT_A_TIME = 6
 
 VERDICTS = {Outcome.SUCCEEDED: "completed", Outcome.ROLLED_BACK: "rolled back", Outcome.FAILED: "failed"}
 STOP_FIRST = ["-v1", "+v2", "v2"]
-START_FIRST = ["+v1", "v1", "-v2"]  # after the first case has brought v2
+START_FIRST = ["+v2", "v2", "-v1"]
 
 
 @dataclass(frozen=True)
@@ -60,28 +60,43 @@ class Case:
 
 
 ONE = {"parallelism": 1}
-PAUSES = ["-v1", "+exits", "-exits"]
 # One after the other on one stack of two replicas: each begins with what the one before has left.
 IN_A_ROW = {
     "one at a time, stop-first": Case(ONE, "v2", "completed", {"v2": 2}, STOP_FIRST * 2, replicas=2),
-    "one at a time, start-first": Case(
-        ONE | {"order": "start-first"}, "v1", "completed", {"v1": 2}, START_FIRST * 2, replicas=2, before="v2"
+    "pause, start-first": Case(
+        ONE | {"failure_action": "pause", "order": "start-first"},
+        "exits",
+        "paused",
+        {"v2": 2},
+        ["+exits", "-exits"],
+        replicas=2,
+        before="v2",
     ),
-    "pause": Case(ONE | {"failure_action": "pause"}, "exits", "paused", {"v1": 1}, PAUSES, replicas=2),
     "roll back": Case(
-        ONE | {"failure_action": "rollback"}, "exits", "rolled back", {"v1": 2}, PAUSES, replicas=2, back=ONE
+        ONE | {"failure_action": "rollback"},
+        "exits",
+        "rolled back",
+        {"v2": 2},
+        ["-v2", "+exits", "-exits"],
+        replicas=2,
+        back=ONE,
+        before="v2",
     ),
-    # Differences, each of which the page of the documentation explains.
-    "no failure_action": Case(ONE, "exits", "paused", {"v1": 1}, replicas=2, ours=("rolled back", {"v1": 2})),
+    # A difference, which the page of the documentation explains.
+    "no failure_action": Case(
+        ONE, "exits", "paused", {"v2": 1}, replicas=2, ours=("rolled back", {"v2": 2}), before="v2"
+    ),
 }
-IN_A_ROW = {name: replace(case, restart={"delay": "20s"}) for name, case in IN_A_ROW.items()}  # the next one waits
+IN_A_ROW = {name: replace(case, restart={"delay": "6s"}) for name, case in IN_A_ROW.items()}  # the next one waits
+PAUSES = ["-v1", "+exits", "-exits"]
 CASES = {
     "two at a time": Case({"parallelism": 2}, "v2", "completed", {"v2": 4}, replicas=4),
     "all at once": Case({"parallelism": 0}, "v2", "completed", {"v2": 3}),
     "a delay between them": Case(ONE | {"delay": "2s"}, "v2", "completed", {"v2": 2}, STOP_FIRST * 2, replicas=2),
-    "pause, start-first": Case(
-        ONE | {"failure_action": "pause", "order": "start-first"}, "exits", "paused", {"v1": 3}, ["+exits", "-exits"]
+    "one at a time, start-first": Case(
+        ONE | {"order": "start-first"}, "v2", "completed", {"v2": 2}, START_FIRST * 2, replicas=2
     ),
+    "pause": Case(ONE | {"failure_action": "pause"}, "exits", "paused", {"v1": 1}, PAUSES, replicas=2),
     "pause of two at a time": Case(
         {"parallelism": 2, "failure_action": "pause"}, "v2", "paused", {"v1": 2, "v2": 1}, replicas=4, first_fails=True
     ),
@@ -206,7 +221,7 @@ def one_more(case: Case) -> list[dict[str, int]]:
     """
     if case.verdict == "completed":
         return []
-    one_less = Counter({**case.well, "v1": case.well.get("v1", 0) - 1})
+    one_less = Counter({**case.well, case.before: case.well.get(case.before, 0) - 1})
     return [dict(+one_less), dict(+(one_less + Counter([case.version])))]
 
 
