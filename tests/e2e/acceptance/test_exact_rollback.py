@@ -2,10 +2,11 @@
 
 import docker
 
+from roas.application import open_application
 from roas.engine.containers.watch import ContainerWatch
 from roas.models.deployment import Outcome
 from testbed.sample import sample_image
-from tests.e2e.acceptance.people import succeeded
+from tests.e2e.acceptance.people import People, succeeded
 from tests.e2e.acceptance.stack import differences, service
 
 OWN_REPOSITORY = "roas-acceptance/exact"
@@ -24,7 +25,13 @@ def write(stack, **changes) -> None:
         environment={"MENU": "${MENU}", "SHOP_PASSWORD": "${SHOP_PASSWORD}"},
         env_file=["web.env"],
         labels={"menu": "${MENU}"},
-        volumes=["./conf/menu.txt:/config/menu.txt:ro", "./site:/config/site:ro", "data:/data"],
+        volumes=[
+            "./conf/menu.txt:/config/menu.txt:ro",
+            "./site:/config/site:ro",
+            "data:/data",
+            "./uploads:/uploads",
+            "/own",
+        ],
         configs=[{"source": "rules", "target": "/config/rules"}],
         networks=["front"],
     )
@@ -56,17 +63,18 @@ def without_password(looks):
 
 
 async def test_rollback_restores_images_config_and_files(settings, stack):
-    from roas.application import open_application
-    from tests.e2e.acceptance.people import People
-
+    """Volumes, named or not, and writable binds are in no release; everything else is, whatever the file says now."""
     client = stack.client
     first = tag(client, "v1", "one")
     second = tag(client, "v2", "two")
+    sample_image(client, f"{OWN_REPOSITORY}:exits", version="exits", behaviour="exits")
+    (stack.folder / "uploads").mkdir()
     put_files(stack, "soup", "old")
     write(stack)
     async with open_application(settings) as application:
         await People(application).succeed("v1")
         before, read_before = stack.looks(), contents(stack)
+        stack.container("web").exec_run(["sh", "-c", " ".join(f"echo order > {path};" for path in WRITTEN)])
         await file_change_alone_recreates_its_service_until_rollback(People(application), stack)
     async with open_application(settings) as application:
         people = People(application)
@@ -76,15 +84,30 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
         assert stack.images() == {"store-1": second, "web-1": second}
         assert stack.variables("web")["MENU"] == "salad"
         assert contents(stack)["/config/rules"] == "salad\n"
+        assert kept_everywhere(stack)
+        await failed_deployment_leaves_all_as_it_was(people, stack)
         put_files(stack, "steak", "newest")
-        write(stack, command=["false"], labels={"other": "1"})
         for name in ("v1", "v2"):
             tag(client, name, f"something else under {name}")
         succeeded(await people.rollback())
-    assert stack.images() == {"store-1": first, "web-1": first}
-    assert stack.variables("web")["SHOP_PASSWORD"] == "newest"
-    assert differences(without_password(stack.looks()), without_password(before)) == []
-    assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
+        assert stack.images() == {"store-1": first, "web-1": first}
+        assert stack.variables("web")["SHOP_PASSWORD"] == "newest"
+        assert differences(without_password(stack.looks()), without_password(before)) == []
+        assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
+        assert kept_everywhere(stack)
+        assert (stack.folder / "uploads/photo").read_text() == "order\n"
+        await volumes_survive_a_recreation(application, stack, first)
+
+
+async def failed_deployment_leaves_all_as_it_was(people, stack):
+    before = stack.looks()
+    (stack.folder / "conf/menu.txt").write_text("half an edit\n")
+    assert stack.read("web", "/config/menu.txt") == "salad\n", "nobody deployed that"
+    write(stack, command=["false"], labels={"other": "1"})
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+    assert differences(stack.looks(), before) == []
+    assert stack.read("web", "/config/menu.txt") == "salad\n"
+    assert kept_everywhere(stack)
 
 
 async def file_change_alone_recreates_its_service_until_rollback(people, stack):
@@ -93,7 +116,9 @@ async def file_change_alone_recreates_its_service_until_rollback(people, stack):
     await people.succeed("v1")
     assert contents(stack)["/config/menu.txt"] == "salad\n"
     assert (stack.ids()["store-1"], stack.ids()["web-1"] != ids["web-1"]) == (ids["store-1"], True)
-    succeeded(await people.rollback())
+    stack.put("docker-compose.yml", "services: [")
+    deployment = succeeded(await people.rollback())
+    assert any("credentials" in warning for warning in deployment.warnings)
     assert contents(stack)["/config/menu.txt"] == "soup\n"
     assert stack.ids()["store-1"] == ids["store-1"]
 
@@ -103,42 +128,8 @@ def kept_everywhere(stack) -> bool:
     return [stack.read("web", path) for path in WRITTEN] == ["order\n"] * len(WRITTEN)
 
 
-async def test_data_stays_and_all_else_goes_back(people, stack, images):
-    """Volumes, named or not, and writable binds are in no release; everything else is, whatever the file says now."""
-
-    def write(**changes) -> None:
-        volumes = ["data:/data", "./uploads:/uploads", "/own", "./conf:/config:ro"]
-        stack.write({"web": service(volumes=volumes, environment=changes)}, volumes={"data": {}})
-
-    (stack.folder / "uploads").mkdir()
-    menu = stack.put("conf/menu", "soup\n")
-    write(API_TOKEN="t1", A="1")
-    await people.succeed("v1")
-    first = stack.looks()
-    stack.container("web").exec_run(["sh", "-c", " ".join(f"echo order > {path};" for path in WRITTEN)])
-    write(API_TOKEN="t2", A="2")
-    await people.succeed("v2")
-    assert kept_everywhere(stack)
-    second = stack.looks()
-    menu.write_text("half an edit\n")
-    assert stack.read("web", "/config/menu") == "soup\n", "nobody deployed that"
-    write(API_TOKEN="t2", A="3")
-    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
-    assert differences(stack.looks(), second) == []
-    assert stack.read("web", "/config/menu") == "soup\n"
-    assert kept_everywhere(stack)
-    stack.put("docker-compose.yml", "services: [")
-    deployment = succeeded(await people.rollback())
-    assert any("credentials" in warning for warning in deployment.warnings)
-    assert differences(stack.looks(), first) == []
-    assert stack.images() == {"web-1": images["v1"]}
-    assert kept_everywhere(stack)
-    assert (stack.folder / "uploads/photo").read_text() == "order\n"
-    await volumes_survive_a_recreation(people.application, stack, images)
-
-
-async def volumes_survive_a_recreation(application, stack, images):
-    before, environment = stack.ids(), application.environments["dev"]
+async def volumes_survive_a_recreation(application, stack, image_id):
+    before, environment = stack.ids()["web-1"], application.environments["dev"]
     model = await application.state.releases.applied_model("dev")
     definitions = application.engine.definitions(await application.engine.load_model(model))
 
@@ -149,6 +140,6 @@ async def volumes_survive_a_recreation(application, stack, images):
         await application.deployment_manager.apply_service(
             environment, model, definitions["web"], watch, unheard, unheard, anew=True
         )
-    assert stack.ids() != before
-    assert stack.images() == {"web-1": images["v1"]}
+    assert stack.ids()["web-1"] != before
+    assert stack.images()["web-1"] == image_id
     assert kept_everywhere(stack)

@@ -40,7 +40,8 @@ def manually(stack, images):
 async def test_failed_first_deployment_restores_running_stack(people, stack, images, manually):
     """One that is refused touches nothing; of one that fails, what it did not reach keeps its container.
 
-    The next one is taken back to what was there: its files are those of the moment of adoption.
+    The next one names a service, so the other keeps its container, and is taken back to what was there: its files are
+    those of the moment of adoption.
     """
     before = stack.ids()
     stack.write({"web": service(healthcheck=CHECK, imagee="x")})
@@ -56,12 +57,28 @@ async def test_failed_first_deployment_restores_running_stack(people, stack, ima
     assert (release.number, release.state) == (0, "adopted")
     write(stack, "v2")
     stack.put("conf/app.conf", "written for the new version\n")
-    succeeded(await people.deploy("v2"))
-    assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
+    before = stack.ids()
+    succeeded(await people.deploy("v2", services=("web",)))
+    assert stack.ids()["store-1"] == before["store-1"]
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
     assert stack.read("web", "/data/orders") == "precious\n"
+    await settings_that_name_another_project_are_refused(people, stack)
     succeeded(await people.rollback())
     is_as_it_was(stack, images, manually)
     assert stack.read("web", "/config/app.conf") == "written by hand\n"
+
+
+async def settings_that_name_another_project_are_refused(people, stack):
+    """They would leave behind what runs, and start with empty volumes."""
+    before, settings = stack.ids(), people.application.settings.environments["dev"]
+    settings.project_name = f"{stack.base_name}-other"
+    (stack.folder / "docker-compose.yml").touch()  # lays the environment out anew, by these settings
+    for kind, version in ((DeploymentKind.DEPLOY, "v1"), (DeploymentKind.ROLLBACK, None)):
+        with pytest.raises(SecondCopyError, match=rf"project {stack.project()}, .* as {stack.base_name}-other,"):
+            await people.application.orchestrator.plan(request(kind, version=version))
+    settings.project_name = None
+    (stack.folder / "docker-compose.yml").touch()
+    assert stack.ids() == before
 
 
 def is_as_it_was(stack, images, manually) -> None:
@@ -82,21 +99,3 @@ async def test_second_copy_of_running_stack_refused(people, stack, images):
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
     assert stack.images() == {}
-
-
-async def test_unnamed_services_keep_containers(people, stack, images, manually):
-    """Services that the first deployment does not name keep their containers.
-
-    Settings that then name another project than the one that runs would leave it behind, and start with empty volumes.
-    """
-    before = stack.ids()
-    succeeded(await people.deploy("v2", services=("web",)))
-    assert stack.ids()["store-1"] == before["store-1"]
-    assert stack.ids()["web-1"] != before["web-1"]
-    before = stack.ids()
-    people.application.settings.environments["dev"].project_name = f"{stack.base_name}-other"
-    (stack.folder / "docker-compose.yml").touch()  # lays the environment out anew, by these settings
-    for kind, version in ((DeploymentKind.DEPLOY, "v1"), (DeploymentKind.ROLLBACK, None)):
-        with pytest.raises(SecondCopyError, match=rf"project {stack.project()}, .* as {stack.base_name}-other,"):
-            await people.application.orchestrator.plan(request(kind, version=version))
-    assert stack.ids() == before

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 __all__ = ["application", "stack"]
 
 KEEP = ServiceAction.KEEP
+PEER = service(image=f"{REPOSITORY}:v1", pid="service:two", healthcheck=None)
 
 
 def look(stack):
@@ -174,7 +175,7 @@ async def plan_says_what_was_changed_in_place(people, stack):
     inspected = stack.container("db").attrs["HostConfig"]
     assert (inspected["Memory"], inspected["RestartPolicy"]["Name"]) == (96 << 20, "always")
     assert network.name not in stack.container("api").attrs["NetworkSettings"]["Networks"]
-    write(stack, db=service(image=f"{REPOSITORY}:v1", labels={"a": "1"}))
+    write(stack, db=service(image=f"{REPOSITORY}:v1", labels={"a": "1"}), peer=PEER)
     stack.container("api").remove(force=True)
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["api"].action is ServiceAction.CREATE
@@ -185,17 +186,22 @@ async def plan_says_what_was_changed_in_place(people, stack):
 
 
 async def disconnected_is_not_made_anew(people, stack):
-    """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make."""
+    """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make.
+
+    What shares a namespace with a container that is gone is: nobody changed it.
+    """
     first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
     network = stack.client.networks.get(f"{stack.project()}_default")
-    network.disconnect(first)
-    second.remove(force=True)
+    network.disconnect(second)
+    first.remove(force=True)
     linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
-    write(stack, web=linked)
+    write(stack, web=linked, peer=PEER)
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
-    assert first.id in {one.id for one in stack.containers()}
+    assert second.id in {one.id for one in stack.containers()}
+    assert planned["peer"].action is ServiceAction.RECREATE
+    assert planned["peer"].reasons == ("it shares a namespace with two, of which a container is missing",)
     for name in ("db", "vpn"):
         network.disconnect(stack.container(name))
     sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"}, healthcheck=None)
@@ -204,18 +210,6 @@ async def disconnected_is_not_made_anew(people, stack):
     actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
     assert actions == [KEEP, KEEP, ServiceAction.RECREATE, ServiceAction.RECREATE]
     assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["db", "two", "vpn"]
-
-
-async def test_lost_replica_of_a_shared_namespace_is_the_reason(people, stack, images):
-    """Nobody changed what shares it: the container that it had joined is gone."""
-    stack.write({"vpn": service(scale=2), "torrent": service(pid="service:vpn")})
-    await people.succeed("v1")
-    first = next(one for one in stack.containers() if one.labels[SERVICE] == "vpn")
-    first.remove(force=True)
-    planned = await plan_and_deploy(people, stack, "v1")
-    assert planned["vpn"].action is ServiceAction.ADJUST
-    assert planned["torrent"].action is ServiceAction.RECREATE
-    assert planned["torrent"].reasons == ("it shares a namespace with vpn, of which a container is missing",)
 
 
 async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
