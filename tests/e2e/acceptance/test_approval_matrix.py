@@ -7,7 +7,7 @@ import pytest
 from roas.errors import ImageChangedError
 from roas.models.deployment import DeploymentKind
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import REPOSITORY, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone
 
 FILES = {
     "web.env": "GREETING=1\n",
@@ -26,7 +26,7 @@ ASKED = ("web.env", "app/new", "image", "policy")  # whether a yes to another pl
 
 
 def write(stack, **more) -> None:
-    stack.write({"web": service(**WEB, **more), "built": {"build": "app", "image": f"{stack.base_name}-built"}}, **TOP)
+    stack.write({"web": alone(**WEB, **more), "built": {"build": "app", "image": f"{stack.base_name}-built"}}, **TOP)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_change_since_the_yes_voids_rollback(people, stack, images, monkey
     for path, text in ROLLED_BACK.items():
         stack.put(path, text)
     web = {"secrets": ["password"], "configs": ["settings"], "environment": {"DB_PASSWORD": "${DB_PASSWORD}"}}
-    stack.write({"web": service(**web)}, **TOP)
+    stack.write({"web": alone(healthcheck=None, **web)}, **TOP)
     await people.succeed("v1")
     await people.succeed("v2")
 

@@ -8,7 +8,7 @@ from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
 
-SERVICES = 12
+SERVICES = 5
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert same["POST start"] == 0
     assert same["GET json"] <= 4 * SERVICES
     assert same["commits"] <= 25
-    assert same["GET other"] + same["POST other"] <= 40, "as many for any number of services"
+    assert same["GET other"] + same["POST other"] <= 32, "as many for any number of services"
     await costs_of_looking(people.application, counts)
 
 
@@ -51,4 +51,4 @@ async def costs_of_looking(application: Application, counts: Counts) -> None:
         await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))
     assert plan["GET json"] == SERVICES, "whether hands changed it"
     assert plan["GET stats"] == 0
-    assert plan["GET other"] <= 16
+    assert plan["GET other"] <= 14

@@ -13,7 +13,7 @@ from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, told
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, patiently, service
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone, patiently
 from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
 
 
@@ -31,7 +31,7 @@ def frail(fresh_daemon, tmp_path):
 
 
 async def test_unreachable_engine_fails_with_address(stack, tmp_path):
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     nowhere = f"unix://{tmp_path}/nowhere.sock"
     async with open_application(settings_for(stack, tmp_path / "state", docker_host=nowhere)) as application:
         deployment = await People(application).deploy("v1")
@@ -48,11 +48,11 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(phase_runner, "PHASE", Retries(0.1, 0.1))
-    frail.write({"store": service(), "web": service()})
+    frail.write({"store": alone(), "web": alone()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
-        frail.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY)})
+        frail.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY)})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
         await until_waiting(application, started.id, "web")
         await asyncio.to_thread(fresh_daemon.stop, kill=True)
@@ -63,14 +63,14 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
         assert "operator" in deployment.problem.hint
         assert "DOCKER_HOST" in told(deployment)
         await asyncio.to_thread(fresh_daemon.start)
-        frail.write({"store": service(), "web": service()})
+        frail.write({"store": alone(), "web": alone()})
         await people.succeed("v2")
         assert set(frail.images().values()) == {frail.client.images.get(f"{REPOSITORY}:v2").id}
 
 
 async def test_engine_restart_delays_deployment(frail, fresh_daemon, tmp_path):
     slow = {"test": patiently("test -e /tmp/ready"), "interval": "1s", "start_period": "60s"}
-    frail.write({"web": service(restart="always", healthcheck=slow | {"start_interval": "100ms"})})
+    frail.write({"web": alone(restart="always", healthcheck=slow | {"start_interval": "100ms"})})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
         await until_waiting(application, started.id, "web")

@@ -17,7 +17,7 @@ from roas.monitoring.metrics.bot_metrics import Metrics
 from tests.e2e.acceptance import alert_effects as alert
 from tests.e2e.acceptance import deployment_effects as deployment
 from tests.e2e.acceptance.event_scene import Scene
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone
 from tests.unit.sample_events import ended
 
 EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
@@ -28,7 +28,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration: integration.alert.triggered": alert.integration_trouble_becomes_alert,
     "integration: integration.alert.cleared": alert.integration_alert_resolved,
     "integration deployments": deployment.success_rate_measured,
-    "collector": deployment.environment_watched_after_resume,
+    "collector": deployment.environment_watched_after_start,
     "collector health checks": alert.requested_look_taken,
     "swapped binds": deployment.new_binds_looked_at,
     "metrics alerts": alert.alerts_counted,
@@ -39,7 +39,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
 @pytest.fixture
 def scene(application, stack) -> Scene:
     """Write a stack of one service."""
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     return Scene(application, stack)
 
 

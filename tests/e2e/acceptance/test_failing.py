@@ -6,7 +6,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
+from tests.e2e.acceptance.stack import CHECK, PATIENT_CHECK, REPOSITORY, alone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 __all__ = ["application", "on_v1", "stack", "standing"]
@@ -19,6 +19,8 @@ def back_on_v1(stack, images, before) -> bool:
 
 
 async def test_failed_health_check_rolled_back_with_output(people, stack, images, on_v1):
+    often = alone(healthcheck=PATIENT_CHECK | {"interval": "1s"})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": often})
     deployment = await people.deploy("unhealthy")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.problem.service == "web"

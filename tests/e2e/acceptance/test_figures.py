@@ -130,9 +130,13 @@ async def test_slow_redis_raises_sync_lag(application, monitor, clock, redis_ser
     await is_over(application, alert)
 
 
-async def test_slow_dependency_raises_resolution_time(application, monitor, stack, sample_image):
-    """The alert of the dependency resolution time ends when the dependency has more time."""
+async def test_deployments_raise_what_is_wrong_with_them(application, monitor, clock, stack, sample_image):
+    """A dependency that is slow, a journal that refuses writes and a failed deployment: three alerts, each of its own.
+
+    They end when the dependency has more time, the journal takes writes, and deployments succeed again.
+    """
     sample_image(f"{REPOSITORY}:slow", version="slow", behaviour="slow", delay_seconds=SLOW_SECONDS)
+    people = People(application)
 
     def write(timeout: str) -> None:
         needs = {"kind": "required", "condition": "service_healthy", "timeout": timeout}
@@ -140,39 +144,24 @@ async def test_slow_dependency_raises_resolution_time(application, monitor, stac
         stack.write({"store": alone(), "web": web | {"labels": {"timeout": timeout}}})
 
     write("1900ms")  # where a busy machine needs even more, the wait is in vain, and that counts no less
-    await People(application).deploy("slow")
-    alert = await raised(application, "dependency_resolution")
-    assert "dev/web" in alert.summary
+    await people.deploy("slow")
+    slow = await raised(application, "dependency_resolution")
+    assert "dev/web" in slow.summary
     assert (monitor.figures().dependency_resolution_seconds or 0) >= SLOW_SECONDS
     write("60s")
-    await People(application).succeed("v1")
-    await is_over(application, alert)
-
-
-async def test_journal_refusals_raise_error_rate(application, monitor, clock, stack):
-    """The alert of the integration error rate ends when the journal takes writes again."""
-    stack.write({"web": alone()})
-    with refusing(application.state.folder / "journal.sqlite3", source="integration"):
-        await People(application).succeed("v1")
-        alert = await raised(application, "integration_error_rate")
-        await application.bus.drain()  # what hears of the alert fails as well, and is to be forgotten, too
-    assert "The worst is integration: " in alert.summary
-    clock.forget(WINDOWS.error_seconds)
-    await People(application).succeed("v2")
-    await until(monitor, lambda figures: figures.error_ratio == 0)
-    await is_over(application, alert)
-
-
-async def test_failed_deployments_lower_success_rate(application, monitor, stack):
-    """The alert of the deployment success rate ends when deployments succeed again."""
-    stack.write({"web": alone()})
-    people = People(application)
     await people.deploy("exits")
-    await people.succeed("v1")
-    alert = await raised(application, "coordination_success_rate")
+    with refusing(application.state.folder / "journal.sqlite3", source="integration"):
+        await people.succeed("v1")
+        refused = await raised(application, "integration_error_rate")
+        failed = await raised(application, "coordination_success_rate")
+        await application.bus.drain()  # what hears of the alerts fails as well, and is to be forgotten, too
+    assert "The worst is integration: " in refused.summary
     assert monitor.figures().success_ratio == 0.5
+    clock.forget(WINDOWS.error_seconds)
     await people.succeed("v2")
-    await is_over(application, alert)
+    await until(monitor, lambda figures: figures.error_ratio == 0)
+    for alert in (slow, refused, failed):
+        await is_over(application, alert)
     assert monitor.figures().success_ratio == 1.0
 
 

@@ -8,7 +8,7 @@ from roas.application import open_application
 from roas.settings import load_settings
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, service
+from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, alone
 
 
 @pytest.fixture
@@ -40,34 +40,6 @@ async def people(bot_environment, monkeypatch):
         yield People(application)
 
 
-async def test_staging_has_own_project_and_values(people, stack, images):
-    stack.put(".env.staging", "VERSION=v2\nCOLOUR=green\n")
-    stack.put("passed.env", "DISCORD_TOKEN\nCOMPOSE_PROJECT_NAME\n")
-    web = service(
-        image=f"{REPOSITORY}:${{VERSION}}",
-        environment={
-            "COLOUR": "${COLOUR}",
-            "TOKEN": "${DISCORD_TOKEN:-none}",
-            "PROJECT": "${COMPOSE_PROJECT_NAME}",
-            "STATE_DIR": None,
-        },
-        labels={"version": "${VERSION}"},
-        env_file=["passed.env"],
-    )
-    stack.write({"web": web, "debug": service(profiles=["debug"])})
-    await people.succeed("v1", "staging")
-    assert stack.images("staging") == {"web-1": images["v1"]}
-    container = stack.container("web", "staging")
-    assert container.labels[PROJECT] == f"{stack.base_name}-staging"
-    assert container.labels["version"] == "v1"
-    variables = stack.variables("web", "staging")
-    assert (variables["COLOUR"], variables["TOKEN"]) == ("green", "none")
-    assert variables["PROJECT"] == f"{stack.base_name}-staging"
-    assert not variables.get("STATE_DIR")
-    assert not variables.get("DISCORD_TOKEN")
-    assert "the-bots-own-token" not in str(container.attrs)
-
-
 async def test_base_project_name_prefixes_environments(people, stack):
     """The project name of the bot is the base of the names of all environments."""
     environments = people.application.environments
@@ -76,24 +48,46 @@ async def test_base_project_name_prefixes_environments(people, stack):
     assert names == {"dev": f"{base}-dev", "staging": f"{base}-staging", "prod": base}
 
 
-async def test_environment_files_used_once_present(people, stack, images):
-    """The files of an environment count from the moment that they exist."""
-    stack.write({"web": service(environment={"WHO": "${WHO:-everybody}"})})
+async def test_staging_has_own_project_files_and_values(people, stack, images):
+    """The files of an environment count from the moment that they exist, and for that one alone.
+
+    The name inside a compose file does not move a stack to another project.
+    """
+    variables = {
+        "WHO": "${WHO:-everybody}",
+        "COLOUR": "${COLOUR:-none}",
+        "TOKEN": "${DISCORD_TOKEN:-none}",
+        "PROJECT": "${COMPOSE_PROJECT_NAME}",
+        "STATE_DIR": None,
+    }
+    stack.put("passed.env", "DISCORD_TOKEN\nCOMPOSE_PROJECT_NAME\n")
+    web = alone(
+        image=f"{REPOSITORY}:${{VERSION}}",
+        environment=variables,
+        labels={"version": "${VERSION}"},
+        env_file=["passed.env"],
+    )
+    stack.write({"web": web, "debug": alone(profiles=["debug"])}, name="something-else")
     await people.succeed("v1", "dev")
     dev = stack.ids("dev")
     stack.put("docker-compose.staging.yml", "services: {web: {labels: {by: override}}}")
-    stack.put(".env.staging", "WHO=staging\n")
+    stack.put(".env.staging", "VERSION=v3\nCOLOUR=green\nWHO=staging\n")
     await people.succeed("v2", "staging")
-    assert stack.variables("web", "staging")["WHO"] == "staging"
-    assert stack.container("web", "staging").labels["by"] == "override"
+    of_staging_is_its_own(stack)
     assert stack.variables("web", "dev")["WHO"] == "everybody"
     assert stack.ids("dev") == dev
     assert stack.images("dev") == {"web-1": images["v1"]}
     assert stack.images("staging") == {"web-1": images["v2"]}
 
 
-async def test_compose_name_keeps_stack_project(people, stack, images):
-    """The name inside a compose file does not move a stack to another project."""
-    stack.write({"web": service()}, name="something-else")
-    await people.succeed("v1", "staging")
-    assert stack.images("staging") == {"web-1": images["v1"]}
+def of_staging_is_its_own(stack) -> None:
+    """It is of its environment's project and files, and has nothing of the bot's own."""
+    container = stack.container("web", "staging")
+    labels = {name: container.labels[name] for name in (PROJECT, "version", "by")}
+    assert labels == {PROJECT: f"{stack.base_name}-staging", "version": "v2", "by": "override"}
+    variables = stack.variables("web", "staging")
+    assert (variables["WHO"], variables["COLOUR"], variables["TOKEN"]) == ("staging", "green", "none")
+    assert variables["PROJECT"] == f"{stack.base_name}-staging"
+    assert not variables.get("STATE_DIR")
+    assert not variables.get("DISCORD_TOKEN")
+    assert "the-bots-own-token" not in str(container.attrs)

@@ -9,7 +9,7 @@ from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
 from roas.models.events import ServiceProgressed
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, told
-from tests.e2e.acceptance.stack import CHECK, alone
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 
 NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s", "start_interval": "1s"}
 
@@ -29,13 +29,13 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
     await application.bus.unsubscribe(subscription)
 
 
-async def half_way(people, stack, images):
-    """Let v2 hang after its store was replaced; returns the deployment."""
+async def half_way(people, stack, *services):
+    """Let v2 hang at web; returns the deployment."""
     after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}
     stack.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY, **after_store)})
-    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+    asked = request(DeploymentKind.DEPLOY, version="v2", services=services)
+    started = await people.application.orchestrator.start(asked)
     await until_waiting(people.application, started.id, "web")
-    assert stack.container("store").attrs["Image"] == images["v2"]
     return started
 
 
@@ -44,14 +44,15 @@ async def test_cancelling_midway_keeps_old_release(people, stack, settings, imag
     orchestrator = people.application.orchestrator
     stack.write({"store": alone(), "web": alone(depends_on={"store": {"condition": "service_healthy"}})})
     first = await people.succeed("v1")
-    started = await half_way(people, stack, images)
+    started = await half_way(people, stack)
+    assert stack.container("store").attrs["Image"] == images["v2"]
     await orchestrator.cancel(started.id, ANNA)
     deployment = await orchestrator.wait(started.id)
     assert deployment.outcome is Outcome.CANCELLED
     assert deployment.cancel_requested_by == ANNA
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
     assert (await people.application.state.releases.current("dev")).number == 1
-    started = await half_way(people, stack, images)
+    started = await half_way(people, stack, "web")
     async with open_application(settings, instance_prefix="CLI") as other:
         await other.orchestrator.cancel(started.id, DORA)
     assert (await orchestrator.wait(started.id)).outcome is Outcome.CANCELLED
@@ -66,9 +67,10 @@ async def test_abandoned_deployment_resumed(settings, stack, images):
     """What fails then is rolled back, and so is what was allowed when it began, and is not today."""
     trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
     async with open_application(trusting) as application:
-        stack.write({"store": alone(), "web": alone()})
+        store = alone(image=f"{REPOSITORY}:v1")
+        stack.write({"store": store, "web": alone()})
         await People(application).succeed("v1")
-        stack.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
+        stack.write({"store": store, "web": alone(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
         await until_waiting(application, started.id, "web")
     async with open_application(trusting) as application:

@@ -11,7 +11,7 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import HealthChecked
 from roas.models.health import Verdict
 from tests.e2e.acceptance.people import People, request, succeeded
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, alone, patiently
+from tests.e2e.acceptance.stack import CHECK, PATIENT_CHECK, REPOSITORY, WATCHED_CHECK, alone, patiently
 from tests.e2e.acceptance.test_parallel_start import until_waiting
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
@@ -104,7 +104,8 @@ async def test_failure_next_to_deployment_ends_well(maintained, people, stack, i
 
     One that breaks during a deployment of others is recovered after it; of what the deployment broke no alert is left.
     """
-    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(depends_on=["store"])})
+    often = PATIENT_CHECK | {"interval": "2s"}
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(depends_on=["store"], healthcheck=often)})
     await people.succeed("v1")
     await rollback_leaves_no_alert(maintained, people, stack, images)
     kill_process(stack, "web")

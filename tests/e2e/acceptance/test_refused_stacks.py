@@ -6,25 +6,28 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaigns.hostile.corpus import PLAIN, cases, compose_file
+from campaigns.hostile.corpus import PLAIN, READ, cases, compose_file
 from roas.errors import ComposePolicyError
 from roas.models.deployment import DeploymentKind
 from tests.e2e.acceptance.people import request
-from tests.e2e.acceptance.stack import service
+from tests.e2e.acceptance.stack import alone
 
-BY_ADDRESS = (
+# Of these, a file is refused as a whole.
+FILES_BY_ADDRESS = (
     "include: ['http://{at}/x.yml']\nservices: {{web: {{image: x}}}}",
     "include: ['oci://{at}/x']\nservices: {{web: {{image: x}}}}",
     "services: {{web: {{image: x, extends: {{file: 'git@{at}:x.git', service: web}}}}}}",
-    "services: {{web: {{image: x, build: 'http://{at}/x.git'}}}}",
-    "services: {{web: {{image: x, build: {{context: app, additional_contexts: {{x: 'http://{at}/x'}}}}}}}}",
-    "services: {{web: {{image: x, build: {{context: app, cache_to: ['type=registry,ref={at}/x']}}}}}}",
-    "services: {{web: {{image: x, logging: {{driver: syslog, options: {{syslog-address: 'tcp://{at}'}}}}}}}}",
-    "services: {{web: {{image: x, logging: {{driver: fluentd, options: {{fluentd-address: '{at}'}}}}}}}}",
-    "services: {{web: {{image: x, logging: {{driver: splunk, options: {{splunk-url: 'http://{at}'}}}}}}}}",
-    "services: {{web: {{image: x, x-deploy: {{probe: 'http://{at}/admin?delete=all'}}}}}}",
-    "services: {{web: {{image: x, x-deploy: {{probe: 'redis://{at}'}}}}}}",
 )
+FIELDS_BY_ADDRESS = {
+    "built": "build: 'http://{at}/x.git'",
+    "context": "build: {{context: app, additional_contexts: {{x: 'http://{at}/x'}}}}",
+    "cache": "build: {{context: app, cache_to: ['type=registry,ref={at}/x']}}",
+    "syslog": "logging: {{driver: syslog, options: {{syslog-address: 'tcp://{at}'}}}}",
+    "fluentd": "logging: {{driver: fluentd, options: {{fluentd-address: '{at}'}}}}",
+    "splunk": "logging: {{driver: splunk, options: {{splunk-url: 'http://{at}'}}}}",
+    "asked": "x-deploy: {{probe: 'http://{at}/admin?delete=all'}}",
+    "redis": "x-deploy: {{probe: 'redis://{at}'}}",
+}
 
 
 @pytest.fixture
@@ -35,11 +38,14 @@ def listener() -> Iterator[socket.socket]:
         yield made
 
 
-def stacks(at: str) -> Iterator[tuple[str, str]]:
-    """Yield compose files that are refused, one for each key of which the corpus has something hostile."""
+def stacks(at: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield compose files that are refused, and what is refused by name: hostile values of all keys, and addresses."""
     hostile = {case.key: case for case in cases(1) if case.hostile and case.spelled == PLAIN}
-    yield from ((key, compose_file([case])) for key, case in sorted(hostile.items()))
-    yield from (("an address", text.format(at=at)) for text in BY_ADDRESS)
+    yield from ((compose_file([hostile.pop(key)]), []) for key in sorted(READ))
+    yield compose_file(hostile.values()), [case.name for case in hostile.values()]
+    yield from ((text.format(at=at), []) for text in FILES_BY_ADDRESS)
+    services = (f"  {name}: {{image: x, {text.format(at=at)}}}\n" for name, text in FIELDS_BY_ADDRESS.items())
+    yield "services:\n" + "".join(services), list(FIELDS_BY_ADDRESS)
 
 
 def there(client) -> set[str]:
@@ -59,7 +65,7 @@ async def refusal(people, *, deploying: bool) -> str:
 
 
 async def test_refused_stack_reaches_nobody(people, stack, images, listener):
-    stack.write({"web": service()})
+    stack.write({"web": alone()})
     await people.succeed("v1")
     for name in ("app/Dockerfile", "data/a", "own.txt", "more.yml"):
         stack.put(name, "FROM x\n")
@@ -67,13 +73,15 @@ async def test_refused_stack_reaches_nobody(people, stack, images, listener):
         (stack.folder / name).symlink_to(target)
     (stack.folder / "state").mkdir()
     before, since = there(stack.client), datetime.now(UTC).timestamp()
-    asked = 0
-    for key, text in stacks(f"127.0.0.1:{listener.getsockname()[1]}"):
+    named = 0
+    for text, names in stacks(f"127.0.0.1:{listener.getsockname()[1]}"):
         (stack.folder / "docker-compose.yml").write_text(text)
-        message = await refusal(people, deploying=key == "an address")
-        assert "asks for something that is not allowed here" in message, (key, message)
-        asked += 1
-    assert asked > 40
+        for deploying in (False, True):
+            message = await refusal(people, deploying=deploying)
+            assert "asks for something that is not allowed here" in message, (text, message)
+            assert [name for name in names if name not in message] == []
+        named += len(names)
+    assert named > 35
     assert there(stack.client) == before
     until = datetime.now(UTC).timestamp()
     seen = list(stack.client.events(since=since, until=until, decode=True))

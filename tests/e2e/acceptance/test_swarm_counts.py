@@ -17,7 +17,7 @@ from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, Stack
 
-SERVICES = 4
+SERVICES = 2
 NAME = "counted"
 
 

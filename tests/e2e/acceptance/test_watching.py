@@ -12,9 +12,12 @@ from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone, free_port, s
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 ALWAYS_WELL = CHECK | {"test": ["CMD", "true"]}
-# It does its work until somebody makes it eat more memory than it may have.
-GLUTTON = "/serve & while [ ! -e /tmp/eat ]; do sleep 0.1; done; exec dd if=/dev/zero of=/dev/null bs=256M"
-CRASHING = "/serve & while [ ! -e /tmp/crash ]; do sleep 0.1; done; exit 4"
+# They do their work until somebody says so by a pipe, which is there once only: then one eats more memory than it may
+# have, and the other crashes whenever it is started.
+UNTIL_TOLD = "/serve & mkfifo /tmp/told && read _ </tmp/told; "
+GLUTTON = UNTIL_TOLD + "exec dd if=/dev/zero of=/dev/null bs=256M"
+CRASHING = UNTIL_TOLD + "exit 4"
+TELL = ("sh", "-c", "echo now >/tmp/told")
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def about(name, holds=lambda _: True):
 
 
 async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, stack):
-    """One service for each way, and one after the other fails."""
+    """One service for each way, and all fail at once."""
     maintained.collector.probe_every(0.3)
     port = free_port()
     stack.write(
@@ -47,11 +50,13 @@ async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, s
         }
     )
     await people.succeed("v1")
-    await dead_process_alerts_and_restarts(maintained, stack)
-    await out_of_memory_service_recreated(maintained, stack)
-    await restart_loop_is_one_alert_and_recreated(maintained, stack)
-    await failed_health_check_restarts_service(maintained, stack)
-    await failed_probe_restarts_healthy_service(maintained, stack, port)
+    await asyncio.gather(
+        dead_process_alerts_and_restarts(maintained, stack),
+        out_of_memory_service_recreated(maintained, stack),
+        restart_loop_is_one_alert_and_recreated(maintained, stack),
+        failed_health_check_restarts_service(maintained, stack),
+        failed_probe_restarts_healthy_service(maintained, stack, port),
+    )
 
 
 async def dead_process_alerts_and_restarts(maintained, stack):
@@ -68,7 +73,7 @@ async def dead_process_alerts_and_restarts(maintained, stack):
 
 
 async def out_of_memory_service_recreated(maintained, stack):
-    await inside(stack, "hungry", "touch", "/tmp/eat")
+    await inside(stack, "hungry", *TELL)
     raised = await alert_that(maintained, about("hungry"))
     assert raised.summary.startswith("hungry "), raised.summary
     assert raised.summary.endswith("ended because it ran out of memory."), "by the event, or by a look"
@@ -78,7 +83,7 @@ async def out_of_memory_service_recreated(maintained, stack):
 
 
 async def restart_loop_is_one_alert_and_recreated(maintained, stack):
-    await inside(stack, "crashing", "touch", "/tmp/crash")
+    await inside(stack, "crashing", *TELL)
     over = await alert_that(maintained, about("crashing", is_over), seconds=60)
     assert over.actions[-1] == "recreate from the release: recovered"
     assert over.severity is Severity.HIGH
