@@ -11,7 +11,8 @@ import atexit, os, signal, sys
 from roas import service
 async def serve(settings, redis):
     assert redis is None
-    print(*sorted({"redis", "typer", "PIL", "roas.engine.swarm_engine"} & {name for name, one in sys.modules.items() if one}))
+    loaded = {name for name, module in sys.modules.items() if module}
+    print(*sorted({"redis", "typer", "PIL", "roas.engine.swarm_engine"} & loaded))
     return 0
 service.serve = serve
 atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)])
