@@ -38,6 +38,7 @@ from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
+from roas.temporary import remove_left_folders
 from roas.validation.validator import EnvironmentValidator
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ async def open_application(
         state = await stack.enter_async_context(opened)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
             await state.check_whole()
+        await asyncio.to_thread(remove_left_folders)
         bus = EventBus()
         stack.push_async_callback(bus.close)
         engine = StackEngine(

@@ -7,18 +7,20 @@ passes at once; whatever else is asked waits until the gate is opened, and gets 
 
 import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from roas.log import get_logger
+from roas.temporary import temporary_folder
 
 log = get_logger(__name__)
 
-# What begins with these changes nothing; whatever else does, or is not told yet to the end, waits.
+# What begins with these changes nothing; whatever else does, or is not told yet to the end of its head, waits.
 READING = (b"GET ", b"HEAD ")
+END_OF_HEAD = b"\r\n\r\n"
+# Of what waits no more is read for the moment than about this.
+MOST_HELD = 1 << 16
 # The kernel takes no longer path of a socket, with its end.
 LONGEST_PATH = 107
 NAME = "docker.sock"
@@ -31,6 +33,7 @@ class EngineGate:
         self.path = path
         self._engine = engine
         self._is_open = False
+        self._is_closed = False
         self._passages: set[_Passage] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
@@ -48,6 +51,9 @@ class EngineGate:
 
     def connect(self, passage: "_Passage") -> None:
         """Connect to the engine for a connection of the command."""
+        if self._is_closed:  # it was accepted when it was too late
+            passage.end()
+            return
         task = asyncio.create_task(self._connect(passage), name="connection through a gate")
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -56,12 +62,18 @@ class EngineGate:
         """Forget a connection that has ended."""
         self._passages.discard(passage)
 
-    def passes(self, request: bytes) -> bool:
-        """Return whether a request that begins so may go on to the engine now."""
-        return self._is_open or request.startswith(READING)
+    def passes(self, head: bytes) -> bool:
+        """Return whether a request with this head may go on to the engine now."""
+        return self._is_open or head.startswith(READING)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether all that is said is passed on as it comes."""
+        return self._is_open
 
     def close(self) -> None:
         """End every connection."""
+        self._is_closed = True
         for task in tuple(self._connecting):
             task.cancel()
         for passage in tuple(self._passages):
@@ -76,14 +88,18 @@ class EngineGate:
 
 
 class _Passage(asyncio.Protocol):
-    """Hold one connection of the command: one request after the other, each after the answer to the one before."""
+    """Hold one connection of the command: until the gate is open, one request after the answer to the one before.
+
+    Only heads of requests are passed on until then: what follows one, a body or another protocol, waits. A command that
+    says that it will say no more has gone: what it waited with gets nowhere.
+    """
 
     def __init__(self, gate: EngineGate) -> None:
         self._gate = gate
         self._command: asyncio.Transport | None = None
         self._engine: asyncio.Transport | None = None
         self._held = bytearray()
-        self._begins = True
+        self._awaits_answer = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -91,42 +107,71 @@ class _Passage(asyncio.Protocol):
         self._gate.connect(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._held or self._engine is None or (self._begins and not self._gate.passes(data)):
-            self._held += data
-            return
-        self._begins = False
-        self._engine.write(data)
+        self._held += data
+        self.go_on()
+        if len(self._held) > MOST_HELD and self._command is not None:
+            self._command.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gate.leave(self)
         if self._engine is not None:
             self._engine.close()
 
+    def pause_writing(self) -> None:
+        """Let the engine wait for a command that does not read its answers."""
+        if self._engine is not None:
+            self._engine.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Let the engine go on."""
+        if self._engine is not None:
+            self._engine.resume_reading()
+
     def reached(self, engine: asyncio.Transport) -> None:
         """Go on with what was said until the engine was reached."""
         self._engine = engine
         if self._command is None or self._command.is_closing():
             engine.close()
+            return
         self.go_on()
 
     def go_on(self) -> None:
         """Pass on what waits, where it may go on."""
-        if self._held and self._engine is not None and self._gate.passes(bytes(self._held[: len(max(READING))])):
-            self._begins = False
-            self._engine.write(bytes(self._held))
-            self._held.clear()
+        if not self._held or self._engine is None:
+            return
+        if self._gate.is_open:
+            self._pass(len(self._held))
+            return
+        end = self._held.find(END_OF_HEAD)
+        if end >= 0 and not self._awaits_answer and self._gate.passes(bytes(self._held[:end])):
+            self._awaits_answer = True
+            self._pass(end + len(END_OF_HEAD))
 
     def answered(self, data: bytes) -> None:
         """Pass an answer of the engine back: what the command says next is another request."""
-        self._begins = True
+        self._awaits_answer = False
         if self._command is not None:
             self._command.write(data)
+        self.go_on()
+
+    def listen(self, *, wanted: bool) -> None:
+        """Read what the command says, or not, as the engine takes it."""
+        if self._command is not None:
+            self._command.resume_reading() if wanted else self._command.pause_reading()
 
     def end(self) -> None:
         """End both sides."""
         for one in (self._command, self._engine):
             if one is not None:
                 one.close()
+
+    def _pass(self, length: int) -> None:
+        assert self._engine is not None
+        data = bytes(self._held[:length])
+        del self._held[:length]
+        if len(self._held) <= MOST_HELD:
+            self.listen(wanted=True)
+        self._engine.write(data)
 
 
 class _Answers(asyncio.Protocol):
@@ -145,21 +190,32 @@ class _Answers(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._passage.end()
 
+    def pause_writing(self) -> None:
+        """Let the command wait for an engine that does not read what it says."""
+        self._passage.listen(wanted=False)
+
+    def resume_writing(self) -> None:
+        """Let the command go on."""
+        self._passage.listen(wanted=True)
+
 
 @asynccontextmanager
 async def engine_gate(engine: str) -> AsyncIterator[EngineGate | None]:
     """Listen, within the block, on a socket that leads to an engine's; None where this machine has no place for it."""
-    folder = Path(tempfile.mkdtemp(prefix="roas-gate-"))  # for nobody else to enter
-    try:
-        gate = EngineGate(folder / NAME, engine)
-        if len(os.fsencode(gate.path)) > LONGEST_PATH:
+    async with AsyncExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder("gate"))  # for nobody else to enter
+            gate = EngineGate(folder / NAME, engine)
+            fits = len(os.fsencode(gate.path)) <= LONGEST_PATH
+            server = await asyncio.get_running_loop().create_unix_server(gate.enter, gate.path) if fits else None
+        except OSError as error:
+            log.warning("no gate before the engine", error=str(error))
+            server = None
+        if server is None:
             yield None
             return
-        server = await asyncio.get_running_loop().create_unix_server(gate.enter, gate.path)
         try:
             yield gate
         finally:
             server.close()
             gate.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

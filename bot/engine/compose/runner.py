@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import docker
 
@@ -78,7 +79,7 @@ class ComposeRunner:
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
         process = await self._start(arguments, environment, self._scrubbed(environment, variables or {}))
-        return await self._to_its_end(process, environment, timeout_seconds, service, on_line)
+        return await self._to_its_end(process, environment, timeout_seconds, service, on_line, self._redact)
 
     @asynccontextmanager
     async def waiting(self, arguments: Sequence[str], environment: Environment) -> AsyncIterator[WaitingCommand | None]:
@@ -95,11 +96,18 @@ class ComposeRunner:
                 yield None
                 return
             scrubbed = self._scrubbed(environment, {}) | {"DOCKER_HOST": f"unix://{gate.path}"}
+
+            def name_engine(text: str) -> str:
+                there = socket_path(environment)
+                for ours, its in ((str(gate.path), there), (quote(str(gate.path), safe=""), quote(there, safe=""))):
+                    text = text.replace(ours, its)
+                return self._redact(text)
+
             process = await self._start(arguments, environment, scrubbed)
 
             async def go_on(seconds: float, service: str | None, on_line: LineReport | None) -> ComposeOutput:
                 gate.open()
-                return await self._to_its_end(process, environment, seconds, service, on_line)
+                return await self._to_its_end(process, environment, seconds, service, on_line, name_engine)
 
             try:
                 yield WaitingCommand(tuple(arguments), process, go_on)
@@ -119,6 +127,7 @@ class ComposeRunner:
         timeout_seconds: float,
         service: str | None,
         on_line: LineReport | None,
+        redact: Callable[[str], str],
     ) -> ComposeOutput:
         try:
             async with deadline(timeout_seconds, service):
@@ -129,7 +138,7 @@ class ComposeRunner:
         finally:
             await end_process(process)
         if code != 0:
-            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=self._redact)
+            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=redact)
         return ComposeOutput(stdout, stderr)
 
     async def run_jailed(

@@ -12,7 +12,11 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.images.readable_names import set_references
 from roas.engine.model.store import ModelStore
+from roas.errors import RoasError
+from roas.log import get_logger
 from roas.models.environment import Environment
+
+log = get_logger(__name__)
 
 # What the creation of a single container may take, beside the end of what it takes the place of.
 CREATE_SECONDS = 60.0
@@ -45,7 +49,8 @@ class ComposeCreation:
     ) -> None:
         """Name the images of services, given with their fields, and create what is lacking. Raises RoasError.
 
-        Where the same waits to be created already, that goes on.
+        Where the same waits to be created already, that goes on; it looked at the engine before. Where that fails, a
+        call of its own goes by what there is now.
         """
         names = list(services)
         arguments = self._arguments(environment, model_hash, names, keep_existing, scale, anew=anew)
@@ -53,8 +58,14 @@ class ComposeCreation:
         seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
         waiting = self._waiting.pop(environment.name, None)
         if waiting is not None and waiting.is_ready and waiting.arguments == tuple(arguments):
-            await waiting.go_on(seconds, service, on_line)
-            return
+            try:
+                await waiting.go_on(seconds, service, on_line)
+            except RoasError as error:
+                if isinstance(error.__cause__, TimeoutError):  # it has had its time
+                    raise
+                log.info("what was ready to create failed", environment=environment.name, error=error.message)
+            else:
+                return
         await self._runner.run(arguments, environment, timeout_seconds=seconds, service=service, on_line=on_line)
 
     @asynccontextmanager

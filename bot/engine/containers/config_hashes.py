@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from roas.dataclass import dataclass
@@ -28,6 +26,7 @@ from roas.engine.model.services import (
 from roas.engine.model.text import write_model
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.temporary import temporary_folder
 
 REMEMBERED = 32
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
@@ -128,8 +127,8 @@ class ConfigHashes:
             *await self._clients.local(self._runner.installed),
         )
         if key not in self._known:
-            with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
-                path = Path(folder) / "model.yml"
+            with temporary_folder("hashes") as folder:
+                path = folder / "model.yml"
                 path.write_text(write_model(model), encoding="utf-8")
                 arguments = ask(ComposeProject.of_model(environment, path))
                 output = await self._runner.run(arguments, environment)

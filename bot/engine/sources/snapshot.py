@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field
@@ -15,6 +14,7 @@ from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError
 from roas.messages.message import said
+from roas.temporary import temporary_folder
 
 MOST_FILES = 200
 MOST_BYTES = 4 << 20
@@ -143,8 +143,8 @@ class SourceSnapshot:
 @contextmanager
 def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
     """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="roas-sources-", ignore_cleanup_errors=True) as made:
-        scratch = Path(made).resolve()
+    with temporary_folder("sources") as made:
+        scratch = made.resolve()
         snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))
         try:
             yield snapshot

@@ -24,6 +24,7 @@ from roas.engine.sources.contents import ContentStore
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from roas.temporary import PREFIX
 
 SECRET = "LEAKED"
 KINDS = [JailKind.SETPRIV, JailKind.HELPER]
@@ -186,7 +187,7 @@ async def test_message_names_the_real_path(engine: ComposeEngine, environment: E
     with pytest.raises(ComposeFileError) as caught:
         await engine.resolve(environment, None, write_contents=False)
     assert f"{environment.folder}/none.env not found" in caught.value.message
-    assert "roas-sources" not in caught.value.message
+    assert PREFIX not in caught.value.message
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.processes: list[asyncio.subprocess.Process] = []
         self.waits = asyncio.Event()
+        self._gates: set[EngineGate] = set()
         start, passes = runner.start_process, EngineGate.passes
 
         async def noting(command: Any, *arguments: Any) -> asyncio.subprocess.Process:
@@ -47,12 +48,18 @@ class Started:
             return process
 
         def noted(gate: EngineGate, request: bytes) -> bool:
+            self._gates.add(gate)
             if not (does := passes(gate, request)):
                 self.waits.set()
             return does
 
         monkeypatch.setattr(runner, "start_process", noting)
         monkeypatch.setattr(gate.EngineGate, "passes", noted)
+
+    def hang_up(self) -> None:
+        """End each connection, as an engine does that is started again."""
+        for passage in [one for known in self._gates for one in known._passages]:
+            passage.end()
 
     async def wait(self) -> None:
         async with asyncio.timeout(SECONDS):
@@ -121,7 +128,7 @@ async def test_what_is_not_asked_for_is_never_made(
     assert not there(docker_client, environment)
 
 
-@pytest.mark.parametrize("what", ["another choice", "another model", "it was killed"])
+@pytest.mark.parametrize("what", ["another choice", "another model", "it was killed", "the engine hung up"])
 async def test_what_fits_no_more_is_made_by_another_call(
     engine: StackEngine,
     stack: Callable[..., Environment],
@@ -138,6 +145,8 @@ async def test_what_fits_no_more_is_made_by_another_call(
         if what == "it was killed":
             started.processes[0].kill()
             await started.processes[0].wait()
+        if what == "the engine hung up":
+            started.hang_up()
         made = await engine.create_missing(environment, other.model_hash, chosen)
     assert len(started.processes) == 2
     assert {one.service for one in made} == chosen

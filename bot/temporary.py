@@ -1,0 +1,73 @@
+"""Folders in TMPDIR that are there while they are used; what a process left that was killed is removed by the next."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PREFIX = "roas-tmp-"
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Make a folder that only this user may enter; it is gone afterwards. Raises OSError.
+
+    It is locked meanwhile: the kernel releases the lock at the end of this process, however it ends.
+    """
+    while (made := _made(purpose)) is None:
+        pass
+    folder, descriptor = made
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_left_folders() -> int:
+    """Remove the folders of this user that no living process uses, and return how many those were."""
+    removed = 0
+    with suppress(OSError):  # no folder for temporary files: nothing was left in it
+        for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            with suppress(OSError):
+                removed += _remove_left(path)
+    return removed
+
+
+def _made(purpose: str) -> tuple[Path, int] | None:
+    """Make a folder and lock it; None where another process took it for a left one meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-"))
+    try:
+        descriptor = _opened(folder)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):  # it is held by who removes it, or is gone
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), folder.lstat()):
+            return folder, descriptor
+    os.close(descriptor)
+    return None
+
+
+def _remove_left(path: Path) -> bool:
+    """Remove a folder that is nobody's; who made it just now, and has no lock yet, makes another one."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        return False
+    descriptor = _opened(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return not path.exists()
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
