@@ -7,6 +7,8 @@ import sys
 import warnings
 from typing import NoReturn
 
+from roas.terminals import NOT_WRITTEN, open_missing_streams, outlive_terminals, say_what_was_lost
+
 # Python looks for cycles after every 700 new objects by default, hundreds of times while the program is imported, and
 # finds none; that is a sixth of the time that a command takes to start. All that is imported are 140,000.
 OBJECTS_BETWEEN_COLLECTIONS = 200_000
@@ -30,6 +32,7 @@ def run() -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
+        code = NOT_WRITTEN if say_what_was_lost() else code
     except Exception:
         sys.exit(code)
     os._exit(code)
@@ -38,6 +41,8 @@ def run() -> NoReturn:
 def main() -> int:
     """Run the command line and return its exit code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    open_missing_streams()
+    outlive_terminals()
     from roas.commands import answer_quickly, run_command_line
 
     code = answer_quickly(sys.argv[1:])

@@ -1,32 +1,74 @@
-"""Continue without output when the terminal is closed: a failure to print must not end the work."""
+"""Continue without output when the terminal is closed or a disk is full: a failure to print must not end the work."""
 
 import errno
 import io
+import os
 import sys
 from typing import Any, TextIO
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+STREAMS = ("stdin", "stdout", "stderr")
+# With it Python ends, too, where it could not write what was printed.
+NOT_WRITTEN = 120
+
+
+def open_missing_streams() -> None:
+    """Have something in the place of a stream that this process was started without.
+
+    Else the next file that is opened is there, and gets what is printed.
+    """
+    for number, name in enumerate(STREAMS):
+        if getattr(sys, name) is None and os.open(os.devnull, os.O_RDWR) == number:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
 
 def outlive_terminals() -> None:
-    """Ignore write errors on a closed terminal from now on."""
+    """Ignore write errors on a closed terminal and a full disk from now on."""
     sys.stdout = _detached(sys.stdout)
     sys.stderr = _detached(sys.stderr)
 
 
+def say_what_was_lost() -> bool:
+    """Say on stderr, and return, whether a full disk did not take what was printed."""
+    raw = _raw(sys.stdout)
+    if not isinstance(raw, _Terminal) or raw.lost is None:
+        return False
+    sys.stderr.write(f"error: The output could not be written: {raw.lost.strerror}.\n")
+    sys.stderr.flush()
+    return True
+
+
 class _Terminal(io.FileIO):
-    """Drop what a closed terminal does not take; the kernel calls that an input/output error."""
+    """Drop what a closed terminal does not take, which the kernel calls an input/output error, nor a full disk."""
+
+    lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno in FULL:
+                self.lost = error
+            elif error.errno != errno.EIO or not self.isatty():
                 raise
             return len(data)
 
 
+def _raw(stream: TextIO) -> object:
+    """Return what writes to the file; with PYTHONUNBUFFERED nothing is before it."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)
+
+
 def _detached(stream: TextIO) -> TextIO:
-    if not isinstance(stream, io.TextIOWrapper) or not stream.isatty():
+    if not isinstance(stream, io.TextIOWrapper) or type(_raw(stream)) is not io.FileIO:
         return stream
     stream.flush()
     raw = _Terminal(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+    return io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -65,3 +65,23 @@ def test_full_disk_is_told_by_exit_code() -> None:
         done = ended("pass", stdout=full)
     assert done.returncode == 120
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["--version"], ["config", "schema"]])
+def test_command_says_what_a_full_disk_did_not_take(command: list[str], unbuffered: str) -> None:
+    """What was wanted is not there: no other code of a command says so, and a failure to print ends no work."""
+    with Path("/dev/full").open("w") as full:
+        done = roas(command, unbuffered, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (120, "error: The output could not be written: No space left on device.\n")
+
+
+def test_command_does_without_streams() -> None:
+    """Nothing else that is opened takes their places, and gets what is printed."""
+    done = roas(["--version"], "", preexec_fn=lambda: [os.close(one) for one in range(3)])
+    assert done.returncode == 0
+
+
+def roas(command: list[str], unbuffered: str, **files: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    return subprocess.run([sys.executable, "-m", "roas", *command], env=environment, text=True, check=False, **files)
