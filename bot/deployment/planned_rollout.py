@@ -19,7 +19,7 @@ def proxy_reason(definition: ServiceDefinition, *, start_first: bool) -> tuple[s
 def rollout_reason(definition: ServiceDefinition, containers: Collection[ContainerSnapshot]) -> tuple[str, ...]:
     """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy."""
     there = tuple(containers)
-    if not there or not has_policy(definition):
+    if not there or not has_policy(definition, there):
         return ()
     policy = policy_of(definition, there)
     parts = [_how_many(policy, definition), *_delay(policy, definition.replicas), _failure(policy)]

@@ -1,9 +1,10 @@
 """Say how the replicas of a service are replaced: what its `update_config` or `rollback_config` means for it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from roas.engine.comparison import WantedService
-from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy, RolloutRecord
 from roas.models.stack import ServiceDefinition
 
@@ -15,14 +16,18 @@ def is_rolled_out(
 
     With a `record`, one had begun in this deployment: whoever resumes knows which replicas it went on without.
     """
-    if not has_policy(wanted.definition):
+    if not has_policy(wanted.definition, there):
         return False
     return record is not None or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
 
 
-def has_policy(definition: ServiceDefinition) -> bool:
-    """Return whether the replicas of a service are replaced otherwise than all at once."""
-    return definition.update != ALL_AT_ONCE and not definition.ends_well and definition.replicas > 0
+def has_policy(definition: ServiceDefinition, there: Collection[ContainerSnapshot]) -> bool:
+    """Return whether the replicas of a service, of which some are there, are replaced otherwise than all at once.
+
+    One that looks as if it may end goes on where its containers are probed: the health check is the image's.
+    """
+    ends = definition.one_shot or (definition.may_end and all(one.health is HealthStatus.NONE for one in there))
+    return definition.update != ALL_AT_ONCE and not ends and definition.replicas > 0
 
 
 def stays_up(definition: ServiceDefinition) -> bool:

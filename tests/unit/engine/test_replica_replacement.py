@@ -15,6 +15,7 @@ WEB = ServiceDefinition("web", "web:v2", "d", replicas=3, update=ONE)
 RUNNING, HEALTHY = ContainerState.RUNNING, HealthStatus.HEALTHY
 OLD = ContainerSnapshot("o1", "web-1", "web", RUNNING, HEALTHY, "i", "web:v1", "old")
 NEW = replace(OLD, id="n1", config_hash="new")
+UNPROBED = replace(OLD, id="u1", health=HealthStatus.NONE)
 
 
 @pytest.mark.parametrize(
@@ -29,10 +30,16 @@ NEW = replace(OLD, id="n1", config_hash="new")
         (replace(WEB, update=RolloutPolicy(failure_action=FailureAction.PAUSE)), (OLD,), None, True),
         (replace(WEB, one_shot=True), (OLD,), None, False),
         (replace(WEB, replicas=0), (OLD,), None, False),
+        (replace(WEB, may_end=True), (UNPROBED,), None, False),
+        (replace(WEB, may_end=True), (UNPROBED, OLD), None, True),
+        (replace(WEB, one_shot=True, may_end=True), (OLD,), None, False),
     ],
 )
 def test_rolled_out_where_policy_replaces_something(definition, there, record, rolled: bool) -> None:
-    """Whoever resumes a rollout that was done goes on with its record: some of its replicas may have failed."""
+    """Whoever resumes a rollout that was done goes on with its record: some of its replicas may have failed.
+
+    What looks as if it may end has a policy where its image has a health check, which its containers show.
+    """
     assert is_rolled_out(WantedService(definition, "new"), there, record) is rolled
 
 
