@@ -68,20 +68,24 @@ async def tagged_numbers(clients: EngineClients, environment: Environment) -> fr
 async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
     """Remove a release's tags; an image that nothing else names or uses is deleted with its last tag.
 
-    A tag that points to another image now belongs to another project, or to a bot with another journal: it stays.
+    A tag that points to another image now belongs to another project, to a bot with another journal, or to whoever
+    moved it by hand: it stays. The image that it pointed to goes, but for one that a container uses: that keeps a name.
     """
 
     def untag(client: docker.DockerClient) -> None:
         for service in release.services:
             tag = ":".join(release_tag(environment.project, service.name, release.number))
             found = find_image(client, tag)
-            if found is not None and found["Id"] == service.image.image_id:
+            if found is None:
+                continue
+            is_ours = found["Id"] == service.image.image_id
+            if is_ours:
                 with suppress(NotFound):
                     _untag(client, tag)
-                left = find_image(client, service.image.image_id) or {}
-                for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
-                    with suppress(NotFound):
-                        _untag(client, reference)
+            left = find_image(client, service.image.image_id) or {}
+            for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
+                with suppress(NotFound):
+                    _untag(client, reference, used=is_ours)
 
     await clients.call(environment, untag)
 
@@ -97,10 +101,12 @@ async def missing_images(clients: EngineClients, environment: Environment, relea
     return await clients.call(environment, look)
 
 
-def _untag(client: docker.DockerClient, tag: str) -> None:
+def _untag(client: docker.DockerClient, tag: str, *, used: bool = True) -> None:
+    """Remove a tag, also the last one of an image that is `used` by a container."""
     try:
         client.api.remove_image(tag)
     except APIError as error:
         if error.response is None or error.response.status_code != 409:
             raise
-        client.api.remove_image(tag, force=True)  # a container uses the image: only the tag goes
+        if used:
+            client.api.remove_image(tag, force=True)  # only the tag goes

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from roas.engine.images.release_tags import release_tag
 from roas.errors import ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseService, ReleaseState
@@ -96,7 +97,9 @@ async def test_image_that_is_gone_is_named(engine, web, docker_client):
         await engine.create_service(web, engine._models.save(model), "web")
 
 
-async def test_names_go_with_the_last_release(engine, web, docker_client):
+@pytest.mark.parametrize("hand", ["leaves the tag", "moves the tag"])
+async def test_names_go_with_the_last_release(engine, web, docker_client, hand):
+    """So does the image, where somebody moved the release's own tag: to another one, which keeps it."""
     docker_client.images.get("tiny:v2").tag("tiny", "v3")
     drafted = await draft(engine, web, "v3")
     name = (await engine.load_model(drafted.model_hash))["services"]["web"]["image"]
@@ -104,8 +107,15 @@ async def test_names_go_with_the_last_release(engine, web, docker_client):
     await make(engine, web, drafted.model_hash)
     await engine.protect(release, web)
     assert name in docker_client.images.get("tiny:v3").tags
+    tag, other = release_tag(web.project, "web", release.number), docker_client.images.get("tiny:v1")
+    if hand == "moves the tag":
+        for one in await engine.containers(web):
+            docker_client.api.remove_container(one.id, force=True)
+        other.tag(*tag)
     await engine.unprotect(release, web)
     assert name not in docker_client.images.get("tiny:v3").tags
+    other.reload()
+    assert (":".join(tag) in other.tags) is (hand == "moves the tag")
 
 
 def release_of(model_hash: str, services: tuple[ReleaseService, ...]) -> Release:
