@@ -6,7 +6,7 @@ from typing import Any
 from roas.engine.model.services import services_of
 from roas.engine.policy.refusal import refusal
 from roas.engine.policy.violation import Violation
-from roas.engine.swarm.unsupported import INSTEAD, find_unbound, unsupported
+from roas.engine.swarm.unsupported import INSTEAD, becomes_a_config, find_unbound, is_of_a_swarm, unsupported
 from roas.errors import ComposePolicyError, RoasError
 from roas.messages.message import joined
 from roas.models.environment import Environment
@@ -45,12 +45,14 @@ def _is_refused_anyway(entry: str, model: Mapping[str, Any]) -> bool:
     kind, _, name = entry.partition(":")
     services = services_of(model)
     if kind == "bind":
-        return name in {source for fields in services.values() for source in _writable_binds(fields)}
+        return name in {source for fields in services.values() for source in _refused_binds(fields)}
     if kind == "docker_socket":
-        return any(one.endswith(SOCKET) for one in _writable_binds(services.get(name) or {}))
+        return any(one.endswith(SOCKET) for one in _refused_binds(services.get(name) or {}))
+    if kind == "network":
+        return not is_of_a_swarm((model.get("networks") or {}).get(name) or {})
     return kind in INSTEAD and bool((services.get(name) or {}).get(kind))
 
 
-def _writable_binds(fields: Mapping[str, Any]) -> list[str]:
+def _refused_binds(fields: Mapping[str, Any]) -> list[str]:
     volumes = fields.get("volumes") or ()
-    return [str(one.get("source")) for one in volumes if one.get("type") == "bind" and not one.get("read_only")]
+    return [str(one.get("source")) for one in volumes if one.get("type") == "bind" and not becomes_a_config(one)]

@@ -1,6 +1,6 @@
 """Find services that no node takes as they are written: Swarm itself accepts them, and waits for a node for ever."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from roas.engine.model.services import replicas_of, services_of
@@ -12,16 +12,27 @@ from roas.models.swarm import SwarmNode
 
 NANO = 10**9
 MIB = 2**20
+SizeJudge = Callable[[str, Mapping[str, Any], Sequence[SwarmNode]], tuple[str, str] | None]
 
 
-def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Iterator[Obstacle]:
-    """Yield what keeps each service from every node: constraints, nodes that are away, too few of them, resources."""
+def find_unplaced(
+    model: Mapping[str, Any], nodes: Sequence[SwarmNode], left: Sequence[SwarmNode] | None = None
+) -> Iterator[Obstacle]:
+    """Yield what keeps each service from every node: constraints, nodes that are away, too few of them, resources.
+
+    What is `left` are the same nodes with what they have beside others' tasks, where that is known.
+    """
     for name, fields in sorted(services_of(model).items()):
-        if (found := _unplaced(name, fields, nodes)) is not None:
+        found = _unplaced(name, fields, nodes, too_large=_too_large)
+        if found is None and left is not None:
+            found = _unplaced(name, fields, left, too_large=_too_full)
+        if found is not None:
             yield Obstacle(ObstacleKind.PLACEMENT, *found)
 
 
-def _unplaced(name: str, fields: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> tuple[str, str] | None:
+def _unplaced(
+    name: str, fields: Mapping[str, Any], nodes: Sequence[SwarmNode], *, too_large: SizeJudge
+) -> tuple[str, str] | None:
     placement = (fields.get("deploy") or {}).get("placement") or {}
     constraints = [str(one) for one in placement.get("constraints") or ()]
     allowed = [node for node in nodes if all(satisfies(node, one) for one in constraints)]
@@ -31,7 +42,7 @@ def _unplaced(name: str, fields: Mapping[str, Any], nodes: Sequence[SwarmNode]) 
     if not ready:
         text = said("{service} may run on {nodes} only, which takes no tasks now.", service=name, nodes=_names(allowed))
         return text, said("Bring a node back, or change `deploy.placement.constraints`.")
-    return _too_large(name, fields, ready) or _too_few(name, fields, ready)
+    return too_large(name, fields, ready) or _too_few(name, fields, ready)
 
 
 def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) -> tuple[str, str]:
@@ -51,8 +62,7 @@ def _there(constraint: str, nodes: Iterable[SwarmNode]) -> str:
 
 def _too_large(name: str, fields: Mapping[str, Any], ready: Sequence[SwarmNode]) -> tuple[str, str] | None:
     """Return which reservation is more than any of the nodes has, whatever else it runs; unknown sizes say nothing."""
-    asked = resources_of(fields).get("Reservations") or {}
-    memory, cpus = int(asked.get("MemoryBytes") or 0), int(asked.get("NanoCPUs") or 0)
+    memory, cpus = _reserved(fields)
     if any(_has(node.memory_bytes, memory) and _has(node.nano_cpus, cpus) for node in ready):
         return None
     text = said(
@@ -65,6 +75,28 @@ def _too_large(name: str, fields: Mapping[str, Any], ready: Sequence[SwarmNode])
         most_cpus=f"{max(one.nano_cpus for one in ready) / NANO:g}",
     )
     return text, said("Lower `deploy.resources.reservations`, or add a larger node.")
+
+
+def _too_full(name: str, fields: Mapping[str, Any], ready: Sequence[SwarmNode]) -> tuple[str, str] | None:
+    """Return which reservation is more than any of the nodes has left beside what others have reserved there."""
+    memory, cpus = _reserved(fields)
+    if any(_has(node.memory_bytes, memory) and _has(node.nano_cpus, cpus) for node in ready):
+        return None
+    left = [f"{one.hostname}: {one.memory_bytes // MIB} MiB, {one.nano_cpus / NANO:.2g}" for one in ready]
+    text = said(
+        "{service} reserves {memory} MiB of memory and {cpus} CPUs, which no node has left beside other stacks "
+        "({left}).",
+        service=name,
+        memory=memory // MIB,
+        cpus=f"{cpus / NANO:g}",
+        left="; ".join(left),
+    )
+    return text, said("Lower `deploy.resources.reservations` of this service or of another stack, or add a node.")
+
+
+def _reserved(fields: Mapping[str, Any]) -> tuple[int, int]:
+    asked = resources_of(fields).get("Reservations") or {}
+    return int(asked.get("MemoryBytes") or 0), int(asked.get("NanoCPUs") or 0)
 
 
 def _has(there: int, asked: int) -> bool:

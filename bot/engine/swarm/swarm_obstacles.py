@@ -9,6 +9,7 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.facts import swarm_node
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.placement import find_unplaced
+from roas.engine.swarm.reservations import reserves, with_what_is_left
 from roas.messages.message import said
 from roas.models.obstacle import Obstacle, ObstacleKind
 
@@ -16,7 +17,11 @@ from roas.models.obstacle import Obstacle, ObstacleKind
 def find_on_swarm(calls: SwarmCalls, project: str, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
     """Ask a manager, and return every obstacle."""
     nodes, there = [swarm_node(one) for one in calls.nodes()], calls.services_named(stack_name(project, ""))
-    return (*find_unplaced(model, nodes), *find_held_names(model, project, there))
+    left = None
+    if reserves(model):
+        own = {str(one["ID"]) for one in there if (one["Spec"].get("Labels") or {}).get(STACK) == project}
+        left = with_what_is_left(nodes, calls.tasks(), own)
+    return (*find_unplaced(model, nodes, left), *find_held_names(model, project, there))
 
 
 def find_held_names(

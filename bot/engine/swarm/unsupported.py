@@ -93,10 +93,17 @@ def find_unbound(model: Mapping[str, Any], allows: Callable[[str], bool]) -> lis
         found += [
             one
             for volume in fields.get("volumes") or ()
-            if not volume.get("read_only")  # a file that is read-only becomes a config
+            if not becomes_a_config(volume)
             for one in _of_volume(name, volume, NO_CONTENTS)
         ]
     return [*found, *_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
+
+
+def becomes_a_config(volume: Mapping[str, Any]) -> bool:
+    """Return whether a volume is a file that is only read; a folder never is, and one that is not seen here may be."""
+    return bool(volume.get("read_only")) and not (
+        volume.get("type") == "bind" and Path(str(volume.get("source"))).is_dir()
+    )
 
 
 def unsupported(found: Iterable[Found], environment: Environment) -> ComposeFileError:
@@ -231,12 +238,16 @@ def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
 
 def _of_networks(model: Mapping[str, Any]) -> Iterator[Found]:
     for name, network in (model.get("networks") or {}).items():
-        driver = str((network or {}).get("driver") or "overlay")
-        if driver not in {"overlay", "default"}:
+        if not is_of_a_swarm(network or {}):
             yield (
-                said("the network {network} has `driver: {driver}`", network=name, driver=driver),
+                said("the network {network} has `driver: {driver}`", network=name, driver=network["driver"]),
                 said("remove it: the networks of a Swarm are overlays"),
             )
+
+
+def is_of_a_swarm(network: Mapping[str, Any]) -> bool:
+    """Return whether a network's driver reaches every node, or none is named."""
+    return str(network.get("driver") or "overlay") in {"overlay", "default"}
 
 
 def _unpinned_volumes(model: Mapping[str, Any], allows: Callable[[str], bool]) -> Iterator[Found]:

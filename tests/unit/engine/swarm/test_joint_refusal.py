@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from roas.engine.policy.refusal import refusal
 from roas.engine.policy.violation import Violation
 from roas.engine.swarm.joint_refusal import with_unsupported
@@ -14,8 +16,8 @@ PRIVILEGED = Violation("a has `privileged: true`", "privileged:a")
 SYSCTL = Violation("a has `sysctls: x`", "sysctls:a")
 
 
-def refused(*violations: Violation, **fields: Any) -> RoasError:
-    model = {"name": "shop", "services": {"a": {"image": "a:1", **fields}}}
+def refused(*violations: Violation, networks: dict[str, Any] | None = None, **fields: Any) -> RoasError:
+    model = {"name": "shop", "services": {"a": {"image": "a:1", **fields}}, "networks": networks or {}}
     error = refusal(violations, PROD, of_release=False)
     return with_unsupported(error, model, PROD, allows=lambda _entry: False)
 
@@ -44,6 +46,23 @@ def test_file_that_is_bound_read_only_may_be_allowed() -> None:
     error = refused(Violation("a binds /etc/hosts", "bind:/etc/hosts"), volumes=volumes)
     assert isinstance(error, ComposePolicyError)
     assert error.entries == ("bind:/etc/hosts",)
+
+
+def test_folder_that_is_bound_read_only_is_not_offered(tmp_path: Path) -> None:
+    """A config is one file: an entry that allows the folder would lead to Swarm's refusal."""
+    volumes = [{"type": "bind", "source": str(tmp_path), "target": "/x", "read_only": True}]
+    error = refused(Violation("a binds it", f"bind:{tmp_path}"), volumes=volumes)
+    assert type(error) is ComposeFileError
+    assert f"a binds {tmp_path} of the host" in error.message
+
+
+@pytest.mark.parametrize(("driver", "offered"), [("macvlan", False), ("bridge", False), ("overlay", True), ("", True)])
+def test_network_driver_that_no_swarm_has_is_not_offered(driver: str, offered: bool) -> None:
+    found = Violation("the network back has it", "network:back")
+    error = refused(found, SYSCTL, networks={"back": {"driver": driver, "driver_opts": {"x": "y"}}})
+    assert isinstance(error, ComposePolicyError)
+    assert ("network:back" in error.entries) is offered
+    assert ("the network back has `driver: " in error.message) is not offered
 
 
 def test_model_that_is_not_known_adds_nothing() -> None:

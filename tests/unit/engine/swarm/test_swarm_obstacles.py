@@ -22,8 +22,11 @@ def node(name: str, *, availability: str = "active", memory: int = 4) -> Json:
 
 
 class Manager:
-    def __init__(self, *nodes: Json, services: tuple[Json, ...] = ()) -> None:
-        self._nodes, self._services = nodes, services
+    def __init__(self, *nodes: Json, services: tuple[Json, ...] = (), tasks: tuple[Json, ...] = ()) -> None:
+        self._nodes, self._services, self._tasks = nodes, services, tasks
+
+    def tasks(self) -> list[Json]:
+        return list(self._tasks)
 
     def nodes(self) -> list[Json]:
         return list(self._nodes)
@@ -71,6 +74,34 @@ def test_reservation_counts_on_nodes_that_the_constraints_allow() -> None:
     manager = Manager(node("node1"), node("node2", memory=8))
     assert len(found(manager, web={"deploy": deploy})) == 1
     assert found(manager, web={"deploy": {**deploy, "placement": {}}}) == []
+
+
+def task(service: str, node: str, memory: int, *, state: str = "running") -> Json:
+    reserved = {"Reservations": {"MemoryBytes": memory * GIB, "NanoCPUs": 10**9}}
+    return {"ServiceID": service, "NodeID": node, "Status": {"State": state}, "Spec": {"Resources": reserved}}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "fits"),
+    [
+        ((), True),
+        ((task("other", "node1", 2),), True),
+        ((task("other", "node1", 3),), False),
+        ((task("other", "node1", 1), task("another", "node1", 2, state="assigned")), False),
+        ((task("other", "node1", 3, state="shutdown"),), True),
+        ((task("other", "node2", 3), task("other", "", 3, state="pending")), True),
+        ((task("ours", "node1", 3),), True),
+        ((task("other", "node1", 0), task("another", "node1", 0)), False),
+    ],
+)
+def test_reservation_beyond_what_others_left_is_named(tasks: tuple[Json, ...], fits: bool) -> None:
+    """The tasks of the stack itself do not count: they are replaced, and may be fewer afterwards."""
+    ours = {"ID": "ours", "Spec": {"Name": "shop_web", "Labels": {STACK: "shop"}}}
+    manager = Manager(node("node1"), services=(ours,), tasks=tasks)
+    web = {"deploy": {"resources": {"reservations": {"memory": str(2 * GIB), "cpus": 0.5}}}}
+    seen = found(manager, web=web)
+    assert not seen if fits else "which no node has left beside other stacks (node1: " in seen[0][1]
+    assert found(manager, web={}) == []
 
 
 def test_node_that_is_drained_takes_nothing() -> None:
