@@ -81,7 +81,10 @@ class Campaign:
         self._reporter.say(f"laying out {self._options.lanes} stack(s); results go to {self._options.results}")
         names = [f"lane{number}" for number in range(1, self._options.lanes + 1)]
         opened = [opened_lane(name, folder / name, plant=self._options.plant) for name in names]
-        return [await asyncio.to_thread(stack.enter_context, context) for context in opened]
+        lanes = [await asyncio.to_thread(stack.enter_context, context) for context in opened]
+        for lane in lanes:
+            lane.renews = True
+        return lanes
 
     async def _learn(self, lanes: Sequence[Lane]) -> Traces:
         traces = await learn(lanes, self._options.kinds)

@@ -23,6 +23,7 @@ from campaigns.crash.images import COMMANDS, GOOD, make_images
 from campaigns.crash.journal import JournalReader, Mark
 from campaigns.crash.judge import breaches
 from campaigns.crash.points import Report, Role, is_intent
+from campaigns.crash.renewing import renew
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
 from roas.control.client import ControlClient
 from roas.errors import RoasError
@@ -71,6 +72,8 @@ class Lane:
     length_seconds: float = 10.0
     # Whether to record at each step which bots run: it takes a moment, so only the clean runs do.
     surveys: bool = False
+    # Whether each deployment has a service that is new.
+    renews: bool = False
     # How often a container had been started again when it was last let rest, by its id.
     rested: dict[str, int] = field(default_factory=dict)
 
@@ -103,11 +106,15 @@ class Lane:
 
     async def deploy(self, version: str) -> Deployment | None:
         """Ask the bot for a deployment; None where it was killed before it could answer."""
+        if self.renews:
+            renew(self.home.folder, self.reader.look(self.mark).release)
         request = DeploymentRequest(
             ENVIRONMENT, DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "campaign"), version=version
         )
         try:
             async with asyncio.timeout(ANSWER_SECONDS), ControlClient(self.state_dir) as bot:
+                if self.renews:  # what was planned a moment ago gets ready to create
+                    request = replace(request, plan_digest=(await bot.plan(request)).digest)
                 return await bot.start(request, confirmed=True)
         except (RoasError, TimeoutError):
             return None

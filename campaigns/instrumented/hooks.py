@@ -5,10 +5,14 @@ from contextlib import suppress
 from typing import Any
 
 from campaigns.instrumented.gate import Gate
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.engine.compose.gate import EngineGate
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import DeploymentRequest
+from roas.models.plan import Plan
 from roas.state import group_commit
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
@@ -30,6 +34,7 @@ class Hooks:
     def install(self, engine: type[ComposeEngine] = ComposeEngine) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
         self._hold_commits()
+        self._hold_requests()
         for act in ACTS:
             setattr(engine, act, self._held(act, getattr(engine, act)))
 
@@ -51,6 +56,31 @@ class Hooks:
             return done
 
         return held
+
+    def _hold_requests(self) -> None:
+        """Hold each request of a Compose that gets ready to create, before it goes on to the engine or waits.
+
+        What is deployed gets ready by what was planned for it, so all plans are made as if it were started at once.
+        """
+        passes, let_pass, plan, hooks = EngineGate.passes, EngineGate.open, DeploymentOrchestrator.plan, self
+        kept: set[bytes] = set()
+
+        def held(gate: EngineGate, head: bytes) -> bool:
+            does = passes(gate, head)
+            if does or head not in kept:  # what waits is asked about again and again
+                hooks._gate.hold_thread(f"ready: {'pass' if does else 'keep'} {_without_names(head)}", "before")
+            kept.add(head)
+            return does
+
+        async def planned(orchestrator: DeploymentOrchestrator, request: DeploymentRequest, **_options: Any) -> Plan:
+            return await plan(orchestrator, request, to_start=True)
+
+        def opened(gate: EngineGate) -> None:
+            let_pass(gate)
+            hooks._gate.hold_thread("ready: open", "after")
+
+        EngineGate.passes, EngineGate.open = held, opened  # type: ignore[method-assign,assignment]
+        DeploymentOrchestrator.plan = planned  # type: ignore[method-assign,assignment]
 
     def _hold_commits(self) -> None:
         transact, hooks = Journal._transact, self
@@ -82,7 +112,7 @@ class Hooks:
 
         async def held(engine: ComposeEngine, *arguments: Any, **options: Any) -> Any:
             service = await hooks._service_of(act, engine, arguments)
-            named = hooks._named(f"{act} {service}" if act in ACTS_ON_A_SERVICE else act)
+            named = hooks._named(f"{act} {_without_number(service)}" if act in ACTS_ON_A_SERVICE else act)
             await hooks._gate.hold(named, "before", service=service)
             result = await original(engine, *arguments, **options)
             await hooks._gate.hold(named, "after", service=service)
@@ -120,6 +150,18 @@ def _without_digits(name: str) -> str:
     return name.rpartition("-")[0] if "-" in name.rpartition("_")[2] else name
 
 
+def _without_names(head: bytes) -> str:
+    """Return what a request asks for, without names and what follows a question mark: the same in each run."""
+    method, _, rest = head.decode(errors="replace").partition(" ")
+    parts = rest.partition(" ")[0].partition("?")[0].strip("/").split("/")
+    return f"{method} {' '.join(part for part in parts if part.isalpha() and part.islower())}"
+
+
+def _without_number(service: str) -> str:
+    """Return the name of a service that each deployment takes another one in place of, and of others as it is."""
+    return service.rstrip("0123456789").removesuffix("-")
+
+
 def announcement(changes: Iterable[StateChange]) -> str:
     """Describe what a transaction announces, in the same way in every run; empty for mere records."""
     return " + ".join(filter(None, map(_text, changes)))
@@ -134,7 +176,7 @@ def _text(change: StateChange) -> str:
         case ChangeType.DEPLOYMENT_PHASE_CHANGED:
             return f"phase {change.new}"
         case ChangeType.SERVICE_PROGRESSED:
-            return f"{change.subject} {change.new}"
+            return f"{_without_number(change.subject)} {change.new}"
         case ChangeType.RELEASE_CREATED:
             return "release created"
         case ChangeType.RELEASE_ACTIVATED:

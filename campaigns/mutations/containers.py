@@ -80,4 +80,11 @@ CONTAINER_MUTATIONS: tuple[Mutation, ...] = (
         "",
         NAMES,
     ),
+    mutation(
+        "an image whose release tag was moved stays for ever",
+        "bot/engine/images/release_tags.py",
+        "            if found is None:\n",
+        '            if found is None or found["Id"] != service.image.image_id:\n',
+        NAMES,
+    ),
 )

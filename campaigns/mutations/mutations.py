@@ -4,6 +4,7 @@ from campaigns.mutations.containers import CONTAINER_MUTATIONS
 from campaigns.mutations.handover import HANDOVER_MUTATIONS
 from campaigns.mutations.mutation import mutation
 from campaigns.mutations.policy import POLICY_MUTATIONS
+from campaigns.mutations.ready import READY_MUTATIONS
 from campaigns.mutations.stacks import STACK_MUTATIONS
 from campaigns.mutations.swarm import SWARM_MUTATIONS
 
@@ -418,6 +419,7 @@ MUTATIONS = (
     *CONTAINER_MUTATIONS,
     *HANDOVER_MUTATIONS,
     *POLICY_MUTATIONS,
+    *READY_MUTATIONS,
     *STACK_MUTATIONS,
     *SWARM_MUTATIONS,
 )

@@ -1,0 +1,103 @@
+"""The mutations of what gets ready beside the first phases, and of what is left of it where a process is killed."""
+
+from campaigns.mutations.mutation import Mutation, mutation
+
+GATE = "bot/engine/compose/gate.py"
+PASSING = "tests/integration/engine/compose/test_gate.py"
+TEMPORARY = "bot/temporary.py"
+LEFT = "tests/unit/test_temporary.py"
+
+READY_MUTATIONS: tuple[Mutation, ...] = (
+    mutation(
+        "what changes something passes a closed gate",
+        GATE,
+        "return self._is_open or head.startswith(READING)",
+        "return True",
+        PASSING,
+    ),
+    mutation(
+        "what is said at once with what reads passes with it",
+        GATE,
+        "self._pass(end + len(END_OF_HEAD))",
+        "self._pass(len(self._held))",
+        PASSING,
+    ),
+    mutation(
+        "who leaves a gate leaves what it waited with",
+        GATE,
+        "    def connection_lost(self, error: Exception | None) -> None:\n        self._gate.leave(self)\n",
+        "    def eof_received(self) -> bool:\n        return True\n\n"
+        "    def connection_lost(self, error: Exception | None) -> None:\n        self._gate.leave(self)\n",
+        PASSING,
+    ),
+    mutation(
+        "what waits at a gate is read to its end",
+        GATE,
+        "            self._command.pause_reading()\n\n    def connection_lost",
+        "            pass\n\n    def connection_lost",
+        PASSING,
+    ),
+    mutation(
+        "a gate that is closed takes who comes late",
+        GATE,
+        "        if self._is_closed:",
+        "        if False:",
+        PASSING,
+    ),
+    mutation(
+        "what was ready to create and failed is not made by another call",
+        "bot/engine/containers/compose_creation.py",
+        "                if isinstance(error.__cause__, TimeoutError):",
+        "                if True:",
+        "tests/integration/engine/containers/test_ready_to_create.py",
+    ),
+    mutation(
+        "a failed check lets Compose get ready",
+        "bot/deployment/head_start.py",
+        "            if not checks.result().passed:\n                return\n",
+        "",
+        "tests/unit/deployment/test_head_start.py",
+    ),
+    mutation(
+        "temporary folders are not locked",
+        TEMPORARY,
+        "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n        if os.path",
+        "        if os.path",
+        LEFT,
+    ),
+    mutation(
+        "temporary folders of other users are removed",
+        TEMPORARY,
+        " or status.st_uid != os.geteuid()",
+        "",
+        LEFT,
+    ),
+    mutation(
+        "what a killed process left stays",
+        "bot/application.py",
+        "        await asyncio.to_thread(remove_left_folders)\n",
+        "",
+        LEFT,
+    ),
+    mutation(
+        "what a full disk did not take is not told",
+        "bot/__main__.py",
+        "        code = NOT_WRITTEN if say_what_was_lost() else code\n",
+        "",
+        "tests/unit/test_end_of_process.py",
+    ),
+    mutation(
+        "the first file that is opened takes the place of a missing stream",
+        "bot/__main__.py",
+        "    open_missing_streams()\n",
+        "",
+        "tests/unit/test_end_of_process.py",
+    ),
+    mutation(
+        "an image's health check says nothing of how replicas are replaced",
+        "bot/engine/replica_replacement.py",
+        "(definition.may_end and all(one.health is HealthStatus.NONE for one in there))",
+        "definition.may_end",
+        "tests/unit/engine/test_replica_replacement.py",
+    ),
+)
