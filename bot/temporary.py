@@ -9,23 +9,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from roas.errors import EngineError
+from roas.messages.message import said
+
 PREFIX = "roas-tmp-"
 
 
 @contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
-    """Make a folder that only this user may enter; it is gone afterwards. Raises OSError.
+    """Make a folder that only this user may enter; it is gone afterwards. Raises EngineError where there is no place.
 
     It is locked meanwhile: the kernel releases the lock at the end of this process, however it ends.
     """
-    while (made := _made(purpose)) is None:
-        pass
+    made = None
+    with writing_temporary():
+        while made is None:
+            made = _made(purpose)
     folder, descriptor = made
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+@contextmanager
+def writing_temporary() -> Iterator[None]:
+    """Say, within the block, where a file cannot be written for a moment. Raises EngineError."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            said("No temporary file can be written: {error}.", error=error.strerror or error),
+            hint=said("Free space in the folder for temporary files, or name another one by TMPDIR."),
+        ) from error
 
 
 def remove_left_folders() -> int:

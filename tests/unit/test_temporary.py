@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas.application import open_application
+from roas.errors import EngineError
 from roas.settings import Settings
 from roas.temporary import PREFIX, remove_left_folders, temporary_folder
 
@@ -89,7 +90,7 @@ def test_folder_that_was_taken_for_a_left_one_is_made_again(temporary, monkeypat
 def test_no_place_for_temporary_files_has_nothing_left(temporary, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary / "none"))
     assert remove_left_folders() == 0
-    with pytest.raises(OSError), temporary_folder("gate"):
+    with pytest.raises(EngineError, match="No temporary file can be written: No such file"), temporary_folder("gate"):
         pytest.fail("it has no place")
     assert not Path(temporary / "none").exists()
 

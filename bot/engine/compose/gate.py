@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from roas.errors import EngineError
 from roas.log import get_logger
 from roas.temporary import temporary_folder
 
@@ -208,7 +209,7 @@ async def engine_gate(engine: str) -> AsyncIterator[EngineGate | None]:
             gate = EngineGate(folder / NAME, engine)
             fits = len(os.fsencode(gate.path)) <= LONGEST_PATH
             server = await asyncio.get_running_loop().create_unix_server(gate.enter, gate.path) if fits else None
-        except OSError as error:
+        except (OSError, EngineError) as error:
             log.warning("no gate before the engine", error=str(error))
             server = None
         if server is None:

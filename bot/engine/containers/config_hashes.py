@@ -26,7 +26,7 @@ from roas.engine.model.services import (
 from roas.engine.model.text import write_model
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.temporary import temporary_folder
+from roas.temporary import temporary_folder, writing_temporary
 
 REMEMBERED = 32
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
@@ -129,7 +129,8 @@ class ConfigHashes:
         if key not in self._known:
             with temporary_folder("hashes") as folder:
                 path = folder / "model.yml"
-                path.write_text(write_model(model), encoding="utf-8")
+                with writing_temporary():
+                    path.write_text(write_model(model), encoding="utf-8")
                 arguments = ask(ComposeProject.of_model(environment, path))
                 output = await self._runner.run(arguments, environment)
             lines = (line.split() for line in output.stdout.splitlines())

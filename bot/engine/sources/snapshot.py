@@ -14,7 +14,7 @@ from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.temporary import temporary_folder
+from roas.temporary import temporary_folder, writing_temporary
 
 MOST_FILES = 200
 MOST_BYTES = 4 << 20
@@ -73,15 +73,16 @@ class SourceSnapshot:
         return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
 
     def write(self) -> None:
-        """Write what is not written yet."""
-        self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.scratch / SETTINGS).mkdir(exist_ok=True)
-        for folder in self._folders - self._written:
-            self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self._copied.keys() - self._written:
-            copy = self.mapping.to_copy(path)
-            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            copy.write_bytes(self._copied[path])
+        """Write what is not written yet. Raises EngineError where there is no place."""
+        with writing_temporary():
+            self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.scratch / SETTINGS).mkdir(exist_ok=True)
+            for folder in self._folders - self._written:
+                self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self._copied.keys() - self._written:
+                copy = self.mapping.to_copy(path)
+                copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                copy.write_bytes(self._copied[path])
         self._written |= self._folders | self._copied.keys()
 
     def refuse_changed(self) -> None:
@@ -142,7 +143,7 @@ class SourceSnapshot:
 
 @contextmanager
 def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
-    """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards."""
+    """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards. Raises EngineError."""
     with temporary_folder("sources") as made:
         scratch = made.resolve()
         snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))

@@ -1,12 +1,14 @@
 """What is copied once is what everybody reads: a file that is read where it lies may not become another."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from roas.engine.sources import snapshot as copying
 from roas.engine.sources.snapshot import new_snapshot
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, EngineError
 
 
 def test_file_that_changed_while_it_was_read_is_refused(tmp_path: Path) -> None:
@@ -50,3 +52,16 @@ def test_copy_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound:
     monkeypatch.setattr(copying, bound, BOUNDS[bound])
     with pytest.raises(ComposeFileError):
         copy_both()
+
+
+def test_copy_that_has_no_place_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("A=1\n")
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with new_snapshot(tmp_path) as snapshot:
+        snapshot.copy(tmp_path / "a", tmp_path / "a")
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(EngineError, match="No temporary file can be written: No space left"):
+            snapshot.write()
