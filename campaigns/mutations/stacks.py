@@ -108,8 +108,8 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a tag of a release is removed, whatever it names by now",
         "bot/engine/images/release_tags.py",
-        'if found is not None and found["Id"] == service.image.image_id:\n                with',
-        "if found is not None:\n                with",
+        'is_ours = found["Id"] == service.image.image_id\n',
+        "is_ours = True\n",
         f"{ACCEPTANCE}/test_kept_releases.py",
     ),
     mutation(
