@@ -18,7 +18,8 @@ class Comparison:
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
     none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
     a container without making it anew, by its id. `by_service` are the containers that are left, by service;
-    `under_way` are services that a deployment which goes on has touched: those are of no hand.
+    `under_way` are services that a deployment which goes on has touched: those are of no hand. What is `on_swarm` has
+    tasks.
     """
 
     certain: StackChanges
@@ -31,6 +32,7 @@ class Comparison:
     in_place: Mapping[str, ContainerDifference]
     by_service: Mapping[str, list[ContainerSnapshot]]
     under_way: frozenset[str] = frozenset()
+    on_swarm: bool = False
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""

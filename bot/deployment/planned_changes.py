@@ -74,6 +74,7 @@ async def compare(
         in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
         by_service=by_service(containers.left),
         under_way=await _under_way(components, environment),
+        on_swarm=environment.on_swarm,
     )
 
 

@@ -38,21 +38,15 @@ def judge_service(
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
-    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, said("has no containers, as it should")))
+    nothing = said("has no tasks, as it should") if on_swarm else said("has no containers, as it should")
+    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, nothing))
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
         reason = said("{reason} ({alike} of {replicas})", reason=reason, alike=alike, replicas=definition.replicas)
     if len(containers) < definition.replicas:
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers), on_swarm=on_swarm)
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
-        verdict, reason = (
-            Verdict.DEGRADED,
-            said(
-                "has {containers} containers instead of {replicas}",
-                containers=len(containers),
-                replicas=definition.replicas,
-            ),
-        )
+        verdict, reason = Verdict.DEGRADED, _too_many(definition, len(containers), on_swarm=on_swarm)
     return ServiceHealth(definition.name, verdict, reason, containers)
 
 
@@ -153,6 +147,12 @@ def _weigh(service: ServiceHealth, critical: frozenset[str]) -> Verdict:
 
 def _rank(finding: Finding) -> int:
     return RANK[finding[0]]
+
+
+def _too_many(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
+    if on_swarm:
+        return said("has {count} tasks instead of {replicas}", count=count, replicas=definition.replicas)
+    return said("has {containers} containers instead of {replicas}", containers=count, replicas=definition.replicas)
 
 
 def _missing(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:

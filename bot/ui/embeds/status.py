@@ -163,6 +163,11 @@ def _service(health: ServiceHealth, release: Release | None) -> str:
     return f"{head}\n-# {details}" if details else head
 
 
+def _how_many(health: ServiceHealth) -> str:
+    count = len(health.containers)
+    return _("{count} tasks", count=count) if health.nodes else _("{count} containers", count=count)
+
+
 def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     """List image, uptime, CPU, memory and restarts, as far as they are known."""
     containers = health.containers
@@ -171,7 +176,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     restarts = restart_count(health)
     return [
         code(version, 60) if version else "",
-        _("{count} containers", count=len(containers)) if len(containers) > 1 else "",
+        _how_many(health) if len(containers) > 1 else "",
         _("on {nodes}", nodes=one_line(", ".join(health.nodes), 200)) if health.nodes else "",
         _("started {when}", when=since(started)) if started else "",
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",

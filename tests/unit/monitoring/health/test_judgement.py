@@ -66,12 +66,15 @@ def test_missing_replicas_unhealthy() -> None:
 
 def test_service_scaled_to_zero_healthy() -> None:
     assert judge_service(replace(WEB, replicas=0), []).verdict is Verdict.HEALTHY
+    assert judge_service(replace(WEB, replicas=0), [], on_swarm=True).reason == "has no tasks, as it should"
 
 
 @pytest.mark.parametrize("second", [RUNNING, ended(137), replace(RUNNING, health=HealthStatus.UNHEALTHY)])
 def test_extra_container_degrades(second: ContainerSnapshot) -> None:
     health = judge_service(WEB, [replace(second, id="c2"), RUNNING])
     assert (health.verdict, health.reason) == (Verdict.DEGRADED, "has 2 containers instead of 1")
+    health = judge_service(WEB, [replace(second, id="c2"), RUNNING], on_swarm=True)
+    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "has 2 tasks instead of 1")
 
 
 def test_restart_growth_degrades_then_is_loop() -> None:

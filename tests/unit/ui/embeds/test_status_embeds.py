@@ -143,7 +143,7 @@ def test_swarm_services_name_their_nodes_and_what_is_not_known() -> None:
     tasks = tuple(replace(a_container("web"), id=node, node=node) for node in ("node2", "node1"))
     web = ServiceHealth("web", Verdict.HEALTHY, "", tasks, 1.5, 1024 * 1024, unmeasured=1)
     text = text_of(draw_status([EnvironmentStatus("staging", replace(many(0), services=(web,)))]).embeds)
-    assert "on node1, node2 ·" in text
+    assert "2 tasks · on node1, node2 ·" in text
     assert "CPU 1.5 % · 1 MiB · CPU and memory on other nodes not known" in text
 
 

@@ -1,0 +1,68 @@
+"""A plan says of a service on one machine what happens to its containers, and of one on a Swarm what to its tasks."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.deployment.plan_reasons import find_reasons
+from roas.engine.comparison import ServiceDifference
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.plan import ServiceAction, ServicePlan
+from roas.models.release import ReleaseState
+from roas.models.stack import ServiceDefinition
+
+WEB = ServiceDefinition("web", "web:v1", "d", replicas=3)
+ONE = ContainerSnapshot("1", "web-1", "web", ContainerState.RUNNING, HealthStatus.NONE, "i", "web:v1", "h")
+CURRENT = SimpleNamespace(label="r2", state=ReleaseState.SUCCEEDED)
+
+
+def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: bool) -> list[str]:
+    changes: Any = SimpleNamespace(
+        own=None, differing={"web": difference}, restarts=(), definitions={"web": WEB}, sharing={}, wanted={}, surplus={}
+    )
+    comparison: Any = SimpleNamespace(
+        certain=changes,
+        most=changes,
+        containers=SimpleNamespace(removed=()),
+        current=CURRENT,
+        as_released={},
+        new_model={"services": {"web": {}}},
+        under_way=frozenset(),
+        on_swarm=on_swarm,
+        containers_of=lambda _name: [ONE],
+        released_image=lambda _name: ("web:v1", "i"),
+    )
+    return list(find_reasons(comparison, replace(ServicePlan("web", action, "web:v1"), changed_keys=("image",))))
+
+
+@pytest.mark.parametrize(
+    ("action", "difference", "on_machine", "on_swarm"),
+    [
+        (ServiceAction.CREATE, ServiceDifference("web"), "its container is missing", "its tasks are missing"),
+        (
+            ServiceAction.ADJUST,
+            ServiceDifference("web", missing=2),
+            "it has 1 of 3 containers",
+            "it has 1 of 3 tasks",
+        ),
+        (
+            ServiceAction.START,
+            ServiceDifference("web", idle=(replace(ONE, state=ContainerState.EXITED),)),
+            "its container web-1 is exited",
+            "its task web-1 is exited",
+        ),
+        (
+            ServiceAction.RECREATE,
+            ServiceDifference("web", unlike=(ONE,)),
+            "it was changed by hand: its container is not as r2 has it",
+            "it was changed by hand: its tasks are not as r2 has them",
+        ),
+    ],
+)
+def test_what_a_service_has_is_called_what_it_is(
+    action: ServiceAction, difference: ServiceDifference, on_machine: str, on_swarm: str
+) -> None:
+    assert reasons(action, difference, on_swarm=False) == [on_machine]
+    assert reasons(action, difference, on_swarm=True) == [on_swarm]
