@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import functools
 import gc
+import inspect
 import json
 import os
 import runpy
@@ -24,8 +25,26 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a bot loads to run, and with it nearly all that any command loads.
-LOADED = ("roas.commands.run", "roas.service", "roas.client", "roas.commands.request_execution", "rich.progress")
+# What a bot loads to run, what carries out a request, and what each command loads besides.
+LOADED = (
+    "roas.commands.run",
+    "roas.service",
+    "roas.client",
+    "roas.commands.request_execution",
+    "rich.progress",
+    "typer.main",
+    "roas.commands.arguments",
+    "roas.commands.request",
+    "roas.commands.state_owner",
+    "roas.commands.heartbeat",
+    "roas.commands.console",
+    "roas.commands.progress_lines",
+    "roas.commands.status_view",
+    "roas.commands.documents",
+    "roas.commands.journal",
+    "roas.engine.swarm_engine",
+    "roas.ui.charts.last_hour",
+)
 MOST_BYTES = 1 << 20
 PR_SET_CHILD_SUBREAPER = 36
 # Python reads these before it runs any program.
@@ -89,11 +108,12 @@ class _LoadedProcess:
                 command, cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT)}, pass_fds=[its.fileno()]
             )
         self._socket = ours
+        self._asking = threading.Lock()
         atexit.register(self._end)
 
     def fork(self, request: Mapping[str, object], files: Sequence[int]) -> int:
         """Return the process id of a new child of this process."""
-        with _adopting():
+        with self._asking, _adopting():
             socket.send_fds(self._socket, [json.dumps(request).encode()], list(files))
             answer = self._socket.recv(32)
         if not answer:
@@ -191,6 +211,30 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
+def build_adapters() -> None:
+    """Build what reads and writes the journal's documents: each command builds half of it when it first needs it."""
+    from roas.models.change import StateChange
+    from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
+    from roas.models.ownership import Heartbeat
+    from roas.models.release import Release
+    from roas.state.documents import _adapter
+
+    for model in (StateChange, Deployment, Lock, PhaseResult, ServiceProgress, Heartbeat, Release):
+        _adapter(model)
+
+
+def compile_dataclasses() -> None:
+    """Compile what each class of the package would when it is first called: a tenth of what a command takes."""
+    from roas.dataclass import _compiled, _compiled_when_called
+
+    waits = _compiled_when_called(object, False).__code__
+    classes: list[Any] = [one for one in gc.get_objects() if isinstance(one, type)]
+    for cls in classes:
+        init: Any = cls.__dict__.get("__init__")
+        if getattr(init, "__code__", None) is waits:
+            cls.__init__ = _compiled(cls, inspect.getclosurevars(init).nonlocals["frozen"])
+
+
 def main() -> None:
     """Load everything, fork when asked, and be what was asked for."""
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the tests ends this by the socket
@@ -199,6 +243,8 @@ def main() -> None:
     gc.disable()
     for name in LOADED:
         __import__(name)
+    build_adapters()
+    compile_dataclasses()
     gc.collect()
     gc.freeze()
     request = serve(connection)
