@@ -8,6 +8,7 @@ PAUSING = f"""
 services:
   web:
     image: {REPOSITORY}:${{VERSION:-v1}}
+    network_mode: none
     stop_grace_period: 1s
     healthcheck: {HEALTH_CHECK}
     deploy:

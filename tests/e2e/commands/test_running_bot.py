@@ -2,8 +2,8 @@
 
 import re
 import signal
+import sqlite3
 import subprocess
-from typing import Any
 
 from testbed.stopping import stop_process
 from testbed.waiting import wait_until
@@ -36,10 +36,10 @@ def its_refusals_are_passed_through(line: CommandLine) -> None:
 
 
 def command_follows(line: CommandLine) -> None:
-    ended = line.run("deploy", "dev", "v1")
-    assert ended.returncode == 0, ended.stderr
-    assert re.search(r"Started DEPLOY-\w+ in the bot", ended.stdout)
-    assert "execution      success" in ended.stdout
+    done = line.run("deploy", "dev", "v1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Started DEPLOY-\w+ in the bot", done.stdout)
+    assert "execution      success" in done.stdout
     assert line.running() == BOTH_V1
     assert line.document("status", "dev")["environments"][0]["release"]["version"] == "v1"
 
@@ -47,13 +47,16 @@ def command_follows(line: CommandLine) -> None:
 def detached_deployment_is_carried_out(line: CommandLine) -> None:
     started = line.document("deploy", "dev", "v1", "--detach")
     assert started["outcome"] is None
-    assert wait_until(lambda: last(line)["outcome"] == "succeeded", SECONDS, poll=0.5)
-    assert last(line)["id"] == started["id"]
+    assert ended(line) == (started["id"], "succeeded")
 
 
-def last(line: CommandLine) -> Any:
-    """Return the newest deployment."""
-    return line.document("history", "dev", "--limit", "1")["deployments"][0]
+def ended(line: CommandLine) -> tuple[str, str]:
+    """Wait for the end of the newest deployment, and return what the history says of it: which it is, and its end."""
+    with sqlite3.connect(line.state / "journal.sqlite3") as journal:
+        newest = "SELECT outcome FROM deployments ORDER BY id DESC LIMIT 1"
+        assert wait_until(lambda: journal.execute(newest).fetchone()[0] is not None, SECONDS)
+    (last,) = line.document("history", "dev", "--limit", "1")["deployments"]
+    return last["id"], last["outcome"]
 
 
 def left_deployment_goes_on_and_is_cancellable(line: CommandLine) -> None:
@@ -73,7 +76,7 @@ def left_deployment_goes_on_and_is_cancellable(line: CommandLine) -> None:
     assert line.document("cancel", active["id"])["cancel_requested_by"]["kind"] == "system"
     again = line.run("cancel", "dev")
     assert again.returncode in {0, 2}  # it may have ended by now
-    assert wait_until(lambda: last(line)["outcome"] == "cancelled", SECONDS, poll=0.5)
+    assert ended(line) == (active["id"], "cancelled")
     assert line.running() == BOTH_V1
 
 
@@ -92,9 +95,9 @@ def command_follows_restarted_bot(line: CommandLine, bot: subprocess.Popen[str])
 def hung_one_is_not_bypassed(line: CommandLine, bot: subprocess.Popen[str]) -> None:
     stop_process(bot.pid)
     before = line.running()
-    ended = line.run("deploy", "dev", "v1")
-    assert ended.returncode == 69
-    assert "does not answer" in ended.stderr
+    refused = line.run("deploy", "dev", "v1")
+    assert refused.returncode == 69
+    assert "does not answer" in refused.stderr
     assert line.running() == before
 
 
@@ -102,6 +105,6 @@ def dead_one_is_ignored(line: CommandLine, bot: subprocess.Popen[str]) -> None:
     bot.kill()
     bot.wait()
     assert (line.state / "control.sock").exists()
-    ended = line.run("deploy", "dev", "v1")
-    assert ended.returncode == 0, ended.stderr
-    assert "in the bot" not in ended.stdout
+    done = line.run("deploy", "dev", "v2")
+    assert done.returncode == 0, done.stderr
+    assert "in the bot" not in done.stdout

@@ -1,6 +1,5 @@
 """The guide for taking over somebody's stack, typed word for word: the first safe deployment in five minutes."""
 
-import json
 import re
 import shlex
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
 from testbed.preloaded import PreloadedPopen
 from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, ROOT, CommandLine
 
@@ -41,17 +41,16 @@ configs: {{settings: {{content: "greeting = hello"}}}}
 
 
 @pytest.fixture
-def folder(line: CommandLine) -> Iterator[Path]:
-    """The folder of a stack that runs, started as anybody does."""
+def folder(line: CommandLine) -> Path:
+    """The folder of a stack that runs, started as anybody does; its project is one that the line clears away."""
     folder = line.folder / "immich"
     (folder / "conf").mkdir(parents=True)
     (folder / "conf" / "app.conf").write_text("first\n")
     (folder / "compose.yaml").write_text(f"name: {line.project}-prod\n{STACK}")
     (folder / ".env").write_text(f"IMMICH_VERSION=v1\nPHOTOS={line.folder}/photos\n")
-    docker = ["docker", "compose"]
-    subprocess.run([*docker, "up", "-d", "--wait"], cwd=folder, env=person(line), check=False, capture_output=True)
-    yield folder
-    subprocess.run([*docker, "down", "-v", "-t", "0"], cwd=folder, env=person(line), check=False, capture_output=True)
+    up = ["docker", "compose", "up", "-d", "--wait"]
+    subprocess.run(up, cwd=folder, env=person(line), check=False, capture_output=True)
+    return folder
 
 
 def person(line: CommandLine) -> dict[str, str]:
@@ -71,10 +70,11 @@ def commands(line: CommandLine, folder: Path) -> Iterator[list[str]]:
 
 def containers(line: CommandLine) -> dict[str, tuple[str, str, str]]:
     """Return of each service's container its id, the time of its start and its image."""
-    ids = line.docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={line.project}-prod").split()
-    found = json.loads(line.docker("inspect", *ids))
-    service = "com.docker.compose.service"
-    return {one["Config"]["Labels"][service]: (one["Id"], one["State"]["StartedAt"], one["Image"]) for one in found}
+    own = {"label": f"{PROJECT_LABEL}={line.project}-prod"}
+    found = [one.attrs for one in line.client.containers.list(all=True, filters=own)]
+    return {
+        one["Config"]["Labels"][SERVICE_LABEL]: (one["Id"], one["State"]["StartedAt"], one["Image"]) for one in found
+    }
 
 
 def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> None:
