@@ -1,6 +1,7 @@
 """How deployments end that a stack of their own is needed for: in words that a person can act on at night."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
 from tests.e2e.acceptance.people import ANNA, People, request
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
+from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alone
 
 # Of a critical service it is ten seconds at most.
 LONG_OBSERVATION_SECONDS = 60.0
@@ -40,12 +41,20 @@ async def test_rollback_that_breaks_in_verification_runs(stack, settings, images
 
 
 async def test_first_deployments_end_as_they_say(people, stack, images):
-    """The first one fails and leaves nothing; then one is refused while another runs, and a job ends."""
-    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
-    deployment = await people.deploy("exits")
+    """The first one fails, starts no dependent and leaves nothing; then one is refused while another runs."""
+    after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}
+    stack.write({"store": alone(image=f"{REPOSITORY}:exits"), "web": alone(image=f"{REPOSITORY}:v1", **after_store)})
+    since = time.time()
+    deployment = await people.deploy("v1")
     assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "store"
+    assert "code 3" in deployment.problem.message
     assert stack.containers() == []
+    own = {"event": "start", "label": f"{PROJECT}={stack.project()}"}
+    started = list(stack.client.events(since=since, until=time.time(), filters=own, decode=True))
+    assert [one["Actor"]["Attributes"][SERVICE] for one in started] == ["store"]
     assert await people.application.state.releases.current("dev") is None
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
     await people.succeed("v1")
     await second_deployment_is_refused_with_lock_details(people, stack, images)
     await end_with_code_0_is_fine_where_nothing_restarts(people, stack)
