@@ -53,6 +53,8 @@ WORD = re.compile(r"[A-Za-z]+")
 # The shortest spelling has a whole gram wherever one looks within its first three characters.
 GRAM, STEP = 4, 3
 LONGEST_REMEMBERED, REMEMBERED = 200, 4096
+# Of longer texts few are remembered: those of a message that is drawn again with each step.
+LONGEST_DRAWN, DRAWN = 32_768, 32
 
 
 def is_credential(variable: str) -> bool:
@@ -93,12 +95,15 @@ class _Index:
     def add(self, forms: Iterable[_Form]) -> "_Index":
         """Find more, also in a search that is under way: wherever a spelling begins, a gram of it is at a third place.
 
-        Each entry is replaced as a whole, so that no reader sees half of it. Returns the index.
+        Each entry is replaced as a whole, so that no reader sees half of it; and once, since the lines of a secret may
+        all begin alike. Returns the index.
         """
+        more: dict[str, list[tuple[int, _Form]]] = {}
         for form in forms:
             for offset in range(STEP):
-                gram = form.text[offset : offset + GRAM]
-                self.grams[gram] = (*self.grams.get(gram, ()), (offset, form))
+                more.setdefault(form.text[offset : offset + GRAM], []).append((offset, form))
+        for gram, entries in more.items():
+            self.grams[gram] = (*self.grams.get(gram, ()), *entries)
         return self
 
     def find(self, text: str) -> Iterator[Span]:
@@ -120,8 +125,9 @@ class Redactor:
         self._known: set[str] = set()
         self._names: set[str] = set()
         self._index = _Index()
-        # Names and states are shown again and again. Replaced, after the index, whenever more is known.
+        # Names and states are shown again and again. Both are replaced, after the index, whenever more is known.
         self._recent: dict[str, str] = {}
+        self._drawn: dict[str, str] = {}
         self._lock = threading.Lock()
         self.add(values)
 
@@ -132,7 +138,7 @@ class Redactor:
             if new:
                 self._known |= new
                 self._index.add(chain.from_iterable(map(_forms, new)))
-                self._recent = {}
+                self._recent, self._drawn = {}, {}
 
     def keep(self, names: Iterable[str]) -> None:
         """Leave these names in every text, whoever takes one for a password: messages and records need them."""
@@ -141,18 +147,18 @@ class Redactor:
             if self._known & self._names:
                 self._known -= self._names
                 self._index = _Index().add(chain.from_iterable(map(_forms, self._known)))
-                self._recent = {}
+                self._recent, self._drawn = {}, {}
 
     def redact(self, text: str) -> str:
         """Return the text without secrets; nothing else of it changes, and a message stays one where it can."""
         if isinstance(text, Message):
             return text.hidden(self.redact)
-        if len(text) > LONGEST_REMEMBERED:
+        if len(text) > LONGEST_DRAWN:
             return self._search(text)
-        recent = self._recent
+        recent, most = (self._recent, REMEMBERED) if len(text) <= LONGEST_REMEMBERED else (self._drawn, DRAWN)
         found = recent.get(text)
         if found is None:
-            if len(recent) >= REMEMBERED:
+            if len(recent) >= most:
                 recent.clear()
             found = recent[text] = self._search(text)
         return found

@@ -22,11 +22,8 @@ class Shape:
     pattern: re.Pattern[str]
     any_case: bool = False
 
-    def find(self, text: str, lowered: str) -> Iterator[Span]:
+    def find(self, text: str) -> Iterator[Span]:
         """Yield where the secrets are: the group `secret` where there is one."""
-        searched = lowered if self.any_case else text
-        if not any(keyword in searched for keyword in self.keywords):
-            return
         for match in self.pattern.finditer(text):
             group = GROUP if GROUP in self.pattern.groupindex else 0
             if match.start(group) < match.end(group):
@@ -156,13 +153,18 @@ CONTEXTS = (
     ),
 )
 SHAPES = (*TOKENS, *CONTEXTS)
+# Each text is asked for all of these, and has none of most: in one list, that takes a fifth of the time.
+_BY_KEYWORD = tuple((keyword, shape) for shape in SHAPES if not shape.any_case for keyword in shape.keywords)
+_BY_LOWERED = tuple((keyword, shape) for shape in SHAPES if shape.any_case for keyword in shape.keywords)
 
 
 def find_shapes(text: str) -> Iterator[Span]:
     """Yield where a text has what looks like a secret."""
     lowered = text.lower()
-    for shape in SHAPES:
-        yield from shape.find(text, lowered)
+    possible = [shape for keyword, shape in _BY_KEYWORD if keyword in text]
+    possible += [shape for keyword, shape in _BY_LOWERED if keyword in lowered]
+    for shape in dict.fromkeys(possible):
+        yield from shape.find(text)
     if any(keyword in lowered for keyword in ASSIGNED):
         yield from _assigned(text)
 

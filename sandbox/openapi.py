@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,13 @@ class OpenApi:
             # Said at once: found out only at the first request, it would look like an outage of Discord.
             raise ValueError(f"Discord's OpenAPI document (DISCORD_OPENAPI) is not there: {path}")
         self._path = path
+        self._document: _Document | None = None
 
     async def problems(self, method: str, path: str, body: Any) -> list[Problem]:
         """Return what is wrong with a body as (dotted path, problem), nothing for what Discord does not describe."""
-        document = await asyncio.to_thread(_load, self._path)
-        return document.problems(method, path, body)
+        if self._document is None:
+            self._document = await asyncio.to_thread(_load, self._path)
+        return self._document.problems(method, path, body)
 
 
 @functools.lru_cache(maxsize=2)
@@ -61,14 +64,14 @@ class _Document:
             for method in methods:
                 self._operations.setdefault(method.upper(), []).append((path.strip("/").split("/"), path))
         self._validators: dict[tuple[str, str], Draft202012Validator | None] = {}
-        self._parts: dict[int, Any] = {}
+        self._parts = _Parts()
         self._answers: dict[tuple[str, str, bytes], list[Problem]] = {}
 
     def problems(self, method: str, path: str, body: Any) -> list[Problem]:
         template = self._template(method, path)
         if template is None:
             return []
-        key = (method, template, hashlib.sha256(json.dumps(body).encode()).digest())
+        key = (method, template, _digest(body))
         if key not in self._answers:
             if len(self._answers) >= _KEPT_ANSWERS:
                 self._answers.clear()
@@ -118,6 +121,19 @@ class _Document:
         return Draft202012Validator(schema, registry=self._registry, format_checker=FormatChecker())
 
 
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(json.dumps(value).encode()).digest()
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Hold what is known of parts of a document, which lives as long as this."""
+
+    validators: dict[int, Any] = field(default_factory=dict)
+    # Whether a part accepts a value, by its hash: what a bot sends consists of the same embeds and buttons, too.
+    accepted: dict[tuple[int, bytes], bool] = field(default_factory=dict)
+
+
 def _problem(error: Any) -> Problem:
     """Describe the innermost cause that says most: of a failed union, the branch that got furthest."""
     while error.context:
@@ -128,10 +144,10 @@ def _problem(error: Any) -> Problem:
 class _Unknown:
     """Finds keys that no schema knows. JSON Schema lets them pass, Discord ignores them, and so a typo goes unseen."""
 
-    def __init__(self, content: dict[str, Any], validator: Draft202012Validator, parts: dict[int, Any]) -> None:
+    def __init__(self, content: dict[str, Any], validator: Draft202012Validator, parts: _Parts) -> None:
         self._content = content
         self._validator = validator
-        self._parts = parts  # of the document, which lives as long as they do
+        self._parts = parts
 
     def keys(self, value: Any, schemas: list[Any], path: str) -> list[Problem]:
         """Return the unknown keys of a valid value and of everything in it."""
@@ -175,10 +191,16 @@ class _Unknown:
         return found
 
     def _accepts(self, schema: Any, value: Any) -> bool:
-        part = self._parts.get(id(schema))
-        if part is None:
-            part = self._parts[id(schema)] = self._validator.evolve(schema=_absolute(schema))
-        return bool(part.is_valid(value))
+        key = (id(schema), _digest(value))
+        accepted = self._parts.accepted
+        if key not in accepted:
+            part = self._parts.validators.get(id(schema))
+            if part is None:
+                part = self._parts.validators[id(schema)] = self._validator.evolve(schema=_absolute(schema))
+            if len(accepted) >= _KEPT_ANSWERS:
+                accepted.clear()
+            accepted[key] = bool(part.is_valid(value))
+        return accepted[key]
 
     def _resolve(self, reference: str) -> Any:
         node: Any = self._content

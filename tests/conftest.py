@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from operator import is_
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -34,8 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Take the engines down whichever signal ends the tests."""
+    """Take the engines down whichever signal ends the tests; look for no cycles in what is being collected."""
     end_as_by_ctrl_c()
+    gc.disable()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -82,6 +84,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -120,7 +123,7 @@ def _modules_stay(_modules_of_package: Callable[[], dict[str, ModuleType]]) -> I
     """Bring the package's modules back that discord.py drops with an extension: other tests hold their classes."""
     before = _modules_of_package()
     yield
-    if any(sys.modules.get(name) is not module for name, module in before.items()):
+    if not all(map(is_, map(sys.modules.get, before), before.values())):  # asked after every test, of all modules
         for name in [name for name in sys.modules if name.partition(".")[0] == "roas"]:
             del sys.modules[name]
         sys.modules.update(before)

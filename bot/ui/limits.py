@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import discord
 
@@ -41,8 +42,14 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
     # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
-    parts = (discord.utils.escape_markdown(part, ignore_links=False) for part in text.split("]("))
+    parts = map(_escaped, text.split("]("))
     return clip(_without_mentions("]\\(".join(parts)), limit)
+
+
+@lru_cache(maxsize=512)
+def _escaped(part: str) -> str:
+    """Escape a text; a message says the same names and reasons many times, and again with each step."""
+    return discord.utils.escape_markdown(part, ignore_links=False)
 
 
 def _without_mentions(text: str) -> str:
