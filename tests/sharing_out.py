@@ -39,6 +39,15 @@ TOGETHER = (
         "tests/integration/release/test_image.py",
         "tests/integration/testbed/test_built_engine.py",
     ),
+    # Rules about the product's sources, which are parsed once for all (`tests/unit/sources.py`).
+    (
+        "tests/unit/messages/test_said_everywhere.py",
+        "tests/unit/state/test_stored_surface.py",
+        "tests/unit/test_dataclass.py",
+        "tests/unit/test_doors.py",
+        "tests/unit/test_house_rules.py",
+        "tests/unit/ui/test_every_message.py",
+    ),
 )
 
 

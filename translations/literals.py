@@ -29,13 +29,15 @@ def template(node: ast.AST) -> str | None:
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
     """Yield the text nodes below a node, but not those within the fields of an f-string, nor docstrings."""
-    for node in ast.iter_child_nodes(tree):
+    left = [*ast.iter_child_nodes(tree)][::-1]
+    while left:
+        node = left.pop()
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             yield node
         else:
-            yield from texts(node)
+            left += [*ast.iter_child_nodes(node)][::-1]
 
 
 def is_speech(text: str) -> bool:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 import roas
 from roas.dataclass import dataclass
+from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DECORATORS = {"ours": dataclass, "standard": dataclasses.dataclass}
@@ -210,7 +211,7 @@ def test_every_dataclass_of_the_package_is_one_of_these():
         for folder in ("bot", "cogs")
         for path in (ROOT / folder).rglob("*.py")
         if path.name != "dataclass.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in all_nodes(tree_of(path))
         if isinstance(node, ast.ImportFrom)
         and node.module == "dataclasses"
         and "dataclass" in {alias.name for alias in node.names}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.sources import all_nodes, tree_of
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
 SOURCES = [path for path in SOURCES if not path.is_relative_to(ROOT / "bot" / "cogs")]
@@ -86,7 +88,7 @@ LABELS = """
 @cache
 def _calls(path: Path) -> frozenset[str]:
     """Return what a source calls, each once; all kinds of doors look through the same."""
-    calls = (ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    calls = (ast.unparse(node.func) for node in all_nodes(tree_of(path)) if isinstance(node, ast.Call))
     return frozenset(re.sub(r"\([^()]*\)", "(…)", call) for call in calls)
 
 

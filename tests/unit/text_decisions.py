@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tests.unit.sources import all_nodes
+
 # What such texts are called, of an error, an alert, a phase or a check; `__name__` is that of an error's class.
 TEXTS = frozenset(
     {"actions", "detail", "explanation", "hint", "message", "reason", "report", "summary", "title", "warnings"}
@@ -21,7 +23,7 @@ def text_decisions(tree: ast.AST) -> Iterator[int]:
 
     Whether two texts are the same may be asked: nothing is known twice. Putting one text in place of another is none.
     """
-    for node in ast.walk(tree):
+    for node in all_nodes(tree):
         if not isinstance(node, DECIDING):
             continue
         if _reads_words(node):

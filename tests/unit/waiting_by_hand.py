@@ -3,12 +3,14 @@
 import ast
 from collections.abc import Iterator
 
+from tests.unit.sources import all_nodes
+
 
 def ends_tasks_by_hand(tree: ast.AST) -> Iterator[int]:
     """Yield where tasks are cancelled, and what they raise is dropped."""
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(_cancels, ast.walk(function))):
-            for node in ast.walk(function):
+    for function in all_nodes(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(_cancels, all_nodes(function))):
+            for node in all_nodes(function):
                 match node:
                     case ast.Expr(value=ast.Await(value=ast.Call(func=ast.Attribute(attr="gather"), keywords=[_]))):
                         yield node.lineno
@@ -16,23 +18,23 @@ def ends_tasks_by_hand(tree: ast.AST) -> Iterator[int]:
 
 def backs_off_by_hand(tree: ast.AST) -> Iterator[int]:
     """Yield where a wait is made longer under the name that it has, or shorter at random."""
-    for node in ast.walk(tree):
+    for node in all_nodes(tree):
         match node:
             case ast.Import(names=[ast.alias(name="random")]) | ast.ImportFrom(module="random"):
                 yield node.lineno
             case ast.AugAssign(op=ast.Mult(), target=ast.Name(id=name)) if "seconds" in name or "delay" in name:
                 yield node.lineno
             case ast.Assign(targets=[ast.Name() | ast.Attribute() as target], value=value):
-                factors = {side for part in ast.walk(value) for side in _factors(part)}
+                factors = {side for part in all_nodes(value) for side in _factors(part)}
                 if factors and ast.unparse(target) in factors:
                     yield node.lineno
 
 
 def sleeps_by_another_name(tree: ast.AST) -> Iterator[int]:
     """Yield where an event is waited for that nobody else knows, or a pause after which nothing is looked at again."""
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.While | ast.For | ast.AsyncFor)]
-    looked_at_again = {id(node) for loop in loops for node in ast.walk(loop)}
-    for node in ast.walk(tree):
+    loops = [node for node in all_nodes(tree) if isinstance(node, ast.While | ast.For | ast.AsyncFor)]
+    looked_at_again = {id(node) for loop in loops for node in all_nodes(loop)}
+    for node in all_nodes(tree):
         match node:
             case ast.Call(args=[ast.Call(func=ast.Attribute(attr="Event")), *_]):
                 yield node.lineno

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tests.unit.sources import all_nodes
 from translations.literals import is_speech, template, texts
 
 # Who reads these: a log, a regular expression, a task's name; and what `said` makes of a text is said.
@@ -15,8 +16,8 @@ ANNOTATION = re.compile(r"\w+ \| None|\w+\[.*\]")
 
 def bare_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield the line and the template of each."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    known = {id(node) for call in calls if ast.unparse(call.func).startswith(OTHERS) for node in ast.walk(call)}
+    calls = [node for node in all_nodes(tree) if isinstance(node, ast.Call)]
+    known = {id(node) for call in calls if ast.unparse(call.func).startswith(OTHERS) for node in all_nodes(call)}
     for node in texts(tree):
         text = template(node)
         if text is None or id(node) in known or not is_speech(text):

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+from tests.unit.sources import children
+
 # What such texts are called: of an error, an alert, a phase, a check, a plan or a service.
 TEXTS = frozenset(
     """
@@ -38,7 +40,7 @@ def swallowed(tree: ast.AST) -> Iterator[int]:
 
 
 def _read(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
+    for node in children(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(UNREAD):
             continue
         yield node

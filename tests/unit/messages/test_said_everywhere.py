@@ -9,6 +9,7 @@ import pytest
 from roas.messages.message import FIELD
 from tests.unit.messages.bare_texts import bare_texts
 from tests.unit.messages.swallowing import swallowed
+from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ["control", "deployment", "engine", "errors.py", "integration.py", "leadership", "maintenance.py"]
@@ -81,7 +82,7 @@ def _name(path: Path) -> str:
 @pytest.fixture(scope="module")
 def trees() -> dict[Path, ast.Module]:
     """Read each source once for all rules."""
-    return {path: ast.parse(path.read_text()) for path in EVERYWHERE}
+    return {path: tree_of(path) for path in EVERYWHERE}
 
 
 def test_core_says_nothing_without_a_key(trees: dict[Path, ast.Module]) -> None:
@@ -119,7 +120,7 @@ def test_swallowed_messages_are_found(code: str, is_swallowed: bool) -> None:
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:
-    for node in ast.walk(tree):
+    for node in all_nodes(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "said":
             yield node
 
@@ -144,9 +145,9 @@ def test_nothing_is_said_within_an_f_string(trees: dict[Path, ast.Module]) -> No
     within = [
         f"{_name(path)}:{node.lineno}"
         for path, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in all_nodes(tree)
         if isinstance(node, ast.JoinedStr)
-        for inner in ast.walk(node)
+        for inner in all_nodes(node)
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "said"
     ]
     assert within == []

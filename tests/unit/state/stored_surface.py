@@ -32,6 +32,7 @@ from roas.models.release import Release
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.settings import EnvironmentSettings, Settings
 from roas.state.schema import migrate
+from tests.unit.sources import all_nodes, tree_of
 
 DOCUMENTS: Mapping[str, type] = {
     "alerts": Alert,
@@ -67,7 +68,7 @@ def surface() -> set[str]:
     package = Path(roas.__file__).resolve().parent
     for folder in (package, package / "cogs"):  # the second is a link in the repository, which rglob does not follow
         for path in folder.rglob("*.py"):
-            found |= set(texts(ast.parse(path.read_text())))
+            found |= set(texts(tree_of(path.resolve())))
     return found
 
 
@@ -118,8 +119,8 @@ def texts(module: ast.Module) -> Iterator[str]:
 
 
 def _texts_inside(module: ast.Module) -> Iterator[str]:
-    docstrings = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
-    for node in ast.walk(module):
+    docstrings = {id(node.value) for node in all_nodes(module) if isinstance(node, ast.Expr)}
+    for node in all_nodes(module):
         match node:
             case ast.Constant(value=str(text)) if id(node) not in docstrings and PLAIN_TEXT.fullmatch(text):
                 yield f"text {text}"
@@ -149,7 +150,7 @@ def _argument_texts(argument: ast.keyword) -> Iterator[str]:
 
 def plain_texts(template: ast.expr) -> list[str]:
     """Return the texts of a button's pattern, without the names of its groups, which are the code's own."""
-    found = (node.value for node in ast.walk(template) if isinstance(node, ast.Constant))
+    found = (node.value for node in all_nodes(template) if isinstance(node, ast.Constant))
     return [re.sub(r"\?P<\w+>", "", str(text)) for text in found]
 
 

@@ -54,6 +54,7 @@ from roas.ui.translation import _ as translated
 from roas.ui.translation import using_locale
 from sandbox.checks import Checks
 from sandbox.openapi import OpenApi
+from tests.unit.sources import all_nodes, children, tree_of
 from tests.unit.ui.notifications.test_plan_messages import a_plan_record
 from tests.unit.ui.samples import (
     DORA,
@@ -374,7 +375,7 @@ def sentences() -> list[str]:
     """Return each text that the cogs answer with themselves."""
     found = set()
     for path in sorted((REPOSITORY / "cogs").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in all_nodes(tree_of(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
                 assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}: no text to collect"
                 found.add(str(node.args[0].value))
@@ -386,13 +387,15 @@ def drawing_functions() -> set[str]:
     found = set()
     for folder, package in (("bot", "roas"), ("cogs", "roas.cogs")):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            if not re.search("Drawing|Embed", path.read_text(encoding="utf-8")):
+                continue
             module = ".".join([package, *path.relative_to(REPOSITORY / folder).with_suffix("").parts])
-            found |= set(_drawing_in(ast.parse(path.read_text(encoding="utf-8")), module))
+            found |= set(_drawing_in(tree_of(path), module))
     return found
 
 
 def _drawing_in(node: ast.AST, name: str) -> Iterator[str]:
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.ClassDef):
             yield from _drawing_in(child, f"{name}.{child.name}")
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and _draws(child):
@@ -402,7 +405,7 @@ def _drawing_in(node: ast.AST, name: str) -> Iterator[str]:
 def _draws(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     if function.returns is not None and re.search(r"\b(Drawing|Embed)\b", ast.unparse(function.returns)):
         return True
-    return any(isinstance(node, ast.Call) and _makes_message(node.func) for node in ast.walk(function))
+    return any(isinstance(node, ast.Call) and _makes_message(node.func) for node in all_nodes(function))
 
 
 def _makes_message(called: ast.expr) -> bool:
