@@ -8,6 +8,7 @@ It counts only where it says the very text that it stands beside: whoever change
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -16,14 +17,18 @@ from roas.messages.message import FIELD, Field, Message
 MESSAGES = "messages"
 DEEPEST = 16
 LONGEST = 1 << 20
+# Nearly all of what is kept has nothing to look into.
+PLAIN = frozenset({type(None), str, int, float, bool, datetime})
 Data = TypeVar("Data")
 
 
 def messages_in(value: Any) -> Any:
     """Return what is to be kept beside the texts of some data; None where it has no messages."""
+    if type(value) in PLAIN:
+        return None
     if isinstance(value, Message):
         return _form(value)
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str | int | float):
         return None
     if isinstance(value, list | tuple):
         found = [messages_in(one) for one in value]

@@ -41,7 +41,8 @@ class JournalPlace:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._paths = {suffix: path.with_name(f"{path.name}{suffix}") for suffix in SUFFIXES}
+        # As texts: they are looked at before and after each transaction.
+        self._paths = {suffix: str(path.with_name(f"{path.name}{suffix}")) for suffix in SUFFIXES}
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
         self._mount_table = b""
@@ -148,9 +149,9 @@ class JournalPlace:
         )
 
 
-def _status(path: Path) -> os.stat_result | None:
+def _status(path: str) -> os.stat_result | None:
     try:
-        return path.stat()
+        return os.stat(path)  # noqa: PTH116
     except FileNotFoundError:
         return None
 

@@ -32,7 +32,8 @@ class Transaction:
 
     def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
         """Run one statement; a document is written without secrets in what it says in words."""
-        return self.connection.execute(statement, tuple(hide_in_document(one, self.redact) for one in parameters))
+        hidden = [hide_in_document(one, self.redact) if isinstance(one, str) else one for one in parameters]
+        return self.connection.execute(statement, hidden)
 
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""

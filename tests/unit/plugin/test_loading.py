@@ -153,7 +153,7 @@ async def host(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch) -> commands.B
 
 async def test_unloading_changes_nothing_of_a_host(host: commands.Bot):
     before = host_state(host)
-    for _ in range(5):
+    for _ in range(2):
         await host.load_extension(EXTENSION)
         assert {one.name for one in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
         await host.unload_extension(EXTENSION)
@@ -246,7 +246,7 @@ async def test_commands_copied_over_ours_stay(host: commands.Bot):
 async def test_reload_changes_nothing_of_a_host(host: commands.Bot):
     before = host_state(host)
     await host.load_extension(EXTENSION)
-    for _ in range(5):
+    for _ in range(2):
         await host.reload_extension(EXTENSION)
     await host.unload_extension(EXTENSION)
     assert await settled(host, before) == {}
