@@ -42,6 +42,7 @@ class _Terminal(io.FileIO):
     """Drop what a closed terminal does not take, which the kernel calls an input/output error, nor a full disk."""
 
     lost: OSError | None = None
+    is_terminal = False  # one that has been closed says that it is none
 
     def write(self, data: Any, /) -> int:
         try:
@@ -49,7 +50,7 @@ class _Terminal(io.FileIO):
         except OSError as error:
             if error.errno in FULL:
                 self.lost = error
-            elif error.errno != errno.EIO or not self.isatty():
+            elif error.errno != errno.EIO or not self.is_terminal:
                 raise
             return len(data)
 
@@ -65,6 +66,7 @@ def _detached(stream: TextIO) -> TextIO:
         return stream
     stream.flush()
     raw = _Terminal(stream.fileno(), "w", closefd=False)
+    raw.is_terminal = stream.isatty()
     return io.TextIOWrapper(
         raw if stream.write_through else io.BufferedWriter(raw),
         encoding=stream.encoding,

@@ -1,6 +1,7 @@
 """A program ends at once, and loses nothing: threads, what is left for the end, and what was printed."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,22 @@ def test_command_does_without_streams() -> None:
 def roas(command: list[str], unbuffered: str, **files: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     return subprocess.run([sys.executable, "-m", "roas", *command], env=environment, text=True, check=False, **files)
+
+
+def test_terminal_that_was_closed_breaks_nobody() -> None:
+    """It says of itself that it is none by then."""
+    ours, its = pty.openpty()
+    program = (
+        "import sys; from roas.terminals import outlive_terminals\n"
+        "outlive_terminals(); print('ready', file=sys.stderr, flush=True); sys.stdin.read(); print(1)"
+    )
+    command, environment = [sys.executable, "-c", program], os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=its, stderr=subprocess.PIPE, env=environment
+    ) as program_there:
+        assert program_there.stderr is not None
+        assert program_there.stderr.readline() == b"ready\n"
+        os.close(its)
+        os.close(ours)
+        assert program_there.communicate()[1] == b""
+    assert program_there.returncode == 0
