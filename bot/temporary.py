@@ -62,12 +62,22 @@ def _made(purpose: str) -> tuple[Path, int] | None:
         descriptor = _opened(folder)
     except FileNotFoundError:
         return None
-    with suppress(OSError):  # it is held by who removes it, or is gone
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(BlockingIOError, FileNotFoundError):  # it is held by who removes it, or is gone
+        _lock(descriptor)
         if os.path.samestat(os.fstat(descriptor), folder.lstat()):
             return folder, descriptor
     os.close(descriptor)
     return None
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a folder; where there are no such locks, nobody removes what is left, either. Raises BlockingIOError."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
 
 
 def _remove_left(path: Path) -> bool:

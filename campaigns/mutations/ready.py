@@ -61,8 +61,8 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "temporary folders are not locked",
         TEMPORARY,
-        "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n        if os.path",
-        "        if os.path",
+        "        _lock(descriptor)\n",
+        "",
         LEFT,
     ),
     mutation(

@@ -1,5 +1,6 @@
 """A temporary folder is one user's and one process's; what nobody uses any more is removed, and nothing else."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -85,6 +86,17 @@ def test_folder_that_was_taken_for_a_left_one_is_made_again(temporary, monkeypat
         assert [*temporary.iterdir()] == [folder]
         assert remove_left_folders() == 0
     assert removed
+
+
+def test_no_locks_in_the_place_make_a_folder_all_the_same(temporary, monkeypatch):
+    def unsupported(_descriptor, _kind):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with temporary_folder("gate") as folder:
+        assert remove_left_folders() == 0
+        assert folder.is_dir()
+    assert not [*temporary.iterdir()]
 
 
 def test_no_place_for_temporary_files_has_nothing_left(temporary, monkeypatch):
