@@ -20,7 +20,13 @@ CURRENT = SimpleNamespace(label="r2", state=ReleaseState.SUCCEEDED)
 
 def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: bool) -> list[str]:
     changes: Any = SimpleNamespace(
-        own=None, differing={"web": difference}, restarts=(), definitions={"web": WEB}, sharing={}, wanted={}, surplus={}
+        own=None,
+        differing={"web": difference},
+        restarts=(),
+        definitions={"web": WEB},
+        sharing={},
+        wanted={},
+        surplus={},
     )
     comparison: Any = SimpleNamespace(
         certain=changes,

@@ -38,7 +38,6 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.processes: list[asyncio.subprocess.Process] = []
         self.waits = asyncio.Event()
-        self._gates: set[EngineGate] = set()
         start, passes = runner.start_process, EngineGate.passes
 
         async def noting(command: Any, *arguments: Any) -> asyncio.subprocess.Process:
@@ -48,7 +47,6 @@ class Started:
             return process
 
         def noted(gate: EngineGate, request: bytes) -> bool:
-            self._gates.add(gate)
             if not (does := passes(gate, request)):
                 self.waits.set()
             return does
@@ -56,10 +54,16 @@ class Started:
         monkeypatch.setattr(runner, "start_process", noting)
         monkeypatch.setattr(gate.EngineGate, "passes", noted)
 
-    def hang_up(self) -> None:
-        """End each connection, as an engine does that is started again."""
-        for passage in [one for known in self._gates for one in known._passages]:
-            passage.end()
+    def hang_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """End each connection when it could go on, as an engine does that is started again just then."""
+        opening = EngineGate.open
+
+        def opened(gate: EngineGate) -> None:
+            for passage in tuple(gate._passages):
+                passage.end()
+            opening(gate)
+
+        monkeypatch.setattr(gate.EngineGate, "open", opened)
 
     async def wait(self) -> None:
         async with asyncio.timeout(SECONDS):
@@ -134,6 +138,7 @@ async def test_what_fits_no_more_is_made_by_another_call(
     stack: Callable[..., Environment],
     docker_client: docker.DockerClient,
     started: Started,
+    monkeypatch: pytest.MonkeyPatch,
     what: str,
 ) -> None:
     environment = stack(STACK)
@@ -146,7 +151,7 @@ async def test_what_fits_no_more_is_made_by_another_call(
             started.processes[0].kill()
             await started.processes[0].wait()
         if what == "the engine hung up":
-            started.hang_up()
+            started.hang_up(monkeypatch)
         made = await engine.create_missing(environment, other.model_hash, chosen)
     assert len(started.processes) == 2
     assert {one.service for one in made} == chosen
