@@ -54,7 +54,7 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         "bot/monitoring/alerts/service_alerts.py",
         "            health = without_failed(seen, definitions.get(seen.service), failed)\n",
         "            health = seen\n",
-        f"{ACCEPTANCE}/test_paused_rollouts.py",
+        "tests/unit/monitoring/alerts/test_service_alerts.py",
     ),
     mutation(
         "a plan is silent about what was changed in place",
