@@ -18,8 +18,8 @@ def tag(client: docker.DockerClient, name: str, content: str) -> str:
     return sample_image(client, f"{OWN_REPOSITORY}:{name}", version=content)
 
 
-def write(stack, **changes) -> None:
-    """Write the stack; `changes` are changes to its web."""
+def write(stack, store: str = "${VERSION}", **changes) -> None:
+    """Write the stack with a version of its store; `changes` are changes to its web."""
     web = service(
         image=f"{OWN_REPOSITORY}:${{VERSION}}",
         environment={"MENU": "${MENU}", "SHOP_PASSWORD": "${SHOP_PASSWORD}"},
@@ -35,9 +35,10 @@ def write(stack, **changes) -> None:
         configs=[{"source": "rules", "target": "/config/rules"}],
         networks=["front"],
     )
-    store = service(image=f"{OWN_REPOSITORY}:${{VERSION}}", networks=["front"])
     files = {"configs": {"rules": {"file": "./rules.txt"}}, "networks": {"front": {}}, "volumes": {"data": {}}}
-    stack.write({"store": store, "web": web | changes}, **files)
+    stack.write(
+        {"store": service(image=f"{OWN_REPOSITORY}:{store}", networks=["front"]), "web": web | changes}, **files
+    )
 
 
 def put_files(stack, text: str, password: str) -> None:
@@ -103,7 +104,7 @@ async def failed_deployment_leaves_all_as_it_was(people, stack):
     before = stack.looks()
     (stack.folder / "conf/menu.txt").write_text("half an edit\n")
     assert stack.read("web", "/config/menu.txt") == "salad\n", "nobody deployed that"
-    write(stack, command=["false"], labels={"other": "1"})
+    write(stack, store="v2", command=["false"], labels={"other": "1"})
     assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert differences(stack.looks(), before) == []
     assert stack.read("web", "/config/menu.txt") == "salad\n"

@@ -11,58 +11,67 @@ from tests.e2e.acceptance.stack import WATCHED_CHECK, alone
 pytestmark = pytest.mark.engine
 
 
-def web(replicas: int, back: dict | None = None, **update: object) -> dict:
-    """Return a service whose replicas are replaced as the test says."""
-    deploy = {"replicas": replicas, "update_config": update} | ({"rollback_config": back} if back else {})
-    return {"web": alone(deploy=deploy)}
+def web(back: dict | None = None, changes: dict | None = None, **update: object) -> dict:
+    """Return a service whose three replicas are replaced as the test says."""
+    deploy = {"replicas": 3, "update_config": update} | ({"rollback_config": back} if back else {})
+    return {"web": alone(deploy=deploy, **changes or {})}
 
 
 async def test_replicas_are_replaced_as_the_file_says(application, people, stack, images):
     """A stack on which one rollout follows the other, each by another `update_config`."""
-    there_and_back = {"parallelism": 1, "order": "start-first"}
-    stack.write(web(2, parallelism=1, delay="1s", failure_action="pause", back=there_and_back))
+    back = {"parallelism": 2, "order": "start-first", "delay": "1500ms"}
+    stack.write(web(back=back))
     await people.succeed("v1")
-    await way_back_follows_rollback_config_as_planned(application, people, stack, images)
-    await two_at_a_time_beside_the_old_ones_with_a_delay(people, stack, images)
+    await one_at_a_time(application, people, stack, images)
+    await late_failure_is_rolled_back_a_few_at_a_time(people, stack, images)
+    await two_at_a_time_beside_the_old_ones_with_a_delay(application, people, stack, images)
     await failed_replica_rolls_back(people, stack)
     await failure_ratio_lets_some_fail(people, stack, images)
     await continue_goes_on_whatever_fails(people, stack, images)
 
 
-async def way_back_follows_rollback_config_as_planned(application, people, stack, images):
-    """Plan and rollout follow `update_config` on the way there, and `rollback_config` on the way back."""
+async def one_at_a_time(application, people, stack, images):
+    back = {"parallelism": 1, "order": "stop-first"}
+    stack.write(web(parallelism=1, delay="1s", failure_action="pause", back=back))
     there = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
-    said = "1 of 2 replicas replaced at a time; 1 s in between; where one fails, it pauses and asks"
+    said = "1 of 3 replicas replaced at a time; 1 s in between; where one fails, it pauses and asks"
     assert (said in there.services[0].reasons, there.services[0].start_first) == (True, False)
     with rolled(stack) as seen:
         await people.succeed("v2")
-    assert (seen.fewest, seen.most, seen.most_begun, len(seen.created())) == (1, 2, 1, 2)
-    assert list(stack.images().values()) == [images["v2"]] * 2
+    assert (seen.fewest, seen.most, seen.most_begun, len(seen.created())) == (2, 3, 1, 3)
+    assert list(stack.images().values()) == [images["v2"]] * 3
+
+
+async def late_failure_is_rolled_back_a_few_at_a_time(people, stack, images):
+    """What fails within the monitored time counts, too; the way back leaves what still runs to the last.
+
+    It goes as the release says that it leads to.
+    """
+    stack.write(web(changes={"healthcheck": WATCHED_CHECK}, parallelism=1, monitor="6s"))
+    with rolled(stack) as seen:
+        assert (await people.deploy("fades")).outcome is Outcome.ROLLED_BACK
+    assert seen.most_begun == 1
+    assert list(stack.images().values()) == [images["v2"]] * 3
+
+
+async def two_at_a_time_beside_the_old_ones_with_a_delay(application, people, stack, images):
+    """Plan and rollout follow `update_config` on the way there, and `rollback_config` on the way back."""
     back = await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
-    said = "1 of 2 replicas replaced at a time; where one fails, it is rolled back"
-    assert (said in back.services[0].reasons, back.services[0].start_first) == (True, True)
+    said = "2 of 3 replicas replaced at a time; 1.5 s in between; where one fails, it is rolled back"
+    assert (said in back.services[0].reasons, back.services[0].start_first) == (True, True), back.services[0].reasons
     with rolled(stack) as seen:
         assert (await people.rollback()).outcome is Outcome.SUCCEEDED
-    assert (seen.fewest, seen.most, seen.most_begun, len(seen.created())) == (2, 3, 1, 2)
-    assert list(stack.images().values()) == [images["v1"]] * 2
-
-
-async def two_at_a_time_beside_the_old_ones_with_a_delay(people, stack, images):
-    stack.write(web(3))
-    await people.succeed("v1")
-    stack.write(web(3, parallelism=2, order="start-first", delay="1500ms"))
-    with rolled(stack) as seen:
-        await people.succeed("v2")
     assert seen.fewest == 3
     assert 3 < seen.most <= 5
     assert (seen.most_begun, len(seen.created())) == (2, 3)
     healthy, created = (sorted(at for _, at, _ in seen.of(kind)) for kind in ("health_status: healthy", "create"))
     assert 1.4 < created[2] - healthy[0] < 4, "whoever replaced one pauses before the next"
-    assert list(stack.images().values()) == [images["v2"]] * 3
+    assert list(stack.images().values()) == [images["v1"]] * 3
 
 
 async def failed_replica_rolls_back(people, stack):
-    stack.write(web(3, parallelism=1, failure_action="rollback", order="start-first"))
+    soon = {"healthcheck": WATCHED_CHECK}
+    stack.write(web(changes=soon, parallelism=1, failure_action="rollback", order="start-first"))
     before = stack.ids()
     with rolled(stack) as seen:
         assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
@@ -71,32 +80,20 @@ async def failed_replica_rolls_back(people, stack):
 
 
 async def failure_ratio_lets_some_fail(people, stack, images):
-    stack.write(web(3, parallelism=1, max_failure_ratio=0.5, failure_action="rollback"))
+    stack.write(web(parallelism=1, max_failure_ratio=0.5, failure_action="rollback"))
     with rolled(stack) as seen:
         assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert len([one for one in seen.created() if seen.image_of(one) == images["exits"]]) == 2, "1 of 3 may"
-    assert list(stack.images().values()) == [images["v2"]] * 3
+    assert list(stack.images().values()) == [images["v1"]] * 3
 
 
 async def continue_goes_on_whatever_fails(people, stack, images):
-    stack.write(web(3, parallelism=1, failure_action="continue"))
+    stack.write(web(parallelism=1, failure_action="continue"))
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("3 of 3 new replicas of web failed" in warning for warning in deployment.warnings)
     assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed services are healthy"
     assert [one.attrs["Image"] for one in stack.containers()] == [images["exits"]] * 3
-
-
-async def test_late_failure_is_rolled_back_a_few_at_a_time(people, stack, images):
-    """What fails within the monitored time counts, too; the way back leaves what still runs to the last."""
-    back = {"parallelism": 1, "order": "stop-first"}
-    deploy = {"replicas": 2, "update_config": {"parallelism": 1, "monitor": "6s"}, "rollback_config": back}
-    stack.write({"web": alone(deploy=deploy, healthcheck=WATCHED_CHECK)})
-    await people.succeed("v1")
-    with rolled(stack) as seen:
-        assert (await people.deploy("fades")).outcome is Outcome.ROLLED_BACK
-    assert seen.most_begun == 1
-    assert list(stack.images().values()) == [images["v1"]] * 2
 
 
 async def test_unnamed_volumes_are_kept(people, stack, images):

@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 __all__ = ["application", "stack"]
 
 KEEP = ServiceAction.KEEP
-PEER = service(image=f"{REPOSITORY}:v1", pid="service:two", healthcheck=None)
 
 
 def look(stack):
@@ -50,6 +49,7 @@ def write(stack, **more) -> None:
             "vpn": service(),
             "torrent": still | {"network_mode": "service:vpn"},
             "two": still | {"scale": 2},
+            "peer": still | {"pid": "service:two"},
             "tools": still | {"profiles": ["tools"]},
             **more,
         }
@@ -80,7 +80,7 @@ async def test_plan_after_hands_is_what_happens(people, stack, images):
     await changes_by_hand_are_drift_and_in_the_plan(people, stack)
     await services_not_named_are_kept_until_all_go_back(people, stack)
     await plan_says_what_was_changed_in_place(people, stack)
-    await disconnected_is_not_made_anew(people, stack)
+    await missing_and_disconnected_are_mended_and_kept(people, stack)
 
 
 async def changes_by_hand_are_drift_and_in_the_plan(people, stack):
@@ -175,37 +175,36 @@ async def plan_says_what_was_changed_in_place(people, stack):
     inspected = stack.container("db").attrs["HostConfig"]
     assert (inspected["Memory"], inspected["RestartPolicy"]["Name"]) == (96 << 20, "always")
     assert network.name not in stack.container("api").attrs["NetworkSettings"]["Networks"]
-    write(stack, db=service(image=f"{REPOSITORY}:v1", labels={"a": "1"}), peer=PEER)
+
+
+async def missing_and_disconnected_are_mended_and_kept(people, stack):
+    """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make.
+
+    What shares a namespace with a container that is gone is made anew, though nobody changed it.
+    """
+    network = stack.client.networks.get(f"{stack.project()}_default")
     stack.container("api").remove(force=True)
+    first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
+    network.disconnect(second)
+    first.remove(force=True)
+    linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
+    labelled = service(image=f"{REPOSITORY}:v1", labels={"a": "1"})
+    write(stack, web=linked, db=labelled)
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["api"].action is ServiceAction.CREATE
     assert planned["api"].reasons == ("its container is missing",)
     assert stack.container("db").attrs["HostConfig"]["Memory"] == 0
     assert network.name in stack.container("api").attrs["NetworkSettings"]["Networks"]
-    assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["vpn"]
-
-
-async def disconnected_is_not_made_anew(people, stack):
-    """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make.
-
-    What shares a namespace with a container that is gone is: nobody changed it.
-    """
-    first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
-    network = stack.client.networks.get(f"{stack.project()}_default")
-    network.disconnect(second)
-    first.remove(force=True)
-    linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
-    write(stack, web=linked, peer=PEER)
-    planned = await plan_and_deploy(people, stack, "v1")
     assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
     assert second.id in {one.id for one in stack.containers()}
     assert planned["peer"].action is ServiceAction.RECREATE
     assert planned["peer"].reasons == ("it shares a namespace with two, of which a container is missing",)
+    assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["two", "vpn"]
     for name in ("db", "vpn"):
         network.disconnect(stack.container(name))
     sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"}, healthcheck=None)
-    write(stack, web={**linked, "labels": {"a": "1"}}, torrent=sharing)
+    write(stack, web={**linked, "labels": {"a": "1"}}, torrent=sharing, db=labelled)
     planned = await plan_and_deploy(people, stack, "v1")
     actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
     assert actions == [KEEP, KEEP, ServiceAction.RECREATE, ServiceAction.RECREATE]
