@@ -6,6 +6,7 @@ from xdist.scheduler import LoadFileScheduling
 # What takes longest, longest first: begun last, one of them would run alone in the end.
 LONGEST = (
     "tests/e2e/handover/",
+    "tests/e2e/engine/swarm/test_story.py",
     "tests/e2e/engine/swarm/",
     "tests/e2e/campaigns/test_hands.py",
     "tests/e2e/campaigns/test_crash_sample.py",

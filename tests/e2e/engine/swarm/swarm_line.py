@@ -14,6 +14,8 @@ HEALTH_CHECK = f"""
       start_period: 20s
       start_interval: 200ms
 """
+# Both at once: one after the other, each is watched for as long.
+QUICK_TOGETHER = QUICK.replace("monitor: 1s", "monitor: 1s, parallelism: 2")
 
 
 def stack(repository: str, more: str = "") -> str:
@@ -38,7 +40,7 @@ services:
   web:
     image: {repository}:${{VERSION:-v1}}
     stop_grace_period: 1s
-    deploy: {{replicas: 2, {QUICK}}}
+    deploy: {{replicas: 2, {QUICK_TOGETHER}}}
     configs: [{{source: greeting, target: /config/greeting}}]
     depends_on:
       migrate: {{condition: service_completed_successfully}}
@@ -49,6 +51,24 @@ configs:
   greeting: {{file: ./greeting}}
 secrets:
   password: {{file: ./password}}
+"""
+
+
+# What has no replicas, and what runs on each node that takes it, where nothing tells how it is.
+MORE = """
+  idle:
+    image: {repository}:v1
+    environment: &both {{"FOR": "${{BOTH:-all}}"}}
+    deploy: {{replicas: 0, endpoint_mode: dnsrr}}
+  every:
+    image: {repository}:v1
+    stop_grace_period: 1s
+    environment: *both
+    deploy:
+      mode: global
+      endpoint_mode: dnsrr
+      placement: {{constraints: ["node.hostname != node1"]}}
+      update_config: {{monitor: 1s, parallelism: 2}}
 """
 
 

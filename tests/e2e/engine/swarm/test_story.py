@@ -12,28 +12,12 @@ from testbed.private_registry import PrivateRegistry
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
 from testbed.waiting import wait_until
-from tests.e2e.commands.conftest import SECONDS
-from tests.e2e.engine.swarm.swarm_line import SwarmLine, stack
+from tests.e2e.engine.swarm.beside import Beside
+from tests.e2e.engine.swarm.swarm_line import MORE, SwarmLine, stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 WELL = {"database": "1/1", "every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "web": "2/2"}
-# What has no replicas, and what runs on each node that takes it, where nothing tells how it is.
-MORE = """
-  idle:
-    image: {repository}:v1
-    environment: &both {{"FOR": "${{BOTH:-all}}"}}
-    deploy: {{replicas: 0, endpoint_mode: dnsrr}}
-  every:
-    image: {repository}:v1
-    stop_grace_period: 1s
-    environment: *both
-    deploy:
-      mode: global
-      endpoint_mode: dnsrr
-      placement: {{constraints: ["node.hostname != node1"]}}
-      update_config: {{monitor: 1s, parallelism: 2}}
-"""
 
 
 @dataclass
@@ -67,18 +51,19 @@ class Story:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_story_of_a_stack(line: SwarmLine, look: StackLook, swarm: Swarm, registry: PrivateRegistry) -> None:
-    """Adopted, brought up, updated, cancelled, changed by a hand, and brought back: one stack."""
+def test_story_of_a_stack(
+    beside: Beside, line: SwarmLine, look: StackLook, swarm: Swarm, registry: PrivateRegistry
+) -> None:
+    """Adopted, brought up, updated, drained, brought back, and changed by a hand: one stack."""
     story = Story(line, look, swarm, registry)
     running_stack_is_adopted(story)
     failed_version_goes_back_to_what_ran(story)
     first_version_is_brought_up(story)
     status_and_doctor_know_the_nodes(story)
     first_secret, number = line.kept("secret"), line.document("releases", "dev")["current"]
+    beside.wait()
     update_takes_config_secret_and_login(story)
     drained_node_pulls_by_the_login_of_the_update(story)
-    job_that_is_cancelled_has_ended_before_it_runs_again(story)
-    hand_in_the_last_moment_is_no_success(story)
     release_comes_back_with_its_own_secret(story, number, first_secret)
     change_by_hand_is_told(story)
 
@@ -91,7 +76,11 @@ services:
   database:
     image: {repository}:v1
     stop_grace_period: 1s
-    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+    deploy:
+      endpoint_mode: dnsrr
+      placement: {{constraints: ["node.hostname == node1"]}}
+      restart_policy: {{condition: any, delay: 300ms}}
+      update_config: {{monitor: 1s}}
     secrets: [password]
     volumes: ["data:/data"]
   web:
@@ -166,7 +155,7 @@ def status_and_doctor_know_the_nodes(story: Story) -> None:
     assert sorted(one["node"] for one in services["web"]["containers"]) == story.look.nodes_of("web")
     assert services["database"]["memory_bytes"] > 0, "it is on the node that is asked"
     assert services["every"]["verdict"] == "unverified", "of a service on each node, all of them are wanted"
-    assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no containers, as it should")
+    assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no tasks, as it should")
     (report,) = story.line.document("doctor", "dev")["reports"]
     found = {one["message"] for one in report["results"]}
     assert "node1 is a manager; 1 of 1 can be reached, node1 leads." in found
@@ -198,49 +187,6 @@ def drained_node_pulls_by_the_login_of_the_update(story: Story) -> None:
     look.set_availability(drained, "active")
 
 
-def job_that_is_cancelled_has_ended_before_it_runs_again(story: Story) -> None:
-    """A job that hangs takes its time to stop: the old one does not run beside it."""
-    line = story.line
-    shown = ("--filter", f"label=com.docker.swarm.service.name={line.stack_name}_migrate")
-    began = line.docker("info", "--format", "{{.SystemTime}}").strip()
-    line.set_variables(JOB="trap '' TERM; while true; do sleep 1; done")
-    deploying = line.start("deploy", "dev", "v4")
-    runs = {"label": f"com.docker.swarm.service.name={line.stack_name}_migrate"}
-    assert wait_until(lambda: bool(line.client.containers.list(filters=runs, sparse=True)), SECONDS), "it never ran"
-    assert line.run("cancel", "dev").returncode == 0
-    told = "".join(deploying.communicate(timeout=SECONDS))
-    assert deploying.returncode == 4, told
-    ended = line.docker("info", "--format", "{{.SystemTime}}").strip()
-    kinds = ("--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}}")
-    events = line.docker("events", "--since", began, "--until", ended, *shown, *kinds).split()
-    assert events == ["start", "die"] * 2, f"one run after the other: {events}\n{told}"
-    assert story.web() == ({"v2": 2}, {"hello two"})
-
-
-def hand_in_the_last_moment_is_no_success(story: Story) -> None:
-    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
-
-    Of one that did not change, a warning says so.
-    """
-    line, look = story.line, story.look
-    line.set_variables(BOTH="another")
-    deploying = line.start("deploy", "dev", "v2")
-    assert deploying.stdout is not None
-    assert any("verification" in one for one in deploying.stdout)
-    for service in ("database", "every"):
-        options = ("--detach", "--quiet", "--label-add", "by=hand")
-        line.docker("service", "update", *options, f"{line.stack_name}_{service}")
-    told = " ".join("".join(deploying.communicate(timeout=SECONDS)).split())
-    assert (deploying.returncode, look.versions("web")) == (3, {"v2": 2}), told
-    assert "every failed: somebody else changed the service meanwhile" in told, told
-    assert "database, which was not changed, is another by now: somebody else changed it." in told, told
-    idle = look.service("idle")
-    assert idle is not None
-    assert idle["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=another"], "what has no replicas"
-    assert idle["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=all"], "was written, and went back, too"
-    assert line.replicas() == WELL
-
-
 def release_comes_back_with_its_own_secret(story: Story, number: int, first_secret: dict[str, str]) -> None:
     line = story.line
     refused = line.run("rollback", "dev", "--to", str(number), DOCKER_CONFIG=str(line.folder))
@@ -251,36 +197,13 @@ def release_comes_back_with_its_own_secret(story: Story, number: int, first_secr
     assert story.web() == ({"v1": 2}, {"hello one"})
     assert story.password() == {"the first password"}
     assert first_secret.items() <= line.kept("secret").items(), "it is the very secret of the first release"
-    line.set_variables()
     line.say(password="the first password", greeting="hello one")
     assert story.actions("v1") == dict.fromkeys(WELL, "keep"), "it is what the files say"
 
 
 def change_by_hand_is_told(story: Story) -> None:
     line = story.line
-    line.docker("service", "update", "--quiet", "--env-add", "BY=hand", f"{line.stack_name}_database")
+    line.docker("service", "update", "--detach", "--quiet", "--env-add", "BY=hand", f"{line.stack_name}_database")
     status = line.status_text()
     assert "database was changed by hand" in status, status
     assert "ContainerSpec.Env" in status, status
-
-
-def test_stack_that_is_removed_in_the_middle_comes_back(line: SwarmLine, registry: PrivateRegistry) -> None:
-    """`docker stack rm` takes services and networks: the way back makes both again."""
-    line.write(f"""
-services:
-  web:
-    image: {registry.address}/shop:${{VERSION}}
-    stop_grace_period: 1s
-    deploy: {{replicas: 2, endpoint_mode: dnsrr, update_config: {{monitor: 4s}}}}
-    configs: [{{source: greeting, target: /config/greeting}}]
-configs: {{greeting: {{file: ./greeting}}}}
-""")
-    assert line.run("deploy", "dev", "v1").returncode == 0
-    deploying = line.start("deploy", "dev", "v2")
-    assert deploying.stdout is not None
-    # Its write was taken: one that finds no service makes a new one, and succeeds.
-    assert any("web: starting" in one for one in deploying.stdout)
-    line.docker("stack", "rm", line.stack_name)
-    told = "".join(deploying.communicate(timeout=SECONDS))
-    assert deploying.returncode == 3, told
-    assert line.replicas() == {"web": "2/2"}, told

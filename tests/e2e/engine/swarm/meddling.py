@@ -1,0 +1,92 @@
+"""Somebody interferes while a version is deployed: cancels it, writes a service, or removes the stack."""
+
+from testbed.swarm_look import StackLook
+from testbed.waiting import wait_until
+from tests.e2e.commands.conftest import SECONDS
+from tests.e2e.engine.swarm.swarm_line import MORE, SwarmLine
+
+WELL = {"every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "app": "2/2"}
+# What is written is watched for some seconds: until the stack is removed.
+MEDDLED = """
+services:
+  migrate:
+    image: {repository}:v1
+    command: ["sh", "-c", "${{JOB:-echo migrated}}"]
+    stop_grace_period: 1s
+    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+  app:
+    image: {repository}:${{VERSION}}
+    stop_grace_period: 1s
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      restart_policy: {{delay: 300ms}}
+      update_config: {{monitor: 4s, parallelism: 2}}
+    configs: [{{source: greeting, target: /config/greeting}}]
+    depends_on:
+      migrate: {{condition: service_completed_successfully}}
+"""
+
+
+def meddle(line: SwarmLine, look: StackLook, repository: str) -> None:
+    """Deploy to one stack what is interfered with, and see that it has come back each time."""
+    line.write((MEDDLED + MORE + "configs: {{greeting: {{file: ./greeting}}}}\n").format(repository=repository))
+    first = line.run("deploy", "dev", "v1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    job_that_is_cancelled_has_ended_before_it_runs_again(line, look)
+    hand_in_the_last_moment_is_no_success(line, look)
+    removed_stack_comes_back(line, look)
+
+
+def job_that_is_cancelled_has_ended_before_it_runs_again(line: SwarmLine, look: StackLook) -> None:
+    """A job that hangs takes its time to stop: the old one does not run beside it."""
+    shown = ("--filter", f"label=com.docker.swarm.service.name={line.stack_name}_migrate")
+    began = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    line.set_variables(JOB="trap '' TERM; while true; do sleep 1; done")
+    deploying = line.start("deploy", "dev", "v2")
+    runs = {"label": f"com.docker.swarm.service.name={line.stack_name}_migrate"}
+    assert wait_until(lambda: bool(line.client.containers.list(filters=runs, sparse=True)), SECONDS), "it never ran"
+    assert line.run("cancel", "dev").returncode == 0
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 4, told
+    ended = line.docker("info", "--format", "{{.SystemTime}}").strip()
+    kinds = ("--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}}")
+    events = line.docker("events", "--since", began, "--until", ended, *shown, *kinds).split()
+    assert events == ["start", "die"] * 2, f"one run after the other: {events}\n{told}"
+    assert look.versions("app") == {"v1": 2}, told
+
+
+def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook) -> None:
+    """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
+
+    Of one that did not change, a warning says so, where it is compared before that which fails it.
+    """
+    line.set_variables(BOTH="another")
+    deploying = line.start("deploy", "dev", "v1")
+    assert deploying.stdout is not None
+    assert any("verification" in one for one in deploying.stdout), deploying.communicate()
+    for service in ("app", "every"):
+        options = ("--detach", "--quiet", "--label-add", "by=hand")
+        line.docker("service", "update", *options, f"{line.stack_name}_{service}")
+    told = " ".join("".join(deploying.communicate(timeout=SECONDS)).split())
+    assert (deploying.returncode, look.versions("app")) == (3, {"v1": 2}), told
+    assert "every failed: somebody else changed the service meanwhile" in told, told
+    assert "app, which was not changed, is another by now: somebody else changed it." in told, told
+    idle = look.service("idle")
+    assert idle is not None
+    assert idle["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=another"], "what has no replicas"
+    assert idle["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=all"], "was written, and went back, too"
+    assert line.replicas() == WELL, told
+
+
+def removed_stack_comes_back(line: SwarmLine, look: StackLook) -> None:
+    """`docker stack rm` takes services and networks: the way back makes both again."""
+    line.set_variables()
+    deploying = line.start("deploy", "dev", "v2")
+    assert deploying.stdout is not None
+    # Its write was taken: one that finds no service makes a new one, and succeeds.
+    assert any("app: starting" in one for one in deploying.stdout), deploying.communicate()
+    line.docker("stack", "rm", line.stack_name)
+    told = "".join(deploying.communicate(timeout=SECONDS))
+    assert deploying.returncode == 3, told
+    assert (line.replicas(), look.versions("app")) == (WELL, {"v1": 2}), told
