@@ -1,6 +1,6 @@
 """A bot that kills itself, without a word, right after the n-th step of the first deployment it begins (MORTAL_AFTER).
 
-What it resumes of a dead one it ends in peace.
+What it resumes of a dead one it ends in peace, and so it lives where its first one has fewer steps.
 """
 
 import os
@@ -23,15 +23,17 @@ COUNTED = frozenset(
     }
 )
 _counted = 0
+_is_over = False
 _notify = StateManager._notify_subscribers
 
 
 def _notify_and_die(self: StateManager, change: StateChange) -> None:
-    global _counted
-    if change.type in COUNTED and (_counted or change.type is ChangeType.DEPLOYMENT_STARTED):
+    global _counted, _is_over
+    if change.type in COUNTED and not _is_over and (_counted or change.type is ChangeType.DEPLOYMENT_STARTED):
         _counted += 1
         if _counted == AFTER:
             os.kill(os.getpid(), signal.SIGKILL)
+        _is_over = change.type is ChangeType.DEPLOYMENT_FINISHED
     _notify(self, change)
 
 

@@ -1,7 +1,6 @@
-"""A bot, or a command line, that is stopped between its fence check and its engine call, and one that takes over so.
+"""A bot, or a command line, that is stopped between its fence check and its engine call.
 
-Where the file of STOPS_WHERE is there, the process takes it away and stops itself before Compose replaces `web`. With
-CARELESS, it takes over without ending the other process first.
+Where the file of STOPS_WHERE is there, the process takes it away and stops itself before Compose makes `web`.
 """
 
 import os
@@ -13,7 +12,6 @@ from typing import Any
 
 from roas.commands import run_command_line
 from roas.deployment import peer_processes
-from roas.deployment.peer_processes import PeerProcesses
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.models.environment import Environment
 from roas.state import ownership
@@ -40,14 +38,8 @@ async def _stop_and_create(self: ServiceCreator, environment: Environment, *argu
     await _create(self, environment, *arguments, **options)
 
 
-async def _leave_it_alone(self: PeerProcesses, home: Environment | None, instance_id: str, *_still: object) -> str:
-    return ""
-
-
 Journal._transact = _one_by_one  # type: ignore[method-assign,assignment]
 ServiceCreator._compose_create = _stop_and_create  # type: ignore[method-assign]
-if os.environ.get("CARELESS"):
-    PeerProcesses.terminate = _leave_it_alone  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(run_command_line(sys.argv[1:]))

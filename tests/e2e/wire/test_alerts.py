@@ -19,6 +19,7 @@ from roas.state.manager import StateManager
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
+from tests.e2e.wire.shop import STAYS
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, ask, confirm, outcome, start
 
 pytestmark = pytest.mark.wire
@@ -115,6 +116,7 @@ async def test_trouble_of_a_service_is_told(bot, bot_settings, sandbox, people, 
 
     The buttons of an alert work for the bot that is there when they are clicked.
     """
+    shop.write(store=STAYS)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await killed_service_is_recovered(sandbox, people, shop, image_ids)
     await manual_stop_is_left_alone(people, shop)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.e2e.wire.shop import SOON_JUDGED, STAYS
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, button, confirm, live, outcome, press, start
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(300)]
@@ -13,6 +14,7 @@ ENGLISH = re.compile(r"[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}")
 
 async def test_story_of_a_stack(bot, people, shop, image_ids):
     """There, on, back by the command and by the button, and a version that breaks; each is told as it was."""
+    shop.write(store=STAYS)
     v1 = {"store": image_ids["v1"], "web": image_ids["v1"]}
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
     assert "succeeded" in (await outcome(people, deployment_id)).text
@@ -39,6 +41,7 @@ async def test_story_of_a_stack(bot, people, shop, image_ids):
     assert "succeeded" in (await outcome(people, started.group())).text
     assert shop.running("dev") == v1, "the release that ran before, and not the one before today's"
 
+    shop.write(store=STAYS, web=SOON_JUDGED)
     await failure_is_told_in_chinese(people)
     assert shop.running("dev") == v1
     assert await bot.stop() == 0
@@ -98,6 +101,7 @@ async def known_values_are_offered(people):
 
 async def test_what_is_refused_changes_nothing(bot, people, sandbox, shop, image_ids):
     """Nothing runs until all said yes who have to, to the plan as it is; then it can still be cancelled."""
+    shop.write(alone=True)
     await nothing_runs_without_permission(people, shop)
     await changed_plan_is_void(people, shop)
     await prod_deploy_needs_approver(people, sandbox, shop, image_ids)
@@ -124,13 +128,13 @@ async def nothing_runs_without_permission(people, shop):
 
 async def changed_plan_is_void(people, shop):
     plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
-    shop.write(web={"environment": {"GREETING": "hello"}})
+    shop.write(alone=True, web={"environment": {"GREETING": "hello"}})
     assert "void" in await confirm(people, "dora", plan)
     assert shop.containers("dev") == []
     plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))).message
     await confirm(people, "dora", plan)
     wanted = await approval(people, "prod")
-    shop.write(web={"environment": {"GREETING": "good morning"}})
+    shop.write(alone=True, web={"environment": {"GREETING": "good morning"}})
     assert "void" in await press(people, "anna", wanted, "approve")
     assert not (await approval(people, "prod", "Void")).buttons
     assert shop.containers("prod") == []
@@ -151,7 +155,7 @@ async def prod_deploy_needs_approver(people, sandbox, shop, image_ids):
     told = await outcome(people, started.group())
     assert "succeeded" in told.text
     assert "Approved by" in told.text
-    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("prod") == {"web": image_ids["v1"]}
     answered = await approval(people, "prod", "Approved")
     assert (answered.id, answered.content, answered.buttons) == (wanted.id, "", [])
     assert await called(people) == [*before, wanted.id], "the approvers are called once, and nobody else is"
@@ -165,17 +169,18 @@ async def called(people) -> list[int]:
 async def hotfix_needs_its_role(people, shop, image_ids):
     refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
     assert "role" in refused
-    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("prod") == {"web": image_ids["v1"]}
     told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
     assert "succeeded" in told.text
-    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+    assert shop.running("prod") == {"web": image_ids["v2"]}
 
 
 async def deployment_is_alone_until_cancelled(people, shop, image_ids):
     """A second one is refused, which says who holds the deployment lock, since when and for what."""
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     assert "succeeded" in told.text
-    shop.write(store={"healthcheck": {"test": ["CMD", "false"], "interval": "60s", "start_period": "60s"}})
+    ill = {"healthcheck": {"test": ["CMD", "false"], "interval": "60s", "start_period": "60s"}}
+    shop.write(alone=True, web=ill)
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
     message = await live(people, deployment_id, "waiting")
     refused = await ask(people, "anna", "deploy", environment="dev", version="v2")
@@ -186,4 +191,4 @@ async def deployment_is_alone_until_cancelled(people, shop, image_ids):
     await people.answer(await people.click("dora", message, button.custom_id))
     told = await outcome(people, deployment_id)
     assert "cancelled" in told.text
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == {"web": image_ids["v1"]}

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from testbed.engine import manual_environment
-from tests.e2e.wire.shop import SERVICE_LABEL
+from tests.e2e.wire.shop import CALM, SERVICE_LABEL
 from tests.e2e.wire.test_alerts import resolved, shown
 from tests.integration.sandbox.channel import ask, outcome, start
 
@@ -17,11 +17,12 @@ SOON_SECONDS = 30.0
 
 
 async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
-    """In dev, services are changed while they run; in staging, a plain `up` makes them anew.
+    """In dev, services are changed while they run; in staging, a plain `up` makes one anew.
 
     `docker compose up -d` knows nothing of the release.
     """
-    for environment in ("dev", "staging"):
+    for environment, alone in (("dev", False), ("staging", True)):
+        shop.write(networked=True, alone=alone, store=CALM, web=CALM)
         await outcome(people, await start(people, "dora", "deploy", environment=environment, version="v1"))
     before = {one.labels[SERVICE_LABEL]: one for one in shop.containers("dev")}
     network = shop.client.networks.get(f"{shop.base_name}-dev_default")

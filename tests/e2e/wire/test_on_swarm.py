@@ -64,7 +64,7 @@ def write(shop: Shop, deploy: dict[str, Any]) -> None:
     """Write the stack; `deploy` says where the webs run."""
     kept = {"init": True, "healthcheck": CHECK, "stop_grace_period": "1s"}
     web = {**kept, "volumes": [], "deploy": {**QUICK, **deploy}}
-    shop.write(store={**kept, "deploy": {**QUICK, **FIRST}}, web=web)
+    shop.write(networked=True, store={**kept, "deploy": {**QUICK, **FIRST}}, web=web)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from testbed.prometheus_server import AlertmanagerServer, PrometheusServer
 from testbed.redis_server import RedisServer, free_port
+from tests.e2e.wire.shop import STAYS
 from tests.e2e.wire.test_alerts import about_alerts, shown, title
 from tests.integration.sandbox.channel import outcome, start
 
@@ -148,6 +149,7 @@ async def test_prometheus_scrapes_and_alerts(
     bot, people, sandbox, shop, redis_server, prometheus, session, http_port, token, image_ids
 ):
     """What it scrapes is little and true; it has people called by Alertmanager; and without it, all is deployed."""
+    shop.write(store=STAYS)
     await figures_reach_prometheus_in_few_series(people, prometheus, session, http_port, token)
     await prometheus_alert_posted_and_resolved(people, sandbox, redis_server, session, http_port)
     await deployment_needs_no_prometheus(people, shop, prometheus, image_ids)

@@ -116,7 +116,7 @@ async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[s
 
 async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, shop, image_ids):
     """The next bot ends it once."""
-    shop.write(web={"healthcheck": SICKLY})
+    shop.write(alone=True, web={"healthcheck": SICKLY})
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
     web.exec_run(["touch", "/tmp/sick"])
@@ -136,7 +136,7 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
     assert (over.healing, over.actions) == (RecoveryStatus.SUCCEEDED, alert.actions)
     ends = [one.new for one in await changes(state_dir, over.correlation_id) if "recovery recovered" in str(one.new)]
     assert ends == ["recovery recovered: it had recovered already"]
-    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert shop.running("dev") == {"web": image_ids["v1"]}
     told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
     assert [m.id for m in await people.messages() if over.id in m.text] == [told.id]
 
