@@ -14,6 +14,8 @@ from testbed.home_stack import Home
 from testbed.waiting import rest_after
 
 ACTIVE = "this bot leads now"
+# A look asks an engine, and mostly for a log: what is waited for takes seconds.
+POLL_SECONDS = 0.2
 
 
 def processes(container: Any) -> list[int]:
@@ -41,17 +43,19 @@ async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
             with suppress(docker.errors.NotFound):
                 if (value := await asyncio.to_thread(found)) is not None:
                     return value
-            await asyncio.sleep(rest_after(time.monotonic() - begun))
+            await asyncio.sleep(rest_after(time.monotonic() - begun, POLL_SECONDS))
     raise AssertionError(what)
 
 
-async def successor(home: Home, *, active: bool, seconds: float = 60) -> Any:
-    """Wait for the second bot: to be there, or to be the leader."""
-    first = {bot.id for bot in home.bots(sparse=True)}
+async def successor(home: Home, *known: str, active: bool, seconds: float = 150) -> Any:
+    """Wait for a bot beside those that were known before, by their ids: to be there, or to be the leader.
+
+    Who is quick may be there before anybody waits for it.
+    """
 
     def found() -> Any:
         for bot in home.bots(sparse=True):
-            if bot.id not in first and (not active or ACTIVE in bot.logs().decode()):
+            if bot.id not in known and (not active or ACTIVE in bot.logs().decode()):
                 return home.client.containers.get(bot.id)
         return None
 

@@ -2,7 +2,6 @@
 
 from campaigns.mutations.mutation import mutation
 
-OWN_SERVICE = "tests/e2e/handover/test_own_service.py"
 BESIDE = "tests/e2e/handover/test_beside_the_bot.py"
 
 HANDOVER_MUTATIONS = (
@@ -27,9 +26,7 @@ HANDOVER_MUTATIONS = (
         "bot/engine/containers/own_container.py",
         "if container_id == own_container_id():",
         "if False:",
-        OWN_SERVICE,
-        "-k",
-        "planned_removal",
+        "tests/integration/engine/containers/test_own_container.py",
     ),
     mutation(
         "a login is gone with the container",

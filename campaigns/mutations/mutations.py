@@ -403,7 +403,21 @@ MUTATIONS = (
         "true",
         "tests/integration/stack/test_healthcheck.py",
         "tests/e2e/handover/test_damaged_journal.py",
-        "tests/e2e/handover/test_state_folder_away.py",
+        "tests/e2e/handover/test_discord_away.py",
+    ),
+    mutation(
+        "the demo does not mind who was never answered",
+        "demo/story.py",
+        "if seen.never or seen.twice:",
+        "if seen.twice:",
+        "tests/integration/demo/test_unheard.py",
+    ),
+    mutation(
+        "the demo asks no more while the bot is replaced",
+        "demo/story.py",
+        "EVERY_SECONDS) as ruth:",
+        "3600.0) as ruth:",
+        "tests/integration/demo/test_unheard.py",
     ),
     mutation(
         "the demo takes any ending",

@@ -19,11 +19,11 @@ from tests.e2e.handover.versions import STARTS, make_versions
 
 CONNECT_SECONDS = 120.0
 # Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
-HANDOVER_SECONDS = 30.0
+HANDOVER_SECONDS = 20.0
 OBSERVATION_SECONDS = 5.0
 REST_SECONDS = 30.0
 # Each probe takes 60 ms of a core. Where one has to fail soon, the test says so; the store never is unhealthy.
-BOT_CHECK = {"interval": "10s", "retries": 2, "start_interval": "1s"}
+BOT_CHECK = {"interval": "10s", "retries": 2, "start_interval": "2s"}
 WATCHED_CHECK = {"interval": "1s", "retries": 2}
 STORE_CHECK = CHECK | {"interval": "60s"}
 

@@ -3,12 +3,15 @@
 What cannot be used is waited for, in true words, and people are notified afterwards.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
 from testbed.container_processes import until
 from testbed.home_stack import Home
 from tests.e2e.handover.conftest import CONNECT_SECONDS, other_version, rows
-from tests.e2e.handover.test_state_folder_away import unreadable
 from tests.integration.sandbox.channel import ask, outcome
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,6 +22,23 @@ VALIDATED = (
     "AND deployment_id IN (SELECT id FROM deployments WHERE rowid > ?)"
 )
 ENDED = "SELECT id, outcome, document FROM deployments WHERE outcome IS NOT NULL AND rowid > ?"
+
+
+@contextmanager
+def unreadable(home: Home) -> Iterator[None]:
+    """Take every right from the bot's user, who has no capability to do without."""
+    folder = home.folder / "state"
+    folder.chmod(0)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
+def is_not_well_to_docker(bot: Any) -> bool:
+    """Run what Docker runs to see whether a bot is well; it fails where the journal is to blame."""
+    code, said = bot.exec_run(["healthcheck"])
+    return bool(code != 0 and b"journal unreadable" in said)
 
 
 def is_validated(home: Home, known: int) -> bool:
@@ -39,6 +59,7 @@ async def test_handover_without_discord_posted_later(home, people, images):
         await until(lambda: is_validated(home, known) or None, "never validated", seconds=END_SECONDS)
         with unreadable(home):
             await until(lambda: "cannot be used" in home.logs() or None, "nothing was noticed", seconds=END_SECONDS)
+            await until(lambda: is_not_well_to_docker(old) or None, "it is well to Docker", seconds=END_SECONDS)
         [(deployment_id, end, document)] = await until(
             lambda: rows(home, ENDED, known) or None, "it did not end", seconds=END_SECONDS
         )

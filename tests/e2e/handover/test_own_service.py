@@ -6,41 +6,11 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home
-from tests.e2e.handover.conftest import clear_away, rows
-from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
+from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
+from tests.e2e.handover.conftest import rows
+from tests.integration.sandbox.channel import ANSWER_SECONDS, ask
 
 pytestmark = pytest.mark.timeout(300)
-
-END_SECONDS = 150.0
-END = """
-import asyncio, sys
-from roas.errors import RoasError
-from roas.application import open_application
-from roas.settings import load_settings
-async def main():
-    async with open_application(load_settings(needs_discord=False)) as application:
-        environment = application.environments["dev"]
-        for act in (application.engine.stop, application.engine.remove):
-            try:
-                await act(environment, sys.argv[1])
-            except RoasError as error:
-                print(error.key, error.message)
-asyncio.run(main())
-"""
-
-
-@pytest.fixture
-def on_reckless(standing: Home, images: dict[str, str]) -> Iterator[Home]:
-    """Start the stack by hand on a bot that lets such plans pass, which no other test is to meet."""
-    clear_away(standing)
-    env = standing.folder / ".env"
-    written = env.read_text()
-    env.write_text(written.replace("VERSION=v1\n", "VERSION=reckless\n"))
-    standing.compose("up", "-d", "--wait")
-    env.write_text(written)
-    yield standing
-    clear_away(standing)
 
 
 @contextmanager
@@ -111,29 +81,4 @@ async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
     assert "store has `pid: " in told, told
     assert "(allowed by `pid:store`)" in told
     assert answer.message.buttons == []
-    await assert_untouched(home, people, before)
-
-
-async def test_a_planned_removal_of_the_bot_is_not_done(on_reckless, people, images):
-    """Plan and execution let it pass, as those of a release before did: the engine refuses."""
-    home = on_reckless
-    assert [one.attrs["Image"] for one in home.bots()] == [images["reckless"]]
-    before = look(home)
-    with changed_file(home, "deleted"):
-        deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
-        told = await outcome(people, deployment_id, seconds=END_SECONDS)
-    assert "failed" in told.text or "rolled back" in told.text, told.text
-    assert "this bot itself" in told.text, told.text
-    attempts = "SELECT json_extract(document, '$.attempts') FROM deployments WHERE id = ?"
-    assert rows(home, attempts, deployment_id) == [(1,)]
-    await assert_untouched(home, people, before)
-
-
-async def test_the_engine_refuses_to_end_the_own_container(home, people):
-    """A process in the bot's own container asks for it, past every plan and phase."""
-    before = look(home)
-    bot = home.bots()[0]
-    code, said = bot.exec_run(["python", "-c", END, bot.id])
-    assert code == 0, said
-    assert said.decode().count("own_container ") == 2, said
     await assert_untouched(home, people, before)

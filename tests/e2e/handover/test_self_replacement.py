@@ -1,33 +1,22 @@
 """The bot replaces itself, and there is always exactly one that answers."""
 
-import re
-
 import pytest
 
 from sandbox.poller import polling
-from tests.e2e.handover.test_bad_successors import ended_with, reverted
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
 pytestmark = pytest.mark.timeout(300)
+
+EVERY_SECONDS = 0.2
 
 
 # One test: while it has the machine to itself all others wait, and first for what still runs beside it.
 @pytest.mark.alone
 async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, images):
-    """One that does not come up never takes over; a rollback brings the older bot back in the same way."""
+    """A rollback brings the older bot back in the same way."""
     first = home.bots()[0]
-    async with polling(people, "status") as somebody:
-        deployment_id = await start(people, "dora", "deploy", environment="dev", version="exits")
-        told, report = await reverted(home, people, deployment_id)
-    assert_answered_once(somebody.results)
-    assert "not ready to take over" in told
-    assert re.search(ended_with(3), told), told
-    assert "bad bot: cannot go on" in report, report
-    assert [bot.id for bot in home.bots(stopped=True)] == [first.id]
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")
-
     # A status costs a bot 50 ms of a core; what is answered by the journal shows as well whether anybody listens.
-    async with polling(people, "history") as somebody:
+    async with polling(people, "history", EVERY_SECONDS) as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.results)
@@ -62,5 +51,5 @@ async def assert_one_live_message(people, deployment_id: str) -> None:
 
 def assert_answered_once(seen):
     """Show that who asked all the time was acknowledged every time within Discord's 3 s, and answered once."""
-    assert len(seen.asked) > 5  # of ten a second: a version that ends at once has failed after one
+    assert len(seen.asked) > 15
     assert (seen.never, seen.twice, seen.late) == (0, 0, 0)

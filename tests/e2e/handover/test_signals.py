@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.container_processes import ACTIVE, successor, until
+from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, Home
 from testbed.waiting import wait_until
-from tests.e2e.handover.conftest import clear_away, other_version, started
-from tests.e2e.handover.test_deaths import assert_one_end
-from tests.integration.sandbox.channel import ask, start
+from tests.e2e.handover.conftest import clear_away, started
+from tests.integration.sandbox.channel import ask
 
 pytestmark = pytest.mark.timeout(300)
 
 BOT_USER = 10001
-TAKE_OVER_SECONDS = LOG_SECONDS = 30.0
+LOG_SECONDS = 30.0
 END_SECONDS = 150.0
 NO_CALLS_TO_STOP = ("HUP", "USR1", "USR2", "ALRM", "WINCH", "PROF", "RTMIN")
 REFUSED = "Operation not permitted"
@@ -78,32 +77,21 @@ def leaves_in_order(home: Home, way: Callable[[Home, Any], None]) -> None:
     assert not list((home.folder / "state").glob("journal.sqlite3-*")), "the journal was not closed"
 
 
-@pytest.mark.parametrize(
-    "way",
-    [by_docker_kill("SIGINT"), by_docker_kill("SIGQUIT")],
-    ids=["docker kill -s INT", "docker kill -s QUIT"],
-)
-def test_stop_of_shipped_bot_is_orderly(home, way):
-    leaves_in_order(home, way)
-    home.bots(stopped=True)[0].start()  # the next test has it again
-
-
 # What has nothing to do with each other is in one file: whether there is an init, whose the bot is, what else there is.
 @pytest.mark.parametrize(
-    "keys",
+    ("keys", "way"),
     [
-        {"init": False, "read_only": False, "security_opt": []},
-        {"user": str(BOT_USER), "tty": True},
-        {"user": str(BOT_USER), "init": False},
-        {"environment": {"BOT_UID": "0"}},
+        ({"init": False, "read_only": False, "security_opt": []}, by_docker_kill("SIGINT")),
+        ({"user": str(BOT_USER), "init": False}, by_docker_stop),
+        ({"environment": {"BOT_UID": "0"}, "tty": True}, by_docker_kill("SIGQUIT")),
     ],
-    ids=["no init, writable root", "own user, terminal", "own user, no init", "root"],
+    ids=["INT, no init, writable root", "own user, no init", "QUIT, root, terminal"],
 )
-def test_stop_in_peoples_own_files_is_orderly(as_people_have_it, standing, keys):
+def test_stop_in_peoples_own_files_is_orderly(as_people_have_it, standing, keys, way):
     if "user" in keys:
         keys |= {"group_add": [str(socket_group(standing))]}
     home = as_people_have_it(**keys)
-    leaves_in_order(home, by_docker_stop)
+    leaves_in_order(home, way)
 
 
 async def test_stop_right_after_start_is_orderly(home):
@@ -126,30 +114,8 @@ async def test_bot_runs_as_no_more_than_its_user(home):
         processes = [row[1:] for row in bot.top(ps_args="-eo pid,uid,args")["Processes"]]
         return [user for user, command in processes if command.endswith("/python /usr/local/bin/roas")] or None
 
-    assert await until(users, "the bot does not run", seconds=TAKE_OVER_SECONDS) == [str(BOT_USER)]
+    assert await until(users, "the bot does not run", seconds=LOG_SECONDS) == [str(BOT_USER)]
     assert (home.folder / "state").stat().st_uid == BOT_USER
-
-
-async def test_standby_takes_over_from_stopped_bot(home, people):
-    first = home.bots()[0]
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")  # it has swept what it found
-    home.compose("up", "-d", "--wait", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
-    (second,) = [bot for bot in home.bots() if bot.id != first.id]
-    ended = asyncio.create_task(asyncio.to_thread(first.wait))  # afterwards it may be swept at any time
-    await asyncio.to_thread(first.stop)
-    await until(lambda: ACTIVE in second.logs().decode() or None, "nobody took over", seconds=TAKE_OVER_SECONDS)
-    assert (await ended)["StatusCode"] == 0
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")
-
-
-async def test_stop_during_deployment_leaves_one_honest_end(home, people, images):
-    old = home.bots()[0]
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
-    await successor(home, active=False)
-    await asyncio.to_thread(old.stop, timeout=int(END_SECONDS))
-    old.reload()
-    assert old.attrs["State"]["ExitCode"] == 0, old.logs().decode()
-    await assert_one_end(home, people, deployment_id)
 
 
 async def test_other_signals_end_no_bot(home, people):

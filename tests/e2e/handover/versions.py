@@ -45,15 +45,6 @@ async def stop_and_remove(*arguments):
 DeploymentManager.remove_containers = stop_and_remove
 sys.exit(run_command_line([]))
 """
-# A bot that lets its own service go, by its plans and by its execution: nothing is left but the engine's own refusal.
-RECKLESS = """
-import sys
-from roas.commands import run_command_line
-from roas.deployment import planning
-from roas.deployment.phases import execution
-planning.refuse_without_bot = execution.refuse_without_bot = lambda *_: None
-sys.exit(run_command_line([]))
-"""
 CHECK = f"""#!/bin/sh
 [ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
 exec healthcheck.real
@@ -63,12 +54,10 @@ STARTS = {
     "v1": BOT,
     "v2": BOT,
     "exits": 'echo "bad bot: cannot go on" >&2; exit 3',
-    "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
     "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
     "blind": "exec /usr/local/bin/entrypoint python /usr/local/bin/blind.py",
     "earlier": "exec /usr/local/bin/entrypoint python /usr/local/bin/earlier.py",
     "stalls": "exec /usr/local/bin/entrypoint python /usr/local/bin/stalls.py",
-    "reckless": "exec /usr/local/bin/entrypoint python /usr/local/bin/reckless.py",
 }
 
 
@@ -102,7 +91,6 @@ def _files(real: bytes) -> bytes:
         "blind.py": BLIND,
         "earlier.py": EARLIER,
         "stalls.py": STALLS,
-        "reckless.py": RECKLESS,
     }
     files = {"healthcheck.real": content, **{name: text.encode() for name, text in written.items()}}
     with tarfile.open(fileobj=buffer, mode="w") as archive:

@@ -188,6 +188,16 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
 
 
+async def test_deployment_of_dead_successor_is_taken_back(bot, other, leadership, monkeypatch):
+    """Its lease is still good for a while, and nobody holds it."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    await hand_over(other, leadership)
+    await other.close()
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert bot.engine.ended == []
+    assert (await bot._state.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
+
+
 def fail(*_: object, **__: object) -> None:
     raise StateError("The journal cannot be used.", hint="")
 
