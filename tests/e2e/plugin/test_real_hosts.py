@@ -160,7 +160,7 @@ async def said(people: SandboxClient, command: str, **options: Any) -> str:
 
 
 # How a host is laid out and what its commands are called have nothing to do with each other.
-USUAL_GROUPS = {PLAIN: ("", "roas"), OWN_BOT: ("roas",), COGS_PACKAGE: ("roas",), COGS_FOLDER: ("",)}
+USUAL_GROUPS = {PLAIN: ("",), OWN_BOT: ("roas",), COGS_PACKAGE: ("roas",), COGS_FOLDER: ("",)}
 HOSTS = [
     pytest.param(layout, group, id=f"{group}-{layout.name}", marks=() if group in usual else pytest.mark.long)
     for layout, usual in USUAL_GROUPS.items()
@@ -262,7 +262,7 @@ async def test_copied_commands_are_named_and_closing_keeps_them(start: Start, sa
 
 async def test_upgrade_by_reload(environment: CleanEnvironment, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     """A new version on the disk is what a reload brings; a broken one leaves the old one at work."""
-    library = environment.unpack(tmp_path / "library")
+    library = environment.copy_package(tmp_path / "library")
     source = library / "roas" / "cogs" / "status.py"
     text = source.read_text()
     old, new, newest = "Show the status of one environment or of all", "Show it better", "Show it best"

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -62,10 +61,10 @@ class CleanEnvironment:
         variables = {"PATH": f"{self.folder / 'bin'}:{os.defpath}", "HOME": str(folder), "NO_COLOR": "1"}
         return _run(str(self.program(command[0])), *command[1:], folder=folder, variables=variables, code=code)
 
-    def unpack(self, folder: Path) -> Path:
-        """Unpack the wheel once more, into a folder that a test may change, and return it."""
-        with zipfile.ZipFile(self.wheel) as archive:
-            archive.extractall(folder)
+    def copy_package(self, folder: Path) -> Path:
+        """Copy what is installed of the wheel, and compiled, into a folder that a test may change, and return it."""
+        (installed,) = self.folder.glob("lib/python*/site-packages/roas")
+        shutil.copytree(installed, folder / installed.name)
         return folder
 
 
