@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from reference.markdown import code, rows, section, table
@@ -28,6 +29,7 @@ def page() -> str:
     return "\n".join([HEAD, table(("event", "published by", "effect", "named in"), found)])
 
 
+@cache
 def event_types() -> Mapping[str, set[str]]:
     """Return each type of event with the modules that name it."""
     found: dict[str, set[str]] = {}

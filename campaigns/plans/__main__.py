@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from campaigns.plans.cases import Case, Result
@@ -17,13 +18,13 @@ from roas.state.manager import StateManager
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 
 
-async def play_cases(first: int, number: int, folder: Path) -> list[Result]:
-    """Play a number of cases on one journal."""
+async def play_cases(seeds: Iterable[int], folder: Path) -> list[Result]:
+    """Play the cases of some seeds on one journal."""
     # A journal in memory: what is put to the test is not the disk.
     memory = MEMORY if os.access(MEMORY, os.W_OK) else folder
     with tempfile.TemporaryDirectory(prefix="roas-plans-", dir=memory) as place:
         async with StateManager(Path(place)) as state:
-            return [await Case(seed, state, folder).play() for seed in range(first, first + number)]
+            return [await Case(seed, state, folder).play() for seed in seeds]
 
 
 async def play_on_engine(first: int, number: int, folder: Path) -> list[Result]:
@@ -56,7 +57,8 @@ def main() -> int:
         if arguments.engine:
             results = asyncio.run(play_on_engine(arguments.first, arguments.engine, Path(folder)))
         else:
-            results = asyncio.run(play_cases(arguments.first, arguments.cases, Path(folder)))
+            seeds = range(arguments.first, arguments.first + arguments.cases)
+            results = asyncio.run(play_cases(seeds, Path(folder)))
             for one in results:
                 report(one)
     untrue = [one for one in results if one.lies]

@@ -22,7 +22,15 @@ from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.state.manager import StateManager
 
-CASES, AT_ONCE = 25, 5
+CASES, AT_ONCE = 10, 5
+# Of the seeds from 1 to 200, those that show nearly all that these show: each hand and kind of request beside each
+# other, and beside each action of the plan and each kind of service that it is done to.
+_TELLING = """
+    1 2 5 10 11 14 17 19 22 23 25 31 34 37 39 40 44 46 49 50 51 53 54 55 57 63 65 66 68 69 74 79 81 84 86 89 92 93
+    94 101 102 105 106 107 108 109 114 122 125 128 129 135 136 143 147 148 149 150 153 156 157 158 159 160 163 167
+    171 173 178 184 185 188 191 192 193 195 196 197 199 200
+"""
+TELLING = [int(seed) for seed in _TELLING.split()]
 FOLDER = Path(campaigns.plans.__file__).parent
 # What the machine and the judge are made of, and what of the product each of them may know.
 APART = {
@@ -37,9 +45,9 @@ APART = {
 INTERFACE_TYPES = {"ContainerEvent", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"}
 
 
-@pytest.mark.parametrize("first", range(1, 201, CASES))
+@pytest.mark.parametrize("first", range(0, len(TELLING), CASES))
 async def test_plan_is_what_happens(tmp_path: Path, first: int) -> None:
-    results = await play_cases(first, CASES, tmp_path)
+    results = await play_cases(TELLING[first : first + CASES], tmp_path)
     assert {one.seed: (one.story, one.lies) for one in results if one.lies} == {}
     assert sum(one.changed for one in results) > CASES, "else nothing was put to the test"
 
@@ -132,8 +140,8 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
 
 async def is_found(folder: Path, *texts: str) -> bool:
     """Return whether the judge says one of these of one of the first cases; it is asked no more when it has said it."""
-    for first in range(1, 2 * CASES, AT_ONCE):
-        results = await play_cases(first, AT_ONCE, folder)
+    for first in range(0, len(TELLING), AT_ONCE):
+        results = await play_cases(TELLING[first : first + AT_ONCE], folder)
         if any(text in lie for one in results for lie in one.lies for text in texts):
             return True
     return False

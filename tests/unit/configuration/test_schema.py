@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ from roas.configuration.schema import schema_of
 from roas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = schema_of(Settings)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    return schema_of(Settings)
 
 
 def wrong(text: str) -> list[str]:
-    errors = jsonschema.Draft202012Validator(SCHEMA).iter_errors(tomllib.loads(text))
+    errors = jsonschema.Draft202012Validator(schema()).iter_errors(tomllib.loads(text))
     return [".".join(map(str, error.absolute_path)) for error in errors]
 
 
 def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.Draft202012Validator.check_schema(schema())
 
 
 def test_every_documented_example_is_valid():
@@ -54,6 +59,6 @@ def test_everything_has_a_description():
         inner = schema.get("properties", {})
         return own + [one for name in inner for one in undescribed(inner[name], f"{path}.{name}")]
 
-    assert undescribed(SCHEMA, "") == []
-    environment = SCHEMA["properties"]["environments"]["additionalProperties"]
+    assert undescribed(schema(), "") == []
+    environment = schema()["properties"]["environments"]["additionalProperties"]
     assert undescribed(environment, "environments") == []
