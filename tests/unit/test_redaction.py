@@ -255,11 +255,14 @@ def test_hostile_text_is_searched_in_linear_time(text: str) -> None:
     assert HIDDEN in redactor.redact(f"{text}\nTr0ub4dor")
 
 
-def test_value_known_later_hidden_in_text_seen_before() -> None:
-    redactor = Redactor()
-    assert redactor.redact("it is Zk-value-77") == "it is Zk-value-77"
+@pytest.mark.parametrize("length", [20, 2_000, 200_000], ids=["name", "message", "log"])
+def test_value_known_later_hidden_in_text_seen_before(length: int) -> None:
+    redactor, text = Redactor(), "it is Zk-value-77".rjust(length)
+    assert redactor.redact(text) == redactor.redact(text) == text
     redactor.add(["Zk-value-77"])
-    assert redactor.redact("it is Zk-value-77") == "it is [redacted]"
+    assert redactor.redact(text) == text.replace("Zk-value-77", HIDDEN)
+    redactor.keep(["Zk-value-77"])
+    assert redactor.redact(text) == text
 
 
 def test_large_secret_costs_little() -> None:
