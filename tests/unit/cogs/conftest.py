@@ -10,7 +10,7 @@ import pytest
 from simcord.actors import MemberActor
 from simcord.builders import ChannelHandle, GuildHandle, RoleHandle
 from simcord.env import Env
-from simcord.results import InteractionResult
+from simcord.results import InteractionResult, to_discord_message
 
 from roas.client import RoasBot
 from roas.ui.drawing import Drawing
@@ -91,7 +91,7 @@ class Scene:
         """Post a message with the buttons that it had once: somebody's client may show it for a while."""
         channel = OpsChannel(self.env.bot, self.guild.id, self.ops.id)
         message_id = await channel.send(drawing, nonce=drawing.content_hash[:25])
-        return next(message for message in self.posts() if message.id == message_id)
+        return to_discord_message(self.env, self.env.backend.messages[self.ops.id][message_id])
 
     @staticmethod
     def answer(result: InteractionResult) -> str:
