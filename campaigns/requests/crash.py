@@ -63,13 +63,13 @@ def main() -> int:
     return int(bool(broken))
 
 
-def crash(found: Scene, kills: int, rate: float) -> list[str]:
-    """Kill so many times, in turn; returns what is wrong."""
+def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]:
+    """Kill so many times, in turn, beginning with one of the kinds; returns what is wrong."""
     asyncio.run(_deploy(found, "v1"))
     if not wait_until(found.is_whole, WHOLE_SECONDS):
         raise RuntimeError("the first deployment did not succeed")
     broken: list[str] = []
-    kinds = itertools.cycle(itertools.product(VICTIMS, MOMENTS))
+    kinds = itertools.islice(itertools.cycle(itertools.product(VICTIMS, MOMENTS)), first, None)
     for number, (victim, moment) in zip(range(kills), kinds, strict=False):
         begun = time.monotonic()
         kill = Kill(victim, moment, rate, goes_on=number // len(MOMENTS) % 2 == 1)
