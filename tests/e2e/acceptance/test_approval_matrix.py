@@ -26,7 +26,10 @@ ASKED = ("web.env", "app/new", "image", "policy")  # whether a yes to another pl
 
 
 def write(stack, **more) -> None:
-    stack.write({"web": alone(**WEB, **more), "built": {"build": "app", "image": f"{stack.base_name}-built"}}, **TOP)
+    stack.write(
+        {"web": alone(healthcheck=None, **WEB, **more), "built": {"build": "app", "image": f"{stack.base_name}-built"}},
+        **TOP,
+    )
 
 
 @pytest.fixture

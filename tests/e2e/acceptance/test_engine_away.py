@@ -48,11 +48,11 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(phase_runner, "PHASE", Retries(0.1, 0.1))
-    frail.write({"store": alone(), "web": alone()})
+    frail.write({"store": alone(healthcheck=None), "web": alone()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
-        frail.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY)})
+        frail.write({"store": alone(healthcheck=None), "web": alone(healthcheck=NEVER_HEALTHY)})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
         await until_waiting(application, started.id, "web")
         await asyncio.to_thread(fresh_daemon.stop, kill=True)
@@ -63,7 +63,7 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
         assert "operator" in deployment.problem.hint
         assert "DOCKER_HOST" in told(deployment)
         await asyncio.to_thread(fresh_daemon.start)
-        frail.write({"store": alone(), "web": alone()})
+        frail.write({"store": alone(healthcheck=None), "web": alone()})
         await people.succeed("v2")
         assert set(frail.images().values()) == {frail.client.images.get(f"{REPOSITORY}:v2").id}
 

@@ -140,7 +140,7 @@ async def test_deployments_raise_what_is_wrong_with_them(application, monitor, c
 
     def write(timeout: str) -> None:
         needs = {"kind": "required", "condition": "service_healthy", "timeout": timeout}
-        web = alone(image=f"{REPOSITORY}:v1", **{"x-deploy": {"depends_on": {"store": needs}}})
+        web = alone(image=f"{REPOSITORY}:v1", healthcheck=None, **{"x-deploy": {"depends_on": {"store": needs}}})
         stack.write({"store": alone(), "web": web | {"labels": {"timeout": timeout}}})
 
     write("1900ms")  # where a busy machine needs even more, the wait is in vain, and that counts no less

@@ -54,7 +54,7 @@ async def test_first_deployments_end_as_they_say(people, stack, images):
     started = list(stack.client.events(since=since, until=time.time(), filters=own, decode=True))
     assert [one["Actor"]["Attributes"][SERVICE] for one in started] == ["store"]
     assert await people.application.state.releases.current("dev") is None
-    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1", healthcheck=None), "web": alone()})
     await people.succeed("v1")
     await second_deployment_is_refused_with_lock_details(people, stack, images)
     await end_with_code_0_is_fine_where_nothing_restarts(people, stack)
@@ -77,5 +77,5 @@ async def second_deployment_is_refused_with_lock_details(people, stack, images):
 async def end_with_code_0_is_fine_where_nothing_restarts(people, stack):
     """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
     job = alone(restart="on-failure", healthcheck=None)
-    stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": job})
+    stack.write({"store": alone(image=f"{REPOSITORY}:v1", healthcheck=None), "web": job})
     await people.succeed("ends", by=ANNA)

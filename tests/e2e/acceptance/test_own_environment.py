@@ -62,6 +62,7 @@ async def test_staging_has_own_project_files_and_values(people, stack, images):
     }
     stack.put("passed.env", "DISCORD_TOKEN\nCOMPOSE_PROJECT_NAME\n")
     web = alone(
+        healthcheck=None,
         image=f"{REPOSITORY}:${{VERSION}}",
         environment=variables,
         labels={"version": "${VERSION}"},

@@ -12,6 +12,7 @@ from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, 
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 
 NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s", "start_interval": "1s"}
+UNCHECKED = alone(healthcheck=None)
 
 
 async def until_waiting(application, deployment_id: str, name: str) -> None:
@@ -31,8 +32,7 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
 
 async def half_way(people, stack, *services):
     """Let v2 hang at web; returns the deployment."""
-    after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}
-    stack.write({"store": alone(), "web": alone(healthcheck=NEVER_HEALTHY, **after_store)})
+    stack.write({"store": UNCHECKED, "web": alone(healthcheck=NEVER_HEALTHY, depends_on=["store"])})
     asked = request(DeploymentKind.DEPLOY, version="v2", services=services)
     started = await people.application.orchestrator.start(asked)
     await until_waiting(people.application, started.id, "web")
@@ -42,7 +42,7 @@ async def half_way(people, stack, *services):
 async def test_cancelling_midway_keeps_old_release(people, stack, settings, images):
     """By the process that deploys, and by another one; what has ended is not cancelled."""
     orchestrator = people.application.orchestrator
-    stack.write({"store": alone(), "web": alone(depends_on={"store": {"condition": "service_healthy"}})})
+    stack.write({"store": UNCHECKED, "web": UNCHECKED | {"depends_on": ["store"]}})
     first = await people.succeed("v1")
     started = await half_way(people, stack)
     assert stack.container("store").attrs["Image"] == images["v2"]
@@ -67,8 +67,8 @@ async def test_abandoned_deployment_resumed(settings, stack, images):
     """What fails then is rolled back, and so is what was allowed when it began, and is not today."""
     trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
     async with open_application(trusting) as application:
-        store = alone(image=f"{REPOSITORY}:v1")
-        stack.write({"store": store, "web": alone()})
+        store = UNCHECKED | {"image": f"{REPOSITORY}:v1"}
+        stack.write({"store": store, "web": UNCHECKED})
         await People(application).succeed("v1")
         stack.write({"store": store, "web": alone(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))

@@ -34,7 +34,7 @@ def about(name, holds=lambda _: True):
 
 async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, stack):
     """One service for each way, and all fail at once."""
-    maintained.collector.probe_every(0.3)
+    maintained.collector.probe_every(0.6)
     port = free_port()
     stack.write(
         {
