@@ -149,7 +149,9 @@ MUTATIONS = (
         "bot/deployment/run.py",
         "if deployment is not None and deployment.cancel_requested_by is not None:",
         "if False:",
-        "tests/e2e/commands/test_running_bot.py",
+        "tests/e2e/commands/test_deploying.py",
+        "-k",
+        "cancel or ctrl",
     ),
     mutation(
         "a deployment of one service changes all",

@@ -142,19 +142,28 @@ def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
     assert line.running("prod") == {"database": "v1"}
 
 
-def test_second_deployment_refused_first_stoppable(on_v1: CommandLine) -> None:
-    """Ctrl-C stops the one under way, at a safe point; another command may cancel it, as the refusal says."""
+def test_second_deployment_refused_first_cancellable(on_v1: CommandLine) -> None:
+    """The one under way can be cancelled by another command."""
     first = on_v1.start("deploy", "dev", "v4")
     wait_for_line(first, "web: waiting")
     second = on_v1.run("deploy", "dev", "v2")
     assert second.returncode == 5
     assert re.search(r"dev is held by \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: deploy v4", second.stderr)
     assert "roas cancel dev" in second.stderr
-    first.send_signal(signal.SIGINT)
+    assert on_v1.run("cancel", "dev").returncode == 0
     out, _ = first.communicate(timeout=30)
     assert first.returncode == 4
-    assert "it stops at the next safe point" in out
     assert "was cancelled by" in out
+    assert on_v1.running() == BOTH_V1
+
+
+def test_ctrl_c_stops_at_safe_point(on_v1: CommandLine) -> None:
+    child = on_v1.start("deploy", "dev", "v4")
+    wait_for_line(child, "web: waiting")
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 4
+    assert "it stops at the next safe point" in out
     assert on_v1.running() == BOTH_V1
 
 
