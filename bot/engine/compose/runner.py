@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import docker
@@ -54,6 +55,9 @@ RAN_OUT = ("out of memory", "cannot allocate memory", "pthread_create failed", "
 class ComposeRunner:
     """Run Compose commands for one of our processes, which the marker in the children's environment names."""
 
+    # By the mark of what is installed: the same for every runner of this process.
+    _versions: ClassVar[dict[tuple[str, ...], str]] = {}
+
     def __init__(
         self, instance_id: str, redact: Callable[[str], str] = str, clients: EngineClients | None = None
     ) -> None:
@@ -61,7 +65,6 @@ class ComposeRunner:
         self._instance_id = instance_id
         self._redact = redact
         self._command: tuple[str, ...] | None = None
-        self._versions: dict[tuple[str, ...], str] = {}
         self._asking = asyncio.Lock()
 
     async def run(
@@ -186,7 +189,7 @@ class ComposeRunner:
         async with self._asking:
             if mark not in self._versions:
                 output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
-                self._versions = {mark: output.stdout.strip()}
+                self._versions[mark] = output.stdout.strip()
             return self._versions[mark]
 
     def installed(self) -> tuple[str, ...]:
