@@ -23,7 +23,7 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from testbed.busybox import busybox
-from tests.integration.engine.compose.test_jail import BOMBS, FILES, STACKS, compose_config
+from tests.integration.engine.compose.test_jail import BOMBS, FILES, LITTLE_MEMORY, STACKS, compose_config, write_stacks
 
 SHORT = ("env files", "absolute env file", "include with folder")
 # Each line is printed where it is possible.
@@ -76,10 +76,9 @@ def fill(environment: Environment) -> Environment:
     return replace(environment, project="p", variables=variables, env_files=(environment.folder / "own.env",))
 
 
-async def resolve_as_compose(resolver: StackResolver, environment: Environment, text: str) -> None:
-    """Make sure that a file means the same in the container."""
-    folder = environment.folder
-    environment.compose_files[0].write_text(text.replace("%(folder)s", str(folder)))
+async def resolve_as_compose(resolver: StackResolver, environment: Environment, *names: str) -> None:
+    """Make sure that some stacks mean the same in the container."""
+    environment = write_stacks(environment, names)
     expected = compose_config(environment, dict(environment.variables))
     assert expected.returncode == 0, expected.stderr
     assert (await resolver._read(environment, None)).model == read_resolved(expected.stdout)
@@ -102,46 +101,43 @@ async def hash_in_each_jail(runner: ComposeRunner, environment: Environment) -> 
         ]
 
 
-async def hash_as_in_the_other_jails(environment: Environment, text: str) -> None:
+async def hash_as_in_the_other_jails(environment: Environment, *names: str) -> None:
     """Make sure that a container of Compose hashes as Compose does where Landlock confines it."""
-    environment.compose_files[0].write_text(text.replace("%(folder)s", str(environment.folder)))
+    environment = write_stacks(environment, names)
     clients = EngineClients()
     hashes = await hash_in_each_jail(ComposeRunner("T", clients=clients), environment)
     await clients.close()
     assert len(hashes) > 1
-    assert hashes[0].startswith(("web ", "inner "))
+    assert hashes[0].startswith(("web", "inner "))
+    assert len(hashes[0].splitlines()) >= len(names)
     assert set(hashes) == {hashes[0]}
 
 
 async def test_container_hashes_as_landlock(environment: Environment) -> None:
-    environment = fill(environment)
-    for name in SHORT:
-        await hash_as_in_the_other_jails(environment, STACKS[name])
+    await hash_as_in_the_other_jails(fill(environment), *SHORT)
 
 
 @pytest.mark.long
 async def test_container_hashes_every_file_as_landlock(environment: Environment) -> None:
     environment = fill(environment)
-    for name, text in STACKS.items():
+    for name in STACKS:
         if name not in SHORT:
-            await hash_as_in_the_other_jails(environment, text)
+            await hash_as_in_the_other_jails(environment, name)
 
 
 async def test_container_resolves_as_compose(
     resolver: StackResolver, environment: Environment, docker_client: docker.DockerClient
 ) -> None:
-    environment = fill(environment)
-    for name in SHORT:
-        await resolve_as_compose(resolver, environment, STACKS[name])
+    await resolve_as_compose(resolver, fill(environment), *SHORT)
     assert docker_client.containers.list(all=True, filters={"label": LABEL}) == []
 
 
 @pytest.mark.long
 async def test_container_resolves_every_file_as_compose(resolver: StackResolver, environment: Environment) -> None:
     environment = fill(environment)
-    for name, text in STACKS.items():
+    for name in STACKS:
         if name not in SHORT:
-            await resolve_as_compose(resolver, environment, text)
+            await resolve_as_compose(resolver, environment, name)
 
 
 async def test_container_of_compose_sees_the_copy_alone(tmp_path: Path, docker_client: docker.DockerClient) -> None:
@@ -162,8 +158,13 @@ async def test_container_of_compose_sees_the_copy_alone(tmp_path: Path, docker_c
 
 
 async def test_container_takes_no_more_than_it_may(
-    without_landlock: None, environment: Environment, tmp_path: Path, docker_client: docker.DockerClient
+    without_landlock: None,
+    environment: Environment,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(jail_container, "MEMORY_BYTES", LITTLE_MEMORY)
     engine = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     (environment.folder / ".env").write_text(BOMBS["variables"])
     environment.compose_files[0].write_text("services: {web: {image: x, environment: {V: '${A8}'}}}")
