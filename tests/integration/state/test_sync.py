@@ -195,20 +195,23 @@ async def test_damage_repaired(state: StateManager, server: RedisServer, damage:
         await same(state, server)
 
 
-async def test_stream_length_bounded(state: StateManager, server: RedisServer) -> None:
+async def test_stream_length_bounded(state: StateManager, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert STREAM_LENGTH == 10_000
+    for name, wanted in (("STREAM_LENGTH", length := 1000), ("MOST_ENTRIES", length + 1000)):
+        monkeypatch.setattr(f"roas.state.sync_target.{name}", wanted)
+
     def many(transaction) -> None:
-        for number in range(STREAM_LENGTH + 3000):
+        for number in range(length + 3000):
             transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", f"s{number}"))
         transaction.changes.clear()
 
     await state._journal.write(many)
     async with projecting(state, server) as sync:
         async with asyncio.timeout(60):
-            while sync.statistics.projected < STREAM_LENGTH + 3000:  # noqa: ASYNC110
+            while sync.statistics.projected < length + 3000:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        length = int(server.command("XLEN", STREAM))
-        assert STREAM_LENGTH <= length <= STREAM_LENGTH + 200
-        assert (await streamed(server))[-1][1] == f"s{STREAM_LENGTH + 2999}"
+        assert length <= int(server.command("XLEN", STREAM)) <= length + 200
+        assert (await streamed(server))[-1][1] == f"s{length + 2999}"
 
 
 async def test_no_secret_reaches_redis(state: StateManager, server: RedisServer) -> None:
