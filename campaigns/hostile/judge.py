@@ -126,7 +126,7 @@ def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[tuple[Ca
     Where it refuses a file, without the case that its schema refuses; by halves where Compose names none.
     """
     environment.compose_files[0].write_text(compose_file(batch), encoding="utf-8")
-    done = _config(environment)
+    done = ask_compose(environment)
     if done.returncode == 0:
         model = read_resolved(done.stdout)
         yield from ((case, _resolved(case, model)) for case in batch if _has_meaning(case, model))
@@ -139,7 +139,8 @@ def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[tuple[Ca
         yield from _taken(batch[middle:], environment)
 
 
-def _config(environment: Environment) -> subprocess.CompletedProcess[str]:
+def ask_compose(environment: Environment) -> subprocess.CompletedProcess[str]:
+    """Have Compose say what the stack's file means."""
     command = ["docker-compose", "-p", "p", "--env-file", os.devnull, "-f", str(environment.compose_files[0]), "config"]
     variables = {"PATH": os.environ["PATH"], "HOME": str(environment.folder)}
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=CONFIG_SECONDS)

@@ -1,9 +1,12 @@
 """A sample of the hostile corpus, and each rule undone: then the corpus must find the hole."""
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from campaigns.hostile import judge as judge_module
 from campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
 from campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
 from campaigns.hostile.judge import Judged, Verdict, judge, judge_taken
@@ -11,8 +14,33 @@ from campaigns.hostile.values import HOSTILE
 from roas.engine.policy import keys as policy_keys
 from roas.engine.policy.keys import KEYS, Judgement
 from roas.engine.policy.places import Places
+from roas.models.environment import Environment
+from testbed.cache import recipe_hash
+from tests.integration.engine.policy.compose_answers import remembered_answers
 
 REFUSED = Verdict.REFUSED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _known_answers() -> Iterator[None]:
+    """Ask Compose about each file once for all runs: it says the same again, wherever the stack's folder is."""
+    ask = judge_module.ask_compose
+    with remembered_answers(Path(judge_module.__file__), "hostile", afresh=False) as answers:
+
+        def known(environment: Environment) -> subprocess.CompletedProcess[str]:
+            folder = str(environment.folder.parent)
+
+            def asked() -> list[str | int]:
+                done = ask(environment)
+                return [done.returncode, *(said.replace(folder, "{folder}") for said in (done.stdout, done.stderr))]
+
+            text = environment.compose_files[0].read_text()
+            code, *said = answers.of(recipe_hash(text), asked)
+            return subprocess.CompletedProcess((), code, *(one.replace("{folder}", folder) for one in said))
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(judge_module, "ask_compose", known)
+            yield
 
 
 @pytest.fixture(scope="module")
