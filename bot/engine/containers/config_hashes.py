@@ -66,7 +66,8 @@ class ConfigHashes:
             if containers is None:
                 containers = await take_snapshots(self._clients, environment)
             kept = _untouched(services, found.sharing, containers)
-            if linking := found.linking - kept.keys() - found.sharing.keys():
+            linking = found.linking - kept.keys() - found.sharing.keys()
+            if linking := _otherwise(linking, hashes, containers):
                 former = await self._ask(model, environment, former=True)
                 kept |= _had(linking, former, services, containers)
             sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
@@ -111,9 +112,12 @@ class ConfigHashes:
         services = dict(services_of(model))
         services |= {name: _resolved(services[name], ids) for name in names}
         hashes = await self._ask({**model, "services": services}, environment)
+        found = {name: hashes[name] for name in names}
+        if not (others := _otherwise(names, hashes, containers)):
+            return found
         before = {name: {**services[name], "depends_on": _implied(services_of(model)[name])} for name in names}
         former = await self._ask({**model, "services": services | before}, environment, former=True)
-        return {name: hashes[name] for name in names} | _had(names, former, services, containers)
+        return found | _had(others, former, services, containers)
 
     async def _ask(
         self, model: Mapping[str, Any], environment: Environment, *, former: bool = False
@@ -175,6 +179,15 @@ def _untouched(
         for name in lost:
             del found[name]
     return found
+
+
+def _otherwise(
+    names: Iterable[str], hashes: Mapping[str, str], containers: tuple[ContainerSnapshot, ...]
+) -> frozenset[str]:
+    """Return the services with containers of other hashes: only those may be as the release before hashed them."""
+    found = {(one.service, one.config_hash) for one in containers}
+    wanted = frozenset(names)
+    return frozenset(service for service, had in found if service in wanted and had != hashes[service])
 
 
 def _had(
