@@ -66,16 +66,11 @@ def services(reserved) -> str:
     return json.dumps({"services": found})
 
 
-async def test_reserved_devices_recreate_nothing(client, environment, tmp_path):
+async def test_reserved_devices_stay_until_changed(client, environment, tmp_path):
     environment.compose_files[0].write_text(services(RESERVED))
     before, after, unlike = await as_adopted(environment, client, tmp_path / "trusting")
     assert unlike == {}
     assert after == before
-
-
-async def test_other_devices_make_another(client, environment, tmp_path):
-    environment.compose_files[0].write_text(services(RESERVED))
-    await as_adopted(environment, client, tmp_path / "trusting")
     changed = {name: {**one, "capabilities": ["gpu", "video"]} for name, one in RESERVED.items()}
     changed["all"] = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     changed["named"] = {**RESERVED["named"], "device_ids": ["0"]}
@@ -87,5 +82,5 @@ async def test_other_devices_make_another(client, environment, tmp_path):
         model = await engine.preview_release(stack, {name: str(one.image_id) for name, one in wanted.items()})
     finally:
         await engine.close()
-    unlike = {name: fields["x-deploy"].get("unlike") for name, fields in model["services"].items()}
-    assert {name: unlike[name] for name in changed} == {name: ["devices reserved"] for name in changed}
+    differing = {name: fields["x-deploy"].get("unlike") for name, fields in model["services"].items()}
+    assert {name: differing[name] for name in changed} == {name: ["devices reserved"] for name in changed}
