@@ -9,14 +9,26 @@ from pathlib import Path
 import docker
 import pytest
 
+from roas.engine.compose import runner
 from roas.engine.compose_engine import ComposeEngine
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from testbed.busybox import busybox
+from testbed.daemon import CALM_COLLECTOR
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 
 SLEEPER = '["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 1 & wait $!; done"]'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _calm_collector() -> Iterator[None]:
+    """Have Compose, which lives for a moment, look for garbage as rarely as the engine does here."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in CALM_COLLECTOR.items():
+            patched.setenv(name, value)
+        patched.setattr(runner, "INHERITED_VARIABLES", (*runner.INHERITED_VARIABLES, *CALM_COLLECTOR))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -229,11 +229,10 @@ async def test_bot_environment_hidden_from_stack(
 
 async def test_replicas_scale_up_and_down(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 3}}}")
-    await deploy(engine, environment)
+    await deploy(engine, environment, started=False)
     assert len(await engine.containers(environment)) == 3
     stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 1}}}")
-    drafted = await draft(engine, environment)
-    await apply(engine, environment, drafted.model_hash)
+    await deploy(engine, environment, started=False)
     assert len(await engine.containers(environment)) == 1
 
 
@@ -241,7 +240,7 @@ async def test_new_network_made_before_use(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack("services: {a: {image: 'tiny:v1'}, b: {image: 'tiny:v1'}}")
-    await deploy(engine, environment)
+    await deploy(engine, environment, started=False)
     before = {c.id for c in await engine.containers(environment)}
     stack("services: {a: {image: 'tiny:v1', networks: [n]}, b: {image: 'tiny:v1', networks: [n]}}\nnetworks: {n: }")
     drafted = await draft(engine, environment)

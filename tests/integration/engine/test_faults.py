@@ -25,7 +25,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
 from testbed.daemon import PrivateDaemon
-from tests.integration.engine.applying import apply, deploy, draft
+from tests.integration.engine.applying import draft, make
 
 NOWHERE = "unix:///run/there-is-no-engine.sock"
 
@@ -181,12 +181,11 @@ async def test_rollback_uses_current_credentials_only(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     compose = "services: {web: {image: 'tiny:v1', environment: {API_TOKEN: '${T}', COLOUR: '${C}'}}}"
-    first = await deploy(engine, stack(compose, env="T=first$$token\nC=red\n"))
+    first = await draft(engine, stack(compose, env="T=first$$token\nC=red\n"))
     environment = stack(compose, env="T='second$token'\nC=blue\n")
     model_hash, warnings = await engine.refresh_credentials(environment, release_of(first.model_hash))
     assert warnings == ()
-    await apply(engine, environment, model_hash)
-    (web,) = await engine.containers(environment)
+    (web,) = await make(engine, environment, model_hash)
     variables = docker_client.containers.get(web.id).attrs["Config"]["Env"]
     assert {"API_TOKEN=second$token", "COLOUR=red"} <= set(variables)
     again, _ = await engine.refresh_credentials(environment, release_of(model_hash))

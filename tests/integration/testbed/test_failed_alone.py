@@ -38,7 +38,7 @@ def test_what_passes_alone_passes_and_is_named(project):
 
 
 def test_what_fails_again_fails(project):
-    code, said, faults = run(project, ["a"], "False")
+    code, said, faults = run(project, ["a"], "False", workers=0)
     assert code == 1
     assert said.count("= FAILURES =") == 2
     assert "Failed: pytest" in faults

@@ -23,7 +23,7 @@ from tests.integration.engine.applying import deploy
 ROOT = Path(__file__).parents[4]
 REMOTE = "evil@127.0.0.1:repo.git"
 GIT_ON = "COMPOSE_EXPERIMENTAL_GIT_REMOTE=1\nCOMPOSE_EXPERIMENTAL_OCI_REMOTE=1\nGIT_SSH_COMMAND=sh ./payload.sh\n"
-PLAIN = "services: {web: {image: 'tiny:v1'}}"
+PLAIN = "services: {web: {network_mode: none, image: 'tiny:v1'}}"
 INCLUDES = {
     "short": f"include: ['{REMOTE}']\n{PLAIN}",
     "long": f"include: [{{path: '{REMOTE}'}}]\n{PLAIN}",

@@ -27,7 +27,7 @@ from tests.integration.engine.policy.test_host_gained import resolved_entries
 from tests.integration.engine.test_faults import release_of
 
 Stack = Callable[..., Environment]
-PLAIN = "services: {web: {image: 'tiny:v1'}}"
+PLAIN = "services: {web: {network_mode: none, image: 'tiny:v1'}}"
 
 
 @asynccontextmanager

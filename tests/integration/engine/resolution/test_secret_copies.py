@@ -12,7 +12,7 @@ from roas.engine.model.text import read_model, write_model
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from testbed.daemon import PrivateDaemon
-from tests.integration.engine.applying import apply, deploy
+from tests.integration.engine.applying import apply, deploy, draft
 from tests.integration.engine.policy.test_todays_policy import crashed
 from tests.integration.engine.test_faults import release_of
 
@@ -21,6 +21,7 @@ COMPOSE = """
 services:
   web:
     image: tiny:v1
+    network_mode: none
     restart: always
     secrets: [password, {source: password, target: /elsewhere}, own]
     configs: [settings, inline, variable]
@@ -73,7 +74,7 @@ async def test_swap_reaches_no_restarted_container(
 async def test_rollback_has_secrets_of_today(
     engine: ComposeEngine, secretive: Environment, docker_client: docker.DockerClient
 ) -> None:
-    first = await deploy(engine, secretive)
+    first = await draft(engine, secretive)
     for name in FILES:
         (secretive.folder / name).write_text("second")
     (secretive.folder / ".env").write_text("OWN=second\n")
@@ -87,7 +88,7 @@ async def test_release_with_secrets_in_place_returns(
     engine: ComposeEngine, secretive: Environment, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """Releases of the version before bind secrets from where they lie: they can be gone back to, as they are."""
-    drafted = await deploy(engine, secretive)
+    drafted = await draft(engine, secretive)
     model = read_model((tmp_path / "state" / "models" / f"{drafted.model_hash}.yml").read_text())
     web = model["services"]["web"]
     web["volumes"] = [one for one in web["volumes"] if one["target"] not in {"/run/secrets/password", "/elsewhere"}]
@@ -104,7 +105,7 @@ async def test_rollback_takes_no_secret_of_the_bot(
     engine: ComposeEngine, secretive: Environment, tmp_path: Path
 ) -> None:
     """What today's compose file may not have, a rollback does not get from it."""
-    first = await deploy(engine, secretive)
+    first = await draft(engine, secretive)
     key = tmp_path / "state" / "secret_key"
     compose = secretive.compose_files[0]
     compose.write_text(COMPOSE.replace("file: ./password", f"file: {key}"))
