@@ -66,9 +66,13 @@ class ComposeEngine(ComposeReleases):
         self._pinned = PinnedServices(self._clients, self._runner, self._models)
         creation = ComposeCreation(self._clients, self._runner, self._models, self._pinned)
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
-
         self.probe_targets = ProbeTargets(self._clients, self._policy)
         self.statistics = StatisticsReader(self._clients)
+
+    async def close(self) -> None:
+        """End what was begun, and close the connections to every engine."""
+        await self._pinned.close()
+        await super().close()
 
     def probe_for(self, environment: Environment) -> DockerProbe:
         """Return what answers the questions of the environment's checks."""
@@ -120,7 +124,6 @@ class ComposeEngine(ComposeReleases):
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of the chosen services that have none yet, and the networks."""
         await self.check_release(environment, model_hash)
-
         told: set[str] = set()
 
         def judged(made: tuple[ContainerSnapshot, ...]) -> None:

@@ -36,6 +36,10 @@ class PinnedServices:
         self._hashes = ConfigHashes(clients, runner)
         self._pins = PerModel(_pins)
 
+    async def close(self) -> None:
+        """End what was begun."""
+        await self._hashes.close()
+
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's containers should have."""
         model = await self._clients.local(lambda: self._models.load(model_hash))
@@ -49,10 +53,18 @@ class PinnedServices:
         *,
         as_it_is: bool = False,
     ) -> dict[str, WantedService]:
-        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
-        hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
+        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are.
+
+        Where nothing is there to be compared by its hash, as for the plan of a new stack, nobody waits for the hashes:
+        they are empty, which fits no container. `as_it_is` is of who makes containers, and needs them.
+        """
+        hashes: Mapping[str, str] = {}
+        if containers == () and not as_it_is:
+            self._hashes.begin(model, environment)
+        else:
+            hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
         return {
-            name: WantedService(definition, hashes[name], image_id)
+            name: WantedService(definition, hashes.get(name, ""), image_id)
             for name, (definition, image_id) in self._pins(model).items()
         }
 
