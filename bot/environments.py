@@ -73,6 +73,9 @@ class Environments(Mapping[str, Environment]):
     def _marks(self, paths: Iterable[Path]) -> dict[Path, _Mark]:
         return {path: _where(path) if path in self._places else _mark(path) for path in paths}
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._settings.environment_names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._settings.environment_names)
 

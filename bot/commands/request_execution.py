@@ -1,20 +1,22 @@
-"""Execute a request from the command line: plan, start, follow, end."""
+"""Execute a request from the command line: plan, start, follow, end.
 
+What draws is loaded once there is something to draw: the files of a stack are read before.
+"""
+
+import asyncio
 from dataclasses import replace
 
 from roas.commands.environment import find_environment
-from roas.commands.error_output import fault_json
 from roas.commands.executor import Executor, open_executor
 from roas.commands.exit_codes import ExitCode, code_of_deployment
 from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
-from roas.commands.outcome import show_outcome
-from roas.commands.plan_view import show_plan
 from roas.commands.session import Session
 from roas.control.approval import check_approval
 from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
+from roas.models.plan import Plan
 from roas.state.documents import to_json
 
 
@@ -43,7 +45,7 @@ async def _show_only(session: Session, executor: Executor, request: DeploymentRe
     if session.terminal.as_json:
         session.terminal.document(to_json(plan))
     else:
-        show_plan(session.terminal, plan)
+        _show_plan(session, plan)
     return ExitCode.SUCCEEDED
 
 
@@ -54,7 +56,9 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
         )
     await finish_orphans(session, executor, request.environment)
     plan = await executor.plan(request, to_start=True)
-    show_plan(session.terminal, plan)
+    # In a thread: of a new stack, the plan has begun to ask for hashes, which the deployment waits for.
+    await asyncio.to_thread(_load_views)
+    _show_plan(session, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
         started = await executor.start(exactly_this, confirmed=options.confirmed)
@@ -72,11 +76,29 @@ async def finish_orphans(session: Session, executor: Executor, environment: str)
     for left in await executor.prepare(environment):
         session.terminal.say(f"Resuming {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:
-            show_outcome(session.terminal, await follow_deployment(session, executor, left.id, wanted))
+            _show_outcome(session, await follow_deployment(session, executor, left.id, wanted))
+
+
+def _load_views() -> None:
+    import roas.commands.console
+    import roas.commands.outcome
+    import roas.commands.plan_view  # noqa: F401
+
+
+def _show_plan(session: Session, plan: Plan) -> None:
+    from roas.commands.plan_view import show_plan
+
+    show_plan(session.terminal, plan)
+
+
+def _show_outcome(session: Session, deployment: Deployment) -> None:
+    from roas.commands.outcome import show_outcome
+
+    show_outcome(session.terminal, deployment)
 
 
 def _end(session: Session, deployment: Deployment) -> int:
-    show_outcome(session.terminal, deployment)
+    _show_outcome(session, deployment)
     if session.terminal.as_json:
         session.terminal.document(to_json(deployment))
     return code_of_deployment(deployment)
@@ -86,6 +108,8 @@ def _detach(session: Session, left: DetachedError) -> int:
     hint = "The bot continues it." if left.continues else "The bot, or the next command run here, resumes it."
     problem = Problem("interrupted", f"Left {left.deployment_id} before its end.", hint)
     if session.terminal.as_json:
+        from roas.commands.error_output import fault_json
+
         session.terminal.document(fault_json(problem))
     session.terminal.say(f"{problem.message} {hint}", console=session.terminal.err)
     return ExitCode.INTERRUPTED
