@@ -148,4 +148,25 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         "",
         f"{ACCEPTANCE}/test_event_effects.py",
     ),
+    mutation(
+        "who asks to be restarted with a dependency is not",
+        "bot/deployment/changes.py",
+        "restarts = to_restart(running, differing.keys() | scope.replaced)",
+        "restarts = frozenset()",
+        f"{ACCEPTANCE}/test_dependencies.py",
+    ),
+    mutation(
+        "an environment's own variables are not read",
+        "bot/environments.py",
+        '(folder / ".env", folder / f".env.{name}")',
+        '(folder / ".env",)',
+        f"{ACCEPTANCE}/test_own_environment.py",
+    ),
+    mutation(
+        "half of the deployments may fail",
+        "bot/monitoring/metrics/integration_monitor.py",
+        'said("Deployment success rate is low"), 95.0',
+        'said("Deployment success rate is low"), 5.0',
+        f"{ACCEPTANCE}/test_figures.py",
+    ),
 )
