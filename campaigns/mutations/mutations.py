@@ -220,6 +220,20 @@ MUTATIONS = (
         HANDING_OVER,
     ),
     mutation(
+        "a successor that is started again and again is waited for",
+        "bot/deployment/successor_watch.py",
+        "if container.restart_count > restarts_before:",
+        "if False:",
+        HANDING_OVER,
+    ),
+    mutation(
+        "a deployment of a dead successor goes on",
+        "bot/leadership/takeover.py",
+        "self._failed = self._ended_holder or FailedPeer(reason, text)",
+        "self._failed = None",
+        "tests/unit/leadership/test_takeover.py",
+    ),
+    mutation(
         "a successor need not be connected",
         "bot/deployment/successor_watch.py",
         "if not heartbeat.gateway_ready and (own is None or own.gateway_ready):",

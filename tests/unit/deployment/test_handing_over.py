@@ -362,6 +362,20 @@ async def test_successor_that_ends_by_itself_fails(scene, old):
     assert "it ended with code 137" in ended.problem.message
 
 
+@pytest.mark.parametrize(("times", "told"), [(1, "it restarted once"), (3, "it restarted 3 times")])
+async def test_successor_that_was_restarted_between_looks_fails(scene, old, times, told):
+    """It runs again at each look: that it is started again and again is all that shows."""
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await scene.next()
+    scene.home.running[old.container_id] = replace(scene.home.running[old.container_id], health=HealthStatus.HEALTHY)
+    scene.home.running[new.container_id] = replace(scene.home.running[new.container_id], restart_count=times)
+    scene.home.tell(BOT)
+    ended = await old.orchestrator.wait(home.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert told in ended.problem.message
+
+
 async def test_unfit_successor_gone_before_it_is_said(scene, old, monkeypatch):
     """The rollback sweeps it, too: until then a bot that is unfit could take leadership."""
     left, report = [], DeploymentContext.report
