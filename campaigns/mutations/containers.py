@@ -6,6 +6,7 @@ CREATION = "bot/engine/containers/service_creation.py"
 STACKS = "tests/integration/engine/test_compose_engine.py"
 HANDS = "tests/integration/engine/containers/test_hands_before_create.py"
 OWN = "tests/integration/engine/containers/test_own_container.py"
+ADOPTION = "tests/integration/engine/adopting/test_adoption.py"
 NAMES = "tests/integration/engine/images/test_readable_images.py"
 
 CONTAINER_MUTATIONS: tuple[Mutation, ...] = (
@@ -15,6 +16,36 @@ CONTAINER_MUTATIONS: tuple[Mutation, ...] = (
         "            await unpause(self._clients, environment, [one for one in stay if one.id not in spared])\n",
         "",
         HANDS,
+    ),
+    mutation(
+        "what the release before hashed otherwise is made anew",
+        "bot/engine/containers/config_hashes.py",
+        "if service in wanted and had != hashes[service])",
+        "if False)",
+        HANDS,
+        "-k",
+        "release_before",
+    ),
+    mutation(
+        "what shares with an adopted container that is lost stays as it is",
+        "bot/engine/containers/config_hashes.py",
+        "    while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:",
+        "    while lost := []:",
+        ADOPTION,
+    ),
+    mutation(
+        "other limits make no adopted container another",
+        "bot/engine/adopting/sameness.py",
+        'NOT_COMPARED = frozenset({"image",',
+        'NOT_COMPARED = frozenset({"ulimits", "image",',
+        ADOPTION,
+    ),
+    mutation(
+        "other reserved devices make no adopted container another",
+        "bot/engine/adopting/sameness.py",
+        'NOT_COMPARED = frozenset({"image",',
+        'NOT_COMPARED = frozenset({"deploy", "devices reserved", "image",',
+        "tests/integration/engine/adopting/test_adopted_devices.py",
     ),
     mutation(
         "what shares is only made where the model's own container is",
