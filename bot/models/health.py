@@ -70,6 +70,7 @@ class ContainerSnapshot:
     project: str = ""
     unnamed_volumes: bool = False  # what it has there is lost to others with it
     stop_signal: int | None = None  # where it is not the usual one
+    shares_with: tuple[str, ...] = ()  # the ids of containers whose namespaces it joins
     endpoints: tuple[str, ...] = ()  # its places in networks, where the engine lists it: others after each start
     node: str = ""
     container_id: str = ""

@@ -100,4 +100,11 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
         "definition.may_end",
         "tests/unit/engine/test_replica_replacement.py",
     ),
+    mutation(
+        "who shares with a container that is gone keeps its adopted hash",
+        "bot/engine/containers/config_hashes.py",
+        "return not container.shares_with or sharing <= joined",
+        "return True",
+        "tests/unit/engine/containers/test_adopted_hashes.py",
+    ),
 )

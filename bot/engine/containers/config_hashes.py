@@ -191,9 +191,13 @@ def _untouched(
     sharing: Mapping[str, frozenset[str]],
     containers: tuple[ContainerSnapshot, ...],
 ) -> dict[str, str]:
-    """Return the hashes of the services whose adopted containers are all there, with what they share."""
+    """Return the hashes of the services whose adopted containers are all there, with what they share.
+
+    What was made anew of an adopted model has the adopted hash again: who shared with the one before shares with none.
+    """
     adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
-    found = _had(adopted, adopted, services, containers)
+    joined = tuple(one for one in containers if _is_joined(one, sharing.get(one.service, frozenset()), containers))
+    found = _had(adopted, adopted, services, joined)
     while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
         for name in lost:
             del found[name]
@@ -207,6 +211,14 @@ def _otherwise(
     found = {(one.service, one.config_hash) for one in containers}
     wanted = frozenset(names)
     return frozenset(service for service, had in found if service in wanted and had != hashes[service])
+
+
+def _is_joined(
+    container: ContainerSnapshot, sharing: frozenset[str], containers: tuple[ContainerSnapshot, ...]
+) -> bool:
+    """Return whether a container shares with one that is there of each service, as far as it tells."""
+    joined = {one.service for one in containers if one.id in container.shares_with}
+    return not container.shares_with or sharing <= joined
 
 
 def _had(

@@ -16,6 +16,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = "0001-01-01"
 IMAGE_ID = "sha256:"
+OF_CONTAINER = "container:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 LISTED_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 UNNAMED = re.compile(r"[0-9a-f]{64}")
@@ -149,6 +150,7 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         project=labels.get(PROJECT, ""),
         stop_signal=_signal(config.get("StopSignal") or ""),
         unnamed_volumes=_has_unnamed_volumes(inspected),
+        shares_with=_shares_with(inspected["HostConfig"]),
     )
 
 
@@ -174,6 +176,11 @@ def outline(listed: dict[str, Any]) -> ContainerSnapshot:
         endpoints=tuple(sorted(_endpoints(listed))),
         unnamed_volumes=_has_unnamed_volumes(listed),
     )
+
+
+def _shares_with(host: dict[str, Any]) -> tuple[str, ...]:
+    modes = {str(host.get(key) or "") for key in ("NetworkMode", "PidMode", "IpcMode")}
+    return tuple(sorted(mode.removeprefix(OF_CONTAINER) for mode in modes if mode.startswith(OF_CONTAINER)))
 
 
 def _has_unnamed_volumes(found: dict[str, Any]) -> bool:

@@ -220,9 +220,13 @@ async def adopted_left_alone_until_replaced(
     docker_client.api.remove_container(db.id, force=True)
     after = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
     made_again = {name for name, container_id in after.items() if before[name] != container_id}
-    assert made_again == {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}, (
-        "with what shares its namespaces"
-    )
+    expected = {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}
+    assert made_again == expected, "with what shares its namespaces"
+    draft = await engine.adopt(manually)  # now the new one gets the hash of the one before
+    assert draft is not None
+    docker_client.api.remove_container(after[f"{manually.project}-db-1"], force=True)
+    again = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
+    assert {name for name, container_id in again.items() if after[name] != container_id} == expected
 
 
 def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
