@@ -463,15 +463,6 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "bounded",
     ),
     mutation(
-        "a model of any size is read",
-        "bot/engine/compose/processes.py",
-        "        if left < 0:",
-        "        if False:",
-        JAIL,
-        "-k",
-        "takes_too",
-    ),
-    mutation(
         "what is jailed may take all memory",
         "bot/engine/compose/jail.py",
         '"--data={MEMORY_BYTES}"',
