@@ -72,7 +72,9 @@ def failed_version_rolled_back_with_reason(line: CommandLine) -> None:
 
 
 def only_named_services_changed(line: CommandLine) -> None:
-    assert line.run("deploy", "dev", "v2", "--service", "web").returncode == 0
+    ended = line.run("deploy", "dev", "v2", "--service", "web")
+    assert ended.returncode == 0, ended.stderr
+    assert "Order: web\n" in ended.stdout, "the plan is of no other"
     assert line.running() == {"database": "v1", "web": "v2"}
 
 
