@@ -14,6 +14,8 @@ UNPLACED = frozenset({"new", "allocated", "pending"})
 FAILED = frozenset({"failed", "rejected", "orphaned"})
 ENDED = FAILED | {"complete", "shutdown", "remove"}
 STOPPED = frozenset({None, 0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
+# As libnetwork says it in Engine 26 to 29, where an address is of another subnet than the node knows.
+OLD_NETWORK = "no configured subnet or ip-range contain the IP address"
 # What a task is meant to become: it counts, unless it is meant to be gone.
 DOOMED = frozenset({"shutdown", "remove", "complete"})
 
@@ -59,6 +61,14 @@ class SwarmTask:
         if self.state == "shutdown":
             return bool(self.error) or self.exit_code not in STOPPED
         return self.failed or (self.state == "complete" and not self.iteration)
+
+    @property
+    def is_too_early(self) -> bool:
+        """Return whether its node still had the network of that name that was removed, and made anew since.
+
+        That says nothing of the task: Swarm tries again, and the node forgets the old network within seconds.
+        """
+        return self.state == "rejected" and OLD_NETWORK in self.error
 
     @property
     def reason(self) -> str:
@@ -112,5 +122,6 @@ def failures_before(task: SwarmTask, tasks: Iterable[SwarmTask]) -> int:
         if one.id == task.id:
             break
         if one.place == task.place:
-            found = found + one.ended_badly if one.spec_hash == task.spec_hash else 0
+            is_failure = one.ended_badly and not one.is_too_early
+            found = found + is_failure if one.spec_hash == task.spec_hash else 0
     return found

@@ -177,3 +177,17 @@ def test_rollback_without_a_failed_task_blames_no_task() -> None:
     assert "none of its tasks is known to have failed" in judged.reason
     crashed = task(2, "failed", "shutdown", **CRASHED)
     assert "non-zero exit (1)" in judge_update(written, back, (GONE, crashed, again), {}, seconds=9).reason
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.0.4.20", "under_way"),
+        ("No such image: web:2", "failed"),
+    ],
+)
+def test_task_that_came_before_its_new_network_is_no_failure(error: str, expected: str) -> None:
+    """A node may know the removed network of that name for some seconds; Swarm tries again meanwhile."""
+    tasks = (*(task(number, "rejected", "shutdown", Err=error) for number in (2, 3, 4)), task(5, "ready"))
+    written = Written("s1", "new", spec_hash(spec("new"), {}))
+    assert judge_update(written, service(), tasks, {}, seconds=3).verdict == expected
