@@ -20,6 +20,9 @@ from roas.messages.message import said
 TOLERATED_FAILURES = 2
 # How long a task may wait for a node: Swarm itself waits for ever.
 PLACING_SECONDS = 30.0
+# How long a node that is there may take to say that it has a task: it does at once, and one that died is known to have
+# after some 20 s. A job was seen to wait for more than two minutes on a busy machine.
+TAKING_SECONDS = 60.0
 # And how long a node may take to pull an image.
 PREPARING_SECONDS = 300.0
 # A rollback beside our spec leads back to it, from what somebody wrote over it meanwhile: its tasks tell, as always.
@@ -214,6 +217,8 @@ def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -
         seconds = waited[one.id]
         if one.state in UNPLACED and seconds > PLACING_SECONDS:
             return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=one.reason), one.id)
+        if one.state == "assigned" and seconds > TAKING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not take it"), one.id)
         if one.state == "preparing" and seconds > PREPARING_SECONDS:
             return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), one.id)
     return None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roas.engine.swarm.failure_hints import failure_hint
-from roas.engine.swarm.judgement import PLACING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.judgement import PLACING_SECONDS, TAKING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
 
@@ -61,6 +61,8 @@ CRASHED = {"Err": "task: non-zero exit (1)", "ContainerStatus": {"ExitCode": 1}}
         (service(state="completed"), [OLD, task(2, "running")], 5, UpdateVerdict.UNDER_WAY),
         (service(state="paused"), [GONE, task(2, "failed", "shutdown", **CRASHED)], 5, UpdateVerdict.PAUSED),
         (service(state="updating"), [GONE, task(2, "pending")], PLACING_SECONDS + 1, UpdateVerdict.NEVER_STARTED),
+        (service(state="updating"), [GONE, task(2, "assigned")], TAKING_SECONDS - 1, UpdateVerdict.UNDER_WAY),
+        (service(state="updating"), [GONE, task(2, "assigned")], TAKING_SECONDS + 1, UpdateVerdict.NEVER_STARTED),
         (service("old", "rollback_started", image="web:1"), [GONE], 5, UpdateVerdict.UNDER_WAY),
         (
             service("old", "rollback_completed", image="web:1"),
