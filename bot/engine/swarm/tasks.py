@@ -14,7 +14,7 @@ UNPLACED = frozenset({"new", "allocated", "pending"})
 FAILED = frozenset({"failed", "rejected", "orphaned"})
 ENDED = FAILED | {"complete", "shutdown", "remove"}
 STOPPED = frozenset({None, 0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
-# As libnetwork says it in Engine 26 to 29, where an address is of another subnet than the node knows.
+# What a node says where an address is of another subnet than the network of that name has which it knows.
 OLD_NETWORK = "no configured subnet or ip-range contain the IP address"
 # What a task is meant to become: it counts, unless it is meant to be gone.
 DOOMED = frozenset({"shutdown", "remove", "complete"})

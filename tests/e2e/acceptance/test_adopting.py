@@ -57,7 +57,7 @@ async def test_adoption_recreates_nothing_that_fits(people, stack, images):
     stack.manually("--profile", "tools", "up", "-d", "--wait", VERSION="v1")
     before = look(stack)
     await first_plan_says_why(people, stack)
-    write_all(stack, broken=alone(image=f"{REPOSITORY}:exits", healthcheck=None))
+    write_all(stack, broken=alone(image=f"{REPOSITORY}:exits"))
     assert (await people.deploy("v1")).outcome is Outcome.ROLLED_BACK
     assert look(stack) == before
     write_all(stack)

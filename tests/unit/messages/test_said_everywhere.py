@@ -44,6 +44,7 @@ NOT_SAID = {
     "bot/engine/releases/plan_inputs.py": "hashed",
     "bot/engine/swarm/calls.py": "what Docker says",
     "bot/engine/swarm/facts.py": "what Docker says",
+    "bot/engine/swarm/tasks.py": "what Docker says",
     "bot/integration.py": "names of what the audit log has",
     "bot/leadership/transitions.py": "a table of the documentation",
     "bot/monitoring/http/server.py": "answers to programs",
