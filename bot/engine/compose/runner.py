@@ -82,7 +82,7 @@ class ComposeRunner:
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
         process = await self._start(arguments, environment, self._scrubbed(environment, variables or {}))
-        return await self._to_its_end(process, environment, timeout_seconds, service, on_line, self._redact)
+        return await self._until_exit(process, environment, timeout_seconds, service, on_line, self._redact)
 
     @asynccontextmanager
     async def waiting(self, arguments: Sequence[str], environment: Environment) -> AsyncIterator[WaitingCommand | None]:
@@ -110,7 +110,7 @@ class ComposeRunner:
 
             async def go_on(seconds: float, service: str | None, on_line: LineReport | None) -> ComposeOutput:
                 gate.open()
-                return await self._to_its_end(process, environment, seconds, service, on_line, name_engine)
+                return await self._until_exit(process, environment, seconds, service, on_line, name_engine)
 
             try:
                 yield WaitingCommand(tuple(arguments), process, go_on)
@@ -123,7 +123,7 @@ class ComposeRunner:
         folder = environment.folder if environment.folder.is_dir() else Path("/")
         return await start_process((*self._find(), *arguments), variables, folder)
 
-    async def _to_its_end(
+    async def _until_exit(
         self,
         process: asyncio.subprocess.Process,
         environment: Environment,
