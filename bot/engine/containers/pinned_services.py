@@ -58,14 +58,14 @@ class PinnedServices:
         Where nothing is there to be compared by its hash, as for the plan of a new stack, nobody waits for the hashes:
         they are empty, which fits no container. `as_it_is` is of who makes containers, and needs them.
         """
-        hashes: Mapping[str, str] = {}
+        pins = self._pins(model)
+        hashes: Mapping[str, str] = dict.fromkeys(pins, "")
         if containers == () and not as_it_is:
             self._hashes.begin(model, environment)
         else:
             hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
         return {
-            name: WantedService(definition, hashes.get(name, ""), image_id)
-            for name, (definition, image_id) in self._pins(model).items()
+            name: WantedService(definition, hashes[name], image_id) for name, (definition, image_id) in pins.items()
         }
 
     async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
