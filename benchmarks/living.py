@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.deploy import REPOSITORY
 from testbed.engine import Engine
+from testbed.inherited import inherited
 from testbed.running_bot import RunningBot, Stack, running_bot
 
 ENVIRONMENT = "dev"
@@ -89,8 +90,7 @@ def execution_ended(journal: Path) -> datetime:
 def _time_status(bot: RunningBot) -> float:
     """Return what the command line takes to show how the environments are."""
     named = {"STACK_DIR": str(bot.state.parent / "stack"), "STATE_DIR": str(bot.state)}
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    environment = inherited | named | {"COMPOSE_PROJECT_NAME": bot.name, "PYTHONPATH": str(REPOSITORY)}
+    environment = inherited() | named | {"COMPOSE_PROJECT_NAME": bot.name, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "roas", "status", "--json"]
     started = time.monotonic()
     subprocess.run(command, env=environment, cwd=bot.state, capture_output=True, timeout=STATUS_SECONDS, check=True)

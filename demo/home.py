@@ -1,6 +1,5 @@
 """The bot in its container, started by hand with Compose, as a person would start it."""
 
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +9,8 @@ import docker.errors
 from demo.processes import ProcessError
 from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
 from sandbox.bot_settings import bot_settings
+from testbed.inherited import inherited
 
-INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 START_SECONDS = 120
 OBSERVATION_SECONDS = 2
 UNIX = "unix://"
@@ -22,11 +21,10 @@ def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> N
     settings = _settings(stage, sandbox, environments or (ENVIRONMENT,))
     lines = (f"{name}={value}" for name, value in settings.items())
     (stage.home / ".env").write_text("\n".join(lines) + "\n")
-    kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     done = subprocess.run(
         ["docker", "compose", "up", "--detach"],
         cwd=stage.home,
-        env={**kept, "DOCKER_HOST": stage.engine.docker_host},
+        env={**inherited(), "DOCKER_HOST": stage.engine.docker_host},
         capture_output=True,
         text=True,
         check=False,

@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from testbed.inherited import inherited
+
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DISCORD_OPENAPI")
 
 
 class ProcessError(Exception):
@@ -67,8 +67,7 @@ async def start_sandbox(host: str, folder: Path) -> tuple[Process, dict[str, Any
 
 
 def _own_environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    return {**inherited(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
 
 
 async def spawn(

@@ -11,6 +11,7 @@ from typing import Any
 import docker
 
 from testbed.daemon import PrivateDaemon, answers
+from testbed.inherited import chosen_programs
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
@@ -45,8 +46,7 @@ class Engine:
 
 def manual_environment(docker_host: str | None, home: Path = Path("/root")) -> dict[str, str]:
     """Return the environment in which a person types Docker's commands: nothing of ours but the chosen programs."""
-    chosen = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG") if name in os.environ}
-    return {**chosen, "HOME": str(home), "DOCKER_HOST": docker_host or DEFAULT_HOST}
+    return {**chosen_programs(), "HOME": str(home), "DOCKER_HOST": docker_host or DEFAULT_HOST}
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from testbed.inherited import inherited
+
 ROOT = Path(__file__).resolve().parents[1]
 # What a bot loads to run, what carries out a request, and what each command loads besides.
 LOADED = (
@@ -102,10 +104,9 @@ class _LoadedProcess:
     def __init__(self) -> None:
         ours, its = socket.socketpair()
         with its:
-            kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
             command = [sys.executable, "-m", "testbed.preloaded", str(its.fileno())]
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT)}, pass_fds=[its.fileno()]
+                command, cwd=ROOT, env={**inherited(), "PYTHONPATH": str(ROOT)}, pass_fds=[its.fileno()]
             )
         self._socket = ours
         self._asking = threading.Lock()

@@ -16,6 +16,7 @@ import docker
 
 from testbed.cache import cached
 from testbed.images import ImageError
+from testbed.inherited import link_plugins
 from testbed.sample import Behaviour, sample_image
 from testbed.waiting import wait_until
 
@@ -55,6 +56,7 @@ class PrivateRegistry:
     def write_login(self, folder: Path) -> None:
         """Write the credentials as Docker's clients read them from a folder."""
         folder.mkdir(exist_ok=True)
+        link_plugins(folder)
         login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         (folder / "config.json").write_text(json.dumps({"auths": {self.address: {"auth": login}}}))
 

@@ -22,6 +22,7 @@ from sandbox.client import SandboxClient
 from sandbox.views import Interaction, Message
 from testbed.engine import Engine
 from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL, running_sandbox
+from testbed.inherited import inherited
 from testbed.redis_server import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,6 @@ ANSWER_SECONDS = 30.0
 OUTCOME_SECONDS = 180.0
 STOP_SECONDS = 20.0
 DEPLOYMENT_ID = re.compile(r"\b(?:DEPLOY|ROLLBACK)-[0-9A-Z]+\b")
-INHERITED = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI", "DOCKER_CONFIG")
 
 
 class RunningBotError(RuntimeError):
@@ -149,7 +149,7 @@ async def _bot(
 ) -> AsyncIterator[RunningBot]:
     port, token = free_port(), secrets.token_hex(16)
     settings = {
-        **_settings(engine, folder, name, discord),
+        **bot_environment(engine, folder, name, discord),
         "HTTP_PORT": str(port),
         "WEBHOOK_TOKEN": token,
         **stack.settings,
@@ -167,9 +167,10 @@ async def _bot(
         await _stop(process)
 
 
-def _settings(engine: Engine, folder: Path, name: str, discord: Mapping[str, Any]) -> dict[str, str]:
+def bot_environment(engine: Engine, folder: Path, name: str, discord: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that a bot of this stack is started with, but for where it answers HTTP."""
     return {
-        **{name: os.environ[name] for name in INHERITED if name in os.environ},
+        **inherited(),
         "PYTHONPATH": str(ROOT),
         "NO_COLOR": "1",
         **bot_settings(discord),

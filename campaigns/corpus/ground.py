@@ -1,7 +1,6 @@
 """The engine that stacks are started on, and what is typed on its machine: Docker's commands and ours."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from campaigns.corpus.apart import hide_socket, show_socket
 from campaigns.corpus.images import SOURCE, name_by_digest
 from testbed.clearing import remove_containers
 from testbed.daemon import PrivateDaemon
+from testbed.inherited import inherited
 from testbed.preloaded import run_preloaded
 
 ROOT = Path(__file__).parents[2]
@@ -117,9 +117,8 @@ class Ground:
                         self.client.api.remove_image(name, force=True, noprune=True)
 
     def _type(self, run: Run, command: list[str], folder: Path, variables: Mapping[str, str]) -> Typed:
-        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         try:
-            done = run(*command, cwd=folder, env=own | dict(variables), timeout=TYPED_SECONDS)
+            done = run(*command, cwd=folder, env=inherited() | dict(variables), timeout=TYPED_SECONDS)
         except subprocess.TimeoutExpired:
             return Typed(NO_ANSWER, "", f"no end within {TYPED_SECONDS} s")
         return Typed(done.returncode, done.stdout, done.stderr)

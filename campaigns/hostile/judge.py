@@ -18,6 +18,7 @@ from roas.engine.model.text import read_resolved
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from testbed.inherited import chosen_programs
 
 BATCH = 80
 CONFIG_SECONDS = 60.0
@@ -142,7 +143,7 @@ def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[tuple[Ca
 def ask_compose(environment: Environment) -> subprocess.CompletedProcess[str]:
     """Have Compose say what the stack's file means."""
     command = ["docker-compose", "-p", "p", "--env-file", os.devnull, "-f", str(environment.compose_files[0]), "config"]
-    variables = {"PATH": os.environ["PATH"], "HOME": str(environment.folder)}
+    variables = {**chosen_programs(), "HOME": str(environment.folder)}
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=CONFIG_SECONDS)
 
 

@@ -1,6 +1,5 @@
 """A Swarm of three nodes, a registry that asks for a password, and a stack that commands deploy to it."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from campaigns.instrumented.gate import GATE_VARIABLE
 from campaigns.swarm.gate import StepGate
+from testbed.inherited import inherited
 from testbed.preloaded import run_preloaded, start_preloaded
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import HEALTH_COMMAND, Behaviour
@@ -69,9 +69,8 @@ class Ground:
 
     def environ(self) -> dict[str, str]:
         """Return the environment of a bot of this stack."""
-        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {
-            **own,
+            **inherited(),
             "PYTHONPATH": str(ROOT),
             "STACK_DIR": str(self.folder / "stack"),
             "STATE_DIR": str(self.folder / "state"),

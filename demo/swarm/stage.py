@@ -1,6 +1,5 @@
 """The stage: three nodes of a private Swarm, a registry that asks for a password, the sample stack, and the bot."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from demo.processes import ROOT, Process, spawn
 from sandbox.bot_settings import bot_settings
+from testbed.inherited import inherited
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, SwarmNode, client_of
@@ -18,7 +18,6 @@ from testbed.swarm_look import StackLook
 HERE = Path(__file__).parent
 NAME, ENVIRONMENT = "roas-demo", "staging"
 VERSIONS: dict[str, Behaviour] = {"v1": "healthy", "v2": "healthy", "v3": "exits", "v4": "healthy"}
-INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,11 @@ class SwarmStage:
         """Start the bot as a process, with the sandbox in Discord's place."""
         log = self.folder / "bot.log"
         with log.open("wb") as output:
-            child = await spawn(["-m", "roas"], self._environment(sandbox), self.folder, output, output)
+            child = await spawn(["-m", "roas"], self.environment(sandbox), self.folder, output, output)
         return Process("The bot", child, log)
 
-    def _environment(self, sandbox: Mapping[str, Any]) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    def environment(self, sandbox: Mapping[str, Any]) -> dict[str, str]:
+        """Return all that the bot is started with."""
         own = {
             "PYTHONPATH": ROOT,
             **bot_settings(sandbox),
@@ -76,7 +75,7 @@ class SwarmStage:
             "CRITICAL_SERVICES": "web",
             "HTTP_PORT": 0,
         }
-        return kept | {name: str(value) for name, value in own.items()}
+        return inherited() | {name: str(value) for name, value in own.items()}
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Deploy one and the same file by `docker stack deploy` and by the bot, and note what Docker says of both."""
 
 import json
-import os
 import subprocess
 import time
 from collections import Counter
@@ -190,6 +189,6 @@ class SwarmStack:
         self._docker("stack", "deploy", "--resolve-image", "never", "--compose-file", str(path), self.name, v=version)
 
     def _docker(self, *arguments: str, v: str = "") -> None:
-        own = manual_environment(self.docker_host) | {"VERSION": v, "PATH": os.environ["PATH"]}
+        own = manual_environment(self.docker_host) | {"VERSION": v}
         done = subprocess.run(["docker", *arguments], env=own, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

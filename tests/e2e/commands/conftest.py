@@ -1,7 +1,6 @@
 """The command line as a person or a script meets it: real processes, a real engine, a stack of its own."""
 
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -17,6 +16,7 @@ import pytest
 from docker import DockerClient
 
 from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
+from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen, can_be_preloaded
 
 ROOT = Path(__file__).parents[3]
@@ -67,9 +67,8 @@ class CommandLine:
         return self.folder / "state"
 
     def environ(self, **changes: str) -> dict[str, str]:
-        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {
-            **own,
+            **inherited(),
             "PYTHONPATH": str(ROOT),
             "STACK_DIR": str(self.folder / "stack"),
             "STATE_DIR": str(self.state),

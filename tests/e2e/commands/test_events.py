@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 
 from roas.models.change import ChangeType, StateChange
 from roas.state.manager import StateManager
+from testbed.inherited import chosen_programs
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 30.0
 
 
 async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": str(folder)}
+    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), "STATE_DIR": str(folder)}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

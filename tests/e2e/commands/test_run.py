@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testbed.inherited import chosen_programs
+
 SCRIPT = """
 import atexit, os, signal, sys
+from testbed.inherited import chosen_programs
 from roas import service
 async def serve(settings, redis):
     assert redis is None
@@ -27,7 +30,7 @@ SETTINGS = {
 
 
 def test_second_stop_changes_no_exit_code(tmp_path: Path) -> None:
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
+    variables = {**chosen_programs(), "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=tmp_path,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
+from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen
 from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, ROOT, CommandLine
 
@@ -55,7 +56,7 @@ def folder(line: CommandLine) -> Path:
 
 def person(line: CommandLine) -> dict[str, str]:
     """Return the environment of somebody who has set up nothing but where the bot keeps its state."""
-    named = ("PATH", "HOME", "PYTHONPATH", "STATE_DIR", "DOCKER_HOST")
+    named = (*inherited(), "PYTHONPATH", "STATE_DIR", "DOCKER_HOST")
     return {name: value for name, value in line.environ().items() if name in named} | {"COLUMNS": "200"}
 
 

@@ -1,7 +1,6 @@
 """The command line carries a deployment of the stack that the bot is part of: only leadership passes."""
 
 import asyncio
-import os
 import shutil
 import signal
 import sqlite3
@@ -13,6 +12,7 @@ import pytest
 
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import ROOT, Home
+from testbed.inherited import chosen_programs
 from testbed.preloaded import PreloadedPopen
 from testbed.stopping import stop_process
 from tests.e2e.handover.conftest import clear_away, other_version, rows
@@ -46,7 +46,7 @@ def type_on_host(home, *text: str, **variables: str) -> subprocess.Popen[str]:
     socket, state = home.engine.docker_host, home.folder / "state"
     allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
     environment = {
-        "PATH": os.environ["PATH"],
+        **chosen_programs(),
         **dict(line.split("=", 1) for line in lines),
         "DOCKER_HOST": socket,
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",

@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
+from testbed.inherited import chosen_programs
 from tests.e2e.plugin.layouts import COGS_FOLDER, COGS_PACKAGE, EXTENSION, OWN_BOT, PLAIN, Layout
 from tests.e2e.wire.bot_process import settings_for
 from tests.integration.packaging.environments import KINDS, CleanEnvironment, Kind, marked
@@ -95,7 +96,7 @@ def start(environment: CleanEnvironment, sandbox: Sandbox, tmp_path: Path) -> St
         lines = [f"{key}={value}\n" for key, value in {**ours, "ROAS_DISCORD_COMMAND_GROUP": group}.items()]
         (folder / ".env").write_text("".join(lines))
         variables = {
-            "PATH": os.environ["PATH"],
+            **chosen_programs(),
             "EXTENSION": EXTENSION,
             "LOGS_MODULE": layout.logs_module,
             "HOST_TOKEN": sandbox.bot_token,

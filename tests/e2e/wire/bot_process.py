@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.server import Sandbox
+from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
-# What a child may inherit; the bot's settings come from the test alone.
-INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 
 
 class BotProcess:
@@ -35,8 +34,7 @@ class BotProcess:
 
     async def start(self, *arguments: str, **more: str) -> None:
         """Start the process; who wants it connected asks the sandbox."""
-        inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-        environment = {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
+        environment = {**inherited(), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
         with self.log.open("ab") as output:
             self._child = PreloadedPopen(
                 [self._module, *arguments],

@@ -1,11 +1,11 @@
 """What is asked for on the command line is carried by the bot, and shows in the channel like any other."""
 
 import asyncio
-import os
 import subprocess
 
 import pytest
 
+from testbed.inherited import chosen_programs
 from testbed.preloaded import PreloadedPopen
 from tests.e2e.wire.bot_process import ROOT
 from tests.e2e.wire.shop import STAYS
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:
     """Type a command where the bot's settings are, and return its exit code and what it said."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
+    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), **settings}
     child = PreloadedPopen(
         [module, *arguments],
         env=environment,

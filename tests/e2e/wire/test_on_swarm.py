@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from sandbox.views import Message
+from testbed.inherited import chosen_programs
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import CHECK
 from testbed.swarm import Swarm, SwarmNode, client_of
@@ -329,7 +329,7 @@ def service_tasks(swarm: Swarm, shop: Shop) -> list[Any]:
 async def log_in(settings: Any, registry: PrivateRegistry, password: str) -> None:
     """Type `roas login`."""
     command = [sys.executable, "-m", "roas", "login", registry.address, "--username", registry.login["username"]]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
+    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), **settings}
     child = await asyncio.create_subprocess_exec(*command, env=environment, stdin=asyncio.subprocess.PIPE)
     await child.communicate(password.encode())
     assert child.returncode == 0

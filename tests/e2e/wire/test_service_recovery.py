@@ -16,6 +16,7 @@ import pytest
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
 from roas.models.change import StateChange
 from roas.state.manager import StateManager
+from testbed.inherited import chosen_programs
 from testbed.preloaded import PreloadedPopen
 from testbed.sample import CHECK, WATCHED
 from tests.e2e.wire.bot_process import ROOT
@@ -86,7 +87,7 @@ async def killed_service_recovered_under_one_cause(bot_settings, shop, image_ids
 @asynccontextmanager
 async def following(bot_settings: dict[str, str]) -> AsyncIterator[asyncio.StreamReader]:
     """Run `roas events --follow` beside the bot."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": bot_settings["STATE_DIR"]}
+    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), "STATE_DIR": bot_settings["STATE_DIR"]}
     command = ["roas", "events", "--follow", "--json", "--limit", "1"]
     child = PreloadedPopen(
         command, env=environment, cwd=bot_settings["STACK_DIR"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE

@@ -1,7 +1,6 @@
 """A bot that was started by hand goes on when its terminal is closed or held, and still stops when it is told to."""
 
 import asyncio
-import os
 import signal
 import sys
 from contextlib import AbstractContextManager
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import SandboxClient
+from testbed.inherited import inherited
 from testbed.terminal import CTRL_S, Terminal, terminal
-from tests.e2e.wire.bot_process import INHERITED_VARIABLES, ROOT
+from tests.e2e.wire.bot_process import ROOT
 from tests.integration.sandbox.channel import ask
 
 pytestmark = pytest.mark.wire
@@ -52,6 +52,5 @@ async def connected(people: SandboxClient) -> None:
 
 def bot_in_terminal(settings: dict[str, str], folder: Path) -> AbstractContextManager[Terminal]:
     """Start the bot by hand."""
-    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **settings}
+    environment = {**inherited(), "PYTHONPATH": str(ROOT), "TERM": "xterm", **settings}
     return terminal([sys.executable, "-m", "roas"], environment, folder)

@@ -1,6 +1,5 @@
 """The container's health check: what the bot answers, and an exit code by which Docker knows how it is."""
 
-import os
 import socket
 import struct
 import subprocess
@@ -12,12 +11,14 @@ from threading import Thread
 
 import pytest
 
+from testbed.inherited import chosen_programs
+
 CHECK = Path(__file__).parents[3] / "script" / "container-healthcheck"
 
 
 def check(port: int) -> tuple[int, str]:
     """Run it, and return its exit code and all that it said."""
-    environment = {"PATH": os.environ["PATH"], "HTTP_PORT": str(port)}
+    environment = {**chosen_programs(), "HTTP_PORT": str(port)}
     done = subprocess.run([CHECK], env=environment, capture_output=True, text=True, check=False, timeout=20)
     return done.returncode, done.stdout + done.stderr
 

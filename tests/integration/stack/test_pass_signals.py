@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.inherited import chosen_programs
 from testbed.terminal import CTRL_C, terminal
 from testbed.waiting import wait_until
 
@@ -85,7 +86,7 @@ def waits_for(pid: int, number: signal.Signals) -> bool:
 
 
 def test_ctrl_c_is_heard_once(tmp_path):
-    with terminal(command("sh", "-c", TELL.format("INT")), {"PATH": os.environ["PATH"]}, tmp_path) as opened:
+    with terminal(command("sh", "-c", TELL.format("INT")), chosen_programs(), tmp_path) as opened:
         opened.read_until("ready", SECONDS)
         opened.press(CTRL_C)
         opened.read_until("heard INT", SECONDS)

@@ -1,11 +1,12 @@
 """Programs for the code of the release before, which has its own names: what it writes, and what it reads."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from testbed.inherited import chosen_programs
 
 SECONDS = 90
 # A bot that was killed in the middle of everything: nothing is ended, and its lease is still its own.
@@ -135,6 +136,8 @@ from pathlib import Path
 from bot.state.documents import to_json
 from bot.state.manager import StateManager
 
+from testbed.inherited import chosen_programs
+
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
         print(json.dumps([json.loads(to_json(one)) for one in await state.deployments.unfinished()]))
@@ -167,4 +170,4 @@ def command_of_before(program: str, folder: Path, *arguments: str) -> list[str]:
 
 def environment_of_before(code: Path) -> dict[str, str]:
     """Return the variables with which the code of the release before is found, and nothing of ours."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(code)}
+    return {**chosen_programs(), "PYTHONPATH": str(code)}

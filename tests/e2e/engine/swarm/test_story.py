@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pytest
 
+from testbed.inherited import link_plugins
 from testbed.private_registry import PrivateRegistry
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
@@ -189,6 +190,7 @@ def drained_node_pulls_by_the_login_of_the_update(story: Story) -> None:
 
 def release_comes_back_with_its_own_secret(story: Story, number: int, first_secret: dict[str, str]) -> None:
     line = story.line
+    link_plugins(line.folder)
     refused = line.run("rollback", "dev", "--to", str(number), DOCKER_CONFIG=str(line.folder))
     assert refused.returncode != 0, "without its registry, nobody knows whether the release can be had"
     assert story.web() == ({"v2": 2}, {"hello two"})

@@ -25,6 +25,7 @@ from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.temporary import PREFIX
+from testbed.inherited import chosen_programs
 
 SECRET = "LEAKED"
 KINDS = [JailKind.SETPRIV, JailKind.HELPER]
@@ -178,7 +179,7 @@ def compose_config(environment: Environment, variables: dict[str, str]) -> subpr
     files = [option for path in environment.compose_files for option in ("-f", path)]
     env_files = [option for path in environment.env_files or (Path("/dev/null"),) for option in ("--env-file", path)]
     command = [*program.compose_command(), "-p", "p", *env_files, *files, "config"]
-    own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **variables}
+    own = {**chosen_programs(), "HOME": os.environ["HOME"], **variables}
     return subprocess.run(command, env=own, capture_output=True, text=True, check=False, cwd=environment.folder)
 
 

@@ -1,6 +1,5 @@
 """Nobody gains the host by what he commits: each way in is tried with the real Compose and a real engine."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from testbed.inherited import chosen_programs
 from testbed.preloaded import run_preloaded
 from tests.integration.engine.applying import deploy
 
@@ -120,7 +120,7 @@ async def test_a_plan_finds_no_git(baited: Environment, monkeypatch: pytest.Monk
 def test_a_dry_run_starts_no_program(baited: Environment, tmp_path: Path) -> None:
     baited.compose_files[0].write_text(INCLUDES["short"])
     settings = {
-        "PATH": os.environ["PATH"],
+        **chosen_programs(),
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
         "STACK_DIR": str(baited.folder),

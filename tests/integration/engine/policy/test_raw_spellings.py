@@ -14,6 +14,7 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.raw_files import FileReference
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
+from testbed.inherited import chosen_programs
 from tests.integration.engine.policy.compose_answers import remembered_answers
 
 SECRET = "LEAKED"
@@ -124,7 +125,7 @@ def folder(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
 def compose_config(file: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Ask Compose itself what a file means."""
     command = ["docker-compose", "-p", "p", "--env-file", "/dev/null", "-f", str(file), "config"]
-    own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    own = {**chosen_programs(), "HOME": os.environ["HOME"]}
     return subprocess.run(command, env=own | variables, capture_output=True, text=True, check=False)
 
 
