@@ -101,10 +101,11 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     """Build what sees how stacks are, and raises alerts."""
     metrics, prober = base.metrics, NetworkProber(base.engine.probe_targets)
     health = HealthCoordinator(base.bus, base.state)
-    drift = DriftFinder(base.engine, base.state.releases, base.state.deployments)
-    lost = LostReleases(base.engine, base.state.releases)
-    seen = SeenStacks(base.state.folder / "seen", base.redactor.redact)
-    sources = StackSources(base.engine, base.engine.statistics, base.state.releases, prober, drift, lost, seen)
+    state, engine = base.state, base.engine
+    drift = DriftFinder(engine, state.releases, state.deployments)
+    lost = LostReleases(engine, state.releases)
+    seen = SeenStacks(state.folder / "seen", base.redactor.redact)
+    sources = StackSources(engine, engine.statistics, state.releases, state.deployments, prober, drift, lost, seen)
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )

@@ -28,7 +28,7 @@ def drift(state: StateManager, known: Known) -> Look:
 
 def watches(state: StateManager, known: Known) -> Look:
     bus = EventBus()
-    sources = StackSources(NOBODY, NOBODY, state.releases)
+    sources = StackSources(NOBODY, NOBODY, state.releases, state.deployments)
     return MonitoringCollector(sources, bus, HealthCoordinator(bus), known).watch_released
 
 

@@ -24,8 +24,9 @@ from roas.monitoring.watching.drift import DriftFinder
 from roas.monitoring.watching.last_hour import LastHour
 from roas.monitoring.watching.last_known import LastKnown
 from roas.monitoring.watching.lost_releases import LostReleases
-from roas.monitoring.watching.sampler import Definitions, Releases, StackSampler, Statistics
+from roas.monitoring.watching.sampler import StackSampler, Statistics
 from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS, StackWatch
+from roas.monitoring.watching.wanted_services import Definitions, Holdings, Releases, WantedServices
 from roas.state.seen_stacks import SeenStacks
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class StackSources:
     engine: Engine
     statistics: Statistics
     releases: Releases
+    holdings: Holdings
     prober: Prober | None = None
     drift: DriftFinder | None = None
     lost: LostReleases | None = None
@@ -93,7 +95,9 @@ class MonitoringCollector:
         self._prober = sources.prober
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
-        self._sampler = StackSampler(sources.engine, sources.statistics, sources.releases, self._probes)
+        self._releases = sources.releases
+        wanted = WantedServices(sources.engine, sources.releases, sources.holdings)
+        self._sampler = StackSampler(sources.engine, sources.statistics, wanted, self._probes)
         self._bus = bus
         self._health = health
         self._environments = environments
@@ -130,7 +134,7 @@ class MonitoringCollector:
 
     async def watch_released(self) -> None:
         """Watch every environment that is on a release; asked again, it finds those that came later."""
-        for name in await self._sampler.released() - self.watched:
+        for name in await self._releases.released() - self.watched:
             if name in self._environments:
                 self.watch(self._environments[name])
 

@@ -10,20 +10,17 @@ from typing import Protocol
 from roas.dataclass import dataclass
 from roas.engine.containers.statistics import ContainerReading
 from roas.engine.interface import Engine
-from roas.errors import EngineError, EngineUnavailableError, RoasError
+from roas.errors import EngineError, EngineUnavailableError
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
-from roas.models.release import Release
-from roas.models.stack import ServiceDefinition
 from roas.monitoring.health.judgement import assumed_definition, judge_service, judge_stack
 from roas.monitoring.health.probe_history import ProbeHistory
 from roas.monitoring.health.restart_history import RestartHistory
 from roas.monitoring.watching.usage import Usage, UsageHistory
+from roas.monitoring.watching.wanted_services import Definitions, WantedServices
 
 log = get_logger(__name__)
-
-Definitions = Mapping[str, ServiceDefinition]
 
 # To read what a container uses costs its engine 3 ms of a core. Of more containers than these, a reading counts for a
 # while: for who looks at each event, until the next slow look; for a person, as long as that one is not late.
@@ -37,18 +34,6 @@ class Statistics(Protocol):
 
     async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
         """Return a reading per running container. Raises EngineUnavailableError."""
-        ...
-
-
-class Releases(Protocol):
-    """Look up the release that an environment is on."""
-
-    async def current(self, environment: str) -> Release | None:
-        """Return the current release, or None where there is none."""
-        ...
-
-    async def released(self) -> frozenset[str]:
-        """Return the names of the environments that are on a release."""
         ...
 
 
@@ -68,7 +53,7 @@ class StackSampler:
         self,
         engine: Engine,
         statistics: Statistics,
-        releases: Releases,
+        wanted: WantedServices,
         probes: ProbeHistory | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,8 +61,7 @@ class StackSampler:
         self._probes = probes or ProbeHistory()
         self._engine = engine
         self._statistics = statistics
-        self._releases = releases
-        self._definitions: dict[str, tuple[str, Definitions]] = {}
+        self._wanted = wanted
         self._restarts: dict[str, RestartHistory] = defaultdict(RestartHistory)
         self._usage: dict[str, UsageHistory] = defaultdict(UsageHistory)
 
@@ -111,23 +95,9 @@ class StackSampler:
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason, containers)
 
-    async def released(self) -> frozenset[str]:
-        """Return the names of the environments that are on a release. Raises StateError."""
-        return await self._releases.released()
-
     async def definitions(self, environment: Environment) -> Definitions:
-        """Return the services of the current release; those last known where it cannot be read."""
-        known_hash, known = self._definitions.get(environment.name, ("", {}))
-        try:
-            release = await self._releases.current(environment.name)
-            if release is None or release.model_hash == known_hash:
-                return known if release else {}
-            known = self._engine.definitions(await self._engine.load_model(release.model_hash))
-        except RoasError as error:
-            log.warning("release cannot be read", environment=environment.name, error=error.message)
-            return known
-        self._definitions[environment.name] = (release.model_hash, known)
-        return known
+        """Return what each service should be; what was last known where the releases cannot be read."""
+        return await self._wanted.read(environment.name)
 
     async def _read_usage(
         self, environment: Environment, containers: Sequence[ContainerSnapshot], counts_for_seconds: float

@@ -58,6 +58,9 @@ class NoReleases:
     async def current(self, environment: str) -> None:
         return None
 
+    async def holding(self, environment: str) -> None:
+        return None
+
 
 @dataclass
 class Scene:
@@ -97,7 +100,7 @@ async def scene(environment: Environment, reconcile_seconds: float) -> AsyncIter
     health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.2))
     engine, statistics = RealEngine(clients), StatisticsReader(clients)
     collector = MonitoringCollector(
-        StackSources(engine, statistics, NoReleases()),  # type: ignore[arg-type]
+        StackSources(engine, statistics, NoReleases(), NoReleases()),  # type: ignore[arg-type]
         bus,
         health,
         {"dev": environment},

@@ -47,6 +47,9 @@ class SilentEngine:
     async def current(self, environment: str) -> None:
         return None
 
+    async def holding(self, environment: str) -> None:
+        return None
+
     async def read(self, *_: object) -> Mapping[str, object]:
         return {}
 
@@ -59,7 +62,9 @@ class Scene:
         self.bus.subscribe(ServiceHealthChanged, self.told.put)
         health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
         own = self.engine
-        self.collector = MonitoringCollector(StackSources(own, own, own), self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
+        self.collector = MonitoringCollector(
+            StackSources(own, own, own, own), self.bus, health, {"dev": DEV}, **options
+        )  # type: ignore[arg-type]
         self.collector.start()
         self.collector.watch(DEV)
 

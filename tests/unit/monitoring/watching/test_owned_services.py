@@ -30,9 +30,9 @@ class Scene:
         self.told: list[tuple[Verdict, frozenset[str]]] = []
         self.status = HealthStatus.HEALTHY
         engine: Any = SimpleNamespace(containers_at_rest=self._containers)
-        releases: Any = SimpleNamespace(current=self._current)
+        nobody: Any = SimpleNamespace(current=self._none, holding=self._none)
         self.collector = MonitoringCollector(
-            StackSources(engine, SimpleNamespace(read=self._read), releases), self.bus, self.health, {"dev": DEV}
+            StackSources(engine, SimpleNamespace(read=self._read), nobody, nobody), self.bus, self.health, {"dev": DEV}
         )
         self.collector.observe_with(self)
         self.collector.start()
@@ -59,7 +59,7 @@ class Scene:
     async def _read(self, environment: Environment, ids: Sequence[str]) -> Mapping[str, Any]:
         return {}
 
-    async def _current(self, environment: str) -> None:
+    async def _none(self, environment: str) -> None:
         return None
 
 

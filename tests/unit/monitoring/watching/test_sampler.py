@@ -16,6 +16,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, 
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.watching.sampler import MANY_CONTAINERS, StackSampler
+from roas.monitoring.watching.wanted_services import WantedServices
 
 SWARM = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
@@ -66,6 +67,9 @@ class World:
         actor = Actor(ActorKind.SYSTEM, "0", "test")
         return Release(environment, 1, "v1", ReleaseState.SUCCEEDED, (), self.model_hash, datetime.now(UTC), actor)
 
+    async def holding(self, environment: str) -> None:
+        return None
+
 
 @pytest.fixture
 def world() -> World:
@@ -74,7 +78,7 @@ def world() -> World:
 
 @pytest.fixture
 def sampler(world: World) -> StackSampler:
-    return StackSampler(world, world, world)  # type: ignore[arg-type]
+    return StackSampler(world, world, WantedServices(world, world, world))  # type: ignore[arg-type]
 
 
 async def test_wanted_service_without_container_unhealthy(world: World, sampler: StackSampler) -> None:
@@ -151,7 +155,7 @@ async def test_restarts_between_samples_degrade(world: World, sampler: StackSamp
 async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None:
     """To read what three hundred containers use takes an engine a second."""
     now = [1000.0]
-    sampler = StackSampler(world, world, world, clock=lambda: now[0])  # type: ignore[arg-type]
+    sampler = StackSampler(world, world, WantedServices(world, world, world), clock=lambda: now[0])  # type: ignore[arg-type]
 
     async def read(*, looks_again: bool = False, seconds: float = 0.0) -> list[str]:
         now[0] += seconds
