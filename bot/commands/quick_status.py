@@ -9,13 +9,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from roas.configuration.state_folder import find_state_folder
 from roas.control.quick_question import quick_answer
 from roas.version import __version__
 
 COMMAND, AS_JSON = "status", "--json"
-GREETING_SECONDS, ANSWER_SECONDS = 2.0, 120.0
+GREETING_SECONDS, SILENT_SECONDS, ANSWER_SECONDS = 2.0, 1.0, 30.0
 SUCCEEDED, UNAVAILABLE, INTERRUPTED = 0, 69, 130
 NOBODY_READS = (errno.EPIPE, errno.EIO)
 
@@ -42,10 +43,18 @@ def pass_on_status(arguments: Sequence[str]) -> int | None:
 
 def _ask(names: Sequence[str]) -> str | None:
     folder = find_state_folder(os.environ)
-    greeting = None if folder is None else quick_answer(folder, "/v1/greeting", GREETING_SECONDS)
+    greeting = None if folder is None else _greeting(folder)
     if folder is None or greeting is None or json.loads(greeting)["version"] != __version__:
         return None
-    return quick_answer(folder, f"/v1/status{''.join(map(_query, names))}", ANSWER_SECONDS)
+    target = f"/v1/status{''.join(map(_query, names))}"
+    return quick_answer(
+        folder, target, ANSWER_SECONDS, silent_seconds=SILENT_SECONDS, lives=lambda: _greeting(folder) is not None
+    )
+
+
+def _greeting(folder: Path) -> str | None:
+    """Return how the bot introduces itself, which one that hangs does not. Raises OSError, ValueError."""
+    return quick_answer(folder, "/v1/greeting", GREETING_SECONDS)
 
 
 def _query(name: str) -> str:

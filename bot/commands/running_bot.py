@@ -1,5 +1,6 @@
 """Find the bot that lives for this state folder, if there is one."""
 
+import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -16,18 +17,24 @@ if TYPE_CHECKING:
 
 # A bot that has just been started is given this long until it listens.
 STARTING_SECONDS = 10.0
+# Who only asks can do so without it.
+ASKING_SECONDS = 2.0
 LOOK_AGAIN_SECONDS = 0.2
 
 
-async def find_running_bot(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
+async def find_running_bot(
+    folder: Path, stack: AsyncExitStack, *, within_seconds: float = STARTING_SECONDS
+) -> "ControlClient | None":
     """Return a client of the running bot, which `stack` closes; None where no bot lives.
 
     Raises ControlUnavailableError where one lives that does not answer, StateError where the folder is closed to us.
     """
-    deadline = time.monotonic() + STARTING_SECONDS
+    deadline = time.monotonic() + within_seconds
     while True:
         try:
-            if (folder / SOCKET_NAME).exists() and (client := await _greeted(folder, stack)) is not None:
+            if (folder / SOCKET_NAME).exists() and (
+                client := await _greeted(folder, stack, within_seconds)
+            ) is not None:
                 return client
             living = running_bots(folder)
         except PermissionError as error:
@@ -47,14 +54,15 @@ def running_bots(folder: Path) -> tuple[str, ...]:
     return Instance(folder / "instances", "CLI").living("BOT")
 
 
-async def _greeted(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
+async def _greeted(folder: Path, stack: AsyncExitStack, within_seconds: float) -> "ControlClient | None":
     """Return a client when a bot answers; the socket of a dead bot gives no answer."""
     from roas.control.client import ControlClient
 
     async with AsyncExitStack() as trial:
         client = await trial.enter_async_context(ControlClient(folder))
-        with suppress(ControlUnavailableError):
-            await client.greet()
+        with suppress(ControlUnavailableError, TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await client.greet()
             stack.push_async_exit(trial.pop_all().__aexit__)
             return client
     return None

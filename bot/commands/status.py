@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from roas.commands.session import Session
     from roas.control.documents import StatusReport
+    from roas.control.error_documents import ControlUnavailableError
     from roas.models.environment import Environment
 
 
@@ -20,18 +21,29 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
 
 
 async def _status(session: "Session", name: str | None) -> int:
-    """Ask the running bot; where none lives, look for ourselves."""
-    from contextlib import AsyncExitStack
-
+    """Ask the running bot; where none lives, or it does not answer, look for ourselves."""
     from roas.commands.environment import wanted_environments
-    from roas.commands.running_bot import find_running_bot
-    from roas.version import __version__
+    from roas.control.error_documents import ControlUnavailableError
 
     wanted = wanted_environments(session.settings, name)
+    try:
+        code = await _ask(session, name)
+    except ControlUnavailableError as error:
+        return _show(session, await _look_instead(session, wanted, error))
+    return _show(session, await _look(session, wanted)) if code is None else code
+
+
+async def _ask(session: "Session", name: str | None) -> int | None:
+    """Show what the running bot says; None where no bot lives. Raises ControlUnavailableError."""
+    from contextlib import AsyncExitStack
+
+    from roas.commands.running_bot import ASKING_SECONDS, find_running_bot
+    from roas.version import __version__
+
     async with AsyncExitStack() as stack:
-        client = await find_running_bot(session.state_dir, stack)
+        client = await find_running_bot(session.state_dir, stack, within_seconds=ASKING_SECONDS)
         if client is None:
-            return _show(session, await _look(session, wanted))
+            return None
         if session.terminal.as_json and client.version == __version__:
             return _pass_on(session, await client.status_document(name))
         return _show(session, await client.status(name))
@@ -64,7 +76,25 @@ def _show(session: "Session", report: "StatusReport") -> int:
 
         show_status(session.terminal, report)
     nothing_known = all(one.fault for one in report.environments)
-    return ExitCode.UNAVAILABLE if nothing_known else ExitCode.SUCCEEDED
+    return ExitCode.UNAVAILABLE if nothing_known or report.fault else ExitCode.SUCCEEDED
+
+
+async def _look_instead(
+    session: "Session", wanted: "Sequence[Environment]", fault: "ControlUnavailableError"
+) -> "StatusReport":
+    """Look beside a bot that does not answer, and say so. Raises its fault where that shows nothing either."""
+    from dataclasses import replace
+
+    from roas.errors import RoasError
+
+    try:
+        report = await _look(session, wanted)
+    except RoasError as error:
+        raise fault from error
+    text = f"{fault.message} This is what the journal and the engine show."
+    session.terminal.say(f"warning: {text}", console=session.terminal.err)
+    session.terminal.say(f"→ {fault.hint}", console=session.terminal.err)
+    return replace(report, fault=text)
 
 
 async def _look(session: "Session", wanted: "Sequence[Environment]") -> "StatusReport":

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
+from roas.concurrency import begun
 from roas.control.documents import DecisionOrder, FaultDocument, Greeting, StartOrder, StatusReport
 from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
 from roas.control.exchange import Answer, ask
@@ -24,7 +25,9 @@ from roas.state.documents import from_json, to_json
 
 GREETING_SECONDS = 5.0
 # A plan asks registries, a status the engine; both have deadlines of their own within the bot.
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS, STATUS_SECONDS = 120.0, 30.0
+# Who is asked and says nothing for so long is greeted again: one that hangs is not waited for.
+SILENT_SECONDS = 1.0
 LINE_LIMIT = 16 * 1024 * 1024
 Document = TypeVar("Document")
 
@@ -56,7 +59,7 @@ class ControlClient:
 
     async def greet(self) -> Greeting:
         """Ask who answers."""
-        greeting = await self._ask(Greeting, "GET", "/v1/greeting", seconds=GREETING_SECONDS)
+        greeting = _read(Greeting, await self._ask_text("GET", "/v1/greeting", seconds=GREETING_SECONDS))
         self.version = greeting.version
         return greeting
 
@@ -66,7 +69,8 @@ class ControlClient:
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
         """Ask for a deployment."""
-        return await self._ask(Deployment, "POST", "/v1/deployments", StartOrder(request, confirmed))
+        order = StartOrder(request, confirmed)
+        return _read(Deployment, await self._ask_text("POST", "/v1/deployments", order))
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point."""
@@ -86,7 +90,7 @@ class ControlClient:
     async def status_document(self, environment: str | None = None) -> str:
         """Ask the same, and return the document as the bot wrote it."""
         query = f"?{urlencode({'environment': environment})}" if environment else ""
-        return await self._ask_text("GET", f"/v1/status{query}")
+        return await self._ask_while_it_lives("GET", f"/v1/status{query}", seconds=STATUS_SECONDS)
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
@@ -112,16 +116,17 @@ class ControlClient:
         if not ended:
             raise ControlUnavailableError(said("The bot went away before the deployment had ended."))
 
-    async def _ask(
-        self,
-        kind: type[Document],
-        method: str,
-        target: str,
-        body: Any = None,
-        *,
-        seconds: float = ANSWER_SECONDS,
-    ) -> Document:
-        return _read(kind, await self._ask_text(method, target, body, seconds=seconds))
+    async def _ask(self, kind: type[Document], method: str, target: str, body: Any = None) -> Document:
+        return _read(kind, await self._ask_while_it_lives(method, target, body))
+
+    async def _ask_while_it_lives(
+        self, method: str, target: str, body: Any = None, *, seconds: float = ANSWER_SECONDS
+    ) -> str:
+        """Ask what may be asked again or otherwise; a bot that hangs meanwhile answers no greeting either."""
+        async with begun(self._ask_text(method, target, body, seconds=seconds)) as answer:
+            while not (await asyncio.wait({answer}, timeout=SILENT_SECONDS))[0]:
+                await self.greet()
+            return await answer
 
     async def _ask_text(self, method: str, target: str, body: Any = None, *, seconds: float = ANSWER_SECONDS) -> str:
         try:

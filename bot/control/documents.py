@@ -49,9 +49,10 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Describe several environments."""
+    """Describe several environments; `fault` says why the bot that runs was not the one to answer."""
 
     environments: tuple[EnvironmentStatus, ...]
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Where a bot lives, it carries what the command line asks for."""
 
+import json
 import re
 import signal
 import sqlite3
@@ -99,6 +100,10 @@ def hung_one_is_not_bypassed(line: CommandLine, bot: subprocess.Popen[str]) -> N
     assert refused.returncode == 69
     assert "does not answer" in refused.stderr
     assert line.running() == before
+    shown = line.run("status", "dev", "--json")
+    assert shown.returncode == 69
+    (status,) = json.loads(shown.stdout)["environments"]
+    assert (status["release"]["version"], status["health"]["verdict"]) == ("v2", "healthy"), shown.stdout
 
 
 def dead_one_is_ignored(line: CommandLine, bot: subprocess.Popen[str]) -> None:

@@ -1,0 +1,124 @@
+"""A bot that hangs is not waited for by who only asks: `status` says so, and looks for itself."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.commands import quick_status
+from roas.commands.quick_status import pass_on_status
+from roas.control.client import ControlClient
+from roas.control.error_documents import ControlUnavailableError
+from roas.models.freeze import Freeze
+from roas.state.manager import StateManager
+from roas.version import __version__
+from tests.unit.control.conftest import PERSON, request
+from tests.unit.control.test_command_line_is_light import environment
+
+GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
+OF_THIS_VERSION = f"HTTP/1.0 200 OK\r\nContent-Length: {len(GREETING)}\r\n\r\n{GREETING}"
+# What one that is not asked again would be waited for is twice and four times as long.
+SECONDS = 60.0
+
+
+class HangingBot:
+    """Answer the first so many questions with a greeting, the next one with a piece of an answer, and then nothing."""
+
+    def __init__(self, state: StateManager, greetings: int = 0, piece: str = "") -> None:
+        self._path = state.folder / "control.sock"
+        self._answers = [OF_THIS_VERSION] * greetings + [piece] * bool(piece)
+        self._ends = [True] * greetings + [False] * bool(piece)
+        self._held: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> None:
+        self._server = await asyncio.start_unix_server(self._take, self._path)
+
+    async def __aexit__(self, *_: object) -> None:
+        for writer in self._held:
+            writer.close()
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._held.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        if self._answers:
+            writer.write(self._answers.pop(0).encode())
+            await writer.drain()
+            if self._ends.pop(0):
+                writer.close()
+
+
+HALF_A_GREETING = OF_THIS_VERSION[:-9]
+HALF_A_STATUS = 'HTTP/1.0 200 OK\r\nContent-Length: 90\r\n\r\n{"environ'
+
+
+@pytest.mark.parametrize(
+    ("greetings", "piece", "arguments"), [(1, HALF_A_STATUS, ("--json",)), (0, "", ())], ids=["document", "drawn"]
+)
+async def test_status_beside_bot_that_hangs(
+    state: StateManager, greetings: int, piece: str, arguments: tuple[str, ...]
+) -> None:
+    await state.freezes.put(Freeze("dev", PERSON, "the database is being moved", datetime.now(UTC)))
+    nowhere = {"DOCKER_HOST": f"unix://{state.folder}/nowhere.sock"}
+    async with HangingBot(state, greetings, piece), asyncio.timeout(SECONDS):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "roas", "status", "dev", *arguments),
+            env=environment(state.folder) | nowhere,
+            cwd=state.folder,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        out, err = await child.communicate()
+    assert child.returncode == 69, err
+    assert b"the database is being moved" in out, err
+    assert b"This is what the journal and the engine show." in err
+    if arguments:
+        assert "This is what the journal and the engine show." in json.loads(out)["fault"]
+
+
+@pytest.mark.parametrize(("greetings", "piece"), [(0, ""), (0, HALF_A_GREETING), (1, ""), (1, HALF_A_STATUS), (2, "")])
+async def test_quick_question_to_bot_that_hangs(
+    state: StateManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], greetings: int, piece: str
+) -> None:
+    """It is left to the command."""
+    monkeypatch.setenv("STATE_DIR", str(state.folder))
+    monkeypatch.setattr(quick_status, "GREETING_SECONDS", 0.2)
+    monkeypatch.setattr(quick_status, "SILENT_SECONDS", 0.1)
+    async with HangingBot(state, greetings, piece), asyncio.timeout(SECONDS):
+        assert await asyncio.to_thread(pass_on_status, ["status", "--json"]) is None
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("piece", ["", HALF_A_STATUS])
+async def test_plan_of_bot_that_hangs(state: StateManager, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
+    async with HangingBot(state, 1, piece), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        await client.greet()
+        with pytest.raises(ControlUnavailableError, match="not answer in time"):
+            await client.plan(request())
+
+
+async def test_bot_that_is_busy_is_waited_for(state, server, collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers greetings meanwhile: its engine takes long, or a registry."""
+    monkeypatch.setattr("roas.control.client.SILENT_SECONDS", 0.05)
+    greeted = asyncio.Semaphore(0)
+    look, greet = collector.collect_all_metrics, ControlClient.greet
+
+    async def counted(client: ControlClient) -> object:
+        greeted.release()
+        return await greet(client)
+
+    async def slow(one: object) -> object:
+        for _ in range(4):
+            await asyncio.wait_for(greeted.acquire(), SECONDS)
+        return await look(one)
+
+    monkeypatch.setattr(ControlClient, "greet", counted)
+    monkeypatch.setattr(collector, "collect_all_metrics", slow)
+    async with server, ControlClient(state.folder) as client:
+        report = await client.status("dev")
+    assert [one.environment for one in report.environments] == ["dev"]
