@@ -1,12 +1,10 @@
 """Build every part of the application once, connect them, and close them in reverse order."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from roas.composition import (
-    Foundation,
     build_deployment,
     build_maintenance,
     build_monitoring,
@@ -19,11 +17,9 @@ from roas.dataclass import dataclass
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.manager import DeploymentManager
-from roas.engine.model.secret_sources import of_variables, stack_secrets
 from roas.engine.stack_engine import StackEngine
-from roas.environments import environments
-from roas.errors import RoasError
 from roas.events import EventBus
+from roas.foundation import BOT, Foundation, open_foundation
 from roas.integration import IntegrationCoordinator
 from roas.maintenance import Maintenance
 from roas.models.environment import Environment
@@ -34,19 +30,16 @@ from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.monitoring.watching.collector import MonitoringCollector
-from roas.redaction import Redactor, hide_everywhere
+from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from roas.temporary import remove_left_folders
 from roas.validation.validator import EnvironmentValidator
 
 if TYPE_CHECKING:
     from roas.monitoring.metrics.bot_metrics import Metrics
     from roas.state.redis_parts import RedisParts
     from roas.state.sync import DataSyncManager
-
-BOT = "BOT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,53 +97,18 @@ async def open_application(
     Where the settings name a Redis, `redis` is what is done with it. `metrics` count for a Prometheus: only the bot by
     itself serves them. Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
     """
-    if settings.redis_url is not None and redis is None:
-        raise TypeError("these settings name a Redis: give REDIS of roas.state.redis_parts")
-    async with AsyncExitStack() as stack:
-        redactor = redactor or Redactor()
-        _seed(redactor, settings)
-        stack.callback(hide_everywhere(redactor))
-        opened = StateManager(settings.state_dir, instance_prefix=instance_prefix, redact=redactor.redact)
-        state = await stack.enter_async_context(opened)
-        if instance_prefix == BOT:  # a command that is typed need not wait for this
-            await state.check_whole()
-        await asyncio.to_thread(remove_left_folders)
-        bus = EventBus()
-        stack.push_async_callback(bus.close)
-        engine = StackEngine(
-            state_dir=state.folder,
-            instance_id=state.instance_id,
-            policy_allow=settings.compose_policy_allow,
-            redactor=redactor,
-            token=settings.discord_token.get_secret_value() if settings.discord_token else "",
-        )
-        stack.push_async_callback(engine.close)
-        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine, redis, metrics))
-        await _learn_stacks(application)
-        await _start(application, stack)
+    opened = open_foundation(settings, instance_prefix=instance_prefix, redactor=redactor, redis=redis, metrics=metrics)
+    async with opened as base, build_application(base) as application:
         yield application
 
 
-def _seed(redactor: Redactor, settings: Settings) -> None:
-    """Let the redactor know what the settings hold: their own secrets, and the stacks' variables."""
-    known = environments(settings)
-    redactor.keep(name for one in known.values() for name in (one.name, one.project))
-    redactor.add(settings.secrets)
-    for one in known.values():
-        redactor.add(of_variables(one.variables))
-
-
-async def _learn_stacks(application: Application) -> None:
-    """Let the redactor know the secrets of every environment: those of one can turn up in a report of another."""
-    for environment in application.environments.values():
-        application.redactor.add(await asyncio.to_thread(_secrets_of, environment))
-    for model_hash in await application.state.releases.applied_models():
-        with suppress(RoasError):  # whoever needs it says so
-            await application.engine.load_model(model_hash)
-
-
-def _secrets_of(environment: Environment) -> tuple[str, ...]:
-    return tuple(stack_secrets(environment))
+@asynccontextmanager
+async def build_application(base: Foundation) -> AsyncIterator[Application]:
+    """Build every part on what is open already, and close them in reverse order."""
+    async with AsyncExitStack() as stack:
+        application = _build(base)
+        await _start(application, stack)
+        yield application
 
 
 def _build(base: Foundation) -> Application:

@@ -11,7 +11,7 @@ from roas.deployment.peers import Peers
 from roas.engine.behind_proxy import BehindProxy
 from roas.engine.manager import DeploymentManager
 from roas.engine.stack_engine import StackEngine
-from roas.events import EventBus
+from roas.foundation import Foundation
 from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
@@ -38,7 +38,6 @@ from roas.recovery.left_drains import LeftDrains
 from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.renewed_logins import RenewedLogins
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
-from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
@@ -51,25 +50,10 @@ from roas.validation.validator import EnvironmentValidator
 
 if TYPE_CHECKING:
     from roas.monitoring.metrics.bot_metrics import Metrics
-    from roas.state.redis_parts import RedisParts
     from roas.state.sync import DataSyncManager
 
 # Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """Hold what every room stands on."""
-
-    settings: Settings
-    environments: Mapping[str, Environment]
-    redactor: Redactor
-    state: StateManager
-    bus: EventBus
-    engine: StackEngine
-    redis: "RedisParts | None" = None
-    metrics: "Metrics | None" = None
 
 
 @dataclass(frozen=True, slots=True)

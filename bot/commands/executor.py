@@ -1,12 +1,15 @@
 """Let a running bot run a deployment; without one, run it in this process."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from roas.commands.follow_successor import follow_successor
+from roas.commands.loading import load_parts
 from roas.commands.running_bot import find_running_bot
+from roas.concurrency import begun
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.journal_follower import follow_journal
 from roas.errors import InvalidRequestError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from roas.application import Application
     from roas.commands.session import Session
     from roas.control.client import ControlClient
+    from roas.foundation import Foundation
 
 
 class Executor(Protocol):
@@ -56,22 +60,35 @@ class Executor(Protocol):
 
 
 @asynccontextmanager
-async def open_executor(session: "Session") -> AsyncIterator[Executor]:
-    """Provide the running bot, or this process. Raises ControlUnavailableError, StateError."""
+async def open_executor(session: "Session", request: DeploymentRequest | None = None) -> AsyncIterator[Executor]:
+    """Provide the running bot, or this process. Raises ControlUnavailableError, StateError.
+
+    In this process, the files of a `request` are read while all that comes after them is loaded.
+    """
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
             yield BotExecutor(client, session.state_dir)
             return
-        from roas.application import open_application
-        from roas.commands.heartbeat import send_heartbeats
         from roas.commands.redis_use import redis_parts
+        from roas.foundation import open_foundation
 
-        application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))
-        )
+        redis = redis_parts(session.settings)
+        base = await stack.enter_async_context(open_foundation(session.settings, instance_prefix="CLI", redis=redis))
+        await stack.enter_async_context(begun(_read_ahead(base, request)))
+        await asyncio.to_thread(load_parts)
+        from roas.application import build_application
+        from roas.commands.heartbeat import send_heartbeats
+
+        application = await stack.enter_async_context(build_application(base))
         await stack.enter_async_context(send_heartbeats(application.state))
         yield LocalExecutor(application)
+
+
+async def _read_ahead(base: "Foundation", request: DeploymentRequest | None) -> None:
+    """Read the files of what a request deploys; a rollback has its release."""
+    if request is not None and request.version is not None and request.environment in base.environments:
+        await base.engine.read_ahead(base.environments[request.environment], request.version)
 
 
 class BotExecutor:

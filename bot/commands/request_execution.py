@@ -1,6 +1,6 @@
 """Execute a request from the command line: plan, start, follow, end.
 
-What draws is loaded once there is something to draw: the files of a stack are read before.
+What draws is loaded while the plan is made (`loading.py`).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from roas.commands.executor import Executor, open_executor
 from roas.commands.exit_codes import ExitCode, code_of_deployment
 from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
+from roas.commands.loading import load_views
 from roas.commands.session import Session
 from roas.control.approval import check_approval
 from roas.dataclass import dataclass
@@ -34,7 +35,7 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
-    async with open_executor(session) as executor:
+    async with open_executor(session, request) as executor:
         if options.dry_run:
             return await _show_only(session, executor, request)
         return await _execute(session, executor, request, options)
@@ -55,9 +56,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
     await finish_orphans(session, executor, request.environment)
-    plan = await executor.plan(request, to_start=True)
-    # In a thread: of a new stack, the plan has begun to ask for hashes, which the deployment waits for.
-    await asyncio.to_thread(_load_views)
+    plan = await _plan(executor, request)
     _show_plan(session, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
@@ -71,18 +70,21 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             return _detach(session, left)
 
 
+async def _plan(executor: Executor, request: DeploymentRequest) -> Plan:
+    """Plan, and load meanwhile what draws the plan, or why there is none."""
+    loading = asyncio.create_task(asyncio.to_thread(load_views), name="loading")
+    try:
+        return await executor.plan(request, to_start=True)
+    finally:
+        await loading
+
+
 async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
     """First complete deployments whose process died."""
     for left in await executor.prepare(environment):
         session.terminal.say(f"Resuming {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:
             _show_outcome(session, await follow_deployment(session, executor, left.id, wanted))
-
-
-def _load_views() -> None:
-    import roas.commands.console
-    import roas.commands.outcome
-    import roas.commands.plan_view  # noqa: F401
 
 
 def _show_plan(session: Session, plan: Plan) -> None:

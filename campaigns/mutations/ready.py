@@ -74,7 +74,7 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what a killed process left stays",
-        "bot/application.py",
+        "bot/foundation.py",
         "        await asyncio.to_thread(remove_left_folders)\n",
         "",
         LEFT,

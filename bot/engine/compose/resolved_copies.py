@@ -10,7 +10,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
@@ -49,8 +50,8 @@ class ResolvedCopies:
     def __init__(self, clients: EngineClients, runner: ComposeRunner) -> None:
         self._clients = clients
         self._runner = runner
-        self._models: dict[str, ResolvedCopy] = {}
-        self._texts: dict[str, Mapping[str, str]] = {}
+        self._models = _Remembered[ResolvedCopy]()
+        self._texts = _Remembered[Mapping[str, str]]()
 
     async def resolve(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
@@ -73,7 +74,7 @@ class ResolvedCopies:
             return ResolvedCopy(model, unset_variables(output.stderr), inactive)
 
         key = await self._key(environment, snapshot, variables, ())
-        return await _remembered(self._models, key, ask)
+        return await self._models.get(key, ask)
 
     @asynccontextmanager
     async def _learning_version(self, environment: Environment) -> AsyncIterator[None]:
@@ -108,9 +109,7 @@ class ResolvedCopies:
 
         if not labels:
             return {}
-        return await _remembered(
-            self._texts, await self._key(environment, snapshot, variables, (*labels.values(),)), ask
-        )
+        return await self._texts.get(await self._key(environment, snapshot, variables, (*labels.values(),)), ask)
 
     async def _key(
         self,
@@ -140,12 +139,21 @@ class ResolvedCopies:
         return frozenset(output.stdout.split()) - services_of(model).keys()
 
 
-async def _remembered(known: dict[str, Answer], key: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    answer = known.pop(key, None)
-    known[key] = answer = answer if answer is not None else await ask()
-    while len(known) > REMEMBERED:
-        known.pop(next(iter(known)))  # the one that was used longest ago
-    return answer
+class _Remembered(Generic[Answer]):
+    """Keep the last answers; who asks what somebody else is asking already waits for that one's answer."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Answer] = {}
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def get(self, key: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Return the answer of before, or a new one; where another one who asked got none, this one asks as well."""
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            answer = self._known.pop(key, None)
+            self._known[key] = answer = answer if answer is not None else await ask()
+        while len(self._known) > REMEMBERED:
+            self._known.pop(next(iter(self._known)))  # the one that was used longest ago
+        return answer
 
 
 def _copied_project(environment: Environment, snapshot: SourceSnapshot) -> ComposeProject:

@@ -118,6 +118,40 @@ def test_deploy_never_imports_discord_or_http_library(dry_line: CommandLine) -> 
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_files_are_read_while_the_rest_is_loaded(dry_line: CommandLine) -> None:
+    """Compose reads them before a deployment could be planned; beside the loading, nobody else loads anything.
+
+    Two threads that load modules of one package at the same time may wait for each other, of which Python makes an
+    error.
+    """
+    program = """
+import sys, threading
+from roas.__main__ import _import_without_extras
+_import_without_extras()
+from roas.commands import executor, run_command_line
+
+load, loaders, beside, asked = executor.load_parts, [], [], threading.Event()
+
+def load_parts():
+    loaders.append(threading.get_ident())
+    load()
+    print("asked", asked.wait(60))
+    loaders.append(None)
+
+def note(event, arguments):
+    if event == "import" and loaders and loaders[-1] not in (None, threading.get_ident()):
+        beside.append(arguments[0])
+    if event == "subprocess.Popen" and "config" in arguments[1]:
+        asked.set()
+
+executor.load_parts = load_parts
+sys.addaudithook(note)
+assert run_command_line(["deploy", "dev", "v1"]) == 69
+print("beside", beside)
+"""
+    assert dry_line.run_program(program).stdout.splitlines()[:2] == ["asked True", "beside []"]
+
+
 def test_empty_history_is_empty_json(dry_line: CommandLine) -> None:
     assert dry_line.document("history") == {"deployments": []}
     assert dry_line.document("releases", "dev") == {"environment": "dev", "current": None, "releases": []}
