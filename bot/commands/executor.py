@@ -101,8 +101,8 @@ class BotExecutor:
         self._folder = folder
 
     async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        """Return what a request would change."""
-        return await self._client.plan(request)
+        """Return what a request would change; `to_start` it at once."""
+        return await self._client.plan(request, to_start=to_start)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
         """Leave it to the bot, which has done so at its start."""

@@ -63,9 +63,9 @@ class ControlClient:
         self.version = greeting.version
         return greeting
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Ask what a request would change."""
-        return await self._ask(Plan, "POST", "/v1/plans", request)
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        """Ask what a request would change; the bot keeps what it found where that is `to_start` at once."""
+        return await self._ask(Plan, "POST", f"/v1/plans{'?to_start=1' if to_start else ''}", request)
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
         """Ask for a deployment."""

@@ -48,8 +48,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Orchestrator(Protocol):
     """Plan, start and cancel deployments."""
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Describe what a request would change."""
+    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        """Describe what a request would change; `to_start` it at once."""
         ...
 
     async def start(self, request: DeploymentRequest) -> Deployment:
@@ -148,7 +148,8 @@ class ControlServer:
 
     async def _plan(self, request: web.Request) -> web.Response:
         wanted = await _read(DeploymentRequest, request)
-        return _answer(await self._orchestrator.plan(_signed(request, wanted)))
+        to_start = request.query.get("to_start") == "1"
+        return _answer(await self._orchestrator.plan(_signed(request, wanted), to_start=to_start))
 
     async def _start_deployment(self, request: web.Request) -> web.Response:
         order = await _read(StartOrder, request)

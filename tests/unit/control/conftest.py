@@ -42,11 +42,13 @@ class PlayedOrchestrator:
     def __init__(self, state: StateManager) -> None:
         self.state = state
         self.requests: list[DeploymentRequest] = []
+        self.planned_to_start: list[bool] = []
         self.cancelled_by: list[Actor] = []
         self.fault: Exception | None = None
         self.fences: dict[str, Fence] = {}
 
     async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
+        self.planned_to_start.append(to_start)
         self._note(request)
         service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
         return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
+from roas.commands.executor import BotExecutor
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.server import ControlServer
@@ -35,6 +36,16 @@ async def test_plan_returned_unchanged(client: ControlClient) -> None:
     assert plan.services[0].action is ServiceAction.RECREATE
     assert plan.services[0].changed_keys == ("environment.A",)
     assert plan.digest == "digest"
+
+
+async def test_bot_knows_what_is_planned_to_start(
+    client: ControlClient, state: StateManager, orchestrator: PlayedOrchestrator
+) -> None:
+    """It keeps what it found for the deployment that comes at once; nothing is kept for who only looks."""
+    executor = BotExecutor(client, state.folder)
+    await executor.plan(request())
+    await executor.plan(request(), to_start=True)
+    assert orchestrator.planned_to_start == [False, True]
 
 
 async def test_start_returns_deployment(
