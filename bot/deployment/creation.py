@@ -9,7 +9,8 @@ from roas.deployment.context import DeploymentContext
 from roas.engine.comparison import WantedService
 from roas.engine.containers.made_service import MadeService, made_service
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.model.services import with_needs
+from roas.engine.model.definitions import names_health_check
+from roas.engine.model.services import services_of, with_needs
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot
 
@@ -35,6 +36,7 @@ class Creation:
         self._lacking = sorted(lacking)
         self._to_do = to_do
         self._wanted: Mapping[str, WantedService] = {}
+        self._probed: frozenset[str] = frozenset()
         self._new: set[str] = set()
         self._made: dict[str, asyncio.Future[MadeService | None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -52,6 +54,7 @@ class Creation:
         model = await engine.load_model(self._model_hash)
         wanted = await engine.wanted_services(context.environment, model, self._watch.containers, as_it_is=True)
         self._wanted = {name: wanted[name] for name in self._lacking if len(with_needs(model, [name])) == 1}
+        self._probed = frozenset(name for name in self._wanted if names_health_check(services_of(model)[name]))
         self._made = {name: asyncio.get_running_loop().create_future() for name in self._wanted}
         self._task = asyncio.create_task(self._create(), name="creation")
 
@@ -98,7 +101,7 @@ class Creation:
 
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:
         """Take over what was created, and let those go on of which all containers are there."""
-        self._watch.add(created)
+        self._watch.add(created, probed=self._probed)
         self._new |= {one.id for one in created}
         for name in {one.service for one in created} & self._made.keys():
             if not self._made[name].done():

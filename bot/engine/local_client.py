@@ -10,6 +10,7 @@ import json
 import socket
 from collections import deque
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from docker.transport import UnixHTTPAdapter
 from roas.dataclass import dataclass
 
 ADAPTED = "http+docker://"  # what the SDK calls any socket
+STARTING = "/start"
 
 
 class LocalClient(docker.DockerClient):
@@ -64,6 +66,14 @@ class LocalApi(docker.APIClient):
             found: requests.Response = super()._get(url, **named)  # type: ignore[misc]
             return found
         return _as_response(url, answer)
+
+    def _post(self, url: str, **named: Any) -> requests.Response:
+        """Start a container by a connection of its own, without what makes it three times as much work."""
+        plain = named.keys() == {"timeout"} and not self._general_configs.get("HttpHeaders")  # type: ignore[attr-defined]
+        if plain and url.endswith(STARTING):
+            return _as_response(url, self._reader.post(url.removeprefix(self.base_url), named["timeout"]))
+        found: requests.Response = super()._post(url, **named)  # type: ignore[misc]
+        return found
 
     def _read(self, container: object, what: str) -> dict[str, Any] | None:
         """Ask for something of a container by its id; None where the SDK has to ask."""
@@ -144,6 +154,16 @@ class SocketReader:
             return None
         self._idle.append(connection)
         return found
+
+    def post(self, target: str, timeout_seconds: float) -> Answer:
+        """Ask for something to be done, once: what broke a connection does not say whether it was. Raises OSError."""
+        with closing(_SocketConnection(self._path, timeout_seconds)) as connection:
+            try:
+                connection.request("POST", target)
+                answer = connection.getresponse()
+                return Answer(answer.status, answer.reason, answer.read())
+            except http.client.HTTPException as error:
+                raise ConnectionError(repr(error)) from error
 
     def close(self) -> None:
         """Close what is kept."""

@@ -101,7 +101,9 @@ class DeploymentManager:
                 )
             )
             await started()
-            await watch.look_at(_to_look_at(watch.of_service(definition.name), created))
+            await watch.look_at(
+                _to_look_at(watch.of_service(definition.name), created, has_events_alone=made is not None)
+            )
             await report(definition.name, ServiceStep.WAITING, "", None)
             readiness = await wait_until_ready(
                 self._engine, environment, definition, watch, wanted.config_hash, old=old
@@ -282,6 +284,11 @@ class DeploymentManager:
         await watch.look_at(one.id for one in containers)
 
 
-def _to_look_at(there: Iterable[ContainerSnapshot], created: Collection[str]) -> frozenset[str]:
-    """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts."""
-    return frozenset(one.id for one in there if one.id not in created or not one.never_ran)
+def _to_look_at(
+    there: Iterable[ContainerSnapshot], created: Collection[str], *, has_events_alone: bool
+) -> frozenset[str]:
+    """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts.
+
+    With `has_events_alone`, nothing of that ran before, so that whatever has become of it had an event, too.
+    """
+    return frozenset(one.id for one in there if one.id not in created or not (has_events_alone or one.never_ran))

@@ -42,8 +42,8 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
     # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
-    parts = map(_escaped, text.split("]("))
-    return clip(_without_mentions("]\\(".join(parts)), limit)
+    escaped = "]\\(".join(map(_escaped, text.split("]("))) if "](" in text else _escaped(text)
+    return clip(_without_mentions(escaped), limit)
 
 
 @lru_cache(maxsize=512)
@@ -54,7 +54,7 @@ def _escaped(part: str) -> str:
 
 def _without_mentions(text: str) -> str:
     """Break a mass mention with a zero-width character."""
-    return MASS_MENTION.sub("@\u200b\\1", text)
+    return MASS_MENTION.sub("@\u200b\\1", text) if "@" in text else text
 
 
 def one_line(text: str, limit: int) -> str:
@@ -77,13 +77,17 @@ def code_block(text: str, limit: int) -> str:
 
 def lines(parts: Sequence[str], limit: int) -> str:
     """Join as many lines as fit, and say how many did not."""
+    text = "\n".join(parts)
+    if len(text) <= limit:
+        return text
     kept: list[str] = []
+    used = 0
     for index, part in enumerate(parts):
         rest = _("… and {count} more", count=len(parts) - index)
-        room = limit - sum(len(line) + 1 for line in kept) - (len(rest) + 1 if index + 1 < len(parts) else 0)
-        if len(part) > room:
+        if used + len(part) + 1 + len(rest) > limit:
             return "\n".join([*kept, rest])[:limit]
         kept.append(part)
+        used += len(part) + 1
     return "\n".join(kept)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 POLL_SECONDS = 2.0
 # Looking at a large stack takes long: no more of the time than this is spent on the poll.
 POLL_SHARE = 0.05
+# How many polls in a row may be left out while events tell all there is to know.
+MOST_POLLS_TOLD = 5
 # How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
 VERDICTS = frozenset({HealthStatus.HEALTHY.value, HealthStatus.UNHEALTHY.value})
@@ -38,6 +41,9 @@ class ContainerWatch:
         # What the events named since the last look; None: all of it has to be looked at.
         self._touched: set[str] | None = None
         self._looking = asyncio.Lock()
+        # Containers of which a start needs no look, and when an event told enough for the last time.
+        self._probed: set[str] = set()
+        self._told_at = float("-inf")
         self._look_seconds = 0.0
         self._fault: EngineUnavailableError | None = None
         self._away_since: float | None = None
@@ -93,10 +99,15 @@ class ContainerWatch:
         found = await self._engine.containers_by_id(self._environment, frozenset(ids))
         self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
 
-    def add(self, containers: Iterable[ContainerSnapshot]) -> None:
-        """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
+    def add(self, containers: Iterable[ContainerSnapshot], *, probed: Collection[str] = ()) -> None:
+        """Take what was seen elsewhere of containers that were just made, and that were never looked at.
+
+        Of services that are `probed`, which share nothing, the engine's event tells all there is to know of a start:
+        a health check runs from then on, and whatever else happens has an event of its own.
+        """
         known = {one.id for one in self._containers}
         new = {one.id: one for one in containers if one.id not in known}
+        self._probed |= {one.id for one in new.values() if one.service in probed}
         if self._touched is not None:
             self._touched -= new.keys()
         if new:
@@ -161,34 +172,63 @@ class ContainerWatch:
             self._dirty.set()
 
     def _told_all(self, event: ContainerEvent) -> bool:
-        """Take the verdict of a health check from its event; returns whether no look is needed any more.
+        """Take what an event tells of a container; returns whether no look is needed any more.
 
-        It counts for the process that was seen, so only where it is later than its start, and nothing else moved.
+        Only where nothing else moved since it was seen, and nobody looks at this moment.
         """
-        told = event.attributes.get(event.action, "")
-        if event.action != "health_status" or told not in VERDICTS or self._looking.locked() or self._touched is None:
+        if self._looking.locked() or self._touched is None or event.container_id in self._touched:
             return False
         own = self.of_service(event.service)
-        seen = next((one for one in own if one.id == event.container_id and one.id not in self._touched), None)
-        if seen is None or seen.state is not ContainerState.RUNNING or seen.started_at is None:
+        seen = next((one for one in own if one.id == event.container_id), None)
+        after = None if seen is None else self._after(event, seen)
+        if after is None:
             return False
-        if event.time_ns <= seen.started_at.timestamp() * 1e9:
-            return False
-        after = replace(seen, health=HealthStatus(told))
         self._by_service[event.service] = tuple(after if one is seen else one for one in own)
         self._containers = tuple(after if one is seen else one for one in self._containers)
+        self._told_at = time.monotonic()
         self._wake({None, event.service})
         return True
 
+    def _after(self, event: ContainerEvent, seen: ContainerSnapshot) -> ContainerSnapshot | None:
+        """Return how a container is after an event: its first start, or the verdict of a health check on its process.
+
+        A verdict counts for the process that was seen, so only where it is later than its start.
+        """
+        if event.action == "start" and seen.never_ran and seen.id in self._probed and event.time_ns:
+            self._probed.discard(seen.id)
+            started = datetime.fromtimestamp(event.time_ns / 1e9, UTC)
+            return replace(seen, state=ContainerState.RUNNING, health=HealthStatus.STARTING, started_at=started)
+        told = event.attributes.get(event.action, "")
+        if event.action != "health_status" or told not in VERDICTS:
+            return None
+        if seen.state is not ContainerState.RUNNING or seen.started_at is None:
+            return None
+        return replace(seen, health=HealthStatus(told)) if event.time_ns > seen.started_at.timestamp() * 1e9 else None
+
     async def _keep_fresh(self) -> None:
         while True:
-            told = await wait_for(self._dirty, max(self._poll_seconds, self._look_seconds / POLL_SHARE))
+            told = await self._named_or_due()
             self._dirty.clear()
             try:
                 await self._catch_up(told=told)
             except EngineUnavailableError as error:
                 self._touched = None
                 self._handle_engine_unavailable(error)
+
+    async def _named_or_due(self) -> bool:
+        """Wait until an event names what to look at; returns False where all of it is due.
+
+        What events tell shows that they come: for a few times as long, that takes the place of looks.
+        """
+        rest = max(self._poll_seconds, self._look_seconds / POLL_SHARE)
+        began = time.monotonic()
+        latest = began + rest * MOST_POLLS_TOLD
+        due = began + rest
+        while not await wait_for(self._dirty, due - time.monotonic()):
+            if (due_again := min(self._told_at + rest, latest)) <= due:
+                return False
+            due = due_again
+        return True
 
     async def _catch_up(self, *, told: bool) -> None:
         """Look at what events named until it is this look's turn; at all of it where none did."""

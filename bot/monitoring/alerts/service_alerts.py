@@ -30,6 +30,8 @@ RELAPSE_SECONDS = 60.0
 # A process that ends so soon after the kernel killed something in its container ended for want of memory.
 STARVED_SECONDS = 10.0
 TAKEN_AWAY = frozenset({ServiceStep.REMOVING, ServiceStep.REMOVED})
+# Only of these it matters who did it; a deployment starts containers by the dozen.
+JUDGED_BY_WHO = frozenset({"die", "stop", "pause", "destroy"})
 SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 
 Definitions = Mapping[str, ServiceDefinition]
@@ -68,9 +70,9 @@ class ServiceAlerts:
         """Raise an alert the moment that a service's process ends by itself."""
         if event.action == "oom":
             self._oom_killed_at[event.container_id] = self._clock()
-        if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
+        if event.action not in JUDGED_BY_WHO | {"kill", "unpause", "start"}:
             return
-        by_us = event.container_id in self._expected_ends or await self._is_owned(environment, event)
+        by_us = event.action in JUDGED_BY_WHO and await self._is_ours(environment, event)
         if event.action in {"start", "destroy"}:
             self._expected_ends.discard(event.container_id)
         oom_killed_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
@@ -122,7 +124,9 @@ class ServiceAlerts:
         progress = await self._state.deployments.progress_under_way(environment.name)
         return await self._of_deployment(environment, progress)
 
-    async def _is_owned(self, environment: Environment, event: ContainerEvent) -> bool:
+    async def _is_ours(self, environment: Environment, event: ContainerEvent) -> bool:
+        if event.container_id in self._expected_ends:
+            return True
         progress = await self._state.deployments.progress_under_way(environment.name, event.service)
         if event.service in await self._of_deployment(environment, progress):
             return True

@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
-    ask = SocketReader.ask
+    ask, post = SocketReader.ask, SocketReader.post
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
@@ -56,6 +56,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.note(f"GET {_kind(target)}")
         return ask(self, target)
 
+    def posted(self: SocketReader, target: str, timeout_seconds: float) -> Any:
+        counts.note(f"POST {_kind(target)}")
+        return post(self, target, timeout_seconds)
+
     def committed(self: Journal, writes: list[Any]) -> Any:
         counts.asked["commits"] += 1
         return transact(self, writes)
@@ -63,6 +67,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
     monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
     monkeypatch.setattr(SocketReader, "ask", asked)
+    monkeypatch.setattr(SocketReader, "post", posted)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts
 

@@ -1,7 +1,9 @@
 """A local engine is asked about single containers without the SDK's layers, and says the same."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -10,6 +12,8 @@ import pytest
 import requests
 
 from roas.engine.client import EngineClients, open_client
+from roas.engine.containers.removal import _start as start
+from roas.engine.local_client import SocketReader
 from testbed.daemon import PrivateDaemon
 
 
@@ -129,3 +133,50 @@ def test_refusal_of_what_is_read_is_the_sdks(
         docker_client.api.inspect_image(image)
     assert refused.value.explanation == by_sdk.value.explanation
     assert refused.value.status_code == 404
+
+
+def test_start_is_asked_once_and_without_sdk(
+    local: docker.DockerClient, docker_client: docker.DockerClient, busybox_image: str, asked_by_sdk: list[str]
+) -> None:
+    made = docker_client.containers.create(busybox_image, network_mode="none")
+    broken = docker_client.containers.create(busybox_image, command="/no/such/program", network_mode="none")
+    try:
+        asked_by_sdk.clear()
+        for _ in range(2):  # what runs is left as it is
+            start(local, str(made.id))
+        with pytest.raises(docker.errors.APIError) as refused:
+            start(local, str(broken.id))
+        with pytest.raises(docker.errors.NotFound, match="No such container"):
+            start(local, "0" * 64)
+        assert asked_by_sdk == []
+        assert docker_client.api.inspect_container(made.id)["State"]["Running"]
+        with pytest.raises(docker.errors.APIError) as by_sdk:
+            start(docker_client, str(broken.id))
+        assert refused.value.status_code == by_sdk.value.status_code
+        assert "/no/such/program" in str(refused.value.explanation)
+    finally:
+        made.remove(force=True)
+        broken.remove(force=True)
+
+
+def test_start_whose_answer_is_lost_is_not_asked_again(tmp_path: Path) -> None:
+    """Whether a container was started is not known then: it may have ended since, and would run twice."""
+    asked: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+
+        def hang_up() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(1000).split(b" ")[0])
+
+        serving = threading.Thread(target=hang_up, daemon=True)
+        serving.start()
+        with pytest.raises(OSError, match="without response"):
+            SocketReader(str(tmp_path / "socket"), 5).post("/containers/x/start", 5)
+        serving.join(5)
+        listening.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert asked == [b"POST"]

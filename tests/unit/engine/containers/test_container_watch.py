@@ -221,3 +221,85 @@ async def test_what_was_seen_elsewhere_is_not_looked_at_again(engine: Watched) -
         engine.change("b", health=HealthStatus.HEALTHY)
         await until_healthy(watch, "b")
         assert await engine.looks.get() == frozenset({"b"})
+
+
+def made(name: str) -> ContainerSnapshot:
+    return replace(a_container(name), state=ContainerState.CREATED, health=HealthStatus.NONE)
+
+
+async def test_first_start_of_a_probed_container_needs_no_look(engine: Watched) -> None:
+    """A deployment starts many at once: their events say that they run, and then how they are."""
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        watch.add([made("d"), made("e")], probed={"d", "e"})
+        engine.say("d", "start", STARTED)
+        await watch.until(lambda there: there[-2].state is ContainerState.RUNNING or None, 5)
+        assert (watch.of_service("d")[0].health, watch.of_service("d")[0].started_at) == (
+            HealthStatus.STARTING,
+            STARTED,
+        )
+        assert watch.of_service("e")[0].never_ran
+        engine.say("d", "health_status", LATER, health_status="healthy")
+        await until_healthy(watch, "d")
+        assert engine.looks.empty()
+
+
+@pytest.mark.parametrize("probed", [set(), {"e"}])
+async def test_first_start_of_what_no_event_tells_is_looked_at(engine: Watched, probed: set[str]) -> None:
+    """Whether an image has a health check, an event of its container does not say."""
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        watch.add([made("d"), made("e")], probed=probed)
+        engine.say("d", "start", STARTED)
+        assert await engine.looks.get() == frozenset({"d"})
+
+
+async def test_second_start_is_looked_at(engine: Watched) -> None:
+    """How often it was started again, and by which policy, an event does not say."""
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        watch.add([made("d")], probed={"d"})
+        engine.say("d", "start", STARTED)
+        await watch.until(lambda there: there[-1].state is ContainerState.RUNNING or None, 5)
+        engine.there["d"] = replace(a_container("d"), state=ContainerState.EXITED, exit_code=1, restart_policy="no")
+        engine.say("d", "die", LATER)
+        assert await engine.looks.get() == frozenset({"d"})
+        engine.say("d", "start", LATER)
+        assert await engine.looks.get() == frozenset({"d"})
+
+
+async def test_start_during_a_look_is_looked_at(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        assert await engine.looks.get() is None
+        engine.there["d"] = made("d")
+        watch.add([made("d")], probed={"d"})
+        engine.slow = asyncio.Event()
+        slow = asyncio.create_task(watch.refresh())
+        assert await engine.looks.get() is None  # it has seen it as it was
+        engine.there["d"] = a_container("d")
+        engine.say("d", "start", STARTED)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        engine.slow.set()
+        await slow
+        assert await engine.looks.get() == frozenset({"d"})
+
+
+@pytest.mark.parametrize(("told_for", "due_after"), [(0.0, 2.0), (3.0, 5.0), (1e9, 10.0)])
+async def test_poll_is_put_off_by_what_events_tell(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch, told_for: float, due_after: float
+) -> None:
+    """They show that the stream is there; yet not for ever."""
+    watch, now = ContainerWatch(engine, None, poll_seconds=2.0), 1000.0  # type: ignore[arg-type]
+
+    async def waited(_event: asyncio.Event, seconds: float) -> bool:
+        nonlocal now
+        now += seconds
+        if told_for:
+            watch._told_at = min(now, 1000.0 + told_for)
+        return False
+
+    monkeypatch.setattr("roas.engine.containers.watch.wait_for", waited)
+    monkeypatch.setattr("roas.engine.containers.watch.time.monotonic", lambda: now)
+    assert not await watch._named_or_due()
+    assert now == 1000.0 + due_after

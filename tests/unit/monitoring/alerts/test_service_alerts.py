@@ -330,3 +330,17 @@ async def test_older_sample_ends_no_alert(scene: Scene) -> None:
     assert len(await scene.state.alerts.open()) == 1
     await scene.seen(Verdict.HEALTHY, begun=10.1)
     assert await scene.state.alerts.open() == ()
+
+
+async def test_start_asks_the_journal_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment starts containers by the dozen; who stopped one is asked at its end."""
+
+    async def asked(*_: object) -> tuple[()]:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(scene.state.deployments, "progress_under_way", asked)
+    for action in ("create", "start", "kill", "unpause"):
+        await scene.event(action)
+    for action in ("die", "stop", "pause", "destroy"):
+        with pytest.raises(AssertionError, match="asked"):
+            await scene.event(action)
