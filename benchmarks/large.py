@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deploy import IMAGE, time_bot, time_compose
-from benchmarks.living import ENVIRONMENT, execution_ended, idle_percent, memory_of
+from benchmarks.living import ENVIRONMENT, IDLE_SECONDS, execution_ended
+from benchmarks.processes import core_shares, memory_of
 from benchmarks.services import independent, write_stack
 from benchmarks.settling import wait_until_settled
 from testbed.engine import Engine
@@ -130,7 +131,8 @@ async def _by_bot(
             return found, ([], 0.0, 0.0)
         keystrokes = await _type(bot)
         await asyncio.sleep(SETTLED_SECONDS)
-        return found, (keystrokes, await idle_percent(bot), memory_of(bot))
+        (idle,) = await core_shares(bot.process.pid, seconds=IDLE_SECONDS)
+        return found, (keystrokes, idle, memory_of(bot.process.pid))
 
 
 async def _time(bot: RunningBot, command: str, **options: object) -> float:

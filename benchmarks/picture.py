@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, LABEL_WIDTH, BAR, GAP = 760, 330, 14, 18
-COLORS = {"bot": "#4f6bed", "docker compose": "#9aa0a6", "the engine alone": "#34a853"}
+COLORS = {"bot": "#4f6bed", "docker compose": "#9aa0a6", "the limit": "#34a853"}
 
 
 @dataclass(frozen=True, slots=True)

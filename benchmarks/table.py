@@ -1,7 +1,8 @@
-"""All that people wait for, each beside its peer and the engine's own limit, in one run.
+"""All that people wait for, each beside its peer and the limit, in one run: the engine alone, or the libraries alone.
 
 `python -m benchmarks` prints the table. With `--write` it becomes that of docs/performance.md, with its picture, and
-what `--check` compares with: a ratio to the peer, or a size in memory, that is more than a tenth worse fails.
+what `--check` compares with: a ratio to the peer, else to the limit, or a size in memory, that is more than a tenth
+worse fails.
 """
 
 import json
@@ -14,6 +15,7 @@ from benchmarks.deploy import CHAIN, IMAGE, REPOSITORY, chain, time_bot, time_co
 from benchmarks.limit import time_limit
 from benchmarks.living import Life, live
 from benchmarks.picture import Bars, draw
+from benchmarks.processes import time_bare_start
 from benchmarks.services import independent, write_stack
 from testbed.engine import Engine
 from testbed.sample import HEALTH_COMMAND, sample_image
@@ -45,6 +47,8 @@ class Row:
     @property
     def compared(self) -> float | None:
         """Return what another run is compared with: seconds alone say more about the machine than about the bot."""
+        if self.unit == "s" and not self.peer and self.limit:
+            return self.bot / self.limit
         return self.bot if self.unit == "MiB" else self.ratio
 
 
@@ -60,9 +64,9 @@ class Result:
 
     def as_table(self) -> str:
         """Return the rows as a Markdown table."""
-        lines = ["| What | Bot | `docker compose` | Ratio | The engine alone |", "|---|---|---|---|---|"]
+        lines = ["| What | Bot | `docker compose` | Ratio | The limit |", "|---|---|---|---|---|"]
         for row in self.rows:
-            figures = (_text(row.bot, row.unit), _text(row.peer), _text(row.ratio, ""), _text(row.limit))
+            figures = (_text(row.bot, row.unit), _text(row.peer), _text(row.ratio, ""), _text(row.limit, row.unit))
             lines.append(f"| {row.name} | {' | '.join(figures)} |")
         return "\n".join(lines)
 
@@ -112,7 +116,7 @@ def measure(engine: Engine, folder: Path, runs: int) -> Result:
     for _ in range(runs):
         for turn in turns:
             turn.take()
-    return Result([row for turn in turns for row in turn.rows()] + _of_one_bot(engine, folder))
+    return Result([row for turn in turns for row in turn.rows()] + _of_one_bot(engine, folder, turns[0]))
 
 
 class _Turn:
@@ -131,6 +135,7 @@ class _Turn:
         self._stack = write_stack(folder / "stack", services)
         self._has_network = any("network_mode" not in one for one in services.values())
         self._taken: dict[str, list[Sequence[float]]] = {}
+        self._starts: list[tuple[float, float]] = []
 
     def bot(self, state: Path) -> list[float]:
         """Return what the command line takes."""
@@ -141,12 +146,22 @@ class _Turn:
         number = len(self._taken.get("bot", ()))
         sides: Mapping[str, Callable[[], Sequence[float]]] = {
             "peer": lambda: time_compose(self._engine, self._stack, 2),
-            "bot": lambda: live(self._engine, self._folder / f"bot-{number}", self._services).deployments,
+            "bot": lambda: self._live(number),
             "limit": lambda: [time_limit(self._engine, IMAGE, HEALTH_COMMAND, self._needs, network=self._has_network)],
             "command": lambda: self.bot(self._folder / f"state-{number}"),
         }
         for side, measured in sides.items():
             self._taken.setdefault(side, []).append(measured())
+
+    def _live(self, number: int) -> Sequence[float]:
+        life = live(self._engine, self._folder / f"bot-{number}", self._services)
+        self._starts.append((life.start_seconds, time_bare_start(self._folder / f"bare-{number}.log")))
+        return life.deployments
+
+    def start(self) -> Row:
+        """Return the medians of the starts: of the bot, and of the libraries alone."""
+        bot, bare = (statistics.median(seconds) for seconds in zip(*self._starts, strict=True))
+        return Row("start to commands synced", bot, limit=bare)
 
     def rows(self) -> list[Row]:
         """Return the medians."""
@@ -163,15 +178,15 @@ class _Turn:
         return statistics.median(taken[number] for taken in self._taken[side])
 
 
-def _of_one_bot(engine: Engine, folder: Path) -> list[Row]:
+def _of_one_bot(engine: Engine, folder: Path, turn: _Turn) -> list[Row]:
     """Return what one bot needs over its life, and how long it and the command line take to begin."""
     life: Life = live(engine, folder / "life", chain(), deployments=DEPLOYMENTS, whole=True)
-    sizes = [Row(f"memory: {when}", size, unit="MiB") for when, size in (life.memory or {}).items()]
+    limits = life.limits
     return [
-        *sizes,
-        Row("start to commands synced", life.start_seconds),
-        Row("idle, four services", life.idle_percent, unit="% of a core"),
-        Row("`roas status --json`", life.status_seconds),
+        *(Row(f"memory: {when}", size, limit=limits["memory"], unit="MiB") for when, size in life.memory.items()),
+        turn.start(),
+        Row("idle, four services", life.idle_percent, limit=limits["idle"], unit="% of a core"),
+        Row("`roas status --json`", life.status_seconds, limit=limits["status"]),
     ]
 
 

@@ -1,8 +1,11 @@
-"""A context is measured beside `cp`."""
+"""A context is measured beside `cp`, and what a bot takes beside the libraries alone."""
+
+from pathlib import Path
 
 import pytest
 
 from benchmarks import context
+from benchmarks.processes import bare_bot, core_shares, memory_of, time_python
 
 
 def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,3 +17,13 @@ def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.as_table().count("\n") == 4
     assert "| `cp -r` |" in result.as_table()
     assert result.as_table().endswith("| 1.00 |")
+
+
+async def test_libraries_alone_sync_a_command_and_rest(tmp_path: Path) -> None:
+    async with bare_bot(tmp_path / "bare.log") as bare:
+        assert bare.start_seconds > 0
+        assert 30 < memory_of(bare.pid) < 200
+        (share,) = await core_shares(bare.pid, seconds=0.5)
+        assert 0 <= share < 50
+    assert not Path(f"/proc/{bare.pid}").exists()
+    assert time_python() > 0

@@ -1,13 +1,19 @@
 """The table of benchmarks: what counts as worse than recorded, and what is written."""
 
 import json
+import os
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import table
+from benchmarks.living import is_at_rest
 from benchmarks.picture import Bars, draw
+from benchmarks.processes import spent, thread_times
 from benchmarks.table import Result, Row
 
 
@@ -29,17 +35,72 @@ def test_ratio_worse_by_over_a_tenth_is_named(recorded: Path) -> None:
     assert worse == ["deploy: 0.90, recorded 0.80", "memory: 111.00, recorded 100.00"]
 
 
+def test_without_peer_seconds_are_compared_with_the_limit(recorded: Path) -> None:
+    Result([Row("start", 0.9, limit=0.6), Row("idle", 0.3, limit=0.1, unit="% of a core")]).write()
+    assert Result([Row("start", 1.8, limit=1.2), Row("idle", 3.0, limit=0.1, unit="% of a core")]).worse() == []
+    assert Result([Row("start", 1.8, limit=0.9)]).worse() == ["start: 2.00, recorded 1.50"]
+
+
 def test_table_and_picture_are_written(recorded: Path) -> None:
-    Result([Row("deploy <all>", 8.0, 10.0, 7.0), Row("idle", 0.3, unit="% of a core")]).write()
+    rows = [Row("deploy <all>", 8.0, 10.0, 7.0), Row("idle", 0.3, unit="% of a core", limit=0.002)]
+    Result([*rows, Row("start", 0.9, limit=0.6), Row("ready", 85.4, unit="MiB", limit=73.6)]).write()
     page = (recorded / "performance.md").read_text()
     assert (page.splitlines()[0], page.splitlines()[-1]) == ("# Title", "The rest.")
     assert "old" not in page
     assert "| deploy <all> | 8.00 s | 10.00 s | 0.80 | 7.00 s |" in page
-    assert "| idle | 0.30 % of a core | – | – | – |" in page
-    assert json.loads((recorded / "recorded.json").read_text()) == {"deploy <all>": 0.8}
+    assert "| idle | 0.30 % of a core | – | – | 0.00 % of a core |" in page
+    assert "| start | 0.90 s | – | – | 0.60 s |" in page
+    assert "| ready | 85 MiB | – | – | 74 MiB |" in page
+    compared = json.loads((recorded / "recorded.json").read_text())
+    assert compared == {"deploy <all>": 0.8, "start": 1.5, "ready": 85.4}, "what rests is compared with nothing"
     picture = ElementTree.fromstring((recorded / "performance.svg").read_text())  # noqa: S314 - our own
     texts = [one.text for one in picture.iter() if one.tag.endswith("text")]
     assert {"deploy <all>", "8.00 s", "10.00 s", "7.00 s"} <= set(texts)
+
+
+def test_time_of_threads_between_two_looks() -> None:
+    second = 1_000_000_000
+    before = {1: 5 * second, 2: 7 * second}
+    assert spent(before, {1: 5 * second, 2: 8 * second}) == 1.0
+    assert spent(before, {1: 6 * second, 3: second}) == 2.0, "one has ended, another began"
+
+
+def test_own_threads_are_timed_in_nanoseconds() -> None:
+    before = thread_times(os.getpid())
+    busy = time.thread_time() + 0.02
+    while time.thread_time() < busy:
+        pass
+    assert 0.015 <= spent(before, thread_times(os.getpid())) < 5
+
+
+def journal_with(path: Path, event: str, *finished: bool) -> Path:
+    """Write what a journal has of its last deployment."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE deployments (id TEXT); CREATE TABLE posts (subject TEXT, document TEXT);"
+            "CREATE TABLE changes (subject TEXT, document TEXT); INSERT INTO deployments VALUES ('D-1'), ('D-2');"
+            """INSERT INTO changes VALUES
+            ('D-1', '{"metadata": {"event": "deployment.orchestration.completed"}}')"""
+        )
+        connection.execute("INSERT INTO changes VALUES ('D-2', ?)", (json.dumps({"metadata": {"event": event}}),))
+        rows = [("D-2", json.dumps({"finished": one})) for one in finished]
+        connection.executemany("INSERT INTO posts VALUES (?, ?)", [("D-1", '{"finished": false}'), *rows])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("event", "finished", "rests"),
+    [
+        ("deployment.orchestration.completed", (True, True), True),
+        ("deployment.orchestration.completed", (True, False), False),
+        ("deployment.orchestration.completed", (), False),
+        ("environment.validation.completed", (True, True), False),
+    ],
+)
+def test_bot_rests_once_its_last_deployment_is_told(
+    tmp_path: Path, event: str, finished: tuple[bool, ...], rests: bool
+) -> None:
+    assert is_at_rest(journal_with(tmp_path / "journal", event, *finished)) is rests
 
 
 def test_longest_bar_is_the_longest_figure() -> None:
