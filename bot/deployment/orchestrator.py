@@ -95,8 +95,9 @@ class DeploymentOrchestrator:
             to_release = target.number
         planned = self._planned.take(request)
         deployment = self._new(request, to_release)
-        fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
-        self._launch(deployment, environment, fence, planned)
+        with self._running.beginning(deployment.id):
+            fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
+            self._launch(deployment, environment, fence, planned)
         return deployment
 
     async def wait(self, deployment_id: str) -> Deployment:

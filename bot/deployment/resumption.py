@@ -58,7 +58,7 @@ class Resumption:
                 continue
             if self._running.is_transferring:  # perhaps since a moment ago: what was set down is for another to resume
                 break
-            if (taken := await self._take_over(deployment, environment, owner)) is not None:
+            if (taken := await self._take_over_once(deployment, environment, owner)) is not None:
                 resumed.append(taken)
         return tuple(resumed)
 
@@ -71,6 +71,13 @@ class Resumption:
         if owner == instance.id or not instance.is_alive(owner):
             return False
         return not await self._peer_processes.terminate_if_hung(owner)
+
+    async def _take_over_once(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
+        """Take a deployment over, unless that has begun here meanwhile."""
+        if deployment.id in self._running:
+            return None
+        with self._running.beginning(deployment.id):
+            return await self._take_over(deployment, environment, owner)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
         """Terminate what the dead process left running, then resume at the end of its journal.

@@ -1,8 +1,8 @@
 """Hold the deployments that this process runs, each in a task of its own, and how each stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from roas.concurrency import end_tasks
 from roas.deployment.context import DeploymentContext
@@ -21,6 +21,7 @@ class RunningDeployments:
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
         self._contexts: dict[str, DeploymentContext] = {}
+        self._beginning: set[str] = set()
         self._launched: set[str] = set()
         self._resume_backoff = ResumeBackoff()
         self._lost_with: set[str] = set()
@@ -42,8 +43,20 @@ class RunningDeployments:
         return self._transferring
 
     def __contains__(self, deployment_id: str) -> bool:
-        """Return whether a deployment has a task here."""
-        return deployment_id in self._tasks
+        """Return whether a deployment has a task here, or is about to have one."""
+        return deployment_id in self._tasks or deployment_id in self._beginning
+
+    @contextmanager
+    def beginning(self, deployment_id: str) -> Iterator[None]:
+        """Count a deployment as one that runs here, for the length of the block that launches it.
+
+        As soon as the journal has it, whoever looks for what dead processes left would take it for one of those.
+        """
+        self._beginning.add(deployment_id)
+        try:
+            yield
+        finally:
+            self._beginning.discard(deployment_id)
 
     def launch(self, context: DeploymentContext) -> None:
         """Run a deployment in a task of its own."""

@@ -215,3 +215,45 @@ async def test_late_crash_still_moves_environment(components, environment, engin
     await second.resume()
     assert (await second.wait(deployment.id)).outcome is Outcome.SUCCEEDED
     assert (await state.releases.current("dev")).version == "v2"
+
+
+async def test_deployment_that_begins_is_no_orphan(orchestrator, state, monkeypatch):
+    """Who looks for orphans reads it in the journal before the one who asked for it has heard that it is there."""
+    create, resumed = state.deployments.create, []
+
+    async def create_and_be_looked_at(deployment, purpose):
+        fence = await create(deployment, purpose)
+        resumed.extend(await orchestrator.resume())
+        return fence
+
+    monkeypatch.setattr(state.deployments, "create", create_and_be_looked_at)
+    ended = await orchestrator.run(deploy("v1"))
+    assert resumed == []
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1)
+
+
+async def test_request_cancelled_while_it_is_written_is_resumed(orchestrator, state, monkeypatch):
+    """The journal has it all the same: it runs, whoever does not wait for it any more."""
+    create = state.deployments.create
+
+    async def create_and_be_cancelled(deployment, purpose):
+        await create(deployment, purpose)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched, suppress(asyncio.CancelledError):
+        patched.setattr(state.deployments, "create", create_and_be_cancelled)
+        await orchestrator.start(deploy("v1"))
+    (taken,) = await orchestrator.resume()
+    assert (await orchestrator.wait(taken.id)).outcome is Outcome.SUCCEEDED
+
+
+async def test_two_who_look_resume_it_once(orchestrator, components, environment, engine):
+    engine.behaviour["v1", "store"] = STARTING
+    deployment = await orchestrator.start(deploy("v1"))
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.close()
+    engine.become("store", *HEALTHY)
+    later = DeploymentOrchestrator(components, {"dev": environment})
+    taken = [one for some in await asyncio.gather(*(later.resume() for _ in range(3))) for one in some]
+    assert [one.attempts for one in taken] == [2]
+    assert (await later.wait(deployment.id)).outcome is Outcome.SUCCEEDED
