@@ -15,6 +15,7 @@ import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
+from roas.engine.fresh_answers import FreshAnswers
 from roas.engine.local_client import LocalClient
 from roas.engine.registry_logins import RegistryLogins
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
@@ -64,6 +65,7 @@ class EngineClients:
         self._clients: dict[str, Future[docker.DockerClient]] = {}
         self._opening = threading.Lock()
         self._logins = RegistryLogins()
+        self.fresh = FreshAnswers()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
         self._acting = ThreadPoolExecutor(ACTING_THREADS, thread_name_prefix="engine-acts")
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")

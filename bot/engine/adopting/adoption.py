@@ -62,7 +62,7 @@ async def adopt_project(
         inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
         if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
-        return _Reader(client, environment, inspected, written).read()
+        return _Reader(client, environment, inspected, written, clients.fresh.information(client)).read()
 
     return await clients.call(environment, adopt)
 
@@ -101,13 +101,14 @@ class _Reader:
         environment: Environment,
         inspected: list[dict[str, Any]],
         written: Mapping[str, Any],
+        engine: Mapping[str, Any],
     ) -> None:
         self._client = client
         self._written = written
         self._files = services_of(written)
         self._folder = environment.folder
         self._project = environment.project
-        self._engine: Mapping[str, Any] = client.info()
+        self._engine = engine
         self._siblings = {found["Id"]: found for found in inspected}
         self._groups = _by_service(inspected)
         self._networks: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -56,7 +56,7 @@ async def find_container_differences(
 
     def look(client: docker.DockerClient) -> Mapping[str, ContainerDifference]:
         # What the engine says of itself takes it ten times as long as one container.
-        says_of_itself = clients.begin(client.info)
+        says_of_itself = clients.begin(lambda: clients.fresh.information(client))
         ids = list_ids(client, environment.project)
         inspected = [one for one in clients.each(lambda found: inspect_or_none(client, found), ids) if one]
         shown = [one for one in inspected if snapshot(one).state in COMPARED]

@@ -35,11 +35,26 @@ class DockerProbe:
         self._facts: EngineFacts | None = None
 
     async def version(self) -> EngineFacts:
-        """Return what the engine says of itself, which is asked once. Raises EngineUnavailableError."""
+        """Return what the engine, which answers now, says of itself or said a moment ago.
+
+        Raises EngineUnavailableError.
+        """
         async with self._asking:
             if self._facts is None:
-                self._facts = await self._clients.call(self._environment, _facts)
+                self._facts = await self._clients.call(self._environment, self._ask)
             return self._facts
+
+    def _ask(self, client: docker.DockerClient) -> EngineFacts:
+        client.ping()
+        version, info = self._clients.fresh.version(client), self._clients.fresh.information(client)
+        return EngineFacts(
+            version=str(version.get("Version", "")),
+            api_version=str(version.get("ApiVersion", "0")),
+            data_root=str(info.get("DockerRootDir", "/var/lib/docker")),
+            memory_bytes=int(info.get("MemTotal", 0)),
+            processors=int(info.get("NCPU", 0)),
+            security_options=tuple(map(str, info.get("SecurityOptions") or ())),
+        )
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
@@ -97,18 +112,6 @@ class DockerProbe:
         if not self.shares_host():
             return None
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
-
-
-def _facts(client: docker.DockerClient) -> EngineFacts:
-    version, info = client.version(), client.info()
-    return EngineFacts(
-        version=str(version.get("Version", "")),
-        api_version=str(version.get("ApiVersion", "0")),
-        data_root=str(info.get("DockerRootDir", "/var/lib/docker")),
-        memory_bytes=int(info.get("MemTotal", 0)),
-        processors=int(info.get("NCPU", 0)),
-        security_options=tuple(map(str, info.get("SecurityOptions") or ())),
-    )
 
 
 def _own_container(client: docker.DockerClient, container_id: str) -> OwnContainer | None:

@@ -104,9 +104,9 @@ class ReleaseDrafter:
             if name in old and adopted_hash(old[name]) and not adopted_hash(fields)
         }
 
-        def look(client: docker.DockerClient) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        def look(client: docker.DockerClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
             found = {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
-            return found, client.info() if candidates else {}
+            return found, self._clients.fresh.information(client) if candidates else {}
 
         images, says_of_itself = await self._clients.call(environment, look)
         for name, (new, before) in candidates.items():

@@ -76,6 +76,8 @@ def _kind(url: str) -> str:
     """Return what a request is about: one thing of a Swarm is `service`, all of them are `services`."""
     if (found := CONTAINER.search(url)) is not None:
         return found[1]
+    if url.endswith("/info"):
+        return "info"
     found = OF_A_SWARM.search(url)
     if found is None:
         return "other"
