@@ -1,6 +1,7 @@
 """Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from roas.deployment.peers import Peers
 from roas.engine.behind_proxy import BehindProxy
 from roas.engine.manager import DeploymentManager
 from roas.engine.stack_engine import StackEngine
+from roas.errors import RoasError
 from roas.foundation import Foundation
 from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
@@ -117,6 +119,7 @@ def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> Deployment
         held_lease=held_lease,
         peers=peers,
         stop_recovery=attempts.cancel,
+        look_ahead=partial(_look_ahead, base),
     )
     orchestrator = DeploymentOrchestrator(components, base.environments)
     return DeploymentRoom(attempts, validator, manager, held_lease, peers, orchestrator)
@@ -200,6 +203,14 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
         return None
     own = await probe.own_container()
     return own if own is not None and own.project == environment.project else None
+
+
+async def _look_ahead(base: Foundation, environment: Environment, to_start: bool) -> None:
+    """Have ready what a deployment takes a moment for, the first time or each time; whoever needs it tells faults."""
+    with suppress(RoasError):
+        if to_start:
+            await base.engine.probe_for(environment).version()
+        await base.state.get_ready()
 
 
 async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements: IntegrationMeasurements) -> None:

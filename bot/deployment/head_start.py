@@ -16,6 +16,9 @@ from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 
+# Docker's command line waits 2 s for an engine's first answer; one that had none would go by what it takes for granted.
+COMPOSE_WAITS_SECONDS = 1.5
+
 
 class HeadStart:
     """Look by the checks, draft the release, and let the engine get ready to create what is new.
@@ -74,17 +77,18 @@ class HeadStart:
     async def _get_ready(
         self, checks: "asyncio.Task[ValidationReport]", drafting: "asyncio.Task[ReleaseDraft]"
     ) -> None:
-        """Be ready to create until the end of it all: where the checks let nothing begin, there is nothing to do."""
+        """Be ready to create until the end of it all; what the checks let nothing begin of looks at nothing."""
         plans = self._candidate.plan.services
         chosen = frozenset(one.service for one in plans if one.action not in {ServiceAction.KEEP, ServiceAction.REMOVE})
         if not any(one.action is ServiceAction.CREATE for one in plans):
             return
         try:
-            await asyncio.wait({checks, drafting})
-            if not checks.result().passed:
-                return
+            await asyncio.wait({drafting})
             engine, model_hash = self._components.engine, drafting.result().model_hash
-            async with engine.ready_to_create(self._environment, model_hash, chosen):
-                await asyncio.get_running_loop().create_future()
+            async with engine.ready_to_create(self._environment, model_hash, chosen) as let_look:
+                await asyncio.wait({checks}, timeout=COMPOSE_WAITS_SECONDS)
+                if checks.done() and checks.result().passed:
+                    await let_look()
+                    await asyncio.get_running_loop().create_future()
         except RoasError as error:
             log.info("not ready to create ahead", error=error.message)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from roas.concurrency import begun
 from roas.deployment.candidate import PlannedStart, PlannedStarts
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
@@ -57,7 +58,14 @@ class DeploymentOrchestrator:
 
         Who plans `to_start` it at once keeps the contents that it needs: the deployment goes on with what was found.
         """
-        environment, began = self._check(request), time.monotonic()
+        environment = self._check(request)
+        async with begun(self._components.look_ahead(environment, to_start)) as ahead:
+            plan = await self._plan(environment, request, to_start=to_start)
+            await ahead
+            return plan
+
+    async def _plan(self, environment: Environment, request: DeploymentRequest, *, to_start: bool) -> Plan:
+        began = time.monotonic()
         if request.kind is DeploymentKind.ROLLBACK:
             return (await self._plan_rollback(environment, request))[1]
         candidate = await plan_deployment(self._components, environment, request, write_contents=to_start)

@@ -14,6 +14,12 @@ from roas.models.stack import WantedImage
 
 # Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
+# Let what gets ready look at the engine.
+LetLook = Callable[[], Awaitable[None]]
+
+
+async def nothing_to_look_at() -> None:
+    """Do nothing: nothing gets ready here."""
 
 
 class EngineActor(Protocol):
@@ -80,8 +86,11 @@ class EngineActor(Protocol):
 
     def ready_to_create(
         self, environment: Environment, model_hash: str, chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[None]:
-        """Get ready, within the block, for `create_missing` of the same; nothing is made before that is called."""
+    ) -> AbstractAsyncContextManager[LetLook]:
+        """Get ready, within the block, for `create_missing` of the same; nothing is made before that is called.
+
+        What is yielded gets it as far as it comes by looking at the engine, where images may be named for it, too.
+        """
         ...
 
     async def start(self, environment: Environment, container_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roas.concurrency import begun
 from roas.engine.compose_releases import holder
-from roas.engine.interface import ProgressReport, ReleaseDraft, ResolvedStack
+from roas.engine.interface import LetLook, ProgressReport, ReleaseDraft, ResolvedStack, nothing_to_look_at
 from roas.engine.model.secret_sources import model_secrets
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
@@ -171,14 +171,14 @@ class StackEngine(StackReader):
     @asynccontextmanager
     async def ready_to_create(
         self, environment: Environment, model_hash: str, chosen: frozenset[str]
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[LetLook]:
         """Get ready, within the block, for `create_missing`; what a Swarm makes it makes at once."""
         if on_swarm(environment):
-            yield
+            yield nothing_to_look_at
             return
         await self.check_release(environment, model_hash)
-        async with self._joint_creator.ready(environment, model_hash, chosen):
-            yield
+        async with self._joint_creator.ready(environment, model_hash, chosen) as look:
+            yield look
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove all containers of a service; on a Swarm, the service."""

@@ -11,8 +11,15 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what changes something passes a closed gate",
         GATE,
-        "return self._is_open or head.startswith(READING)",
-        "return True",
+        "return self._is_open or (self._lets_read and head.startswith(READING))",
+        "return self._is_open or self._lets_read",
+        PASSING,
+    ),
+    mutation(
+        "what reads passes a gate before it may",
+        GATE,
+        "self._is_open or (self._lets_read and head",
+        "self._is_open or (head",
         PASSING,
     ),
     mutation(
@@ -52,11 +59,32 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
         "tests/integration/engine/containers/test_ready_to_create.py",
     ),
     mutation(
-        "a failed check lets Compose get ready",
+        "a failed check lets Compose look at the engine",
         "bot/deployment/head_start.py",
-        "            if not checks.result().passed:\n                return\n",
-        "",
+        "if checks.done() and checks.result().passed:",
+        "if checks.done():",
         "tests/unit/deployment/test_head_start.py",
+    ),
+    mutation(
+        "Compose waits for checks however long they take",
+        "bot/deployment/head_start.py",
+        "{checks}, timeout=COMPOSE_WAITS_SECONDS)",
+        "{checks})",
+        "tests/unit/deployment/test_head_start.py",
+    ),
+    mutation(
+        "what an engine says of itself is kept for good",
+        "bot/engine/fresh_answers.py",
+        "if kept is None or self._clock() - kept.asked_at >= FRESH_SECONDS:",
+        "if kept is None:",
+        "tests/unit/engine/test_fresh_answers.py",
+    ),
+    mutation(
+        "who checks an engine that went away is told what it said before",
+        "bot/engine/machine/probe.py",
+        "        client.ping()\n",
+        "",
+        "tests/unit/validation/test_probe.py",
     ),
     mutation(
         "temporary folders are not locked",

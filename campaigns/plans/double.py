@@ -16,7 +16,15 @@ from typing import Any
 from campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
 from campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
 from campaigns.plans.sweeping import sweep
-from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
+from roas.engine.interface import (
+    ContainerEvent,
+    LetLook,
+    ProgressReport,
+    ReleaseDraft,
+    ResolvedStack,
+    SweptContainers,
+    nothing_to_look_at,
+)
 from roas.engine.proxied_service import ProxiedService
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
 from roas.models.dependency import Dependency
@@ -268,9 +276,9 @@ class EngineDouble:
 
     def ready_to_create(
         self, environment: Environment, model_hash: str, chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[None]:
+    ) -> AbstractAsyncContextManager[LetLook]:
         """Create all at once, when it is asked for that."""
-        return nullcontext()
+        return nullcontext(nothing_to_look_at)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any

@@ -1,8 +1,9 @@
-"""Let a command look at an engine at once, and change something only from a moment on.
+"""Let a command look at an engine from one moment on, and change something from another one on.
 
 Compose takes a while until it asks for the first container: it starts, asks the engine what there is, and reads the
 model. All of that may be over when the intents are in the journal. So it is given a socket of our own. What only reads
-passes at once; whatever else is asked waits until the gate is opened, and gets nowhere when it is closed instead.
+waits until that is let through; whatever else is asked waits until the gate is opened. Both get nowhere when it is
+closed instead.
 """
 
 import asyncio
@@ -33,16 +34,21 @@ class EngineGate:
     def __init__(self, path: Path, engine: str) -> None:
         self.path = path
         self._engine = engine
+        self._lets_read = False
         self._is_open = False
         self._is_closed = False
         self._passages: set[_Passage] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
+    def let_read(self) -> None:
+        """Let pass from now on, and first of what waits, what only reads."""
+        self._lets_read = True
+        self._go_on()
+
     def open(self) -> None:
         """Let everything pass from now on, and first what waits."""
         self._is_open = True
-        for passage in tuple(self._passages):
-            passage.go_on()
+        self._go_on()
 
     def enter(self) -> "_Passage":
         """Take up a connection of the command."""
@@ -65,7 +71,7 @@ class EngineGate:
 
     def passes(self, head: bytes) -> bool:
         """Return whether a request with this head may go on to the engine now."""
-        return self._is_open or head.startswith(READING)
+        return self._is_open or (self._lets_read and head.startswith(READING))
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +85,10 @@ class EngineGate:
             task.cancel()
         for passage in tuple(self._passages):
             passage.end()
+
+    def _go_on(self) -> None:
+        for passage in tuple(self._passages):
+            passage.go_on()
 
     async def _connect(self, passage: "_Passage") -> None:
         try:

@@ -34,10 +34,14 @@ GoOn = Callable[[float, str | None, LineReport | None], Awaitable[ComposeOutput]
 
 @dataclass(frozen=True, slots=True)
 class WaitingCommand:
-    """Hold a command that has been started and changes nothing yet. Whoever lets it `go_on` does so once."""
+    """Hold a command that has been started and reaches no engine before it is let `look` at it.
+
+    It changes nothing before it is let `go_on`, once, which may be without the other.
+    """
 
     arguments: tuple[str, ...]
     process: asyncio.subprocess.Process
+    look: Callable[[], None]
     go_on: GoOn
 
     @property

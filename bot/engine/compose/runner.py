@@ -86,7 +86,7 @@ class ComposeRunner:
 
     @asynccontextmanager
     async def waiting(self, arguments: Sequence[str], environment: Environment) -> AsyncIterator[WaitingCommand | None]:
-        """Start a command that gets ready within the block, and changes nothing on the engine before it is let go on.
+        """Start a command that gets ready within the block, and reaches the engine only as far as it is let.
 
         What was not let go on, or has not ended, is ended with the block. None where the engine is not reached by a
         socket of this machine. Raises EngineError.
@@ -113,7 +113,7 @@ class ComposeRunner:
                 return await self._until_exit(process, environment, seconds, service, on_line, name_engine)
 
             try:
-                yield WaitingCommand(tuple(arguments), process, go_on)
+                yield WaitingCommand(tuple(arguments), process, gate.let_read, go_on)
             finally:
                 await end_process(process)
 

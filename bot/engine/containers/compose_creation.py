@@ -11,6 +11,7 @@ from roas.engine.compose.processes import LineReport, WaitingCommand
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.images.readable_names import set_references
+from roas.engine.interface import LetLook
 from roas.engine.model.store import ModelStore
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -76,15 +77,23 @@ class ComposeCreation:
         services: Mapping[str, Mapping[str, Any]],
         *,
         scale: Mapping[str, int],
-    ) -> AsyncIterator[None]:
-        """Let Compose get ready, within the block, to `create` these services where they lack; nothing is made yet."""
+    ) -> AsyncIterator[LetLook]:
+        """Let Compose start, within the block, to `create` these services where they lack; nothing is made yet.
+
+        What is yielded names their images and lets it look at the engine, too.
+        """
         arguments = self._arguments(environment, model_hash, list(services), True, scale, anew=False)
-        await set_references(self.clients, environment, services)
         async with self._runner.waiting(arguments, environment) as waiting:
+
+            async def look() -> None:
+                if waiting is not None:
+                    await set_references(self.clients, environment, services)
+                    waiting.look()
+
             if waiting is not None:
                 self._waiting[environment.name] = waiting
             try:
-                yield
+                yield look
             finally:
                 if self._waiting.get(environment.name) is waiting:
                     self._waiting.pop(environment.name, None)

@@ -11,6 +11,7 @@ from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.removal import unpause
 from roas.engine.containers.snapshots import take_outlines
+from roas.engine.interface import LetLook, nothing_to_look_at
 from roas.engine.model.services import replicas_of, services_of, with_needs
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -70,16 +71,16 @@ class JointCreator:
     @asynccontextmanager
     async def ready(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[LetLook]:
         """Get ready, within the block, for what `create_missing` will do first; nothing is made before that."""
         lacking = await self._lacking(environment, model_hash, chosen)
         first = lacking.calls[0] if lacking.calls else []
         if not 0 < len(first) <= MOST_IN_READINESS or any(lacking.known[one].get("use_api_socket") for one in first):
-            yield
+            yield nothing_to_look_at
             return
         services = {name: lacking.known[name] for name in first}
-        async with self._creation.ready(environment, model_hash, services, scale=lacking.scale(first)):
-            yield
+        async with self._creation.ready(environment, model_hash, services, scale=lacking.scale(first)) as look:
+            yield look
 
     async def _lacking(self, environment: Environment, model_hash: str, chosen: frozenset[str] | None) -> "_Lacking":
         model = await self._creation.pinned.model_to_apply(model_hash, environment)

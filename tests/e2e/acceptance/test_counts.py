@@ -24,6 +24,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["jailed config"] == 1, "plan, checks and release are of one resolution"
     assert (new["compose config"], new["compose up"]) == (1, 1), "hashed once, created together"
     assert new["POST start"] == SERVICES
+    assert new["GET info"] == 1, "for all checks"
     assert new["GET stats"] == 0, "nobody asks what is used"
     # Without a health check, a look when each was started, and one of the collector; created ones are listed.
     assert new["GET json"] <= 3 * SERVICES
@@ -32,6 +33,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
         await people.succeed("v1")
     assert not any(same[one] for one in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
+    assert same["GET info"] == 0, "a moment ago it was asked"
     assert same["GET json"] <= 4 * SERVICES
     assert same["commits"] <= 25
     assert same["GET other"] + same["POST other"] <= 32, "as many for any number of services"

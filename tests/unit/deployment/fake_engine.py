@@ -9,7 +9,15 @@ from typing import Any
 
 from roas.concurrency import run_concurrently
 from roas.engine.comparison import ContainerDifference, WantedService
-from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
+from roas.engine.interface import (
+    ContainerEvent,
+    LetLook,
+    ProgressReport,
+    ReleaseDraft,
+    ResolvedStack,
+    SweptContainers,
+    nothing_to_look_at,
+)
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, Mount
@@ -197,8 +205,8 @@ class FakeEngine:
 
     def ready_to_create(
         self, environment: Environment, model_hash: str, chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
+    ) -> AbstractAsyncContextManager[LetLook]:
+        return nullcontext(nothing_to_look_at)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any

@@ -1,10 +1,12 @@
 """What later phases need is begun beside the first ones, once; nothing changes anything before its turn."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
+from roas.deployment import head_start
 from roas.deployment.head_start import HeadStart
 from roas.engine.interface import ReleaseDraft
 from roas.errors import EngineUnavailableError
@@ -22,6 +24,7 @@ class Ready(FakeEngine):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.ready = []
+        self.ended = asyncio.Event()
         self.swept = ()
 
     async def look_up_images(self, stack, services):
@@ -32,10 +35,15 @@ class Ready(FakeEngine):
     async def ready_to_create(self, environment, model_hash, chosen):
         self._called("ready_to_create")
         self.ready.append((model_hash, chosen))
+
+        async def look():
+            self.calls.append(("look", ""))
+
         try:
-            yield
+            yield look
         finally:
             self.calls.append(("ready no more", ""))
+            self.ended.set()
 
     async def sweep(self, environment, service=None, *, spared=frozenset()):
         await super().sweep(environment, service, spared=spared)
@@ -84,8 +92,8 @@ async def test_all_is_begun_ahead_and_done_once(deploy_as_planned, engine, check
     assert count(engine, "draft_release") == 1
     assert engine.ready == [("store:v1|web:v1", frozenset({"store", "web"}))]
     names = [name for name, _ in engine.calls]
-    assert names.index("ready_to_create") < names.index("create_missing") < names.index("ready no more")
-    assert names.index("ready no more") < names.index("start")
+    steps = ("ready_to_create", "look", "create_missing", "ready no more", "start")
+    assert [names.index(one) for one in steps] == sorted(names.index(one) for one in steps)
 
 
 async def test_nothing_new_gets_nothing_ready(deploy_as_planned, engine, checks):
@@ -96,13 +104,31 @@ async def test_nothing_new_gets_nothing_ready(deploy_as_planned, engine, checks)
     assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
 
 
-async def test_failed_check_lets_nothing_get_ready(deploy_as_planned, engine, components, checks):
+async def test_failed_check_lets_nothing_look_ahead(deploy_as_planned, engine, components, checks):
     components.validator.results = (CheckResult("disk", Severity.CRITICAL, False, "full", "clear it"),)
     deployment = await deploy_as_planned()
     assert deployment.outcome is Outcome.FAILED
     assert len(checks) == 1
-    assert not engine.ready
+    assert not count(engine, "look")
+    assert count(engine, "ready no more") == len(engine.ready)
     assert not engine.running
+
+
+async def test_checks_that_take_long_end_what_got_ready(deploy_as_planned, engine, components, checks, monkeypatch):
+    """Docker's command line would wait no longer for the engine's first answer."""
+    monkeypatch.setattr(head_start, "COMPOSE_WAITS_SECONDS", 0.01)
+
+    class Waiting(type(components.validator)):
+        async def validate(self, environment, version=None, *, model_hash=None, found=None):
+            async with asyncio.timeout(5):
+                await engine.ended.wait()
+            return await super().validate(environment, version)
+
+    components.validator.__class__ = Waiting
+    deployment = await deploy_as_planned()
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert len(engine.ready) == count(engine, "ready no more") == 1
+    assert not count(engine, "look")
 
 
 async def test_what_was_swept_is_looked_at_again(deploy_as_planned, engine, checks):

@@ -1,4 +1,4 @@
-"""What only reads passes a gate at once; whatever else is asked waits for it to be opened, or gets nowhere."""
+"""What only reads passes a gate once it may; whatever else is asked waits for it to be opened, or gets nowhere."""
 
 import asyncio
 import tempfile
@@ -28,6 +28,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[HeardEngine]:
 async def gate(engine: HeardEngine, tmp_path: Path) -> AsyncIterator[EngineGate]:
     async with engine_gate(str(tmp_path / "engine.sock")) as gate:
         assert gate is not None
+        gate.let_read()
         yield gate
 
 
@@ -42,6 +43,24 @@ async def reads_after(gate: EngineGate) -> None:
         command.say(GET)
         assert await command.answer() == ANSWER
     command.close()
+
+
+async def test_nothing_passes_before_it_may_read(engine: HeardEngine, tmp_path: Path) -> None:
+    async with engine_gate(str(tmp_path / "engine.sock")) as gate:
+        assert gate is not None
+        command = await connect(gate)
+        command.say(HEAD, POST)
+        beside = Command(*await asyncio.open_unix_connection(tmp_path / "engine.sock"))
+        for _ in range(3):  # by then the same loop has carried what was said before
+            beside.say(GET)
+            assert await beside.answer() == ANSWER
+        assert engine.heard == 3 * GET
+        gate.let_read()
+        assert await command.answer() == ANSWER
+        await reads_after(gate)
+        assert b"POST" not in engine.heard
+        for one in (command, beside):
+            one.close()
 
 
 async def test_reading_passes_at_once(gate: EngineGate, engine: HeardEngine) -> None:
@@ -129,6 +148,7 @@ async def test_what_waits_is_read_no_further_than_needed(gate: EngineGate, engin
 async def test_what_waits_gets_nowhere_when_it_is_closed(engine: HeardEngine, tmp_path: Path) -> None:
     async with engine_gate(str(tmp_path / "engine.sock")) as gate:
         assert gate is not None
+        gate.let_read()
         folder = gate.path.parent
         assert folder.stat().st_mode & 0o777 == 0o700, "nobody else reaches the engine by it"
         command = await connect(gate)

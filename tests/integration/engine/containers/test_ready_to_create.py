@@ -88,7 +88,8 @@ async def test_nothing_is_made_before_it_is_asked_for(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN):
+    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+        await let_look()
         await started.wait()
         assert not there(docker_client, environment)
         made = await engine.create_missing(environment, drafted.model_hash, CHOSEN)
@@ -108,7 +109,8 @@ async def test_containers_are_as_those_of_a_call_of_its_own(
     labels = []
     for ahead in (True, False):
         if ahead:
-            async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN):
+            async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+                await let_look()
                 await started.wait()
                 made = await engine.create_missing(environment, drafted.model_hash, CHOSEN)
         else:
@@ -125,7 +127,8 @@ async def test_what_is_not_asked_for_is_never_made(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN):
+    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+        await let_look()
         await started.wait()
     (process,) = started.processes
     assert process.returncode is not None, "it is ended"
@@ -145,7 +148,8 @@ async def test_what_fits_no_more_is_made_by_another_call(
     drafted = await draft(engine, environment)
     other = await draft(engine, environment, "v2") if what == "another model" else drafted
     chosen = frozenset({"db"}) if what == "another choice" else CHOSEN
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN):
+    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+        await let_look()
         await started.wait()
         if what == "it was killed":
             started.processes[0].kill()
@@ -164,7 +168,8 @@ async def test_a_fault_names_its_service(
 ) -> None:
     environment = stack("services:\n  db: {image: tiny:v1}\n")
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, frozenset({"db"})):
+    async with engine.ready_to_create(environment, drafted.model_hash, frozenset({"db"})) as let_look:
+        await let_look()
         await started.wait()
         docker_client.api.create_container("tiny:v1", name=f"{environment.project}-db-1")
         try:
