@@ -31,7 +31,11 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
     for service in plan.changed:
         for reason in service.reasons:
             terminal.say(Text(printable(f"{service.service}: {reason}")))
-    for warning in plan.warnings:
+    if plan.refusals:
+        terminal.say(Text("As things are, this is refused, and nothing is changed:", style="bold red"))
+    for refusal in plan.refusals:
+        terminal.say(Text("refused: ", style="red") + Text(printable(refusal), style="default"))
+    for warning in plan.cautions:
         terminal.say(Text("warning: ", style="yellow") + Text(printable(warning), style="default"))
 
 

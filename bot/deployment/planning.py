@@ -1,6 +1,7 @@
 """Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deployment.candidate import Candidate, current_release
@@ -78,6 +79,7 @@ async def _plan_deployment(
     )
     before = with_proxies(engine, old_model)
     plan = bind_to_inputs(make_plan(comparison, subject), stack.inputs)
+    plan = replace(plan, refusals=tuple(one.message for one in stack.obstacles if one.refuses))
     plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before))
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_unready_proxies(components, environment, plan, stack.definitions)

@@ -44,7 +44,10 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan."""
+    """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan.
+
+    With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
+    """
 
     environment: str
     version: str
@@ -54,6 +57,12 @@ class Plan:
     order: tuple[str, ...]
     warnings: tuple[str, ...]
     digest: str
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Return the warnings that refuse nothing."""
+        return tuple(warning for warning in self.warnings if warning not in self.refusals)
 
     @property
     def changed(self) -> tuple[ServicePlan, ...]:

@@ -24,10 +24,10 @@ def find_unplaced(
     """
     for name, fields in sorted(services_of(model).items()):
         found = _unplaced(name, fields, nodes, too_large=_too_large)
-        if found is None and left is not None:
-            found = _unplaced(name, fields, left, too_large=_too_full)
         if found is not None:
             yield Obstacle(ObstacleKind.PLACEMENT, *found)
+        elif left is not None and (found := _unplaced(name, fields, left, too_large=_too_full)) is not None:
+            yield Obstacle(ObstacleKind.PLACEMENT, *found, refuses=False)  # others may make room until then
 
 
 def _unplaced(

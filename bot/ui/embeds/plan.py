@@ -7,7 +7,7 @@ import discord
 
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.ui.drawing import Attachment, Drawing
-from roas.ui.embeds.plan_text import PLAN_FILE, action_text, draw_plan_text, plan_heading
+from roas.ui.embeds.plan_text import PLAN_FILE, action_text, draw_plan_text, plan_heading, refused_heading
 from roas.ui.formatting import image, image_change
 from roas.ui.icons import ACTIONS, CAREFUL, QUIET, RUNNING
 from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
@@ -66,8 +66,11 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
         fields.append((_("Unchanged ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
     if len(plan.order) > 1:
         fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
-    if plan.warnings:
-        warnings = [f"⚠️ {one_line(translate(warning), 300)}" for warning in plan.warnings]
+    if plan.refusals:
+        refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
+        fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
+    if plan.cautions:
+        warnings = [f"⚠️ {one_line(translate(warning), 300)}" for warning in plan.cautions]
         fields.append((_("Warnings"), lines(warnings, FIELD_VALUE)))
     return fields
 

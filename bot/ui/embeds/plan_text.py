@@ -1,6 +1,6 @@
 """Write a whole plan as a text file: a plan must not be confirmed without the part that a message has no room for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.ui.drawing import Attachment
@@ -24,6 +24,11 @@ def plan_heading(plan: Plan) -> str:
         new=release(plan.to_release) if plan.to_release is not None else _("a new release"),
         version=plan.version,
     )
+
+
+def refused_heading() -> str:
+    """Say, above what refuses a deployment, that it does."""
+    return _("Refused as things are: nothing is changed")
 
 
 def action_text(service: ServicePlan) -> str:
@@ -55,10 +60,15 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
-    if plan.warnings:
+    yield from _listed(refused_heading(), plan.refusals)
+    yield from _listed(_("Warnings"), plan.cautions)
+
+
+def _listed(heading: str, texts: Sequence[str]) -> Iterator[str]:
+    if texts:
         yield ""
-        yield _("Warnings")
-        yield from (f"  {translate(warning)}" for warning in plan.warnings)
+        yield heading
+        yield from (f"  {translate(text)}" for text in texts)
 
 
 def _reasons(service: ServicePlan) -> Iterator[str]:

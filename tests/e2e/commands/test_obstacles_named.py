@@ -1,5 +1,7 @@
 """What execution would stumble over is named by `doctor` and by the plan, all of it, before anything is touched."""
 
+import json
+
 import pytest
 
 from tests.e2e.commands.conftest import HEALTH_CHECK, REPOSITORY, CommandLine
@@ -45,5 +47,12 @@ def test_obstacles_named_before_anything(line: CommandLine, held: tuple[str, str
             "which does not exist: an empty folder is created there.",
         ):
             assert words in said
+    shown = json.loads(plan.stdout)
+    assert len(shown["refusals"]) == 4, "the folder that is created refuses nothing"
+    assert {one["action"] for one in shown["services"]} == {"create"}
+    told = line.run("deploy", "dev", "v1", "--dry-run", COMPOSE_POLICY_ALLOW=allowed).stdout
+    assert "As things are, this is refused, and nothing is changed:" in told
+    assert f"refused: The external network {name}-net does not exist." in told
+    assert f"warning: The external network {name}-net does not exist." not in told
     assert "These look as if they may end, and an end with code 0 counts as success: job." in doctor.stdout
     assert (line.docker("ps", "-aq"), line.docker("network", "ls", "-q")) == before

@@ -9,6 +9,7 @@ from roas.errors import ImageChangedError, InvalidRequestError
 from roas.held_environment import FrozenError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
+from roas.models.obstacle import Obstacle, ObstacleKind
 from tests.unit.deployment.fake_engine import UNHEALTHY
 from tests.unit.deployment.requested import DORA, deploy, hotfix, rollback
 
@@ -32,6 +33,22 @@ async def test_rollback_with_valid_plan_runs(orchestrator, state):
     done = await orchestrator.run(rollback(target_release=plan.to_release, plan_digest=plan.digest))
     assert done.outcome is Outcome.SUCCEEDED
     assert (await state.releases.current("dev")).version == "v1"
+
+
+async def test_plan_names_what_refuses_it(orchestrator, engine, monkeypatch):
+    """What would only make it wait is a warning alone."""
+    resolve = engine.resolve
+    held = Obstacle(ObstacleKind.SERVICE_NAME, "The name is held.", "Remove it.")
+    full = Obstacle(ObstacleKind.PLACEMENT, "No node has room now.", "Add one.", refuses=False)
+
+    async def resolve_beside_others(*arguments, **options):
+        return replace(await resolve(*arguments, **options), obstacles=(held, full))
+
+    monkeypatch.setattr(engine, "resolve", resolve_beside_others)
+    plan = await orchestrator.plan(deploy("v1"))
+    assert plan.refusals == ("The name is held.",)
+    assert {"The name is held.", "No node has room now."} <= set(plan.warnings), "the release before reads these"
+    assert plan.cautions == tuple(one for one in plan.warnings if one != "The name is held.")
 
 
 @pytest.mark.parametrize("request_", [deploy("v2"), hotfix("v2"), rollback()])

@@ -63,6 +63,8 @@ services:
     ):
         assert words in plan.stdout, plan.stdout + plan.stderr
         assert words in deployed.stdout, deployed.stdout + deployed.stderr
+    assert f"refused: The Swarm already has a service {other} that" in plan.stdout, plan.stdout
+    assert "As things are, this is refused, and nothing is changed:" in plan.stdout
     assert deployed.returncode == 6
     assert line.replicas() == {}, "nothing is written"
 

@@ -101,6 +101,8 @@ def test_reservation_beyond_what_others_left_is_named(tasks: tuple[Json, ...], f
     web = {"deploy": {"resources": {"reservations": {"memory": str(2 * GIB), "cpus": 0.5}}}}
     seen = found(manager, web=web)
     assert not seen if fits else "which no node has left beside other stacks (node1: " in seen[0][1]
+    obstacles = find_on_swarm(manager, "shop", {"services": {"web": web}})  # type: ignore[arg-type]
+    assert not any(one.refuses for one in obstacles), "others may make room"
     assert found(manager, web={}) == []
 
 
@@ -114,4 +116,5 @@ def test_services_of_others_with_our_names_are_named_all_at_once() -> None:
     ours = {"Spec": {"Name": "shop_own", "Labels": {STACK: "shop"}}}
     manager = Manager(node("node1"), services=(*others, ours, {"Spec": {"Name": "shop_not_in_the_file"}}))
     names = [(kind, text.split()[6]) for kind, text in found(manager, web={}, db={}, own={})]
+    assert all(one.refuses for one in find_on_swarm(manager, "shop", {"services": {"web": {}}}))  # type: ignore[arg-type]
     assert names == [(ObstacleKind.SERVICE_NAME, "shop_web"), (ObstacleKind.SERVICE_NAME, "shop_db")]

@@ -27,6 +27,7 @@ from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.embeds.plan import draw_plan
+from roas.ui.embeds.plan_text import draw_plan_text
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from roas.ui.secrets import without_secrets
@@ -263,6 +264,16 @@ def test_plan_shows_images_keys_and_order_not_values() -> None:
 def test_empty_plan_says_so() -> None:
     text = text_of(draw_plan(a_plan(1)))
     assert "No changes" in text
+
+
+def test_refused_plan_says_so_apart_from_warnings() -> None:
+    held, beside = "The name of web is held.", "It takes long."
+    plan = replace(a_plan(), warnings=(beside, held), refusals=(held,))
+    for text in (text_of(draw_plan(plan)), draw_plan_text(plan).text):
+        refused, _, rest = text.partition("Refused as things are: nothing is changed")[2].partition("Warnings")
+        assert held in refused
+        assert (beside in rest, held in rest) == (True, False)
+    assert "Refused" not in text_of(draw_plan(replace(plan, refusals=())))
 
 
 def test_dry_run_says_nothing_changed() -> None:
