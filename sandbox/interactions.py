@@ -10,11 +10,12 @@ from typing import Any
 
 from sandbox.changes import Changes
 from sandbox.errors import ControlError
+from sandbox.filling import chosen, filled_in
 from sandbox.world import World
 
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 ACKNOWLEDGE_SECONDS = 3.0
-BUTTON, STRING_SELECT = 2, 3
+BUTTON = 2
 # Acknowledged, and nothing to read yet.
 SILENT_KINDS = ("deferred", "deferred_update")
 
@@ -120,7 +121,7 @@ class Interactions:
             raise ControlError(f"{custom_id!r} is disabled: a person could not press it")
         data: dict[str, Any] = {"custom_id": custom_id, "component_type": component["type"], "id": component.get("id")}
         if component["type"] != BUTTON:
-            data["values"] = _chosen(component, values or [])
+            data["values"] = chosen(component, values or [])
         elif values:
             raise ControlError(f"{custom_id!r} is a button and has no values")
         return self._dispatch(COMPONENT, user_id, int(message["channel_id"]), data, locale, message_id)
@@ -131,7 +132,7 @@ class Interactions:
         record = self._bridge.interaction(interaction_id)
         if record.modal is None:
             raise ControlError(f"interaction {interaction_id} opened no form")
-        filled = _filled(record.modal["components"], dict(values))
+        filled = filled_in(record.modal["components"], dict(values))
         data = {"custom_id": record.modal["custom_id"], "components": filled}
         return self._dispatch(MODAL, tracked.user_id, tracked.channel_id, data, None, record.source_message_id)
 
@@ -282,30 +283,3 @@ class Interactions:
             for message in self._bridge.visible_messages(channel_id, user_id, only=(message_id,)):
                 return message
         raise ControlError(f"there is no message {message_id} that this user can see", 404)
-
-
-def _chosen(select: Mapping[str, Any], values: list[str]) -> list[str]:
-    """Check the choice in a select the way the client does."""
-    if select["type"] != STRING_SELECT:
-        raise ControlError("the sandbox offers choices in string selects only")
-    offered = [option["value"] for option in select["options"]]
-    lowest, highest = select.get("min_values", 1), select.get("max_values", 1)
-    if not lowest <= len(values) <= highest or not set(values) <= set(offered):
-        raise ControlError(f"choose {lowest} to {highest} of {offered}, not {values}")
-    return values
-
-
-def _filled(components: list[dict[str, Any]], values: dict[str, str]) -> list[dict[str, Any]]:
-    """Return a form's components as the client submits them."""
-    filled = []
-    for component in components:
-        entry: dict[str, Any] = {"type": component["type"], "id": component.get("id")}
-        if "components" in component:
-            entry["components"] = _filled(component["components"], values)
-        elif "component" in component:
-            entry["component"] = _filled([component["component"]], values)[0]
-        elif "custom_id" in component:
-            custom_id = component["custom_id"]
-            entry |= {"custom_id": custom_id, "value": values.get(custom_id, component.get("value") or "")}
-        filled.append(entry)
-    return filled

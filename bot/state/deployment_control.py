@@ -26,38 +26,7 @@ class DeploymentControl(DeploymentReader):
         """
 
         def work(transaction: Transaction) -> Deployment:
-            deployment = read_deployment(transaction, deployment_id)
-            if deployment is None:
-                raise InvalidRequestError(
-                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-                    hint=said("See /status or `history`."),
-                )
-            if deployment.finished:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} has ended already ({outcome}).",
-                        deployment_id=deployment_id,
-                        outcome=deployment.outcome,
-                    ),
-                    hint=said("Use /rollback to undo it."),
-                )
-            if deployment.problem is not None:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} is being rolled back already, and a rollback is always completed.",
-                        deployment_id=deployment_id,
-                    ),
-                    hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
-                )
-            verified = deployment.phase(PhaseName.VERIFICATION)
-            if verified is not None and verified.status is PhaseStatus.SUCCESS:
-                raise InvalidRequestError(
-                    said(
-                        "{deployment_id} has verified its release already, and is only cleaning up.",
-                        deployment_id=deployment_id,
-                    ),
-                    hint=said("Use /rollback to undo it."),
-                )
+            deployment = _cancellable(read_deployment(transaction, deployment_id), deployment_id)
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
                 (to_json(actor), deployment_id),
@@ -97,6 +66,42 @@ class DeploymentControl(DeploymentReader):
             return replace(deployment, decision=decision)
 
         return await self._journal.write(work)
+
+
+def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deployment:
+    """Return a deployment that can be stopped. Raises InvalidRequestError, which says why another cannot."""
+    if deployment is None:
+        raise InvalidRequestError(
+            said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+            hint=said("See /status or `history`."),
+        )
+    if deployment.finished:
+        raise InvalidRequestError(
+            said(
+                "{deployment_id} has ended already ({outcome}).",
+                deployment_id=deployment_id,
+                outcome=deployment.outcome,
+            ),
+            hint=said("Use /rollback to undo it."),
+        )
+    if deployment.problem is not None:
+        raise InvalidRequestError(
+            said(
+                "{deployment_id} is being rolled back already, and a rollback is always completed.",
+                deployment_id=deployment_id,
+            ),
+            hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
+        )
+    verified = deployment.phase(PhaseName.VERIFICATION)
+    if verified is not None and verified.status is PhaseStatus.SUCCESS:
+        raise InvalidRequestError(
+            said(
+                "{deployment_id} has verified its release already, and is only cleaning up.",
+                deployment_id=deployment_id,
+            ),
+            hint=said("Use /rollback to undo it."),
+        )
+    return deployment
 
 
 def _not_waiting(deployment_id: str) -> InvalidRequestError:

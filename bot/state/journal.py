@@ -105,13 +105,8 @@ class Journal:
         """Read every page of the journal. Raises JournalDamagedError, which is final."""
         found = await self.read(lambda t: [row[0] for row in t.execute("PRAGMA quick_check(3)").fetchall()])
         if found != ["ok"]:
-            self.note_damage("; ".join(map(str, found)))
-            assert self.lost is not None
-            raise self.lost
-
-    def note_damage(self, text: str) -> None:
-        """Record that the journal is damaged: this process acts by it no more."""
-        self.lost = damage(self._path, text)
+            self.lost = damaged = damage(self._path, "; ".join(map(str, found)))
+            raise damaged
 
     async def close(self) -> None:
         """Finish what is under way and close the journal."""

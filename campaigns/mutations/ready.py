@@ -25,8 +25,8 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what is said at once with what reads passes with it",
         GATE,
-        "self._pass(end + len(END_OF_HEAD))",
-        "self._pass(len(self._held))",
+        "self._pass(self._engine, end + len(END_OF_HEAD))",
+        "self._pass(self._engine, len(self._held))",
         PASSING,
     ),
     mutation(

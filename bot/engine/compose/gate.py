@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from roas.errors import EngineError
 from roas.log import get_logger
@@ -113,8 +114,7 @@ class _Passage(asyncio.Protocol):
         self._awaits_answer = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._command = transport
+        self._command = cast("asyncio.Transport", transport)  # of a stream protocol it always is
         self._gate.connect(self)
 
     def data_received(self, data: bytes) -> None:
@@ -151,12 +151,12 @@ class _Passage(asyncio.Protocol):
         if not self._held or self._engine is None:
             return
         if self._gate.is_open:
-            self._pass(len(self._held))
+            self._pass(self._engine, len(self._held))
             return
         end = self._held.find(END_OF_HEAD)
         if end >= 0 and not self._awaits_answer and self._gate.passes(bytes(self._held[:end])):
             self._awaits_answer = True
-            self._pass(end + len(END_OF_HEAD))
+            self._pass(self._engine, end + len(END_OF_HEAD))
 
     def answered(self, data: bytes) -> None:
         """Pass an answer of the engine back: what the command says next is another request."""
@@ -176,13 +176,12 @@ class _Passage(asyncio.Protocol):
             if one is not None:
                 one.close()
 
-    def _pass(self, length: int) -> None:
-        assert self._engine is not None
+    def _pass(self, engine: asyncio.Transport, length: int) -> None:
         data = bytes(self._held[:length])
         del self._held[:length]
         if len(self._held) <= MOST_HELD:
             self.listen(wanted=True)
-        self._engine.write(data)
+        engine.write(data)
 
 
 class _Answers(asyncio.Protocol):
@@ -192,8 +191,7 @@ class _Answers(asyncio.Protocol):
         self._passage = passage
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._passage.reached(transport)
+        self._passage.reached(cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes) -> None:
         self._passage.answered(data)
