@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
+from testbed.redis_server import RedisServer, free_port
 from tests.e2e.wire.bot_process import BotProcess, settings_for
 from tests.e2e.wire.shop import REPOSITORY, Shop
 
@@ -33,6 +34,20 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
         async with SandboxClient(sandbox.control_url, sandbox.control_token) as people:
             assert await people.violations() == []
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis, for a bot whose settings name it."""
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def http_port() -> int:
+    """Return a port, for a bot that is to answer on it."""
+    return free_port()
 
 
 @pytest.fixture

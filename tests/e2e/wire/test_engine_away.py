@@ -11,7 +11,6 @@ import pytest
 
 from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
-from testbed.redis_server import free_port
 from testbed.sample import sample_image
 from tests.e2e.wire.shop import REPOSITORY, Shop
 from tests.e2e.wire.test_command_line import roas
@@ -42,11 +41,6 @@ def shop(fresh_daemon: PrivateDaemon, tmp_path: Path) -> Iterator[Shop]:
     shop.write(alone=True)
     yield shop
     client.close()
-
-
-@pytest.fixture
-def http_port() -> int:
-    return free_port()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 
 from sandbox.views import Message
-from testbed.redis_server import RedisServer, free_port
+from testbed.redis_server import RedisServer
 from testbed.sample import CHECK
 from tests.e2e.wire.test_alerts import delivery, shown
 from tests.e2e.wire.test_command_line import roas
@@ -107,18 +107,6 @@ def _printed() -> str:
             "coloured " + "\x1b[31m".join(plain),
         ]
     return "\n".join(lines) + "\n"
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as running:
-        yield running
-
-
-@pytest.fixture
-def http_port() -> int:
-    return free_port()
 
 
 @pytest.fixture

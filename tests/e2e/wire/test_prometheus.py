@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 
 from testbed.prometheus_server import AlertmanagerServer, PrometheusServer
-from testbed.redis_server import RedisServer, free_port
 from tests.e2e.wire.shop import STAYS
 from tests.e2e.wire.test_alerts import about_alerts, shown, title
 from tests.integration.sandbox.channel import outcome, start
@@ -24,18 +23,6 @@ RULE = {
     "labels": {"severity": "high"},
     "annotations": {"summary": "the bot has no Redis"},
 }
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as running:
-        yield running
-
-
-@pytest.fixture
-def http_port() -> int:
-    return free_port()
 
 
 @pytest.fixture

@@ -2,28 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from testbed.redis_server import RedisServer, free_port
+from testbed.redis_server import RedisServer
 from tests.integration.sandbox.channel import outcome, start
 
 pytestmark = pytest.mark.wire
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as running:
-        yield running
-
-
-@pytest.fixture
-def http_port() -> int:
-    return free_port()
 
 
 @pytest.fixture

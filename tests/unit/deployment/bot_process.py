@@ -21,8 +21,8 @@ from roas.models.ownership import ProcessMark, Readiness
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from tests.unit.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers
 from tests.unit.deployment.home_engine import HomeEngine
+from tests.unit.deployment.played_parts import Answering, Approving, NoMonitoring, nobody_answers
 from tests.unit.deployment.virtual_time import LIFE, Life
 
 WAKE_UP_SECONDS = 0.3

@@ -8,47 +8,12 @@ import stamina
 
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.deployment.peers import HealthAnswer, Peers
-from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
-from roas.models.check import ValidationReport
-from roas.models.dependency import Dependency
 from roas.models.environment import Environment
-from roas.models.stack import ServiceDefinition
-from roas.settings import Settings
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 from tests.unit.deployment.fake_engine import FakeEngine
-
-
-class Approving:
-    """Find nothing wrong."""
-
-    def __init__(self) -> None:
-        self.results: tuple = ()
-
-    async def validate(self, environment, version=None, *, model_hash=None, found=None) -> ValidationReport:
-        return ValidationReport(environment.name, self.results)
-
-
-class NoMonitoring:
-    async def prepare_monitoring_stack(self, environment) -> tuple[str, ...]:
-        return ()
-
-
-class Answering:
-    async def probe(self, environment, url, timeout_seconds) -> bool:
-        return True
-
-
-async def nobody(environment: Environment) -> None:
-    return None
-
-
-def service(name: str, *needs: str, **options: object) -> ServiceDefinition:
-    dependencies = tuple(Dependency(name, need) for need in needs)
-    options = {"has_health_check": True, "monitor_seconds": 0.0} | options
-    return ServiceDefinition(name, f"{name}:v1", "d", dependencies, **options)
+from tests.unit.deployment.played_parts import components_over, service
+from tests.unit.deployment.two_bots import Bot, Scene, a_scene
 
 
 @pytest.fixture(autouse=True)
@@ -80,26 +45,20 @@ async def bus() -> AsyncIterator[EventBus]:
     await bus.close()
 
 
-async def nobody_answers(url: str) -> HealthAnswer | None:
-    """Be a network in which no bot can be asked: the journal alone tells peers from others."""
-    return None
+@pytest.fixture
+def components(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
+    return components_over(state, bus, engine)
 
 
 @pytest.fixture
-def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path: Path) -> Components:
-    return Components(
-        settings=Settings(_env_file=None, state_dir=tmp_path / "state"),
-        state=state,
-        bus=bus,
-        engine=engine,
-        manager=DeploymentManager(engine, state),
-        validator=Approving(),
-        monitoring=NoMonitoring(),
-        prober=Answering(),
-        own_container=nobody,
-        held_lease=HeldLease(),
-        peers=Peers(engine, state, nobody, nobody_answers),
-    )
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with a_scene(tmp_path) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def old(scene: Scene) -> Bot:
+    return await scene.first()
 
 
 @pytest.fixture

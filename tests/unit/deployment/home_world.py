@@ -29,9 +29,9 @@ from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from tests.unit.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
 from tests.unit.deployment.commit_observer import ROUTINE, CommitObserver, Noted, PutOffError, Standing, WatchedJournal
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import UNHEALTHY
 from tests.unit.deployment.home_engine import BOT, HomeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.virtual_time import LIFE, VirtualLoop, clocks_of
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")

@@ -13,6 +13,11 @@ def deploy(version: str = "v1", **options: object) -> DeploymentRequest:
     return DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version, **options)
 
 
+def deploy_home(version: str, environment: str = "home", **options: object) -> DeploymentRequest:
+    """Ask for a deployment of the stack that the bot is itself a part of."""
+    return DeploymentRequest(environment, DeploymentKind.DEPLOY, DORA, version=version, **options)
+
+
 def rollback(**options: object) -> DeploymentRequest:
     return DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA, **options)
 

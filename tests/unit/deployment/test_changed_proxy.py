@@ -11,8 +11,8 @@ from roas.errors import ProxyError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.proxy import ServiceProxy
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import FakeEngine
+from tests.unit.deployment.played_parts import service
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 

@@ -6,8 +6,8 @@ import pytest
 
 from roas.errors import EngineError, EngineUnavailableError
 from roas.models.deployment import Outcome
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import deploy
 
 

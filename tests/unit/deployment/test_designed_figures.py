@@ -31,8 +31,8 @@ from roas.settings import Settings
 from roas.state import history
 from roas.state.manager import StateManager
 from roas.state.projection import STREAM_LENGTH
-from tests.unit.deployment.conftest import Answering, Approving, NoMonitoring, nobody, nobody_answers, service
 from tests.unit.deployment.fake_engine import FakeEngine
+from tests.unit.deployment.played_parts import components_over, service
 from tests.unit.deployment.virtual_time import VirtualLoop, clocks_of
 
 ROOT = Path(__file__).parents[3]
@@ -173,27 +173,12 @@ def test_observation_windows_as_designed(tmp_path: Path) -> None:
 
 def test_deployment_observes_its_whole_window(loop: VirtualLoop, tmp_path: Path) -> None:
     """A critical service without a window of its own is watched for ten seconds."""
-    from roas.deployment.components import Components
-    from roas.deployment.peers import Peers
     from roas.events import EventBus
-    from roas.state.ownership import HeldLease
 
     async def verification_seconds() -> float:
         engine, bus = FakeEngine({"redis": replace(service("redis"), monitor_seconds=None)}), EventBus()
         async with StateManager(tmp_path / "state") as state:
-            components = Components(
-                settings=Settings(_env_file=None, state_dir=tmp_path / "state"),
-                state=state,
-                bus=bus,
-                engine=engine,
-                manager=DeploymentManager(engine, state),
-                validator=Approving(),
-                monitoring=NoMonitoring(),
-                prober=Answering(),
-                own_container=nobody,
-                held_lease=HeldLease(),
-                peers=Peers(engine, state, nobody, nobody_answers),
-            )
+            components = components_over(state, bus, engine)
             prod = Environment(
                 "prod", "shop", tmp_path, (), critical_services=frozenset({"redis"}), observation_seconds=10
             )

@@ -1,7 +1,6 @@
 """Whatever happens while a bot replaces itself, one is left, and nothing that it carried besides is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,29 +10,13 @@ from roas.deployment.context import DeploymentContext
 from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
 from roas.engine.containers import service_wait
 from roas.errors import ComposeFileError, EngineError
-from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import STARTING, UNHEALTHY
-from tests.unit.deployment.two_bots import BOT, Bot, Scene, a_scene
-
-DORA = Actor(ActorKind.DISCORD, "1", "dora")
-
-
-@pytest.fixture
-async def scene(tmp_path) -> AsyncIterator[Scene]:
-    async with a_scene(tmp_path) as scene:
-        yield scene
-
-
-@pytest.fixture
-async def old(scene: Scene) -> Bot:
-    return await scene.first()
-
-
-def deploy(version: str, environment: str = "home") -> DeploymentRequest:
-    return DeploymentRequest(environment, DeploymentKind.DEPLOY, DORA, version=version)
+from tests.unit.deployment.played_parts import service
+from tests.unit.deployment.requested import DORA
+from tests.unit.deployment.requested import deploy_home as deploy
+from tests.unit.deployment.two_bots import BOT, Bot, Scene
 
 
 async def handed_over(scene: Scene, bot: Bot, deployment: Deployment) -> Bot:

@@ -13,8 +13,8 @@ from roas.errors import EngineUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.deployment import Outcome
 from roas.models.stack import WantedImage
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import FakeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import deploy
 
 

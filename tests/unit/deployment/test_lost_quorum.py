@@ -17,8 +17,8 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.swarm import SwarmFacts, SwarmNode
-from tests.unit.deployment.conftest import Approving, service
 from tests.unit.deployment.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
+from tests.unit.deployment.played_parts import Approving, service
 from tests.unit.deployment.requested import deploy, hotfix
 
 TIMES = 4  # more often than any phase is tried again

@@ -16,8 +16,8 @@ from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses
 
 

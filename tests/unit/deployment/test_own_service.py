@@ -1,39 +1,22 @@
 """No release without the bot is deployed, and whoever planned one nevertheless does not remove it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from roas.deployment.own_service import refuse_moved_bot
 from roas.errors import BotRemovalError
-from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount, OwnContainer
 from roas.models.health import ContainerState
 from roas.state.documents import to_json
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import UNHEALTHY
-from tests.unit.deployment.two_bots import BOT, Bot, Scene, a_scene
-
-DORA = Actor(ActorKind.DISCORD, "1", "dora")
-
-
-@pytest.fixture
-async def scene(tmp_path) -> AsyncIterator[Scene]:
-    async with a_scene(tmp_path) as scene:
-        yield scene
-
-
-@pytest.fixture
-async def old(scene: Scene) -> Bot:
-    return await scene.first()
-
-
-def deploy(version: str, **options: object) -> DeploymentRequest:
-    return DeploymentRequest("home", DeploymentKind.DEPLOY, DORA, version=version, **options)
+from tests.unit.deployment.played_parts import service
+from tests.unit.deployment.requested import DORA
+from tests.unit.deployment.requested import deploy_home as deploy
+from tests.unit.deployment.two_bots import BOT, Bot, Scene
 
 
 def leave(scene: Scene, how: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from roas.deployment.planned_rollout import rollout_reason
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import RolloutPolicy
-from tests.unit.deployment.conftest import service
+from tests.unit.deployment.played_parts import service
 
 WEB = service("web", replicas=3, update=RolloutPolicy(parallelism=1))
 OLD = ContainerSnapshot("c", "c", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:v1", "old")

@@ -12,8 +12,8 @@ from roas.models.coordination import ROLLBACK, PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.release import ReleaseState
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY, FakeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses
 
 

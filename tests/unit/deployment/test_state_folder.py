@@ -1,6 +1,5 @@
 """What would let the bot keep its state elsewhere is refused, with the way to move it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,29 +7,13 @@ import pytest
 from roas.deployment.state_folder import _folder, refuse_moved_state, state_move
 from roas.engine.machine.bot_places import place_of_container
 from roas.errors import StateMovedError
-from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from tests.unit.deployment.fake_engine import MOVED, UNHEALTHY
-from tests.unit.deployment.two_bots import BOT, Bot, Scene, a_scene
-
-DORA = Actor(ActorKind.DISCORD, "1", "dora")
-
-
-@pytest.fixture
-async def scene(tmp_path) -> AsyncIterator[Scene]:
-    async with a_scene(tmp_path) as scene:
-        yield scene
-
-
-@pytest.fixture
-async def old(scene: Scene) -> Bot:
-    return await scene.first()
-
-
-def deploy(version: str, **options: Any) -> DeploymentRequest:
-    return DeploymentRequest("home", DeploymentKind.DEPLOY, DORA, version=version, **options)
+from tests.unit.deployment.requested import DORA
+from tests.unit.deployment.requested import deploy_home as deploy
+from tests.unit.deployment.two_bots import BOT, Bot
 
 
 async def test_plan_and_deployment_that_move_it_are_refused(scene, old):

@@ -9,7 +9,7 @@ from roas.deployment.phases.verification import summary_of
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
-from tests.unit.deployment.conftest import service
+from tests.unit.deployment.played_parts import service
 
 
 def container(health: HealthStatus = HealthStatus.HEALTHY) -> ContainerSnapshot:

@@ -15,8 +15,8 @@ from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState
 from roas.state.manager import StateManager
-from tests.unit.deployment.conftest import service
 from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import deploy, rollback
 
 

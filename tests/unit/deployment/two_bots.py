@@ -21,8 +21,8 @@ from roas.settings import Settings
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from tests.unit.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers, service
 from tests.unit.deployment.fake_engine import HEALTHY, FakeEngine
+from tests.unit.deployment.played_parts import Answering, Approving, NoMonitoring, nobody_answers, service
 
 BOT = "bot"
 
