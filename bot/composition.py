@@ -45,7 +45,6 @@ from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from roas.state.seen_stacks import SeenStacks
-from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
 from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
@@ -207,6 +206,8 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
 
 async def _look_ahead(base: Foundation, environment: Environment, to_start: bool) -> None:
     """Have ready what a deployment takes a moment for, the first time or each time; whoever needs it tells faults."""
+    if base.settings.discord_token is not None:
+        base.discord.begin(environment.name)
     with suppress(RoasError):
         if to_start:
             await base.engine.probe_for(environment).version()
@@ -242,13 +243,12 @@ async def _is_own(engine: StackEngine, environment: Environment, service: str) -
 def _survey(base: Foundation) -> EnvironmentSurvey:
     settings, engine = base.settings, base.engine
     redis_url, redis = settings.redis_url, base.redis
-    ask_discord = settings.discord_token is not None
     return EnvironmentSurvey(
         settings,
         engine,
         engine.probe_for,
         ping_redis=None if redis_url is None or redis is None else lambda: redis.ping(redis_url.get_secret_value()),
-        discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
+        discord_facts=base.discord.read if settings.discord_token is not None else None,
         swarm=partial(engine.swarm, with_traces=True),
         proxied=engine.proxied_service,
     )

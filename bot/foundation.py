@@ -16,6 +16,7 @@ from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
+from roas.validation.discord_facts import DiscordFactsReader
 
 if TYPE_CHECKING:
     from roas.monitoring.metrics.bot_metrics import Metrics
@@ -34,6 +35,7 @@ class Foundation:
     state: StateManager
     bus: EventBus
     engine: StackEngine
+    discord: DiscordFactsReader
     redis: "RedisParts | None" = None
     metrics: "Metrics | None" = None
 
@@ -69,7 +71,9 @@ async def open_foundation(
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
         stack.push_async_callback(engine.close)
-        base = Foundation(settings, environments(settings), redactor, state, bus, engine, redis, metrics)
+        discord = DiscordFactsReader(settings)
+        stack.push_async_callback(discord.close)
+        base = Foundation(settings, environments(settings), redactor, state, bus, engine, discord, redis, metrics)
         await _learn_stacks(base)
         yield base
 

@@ -1,9 +1,12 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import end_tasks, run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
@@ -19,6 +22,35 @@ REQUEST_SECONDS = 5.0
 MESSAGE_CHANNEL_TYPES = frozenset({0, 5, 10, 11, 12})
 # What a refused token, a missing permission and an unknown thing are answered with.
 REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
+
+
+# For so long an answer serves: a plan asks, and the deployment that is started by it need not wait for Discord.
+FRESH_SECONDS = 15.0
+
+
+class DiscordFactsReader:
+    """Ask Discord, for each environment once in a while; an answer that is on its way serves whoever asks."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._asked: dict[str, tuple[float, asyncio.Task[DiscordFacts]]] = {}
+
+    async def read(self, environment: str) -> DiscordFacts:
+        """Return what Discord says, or said a moment ago. Raises nothing."""
+        return await asyncio.shield(self.begin(environment))
+
+    def begin(self, environment: str) -> asyncio.Task[DiscordFacts]:
+        """Ask, where that was not done a moment ago; nobody has to wait for it."""
+        asked_at, task = self._asked.get(environment, (0.0, None))
+        if task is None or self._clock() - asked_at >= FRESH_SECONDS:
+            task = asyncio.create_task(fetch_discord_facts(self._settings, environment), name="Discord's facts")
+            self._asked[environment] = (self._clock(), task)
+        return task
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await end_tasks(*(task for _, task in self._asked.values()))
 
 
 class _UnreachableError(Exception):

@@ -1,5 +1,6 @@
 """What Discord says over a real socket becomes facts, and the checks word them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from roas.validation.cached_call import CachedCall
 from roas.validation.checks.discord_channel import DiscordChannelCheck
 from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
 from roas.validation.checks.discord_token import DiscordTokenCheck
-from roas.validation.discord_facts import fetch_discord_facts
+from roas.validation.discord_facts import FRESH_SECONDS, DiscordFactsReader, fetch_discord_facts
 from roas.validation.discord_permissions import NEEDED, missing_permissions
 from roas.validation.subject import Subject
 
@@ -149,6 +150,40 @@ async def test_three_checks_query_discord_once(settings: Settings, discord: Smal
     once = CachedCall(lambda: fetch_discord_facts(settings))
     assert await once() is await once()
     assert len(discord.asked) == 4
+
+
+async def test_discord_is_asked_once_in_a_while(settings: Settings, discord: SmallDiscord) -> None:
+    now = [100.0]
+    reader = DiscordFactsReader(settings, lambda: now[0])
+    reader.begin("dev")
+    facts = await asyncio.gather(reader.read("dev"), reader.read("dev"))
+    assert facts[0].channel_found
+    assert facts[0] == facts[1]
+    now[0] += FRESH_SECONDS - 0.1
+    assert await reader.read("dev") == facts[0]
+    assert len(discord.asked) == 4, "an answer that is on its way, and one of a moment ago, serve"
+    now[0] += 0.1
+    await reader.read("dev")
+    await reader.read("prod")
+    assert len(discord.asked) == 12
+    await reader.close()
+
+
+async def test_who_gives_up_leaves_the_answer_to_others(settings: Settings, discord: SmallDiscord) -> None:
+    reader = DiscordFactsReader(settings)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await reader.read("dev")
+    assert (await reader.read("dev")).channel_found
+    assert len(discord.asked) == 4
+    await reader.close()
+
+
+async def test_nothing_is_left_of_a_question(settings: Settings, discord: SmallDiscord) -> None:
+    reader = DiscordFactsReader(settings)
+    asking = reader.begin("dev")
+    await reader.close()
+    assert asking.cancelled()
 
 
 def member(*roles: str) -> dict[str, Any]:
