@@ -180,6 +180,13 @@ MUTATIONS = (
         "-k",
         "step",
     ),
+    mutation(
+        "a deployment that is just beginning counts as left by a dead process",
+        "bot/deployment/running_deployments.py",
+        "return deployment_id in self._tasks or deployment_id in self._beginning",
+        "return deployment_id in self._tasks",
+        "tests/unit/deployment/test_resuming.py",
+    ),
     # Locks, leadership and the handover
     mutation(
         "whoever takes over leaves a hung process alive",

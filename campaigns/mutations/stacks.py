@@ -57,6 +57,20 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         "tests/unit/monitoring/alerts/test_service_alerts.py",
     ),
     mutation(
+        "a service in a pause is judged by the release before",
+        "bot/monitoring/watching/wanted_services.py",
+        "if holding is not None and holding.paused and holding.to_release is not None:",
+        "if holding is None:",
+        "tests/unit/monitoring/alerts/test_paused_rollout.py",
+    ),
+    mutation(
+        "a status waits for a bot that hangs",
+        "bot/control/quick_question.py",
+        "            if not lives():\n                raise\n",
+        "",
+        "tests/unit/control/test_silent_bot.py",
+    ),
+    mutation(
         "a plan is silent about what was changed in place",
         "bot/deployment/plan_reasons.py",
         "    yield from _changed_in_place(comparison)\n",

@@ -20,8 +20,8 @@ from tests.unit.control.test_command_line_is_light import environment
 
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
 OF_THIS_VERSION = f"HTTP/1.0 200 OK\r\nContent-Length: {len(GREETING)}\r\n\r\n{GREETING}"
-# What one that is not asked again would be waited for is twice and four times as long.
-SECONDS = 60.0
+# One that is not greeted again is waited for longer than this.
+SECONDS = 25.0
 
 
 class HangingBot:
