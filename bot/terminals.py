@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STREAMS = ("stdin", "stdout", "stderr")
@@ -36,6 +36,11 @@ def say_what_was_lost() -> bool:
     sys.stderr.write(f"error: The output could not be written: {raw.lost.strerror}.\n")
     sys.stderr.flush()
     return True
+
+
+def can_draw(stream: IO[str]) -> bool:
+    """Return whether somebody sees what is drawn on a stream; a file, a pipe and a dumb terminal get plain lines."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
 class _Terminal(io.FileIO):

@@ -48,7 +48,7 @@ def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     except RoasError as error:
         return _print_and_return(error, terminal)
     except KeyboardInterrupt:
-        terminal.say("Interrupted.", console=terminal.err)
+        terminal.say("Interrupted.", on_err=True)
         return ExitCode.INTERRUPTED
     except Exception as error:
         if session is not None and is_debugging(session.settings):

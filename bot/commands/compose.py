@@ -50,15 +50,13 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
             f"{environment.name} runs no release that this journal knows.", hint="Its first deployment creates one."
         )
     if lock is not None:
-        session.terminal.say(
-            f"warning: {lock.deployment_id} is changing {environment.name} right now.", console=session.terminal.err
-        )
+        session.terminal.say(f"warning: {lock.deployment_id} is changing {environment.name} right now.", on_err=True)
     models = ModelStore(session.state_dir / MODELS_FOLDER)
     clients = EngineClients()
     try:
         await set_references(clients, environment, services_of(models.load(model_hash)))
     except RoasError as error:  # Compose says itself what it cannot do without
-        session.terminal.say(f"warning: {error.message}", console=session.terminal.err)
+        session.terminal.say(f"warning: {error.message}", on_err=True)
     finally:
         await clients.close()
     _become_compose(environment, models.existing(model_hash), arguments, instance_id)

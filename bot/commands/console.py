@@ -6,6 +6,8 @@ from typing import IO
 
 from rich.console import Console
 
+from roas.terminals import can_draw
+
 WIDTH_WITHOUT_TERMINAL = 200
 
 
@@ -20,7 +22,7 @@ class SteadyConsole(Console):
 
 def console_on(stream: IO[str]) -> SteadyConsole:
     """Create the console of a stream."""
-    is_terminal = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+    is_terminal = can_draw(stream)
     return SteadyConsole(
         file=stream,
         force_terminal=is_terminal,

@@ -1,8 +1,6 @@
 """Print an error: what is wrong, then what to do; never a traceback."""
 
-from rich.text import Text
-
-from roas.commands.terminal import Terminal, printable
+from roas.commands.terminal import Terminal
 from roas.control.documents import FaultDocument
 from roas.models.deployment import Problem
 
@@ -18,12 +16,11 @@ def print_error(terminal: Terminal, fault: FaultDocument | Problem) -> None:
 
 def describe(terminal: Terminal, fault: FaultDocument | Problem) -> None:
     """Print an error to stderr."""
-    message = Text("error: ", style="bold red") + Text(printable(fault.message), style="default")
-    terminal.say(message, console=terminal.err)
+    terminal.say(fault.message, lead=("error: ", "bold red"), on_err=True)
     for line in _hints(fault):
-        terminal.say(Text("  → ", style="cyan") + Text(printable(line), style="default"), console=terminal.err)
+        terminal.say(line, lead=("  → ", "cyan"), on_err=True)
     for line in fault.report.splitlines()[-REPORT_LINES:]:
-        terminal.say(f"  | {line}", console=terminal.err)
+        terminal.say(f"  | {line}", on_err=True)
 
 
 def _hints(fault: FaultDocument | Problem) -> list[str]:

@@ -76,7 +76,7 @@ async def open_executor(session: "Session", request: DeploymentRequest | None = 
         redis = redis_parts(session.settings)
         base = await stack.enter_async_context(open_foundation(session.settings, instance_prefix="CLI", redis=redis))
         await stack.enter_async_context(begun(_read_ahead(base, request)))
-        await asyncio.to_thread(load_parts)
+        await asyncio.to_thread(load_parts, session.terminal)
         from roas.application import build_application
         from roas.commands.heartbeat import send_heartbeats
 

@@ -44,7 +44,7 @@ class DetachedError(Exception):
 
 def progress_on(terminal: Terminal) -> Progress:
     """Choose a screen for a terminal, lines for everything else."""
-    if terminal.talk.is_terminal:
+    if terminal.draws:
         from roas.commands.progress_screen import ProgressScreen
 
         return ProgressScreen(terminal)

@@ -1,10 +1,8 @@
 """Show how a deployment ended, and what to do where it did not end well."""
 
-from rich.text import Text
-
 from roas.commands.error_output import describe
 from roas.commands.formatting import release
-from roas.commands.terminal import Terminal, printable
+from roas.commands.terminal import Terminal
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.ui.quantities import duration
 
@@ -21,9 +19,9 @@ def show_outcome(terminal: Terminal, deployment: Deployment) -> None:
     if deployment.outcome is None:
         return
     text = _text(deployment, deployment.outcome)
-    terminal.say(Text(text, style=STYLES[deployment.outcome]))
+    terminal.say(text, style=STYLES[deployment.outcome])
     for warning in deployment.warnings:
-        terminal.say(Text("warning: ", style="yellow") + Text(printable(warning), style="default"))
+        terminal.say(warning, lead=("warning: ", "yellow"))
     if deployment.problem is not None and deployment.outcome is not Outcome.CANCELLED:
         describe(terminal, deployment.problem)
 

@@ -11,7 +11,7 @@ from roas.commands.executor import Executor, open_executor
 from roas.commands.exit_codes import ExitCode, code_of_deployment
 from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
-from roas.commands.loading import load_views
+from roas.commands.loading import load_drawing
 from roas.commands.session import Session
 from roas.control.approval import check_approval
 from roas.dataclass import dataclass
@@ -56,7 +56,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
     await finish_orphans(session, executor, request.environment)
-    plan = await _plan(executor, request)
+    plan = await _plan(session, executor, request)
     _show_plan(session, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
@@ -70,9 +70,9 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             return _detach(session, left)
 
 
-async def _plan(executor: Executor, request: DeploymentRequest) -> Plan:
+async def _plan(session: Session, executor: Executor, request: DeploymentRequest) -> Plan:
     """Plan, and load meanwhile what draws the plan, or why there is none."""
-    loading = asyncio.create_task(asyncio.to_thread(load_views), name="loading")
+    loading = asyncio.create_task(asyncio.to_thread(load_drawing, session.terminal), name="loading")
     try:
         return await executor.plan(request, to_start=True)
     finally:
@@ -113,5 +113,5 @@ def _detach(session: Session, left: DetachedError) -> int:
         from roas.commands.error_output import fault_json
 
         session.terminal.document(fault_json(problem))
-    session.terminal.say(f"{problem.message} {hint}", console=session.terminal.err)
+    session.terminal.say(f"{problem.message} {hint}", on_err=True)
     return ExitCode.INTERRUPTED

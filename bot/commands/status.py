@@ -92,8 +92,8 @@ async def _look_instead(
     except RoasError as error:
         raise fault from error
     text = f"{fault.message} This is what the journal and the engine show."
-    session.terminal.say(f"warning: {text}", console=session.terminal.err)
-    session.terminal.say(f"→ {fault.hint}", console=session.terminal.err)
+    session.terminal.say(f"warning: {text}", on_err=True)
+    session.terminal.say(f"→ {fault.hint}", on_err=True)
     return replace(report, fault=text)
 
 

@@ -1,6 +1,6 @@
 """Write to the terminal, or to a file or pipe: there without control characters and without cutting lines.
 
-What draws is loaded where something is drawn: a JSON document needs none of it.
+What draws is loaded where something is drawn: neither a JSON document nor a file nor a pipe needs it.
 """
 
 import sys
@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from roas.redaction import hide
+from roas.terminals import can_draw
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -38,12 +39,31 @@ class Terminal:
         """Return where a person is talked to: with --json nothing but the document goes to stdout."""
         return self.err if self.as_json else self.out
 
-    def say(self, text: "str | Text", *, console: "SteadyConsole | None" = None) -> None:
-        """Write one paragraph; lines are not cut where there is no terminal."""
+    @property
+    def draws(self) -> bool:
+        """Return whether a person who is talked to sees what is drawn."""
+        return can_draw(self._stderr if self.as_json else self._stdout)
+
+    def say(
+        self, text: "str | Text", *, style: str = "", lead: tuple[str, str] = ("", ""), on_err: bool = False
+    ) -> None:
+        """Write one paragraph, after a `lead` of another style; lines are not cut where there is no terminal."""
+        to_err = on_err or self.as_json
+        stream = self._stderr if to_err else self._stdout
+        if can_draw(stream) or not isinstance(text, str):
+            self._draw(text, style, lead, self.err if to_err else self.out)
+            return
+        try:
+            stream.write(f"{lead[0]}{printable(text).expandtabs()}\n")
+            stream.flush()
+        except BrokenPipeError:
+            (self.err if to_err else self.out).on_broken_pipe()
+
+    def _draw(self, text: "str | Text", style: str, lead: tuple[str, str], console: "SteadyConsole") -> None:
         from rich.text import Text
 
-        line = text if isinstance(text, Text) else Text(printable(text))
-        (console or self.talk).print(line, soft_wrap=True)
+        drawn = Text(printable(text), style=style or "default") if isinstance(text, str) else text
+        console.print(Text(*lead) + drawn, soft_wrap=True)
 
     def document(self, text: str) -> None:
         """Write the JSON document."""

@@ -43,7 +43,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/commands/history.py": "add_row(",
             "bot/commands/config.py": "add_row(",
             "bot/commands/doctor.py": "add_row(",
-            "bot/commands/plan_view.py": "printable(",
+            "bot/commands/plan_view.py": "add_row(",
             "bot/terminals.py": "",  # fixed words, and what the kernel calls a full disk
             "bot/commands/releases.py": "add_row(",
             "bot/commands/status_view.py": "add_row(",

@@ -132,9 +132,9 @@ from roas.commands import executor, run_command_line
 
 load, loaders, beside, asked = executor.load_parts, [], [], threading.Event()
 
-def load_parts():
+def load_parts(terminal):
     loaders.append(threading.get_ident())
-    load()
+    load(terminal)
     print("asked", asked.wait(60))
     loaders.append(None)
 

@@ -1,6 +1,7 @@
 """How far a deployment has come, on a terminal and without one."""
 
 import io
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -38,7 +39,8 @@ PULLING = Deployment(
 
 def a_terminal(*, is_terminal: bool) -> tuple[Terminal, io.StringIO]:
     written = io.StringIO()
-    terminal = Terminal()
+    with redirect_stdout(written):
+        terminal = Terminal()
     terminal.out = Console(file=written, force_terminal=is_terminal, width=100, markup=False, highlight=False)
     return terminal, written
 
