@@ -1,6 +1,6 @@
 """Run stacks on one machine with Compose and the Docker Engine."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -222,8 +222,7 @@ class ComposeEngine(ComposeReleases):
 
     async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
         """Give the containers of these services the restart policy of a model again."""
-        model = await self.load_model(model_hash)
-        await self._misled.release(environment, model, services)
+        await self._misled.release(environment, await self.load_model(model_hash), services)
 
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
@@ -237,9 +236,11 @@ class ComposeEngine(ComposeReleases):
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self._clients, environment)
 
-    async def containers_at_rest(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers_at_rest(
+        self, environment: Environment, moving: Collection[str] = ()
+    ) -> tuple[ContainerSnapshot, ...]:
         """Return every container, too; what is listed as it was at the last look is not asked about."""
-        return await self._seen.look(environment)
+        return await self._seen.look(environment, moving)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project as the engine lists it."""

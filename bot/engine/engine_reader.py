@@ -1,6 +1,6 @@
 """Define what can be seen of an engine: containers, their events and logs, and how they differ from a model."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,8 +40,12 @@ class EngineReader(Protocol):
         """Return every container of the environment's project, running or not."""
         ...
 
-    async def containers_at_rest(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers_at_rest(
+        self, environment: Environment, moving: Collection[str] = ()
+    ) -> tuple[ContainerSnapshot, ...]:
         """Return what `containers` returns, for who looks again and again: most of it is known from the last look.
+
+        Of services that are `moving`, what was never started is told as it is listed.
 
         It is never behind an event, but may for a moment be behind an act: an engine lists a container as running until
         it has dealt with its end, while a question about that container waits for it.

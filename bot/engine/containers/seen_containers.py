@@ -3,10 +3,13 @@
 An engine writes what it lists before it tells of an event, but after who asked for a stop has the answer: so this is
 for who looks again and again, not for who just did something. A container that runs gets another place in its networks
 at each start, which the list has: so one that is listed the same still runs, with the same process. What may change all
-the same is its restart policy, by hand; that is looked at when it has ended.
+the same is its restart policy, by hand; that is looked at when it has ended. The verdict of a health check is in the
+list. What was created and never ran stays as it was made; until its start, who looks while many are being made has no
+use for more than the list tells.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.containers.snapshots import in_order, listed_containers, take_these
@@ -25,8 +28,11 @@ class SeenContainers:
         # By engine and project, what was listed before each container was asked about, and what that told.
         self._known: dict[tuple[str, str], dict[str, tuple[ContainerSnapshot, ContainerSnapshot]]] = {}
 
-    async def look(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        """Return every container of the environment's project, running or not, in order of number."""
+    async def look(self, environment: Environment, moving: Collection[str] = ()) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project, running or not, in order of number.
+
+        Of services that are `moving`, what was never started is told as it is listed.
+        """
         place = engine_address(environment), environment.project
         return await self._clients.call(
             environment,
@@ -34,20 +40,36 @@ class SeenContainers:
                 place,
                 listed_containers(client, environment.project),
                 lambda ids: take_these(self._clients, client, ids),
+                moving,
             ),
         )
 
-    def compare(self, place: tuple[str, str], listed: Listed, ask: Ask) -> tuple[ContainerSnapshot, ...]:
+    def compare(
+        self, place: tuple[str, str], listed: Listed, ask: Ask, moving: Collection[str] = ()
+    ) -> tuple[ContainerSnapshot, ...]:
         """Return what is known of the listed containers, once those are asked about that are listed otherwise."""
         known, now = self._known.get(place, {}), {one.id: one for one in listed}
-        same = {key: known[key] for key, one in now.items() if key in known and known[key][0] == one}
-        asked = ask([key for key in now if key not in same]) if len(same) < len(now) else ()
+        same = {key: _as_listed(one, *known[key]) for key, one in now.items() if key in known}
+        same = {key: both for key, both in same.items() if both[0] == now[key]}
+        begun = {key for key, one in now.items() if key not in same and one.never_ran and one.service in moving}
+        asked = ask(unknown) if (unknown := [key for key in now if key not in same and key not in begun]) else ()
         found = same | {one.id: (now[one.id], one) for one in asked}
         self._known[place] = {key: both for key, both in found.items() if _tells_its_starts(*both)}
-        return in_order(after for _, after in found.values())
+        return in_order((*(after for _, after in found.values()), *(replace(now[key], endpoints=()) for key in begun)))
+
+
+def _as_listed(
+    now: ContainerSnapshot, listed: ContainerSnapshot, asked: ContainerSnapshot
+) -> tuple[ContainerSnapshot, ContainerSnapshot]:
+    """Return what was listed and asked of a container, with the verdict of its health check as it is listed now."""
+    if now.health is listed.health:
+        return listed, asked
+    return replace(listed, health=now.health), replace(asked, health=now.health)
 
 
 def _tells_its_starts(listed: ContainerSnapshot, asked: ContainerSnapshot) -> bool:
-    """Return whether a container runs, and has places in networks that it only has since it was started."""
+    """Return whether a container never ran, or runs and has places in networks that it only has since its start."""
+    if listed.state is ContainerState.CREATED:
+        return asked.never_ran
     running = listed.state is asked.state is ContainerState.RUNNING
     return running and any(endpoint.partition(" ")[2] for endpoint in listed.endpoints)

@@ -81,8 +81,11 @@ class StackSampler:
         """
         definitions = await self.definitions(environment)
         try:
-            look = self._engine.containers_at_rest if looks_again else self._engine.containers
-            containers = await look(environment)
+            containers = await (
+                self._engine.containers_at_rest(environment, moving)
+                if looks_again
+                else self._engine.containers(environment)
+            )
             settled = [one for one in containers if one.service not in moving] if reads_usage else []
             counts_for = COUNTS_FOR_LOOKS_SECONDS if looks_again else COUNTS_FOR_PEOPLE_SECONDS
             usage = await self._read_usage(environment, settled, counts_for)

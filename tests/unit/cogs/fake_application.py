@@ -143,7 +143,8 @@ class FakeEngine:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(replace(a_container(name), id=name) for name in self.running)
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
 
     async def read_log(
         self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None

@@ -319,7 +319,8 @@ class FakeEngine:
         self._called("containers")
         return tuple(self.running.values())
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return await self.containers(environment)

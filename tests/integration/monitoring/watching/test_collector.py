@@ -46,7 +46,8 @@ class RealEngine:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return await take_snapshots(self._clients, environment)
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
 
     def events(self, environment: Environment, *, since_ns: int | None = None) -> EventSubscription:
         return EventSubscription(self._clients, environment, since_ns=since_ns)

@@ -1,5 +1,6 @@
 """What runs as it was listed before is not asked about again; whatever may have changed is."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ class Looking:
         self.asked: list[str] = []
         self.restarts = 0
 
-    def look(self, *there: ContainerSnapshot) -> list[ContainerSnapshot]:
+    def look(self, *there: ContainerSnapshot, moving: Collection[str] = ()) -> list[ContainerSnapshot]:
         self.asked = []
 
         def ask(ids: list[str]) -> tuple[ContainerSnapshot, ...]:
@@ -29,7 +30,7 @@ class Looking:
             found = [replace(one, endpoints=(), restart_count=self.restarts) for one in there]
             return tuple(one for one in found if one.id in ids)
 
-        return list(self.seen.compare(PLACE, there, ask))
+        return list(self.seen.compare(PLACE, there, ask, moving))
 
 
 @pytest.fixture
@@ -49,7 +50,6 @@ def test_what_runs_as_before_is_asked_about_once(looking):
     "other",
     [
         {"endpoints": ("none a-2",)},  # it was started again
-        {"health": HealthStatus.UNHEALTHY},
         {"state": ContainerState.PAUSED},
         {"state": ContainerState.EXITED, "exit_code": 1, "endpoints": ("none ",)},
         {"names": "renamed"},
@@ -71,7 +71,6 @@ def test_what_is_listed_otherwise_is_asked_about(looking, other):
         {"endpoints": ("none ",)},
         {"state": ContainerState.EXITED, "exit_code": 1},  # one that ends again with the same code is listed the same
         {"state": ContainerState.RESTARTING},
-        {"state": ContainerState.CREATED},
     ],
 )
 def test_what_does_not_tell_its_starts_is_asked_about_each_time(looking, fields):
@@ -89,3 +88,32 @@ def test_what_is_gone_is_forgotten(looking):
 
 def test_what_goes_while_it_is_asked_about_is_left_out(looking):
     assert looking.seen.compare(PLACE, [listed("a")], lambda _ids: ()) == ()
+
+
+def test_verdict_of_a_health_check_is_taken_from_the_list(looking):
+    looking.look(listed("a", health=HealthStatus.STARTING))
+    for verdict in (HealthStatus.HEALTHY, HealthStatus.UNHEALTHY, HealthStatus.UNHEALTHY):
+        assert [one.health for one in looking.look(listed("a", health=verdict))] == [verdict]
+        assert looking.asked == []
+    looking.look(listed("a", health=HealthStatus.STARTING, endpoints=("none a-2",)))
+    assert looking.asked == ["a"], "it is another process"
+
+
+def test_what_never_ran_is_asked_about_once_until_it_is_started(looking):
+    created = listed("a", state=ContainerState.CREATED, health=HealthStatus.NONE, endpoints=("none ",))
+    for asked in (["a"], []):
+        assert looking.look(created)[0].endpoints == ()
+        assert looking.asked == asked
+    looking.look(listed("a"))
+    assert looking.asked == ["a"]
+
+
+def test_what_is_being_made_is_told_as_it_is_listed(looking):
+    created = listed("a", state=ContainerState.CREATED, health=HealthStatus.NONE, endpoints=("none ",))
+    for asked in (["b"], []):
+        assert looking.look(created, listed("b"), moving={"a"})[0] == replace(created, endpoints=())
+        assert looking.asked == asked
+    looking.look(created, listed("b"))
+    assert looking.asked == ["a"], "later more is to be known"
+    looking.look(listed("a"), listed("b"), moving={"a"})
+    assert looking.asked == ["a"]

@@ -34,7 +34,8 @@ class SilentEngine:
             raise self.fault
         return self.shown
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
 
     @asynccontextmanager
     async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:

@@ -53,7 +53,7 @@ class Scene:
     async def container_event(self, *_: object) -> None:
         return
 
-    async def _containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def _containers(self, environment: Environment, _moving: object) -> tuple[ContainerSnapshot, ...]:
         return (ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, self.status, "i", "i", "h"),)
 
     async def _read(self, environment: Environment, ids: Sequence[str]) -> Mapping[str, Any]:

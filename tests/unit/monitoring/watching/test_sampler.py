@@ -44,7 +44,8 @@ class World:
             raise self.engine_fault
         return tuple(self.snapshots)
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         if self.model_fault:
