@@ -111,6 +111,8 @@ class MonitoringCollector:
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
         self._is_standby = False
+        # The services that a deployment was changing at the last look, by environment.
+        self._moving: dict[str, frozenset[str]] = {}
 
     def start(self) -> None:
         """Watch what a MonitoringRequested names, and look again when that is asked for."""
@@ -200,7 +202,13 @@ class MonitoringCollector:
                 await self._observer.container_event(environment, event, known)
 
         watch = StackWatch(
-            self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, on_event=on_event
+            self._engine,
+            environment,
+            observe,
+            due_in,
+            reconcile_seconds=self._reconcile_seconds,
+            on_event=on_event,
+            is_calm=lambda event: event.service in self._moving.get(environment.name, ()),
         )
         tasks = [asyncio.create_task(watch.run(), name=f"watch {environment.name}")]
         if self._prober is not None:
@@ -255,6 +263,7 @@ class MonitoringCollector:
             environment, reads_usage=observer is not None, moving=owned, looks_again=True
         )
         owned |= await observer.owned(environment) if observer is not None else frozenset()
+        self._moving[environment.name] = owned
         await self._health.observe(sample.stack, sample.reason, moving=owned)
         steady = self._health.stack(environment.name)
         if steady is None:

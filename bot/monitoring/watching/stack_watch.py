@@ -18,6 +18,8 @@ log = get_logger(__name__)
 RECONCILE_SECONDS = 30.0
 # How much longer than a look takes it is until the next one: events come to `on_event` at once all the same.
 RESTS_PER_LOOK = 10.0
+# So long what a deployment does to its own services may wait for a look: of many, each has several events.
+CALM_SECONDS = 2.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
 KNOWN_EVENTS = 256
 
@@ -25,8 +27,9 @@ KNOWN_EVENTS = 256
 class StackWatch:
     """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
 
-    `due_in` returns the seconds to the next pending verdict, or None; `on_event` gets every event first, once. An
-    engine that is unavailable is tried again, and asked for what was missed; only cancelling ends a watch.
+    `due_in` returns the seconds to the next pending verdict, or None; `on_event` gets every event first, once. An event
+    that `is_calm` is observed a moment later, together with others. An engine that is unavailable is tried again, and
+    asked for what was missed; only cancelling ends a watch.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class StackWatch:
         *,
         reconcile_seconds: float = RECONCILE_SECONDS,
         on_event: Callable[[ContainerEvent], Awaitable[None]] | None = None,
+        is_calm: Callable[[ContainerEvent], bool] = lambda _event: False,
     ) -> None:
         self._on_event = on_event
         self._engine = engine
@@ -45,7 +49,9 @@ class StackWatch:
         self._observe = observe
         self._due_in = due_in
         self._reconcile_seconds = reconcile_seconds
+        self._is_calm = is_calm
         self._dirty = asyncio.Event()
+        self._calm: asyncio.TimerHandle | None = None
         self._known: deque[tuple[int, str, str]] = deque(maxlen=KNOWN_EVENTS)
         self._seen_until_ns: int | None = None
         self._is_failing = False
@@ -111,9 +117,20 @@ class StackWatch:
                     continue
                 if self._on_event is not None:
                     await self._handle_event(event, self._on_event)
-                self._dirty.set()
+                self._wake(event)
         finally:
             self._dirty.set()
+
+    def _wake(self, event: ContainerEvent) -> None:
+        """Have the stack looked at: at once, or a moment later with what else comes until then."""
+        if not self._is_calm(event):
+            self._dirty.set()
+        elif self._calm is None:
+            self._calm = asyncio.get_running_loop().call_later(CALM_SECONDS, self._end_calm)
+
+    def _end_calm(self) -> None:
+        self._calm = None
+        self._dirty.set()
 
     def _is_repeated(self, event: ContainerEvent) -> bool:
         """Return whether an event was received already; one without a time always counts as new."""

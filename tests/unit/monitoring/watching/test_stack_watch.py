@@ -49,13 +49,15 @@ class Scene:
         self.source, self.looked, self.due = EventSource(), asyncio.Semaphore(0), list[float]()
         self.breaks: Exception | None = None
         self.heard: list[ContainerEvent] = []
-        watching = StackWatch(
+        self.moving: set[str] = set()
+        self.watching = watching = StackWatch(
             self.source,  # type: ignore[arg-type]
             DEV,
             self._observe,
             self._due_in,
             reconcile_seconds=reconcile_seconds,
             on_event=self._hear,
+            is_calm=lambda event: event.service in self.moving,
         )
         self.task = asyncio.create_task(watching.run())
 
@@ -156,3 +158,26 @@ async def test_cancel_wins_over_simultaneous_event() -> None:
     await asyncio.sleep(0)
     await scene.end()
     assert scene.task.cancelled()
+
+
+async def test_what_a_deployment_does_is_observed_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts many services, each of which has several events; nobody judges by them until it has ended."""
+    monkeypatch.setattr(stack_watch, "CALM_SECONDS", 3600.0)
+    scene = Scene()
+    try:
+        await scene.looks()
+        scene.moving = {"web"}
+        for number in range(3):
+            scene.source.queue.put_nowait(ended(number + 1))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(scene.heard) == 3
+        assert scene.looked.locked()
+        scene.source.queue.put_nowait(ContainerEvent("start", "c2", "db", "shop-dev", {}, 9))
+        await scene.looks()
+        assert scene.looked.locked()
+        scene.watching._end_calm()
+        await scene.looks()
+        assert scene.looked.locked()
+    finally:
+        await scene.end()
