@@ -45,7 +45,7 @@ class EngineReader(Protocol):
     ) -> tuple[ContainerSnapshot, ...]:
         """Return what `containers` returns, for who looks again and again: most of it is known from the last look.
 
-        Of services that are `moving`, what was never started is told as it is listed.
+        Of services that are `moving`, what runs or was never started is told as it is listed: no restarts are counted.
 
         It is never behind an event, but may for a moment be behind an act: an engine lists a container as running until
         it has dealt with its end, while a question about that container waits for it.

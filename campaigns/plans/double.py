@@ -236,7 +236,9 @@ class EngineDouble:
         """Return every container."""
         return tuple(_snapshot(one) for one in self.machine.of(environment.project))
 
-    containers_at_rest = containers
+    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
+        """Return what is there."""
+        return await self.containers(environment)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""

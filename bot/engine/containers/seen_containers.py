@@ -4,8 +4,8 @@ An engine writes what it lists before it tells of an event, but after who asked 
 for who looks again and again, not for who just did something. A container that runs gets another place in its networks
 at each start, which the list has: so one that is listed the same still runs, with the same process. What may change all
 the same is its restart policy, by hand; that is looked at when it has ended. The verdict of a health check is in the
-list. What was created and never ran stays as it was made; until its start, who looks while many are being made has no
-use for more than the list tells.
+list. What was created and never ran stays as it was made; and of what a deployment is moving, nobody wants to know more
+than the list tells: how often a process was started again counts from its end on.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -16,6 +16,7 @@ from roas.engine.containers.snapshots import in_order, listed_containers, take_t
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 
+LISTED_WHOLE = frozenset({ContainerState.CREATED, ContainerState.RUNNING})
 Listed = Iterable[ContainerSnapshot]
 Ask = Callable[[list[str]], tuple[ContainerSnapshot, ...]]
 
@@ -31,7 +32,7 @@ class SeenContainers:
     async def look(self, environment: Environment, moving: Collection[str] = ()) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not, in order of number.
 
-        Of services that are `moving`, what was never started is told as it is listed.
+        Of services that are `moving`, what runs or was never started is told as it is listed.
         """
         place = engine_address(environment), environment.project
         return await self._clients.call(
@@ -51,11 +52,13 @@ class SeenContainers:
         known, now = self._known.get(place, {}), {one.id: one for one in listed}
         same = {key: _as_listed(one, *known[key]) for key, one in now.items() if key in known}
         same = {key: both for key, both in same.items() if both[0] == now[key]}
-        begun = {key for key, one in now.items() if key not in same and one.never_ran and one.service in moving}
-        asked = ask(unknown) if (unknown := [key for key in now if key not in same and key not in begun]) else ()
+        told = {
+            key for key, one in now.items() if key not in same and one.service in moving and one.state in LISTED_WHOLE
+        }
+        asked = ask(unknown) if (unknown := [key for key in now if key not in same and key not in told]) else ()
         found = same | {one.id: (now[one.id], one) for one in asked}
         self._known[place] = {key: both for key, both in found.items() if _tells_its_starts(*both)}
-        return in_order((*(after for _, after in found.values()), *(replace(now[key], endpoints=()) for key in begun)))
+        return in_order((*(after for _, after in found.values()), *(replace(now[key], endpoints=()) for key in told)))
 
 
 def _as_listed(

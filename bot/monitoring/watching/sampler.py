@@ -94,7 +94,8 @@ class StackSampler:
             fault = error.whole
             stack = StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC), fault)
             return Sample(stack, error.message)
-        services = self._judge(environment, definitions, containers, usage)
+        listed = frozenset(moving) if looks_again and not environment.on_swarm else frozenset()
+        services = self._judge(environment, definitions, containers, usage, listed)
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason, containers)
 
@@ -124,8 +125,10 @@ class StackSampler:
         definitions: Definitions,
         containers: Sequence[ContainerSnapshot],
         usage: Mapping[str, Usage],
+        listed: Collection[str],
     ) -> tuple[ServiceHealth, ...]:
-        before = self._restarts[environment.name].take(containers)
+        """Judge each service; of those that were only `listed`, it is not known how often they were started again."""
+        before = self._restarts[environment.name].take([one for one in containers if one.service not in listed])
         by_service: dict[str, list[ContainerSnapshot]] = defaultdict(list)
         for container in containers:
             by_service[container.service].append(container)

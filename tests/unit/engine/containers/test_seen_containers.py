@@ -108,12 +108,16 @@ def test_what_never_ran_is_asked_about_once_until_it_is_started(looking):
     assert looking.asked == ["a"]
 
 
-def test_what_is_being_made_is_told_as_it_is_listed(looking):
+def test_what_is_being_moved_is_told_as_it_is_listed(looking):
     created = listed("a", state=ContainerState.CREATED, health=HealthStatus.NONE, endpoints=("none ",))
     for asked in (["b"], []):
         assert looking.look(created, listed("b"), moving={"a"})[0] == replace(created, endpoints=())
         assert looking.asked == asked
-    looking.look(created, listed("b"))
+    looking.restarts = 1
+    assert looking.look(listed("a"), listed("b"), moving={"a"})[0] == listed("a", endpoints=())
+    assert looking.asked == []
+    ended = listed("a", state=ContainerState.EXITED, exit_code=1, endpoints=("none ",))
+    looking.look(ended, listed("b"), moving={"a"})
+    assert looking.asked == ["a"], "by which policy it ended is not listed"
+    assert looking.look(listed("a"), listed("b"))[0].restart_count == 1
     assert looking.asked == ["a"], "later more is to be known"
-    looking.look(listed("a"), listed("b"), moving={"a"})
-    assert looking.asked == ["a"]
