@@ -6,6 +6,7 @@ licence), as of July 2026. What must follow a token there is left out: here a to
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from roas.dataclass import dataclass
 
@@ -15,27 +16,34 @@ GROUP = "secret"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Hold a pattern, and the texts of which one is in all that it matches: most texts hold none of them."""
+    """Hold a pattern, and the texts of which one is in all that it matches: most texts hold none of them.
+
+    So it is compiled when a text has one: a process that starts meets few of them.
+    """
 
     name: str
     keywords: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: str
     any_case: bool = False
 
     def find(self, text: str) -> Iterator[Span]:
         """Yield where the secrets are: the group `secret` where there is one."""
-        for match in self.pattern.finditer(text):
-            group = GROUP if GROUP in self.pattern.groupindex else 0
+        pattern = _compiled(self.pattern, re.IGNORECASE if self.any_case else re.NOFLAG)
+        group = GROUP if GROUP in pattern.groupindex else 0
+        for match in pattern.finditer(text):
             if match.start(group) < match.end(group):
                 yield match.span(group)
 
 
+_compiled = cache(re.compile)
+
+
 def _token(name: str, pattern: str, *keywords: str) -> Shape:
-    return Shape(name, keywords, re.compile(pattern))
+    return Shape(name, keywords, pattern)
 
 
 def _context(name: str, pattern: str, *keywords: str) -> Shape:
-    return Shape(name, keywords, re.compile(pattern, re.IGNORECASE), any_case=True)
+    return Shape(name, keywords, pattern, any_case=True)
 
 
 TOKENS = (

@@ -42,7 +42,7 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
-class EnvironmentSettings(BaseModel, extra="forbid"):
+class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
     folder: Path | None = None
@@ -65,9 +65,14 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
 class Settings(BaseSettings):
     """Hold every setting; the names in the environment are these names in capitals, with `ROAS_` before them or not."""
 
-    # Read with the prefix only.
+    # Read with the prefix only. What validates is built for the first that is made: of one class, not of each.
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
+        env_file=".env",
+        extra="ignore",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        defer_build=True,
     )
 
     roas_config: Path | None = None

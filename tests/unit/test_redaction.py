@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roas.redaction import HIDDEN, Redactor, is_credential
+from roas.secret_shapes import SHAPES, Shape
 
 
 @pytest.mark.parametrize(
@@ -272,3 +273,9 @@ def test_large_secret_costs_little() -> None:
         redactor.add(["\n".join(f"line {line} of the large secret {number}" for line in range(20_000))])
     assert time.process_time() - begin < 10
     assert redactor.redact("line 7 of the large secret 3") == HIDDEN
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_every_shape_can_be_compiled(shape: Shape) -> None:
+    """Each is compiled when a text has a keyword of it, which could be long after the start."""
+    assert list(shape.find("".join(shape.keywords))) == []
