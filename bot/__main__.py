@@ -48,9 +48,6 @@ def main() -> int:
     code = answer_quickly(sys.argv[1:])
     if code is not None:
         return code
-    from roas.dataclass import spare_libraries
-
-    spare_libraries()
     _import_without_extras()
     try:
         return run_command_line(sys.argv[1:])

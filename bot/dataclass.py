@@ -5,7 +5,6 @@ until a bot had started. Here `__init__` is compiled when the first object is ma
 To type checkers this is `dataclasses.dataclass` itself.
 """
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, Field, FrozenInstanceError, InitVar, field, fields
@@ -42,34 +41,11 @@ else:
     dataclass = _dataclass
 
 
-# What a dataclass may ask for to be made here, and what it has not written itself then.
-ARGUMENTS = {"frozen", "slots", "kw_only"}
-MADE_ANYWAY = ("__init__", "__eq__")
 COMPARED = "__compared__"
 FIELDS = "__dataclass_fields__"
 # What belongs to the class that is replaced by one with slots.
 OF_THE_PLAIN_CLASS = ("__dict__", "__weakref__")
 SPECIAL = ("ClassVar", "InitVar", "KW_ONLY")
-
-
-def spare_libraries() -> None:
-    """From here on, let dataclasses of libraries be made in the same way, where they ask for nothing else.
-
-    For a program of our own: what is imported in somebody's bot is none of our business.
-    """
-    dataclasses.dataclass = _of_library
-
-
-def _of_library(plain: type | None = None, /, **arguments: bool) -> Any:
-    """Make a dataclass as `dataclasses.dataclass` does, by which arguments it may be called."""
-
-    def made(cls: type) -> type:
-        written = any(name in cls.__dict__ for name in MADE_ANYWAY)
-        if written or not arguments.keys() <= ARGUMENTS or any(map(_is_special, inspect.get_annotations(cls).values())):
-            return _with_fields(**arguments)(cls)
-        return _dataclass(**arguments)(cls)
-
-    return made if plain is None else made(plain)
 
 
 def _is_special(kind: object) -> bool:

@@ -6,11 +6,8 @@ import copy
 import dataclasses
 import importlib
 import inspect
-import json
 import pickle
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, field
 from pathlib import Path
@@ -20,36 +17,11 @@ import pytest
 from pydantic import TypeAdapter
 
 import roas
-from roas.dataclass import _of_library, dataclass
+from roas.dataclass import dataclass
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
-DECORATORS = {"ours": dataclass, "standard": dataclasses.dataclass, "of a library": _of_library}
-# Lists the dataclasses of what a command and a bot import, but for ours: what they take, hold, and can do.
-LISTING = """
-import contextlib, dataclasses, inspect, json, sys
-import roas.dataclass
-if sys.argv[1] == "spared":
-    roas.dataclass.spare_libraries()
-import discord, rich.console, typer
-import roas.application
-METHODS = ("__hash__", "__eq__", "__setattr__", "__getstate__", "__match_args__", "__slots__", "__init__")
-def described(kind):
-    with contextlib.suppress(Exception):
-        kind.__init__(None, wrong_on_purpose=True)
-    return [
-        [(one.name, one.kind, one.default is one.empty) for one in inspect.signature(kind).parameters.values()],
-        [(one.name, one.init, one.repr, one.kw_only) for one in dataclasses.fields(kind)],
-        [getattr(kind, name, None) is None for name in METHODS], getattr(kind, "__match_args__", None),
-        kind.__hash__ is not object.__hash__, kind.__setattr__ is not object.__setattr__,
-    ]
-kinds = [
-    kind for name, module in list(sys.modules.items()) if module and name.partition(".")[0] != "roas"
-    for kind in list(vars(module).values())
-    if isinstance(kind, type) and kind.__module__ == name and "__dataclass_fields__" in vars(kind)
-]
-print(json.dumps([sum("__compared__" in vars(kind) for kind in kinds), {str(one): described(one) for one in kinds}]))
-"""
+DECORATORS = {"ours": dataclass, "standard": dataclasses.dataclass}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,38 +190,6 @@ def test_read_and_written_as_json(decorate):
     kept = TypeAdapter(Stored)
     read = kept.validate_json('{"name": "a"}')
     assert (read, kept.dump_json(read)) == (Stored("a"), b'{"name":"a","labels":{}}')
-
-
-def test_what_a_library_writes_itself_stays():
-    @_of_library(slots=True)
-    class Own:
-        x: int
-
-        def __init__(self, *given: int) -> None:
-            self.x = sum(given)
-
-    @_of_library
-    class Equal:
-        x: int
-
-        def __eq__(self, other: object) -> bool:
-            return True
-
-    @_of_library(order=True)
-    class Ordered:
-        x: int
-
-    assert (Own(1, 2).x, Equal(1) == 2, Ordered(1) < Ordered(2)) == (3, True, True)
-
-
-def test_dataclasses_of_libraries_are_as_they_were():
-    """A command lets libraries make theirs in the same way; nothing is different but when methods are compiled."""
-    plain, spared = (
-        json.loads(subprocess.run([sys.executable, "-c", LISTING, how], check=True, capture_output=True).stdout)
-        for how in ("plain", "spared")
-    )
-    assert (plain[0], spared[0] > 40, len(plain[1]) > 40) == (0, True, True)
-    assert spared[1] == plain[1]
 
 
 def test_compiled_when_first_made():
