@@ -3,17 +3,11 @@
 from testbed.swarm_look import StackLook
 from testbed.waiting import wait_until
 from tests.e2e.commands.conftest import SECONDS
-from tests.e2e.engine.swarm.swarm_line import MORE, SwarmLine
+from tests.e2e.engine.swarm.swarm_line import MORE, SwarmLine, job
 
 WELL = {"every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "app": "2/2"}
 # What is written is watched for some seconds: until the stack is removed.
 MEDDLED = """
-services:
-  migrate:
-    image: {repository}:v1
-    command: ["sh", "-c", "${{JOB:-echo migrated}}"]
-    stop_grace_period: 1s
-    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
   app:
     image: {repository}:${{VERSION}}
     stop_grace_period: 1s
@@ -30,7 +24,9 @@ services:
 
 def meddle(line: SwarmLine, look: StackLook, repository: str) -> None:
     """Deploy to one stack what is interfered with, and see that it has come back each time."""
-    line.write((MEDDLED + MORE + "configs: {{greeting: {{file: ./greeting}}}}\n").format(repository=repository))
+    more = (MEDDLED + MORE).format(repository=repository)
+    migration = job(repository, "echo migrated", grace="1s")
+    line.write(f"services:\n{migration}{more}configs: {{greeting: {{file: ./greeting}}}}\n")
     first = line.run("deploy", "dev", "v1")
     assert first.returncode == 0, first.stdout + first.stderr
     job_that_is_cancelled_has_ended_before_it_runs_again(line, look)

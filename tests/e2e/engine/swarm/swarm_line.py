@@ -18,6 +18,17 @@ HEALTH_CHECK = f"""
 QUICK_TOGETHER = QUICK.replace("monitor: 1s", "monitor: 1s, parallelism: 2")
 
 
+def job(repository: str, usual: str, *, grace: str) -> str:
+    """Return a migration that may be told to do something else than usual, and has so long to stop."""
+    return f"""
+  migrate:
+    image: {repository}:v1
+    command: ["sh", "-c", "${{JOB:-{usual}}}"]
+    stop_grace_period: {grace}
+    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+""".strip("\n")
+
+
 def stack(repository: str, more: str = "") -> str:
     """Return what keeps data on a node, a job, what changes with each version, and what runs nowhere and everywhere."""
     return f"""
@@ -30,11 +41,7 @@ services:
     volumes: ["data:/data"]
     ports: [{{target: 8080, published: 18080, mode: host}}]
     healthcheck: {HEALTH_CHECK}
-  migrate:
-    image: {repository}:v1
-    command: ["sh", "-c", "${{JOB:-echo migrated to ${{VERSION:-v1}}}}"]
-    stop_grace_period: 2s
-    deploy: {{endpoint_mode: dnsrr, placement: {{constraints: ["node.hostname == node1"]}}}}
+{job(repository, "echo migrated to ${VERSION:-v1}", grace="2s")}
     depends_on:
       database: {{condition: service_healthy}}
   web:
