@@ -23,25 +23,29 @@ LOOK_AGAIN_SECONDS = 0.2
 
 
 async def find_running_bot(
-    folder: Path, stack: AsyncExitStack, *, within_seconds: float = STARTING_SECONDS
+    folder: Path, stack: AsyncExitStack, *, silent_seconds: float = STARTING_SECONDS
 ) -> "ControlClient | None":
     """Return a client of the running bot, which `stack` closes; None where no bot lives.
 
+    One that is just starting is waited for; one that takes the question and is silent for `silent_seconds` hangs.
     Raises ControlUnavailableError where one lives that does not answer, StateError where the folder is closed to us.
     """
-    deadline = time.monotonic() + within_seconds
+    deadline, is_silent = time.monotonic() + STARTING_SECONDS, False
     while True:
         try:
-            if (folder / SOCKET_NAME).exists() and (
-                client := await _greeted(folder, stack, within_seconds)
-            ) is not None:
-                return client
+            if (folder / SOCKET_NAME).exists():
+                try:
+                    client = await _greeted(folder, stack, silent_seconds)
+                except TimeoutError:
+                    client, is_silent = None, True
+                if client is not None:
+                    return client
             living = running_bots(folder)
         except PermissionError as error:
             raise _closed(folder) from error
         if not living:
             return None
-        if time.monotonic() > deadline:
+        if is_silent or time.monotonic() > deadline:
             raise ControlUnavailableError(
                 f"A bot is running ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
                 hint="It may be starting, or hang: look at its log. Stop it, and the command line does its work.",
@@ -54,14 +58,14 @@ def running_bots(folder: Path) -> tuple[str, ...]:
     return Instance(folder / "instances", "CLI").living("BOT")
 
 
-async def _greeted(folder: Path, stack: AsyncExitStack, within_seconds: float) -> "ControlClient | None":
-    """Return a client when a bot answers; the socket of a dead bot gives no answer."""
+async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -> "ControlClient | None":
+    """Return a client when a bot answers; the socket of a dead bot gives no answer. Raises TimeoutError."""
     from roas.control.client import ControlClient
 
     async with AsyncExitStack() as trial:
         client = await trial.enter_async_context(ControlClient(folder))
-        with suppress(ControlUnavailableError, TimeoutError):
-            async with asyncio.timeout(within_seconds):
+        with suppress(ControlUnavailableError):
+            async with asyncio.timeout(silent_seconds):
                 await client.greet()
             stack.push_async_exit(trial.pop_all().__aexit__)
             return client

@@ -41,7 +41,7 @@ async def _ask(session: "Session", name: str | None) -> int | None:
     from roas.version import __version__
 
     async with AsyncExitStack() as stack:
-        client = await find_running_bot(session.state_dir, stack, within_seconds=ASKING_SECONDS)
+        client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
         if client is None:
             return None
         if session.terminal.as_json and client.version == __version__:

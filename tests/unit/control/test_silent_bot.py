@@ -4,11 +4,13 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from roas.commands import quick_status
+from roas.commands import quick_status, running_bot
 from roas.commands.quick_status import pass_on_status
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
@@ -122,3 +124,23 @@ async def test_bot_that_is_busy_is_waited_for(state, server, collector, monkeypa
     async with server, ControlClient(state.folder) as client:
         report = await client.status("dev")
     assert [one.environment for one in report.environments] == ["dev"]
+
+
+async def test_bot_that_is_just_starting_is_waited_for(state, server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives, and does not listen yet: that is no silence, however short a silence may be."""
+    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", SECONDS)
+    waited = asyncio.Event()
+    looks = running_bot.running_bots
+
+    def looked(folder: Path) -> tuple[str, ...]:
+        waited.set()
+        return looks(folder)
+
+    monkeypatch.setattr(running_bot, "running_bots", looked)
+    async with AsyncExitStack() as stack:
+        finding = asyncio.create_task(running_bot.find_running_bot(state.folder, stack, silent_seconds=5.0))
+        await asyncio.wait_for(waited.wait(), SECONDS)
+        async with server:
+            client = await finding
+            assert client is not None
+            assert (await client.greet()).instance_id == state.instance_id
