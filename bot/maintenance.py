@@ -12,7 +12,7 @@ from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.journal_backup import JournalBackup
 from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
@@ -121,19 +121,31 @@ class Maintenance:
         await self._check_journal()
         await self._parts.recovery.resume()
         await self._parts.collector.watch_released()
-        # At the same time: what is written together is one commit.
-        await run_concurrently(
-            (
-                self._parts.alert_service.end_silences(),
-                self._parts.state.alerts.prune(RESOLVED_KEPT),
-                self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT),
-            )
-        )
+        await self._tidy_where_needed()
         await self._prune_history()
         await self._backup.look()
         await self._parts.prometheus.look()
         for look in self._parts.looks:
             await look()
+
+    async def _tidy_where_needed(self) -> None:
+        """Tidy up, unless nobody has written since that changed nothing: then only a silence can be over."""
+        kept = self._parts.state.kept
+        alerts = await kept.ask(self._parts.state.alerts.open)
+        is_silent = any(one.state is AlertState.SILENCED for one in alerts)
+        await (self._tidy() if is_silent else kept.ask(self._tidy))
+
+    async def _tidy(self) -> None:
+        """End silences that are over, and drop what counts for nothing any more."""
+        state = self._parts.state
+        # At the same time: what is written together is one commit.
+        await run_concurrently(
+            (
+                self._parts.alert_service.end_silences(),
+                state.alerts.prune(RESOLVED_KEPT),
+                state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT),
+            )
+        )
 
     async def _prune_history(self) -> None:
         """Drop what is beyond the bounds; a backlog goes round by round, and is looked for seldom."""

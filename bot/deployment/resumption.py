@@ -45,10 +45,11 @@ class Resumption:
     async def resume_all(self) -> tuple[Deployment, ...]:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
         resumed: list[Deployment] = []
-        for deployment in await self._components.state.deployments.unfinished():
+        state = self._components.state
+        for deployment in await state.kept.ask(state.deployments.unfinished):
             if self._running.must_wait(deployment.id):
                 continue
-            lock = await self._components.state.locks.get(deployment.environment)
+            lock = await state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
             if owner is None or deployment.id in self._running or await self._is_running_elsewhere(owner):
                 continue

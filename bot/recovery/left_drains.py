@@ -27,7 +27,7 @@ class LeftDrains:
 
     async def look(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
-        applied = await self._state.releases.applied_by_environment()
+        applied = await self._state.kept.applied_by_environment()
         for name in sorted(applied.keys() & self._environments.keys()):
             try:
                 if proxied := await self._proxied(name, applied[name]):

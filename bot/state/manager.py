@@ -23,6 +23,7 @@ from roas.state.history import History
 from roas.state.instance import Instance
 from roas.state.journal import Journal
 from roas.state.journal_faults import WriteTrouble
+from roas.state.kept_answers import KeptAnswers
 from roas.state.locks import Locks
 from roas.state.ownership import Ownership
 from roas.state.posts import Posts
@@ -58,6 +59,7 @@ class StateManager:
         self.recoveries = Recoveries(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
+        self.kept = KeptAnswers(lambda: self._journal.mark, self.releases, self.deployments)
         self.backups = Backups(self.folder / JOURNAL_NAME)
 
     @property

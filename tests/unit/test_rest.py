@@ -1,17 +1,24 @@
 """What a bot at rest asks of its journal: counts, which no load of a machine changes."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from roas.application import Application, open_application
+from roas.models.ownership import Heartbeat
 from roas.settings import Settings
+from roas.state import journal
+from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.journal import Journal
+from roas.ui.notifications.live_messages import LiveMessages
+from roas.ui.notifications.outboxes import Outboxes
 
 ROUNDS = 3
+NOWHERE: Any = None
 
 
 @pytest.fixture
@@ -33,6 +40,11 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
+async def beat(application: Application) -> None:
+    heartbeat = Heartbeat(application.state.instance_id, boot_id(), boot_seconds())
+    await application.state.ownership.beat_and_renew(heartbeat)
+
+
 async def rounds(application: Application) -> None:
     await application.maintenance._run_round()
 
@@ -46,15 +58,44 @@ async def frequent(application: Application) -> None:
     await application.maintenance._parts.frequent_look()
 
 
-@pytest.mark.parametrize(("look", "threads", "commits"), [(rounds, 8, 1), (orphans, 1, 0), (frequent, 0, 0)])
+async def pending(application: Application) -> None:
+    await LiveMessages(application.state, application.bus, Outboxes(NOWHERE))._pending_subjects()
+
+
+@pytest.mark.parametrize(
+    ("look", "anew", "at_rest", "commits"),
+    [(rounds, 8, 1, 1), (orphans, 1, 0, 0), (frequent, 0, 0, 0), (pending, 3, 0, 0)],
+)
 async def test_visits_of_a_bot_at_rest(
-    tmp_path: Path, visits: Counter[str], look: Callable[[Application], object], threads: int, commits: int
+    tmp_path: Path,
+    visits: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[Application], Awaitable[object]],
+    anew: int,
+    at_rest: int,
+    commits: int,
 ) -> None:
-    """Without a release; the first look may do what is done once."""
+    """Without a release; the first look may do what is done once.
+
+    A leader asks nothing of its journal again while nobody writes: what is left is the free space of its disk.
+    Who does not beat asks each time.
+    """
     settings = Settings(_env_file=None, stack_dir=tmp_path, state_dir=tmp_path / "state")
     async with open_application(settings) as application:
         await look(application)
         visits.clear()
         for _ in range(ROUNDS):
             await look(application)
-        assert (visits["threads"], visits["commits"]) == (ROUNDS * threads, ROUNDS * commits)
+        assert (visits["threads"], visits["commits"]) == (ROUNDS * anew, ROUNDS * commits)
+        monkeypatch.setattr(journal, "MARK_SECONDS", 1000.0)
+        await beat(application)
+        await look(application)
+        visits.clear()
+        for _ in range(ROUNDS):
+            await look(application)
+        assert (visits["threads"], visits["commits"]) == (ROUNDS * at_rest, 0)
+        visits.clear()
+        await beat(application)
+        assert (visits["threads"], visits["commits"]) == (1, 0), "what beats alone does not count as written"
+        await look(application)
+        assert visits["threads"] == 1 + at_rest

@@ -14,6 +14,8 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
+# A copy is made once a day: whether one is due need not be asked in each round.
+LOOK_SECONDS = 60.0
 FAILED = said("no copy of the bot's journal can be made")
 
 
@@ -30,6 +32,7 @@ class JournalBackup:
         """Make a copy where one is due. Raises JournalLostError where the journal turns out to be damaged."""
         if time.monotonic() < self._not_before:
             return
+        self._not_before = time.monotonic() + LOOK_SECONDS
         backups = self._state.backups
         try:
             if not await asyncio.to_thread(backups.is_due):

@@ -66,9 +66,9 @@ class SwappedBinds:
             return
         sources: set[str] = set()
         self._until = time.monotonic() + WHOLE_SECONDS
-        for name in sorted(await self._state.releases.released() & self._environments.keys()):
+        for name in sorted(await self._state.kept.released() & self._environments.keys()):
             environment = self._environments[name]
-            models = await find_applied_models(self._state, environment.name)
+            models = await find_applied_models(self._state, environment.name, at_rest=True)
             if models is None:
                 continue
             try:
@@ -96,6 +96,9 @@ class SwappedBinds:
             mine = {name: why for name, why in misled.items() if models.of(name) == model_hash}
             found |= {name: why for name, why in mine.items() if not models.is_held(name)}
         if found == before:
+            return
+        if await find_applied_models(self._state, environment.name) != models:
+            self._until = 0.0  # what was known of a moment ago holds no more: nothing is done by it
             return
         if found:
             log.error("binds lead elsewhere", environment=environment.name, services=sorted(found))

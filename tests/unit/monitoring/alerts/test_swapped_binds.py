@@ -21,12 +21,19 @@ class World:
         self.folder, self.looks, self.holding = folder, 0, None
         self.held: list[tuple[str, ...]] = []
         self.reports: list[bool] = []
-        self.releases = SimpleNamespace(applied_model=self._model_hash, released=self._released)
+        self.kept = SimpleNamespace(
+            applied_model=self._looked, released=self._released, holding=self._held_a_moment_ago
+        )
+        self.ended: Holding | None = None
+        self.releases = SimpleNamespace(applied_model=self._model_hash)
         self.deployments = SimpleNamespace(holding=self._holding)
         self.alerts = SimpleNamespace(open=self._no_alerts)
 
-    async def _model_hash(self, _: str) -> str:
+    async def _looked(self, environment: str) -> str:
         self.looks += 1
+        return await self._model_hash(environment)
+
+    async def _model_hash(self, _: str) -> str:
         return "m1"
 
     async def _released(self) -> frozenset[str]:
@@ -34,6 +41,9 @@ class World:
 
     async def _holding(self, _: str) -> Holding | None:
         return self.holding
+
+    async def _held_a_moment_ago(self, _: str) -> Holding | None:
+        return self.ended if self.ended is not None else self.holding
 
     async def _no_alerts(self, _: str) -> tuple[()]:
         return ()
@@ -108,6 +118,17 @@ async def test_deployment_is_left_what_it_holds(world, binds, tmp_path, holding,
     world.folder.symlink_to("/")
     await binds.look()
     assert world.held == held
+
+
+async def test_nothing_is_done_by_what_was_a_moment_ago(world, binds, tmp_path):
+    world.ended, world.holding = paused(ServiceStep.PENDING), Holding("DEP-1", False, None, {})
+    world.folder.rename(tmp_path / "gone")
+    world.folder.symlink_to("/")
+    await binds.look()
+    assert (world.held, world.reports) == ([], []), "by now it is at work"
+    world.ended = world.holding = None
+    await binds.look()
+    assert world.held == [("web",)], "it is looked at again at once"
 
 
 async def test_what_was_held_before_a_pause_stays_held_in_it(world, binds, tmp_path):

@@ -207,6 +207,30 @@ async def test_drift_unknown_while_deploying(world: Any) -> None:
     assert await DriftFinder(world, world, world).find(DEV) is None
 
 
+@pytest.mark.parametrize("ended", ["release", "model", "deployment"])
+async def test_drift_is_not_found_by_what_was_a_moment_ago(world: Any, monkeypatch: Any, ended: str) -> None:
+    """Who is asked again and again may answer as it was; before anything is said to differ, it is asked anew."""
+    world.there, before = [container("web", "x")], World()
+    assert await DriftFinder(world, world, world, at_rest=before).find(DEV)
+    if ended == "release":
+        monkeypatch.setattr(before, "current", lambda _: _release_before(before))
+    elif ended == "model":
+        monkeypatch.setattr(world, "applied_model", lambda _: _another_model())
+    else:
+        world.holds = Holding("DEPLOY-1", paused=False, to_release=4, services={})
+    assert await DriftFinder(world, world, world, at_rest=before).find(DEV) is None
+    world.there = []
+    assert await DriftFinder(world, world, world, at_rest=before).find(DEV) == (), "by that, nothing is said"
+
+
+async def _release_before(world: World) -> Release:
+    return replace(await World.current(world, "dev"), number=2)
+
+
+async def _another_model() -> str:
+    return "another"
+
+
 async def test_drift_of_what_a_paused_deployment_has_not_moved(world: Any) -> None:
     """It waits for hours, perhaps: what hands change of the other services meanwhile is said."""
     world.there = [container("web", "x"), container("db", "x")]
