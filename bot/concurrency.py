@@ -94,17 +94,21 @@ async def pause_in_step(seconds: float) -> None:
     """
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
-    steps = (loop.time() - _BEGAN) // seconds + 1
 
     def wake() -> None:
         if not woken.done():
             woken.set_result(None)
 
-    timer = loop.call_at(_BEGAN + steps * seconds, wake)
+    timer = loop.call_at(_next_step(seconds), wake)
     try:
         await woken
     finally:
         timer.cancel()
+
+
+def _next_step(seconds: float) -> float:
+    """Return when the next whole multiple of so many seconds of this process is, by the event loop's clock."""
+    return _BEGAN + ((asyncio.get_running_loop().time() - _BEGAN) // seconds + 1) * seconds
 
 
 async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
@@ -114,6 +118,16 @@ async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
     """
     try:
         async with asyncio.timeout(within_seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def wait_in_step(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but no longer than `pause_in_step` does; returns whether it happened."""
+    try:
+        async with asyncio.timeout_at(_next_step(seconds)):
             await event.wait()
     except TimeoutError:
         return False

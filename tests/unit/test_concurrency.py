@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.concurrency import SingleFlight, end_tasks, pause, pause_in_step
+from roas.concurrency import SingleFlight, end_tasks, pause, pause_in_step, wait_in_step
 
 
 class Work:
@@ -150,7 +150,7 @@ async def test_loops_in_step_share_a_wake_up(monkeypatch: pytest.MonkeyPatch):
     async def run(round_seconds: float) -> None:
         for _ in range(3):
             await asyncio.sleep(round_seconds)
-            await pause_in_step(0.25)
+            await (wait_in_step(asyncio.Event(), 0.25) if round_seconds else pause_in_step(0.25))
 
     await pause_in_step(0.25)
     monkeypatch.setattr(loop, "call_at", call_at)
@@ -159,6 +159,13 @@ async def test_loops_in_step_share_a_wake_up(monkeypatch: pytest.MonkeyPatch):
         for seconds in (0.0, 0.01, 0.05):
             group.create_task(run(seconds))
     assert len(due) <= 5, "three rounds of three loops, and on a busy machine a few that were late"
+
+
+async def test_wait_in_step_ends_with_the_event():
+    event = asyncio.Event()
+    assert not await wait_in_step(event, 0.25)
+    event.set()
+    assert await wait_in_step(event, 60.0)
 
 
 async def test_pause_in_step_ends_when_cancelled():

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import wait_for
+from roas.concurrency import wait_for, wait_in_step
 from roas.dataclass import dataclass
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
@@ -132,7 +132,7 @@ class IntegrationMonitor:
         while not self._closing.is_set():
             self._moved.clear()
             if self._rests():
-                await wait_for(self._moved, REST_SECONDS if self._measurements.only_by_events else CHECK_SECONDS)
+                await wait_in_step(self._moved, REST_SECONDS if self._measurements.only_by_events else CHECK_SECONDS)
                 continue
             self.check()
             await wait_for(self._closing, CHECK_SECONDS)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import end_tasks, wait_for, wait_in_step
 from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
@@ -189,7 +189,7 @@ class LiveMessages:
             await self._follow_pending()
             await asyncio.gather(*map(self._all_asked, self._outboxes.all()))
         while True:
-            await wait_for(self._look, self._pace.poll)
+            await wait_in_step(self._look, self._pace.poll)
             self._look.clear()
             await self._follow_pending()
 

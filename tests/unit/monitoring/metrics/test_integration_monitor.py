@@ -116,6 +116,7 @@ async def test_monitor_sleeps_until_something_happens(monkeypatch: pytest.Monkey
         known_check(monitor)
 
     monkeypatch.setattr(integration_monitor, "wait_for", wait)
+    monkeypatch.setattr(integration_monitor, "wait_in_step", wait)
     monkeypatch.setattr(IntegrationMonitor, "check", check)
 
     async def works(_: Event) -> None:
