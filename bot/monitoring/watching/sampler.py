@@ -23,9 +23,9 @@ from roas.monitoring.watching.wanted_services import Definitions, WantedServices
 log = get_logger(__name__)
 
 # To read what a container uses costs its engine 3 ms of a core. Of more containers than these, a reading counts for a
-# while: for who looks at each event, until the next slow look; for a person, as long as that one is not late.
+# while: for who looks at each event, until the slow look after the next one; for a person, as long as that is not late.
 MANY_CONTAINERS = 60
-COUNTS_FOR_LOOKS_SECONDS = 20.0
+COUNTS_FOR_LOOKS_SECONDS = 50.0
 COUNTS_FOR_PEOPLE_SECONDS = 60.0
 
 

@@ -170,9 +170,9 @@ async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None
     assert len(await read()) == len(await read()) == MANY_CONTAINERS, "not large yet: read each time"
     world.snapshots.append(replace(WEB, id="late", number=99))
     assert await read() == ["late"]
-    assert await read(seconds=19, looks_again=True) == []
-    assert await read(seconds=31) == []
-    assert len(await read(looks_again=True)) == len(world.snapshots), "each slow look reads all"
+    assert await read(seconds=30, looks_again=True) == []
+    assert await read(seconds=29) == []
+    assert len(await read(seconds=1, looks_again=True)) == len(world.snapshots), "every other slow look reads all"
     assert await read(seconds=59) == []
     assert len(await read(seconds=1)) == len(world.snapshots)
     world.snapshots[0] = replace(world.snapshots[0], id="new")
