@@ -136,7 +136,6 @@ from pathlib import Path
 from bot.state.documents import to_json
 from bot.state.manager import StateManager
 
-from testbed.inherited import chosen_programs
 
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
