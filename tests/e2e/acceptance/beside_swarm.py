@@ -160,8 +160,8 @@ class SwarmStack:
         return Run(verdict, well_by_version(self.client, self._label), seen.order, seen.at)
 
     def remove(self) -> None:
-        """Remove the stack."""
-        self._docker("stack", "rm", self.name)
+        """Remove the stack; a task that is ending may hold its network for a moment."""
+        assert wait_until(lambda: self._run("stack", "rm", self.name).returncode == 0, UPDATE_SECONDS)
 
     @property
     def _label(self) -> str:
@@ -189,6 +189,9 @@ class SwarmStack:
         self._docker("stack", "deploy", "--resolve-image", "never", "--compose-file", str(path), self.name, v=version)
 
     def _docker(self, *arguments: str, v: str = "") -> None:
-        own = manual_environment(self.docker_host) | {"VERSION": v}
-        done = subprocess.run(["docker", *arguments], env=own, capture_output=True, text=True, check=False)
+        done = self._run(*arguments, v=v)
         assert done.returncode == 0, done.stderr
+
+    def _run(self, *arguments: str, v: str = "") -> "subprocess.CompletedProcess[str]":
+        own = manual_environment(self.docker_host) | {"VERSION": v}
+        return subprocess.run(["docker", *arguments], env=own, capture_output=True, text=True, check=False)
