@@ -123,6 +123,7 @@ async def _by_bot(
             raise RuntimeError(outcome.text)
         taken = (await asyncio.to_thread(execution_ended, bot.state / "journal.sqlite3") - clicked).total_seconds()
         await asyncio.to_thread(wait_until_settled)
+        bot.people.burst_seconds = 0
         await bot.ask("status", environment=ENVIRONMENT)
         plans = [await _time(bot, "deploy", version="v1", dry_run=True) for _ in range(runs)]
         status = [await _time(bot, "status") for _ in range(runs)]

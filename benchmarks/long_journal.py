@@ -63,6 +63,7 @@ async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
             raise RuntimeError(outcome.text)
         journal = bot.state / "journal.sqlite3"
         await asyncio.to_thread(_repeat, journal, range(FEW))
+        bot.people.burst_seconds = 0
         before = await _ask_all(bot, runs)
         await asyncio.to_thread(_repeat, journal, range(FEW, DEPLOYMENTS))
         after = await _ask_all(bot, runs)

@@ -79,6 +79,7 @@ async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
         notified = await bot.deploy(ENVIRONMENT, "v1")
         if "succeeded" not in notified.text:
             raise RuntimeError(notified.text)
+        bot.people.burst_seconds = 0
         await bot.ask("status", environment=ENVIRONMENT)
         status, ps, stats = [], [], []
         for _ in range(runs):

@@ -116,9 +116,12 @@ class Stack:
         return {name: value for name, _, value in pairs}
 
     def read(self, service: str, path: str, environment: str = "dev") -> str:
-        """Read a file as the container of a service sees it."""
-        code, output = self.container(service, environment).exec_run(["cat", path])
-        assert code == 0, output
+        """Read a file as a container of a service sees it; twice, if it seems empty: a busy engine may lose output."""
+        for _ in range(2):
+            code, output = self.container(service, environment).exec_run(["cat", path])
+            assert code == 0, output
+            if output:
+                break
         return str(output.decode())
 
     def manually(
