@@ -74,14 +74,11 @@ class ControlClient:
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point."""
-        return await self._ask(
-            Deployment, "POST", f"/v1/deployments/{quote(deployment_id, safe='')}/cancellation", actor
-        )
+        return await self._ask(Deployment, "POST", _target(deployment_id, "cancellation"), actor)
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
         """Let a paused deployment go on, or take it back."""
-        order = DecisionOrder(choice, actor)
-        return await self._ask(Deployment, "POST", f"v1/deployments/{deployment_id}/decision", order)
+        return await self._ask(Deployment, "POST", _target(deployment_id, "decision"), DecisionOrder(choice, actor))
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""
@@ -101,7 +98,7 @@ class ControlClient:
         try:
             async with (
                 asyncio.timeout(GREETING_SECONDS) as connecting,
-                self._asked("GET", _changes(deployment_id)) as answer,
+                self._asked("GET", _target(deployment_id, "changes")) as answer,
             ):
                 connecting.reschedule(None)
                 if answer.status != 200:
@@ -144,8 +141,8 @@ class ControlClient:
         return ask(self._path, method, target, None if body is None else to_json(body), line_limit=LINE_LIMIT)
 
 
-def _changes(deployment_id: str) -> str:
-    return f"/v1/deployments/{quote(deployment_id, safe='')}/changes"
+def _target(deployment_id: str, what: str) -> str:
+    return f"/v1/deployments/{quote(deployment_id, safe='')}/{what}"
 
 
 def _read(kind: type[Document], text: str) -> Document:

@@ -17,6 +17,7 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.rollout import Choice
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 
@@ -44,6 +45,7 @@ class PlayedOrchestrator:
         self.requests: list[DeploymentRequest] = []
         self.planned_to_start: list[bool] = []
         self.cancelled_by: list[Actor] = []
+        self.decisions: list[tuple[str, Choice, Actor]] = []
         self.fault: Exception | None = None
         self.fences: dict[str, Fence] = {}
 
@@ -62,6 +64,10 @@ class PlayedOrchestrator:
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         self.cancelled_by.append(actor)
         return await self.state.deployments.request_cancel(deployment_id, actor)
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+        self.decisions.append((deployment_id, choice, actor))
+        return await self.state.deployments.decide(deployment_id, choice, actor)
 
     def _note(self, request: DeploymentRequest) -> None:
         self.requests.append(request)

@@ -27,6 +27,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.plan import ServiceAction
+from roas.models.rollout import Choice, Pause
 from roas.state.manager import StateManager
 from tests.unit.control.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
 
@@ -120,6 +121,19 @@ async def test_cancellation_records_requester(client: ControlClient, orchestrato
     cancelled = await client.cancel(started.id, PERSON)
     assert cancelled.cancel_requested_by == orchestrator.cancelled_by[0]
     assert orchestrator.cancelled_by[0].name == PERSON.name
+
+
+async def test_decision_reaches_bot(
+    client: ControlClient, state: StateManager, orchestrator: PlayedOrchestrator
+) -> None:
+    started = await client.start(request(), confirmed=False)
+    now = datetime.now(UTC)
+    paused = replace(started, pauses=(Pause(1, "web", "it failed", now),))
+    await state.deployments.set_paused(paused, orchestrator.fences[started.id], paused=True)
+    decided = await client.decide(started.id, Choice.GO_ON, PERSON)
+    assert decided.decision is not None
+    assert decided.decision.decided_by.name == PERSON.name
+    assert [(one, choice) for one, choice, _ in orchestrator.decisions] == [(started.id, Choice.GO_ON)]
 
 
 async def test_unknown_deployment_not_cancelled_or_followed(client: ControlClient) -> None:
