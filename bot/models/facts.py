@@ -112,3 +112,9 @@ class DiscordFacts:
     channel_takes_messages: bool = True
     missing_permissions: tuple[str, ...] | None = None
     ops: "DiscordFacts | None" = None
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether there is nothing to warn of."""
+        found = self.token_accepted and self.guild_found and self.channel_found and self.channel_takes_messages
+        return found and self.missing_permissions == () and (self.ops is None or self.ops.is_well)

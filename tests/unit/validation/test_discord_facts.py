@@ -79,6 +79,7 @@ async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
 async def test_complete_setup_passes(subject: Subject, settings: Settings) -> None:
     facts = await fetch_discord_facts(settings)
     assert facts == DiscordFacts("", True, "Ops", True, True, "ops", True, ())
+    assert facts.is_well
     assert await findings(subject, facts) == []
 
 
@@ -166,6 +167,30 @@ async def test_discord_is_asked_once_in_a_while(settings: Settings, discord: Sma
     await reader.read("dev")
     await reader.read("prod")
     assert len(discord.asked) == 12
+    await reader.close()
+
+
+@pytest.mark.parametrize("trouble", ["permission", "channel", "ops", "away"])
+async def test_what_was_mended_is_not_warned_about(settings: Settings, discord: SmallDiscord, trouble: str) -> None:
+    """Whoever is told of trouble goes and mends it, and asks again at once."""
+    found = discord.answers["/channels/2"]
+    if trouble == "ops":
+        settings.environments = {"dev": EnvironmentSettings(ops_channel_id=3)}
+        discord.answers["/channels/3"] = dict(found)
+    reader = DiscordFactsReader(settings, lambda: 100.0)
+    if trouble == "permission":
+        found["permission_overwrites"] = [{"id": "1", "type": 0, "allow": "0", "deny": str(SEND)}]
+    elif trouble == "away":
+        discord.status = 503
+    else:
+        del discord.answers["/channels/2"]
+    assert not (await reader.read("dev")).is_well
+    found["permission_overwrites"], discord.status = [], 200
+    discord.answers["/channels/2"] = found
+    assert (await reader.read("dev")).is_well
+    asked = len(discord.asked)
+    assert (await reader.read("dev")).is_well
+    assert len(discord.asked) == asked
     await reader.close()
 
 
