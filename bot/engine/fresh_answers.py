@@ -6,6 +6,7 @@ It starts programs to tell its version, those of what it runs, and of its machin
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import docker
@@ -17,18 +18,21 @@ FRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    asked_at: float
-    answer: Mapping[str, Any]
+class _Asked:
+    at: float
+    answer: Future[Mapping[str, Any]]
 
 
 class FreshAnswers:
-    """Ask engines about themselves, in threads: who asks while another one does takes that answer."""
+    """Ask engines about themselves, in threads: who asks while another one does learns what that one does.
+
+    An engine may take until its time limit to give no answer: one after the other, all who ask would fill the threads.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[tuple[docker.DockerClient, str], _Kept] = {}
-        self._asking: dict[tuple[docker.DockerClient, str], threading.Lock] = {}
+        self._asked: dict[tuple[docker.DockerClient, str], _Asked] = {}
+        self._noting = threading.Lock()
 
     def information(self, client: docker.DockerClient) -> Mapping[str, Any]:
         """Return what an engine says of itself and its machine. Raises what the SDK raises; nothing is kept then."""
@@ -38,13 +42,29 @@ class FreshAnswers:
         """Return the versions of an engine and its parts. Raises what the SDK raises; nothing is kept then."""
         return self._ask(client, "version", client.version)
 
+    def forget(self, client: docker.DockerClient) -> None:
+        """Keep nothing of an engine that went away: when it is back, it may be another one."""
+        with self._noting:
+            for key in [key for key in self._asked if key[0] is client]:
+                del self._asked[key]
+
     def _ask(
         self, client: docker.DockerClient, what: str, question: Callable[[], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        key = (client, what)
-        with self._asking.setdefault(key, threading.Lock()):
-            kept = self._kept.get(key)
-            if kept is None or self._clock() - kept.asked_at >= FRESH_SECONDS:
-                asked_at = self._clock()
-                kept = self._kept[key] = _Kept(asked_at, question())
-            return kept.answer
+        key, mine = (client, what), _Asked(self._clock(), Future())
+        with self._noting:
+            asked = self._asked.get(key)
+            if asked is None or (asked.answer.done() and mine.at - asked.at >= FRESH_SECONDS):
+                asked = self._asked[key] = mine
+        if asked is mine:
+            try:
+                mine.answer.set_result(question())
+            except BaseException as error:
+                self._drop(key, mine)  # whoever comes next asks again
+                mine.answer.set_exception(error)
+        return asked.answer.result()
+
+    def _drop(self, key: tuple[docker.DockerClient, str], asked: _Asked) -> None:
+        with self._noting:
+            if self._asked.get(key) is asked:
+                del self._asked[key]

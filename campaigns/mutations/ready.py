@@ -75,9 +75,23 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what an engine says of itself is kept for good",
         "bot/engine/fresh_answers.py",
-        "if kept is None or self._clock() - kept.asked_at >= FRESH_SECONDS:",
-        "if kept is None:",
+        "if asked is None or (asked.answer.done() and mine.at - asked.at >= FRESH_SECONDS):",
+        "if asked is None:",
         "tests/unit/engine/test_fresh_answers.py",
+    ),
+    mutation(
+        "that an engine says nothing of itself is kept",
+        "bot/engine/fresh_answers.py",
+        "self._drop(key, mine)  # whoever comes next asks again",
+        "pass",
+        "tests/unit/engine/test_fresh_answers.py",
+    ),
+    mutation(
+        "an engine that was started again is what it was before",
+        "bot/engine/containers/docker_events.py",
+        "self._clients.fresh.forget(client)",
+        "pass",
+        "tests/integration/engine/machine/test_restarted_engine.py",
     ),
     mutation(
         "who checks an engine that went away is told what it said before",

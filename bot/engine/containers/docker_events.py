@@ -69,7 +69,8 @@ class EventSubscription:
         """Subscribe, then read until the stream ends; runs in the thread."""
         try:
             with typed_faults(self._address):
-                self._stream = self._subscribe(self._clients.client(self._address))
+                client = self._clients.client(self._address)
+                self._stream = self._subscribe(client)
         except EngineError as error:
             self._deliver(self._refuse, error)
             return
@@ -83,6 +84,8 @@ class EventSubscription:
                     self._deliver(self._events.put_nowait, event)
         except STREAM_FAULTS as error:
             fault = engine_unavailable(self._address, error)
+        if not self._closed.is_set():
+            self._clients.fresh.forget(client)
         self._deliver(self._events.put_nowait, fault)
 
     def _subscribe(self, client: docker.DockerClient) -> Any:

@@ -2,11 +2,12 @@
 
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from roas.engine import fresh_answers
 from roas.engine.fresh_answers import FRESH_SECONDS, FreshAnswers
 
 SECONDS = 10.0
@@ -88,3 +89,34 @@ def test_no_answer_is_not_kept(fresh: FreshAnswers, engine: Any) -> None:
         fresh.information(engine)
     engine.is_away = False
     assert fresh.information(engine)["MemTotal"] == 1
+
+
+def test_all_who_wait_learn_of_one_failure(fresh: FreshAnswers, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that hangs is not asked by each, one after the other: each would take a thread for its whole limit."""
+    waiting = threading.Semaphore(0)
+
+    class Noted(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            waiting.release()
+            return super().result(timeout)
+
+    monkeypatch.setattr(fresh_answers, "Future", Noted)
+    engine.is_away = True
+    engine.may_answer.clear()
+    with ThreadPoolExecutor(4) as threads:
+        asking = [threads.submit(fresh.information, engine) for _ in range(4)]
+        try:
+            assert all(waiting.acquire(timeout=SECONDS) for _ in range(3)), "they do not wait for the first one"
+        finally:
+            engine.may_answer.set()
+        assert all(isinstance(one.exception(SECONDS), ConnectionError) for one in asking)
+    assert engine.asked["info"] == 1
+
+
+def test_engine_that_went_away_is_asked_again(fresh: FreshAnswers, engine: Any) -> None:
+    other = Engine()
+    for one in (engine, other):
+        fresh.information(one)  # type: ignore[arg-type]
+        one.memory = 2
+    fresh.forget(engine)
+    assert [fresh.information(one)["MemTotal"] for one in (engine, other)] == [2, 1]  # type: ignore[arg-type]
