@@ -18,8 +18,8 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 POLL_SECONDS = 2.0
 # Looking at a large stack takes long: no more of the time than this is spent on the poll.
 POLL_SHARE = 0.05
-# How many polls in a row may be left out while events tell all there is to know.
-MOST_POLLS_TOLD = 5
+# How many polls in a row may be left out while events come: an engine drops some for who reads them too slowly.
+MOST_POLLS_LEFT_OUT = 5
 # How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
 VERDICTS = frozenset({HealthStatus.HEALTHY.value, HealthStatus.UNHEALTHY.value})
@@ -45,6 +45,8 @@ class ContainerWatch:
         self._probed: set[str] = set()
         self._told_at = float("-inf")
         self._look_seconds = 0.0
+        # When all of it was looked at last, or tried to be.
+        self._whole_at = float("-inf")
         self._fault: EngineUnavailableError | None = None
         self._away_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,7 +78,7 @@ class ContainerWatch:
     async def refresh(self) -> None:
         """Look at all containers now. Raises EngineUnavailableError."""
         async with self._looking:
-            began = time.monotonic()
+            self._whole_at = began = time.monotonic()
             touched, self._touched = self._touched, set()  # this look sees what was done to them
             try:
                 containers = await self._engine.containers(self._environment)
@@ -218,17 +220,17 @@ class ContainerWatch:
     async def _named_or_due(self) -> bool:
         """Wait until an event names what to look at; returns False where all of it is due.
 
-        What events tell shows that they come: for a few times as long, that takes the place of looks.
+        That events come, whether they tell all there is to know or only name something, takes the place of polls for a
+        while. It is counted from the last look at all of it, or none would ever be due while they come.
         """
         rest = max(self._poll_seconds, self._look_seconds / POLL_SHARE)
-        began = time.monotonic()
-        latest = began + rest * MOST_POLLS_TOLD
-        due = began + rest
+        latest = self._whole_at + rest * MOST_POLLS_LEFT_OUT
+        due = min(time.monotonic() + rest, latest)
         while not await wait_for(self._dirty, due - time.monotonic()):
             if (due_again := min(self._told_at + rest, latest)) <= due:
                 return False
             due = due_again
-        return True
+        return time.monotonic() < latest
 
     async def _catch_up(self, *, told: bool) -> None:
         """Look at what events named until it is this look's turn; at all of it where none did."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import ContainerEvent
 from roas.errors import EngineUnavailableError
@@ -291,6 +292,7 @@ async def test_poll_is_put_off_by_what_events_tell(
 ) -> None:
     """They show that the stream is there; yet not for ever."""
     watch, now = ContainerWatch(engine, None, poll_seconds=2.0), 1000.0  # type: ignore[arg-type]
+    watch._whole_at = now
 
     async def waited(_event: asyncio.Event, seconds: float) -> bool:
         nonlocal now
@@ -303,3 +305,38 @@ async def test_poll_is_put_off_by_what_events_tell(
     monkeypatch.setattr("roas.engine.containers.watch.time.monotonic", lambda: now)
     assert not await watch._named_or_due()
     assert now == 1000.0 + due_after
+
+
+async def test_poll_comes_while_events_name_one_container_after_the_other(engine: Watched) -> None:
+    """An engine drops events for who reads them slowly, and that is when there are many."""
+    watch = ContainerWatch(engine, None, poll_seconds=0.3)  # type: ignore[arg-type]
+
+    async def restart_for_ever() -> None:
+        while True:
+            engine.say("a")
+            await asyncio.sleep(0.005)
+
+    async with watch:
+        storm = asyncio.create_task(restart_for_ever())
+        try:
+            engine.there["c"] = replace(engine.there["c"], health=HealthStatus.HEALTHY)  # said by no event
+            await until_healthy(watch, "c")
+        finally:
+            await end_tasks(storm)
+
+
+async def test_events_that_name_containers_put_the_poll_off(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment that is over within a few polls needs none, however much happens in it."""
+    watch, now, looks = ContainerWatch(engine, None, poll_seconds=2.0), 1000.0, []  # type: ignore[arg-type, var-annotated]
+    monkeypatch.setattr("roas.engine.containers.watch.time.monotonic", lambda: now)
+    await watch.refresh()
+
+    async def named(_event: asyncio.Event, seconds: float) -> bool:
+        nonlocal now
+        now += min(max(seconds, 0.0), 0.5)
+        return True
+
+    monkeypatch.setattr("roas.engine.containers.watch.wait_for", named)
+    while await watch._named_or_due():
+        looks.append(now)
+    assert (looks[0], looks[-1], now) == (1000.5, 1009.5, 1010.0)
