@@ -6,6 +6,7 @@ worse fails.
 """
 
 import json
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -77,15 +78,20 @@ class Result:
             lines.append(f"| {row.name} | {' | '.join(figures)} |")
         return "\n".join(lines)
 
-    def worse(self) -> list[str]:
-        """Return what is worse than recorded, in words."""
-        recorded = recorded_figures()
-        found = ((row, row.compared, recorded.get(row.name)) for row in self.rows)
-        return [
-            f"{row.name}: {now:.2f}, recorded {before:.2f}"
-            for row, now, before in found
-            if now is not None and before is not None and now > before * row.tolerance
-        ]
+    def worse(self) -> dict[str, str]:
+        """Return, by row, what is worse than recorded, in words. Raises RuntimeError where nothing usable is recorded.
+
+        A row that was recorded has to be measured: under another name it would be compared with nothing.
+        """
+        now = {row.name: (row.compared, row.tolerance) for row in self.rows}
+        found = {}
+        for name, before in recorded_figures().items():
+            figure, tolerance = now.get(name, (None, 1.0))
+            if figure is None:
+                found[name] = f"{name}: recorded {before:.2f}, not measured"
+            elif figure > before * tolerance:
+                found[name] = f"{name}: {figure:.2f}, recorded {before:.2f}"
+        return found
 
     def write(self) -> None:
         """Record this run: for `--check`, and in the documentation."""
@@ -99,11 +105,18 @@ class Result:
 
 
 def recorded_figures() -> dict[str, float]:
-    """Return what `--write` recorded. Raises RuntimeError where nothing is."""
-    if not RECORDED.exists():
-        raise RuntimeError("Nothing is recorded: run `python -m benchmarks --write` on a quiet machine first.")
-    figures: dict[str, float] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    """Return what `--write` recorded. Raises RuntimeError where that is nothing to compare with."""
+    try:
+        figures = json.loads(RECORDED.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        figures = None
+    if not isinstance(figures, dict) or not figures or not all(map(_is_usable, figures.values())):
+        raise RuntimeError("Nothing usable is recorded: run `python -m benchmarks --write` on a quiet machine first.")
     return figures
+
+
+def _is_usable(figure: object) -> bool:
+    return isinstance(figure, float | int) and math.isfinite(figure) and figure > 0
 
 
 def measure(engine: Engine, folder: Path, runs: int) -> Result:

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import benchmarks.__main__
 from benchmarks import table
 from benchmarks.living import is_at_rest
 from benchmarks.picture import Bars, draw
@@ -30,16 +32,66 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_ratio_worse_by_over_a_tenth_is_named(recorded: Path) -> None:
     Result([Row("deploy", 8.0, 10.0, 7.0), Row("memory", 100.0, unit="MiB"), Row("alone", 1.0)]).write()
-    assert Result([Row("deploy", 4.3, 5.0), Row("memory", 109.0, unit="MiB"), Row("alone", 9.0)]).worse() == []
+    assert not Result([Row("deploy", 4.3, 5.0), Row("memory", 109.0, unit="MiB"), Row("alone", 9.0)]).worse()
     worse = Result([Row("deploy", 9.0, 10.0), Row("memory", 111.0, unit="MiB"), Row("new", 9.0, 1.0)]).worse()
-    assert worse == ["deploy: 0.90, recorded 0.80", "memory: 111.00, recorded 100.00"]
+    assert list(worse.values()) == ["deploy: 0.90, recorded 0.80", "memory: 111.00, recorded 100.00"]
 
 
 def test_without_peer_seconds_are_compared_with_the_limit(recorded: Path) -> None:
     Result([Row("start", 0.9, limit=0.6), Row("idle", 0.3, limit=0.1, unit="% of a core")]).write()
-    assert Result([Row("start", 1.8, limit=1.2), Row("idle", 3.0, limit=0.1, unit="% of a core")]).worse() == []
-    assert Result([Row("start", 1.8, limit=0.9)]).worse() == [], "of two so short times, a third is the machine's"
-    assert Result([Row("start", 2.7, limit=0.9)]).worse() == ["start: 3.00, recorded 1.50"]
+    assert not Result([Row("start", 1.8, limit=1.2), Row("idle", 3.0, limit=0.1, unit="% of a core")]).worse()
+    assert not Result([Row("start", 1.8, limit=0.9)]).worse(), "of two so short times, a third is the machine's"
+    assert Result([Row("start", 2.7, limit=0.9)]).worse() == {"start": "start: 3.00, recorded 1.50"}
+
+
+def test_what_was_recorded_has_to_be_measured(recorded: Path) -> None:
+    """A row that has another name, or is left out, would never fail again."""
+    Result([Row("deploy", 8.0, 10.0), Row("ready", 85.0, unit="MiB")]).write()
+    renamed = Result([Row("deploy", 8.0, 10.0), Row("memory: ready", 85.0, unit="MiB")])
+    assert renamed.worse() == {"ready": "ready: recorded 85.00, not measured"}
+    without_peer = Result([Row("deploy", 8.0), Row("ready", 85.0, unit="MiB")])
+    assert without_peer.worse() == {"deploy": "deploy: recorded 0.80, not measured"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"deploy": 0.8,', "[]", "{}", '{"deploy": "0.8"}', '{"deploy": NaN}', '{"deploy": 0}', None]
+)
+def test_nothing_is_measured_against_a_broken_record(
+    recorded: Path, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is not None:
+        (recorded / "recorded.json").write_text(text)
+    monkeypatch.setattr(benchmarks.__main__, "_measured", None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--check"])
+    with pytest.raises(RuntimeError, match="--write"):
+        benchmarks.__main__.main()
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        ((0.8, 0.8), 0),
+        ((0.8, 0.9), 0),  # what was well the first time has a bad moment now
+        ((0.9, 0.8), 1),
+    ],
+)
+def test_check_fails_for_what_is_worse_twice(
+    recorded: Path,
+    second: tuple[float, float],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(*ratios: float) -> Result:
+        return Result([Row(name, ratio, 1.0) for name, ratio in zip(("click", "command"), ratios, strict=True)])
+
+    run(0.8, 0.8).write()
+    runs = [run(0.9, 0.8), run(*second)]
+    monkeypatch.setattr(benchmarks.__main__, "_measured", lambda *_: runs.pop(0))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--check"])
+    assert benchmarks.__main__.main() == code
+    assert runs == []
+    assert capsys.readouterr().err == ("Worse than recorded:\n- click: 0.90, recorded 0.80\n" if code else "")
 
 
 def test_table_and_picture_are_written(recorded: Path) -> None:
