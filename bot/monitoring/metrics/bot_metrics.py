@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,7 +13,7 @@ from roas.models import events
 from roas.models.alert import Alert, AlertSource, AlertState, Severity
 from roas.models.change import StateChange
 from roas.models.deployment import PhaseStatus
-from roas.models.health import StackHealth, Verdict
+from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.monitoring.metrics.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
@@ -169,8 +169,11 @@ class Metrics:
         """Count a change that the journal has taken in."""
         self._changes.labels(change.type.value).inc()
 
-    def observe_stack(self, stack: StackHealth) -> None:
-        """Show how a stack is, in place of how it was."""
+    def observe_stack(self, stack: StackHealth, moving: Collection[str] = ()) -> None:
+        """Show how a stack is, in place of how it was.
+
+        How often what is `moving` was started again is not known. What runs and was not measured keeps its figures.
+        """
         services = {service.service: service for service in stack.services}
         for name, health in services.items():
             self._show_verdict(stack.environment, name, health.verdict)
@@ -178,7 +181,11 @@ class Metrics:
             if health.verdict is Verdict.UNKNOWN and not health.containers:
                 self._forget_figures(*labels)
                 continue
-            self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
+            if name not in moving:
+                self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
+            if ContainerState.RUNNING not in {container.state for container in health.containers}:
+                _remove(self._cpu, *labels)
+                _remove(self._memory, *labels)
             if health.cpu_percent is not None:
                 self._cpu.labels(*labels).set(health.cpu_percent / 100)
             if health.memory_bytes is not None:

@@ -272,7 +272,7 @@ class MonitoringCollector:
         if not steady.fault:
             await self._last_known.remember(environment, steady)
         if self._metrics is not None:
-            self._metrics.observe_stack(steady)
+            self._metrics.observe_stack(steady, owned)
         if observer is not None:
             look = Look(begun, owned)
             await observer.observed(environment, steady, await self._sampler.definitions(environment), look)

@@ -106,6 +106,30 @@ async def test_stack_shows_restarts_cpu_and_memory(scene: Scene) -> None:
     assert scene.sample("roas_service_memory_bytes", **labels) == 1024
 
 
+async def test_service_that_is_stopped_uses_nothing(scene: Scene) -> None:
+    """What it used when it ran would be shown for as long as it is stopped."""
+    running = web_with(Verdict.HEALTHY, restarts=4)
+    labels = {"environment": "dev", "service": "web"}
+    scene.metrics.observe_stack(stack(running))
+    scene.metrics.observe_stack(stack(replace(running, cpu_percent=None, memory_bytes=None)))
+    assert scene.sample("roas_service_memory_bytes", **labels) == 1024, "it was not measured this time"
+    ended = tuple(replace(one, state=ContainerState.EXITED) for one in running.containers)
+    scene.metrics.observe_stack(stack(replace(running, containers=ended, cpu_percent=None, memory_bytes=None)))
+    assert scene.sample("roas_service_memory_bytes", **labels) is None
+    assert scene.sample("roas_service_cpu_ratio", **labels) is None
+    assert scene.sample("roas_service_restarts", **labels) == 4
+
+
+async def test_restarts_of_what_is_moved_stay_as_they_were_known(scene: Scene) -> None:
+    """It is only listed then, which says nothing of them."""
+    labels = {"environment": "dev", "service": "web"}
+    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)), moving={"web"})
+    assert scene.sample("roas_service_restarts", **labels) is None
+    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY, restarts=4)))
+    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)), moving={"web"})
+    assert scene.sample("roas_service_restarts", **labels) == 4
+
+
 async def test_removed_service_leaves_no_series(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
     await scene.publish(changed(Verdict.UNKNOWN, Verdict.HEALTHY))

@@ -1,10 +1,11 @@
 """A look that was asked for wakes the watch, so that what it saw first is believed in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from roas.models.events import ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from tests.unit.sample_events import look
 
@@ -34,8 +36,12 @@ class SilentEngine:
             raise self.fault
         return self.shown
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
+    async def containers_at_rest(
+        self, environment: Environment, moving: Collection[str]
+    ) -> tuple[ContainerSnapshot, ...]:
+        """What is being moved is only listed, which says nothing of restarts."""
+        found = await self.containers(environment)
+        return tuple(replace(one, restart_count=0) if one.service in moving else one for one in found)
 
     @asynccontextmanager
     async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
@@ -58,7 +64,7 @@ class SilentEngine:
 class Scene:
     """Watch a stack of which no event is heard, and hear what is announced of it."""
 
-    def __init__(self, **options: float) -> None:
+    def __init__(self, **options: Any) -> None:
         self.engine, self.bus, self.told = SilentEngine(), EventBus(), asyncio.Queue[ServiceHealthChanged]()
         self.bus.subscribe(ServiceHealthChanged, self.told.put)
         health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
@@ -96,6 +102,38 @@ async def test_slow_poll_finds_death_without_event() -> None:
     assert await scene.next_verdict() == "healthy"
     scene.break_unheard()
     assert await scene.next_verdict() == "unhealthy"
+    await scene.close()
+
+
+class Deploying:
+    """Have a deployment change some services."""
+
+    def __init__(self, *services: str) -> None:
+        self.services = frozenset(services)
+
+    async def owned(self, _environment: Environment) -> frozenset[str]:
+        return self.services
+
+    async def observed(self, *_: object) -> None:
+        """Raise no alerts."""
+
+
+async def test_restarts_of_what_a_deployment_moves_are_no_figure() -> None:
+    metrics = Metrics("1.2.3")
+    scene, deploying = Scene(metrics=metrics), Deploying()
+
+    async def restarts_after_look() -> float | None:
+        scene.bus.publish(look())
+        await scene.bus.drain()
+        return metrics.registry.get_sample_value("roas_service_restarts", {"environment": "dev", "service": "web"})
+
+    scene.collector.observe_with(deploying)  # type: ignore[arg-type]
+    scene.engine.shown = (replace(WEB, restart_count=4),)
+    assert await restarts_after_look() == 4
+    deploying.services = frozenset({"web"})
+    assert await restarts_after_look() == 4
+    deploying.services, scene.engine.shown = frozenset(), (WEB,)
+    assert await restarts_after_look() == 0
     await scene.close()
 
 
