@@ -233,7 +233,8 @@ def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], waite
     open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
     if lost := _judge_unplaced(tuple(open_ones), waited):
         return lost
-    failed = [one for one in of_run if one.failed and not one.is_too_early]
+    is_given_up = not open_ones and bool(of_run) and waited[of_run[-1].id] > PLACING_SECONDS
+    failed = [one for one in of_run if one.failed and (is_given_up or not one.is_too_early)]
     if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):
         return Judgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
     return Judgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")

@@ -181,10 +181,13 @@ def test_rollback_without_a_failed_task_blames_no_task() -> None:
     assert "non-zero exit (1)" in judge_update(written, back, (GONE, crashed, again), {}, seconds=9).reason
 
 
+OLD_NETWORK = "invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.0.4.20"
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        ("invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.0.4.20", "under_way"),
+        (OLD_NETWORK, "under_way"),
         ("No such image: web:2", "failed"),
     ],
 )
@@ -193,3 +196,21 @@ def test_task_that_came_before_its_new_network_is_no_failure(error: str, expecte
     tasks = (*(task(number, "rejected", "shutdown", Err=error) for number in (2, 3, 4)), task(5, "ready"))
     written = Written("s1", "new", spec_hash(spec("new"), {}))
     assert judge_update(written, service(), tasks, {}, seconds=3).verdict == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(3, "under_way"), (PLACING_SECONDS + 1, "failed")])
+@pytest.mark.parametrize("later", [[], [("ready", "running")]])
+def test_job_that_came_too_early_is_not_waited_for_forever(
+    seconds: float, expected: str, later: list[tuple[str, str]]
+) -> None:
+    """With `restart_policy: {condition: none}` it does not."""
+    job = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
+    there = {"ID": "s1", "Spec": job, "JobStatus": {"JobIteration": {"Index": 0}}}
+    states = [("rejected", "shutdown"), ("rejected", "shutdown"), ("rejected", "shutdown"), *later]
+    tasks = tuple(
+        {**task(number, state, desired, Err=OLD_NETWORK), "JobIteration": {"Index": 0}}
+        for number, (state, desired) in enumerate(states, 2)
+    )
+    written = Written("s1", "new", spec_hash(job, {}))
+    judged = judge_update(written, there, tasks, {}, seconds=seconds)
+    assert judged.verdict == ("under_way" if later else expected)
