@@ -1,8 +1,10 @@
 """Run coroutines side by side so that none is lost: no orphaned task, no unread exception."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
@@ -73,6 +75,21 @@ async def run_uninterrupted(work: Awaitable[Result]) -> Result:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("work that had to be finished before cancelling failed", error=repr(error))
         raise
+
+
+async def in_daemon_thread(work: Callable[[], Result], name: str) -> Result:
+    """Do blocking work that nobody can end in a thread of its own, for which the end of the process does not wait."""
+    done: Future[Result] = Future()
+    done.set_running_or_notify_cancel()  # whoever gives it up cannot end it
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def leave_if_interrupted() -> None:

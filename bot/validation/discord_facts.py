@@ -1,12 +1,14 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from roas.concurrency import end_tasks, run_concurrently
+from roas.concurrency import end_tasks, in_daemon_thread, run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
@@ -15,6 +17,7 @@ from roas.version import __version__
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
 DEFAULT_API_URL = "https://discord.com/api/v10"
 REQUEST_SECONDS = 5.0
@@ -22,6 +25,9 @@ REQUEST_SECONDS = 5.0
 MESSAGE_CHANNEL_TYPES = frozenset({0, 5, 10, 11, 12})
 # What a refused token, a missing permission and an unknown thing are answered with.
 REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
+# What an answer leads to that Discord would not give: another server may be behind DISCORD_API_URL, or a proxy.
+STRANGE = (ValueError, LookupError, TypeError, AttributeError)
+
 # For so long an answer serves: a plan asks, and the deployment that is started by it need not wait for Discord.
 FRESH_SECONDS = 15.0
 
@@ -58,6 +64,36 @@ def _warns(asked: asyncio.Task[DiscordFacts]) -> bool:
     return asked.done() and not asked.cancelled() and not asked.result().is_well
 
 
+class _Names:
+    """Resolve names as aiohttp does, but for that no end of a command waits for a name server that is silent.
+
+    It is an AbstractResolver, but not by inheritance: aiohttp would be loaded with this file.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> "list[ResolveResult]":
+        """Return the addresses. Raises OSError."""
+        kind, flags = socket.SOCK_STREAM, socket.AI_ADDRCONFIG
+        ask = partial(socket.getaddrinfo, host, port, family, kind, flags=flags)
+        found = await in_daemon_thread(ask, f"address of {host}")
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            {
+                "hostname": host,
+                "host": str(address[0]),
+                "port": port,
+                "family": of_family,
+                "proto": protocol,
+                "flags": numeric,
+            }
+            for of_family, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
 class _UnreachableError(Exception):
     """Discord gave no usable answer."""
 
@@ -76,8 +112,9 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
     token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     headers = {"Authorization": f"Bot {token}", "User-Agent": f"DiscordBot (roas-bot, {__version__})"}
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+    connector = aiohttp.TCPConnector(resolver=cast("AbstractResolver", _Names()))
     try:
-        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
             channel_id = settings.channel_of(environment)[0]
             facts = await _ask(session, settings, channel_id)
             if channel_id == settings.discord_ops_channel_id:
@@ -87,7 +124,7 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
         return DiscordFacts(unreachable=error.reason)
     except TimeoutError:
         return DiscordFacts(unreachable=said("no answer within {seconds} s", seconds=f"{REQUEST_SECONDS:g}"))
-    except (aiohttp.ClientError, ValueError) as error:
+    except (aiohttp.ClientError, *STRANGE) as error:
         return DiscordFacts(unreachable=type(error).__name__)
 
 

@@ -1,7 +1,10 @@
 """What Discord says over a real socket becomes facts, and the checks word them."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +25,7 @@ from roas.validation.discord_permissions import NEEDED, missing_permissions
 from roas.validation.subject import Subject
 
 ALL = sum(NEEDED.values())
+SECONDS = 10.0
 VIEW, SEND = NEEDED["View Channel"], NEEDED["Send Messages"]
 
 
@@ -202,6 +206,42 @@ async def test_who_gives_up_leaves_the_answer_to_others(settings: Settings, disc
     assert (await reader.read("dev")).channel_found
     assert len(discord.asked) == 4
     await reader.close()
+
+
+@pytest.mark.parametrize("path", ["/users/@me", "/guilds/1", "/channels/2", "/guilds/1/members/7"])
+@pytest.mark.parametrize("answer", [["a list"], {"nothing": "known"}, {"id": None, "roles": 1, "type": []}])
+async def test_strange_answer_breaks_nothing(
+    settings: Settings, discord: SmallDiscord, path: str, answer: object
+) -> None:
+    """Another server may be in Discord's place: a plan that asks ahead has nothing to do with what it says."""
+    discord.answers[path] = answer
+    reader = DiscordFactsReader(settings)
+    for _ in range(2):
+        assert isinstance(await reader.read("dev"), DiscordFacts)
+    await reader.close()
+
+
+def test_no_command_waits_for_a_silent_name_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run asks ahead, too, and is done long before the system gives up to look for the name."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> list[Any]:
+        asked.set()
+        assert answered.wait(SECONDS)
+        return []
+
+    async def plan() -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
+        reader = DiscordFactsReader(settings.model_copy(update={"discord_api_url": "http://discord.example/api"}))
+        reader.begin("dev")
+        assert await asyncio.to_thread(asked.wait, SECONDS)
+        await reader.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            threads.submit(asyncio.run, plan()).result(SECONDS / 2)
+        finally:
+            answered.set()
 
 
 async def test_nothing_is_left_of_a_question(settings: Settings, discord: SmallDiscord) -> None:
