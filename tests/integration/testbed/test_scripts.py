@@ -1,5 +1,7 @@
 """The scripts: harmless when there is nothing to do, plain about what they do not know."""
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -33,6 +35,32 @@ def test_second_bootstrap_quick_and_quiet():
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr == ""
     assert time.monotonic() - began < 10
+
+
+def test_next_clone_takes_over_what_was_installed(tmp_path):
+    """Also where it is taken over again; the environment that was there first stays as it is."""
+    for clone in ("first", "second", "third"):
+        folder = tmp_path / clone
+        (folder / "script").mkdir(parents=True)
+        shutil.copy(ROOT / "script" / "bootstrap", folder / "script")
+        (folder / "requirements-dev.lock").touch()
+        command = [folder / "script" / "bootstrap"]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+        assert done.returncode == 0, done.stderr
+        assert ("installing" in done.stderr) is (clone == "first")
+        (kept,) = tmp_path.glob("cache/roas-bot/venv-*")
+        (kept / "mark").touch()
+    assert not (tmp_path / "first" / ".venv" / "mark").exists()
+    for clone in ("first", "second", "third"):
+        folder = tmp_path / clone / ".venv"
+        assert (folder / "bin" / "pip").read_text().startswith(f"#!{folder}/bin/python")
+        assert str(folder) in (folder / "pyvenv.cfg").read_text()
+    assert (folder / "mark").exists()
+    said = subprocess.run(
+        [folder / "bin" / "pip", "--version"], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert f"from {folder}/" in said.stdout
 
 
 def test_unknown_option_refused():
