@@ -1,11 +1,10 @@
 """Raise and resolve the alerts of our own services, from the engine's events and the samples."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from roas.engine.interface import ContainerEvent
 from roas.errors import RoasError
-from roas.messages.message import said
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
@@ -15,13 +14,14 @@ from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.failed_replicas import failed_replicas, without_failed
 from roas.monitoring.alerts.manual_stops import ManualStops, Place
+from roas.monitoring.alerts.service_reports import down, engine_reports, how_it_died, over, stopped
 from roas.monitoring.health.hysteresis import Clock
-from roas.monitoring.health.judgement import how_it_ended, reason_of
+from roas.monitoring.health.judgement import reason_of
 from roas.monitoring.watching.collector import Look
+from roas.monitoring.watching.wanted_services import Definitions
 from roas.state.manager import StateManager
 
 SOURCE = "health"
-STACK = ""
 # An alert that fired this often is over only after a while without trouble.
 FLAPS = 3
 CALM_SECONDS = 30.0
@@ -33,8 +33,6 @@ TAKEN_AWAY = frozenset({ServiceStep.REMOVING, ServiceStep.REMOVED})
 # Only of these it matters who did it; a deployment starts containers by the dozen.
 JUDGED_BY_WHO = frozenset({"die", "stop", "pause", "destroy"})
 SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
-
-Definitions = Mapping[str, ServiceDefinition]
 
 
 class ServiceAlerts:
@@ -85,8 +83,8 @@ class ServiceAlerts:
         if await self._is_recovering(environment, event.service):
             return  # recovery notices that it ended again, and reports it
         self._trouble[environment.name, event.service] = self._clock()
-        summary = _end(event, code, starved=starved)
-        self._unsaved[environment.name, event.service] = _report(environment, event.service, summary, definitions)
+        summary = how_it_died(event, starved=starved)
+        self._unsaved[environment.name, event.service] = down(environment, event.service, summary, definitions)
         await self._write(environment)
         facts = {"code": code}
         change = StateChange(
@@ -102,7 +100,7 @@ class ServiceAlerts:
         known = await self._state.alerts.open(environment.name)
         alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
         await self._retry_recovery(environment, stack, known)
-        reports = self._engine_reports(environment, stack, alerts)
+        reports = engine_reports(environment, stack, alerts)
         failed = await self._failed_replicas(environment)
         for seen in stack.services:
             self._manual_stops.learn_stop_signals(seen.containers)
@@ -111,7 +109,7 @@ class ServiceAlerts:
                 reports += self._service_reports(environment, health, alerts.get(health.service), definitions, look)
         if stack.verdict is not Verdict.UNKNOWN:
             present = {health.service for health in stack.services}
-            reports += [_ended(a) for name, a in alerts.items() if name and name not in present and _may_resolve(a)]
+            reports += [over(a) for name, a in alerts.items() if name and name not in present and _may_resolve(a)]
         if reports:
             await self._alert_service.take(reports)
 
@@ -175,20 +173,6 @@ class ServiceAlerts:
         """Return whether a recovered service has been unhealthy again for so long that the recovery did not last."""
         return self._clock() - self._relapsing.setdefault(alert.id, self._clock()) >= RELAPSE_SECONDS
 
-    def _engine_reports(
-        self, environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]
-    ) -> list[AlertReport]:
-        """Report that an engine is unavailable: then nothing is known of any service."""
-        away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
-        if away and STACK not in alerts:
-            title = said("{environment}: the Docker engine cannot be reached", environment=environment.name)
-            if environment.on_swarm:
-                title = said("{environment}: no manager of the Swarm answers", environment=environment.name)
-            summary = stack.services[0].reason or said("The engine does not answer.")
-            return [_of(environment, STACK, Severity.CRITICAL, title, summary)]
-        known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
-        return [_ended(alerts[STACK])] if known and STACK in alerts else []
-
     def _service_reports(
         self,
         environment: Environment,
@@ -213,28 +197,15 @@ class ServiceAlerts:
         if alert is None or not _may_resolve(alert):
             return []
         calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
-        return [_ended(alert)] if alert.count < FLAPS or calm else []
+        return [over(alert)] if alert.count < FLAPS or calm else []
 
     def _unhealthy_report(
         self, environment: Environment, health: ServiceHealth, definitions: Definitions
     ) -> AlertReport:
-        service, reason = health.service, reason_of(health.service, health.reason)
-        if not self._manual_stops.looks_manual(environment.name, health):
-            return _report(environment, service, reason, definitions)
-        if self._manual_stops.is_known_stop(environment.name, service):
-            title = said("{environment}: {service} was stopped manually", environment=environment.name, service=service)
-            return _of(
-                environment,
-                service,
-                Severity.WARNING,
-                title,
-                said("{reason}. It is left as it is.", reason=reason),
-            )
-        title = said("{environment}: {service} is stopped", environment=environment.name, service=service)
-        summary = said(
-            "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=reason
-        )
-        return _of(environment, service, Severity.WARNING, title, summary)
+        name, service = environment.name, health.service
+        if self._manual_stops.looks_manual(name, health):
+            return stopped(environment, health, was_seen=self._manual_stops.is_known_stop(name, service))
+        return down(environment, service, reason_of(service, health.reason), definitions)
 
     async def _is_recovering(self, environment: Environment, service: str) -> bool:
         alerts = await self._state.alerts.open(environment.name)
@@ -243,35 +214,6 @@ class ServiceAlerts:
 
 def _is_touched(progress: ServiceProgress) -> bool:
     return progress.changed or progress.step not in UNTOUCHED_STEPS
-
-
-def _end(event: ContainerEvent, code: str, *, starved: bool) -> str:
-    service = event.service
-    if why := event.attributes.get("why"):
-        return said("{service} has ended on {node}: {why}", service=service, node=event.attributes["node"], why=why)
-    return reason_of(service, how_it_ended(int(code) if code.isdigit() else None, starved=starved))
-
-
-def _report(environment: Environment, service: str, summary: str, definitions: Definitions) -> AlertReport:
-    definition = definitions.get(service)
-    critical = service in environment.critical_services or (definition is not None and definition.critical)
-    title = said("{environment}: {service} is down", environment=environment.name, service=service)
-    return _of(
-        environment,
-        service,
-        Severity.CRITICAL if critical else Severity.HIGH,
-        title,
-        said("{summary}.", summary=summary),
-    )
-
-
-def _of(environment: Environment, service: str, severity: Severity, title: str, summary: str) -> AlertReport:
-    fingerprint = f"health:{environment.name}:{service}"
-    return AlertReport(fingerprint, AlertSource.HEALTH, severity, title, summary, environment.name, service)
-
-
-def _ended(alert: Alert) -> AlertReport:
-    return AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False)
 
 
 def _may_resolve(alert: Alert) -> bool:

@@ -28,7 +28,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan_record import PlanRecord
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.service_alerts import _report
+from roas.monitoring.alerts.service_reports import down
 from roas.monitoring.health.judgement import judge_service
 from roas.redaction import Redactor
 from roas.state.manager import JOURNAL_NAME, StateManager
@@ -207,7 +207,7 @@ async def test_alert_in_chinese(state, bus, tmp_path, container_state, code, say
     )
     health = judge_service(definition, [container])
     alert_service = AlertService(state.alerts, bus, Redactor(["a-secret-of-ours"]).redact)
-    await alert_service.take([_report(environment, "web", health.reason, {"web": definition})])
+    await alert_service.take([down(environment, "web", health.reason, {"web": definition})])
     (alert,) = await state.alerts.open()
     await alert_service.note(alert.id, said("{action}: {problem}", action=said("restart"), problem=said("recovered")))
     async with StateManager(tmp_path / "state") as other:
