@@ -13,7 +13,8 @@ from roas.application import open_application
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.departure import Departure
 from roas.cogs.loading import load_cogs, refuse_ours
-from roas.engine import swarm_engine
+from roas.engine import sdk_client, swarm_engine
+from roas.engine.sources import build_context
 from roas.engine.swarm import drafting, joint_refusal, placement, unsupported
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
@@ -26,7 +27,7 @@ from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 
 # What the program loads where it is first needed. Here it would be of another version, after an upgrade on disk.
-LOADED_AT_ONCE = (swarm_engine, drafting, joint_refusal, placement, unsupported, last_hour)
+LOADED_AT_ONCE = (build_context, sdk_client, swarm_engine, drafting, joint_refusal, placement, unsupported, last_hour)
 
 
 async def setup(bot: commands.Bot) -> None:

@@ -1,4 +1,4 @@
-"""Call the Docker SDK in threads, and convert its exceptions to our own errors."""
+"""Ask engines in threads, and convert what goes wrong to our own errors."""
 
 import asyncio
 import os
@@ -9,12 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import docker
-import requests
-import urllib3
-from docker.errors import APIError, DockerException, TLSParameterError
-from docker.utils import kwargs_from_env
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError
 from roas.engine.fresh_answers import FreshAnswers
 from roas.engine.local_client import LocalClient
 from roas.engine.registry_logins import RegistryLogins
@@ -58,11 +54,11 @@ def _path(address: str) -> str:
 
 
 class EngineClients:
-    """Keep one SDK client per engine; a client serves as many threads as it has connections."""
+    """Keep one client per engine; a client serves as many threads as it has connections."""
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        self._clients: dict[str, Future[docker.DockerClient]] = {}
+        self._clients: dict[str, Future[EngineClient]] = {}
         self._opening = threading.Lock()
         self._logins = RegistryLogins()
         self.fresh = FreshAnswers()
@@ -71,11 +67,11 @@ class EngineClients:
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self._each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
 
-    async def call(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
+    async def call(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
         return await self._in_thread(self._threads, environment, question)
 
-    async def act(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
+    async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
         return await self._in_thread(self._acting, environment, question)
 
@@ -83,7 +79,7 @@ class EngineClients:
         self,
         threads: ThreadPoolExecutor,
         environment: Environment,
-        question: Callable[[docker.DockerClient], Answer],
+        question: Callable[[EngineClient], Answer],
     ) -> Answer:
         address = engine_address(environment)
 
@@ -97,7 +93,7 @@ class EngineClients:
         """Do blocking work that asks no engine."""
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
 
-    def client(self, address: str) -> docker.DockerClient:
+    def client(self, address: str) -> EngineClient:
         """Return the client of an address; blocks when it is the first time.
 
         An engine that does not answer takes until its time limit then. That holds up nobody who asks another one, and
@@ -115,7 +111,7 @@ class EngineClients:
         self._logins.refresh(client)
         return client
 
-    def _open(self, address: str, opening: "Future[docker.DockerClient]") -> None:
+    def _open(self, address: str, opening: "Future[EngineClient]") -> None:
         try:
             opening.set_result(open_client(address))
         except BaseException as error:
@@ -156,28 +152,23 @@ class EngineClients:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def open_client(address: str) -> docker.DockerClient:
+def open_client(address: str) -> EngineClient:
     """Open a client of its own; blocks, since it asks for the API's version."""
     if address.startswith(LOCAL_SCHEMES):
-        return LocalClient(_path(address), timeout=REQUEST_SECONDS, connections=CONNECTIONS)
-    arguments: dict[str, Any] = {**kwargs_from_env(), "base_url": address}
-    if address.startswith("ssh://"):
-        arguments["use_ssh_client"] = True
-    return docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
+        return LocalClient(_path(address), timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
+    from roas.engine.sdk_client import SdkClient
+
+    return SdkClient(address, timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
 
 
 @contextmanager
 def typed_faults(address: str) -> Iterator[None]:
-    """Raise our own faults instead of the SDK's, of requests' and of urllib3's."""
+    """Raise what people are told of an engine that refuses, or does not answer."""
     try:
         yield
-    except APIError as error:
+    except ApiError as error:
         raise _refusal(error, address) from error
-    except TLSParameterError as error:
-        raise EngineError(
-            said("The engine's TLS settings are wrong: {error}", error=error), hint=said("Check DOCKER_CERT_PATH.")
-        ) from error
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except OSError as error:
         raise engine_unavailable(address, error) from error
 
 
@@ -188,15 +179,14 @@ def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableE
     )
 
 
-def explanation(error: APIError) -> str:
+def explanation(error: ApiError) -> str:
     """Return the engine's own error message."""
-    text = error.explanation
-    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text or error)).strip()
+    return error.explanation
 
 
-def _refusal(error: APIError, address: str) -> EngineError:
+def _refusal(error: ApiError, address: str) -> EngineError:
     text = explanation(error)
-    if error.response is not None and error.response.status_code in BUSY_STATUSES:
+    if error.status in BUSY_STATUSES:
         return EngineUnavailableError(
             said("The engine at {address} is too busy: {text}", address=address, text=text),
             hint=said("Try again in a moment."),
@@ -211,4 +201,4 @@ def _brief(error: BaseException) -> str:
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
         reason = reason.__cause__ or reason.__context__
-    return type(error).__name__
+    return type(error.__cause__ or error).__name__

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import docker
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
 
 # What an engine says of itself changes when it is started again, or its machine.
 FRESH_SECONDS = 10.0
@@ -31,26 +30,24 @@ class FreshAnswers:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._asked: dict[tuple[docker.DockerClient, str], _Asked] = {}
+        self._asked: dict[tuple[EngineClient, str], _Asked] = {}
         self._noting = threading.Lock()
 
-    def information(self, client: docker.DockerClient) -> Mapping[str, Any]:
-        """Return what an engine says of itself and its machine. Raises what the SDK raises; nothing is kept then."""
-        return self._ask(client, "info", client.info)
+    def information(self, client: EngineClient) -> Mapping[str, Any]:
+        """Return what an engine says of itself and its machine. Raises what the client raises; nothing is kept then."""
+        return self._ask(client, "info", client.api.info)
 
-    def version(self, client: docker.DockerClient) -> Mapping[str, Any]:
-        """Return the versions of an engine and its parts. Raises what the SDK raises; nothing is kept then."""
-        return self._ask(client, "version", client.version)
+    def version(self, client: EngineClient) -> Mapping[str, Any]:
+        """Return the versions of an engine and its parts. Raises what the client raises; nothing is kept then."""
+        return self._ask(client, "version", client.api.version)
 
-    def forget(self, client: docker.DockerClient) -> None:
+    def forget(self, client: EngineClient) -> None:
         """Keep nothing of an engine that went away: when it is back, it may be another one."""
         with self._noting:
             for key in [key for key in self._asked if key[0] is client]:
                 del self._asked[key]
 
-    def _ask(
-        self, client: docker.DockerClient, what: str, question: Callable[[], Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
+    def _ask(self, client: EngineClient, what: str, question: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         key, mine = (client, what), _Asked(self._clock(), Future())
         with self._noting:
             asked = self._asked.get(key)
@@ -64,7 +61,7 @@ class FreshAnswers:
                 mine.answer.set_exception(error)
         return asked.answer.result()
 
-    def _drop(self, key: tuple[docker.DockerClient, str], asked: _Asked) -> None:
+    def _drop(self, key: tuple[EngineClient, str], asked: _Asked) -> None:
         with self._noting:
             if self._asked.get(key) is asked:
                 del self._asked[key]

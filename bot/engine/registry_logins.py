@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import docker
+from roas.engine.api import EngineClient
 
 FILE_NAME = "config.json"
 Version = tuple[int, int, int]
@@ -16,20 +16,25 @@ def login_folder() -> Path | None:
     return Path(named) if named else None
 
 
+def configuration_file() -> Path:
+    """Return where Docker's clients read their configuration from."""
+    return (login_folder() or Path.home() / ".docker") / FILE_NAME
+
+
 class RegistryLogins:
-    """Let SDK clients read the logins again whenever they have changed: each reads them once by itself."""
+    """Let clients read the logins again whenever they have changed: each reads them once by itself."""
 
     def __init__(self) -> None:
         self._known: dict[int, Version | None] = {}
 
-    def refresh(self, client: docker.DockerClient) -> None:
+    def refresh(self, client: EngineClient) -> None:
         """Read the file again where it is another one than before."""
         folder = login_folder()
         if folder is None:
             return
         version = _version(folder / FILE_NAME)
         if self._known.get(id(client)) != version:
-            client.api.reload_config(str(folder / FILE_NAME))
+            client.read_logins(folder / FILE_NAME)
             self._known[id(client)] = version
 
 

@@ -96,7 +96,7 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "who checks an engine that went away is told what it said before",
         "bot/engine/machine/probe.py",
-        "        client.ping()\n",
+        "        client.api.ping()\n",
         "",
         "tests/unit/validation/test_probe.py",
     ),

@@ -5,8 +5,6 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
-import docker
-
 from roas.dataclass import dataclass
 from roas.engine.adopting.copied import read_copied
 from roas.engine.adopting.host import host_fields
@@ -20,6 +18,7 @@ from roas.engine.adopting.networks import (
 )
 from roas.engine.adopting.process import process_fields
 from roas.engine.adopting.rules import with_rules
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.repair import WRONG_NAME
 from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot
@@ -57,7 +56,7 @@ async def adopt_project(
     `written` is what the files resolve to: it alone tells where Compose copies something into a container.
     """
 
-    def adopt(client: docker.DockerClient) -> AdoptedStack | None:
+    def adopt(client: EngineClient) -> AdoptedStack | None:
         ids = list_ids(client, environment.project)
         inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
         if not any(snapshot(found).state in ALIVE for found in inspected):
@@ -97,7 +96,7 @@ class _Reader:
 
     def __init__(
         self,
-        client: docker.DockerClient,
+        client: EngineClient,
         environment: Environment,
         inspected: list[dict[str, Any]],
         written: Mapping[str, Any],
@@ -161,7 +160,7 @@ class _Reader:
         """Return a network's key in the model, and remember its definition."""
         addressed = bool(endpoint and (endpoint.get("ipv4_address") or endpoint.get("ipv6_address")))
         if name not in self._networks or addressed:
-            inspected = self._client.api.inspect_network(name)
+            inspected = self._client.sdk.inspect_network(name)
             self._networks[name] = network_definition(inspected, self._project, addressed=addressed)
         return self._networks[name][0]
 

@@ -5,12 +5,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
-import docker
-
 from roas.dataclass import dataclass
 from roas.engine.adopting.adoption import container_fields
 from roas.engine.adopting.host import BYTES, SAME
 from roas.engine.adopting.sameness import differences, network_names, usual_name
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.repair import WRONG_NAME
@@ -54,7 +53,7 @@ async def find_container_differences(
 ) -> Mapping[str, ContainerDifference]:
     """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
 
-    def look(client: docker.DockerClient) -> Mapping[str, ContainerDifference]:
+    def look(client: EngineClient) -> Mapping[str, ContainerDifference]:
         # What the engine says of itself takes it ten times as long as one container.
         says_of_itself = clients.begin(lambda: clients.fresh.information(client))
         ids = list_ids(client, environment.project)

@@ -7,8 +7,8 @@ from contextlib import closing, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-import docker
-from docker.errors import APIError
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError
 
 # The same bound as that of a secret's file; what is larger is no configuration.
 MOST_BYTES = 4 << 20
@@ -16,7 +16,7 @@ MOST_BYTES = 4 << 20
 MOST_OF_TAR = MOST_BYTES + (64 << 10)
 
 
-def read_copied(client: docker.DockerClient, inspected: dict[str, Any], targets: Collection[str]) -> dict[str, str]:
+def read_copied(client: EngineClient, inspected: dict[str, Any], targets: Collection[str]) -> dict[str, str]:
     """Return the texts of the files at some places in a container; what is mounted, or is no text, is left out."""
     mounted = {PurePosixPath(one["Destination"]) for one in inspected.get("Mounts") or ()}
     found: dict[str, str] = {}
@@ -27,10 +27,10 @@ def read_copied(client: docker.DockerClient, inspected: dict[str, Any], targets:
     return found
 
 
-def _read(client: docker.DockerClient, container_id: str, target: str) -> str | None:
+def _read(client: EngineClient, container_id: str, target: str) -> str | None:
     """Return the text of one file; None where it is not there, or is something else."""
-    with suppress(APIError, tarfile.TarError, UnicodeDecodeError, OSError):
-        stream, stat = client.api.get_archive(container_id, target)
+    with suppress(ApiError, tarfile.TarError, UnicodeDecodeError, OSError):
+        stream, stat = client.sdk.get_archive(container_id, target)
         with closing(stream):
             if int(stat["size"]) > MOST_BYTES:
                 return None

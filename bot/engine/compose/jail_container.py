@@ -18,11 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import APIError, ImageNotFound
-from docker.types import LogConfig, Ulimit
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES
 from roas.errors import EngineError
 from roas.messages.message import said
@@ -36,6 +34,7 @@ LIBRARY = re.compile(r"(?:=> |^\s*)(?P<path>/\S+) \(0x", re.MULTILINE)
 # What a killed bot left is older.
 LEFT_SECONDS = 120.0
 ENDED_BY_A_SIGNAL = 128
+START_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class JailedOutput:
 class ContainerJail:
     """Run one command in a container of its own; `stop` may be called by another thread."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: EngineClient) -> None:
         self._client = client
         self._id = ""
         self._stopped = threading.Event()
@@ -66,10 +65,10 @@ class ContainerJail:
     def run(
         self, command: Sequence[str], files: JailedFiles, variables: Mapping[str, str], folder: Path, most_bytes: int
     ) -> JailedOutput | None:
-        """Run it to its end; None where it prints more than `most_bytes`. Raises EngineError, docker's own errors."""
+        """Run it to its end; None where it prints more than `most_bytes`. Raises EngineError, ApiError."""
         _remove_left(self._client)
         image = _image(self._client, Path(command[0]))
-        created = self._client.api.create_container(
+        created = self._client.sdk.create_container(
             image,
             command=list(command[1:]),
             entrypoint=[command[0]],
@@ -84,15 +83,15 @@ class ContainerJail:
         self._id = created["Id"]
         try:
             for place, archive in _archives(files):
-                self._client.api.put_archive(self._id, str(place), archive)
-            printed = self._client.api.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
+                self._client.sdk.put_archive(self._id, str(place), archive)
+            printed = self._client.sdk.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
             if self._stopped.is_set():
                 return JailedOutput(b"", b"", -1)
-            self._client.api.start(self._id)
+            self._client.sdk.start(self._id, timeout=START_SECONDS)
             found = _read(printed, most_bytes)
             if found is None:
                 return None
-            code = int(self._client.api.wait(self._id)["StatusCode"])
+            code = int(self._client.sdk.wait(self._id)["StatusCode"])
             return JailedOutput(*found, -1 if code > ENDED_BY_A_SIGNAL else code)
         finally:
             _remove(self._client, self._id)
@@ -105,7 +104,7 @@ class ContainerJail:
 
     def _confinement(self) -> Any:
         limits = {"cpu": CPU_SECONDS, "data": MEMORY_BYTES, "fsize": 0, "core": 0}
-        return self._client.api.create_host_config(
+        return self._client.sdk.create_host_config(
             network_mode="none",
             read_only=True,
             cap_drop=["ALL"],
@@ -115,21 +114,21 @@ class ContainerJail:
             memswap_limit=MEMORY_BYTES,
             ipc_mode="private",
             # Nothing of a stack is left in a file of the engine's.
-            log_config=LogConfig(type="none"),
-            ulimits=[Ulimit(name=name, soft=most, hard=most) for name, most in limits.items()],
+            log_config={"type": "none"},
+            ulimits=[{"name": name, "soft": most, "hard": most} for name, most in limits.items()],
         )
 
 
-def _image(client: docker.DockerClient, binary: Path) -> str:
+def _image(client: EngineClient, binary: Path) -> str:
     """Return the image of this machine's Compose; it is made where it is not there."""
     contents = {path: path.read_bytes() for path in (binary, *_libraries(binary))}
     lines = (f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in sorted(contents.items()))
     name = f"{REPOSITORY}:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
-    with suppress(ImageNotFound):
-        return str(client.images.get(name).id)
+    with suppress(ApiNotFoundError):
+        return str(client.api.inspect_image(name)["Id"])
     layer = _tar((path.relative_to("/"), content, 0o755) for path, content in contents.items())
-    client.api.import_image_from_data(layer, repository=REPOSITORY, tag=name.partition(":")[2])
-    return str(client.images.get(name).id)
+    client.sdk.import_image_from_data(layer, repository=REPOSITORY, tag=name.partition(":")[2])
+    return str(client.api.inspect_image(name)["Id"])
 
 
 def _libraries(binary: Path) -> tuple[Path, ...]:
@@ -184,12 +183,12 @@ def _read(printed: Iterator[tuple[bytes | None, bytes | None]], most_bytes: int)
     return bytes(out), bytes(err)
 
 
-def _remove(client: docker.DockerClient, container_id: str) -> None:
-    with suppress(APIError):
+def _remove(client: EngineClient, container_id: str) -> None:
+    with suppress(ApiError):
         client.api.remove_container(container_id, force=True, v=True)
 
 
-def _remove_left(client: docker.DockerClient) -> None:
+def _remove_left(client: EngineClient) -> None:
     """Remove what a bot that was killed left behind."""
     for one in client.api.containers(all=True, filters={"label": LABEL}):
         if time.time() - one["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock

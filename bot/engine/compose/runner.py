@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-import docker
-
 from roas.concurrency import run_concurrently
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address, is_local, socket_path
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.gate import engine_gate
@@ -242,7 +241,7 @@ class ComposeRunner:
         contents = {path: snapshot.content(path) for path in snapshot.in_place}
         jails: list[ContainerJail] = []
 
-        def run(client: docker.DockerClient) -> JailedOutput | None:
+        def run(client: EngineClient) -> JailedOutput | None:
             jails.append(ContainerJail(client))
             files = JailedFiles(snapshot.scratch, contents)
             return jails[0].run(command, files, variables, folder, MODEL_BYTES)

@@ -8,11 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-import docker
-import requests
-import urllib3
-from docker.errors import DockerException
-
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address, engine_unavailable, typed_faults
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
@@ -25,7 +21,7 @@ ACTIONS = (
     *("update", "health_status"),
 )
 SUBSCRIBE_SECONDS = 30.0
-STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+STREAM_FAULTS = (OSError, ValueError)
 
 
 class EventSubscription:
@@ -88,19 +84,18 @@ class EventSubscription:
             self._clients.fresh.forget(client)
         self._deliver(self._events.put_nowait, fault)
 
-    def _subscribe(self, client: docker.DockerClient) -> Any:
+    def _subscribe(self, client: EngineClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
         now = time.time_ns()
         # After the clock was set back, the last event seen appears to lie in the future.
         seconds, nanoseconds = divmod(now if self._since_ns is None else min(now, self._since_ns), 10**9)
         return client.api.events(
-            since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions
+            since=f"{seconds}.{nanoseconds:09d}",  # the engine takes fractions
             filters={
                 "type": ["container"],
                 "label": [f"{PROJECT}={self._environment.project}"],
                 "event": list(ACTIONS),
             },
-            decode=True,
         )
 
     def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import docker
-from docker.errors import APIError, NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, explanation
 from roas.engine.model.secret_sources import container_secrets
 from roas.models.environment import Environment
@@ -24,10 +23,10 @@ async def read_failure_output(
 ) -> str:
     """Return a container's last log lines and its last health-check output, redacted."""
 
-    def read(client: docker.DockerClient) -> str:
+    def read(client: EngineClient) -> str:
         try:
             inspected: dict[str, Any] = client.api.inspect_container(container_id)
-        except NotFound:
+        except ApiNotFoundError:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         redactor.add(container_secrets(inspected))
         said = "\n".join(part for part in (_ending(inspected), *_probes(inspected)) if part)
@@ -58,10 +57,10 @@ def _probes(inspected: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _log(client: docker.DockerClient, inspected: Mapping[str, Any], lines: int) -> str:
+def _log(client: EngineClient, inspected: Mapping[str, Any], lines: int) -> str:
     try:
-        raw: bytes = client.api.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
-    except APIError as error:
+        raw: bytes = client.sdk.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
+    except ApiError as error:
         return f"(its log cannot be read: {explanation(error)})"
     return readable_log(raw).rstrip() or "(it wrote nothing)"
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import docker
-
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.models.environment import Environment
 
@@ -19,14 +18,14 @@ async def missing_networks(
         if not (definition or {}).get("external")
     }
 
-    def look(client: docker.DockerClient) -> frozenset[str]:
+    def look(client: EngineClient) -> frozenset[str]:
         there = {network["Name"] for network in client.api.networks()}
         return frozenset(key for key, name in names.items() if name not in there)
 
     return await clients.call(environment, look) if names else frozenset()
 
 
-def rejoin(client: docker.DockerClient, inspected: Mapping[str, Any]) -> bool:
+def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:
     """Connect a stopped container to the networks that have the names of those that it was in, and are gone.
 
     Returns whether there were any: the engine would look for the old ones by id.
@@ -35,9 +34,9 @@ def rejoin(client: docker.DockerClient, inspected: Mapping[str, Any]) -> bool:
     ends = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     moved = {name: end for name, end in ends.items() if networks.get(name, end["NetworkID"]) != end["NetworkID"]}
     for name, end in moved.items():
-        client.api.disconnect_container_from_network(inspected["Id"], name, force=True)
+        client.sdk.disconnect_container_from_network(inspected["Id"], name, force=True)
         own = end.get("IPAMConfig") or {}
-        client.api.connect_container_to_network(
+        client.sdk.connect_container_to_network(
             inspected["Id"],
             name,
             ipv4_address=own.get("IPv4Address"),

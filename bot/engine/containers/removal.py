@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-import docker
-from docker.errors import APIError, NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
 from roas.engine.containers.networks import rejoin
 from roas.engine.containers.own_container import refuse_own_container
@@ -29,11 +28,11 @@ ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
     """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
 
-    def start(client: docker.DockerClient) -> None:
+    def start(client: EngineClient) -> None:
         try:
-            _start(client, container_id)
-        except APIError as error:
-            if error.response is not None and error.response.status_code in ENGINE_STATUSES:
+            client.api.start(container_id, timeout=START_SECONDS)
+        except ApiError as error:
+            if error.status in ENGINE_STATUSES:
                 raise
             inspected = inspect_or_none(client, container_id)
             if inspected is None:
@@ -58,12 +57,12 @@ async def unpause(clients: EngineClients, environment: Environment, containers: 
 async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
     """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
 
-    def stop(client: docker.DockerClient) -> None:
+    def stop(client: EngineClient) -> None:
         inspected = inspect_or_none(client, container_id)
         if inspected is not None:
             refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
         if inspected is not None and (inspected["State"]["Running"] or inspected["State"].get("Restarting")):
-            with suppress(NotFound):
+            with suppress(ApiNotFoundError):
                 _stop(client, inspected, None)
 
     await clients.act(environment, stop)
@@ -77,7 +76,7 @@ async def remove_container(
     Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
     """
 
-    def remove(client: docker.DockerClient) -> None:
+    def remove(client: EngineClient) -> None:
         inspected = inspect_or_none(client, container_id)
         if inspected is None:
             return
@@ -86,21 +85,14 @@ async def remove_container(
             if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
                 _stop(client, inspected, grace_seconds)
             client.api.remove_container(container_id, force=True)
-        except NotFound:
+        except ApiNotFoundError:
             return
-        except APIError as error:
+        except ApiError as error:
             if "already in progress" not in explanation(error):
                 raise
             _wait_until_removed(client, container_id)
 
     await clients.act(environment, remove)
-
-
-def _start(client: docker.DockerClient, container_id: str) -> None:
-    """Start it; the SDK's own method gives the engine no longer than any question."""
-    api: Any = client.api
-    url = api._url("/containers/{0}/start", container_id)
-    api._raise_for_status(api._post(url, timeout=START_SECONDS))
 
 
 def _gone(container_id: str) -> ContainerRemovedError:
@@ -110,17 +102,17 @@ def _gone(container_id: str) -> ContainerRemovedError:
     )
 
 
-def _stop(client: docker.DockerClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:
+def _stop(client: EngineClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:
     """Stop it; the request must be given more time than the container is."""
     own = inspected["Config"].get("StopTimeout")
     grace = grace_seconds if grace_seconds is not None else own if own is not None else DEFAULT_GRACE_SECONDS
     client.api.stop(inspected["Id"], timeout=max(0, round(grace)))
 
 
-def _wait_until_removed(client: docker.DockerClient, container_id: str) -> None:
+def _wait_until_removed(client: EngineClient, container_id: str) -> None:
     try:
         client.api.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
-    except NotFound:
+    except ApiNotFoundError:
         return
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-import docker
-from docker.errors import APIError, NotFound
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, explanation
 from roas.engine.containers.removal import remove_container
 from roas.messages.message import said
@@ -122,13 +121,13 @@ def _after(containers: list[ContainerSnapshot], repair: ContainerRepair) -> list
 async def _rename(clients: EngineClients, environment: Environment, repair: ContainerRepair) -> str | None:
     """Rename, and return why that was not possible, or None."""
 
-    def rename(client: docker.DockerClient) -> str | None:
+    def rename(client: EngineClient) -> str | None:
         try:
             client.api.rename(repair.container.id, repair.new_name)
-        except NotFound:
+        except ApiNotFoundError:
             return said("it is gone")
-        except APIError as error:
-            if error.response is not None and error.response.status_code == 409:
+        except ApiError as error:
+            if error.status == 409:
                 return explanation(error)
             raise
         return None

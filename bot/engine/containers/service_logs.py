@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-import docker
-from docker.errors import APIError, NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, explanation
 from roas.engine.containers.failure_output import LINES_BEFORE, readable_log
 from roas.engine.model.secret_sources import container_secrets
@@ -24,17 +23,17 @@ async def read_log(
 ) -> str:
     """Return the last lines of a container's log with their times, redacted."""
 
-    def read(client: docker.DockerClient) -> str:
+    def read(client: EngineClient) -> str:
         try:
             inspected: dict[str, Any] = client.api.inspect_container(container_id)
             redactor.add(container_secrets(inspected))
             from_time = since.timestamp() if since is not None else None
-            raw: bytes = client.api.logs(
+            raw: bytes = client.sdk.logs(
                 container_id, stdout=True, stderr=True, timestamps=True, tail=lines + LINES_BEFORE, since=from_time
             )
-        except NotFound:
+        except ApiNotFoundError:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
-        except APIError as error:
+        except ApiError as error:
             return f"(its log cannot be read: {explanation(error)})"
         clean = redactor.clean(readable_log(raw)).rstrip("\n")
         return "\n".join(clean.split("\n")[-lines:])

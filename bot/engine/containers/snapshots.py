@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-import docker
-from docker.errors import NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.models.environment import Environment
@@ -28,7 +27,7 @@ async def take_snapshots(
 ) -> tuple[ContainerSnapshot, ...]:
     """Return every container of the environment's project, or of one service, running or not, in order of number."""
 
-    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
         ids = list_ids(client, environment.project, service)
         return _look_at(clients, client, ids)
 
@@ -41,7 +40,7 @@ async def take_outlines(clients: EngineClients, environment: Environment) -> tup
     What only asking about each container tells is left out: restarts, when it started, its restart policy.
     """
 
-    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
         return in_order(map(outline, _listed(client, environment.project)))
 
     return await clients.call(environment, look)
@@ -53,7 +52,7 @@ async def take_named_outlines(clients: EngineClients, environment: Environment) 
     The engine lists a container by the image's ID once the name means another image: those alone are asked about.
     """
 
-    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
         listed = [outline(one) for one in _listed(client, environment.project)]
         unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
         asked = {one.id: one for one in _look_at(clients, client, unnamed)} if unnamed else {}
@@ -67,24 +66,24 @@ async def take_snapshots_of(
 ) -> tuple[ContainerSnapshot, ...]:
     """Return those of some containers that are there and belong to a service of the environment's project."""
 
-    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
         return _look_at(clients, client, list(container_ids), project=environment.project)
 
     return await clients.call(environment, look)
 
 
-def take_these(clients: EngineClients, client: docker.DockerClient, ids: list[str]) -> tuple[ContainerSnapshot, ...]:
+def take_these(clients: EngineClients, client: EngineClient, ids: list[str]) -> tuple[ContainerSnapshot, ...]:
     """Return those of these containers that are there; for use within a thread that asks the engine."""
     return _look_at(clients, client, ids)
 
 
-def listed_containers(client: docker.DockerClient, project: str) -> list[ContainerSnapshot]:
+def listed_containers(client: EngineClient, project: str) -> list[ContainerSnapshot]:
     """Return every container of a project as the engine lists it; for use within a thread that asks the engine."""
     return [outline(one) for one in _listed(client, project)]
 
 
 def _look_at(
-    clients: EngineClients, client: docker.DockerClient, ids: list[str], *, project: str | None = None
+    clients: EngineClients, client: EngineClient, ids: list[str], *, project: str | None = None
 ) -> tuple[ContainerSnapshot, ...]:
     found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
     snapshots = [
@@ -105,12 +104,12 @@ def _belongs(inspected: dict[str, Any], project: str) -> bool:
     return labels.get(PROJECT) == project and labels.get(ONE_OFF) == "False"
 
 
-def list_ids(client: docker.DockerClient, project: str, service: str | None = None) -> list[str]:
+def list_ids(client: EngineClient, project: str, service: str | None = None) -> list[str]:
     """Return the ids of a project's containers; those of `compose run` belong to no service."""
     return [str(found["Id"]) for found in _listed(client, project, service)]
 
 
-def _listed(client: docker.DockerClient, project: str, service: str | None = None) -> list[dict[str, Any]]:
+def _listed(client: EngineClient, project: str, service: str | None = None) -> list[dict[str, Any]]:
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")
@@ -118,11 +117,11 @@ def _listed(client: docker.DockerClient, project: str, service: str | None = Non
     return found
 
 
-def inspect_or_none(client: docker.DockerClient, container_id: str) -> dict[str, Any] | None:
+def inspect_or_none(client: EngineClient, container_id: str) -> dict[str, Any] | None:
     """Inspect a container, or return None where it is gone meanwhile."""
     try:
         inspected: dict[str, Any] = client.api.inspect_container(container_id)
-    except NotFound:
+    except ApiNotFoundError:
         return None
     return inspected
 

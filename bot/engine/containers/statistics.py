@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import docker
-from docker.errors import APIError
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients
 from roas.models.environment import Environment
 
@@ -34,19 +33,19 @@ class StatisticsReader:
         """
         ids = list(container_ids)
 
-        def look(client: docker.DockerClient) -> dict[str, ContainerReading]:
+        def look(client: EngineClient) -> dict[str, ContainerReading]:
             readings = self._clients.each(lambda container_id: _reading(client, container_id), ids)
             return {one: found for one, found in zip(ids, readings, strict=True) if found is not None}
 
         return await self._clients.call(environment, look) if ids else {}
 
 
-def _reading(client: docker.DockerClient, container_id: str) -> ContainerReading | None:
+def _reading(client: EngineClient, container_id: str) -> ContainerReading | None:
     try:
         # With one_shot the engine answers at once; the differences over time are for us to compute.
         raw: dict[str, Any] = client.api.stats(container_id, stream=False, one_shot=True)
-    except APIError as error:
-        if error.response is not None and error.response.status_code in {404, 409}:
+    except ApiError as error:
+        if error.status in {404, 409}:
             return None
         raise
     return parse_reading(raw, time.monotonic())

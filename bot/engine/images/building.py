@@ -10,16 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import APIError, NotFound
-from docker.utils import parse_repository_tag
-
 from roas.concurrency import run_uninterrupted
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.images.lookup import find_image
+from roas.engine.images.reference import split_reference
 from roas.engine.interface import ProgressReport, ResolvedStack
 from roas.engine.model.services import services_of
 from roas.engine.model.text import write_model
@@ -112,20 +111,20 @@ async def build_image(
     return image_id
 
 
-def _built(client: docker.DockerClient, reference: str, before: Mapping[str, Any] | None) -> str | None:
+def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | None) -> str | None:
     """Return the image that a build made, or None; where it is the one before but for attestations, that one stays."""
     found = find_image(client, reference)
     if found is None:
         return None
     if before is None or found["Id"] == before["Id"] or any(found.get(key) != before.get(key) for key in CONTENT):
         return str(found["Id"])
-    repository, tag = parse_repository_tag(reference)
+    repository, tag = split_reference(reference)
     try:
         client.api.tag(before["Id"], repository, tag or "latest", force=True)
-    except NotFound:  # a prune took it during the build
+    except ApiNotFoundError:  # a prune took it during the build
         return str(found["Id"])
     if not (find_image(client, found["Id"]) or {}).get("RepoTags"):  # `build.tags` may name it, too
-        with suppress(APIError):
+        with suppress(ApiError):
             client.api.remove_image(found["Id"])
     return str(before["Id"])
 

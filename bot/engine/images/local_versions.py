@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import docker
-
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.interface import ResolvedStack
 from roas.models.environment import Environment
@@ -23,7 +22,7 @@ async def find_local_versions(
     if not patterns:
         return ()
 
-    def look(client: docker.DockerClient) -> tuple[str, ...]:
+    def look(client: EngineClient) -> tuple[str, ...]:
         images: list[dict[str, Any]] = client.api.images()
         return versions_of(images, patterns)
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import docker
-from docker.errors import APIError, ImageNotFound, NotFound
-from docker.utils import parse_repository_tag
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, explanation
 from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.engine.images.reference import split_reference
 from roas.errors import RegistryUnavailableError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -18,11 +17,11 @@ NEVER = frozenset({"never"})
 IF_MISSING = frozenset({"missing", "if_not_present"})
 
 
-def find_image(client: docker.DockerClient, reference: str) -> dict[str, Any] | None:
+def find_image(client: EngineClient, reference: str) -> dict[str, Any] | None:
     """Inspect a local image, or return None where it is not here."""
     try:
-        found: dict[str, Any] = client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
-    except (ImageNotFound, NotFound):
+        found: dict[str, Any] = client.api.inspect_image(reference)
+    except ApiNotFoundError:
         return None
     return found
 
@@ -36,7 +35,7 @@ def digest_of(image: Mapping[str, Any], reference: str) -> str | None:
 
 def repository_of(reference: str) -> str:
     """Return a reference's repository as the engine writes it: without tag, digest and Docker Hub's own name."""
-    repository: str = parse_repository_tag(reference)[0]
+    repository = split_reference(reference)[0]
     return repository.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
 
 
@@ -48,7 +47,7 @@ async def look_up_image(
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
 
-    def look_up(client: docker.DockerClient) -> WantedImage:
+    def look_up(client: EngineClient) -> WantedImage:
         here = find_image(client, reference)
         if here is not None and not _asks_registry(pull_policy):
             return WantedImage(reference, here["Id"], digest_of(here, reference))
@@ -62,7 +61,7 @@ async def look_up_image(
     return await clients.call(environment, look_up)
 
 
-def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
+def _digest_of_absent(client: EngineClient, reference: str) -> str:
     """Query the digest of an image that is not local; without an answer, its name may be what is wrong."""
     try:
         return registry_digest(client, reference)
@@ -77,13 +76,13 @@ def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
         ) from error
 
 
-def registry_digest(client: docker.DockerClient, reference: str) -> str:
+def registry_digest(client: EngineClient, reference: str) -> str:
     """Ask the registry for the digest behind a reference, with the logins of Docker's configuration."""
     try:
-        data = client.images.get_registry_data(reference)
-    except APIError as error:
+        answer = client.sdk.inspect_distribution(reference)
+    except ApiError as error:
         raise registry_fault(explanation(error), reference) from error
-    return f"{repository_of(reference)}@{data.id}"
+    return f"{repository_of(reference)}@{answer['Descriptor']['digest']}"
 
 
 def _asks_registry(pull_policy: str) -> bool:

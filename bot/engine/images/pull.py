@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
-import docker
-from docker.errors import APIError
-from docker.utils import parse_repository_tag
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients, engine_address, explanation, typed_faults
 from roas.engine.compose.faults import image_not_found, registry_fault
 from roas.engine.images.lookup import find_image
+from roas.engine.images.reference import split_reference
 from roas.engine.images.threaded import iterate_in_thread
 from roas.engine.interface import ProgressReport
 from roas.errors import ImageChangedError
@@ -85,12 +84,12 @@ async def pull_image(
 
 def _pull(clients: EngineClients, environment: Environment, reference: str) -> Iterator[dict[str, Any]]:
     """Pull in a thread; a fault in the middle of the stream comes as a message."""
-    repository, tag = parse_repository_tag(reference)
+    repository, tag = split_reference(reference)
     address = engine_address(environment)
     with typed_faults(address):
         try:
-            stream = clients.client(address).api.pull(repository, tag=tag or "latest", stream=True, decode=True)
-        except APIError as error:
+            stream = clients.client(address).sdk.pull(repository, tag=tag or "latest", stream=True, decode=True)
+        except ApiError as error:
             raise registry_fault(explanation(error), reference) from error
         for message in stream:
             if text := message.get("error"):
@@ -98,14 +97,14 @@ def _pull(clients: EngineClients, environment: Environment, reference: str) -> I
             yield message
 
 
-def _present(client: docker.DockerClient, reference: str) -> str:
+def _present(client: EngineClient, reference: str) -> str:
     found = find_image(client, reference)
     if found is None:
         raise image_not_found(said("{reference} is gone from this machine since it was looked up", reference=reference))
     return str(found["Id"])
 
 
-def _verified(client: docker.DockerClient, image: WantedImage) -> str:
+def _verified(client: EngineClient, image: WantedImage) -> str:
     found = find_image(client, image.reference)
     if found is None:
         raise image_not_found(

@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import docker
-from docker.errors import NotFound
-from docker.utils import parse_repository_tag
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.images.lookup import find_image
+from roas.engine.images.reference import split_reference
 from roas.engine.model.services import pinned_image_id
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -33,7 +32,7 @@ def readable_reference(reference: str, image_id: str) -> str:
     suffix = image_id.removeprefix(IMAGE_ID)[:DIGITS]
     if reference.startswith(PREFIX) and reference.endswith(suffix):
         return reference
-    repository, tag = parse_repository_tag("" if reference.startswith(IMAGE_ID) else reference)
+    repository, tag = split_reference("" if reference.startswith(IMAGE_ID) else reference)
     parts = str(repository or NAMELESS).split("/")
     path = "/".join(parts[1:] if len(parts) > 1 and ADDRESS.fullmatch(parts[0]) else parts)
     is_digest = "@" in reference
@@ -51,15 +50,15 @@ async def set_references(
         if (image_id := pinned_image_id(fields)) and str(fields.get("image")) != image_id
     }
 
-    def set_missing(client: docker.DockerClient) -> None:
+    def set_missing(client: EngineClient) -> None:
         for reference, (service, image_id) in wanted.items():
             found = find_image(client, reference)
             if found is not None and found["Id"] == image_id:
                 continue
-            repository, tag = parse_repository_tag(reference)
+            repository, tag = split_reference(reference)
             try:
                 client.api.tag(image_id, repository, tag, force=True)
-            except NotFound as error:
+            except ApiNotFoundError as error:
                 raise image_not_found(
                     said("{reference} is gone from this machine", reference=reference), service
                 ) from error

@@ -3,9 +3,8 @@
 import re
 from contextlib import suppress
 
-import docker
-from docker.errors import APIError, NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.images.lookup import find_image
@@ -31,19 +30,19 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
     """
     first = {service.image.image_id: service for service in reversed(release.services)}
 
-    def tag_one(client: docker.DockerClient, service: ReleaseService) -> None:
+    def tag_one(client: EngineClient, service: ReleaseService) -> None:
         repository, name = release_tag(environment.project, service.name, release.number)
         found = find_image(client, f"{repository}:{name}")
         if found is not None and found["Id"] == service.image.image_id:
             return
         try:
             client.api.tag(service.image.image_id, repository, name)
-        except NotFound as error:
+        except ApiNotFoundError as error:
             raise image_not_found(
                 said("{reference} is gone from this machine", reference=service.image.reference), service.name
             ) from error
 
-    def tag(client: docker.DockerClient) -> None:
+    def tag(client: EngineClient) -> None:
         clients.each(lambda service: tag_one(client, service), list(first.values()))
 
     await clients.call(environment, tag)
@@ -57,7 +56,7 @@ async def tagged_numbers(clients: EngineClients, environment: Environment) -> fr
     prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
     pattern = re.compile(rf"{REPOSITORY}/{re.escape(prefix)}.+:r(\d+)")
 
-    def look(client: docker.DockerClient) -> frozenset[int]:
+    def look(client: EngineClient) -> frozenset[int]:
         images = client.api.images(filters={"reference": f"{REPOSITORY}/*"})
         tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
         return frozenset(int(match[1]) for match in tags if match)
@@ -72,7 +71,7 @@ async def untag_images(clients: EngineClients, environment: Environment, release
     moved it by hand: it stays. The image that it pointed to goes, but for one that a container uses: that keeps a name.
     """
 
-    def untag(client: docker.DockerClient) -> None:
+    def untag(client: EngineClient) -> None:
         for service in release.services:
             tag = ":".join(release_tag(environment.project, service.name, release.number))
             found = find_image(client, tag)
@@ -80,11 +79,11 @@ async def untag_images(clients: EngineClients, environment: Environment, release
                 continue
             is_ours = found["Id"] == service.image.image_id
             if is_ours:
-                with suppress(NotFound):
+                with suppress(ApiNotFoundError):
                     _untag(client, tag)
             left = find_image(client, service.image.image_id) or {}
             for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
-                with suppress(NotFound):
+                with suppress(ApiNotFoundError):
                     _untag(client, reference, used=is_ours)
 
     await clients.call(environment, untag)
@@ -93,7 +92,7 @@ async def untag_images(clients: EngineClients, environment: Environment, release
 async def missing_images(clients: EngineClients, environment: Environment, release: Release) -> tuple[str, ...]:
     """Return the services whose image is gone."""
 
-    def look(client: docker.DockerClient) -> tuple[str, ...]:
+    def look(client: EngineClient) -> tuple[str, ...]:
         wanted = {service.image.image_id for service in release.services}
         gone = {image_id for image_id in wanted if find_image(client, image_id) is None}
         return tuple(service.name for service in release.services if service.image.image_id in gone)
@@ -101,12 +100,12 @@ async def missing_images(clients: EngineClients, environment: Environment, relea
     return await clients.call(environment, look)
 
 
-def _untag(client: docker.DockerClient, tag: str, *, used: bool = True) -> None:
+def _untag(client: EngineClient, tag: str, *, used: bool = True) -> None:
     """Remove a tag, also the last one of an image that is `used` by a container."""
     try:
         client.api.remove_image(tag)
-    except APIError as error:
-        if error.response is None or error.response.status_code != 409:
+    except ApiError as error:
+        if error.status != 409:
             raise
         if used:
             client.api.remove_image(tag, force=True)  # only the tag goes

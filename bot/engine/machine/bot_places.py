@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import docker
-
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.snapshots import inspect_or_none
 from roas.models.environment import Environment
@@ -22,7 +21,7 @@ async def find_bot_places(
 ) -> Mapping[str, BotPlace]:
     """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
 
-    def look(client: docker.DockerClient) -> dict[str, BotPlace]:
+    def look(client: EngineClient) -> dict[str, BotPlace]:
         found = {one: inspect_or_none(client, one) for one in container_ids}
         return {one: place_of_container(inspected) for one, inspected in found.items() if inspected is not None}
 

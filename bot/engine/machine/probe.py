@@ -7,9 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.jail import JailKind, jail_kind
 from roas.engine.compose.runner import ComposeRunner
@@ -44,8 +43,8 @@ class DockerProbe:
                 self._facts = await self._clients.call(self._environment, self._ask)
             return self._facts
 
-    def _ask(self, client: docker.DockerClient) -> EngineFacts:
-        client.ping()
+    def _ask(self, client: EngineClient) -> EngineFacts:
+        client.api.ping()
         version, info = self._clients.fresh.version(client), self._clients.fresh.information(client)
         return EngineFacts(
             version=str(version.get("Version", "")),
@@ -114,10 +113,10 @@ class DockerProbe:
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
 
 
-def _own_container(client: docker.DockerClient, container_id: str) -> OwnContainer | None:
+def _own_container(client: EngineClient, container_id: str) -> OwnContainer | None:
     try:
         found: dict[str, Any] = client.api.inspect_container(container_id)
-    except NotFound:
+    except ApiNotFoundError:
         return None
     labels = found["Config"].get("Labels") or {}
     return OwnContainer(

@@ -5,16 +5,15 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from roas.configuration.stack_files import plain_name, usual_project
+from roas.engine.api import EngineClient
 from roas.engine.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 from roas.engine.sources.opening import resolve
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 
 
-def find_projects(client: docker.DockerClient) -> tuple[FoundProject, ...]:
+def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
     """Return the projects of which there is a container or a volume, sorted by name."""
     containers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     volumes: dict[str, list[str]] = defaultdict(list)
@@ -38,7 +37,7 @@ def find_projects(client: docker.DockerClient) -> tuple[FoundProject, ...]:
     )
 
 
-def ended_services(client: docker.DockerClient, project: str) -> tuple[str, ...]:
+def ended_services(client: EngineClient, project: str) -> tuple[str, ...]:
     """Return the services of a project that ended with code 0 and that nothing starts again."""
     own = {"label": f"{PROJECT}={project}", "status": "exited"}
     found = (client.api.inspect_container(one["Id"]) for one in client.api.containers(all=True, filters=own))

@@ -1,19 +1,18 @@
 """Find the containers that were given a value as a variable, whatever its name; the value itself goes nowhere."""
 
-import docker
-from docker.errors import NotFound
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.labels import PROJECT
 from roas.messages.message import said
 
 
-def find_holders(client: docker.DockerClient, value: str) -> tuple[tuple[str, str], ...]:
+def find_holders(client: EngineClient, value: str) -> tuple[tuple[str, str], ...]:
     """Return id and description of every running container with that value."""
     found = []
-    for listed in client.containers.list(sparse=True):
+    for listed in client.api.containers():
         try:
-            inspected = client.api.inspect_container(str(listed.id))
-        except NotFound:
+            inspected = client.api.inspect_container(str(listed["Id"]))
+        except ApiNotFoundError:
             continue
         variables = inspected["Config"].get("Env") or []
         if any(one.partition("=")[2] == value for one in variables):

@@ -6,9 +6,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.labels import PROJECT, project_of
@@ -89,7 +88,7 @@ class EngineHoldings:
 NOTHING_HELD = EngineHoldings({}, ())
 
 
-def read_holdings(client: docker.DockerClient, state_dir: Path) -> EngineHoldings:
+def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     """Ask an engine for what exists: volumes, containers, networks, published ports, images, the bot's own volumes."""
     volumes = client.api.volumes().get("Volumes") or ()
     containers = client.api.containers(all=True)

@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import APIError
-
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients
 from roas.engine.containers.snapshots import inspect_or_none
 from roas.engine.labels import PROJECT, SERVICE
@@ -48,7 +47,7 @@ class MisledBinds:
     async def refuse(self, environment: Environment, container_id: str) -> None:
         """Raise ComposePolicyError where the engine would start a container with what it may not bind."""
 
-        def look(client: docker.DockerClient) -> Mapping[str, Any]:
+        def look(client: EngineClient) -> Mapping[str, Any]:
             return inspect_or_none(client, container_id) or {}
 
         inspected = await self._clients.call(environment, look)
@@ -80,10 +79,9 @@ def _policy(service: Mapping[str, Any]) -> Policy:
     return {"Name": name, "MaximumRetryCount": retries}
 
 
-def _set_restarts(client: docker.DockerClient, environment: Environment, wanted: Mapping[str, Policy]) -> None:
-    update: Any = client.api.update_container  # its stubs do not know the policy "no"
+def _set_restarts(client: EngineClient, environment: Environment, wanted: Mapping[str, Policy]) -> None:
     for one in client.api.containers(all=True, filters={"label": f"{PROJECT}={environment.project}"}):
         service = one["Labels"].get(SERVICE, "")
         if service in wanted:
-            with suppress(APIError):  # it is being removed, or ends by itself (`--rm`)
-                update(one["Id"], restart_policy=wanted[service])
+            with suppress(ApiError):  # it is being removed, or ends by itself (`--rm`)
+                client.sdk.update_container(one["Id"], restart_policy=wanted[service])

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-import docker
-from docker.errors import NotFound
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.labels import PROJECT
@@ -61,7 +60,7 @@ class ProbeTargets:
         return tuple(one for one in found if place.holds(_plain(one), port))
 
     async def _place(self, environment: Environment) -> Place:
-        def look(client: docker.DockerClient) -> Place:
+        def look(client: EngineClient) -> Place:
             return _read(client, environment.project, sees_host=is_local(environment) and not _is_within(client))
 
         with suppress(EngineUnavailableError):
@@ -69,7 +68,7 @@ class ProbeTargets:
         return self._last.get(environment.name, Place())
 
 
-def _read(client: docker.DockerClient, project: str, *, sees_host: bool) -> Place:
+def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
     own = {"label": f"{PROJECT}={project}"}
     addresses: set[Address] = set()
     published: set[tuple[Address, int]] = set()
@@ -91,12 +90,12 @@ def _read(client: docker.DockerClient, project: str, *, sees_host: bool) -> Plac
     return Place(frozenset(addresses), frozenset(networks), frozenset(gateways), frozenset(published))
 
 
-def _is_within(client: docker.DockerClient) -> bool:
+def _is_within(client: EngineClient) -> bool:
     """Return whether this process runs in a container of an engine, with a loopback of its own."""
     own_id = own_container_id()
     try:
         own = None if own_id is None else client.api.inspect_container(own_id)
-    except NotFound:
+    except ApiNotFoundError:
         return False
     return own is not None and own["HostConfig"].get("NetworkMode") != "host"
 

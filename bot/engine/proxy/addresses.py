@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import docker
-
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot
@@ -25,7 +24,7 @@ class Endpoint:
 async def find_endpoints(clients: EngineClients, environment: Environment, service: str) -> tuple[Endpoint, ...]:
     """Return every container of a service with its addresses."""
 
-    def look(client: docker.DockerClient) -> tuple[Endpoint, ...]:
+    def look(client: EngineClient) -> tuple[Endpoint, ...]:
         ids = list_ids(client, environment.project, service)
         found = (inspect_or_none(client, one) for one in ids)
         return tuple(Endpoint(snapshot(one), _addresses(one)) for one in found if one is not None)
@@ -50,7 +49,7 @@ async def find_socket(
     container itself.
     """
 
-    def look(client: docker.DockerClient) -> SocketPlace | None:
+    def look(client: EngineClient) -> SocketPlace | None:
         found = (inspect_or_none(client, one) for one in list_ids(client, environment.project, service))
         running = next((one for one in found if one is not None and one["State"]["Running"]), None)
         if running is None:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import docker
-
 from roas.concurrency import run_concurrently
 from roas.engine.adopting.adoption import AdoptedStack, adopt_project
 from roas.engine.adopting.contents import bind_adopted
 from roas.engine.adopting.sameness import differing_keys
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.images.lookup import digest_of, find_image
 from roas.engine.interface import ReleaseDraft, ResolvedStack
@@ -104,7 +103,7 @@ class ReleaseDrafter:
             if name in old and adopted_hash(old[name]) and not adopted_hash(fields)
         }
 
-        def look(client: docker.DockerClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
+        def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
             found = {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
             return found, self._clients.fresh.information(client) if candidates else {}
 
@@ -129,7 +128,7 @@ class ReleaseDrafter:
         return ReleaseDraft(version, tuple(services), self._models.save(model))
 
     async def _image(self, environment: Environment, reference: str, image_id: str, *, built: bool) -> ImagePin:
-        def look(client: docker.DockerClient) -> ImagePin:
+        def look(client: EngineClient) -> ImagePin:
             found = find_image(client, image_id)
             return ImagePin(reference, image_id, digest_of(found, reference) if found else None, built)
 

@@ -25,7 +25,6 @@ MOST_RULES = 2000
 # To tell what is built; reading it has no such bound.
 MOST_SECONDS = 120.0
 CHUNK = 1 << 20
-IGNORE_FILE = ".dockerignore"
 NAMED_FOLDERS = 3
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import docker
-import requests
 from docker.auth import get_config_header, resolve_repository_name
-from docker.errors import APIError, NotFound, create_api_error_from_http_exception
 
+from roas.engine.api import EngineClient
+from roas.engine.api_errors import ApiError, ApiNotFoundError, refusal
 from roas.engine.client import explanation
 from roas.engine.labels import STACK
+from roas.engine.sdk_client import sdk_faults
 from roas.errors import EngineError, NoQuorumError
 from roas.messages.message import said
 
@@ -39,16 +39,16 @@ class SharedGoneError(EngineError):
 
 
 class SwarmCalls:
-    """Speak Swarm's API through one SDK client; blocks, and raises what the SDK raises."""
+    """Speak Swarm's API through the SDK; blocks. Raises ApiError, OSError."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api = client.api
+    def __init__(self, client: EngineClient) -> None:
+        self._api = client.sdk.raw
 
     def service(self, name: str) -> Json | None:
         """Return a service by its name or id, with its version and the status of its update."""
         try:
             found: Json = self._get(f"/services/{name}")
-        except NotFound:
+        except ApiNotFoundError:
             return None
         return found
 
@@ -104,8 +104,8 @@ class SwarmCalls:
         """
         try:
             answer = self._post(f"/{kind}/create", spec, image)
-        except APIError as error:
-            status = error.response.status_code if error.response is not None else None
+        except ApiError as error:
+            status = error.status
             if status == NAME_TAKEN or TAKEN_MEANWHILE in explanation(error):
                 raise OutOfSequenceError(explanation(error)) from error
             _require_shared(error)
@@ -116,7 +116,7 @@ class SwarmCalls:
         """Write a service's spec over the version that was read. Raises OutOfSequenceError where it is older."""
         try:
             self._post(f"/services/{service_id}/update?version={version}", spec, image)
-        except APIError as error:
+        except ApiError as error:
             if OUT_OF_SEQUENCE in explanation(error):
                 raise OutOfSequenceError(explanation(error)) from error
             _require_shared(error)
@@ -126,7 +126,7 @@ class SwarmCalls:
         """Remove something; what is gone already is no error."""
         try:
             self._checked(self._api.delete(self._url(f"/{kind}/{object_id}"), timeout=self._api.timeout))
-        except NotFound:
+        except ApiNotFoundError:
             return
 
     def task_log(self, task_id: str, *, lines: int, since: int = 0) -> str:
@@ -155,7 +155,8 @@ class SwarmCalls:
     def login_of(self, image: str) -> dict[str, str]:
         """Return the header with the login for an image's registry: it goes with each write; the nodes pull with it."""
         registry, _ = resolve_repository_name(image.partition("@")[0])
-        header = get_config_header(self._api, registry)
+        with sdk_faults():
+            header = get_config_header(self._api, registry)
         if not header:
             return {}
         return {AUTH_HEADER: header.decode() if isinstance(header, bytes) else str(header)}
@@ -163,15 +164,13 @@ class SwarmCalls:
     def _url(self, path: str) -> str:
         return f"{self._api.base_url}/v{self._api.api_version}{path}"
 
-    def _checked(self, answer: requests.Response) -> requests.Response:
-        try:
-            answer.raise_for_status()
-        except requests.HTTPError as error:
-            raise create_api_error_from_http_exception(error) from error
+    def _checked(self, answer: Any) -> Any:
+        if not answer.ok:
+            raise refusal(answer.status_code, answer.reason, answer.content)
         return answer
 
 
-def _require_shared(error: APIError) -> None:
+def _require_shared(error: ApiError) -> None:
     """Raise SharedGoneError where a write was refused since what it refers to is gone."""
     text = explanation(error)
     if SHARED_GONE.search(text):
@@ -185,7 +184,7 @@ def without_quorum(address: str) -> Iterator[None]:
     """Turn what a manager says without a leader into the fault of an engine that does not answer."""
     try:
         yield
-    except APIError as error:
+    except ApiError as error:
         text = explanation(error)
         if any(part in text for part in NO_LEADER):
             raise NoQuorumError(

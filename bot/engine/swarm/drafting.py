@@ -5,8 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import docker
-
+from roas.engine.api import EngineClient
 from roas.engine.client import engine_address
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
@@ -53,7 +52,7 @@ class SwarmDrafter(ReleaseDrafter):
     ) -> dict[str, Any]:
         """Return a model that says of each service that somebody else made in which parts its spec is another."""
 
-        def ask(client: docker.DockerClient) -> tuple[list[Json], dict[str, str]]:
+        def ask(client: EngineClient) -> tuple[list[Json], dict[str, str]]:
             with without_quorum(engine_address(environment)):
                 calls = SwarmCalls(client)
                 found = [one for one in calls.services(environment.project) if not is_ours([one])]

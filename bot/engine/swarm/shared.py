@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from docker.errors import APIError
-
+from roas.engine.api_errors import ApiError
 from roas.engine.labels import STACK
 from roas.engine.swarm.calls import OutOfSequenceError, SwarmCalls
 from roas.engine.swarm.kept_files import CONFIGS, SECRETS, KeptFile, kept_files
@@ -61,7 +60,7 @@ def remove_unneeded(calls: SwarmCalls, project: str, is_needed: Callable[[str], 
     for kind in (CONFIGS, SECRETS):
         for name, found in calls.named(kind, project).items():
             if not is_needed(name.rpartition("-")[2]):
-                with suppress(APIError):
+                with suppress(ApiError):
                     calls.remove(kind, str(found["ID"]))
 
 

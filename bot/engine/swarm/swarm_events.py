@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import docker
-
+from roas.engine.api import EngineClient
 from roas.engine.containers.docker_events import ACTIONS, EventSubscription
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import STACK
@@ -13,9 +12,9 @@ from roas.engine.swarm.names import stack_name
 class SwarmSubscription(EventSubscription):
     """Pass on that something of a stack, or a node, has moved; what it was is looked at, since tasks have no events."""
 
-    def _subscribe(self, client: docker.DockerClient) -> Any:
+    def _subscribe(self, client: EngineClient) -> Any:
         actions = [*ACTIONS, "remove"]
-        return client.api.events(filters={"type": ["container", "service", "node"], "event": actions}, decode=True)
+        return client.api.events(filters={"type": ["container", "service", "node"], "event": actions})
 
     def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:
         actor, project = raw.get("Actor") or {}, self._environment.project

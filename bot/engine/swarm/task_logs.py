@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from docker.errors import APIError
-
+from roas.engine.api_errors import ApiError
 from roas.engine.client import explanation
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.stack_look import hostname
@@ -19,7 +18,7 @@ def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) ->
     """Return the last lines of a task with their times; its node has to be up for that."""
     try:
         return calls.task_log(task_id, lines=lines, since=since)
-    except APIError as error:
+    except ApiError as error:
         return said("(its log cannot be read: {explanation})", explanation=explanation(error))
 
 

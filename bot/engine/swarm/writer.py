@@ -9,10 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-import docker
-
 from roas.concurrency import pause
 from roas.dataclass import dataclass
+from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.labels import STACK
 from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
@@ -61,7 +60,7 @@ class SwarmWriter:
     async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
 
-        def asked(client: docker.DockerClient) -> Answer:
+        def asked(client: EngineClient) -> Answer:
             with without_quorum(engine_address(environment)):
                 return question(SwarmCalls(client))
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from roas.engine.compose import runner
-from roas.engine.local_client import SocketReader
+from roas.engine.socket_connection import Answer, SocketConnections
 from roas.state.journal import Journal
 
 CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
@@ -41,7 +41,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
-    ask, post = SocketReader.ask, SocketReader.post
+    ask, send = SocketConnections.ask, SocketConnections.send
+    stream = SocketConnections.stream
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
@@ -52,13 +53,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.note(f"{method} {_kind(url)}")
         return request(self, method, url, **named)
 
-    def asked(self: SocketReader, target: str) -> Any:
+    def asked(self: SocketConnections, target: str) -> Answer:
         counts.note(f"GET {_kind(target)}")
         return ask(self, target)
 
-    def posted(self: SocketReader, target: str, timeout_seconds: float) -> Any:
-        counts.note(f"POST {_kind(target)}")
-        return post(self, target, timeout_seconds)
+    def sent(self: SocketConnections, method: str, target: str, timeout_seconds: float | None = None) -> Answer:
+        counts.note(f"{method} {_kind(target)}")
+        return send(self, method, target, timeout_seconds)
+
+    def streamed(self: SocketConnections, target: str) -> Any:
+        counts.note(f"GET {_kind(target)}")
+        return stream(self, target)
 
     def committed(self: Journal, writes: list[Any]) -> Any:
         counts.asked["commits"] += 1
@@ -66,8 +71,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
     monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
-    monkeypatch.setattr(SocketReader, "ask", asked)
-    monkeypatch.setattr(SocketReader, "post", posted)
+    monkeypatch.setattr(SocketConnections, "ask", asked)
+    monkeypatch.setattr(SocketConnections, "send", sent)
+    monkeypatch.setattr(SocketConnections, "stream", streamed)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts
 

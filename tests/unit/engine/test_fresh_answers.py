@@ -22,6 +22,7 @@ class Engine:
         self.is_away = False
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.api = self
 
     def version(self) -> dict[str, str]:
         self.asked["version"] += 1

@@ -1,13 +1,14 @@
 """Where the kernel has no Landlock, Compose is confined in a container: the same results, and no more to see."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 
-from roas.engine.client import EngineClients
+from roas.engine.client import EngineClients, open_client
 from roas.engine.compose import commands, jail, jail_container
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.jail import JailKind
@@ -140,7 +141,9 @@ async def test_container_resolves_every_file_as_compose(resolver: StackResolver,
             await resolve_as_compose(resolver, environment, name)
 
 
-async def test_container_of_compose_sees_the_copy_alone(tmp_path: Path, docker_client: docker.DockerClient) -> None:
+async def test_container_of_compose_sees_the_copy_alone(
+    tmp_path: Path, docker_client: docker.DockerClient, docker_host: str
+) -> None:
     scratch, shell = tmp_path / "scratch", tmp_path / "busybox"
     scratch.mkdir()
     shell.write_bytes(busybox(docker_client).read_bytes())
@@ -148,8 +151,9 @@ async def test_container_of_compose_sees_the_copy_alone(tmp_path: Path, docker_c
     (scratch / "own.env").write_text("own\n")
     (tmp_path / "outside.env").write_text("LEAKED\n")
     script = ATTEMPTS.format(copy=scratch / "own.env", outside=tmp_path / "outside.env", scratch=scratch)
-    confined = ContainerJail(docker_client)
-    done = confined.run([str(shell), "sh", "-c", script], JailedFiles(scratch, {}), {}, scratch, 1 << 20)
+    with closing(open_client(docker_host)) as client:
+        confined = ContainerJail(client)
+        done = confined.run([str(shell), "sh", "-c", script], JailedFiles(scratch, {}), {}, scratch, 1 << 20)
     assert done is not None
     lines = [line.split() for line in done.stdout.decode().splitlines()]
     rights = [["CapEff:", "0" * 16], ["CapBnd:", "0" * 16], ["NoNewPrivs:", "1"]]

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import APIError
 
+from roas.engine.api_errors import ApiError
 from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm import service_writes
 from roas.engine.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
@@ -105,7 +105,7 @@ class Refusing(SwarmCalls):
         self.text = text
 
     def _post(self, _path: str, _body: Mapping[str, Any], _image: str | None) -> Json:
-        raise APIError("refused", explanation=self.text)
+        raise ApiError(500, self.text)
 
 
 @pytest.mark.parametrize("text", ["network n1 not found", "rpc error: code = NotFound desc = secret s1 not found"])
