@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ ACTING_THREADS = 64
 FILE_THREADS = 8
 EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
+# What an engine says once it speaks other versions of its API than when its client was opened.
+OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 Answer = TypeVar("Answer")
@@ -85,7 +88,13 @@ class EngineClients:
 
         def ask() -> Answer:
             with without_secrets(self._redact), typed_faults(address):
-                return question(self.client(address))
+                client = self.client(address)
+                try:
+                    return question(client)
+                except ApiError as error:
+                    if OTHER_API.search(explanation(error)):
+                        self._drop(address, client)
+                    raise
 
         return await asyncio.get_running_loop().run_in_executor(threads, ask)
 
@@ -118,6 +127,14 @@ class EngineClients:
             with self._opening:
                 self._clients.pop(address, None)  # whoever comes next tries again
             opening.set_exception(error)
+
+    def _drop(self, address: str, client: EngineClient) -> None:
+        """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
+        with self._opening:
+            opening = self._clients.get(address)
+            if opening is not None and opening.done() and opening.result() is client:
+                del self._clients[address]
+        self.fresh.forget(client)
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
         """Do the same for many items at the same time; for use within a thread of the other pool only."""
@@ -186,6 +203,11 @@ def explanation(error: ApiError) -> str:
 
 def _refusal(error: ApiError, address: str) -> EngineError:
     text = explanation(error)
+    if OTHER_API.search(text):
+        return EngineUnavailableError(
+            said("The engine at {address} is of another version than before: {text}", address=address, text=text),
+            hint=said("Try again in a moment."),
+        )
     if error.status in BUSY_STATUSES:
         return EngineUnavailableError(
             said("The engine at {address} is too busy: {text}", address=address, text=text),

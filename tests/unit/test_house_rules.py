@@ -150,6 +150,7 @@ READ_TEXTS = {
     "bot/configuration/file.py": "the parser of TOML says in its message only on which line",
     "bot/control/approval.py": "a hotfix needs a reason from the one who asks",
     "bot/deployment/orchestrator.py": "a hotfix needs a reason from the one who asks",
+    "bot/engine/client.py": "Docker says in words only that it does not speak the version of its API that is asked for",
     "bot/engine/containers/docker_events.py": "Docker's event has its detail in the action",
     "bot/engine/containers/removal.py": "Docker says in words only that a removal is under way",
     "bot/engine/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
