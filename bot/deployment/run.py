@@ -152,6 +152,8 @@ class DeploymentRun:
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
         context.restore()
+        if context.deployment.pauses:  # while it waited, recovery looked after what it did not hold
+            await context.components.stop_recovery(context.environment)
         try:
             await self._runner.run(context.coordination.policy(PhaseName.ROLLBACK))
         except (FencedOffError, JournalUnusableError):

@@ -100,8 +100,15 @@ class DeploymentStateManager(DeploymentControl):
         return await self._journal.write(work)
 
     async def update(self, deployment: Deployment, fence: Fence) -> None:
-        """Write the deployment's own record (not its phases or services)."""
-        await self._journal.write(lambda transaction: write_deployment(transaction, deployment), fence=fence)
+        """Write the deployment's own record (not its phases or services); one on its way back waits for nobody."""
+
+        def work(transaction: Transaction) -> None:
+            write_deployment(transaction, deployment)
+            held = read_lock(transaction, deployment.environment) if deployment.pauses else None
+            if held is not None and held.paused and deployment.pause is None:
+                put_lock(transaction, replace(held, paused=False))
+
+        await self._journal.write(work, fence=fence)
 
     async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
         """Write a deployment's record together with whether it holds its environment while it waits for a person."""

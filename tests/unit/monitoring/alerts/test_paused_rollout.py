@@ -2,17 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roas.engine.interface import ContainerEvent
+from roas.errors import TakenBackError
 from roas.events import EventBus
-from roas.models.deployment import Deployment, Outcome, ServiceProgress, ServiceStep
+from roas.models.deployment import Deployment, Outcome, Problem, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.release import ReleaseState
-from roas.models.rollout import RolloutRecord, RolloutState
+from roas.models.rollout import Pause, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.service_alerts import ServiceAlerts
@@ -53,12 +56,14 @@ class Scene:
     async def read(self, *_: object) -> Mapping[str, object]:
         return {}
 
-    async def pause(self, progress: ServiceProgress) -> None:
+    async def pause(self, progress: ServiceProgress) -> tuple[Deployment, Fence]:
         """Pause a deployment of the second release, in which web is so far."""
         await self._release(OLD, ends=True)
         deployment, fence = await self._release(NEW, ends=False)
         await self.state.deployments.save_services(deployment, (progress,), fence)
+        deployment = replace(deployment, pauses=(Pause(1, "web", "it failed", datetime.now(UTC)),))
         await self.state.deployments.set_paused(deployment, fence, paused=True)
+        return deployment, fence
 
     async def _release(self, model: str, *, ends: bool) -> tuple[Deployment, Fence]:
         deployment = a_deployment("dev")
@@ -134,3 +139,20 @@ async def test_service_not_begun_judged_by_current_release(state) -> None:
     scene = Scene(state, WEB, replace(WEB, replicas=3))
     await scene.pause(ServiceProgress("web", ServiceStep.PENDING))
     assert await scene.alerts_for(a=WELL, b=WELL) == []
+
+
+async def test_what_is_taken_back_was_stopped_by_nobody_else(state) -> None:
+    """On the way back from a pause, the bot itself stops what the pause was about."""
+    scene = Scene(state, WEB, WEB)
+    deployment, fence = await scene.pause(PAUSED)
+    assert not await scene.alerts.owned(DEV), "while it waits, what breaks is told"
+    await state.deployments.update(replace(deployment, problem=Problem(TakenBackError.key, "taken back")), fence)
+    await state.deployments.save_services(deployment, (replace(PAUSED, step=ServiceStep.RESTORING),), fence)
+    assert await scene.alerts.owned(DEV) == {"web"}
+    holding = await state.deployments.holding("dev")
+    assert holding is not None
+    assert holding.holds("db"), "nor does recovery touch anything beside it"
+    stopped = ContainerEvent("kill", "failed", "web", "shop-dev", {"signal": "15"})
+    for event in (stopped, replace(stopped, action="die", attributes={"exitCode": "137"})):
+        await scene.alerts.container_event(DEV, event, {})
+    assert not scene.alerts.is_manual_stop("dev", "web")
