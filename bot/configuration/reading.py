@@ -140,7 +140,7 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
     values, faults = gather(sources), list[Fault]()
     for _again in range(2):
         try:
-            return settings_class(**values), faults
+            return settings_class(_env_file=None, **values), faults  # the sources have been read
         except ValidationError as error:
             wrong = wrong_values(error)
             faults += [Fault(origin(sources, path) or Place(variable(path)), text) for path, text in wrong]

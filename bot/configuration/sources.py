@@ -8,6 +8,7 @@ To add a source, give it to `gather` where it belongs.
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -193,10 +194,12 @@ def variables(
 ) -> tuple[VariableSource, VariableSource]:
     """Return the environment and the file of variables that the settings name, the stronger first."""
     file = str(settings_class.model_config.get("env_file") or os.devnull)
-    return (
-        VariableSource(EnvSettingsSource(settings_class, env_prefix=prefix), left_out=left_out),
-        VariableSource(DotEnvSettingsSource(settings_class, env_file=file, env_prefix=prefix), file, left_out),
-    )
+    environment = VariableSource(EnvSettingsSource(settings_class, env_prefix=prefix), left_out=left_out)
+    why_not = _why_unreadable(Path(file))
+    readable = os.devnull if why_not else file
+    own = VariableSource(DotEnvSettingsSource(settings_class, env_file=readable, env_prefix=prefix), file, left_out)
+    own.faults += [Fault(Place("", file), why_not)] if why_not else []
+    return environment, own
 
 
 def gather(sources: Sequence[Source]) -> dict[str, Any]:
@@ -232,6 +235,28 @@ def _over(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
+def _why_unreadable(file: Path) -> str:
+    """Return why a file of variables cannot be read; nothing where it can, or is not there."""
+    try:
+        file.read_bytes().decode()
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+    except PermissionError as error:
+        return f"cannot be read ({error.strerror}): run this as root or as the owner of the file{_owner(file)}"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 text (line {error.object.count(b'\n', 0, error.start) + 1})"
+    return ""
+
+
+def _owner(file: Path) -> str:
+    """Return the name of a file's owner, to be put behind it, where that can be told."""
+    with suppress(OSError, KeyError):
+        return f", {file.owner()}"
+    return ""
+
+
 def _lines_of_variables(file: str) -> dict[str, int]:
     """Return the line on which a file of variables says each; the last one counts."""
     try:
@@ -241,7 +266,7 @@ def _lines_of_variables(file: str) -> dict[str, int]:
                 for one in parse_stream(stream)
                 if one.key
             ]
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return {}
     return dict(found)
 

@@ -188,3 +188,27 @@ def test_stack_file_names_no_settings_of_its_own(monkeypatch, tmp_path):
         load_settings(needs_discord=False)
     monkeypatch.setenv("STATE_DIR", "committed")
     assert load_settings(needs_discord=False).compose_policy == "trusted"
+
+
+@pytest.mark.parametrize("refused", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_file_that_cannot_be_read_named(monkeypatch, tmp_path, refused):
+    """The one who may not read `.env`, which is closed to others, hears that, and whose it is."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\n")
+    real = open
+
+    def refusing(file, *arguments, **options):
+        if Path(str(file)).name == ".env":
+            raise refused
+        return real(file, *arguments, **options)
+
+    monkeypatch.setattr("io.open", refusing)
+    monkeypatch.setattr("builtins.open", refusing)
+    with pytest.raises(SettingsError, match=rf"\.env: cannot be read \({refused.strerror}\)") as error:
+        load_settings(needs_discord=False)
+    assert ("as root or as the owner" in error.value.message) is isinstance(refused, PermissionError)
+
+
+def test_file_that_is_no_text_named(tmp_path):
+    (tmp_path / ".env").write_bytes("LOG_LEVEL=DEBUG\nSTACK_DIR=/srv/caf\u00e9\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"\.env: is not UTF-8 text \(line 2\)"):
+        load_settings(needs_discord=False)
