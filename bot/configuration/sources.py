@@ -246,7 +246,8 @@ def _why_unreadable(file: Path) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
-        return f"is not UTF-8 text (line {error.object.count(b'\n', 0, error.start) + 1})"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"is not UTF-8 text (line {line})"
     return ""
 
 
