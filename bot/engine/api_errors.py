@@ -24,4 +24,4 @@ def refusal(status: int, reason: str, content: bytes) -> ApiError:
     with suppress(ValueError, LookupError, TypeError):
         text = str(json.loads(text)["message"]).strip()
     kind = ApiNotFoundError if status == HTTPStatus.NOT_FOUND else ApiError
-    return kind(status, text or f"{status} {reason}")
+    return kind(status, text or reason)

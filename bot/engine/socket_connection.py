@@ -22,6 +22,25 @@ class Answer:
     content: bytes
 
 
+class LineStream:
+    """Yield what each line of an answer says; another thread may close it."""
+
+    def __init__(self, connection: "_Connection", taken: socket.socket, answer: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._socket = taken
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with closing(self._connection), suppress(OSError, http.client.HTTPException):
+            while line := self._answer.readline():
+                yield json.loads(line)
+
+    def close(self) -> None:
+        """End it for the thread that waits for the next line, which closes the connection."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
 class SocketConnections:
     """Read by connections that are kept, as many as threads have asked at the same time; act by one of its own each."""
 
@@ -54,7 +73,7 @@ class SocketConnections:
             except http.client.HTTPException as error:
                 raise ConnectionError(repr(error)) from error
 
-    def stream(self, target: str) -> "LineStream | Answer":
+    def stream(self, target: str) -> LineStream | Answer:
         """Begin to read JSON line by line, without a time limit; the answer where it is refused. Raises OSError."""
         with ExitStack() as opened:
             connection = opened.enter_context(closing(_Connection(self._path, None)))
@@ -83,25 +102,6 @@ class SocketConnections:
             raise
         self._idle.append(connection)
         return found
-
-
-class LineStream:
-    """Yield what each line of an answer says; another thread may close it."""
-
-    def __init__(self, connection: "_Connection", taken: socket.socket, answer: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._socket = taken
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        with closing(self._connection), suppress(OSError, http.client.HTTPException):
-            while line := self._answer.readline():
-                yield json.loads(line)
-
-    def close(self) -> None:
-        """End it for the thread that waits for the next line, which closes the connection."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _read(answer: http.client.HTTPResponse) -> Answer:

@@ -39,6 +39,10 @@ class LeavingEngine:
 
     is_away = False
 
+    @property
+    def api(self) -> "LeavingEngine":
+        return self
+
     def ping(self) -> bool:
         if self.is_away:
             raise ConnectionRefusedError("away")
