@@ -193,8 +193,8 @@ def _checked(answer: Answer) -> Any:
 
 
 def _headers() -> Mapping[str, str]:
-    """Return the headers that Docker's clients are told to send with each request."""
-    with suppress(OSError, ValueError, AttributeError):
+    """Return the headers that Docker's clients are told to send with each request; without a home there are none."""
+    with suppress(OSError, ValueError, AttributeError, RuntimeError):
         found = json.loads(configuration_file().read_bytes()).get("HttpHeaders")
         return {str(name): str(value) for name, value in (found or {}).items()}
     return {}

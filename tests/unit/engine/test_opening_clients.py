@@ -2,11 +2,13 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from roas.engine import client as engine_client
+from roas.engine import local_client
 from roas.engine.client import EngineClients
 
 SECONDS = 10.0
@@ -76,3 +78,14 @@ def test_all_who_wait_learn_of_one_failure(openings: Openings, monkeypatch: pyte
     assert openings.opened == [SILENT, SILENT]
     assert clients.client(WELL) == clients.client(WELL)
     assert openings.opened == [SILENT, SILENT, WELL]
+
+
+def test_who_has_no_home_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user may be a mere number, and be told of no HOME."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert local_client._headers() == {}
