@@ -45,6 +45,8 @@ class Creation:
         """Write the intents to create, then begin."""
         if self._lacking:
             await self._begin()
+        else:
+            await self._context.end_head_start()  # somebody has made since what was planned to be new
         return self
 
     async def _begin(self) -> None:

@@ -131,6 +131,20 @@ async def test_checks_that_take_long_end_what_got_ready(deploy_as_planned, engin
     assert not count(engine, "look")
 
 
+async def test_nothing_stays_ready_for_what_somebody_else_made(orchestrator, engine, checks):
+    """A deployment may take long, and wait for a person for hours."""
+    request = deploy("v1")
+    plan = await orchestrator.plan(request, to_start=True)
+    for name in ("store", "web"):
+        engine._created(name, f"{name}:v1")
+    engine.calls.clear()
+    deployment = await orchestrator.run(replace(request, plan_digest=plan.digest))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    names = [name for name, _ in engine.calls]
+    assert "create_missing" not in names
+    assert names.index("ready no more") < names.index("start")
+
+
 async def test_what_was_swept_is_looked_at_again(deploy_as_planned, engine, checks):
     engine.swept = ("removed a leftover",)
     deployment = await deploy_as_planned()
