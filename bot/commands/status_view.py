@@ -34,10 +34,7 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(f"  release {status.release.label} ({status.release.version or 'adopted'}), made {made}")
     else:
         terminal.say("  no release yet")
-    if status.active is not None:
-        terminal.say(f"  under way: {_active(status)}")
-    elif status.lock is not None:
-        terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
+    _show_holder(terminal, status)
     if (freeze := status.freeze) is not None:
         terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
     if status.fault:
@@ -53,6 +50,17 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(lost), style="default"))
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
+
+
+def _show_holder(terminal: Terminal, status: EnvironmentStatus) -> None:
+    """Write what holds the environment, and whether that lives."""
+    if status.active is not None:
+        terminal.say(f"  under way: {_active(status)}")
+    elif status.lock is not None:
+        terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
+    if status.abandoned:
+        text = "its process died, and nobody carries it out: a bot that starts, or the next `roas deploy`, resumes it"
+        terminal.say(Text("  warning: ", style="yellow") + Text(text, style="default"))
 
 
 def _is_known(status: EnvironmentStatus) -> bool:

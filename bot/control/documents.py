@@ -35,7 +35,10 @@ class DecisionOrder:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """Describe an environment; `fault` says why its health is not known."""
+    """Describe an environment; `fault` says why its health is not known.
+
+    `abandoned` says that the process that carried out the deployment under way has died, and none has taken it over.
+    """
 
     environment: str
     project: str
@@ -45,6 +48,7 @@ class EnvironmentStatus:
     health: StackHealth | None = None
     fault: str = ""
     freeze: Freeze | None = None
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,17 @@ class Collector(Protocol):
 async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
     """Return how an environment is; an engine that does not answer hides its health only."""
     found, fault = await _health(environment, collector)
+    lock = await state.locks.get(environment.name)
     return EnvironmentStatus(
         environment=environment.name,
         project=environment.project,
         release=await state.releases.current(environment.name),
         active=await state.deployments.active(environment.name),
-        lock=await state.locks.get(environment.name),
+        lock=lock,
         health=found,
         fault=fault,
         freeze=await state.freezes.get(environment.name),
+        abandoned=lock is not None and not state.instance.is_alive(lock.instance_id),
     )
 
 

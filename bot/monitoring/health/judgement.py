@@ -112,11 +112,13 @@ def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, 
 
 
 def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> Finding:
-    """Judge a stack: a critical service counts in full, any other can at most degrade it."""
+    """Judge a stack: a critical service counts in full, any other can at most degrade it, unless all fail."""
     if not services:
         return Verdict.UNKNOWN, said("nothing runs here")
     weighed = [(_weigh(service, critical), reason_of(service.service, service.reason)) for service in services]
     verdict, reason = max(weighed, key=_rank)
+    if all(service.verdict is Verdict.UNHEALTHY for service in services):
+        return Verdict.UNHEALTHY, reason if len(services) == 1 else said("every service is unhealthy")
     if verdict is Verdict.HEALTHY:
         return verdict, said("every service is healthy")
     if verdict is Verdict.UNVERIFIED:

@@ -96,6 +96,13 @@ def test_noncritical_service_degrades_stack_at_most() -> None:
     assert judge_stack(services, frozenset({"web"})) == (Verdict.UNHEALTHY, "web says so")
 
 
+def test_stack_of_which_nothing_works_unhealthy() -> None:
+    """No service is critical, and somebody typed `docker compose down`."""
+    down = [of("db", Verdict.UNHEALTHY), of("web", Verdict.UNHEALTHY)]
+    assert judge_stack(down, frozenset()) == (Verdict.UNHEALTHY, "every service is unhealthy")
+    assert judge_stack(down[:1], frozenset()) == (Verdict.UNHEALTHY, "db says so")
+
+
 def test_stack_without_health_checks_unverified() -> None:
     """The reason names the services."""
     services = [of("a", Verdict.HEALTHY), of("b", Verdict.UNVERIFIED)]
