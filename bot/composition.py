@@ -205,13 +205,16 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
 
 
 async def _look_ahead(base: Foundation, environment: Environment, to_start: bool) -> None:
-    """Have ready what a deployment takes a moment for, the first time or each time; whoever needs it tells faults."""
+    """Have ready what a deployment takes a moment for, the first time or each time; whoever needs it tells faults.
+
+    What a thread was given goes on there when the plan has ended: until its answer, who asks the same waits for that.
+    """
     if base.settings.discord_token is not None:
         base.discord.begin(environment.name)
     with suppress(RoasError):
+        await base.state.get_ready()
         if to_start:
             await base.engine.probe_for(environment).version()
-        await base.state.get_ready()
 
 
 async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements: IntegrationMeasurements) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import field, replace
+from typing import Any
 
 from roas.dataclass import dataclass
 from roas.deployment.components import Components
@@ -19,13 +20,17 @@ FRESH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Hold a release in preparation; `kept` services stay as they are in the current one."""
+    """Hold a release in preparation; `kept` services stay as they are in the current one.
+
+    `model` is that of the release, where all its images are known.
+    """
 
     stack: ResolvedStack = field(repr=False)
     wanted: Mapping[str, WantedImage]
     current: Release | None
     kept: frozenset[str]
     plan: Plan
+    model: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Create the containers of services that have none, and hand each service on as soon as its own are there."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
+from typing import Any
 
-from roas.concurrency import end_tasks
+from roas.concurrency import begun, end_tasks
 from roas.deployment.context import DeploymentContext
 from roas.engine.comparison import WantedService
 from roas.engine.containers.made_service import MadeService, made_service
@@ -52,13 +53,11 @@ class Creation:
     async def _begin(self) -> None:
         context = self._context
         await context.report_all(self._lacking, ServiceStep.CREATING)
-        engine = context.components.engine
-        model = await engine.load_model(self._model_hash)
-        wanted = await engine.wanted_services(context.environment, model, self._watch.containers, as_it_is=True)
-        self._wanted = {name: wanted[name] for name in self._lacking if len(with_needs(model, [name])) == 1}
-        self._probed = frozenset(name for name in self._wanted if names_health_check(services_of(model)[name]))
-        self._made = {name: asyncio.get_running_loop().create_future() for name in self._wanted}
-        self._task = asyncio.create_task(self._create(), name="creation")
+        model = await context.components.engine.load_model(self._model_hash)
+        alone = [name for name in self._lacking if len(with_needs(model, [name])) == 1]
+        self._probed = frozenset(name for name in alone if names_health_check(services_of(model)[name]))
+        self._made = {name: asyncio.get_running_loop().create_future() for name in alone}
+        self._task = asyncio.create_task(self._create(model), name="creation")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,10 +83,13 @@ class Creation:
         await asyncio.shield(self._task)
         return None
 
-    async def _create(self) -> None:
+    async def _create(self, model: Mapping[str, Any]) -> None:
         engine, environment = self._context.components.engine, self._context.environment
         try:
-            created = await engine.create_missing(environment, self._model_hash, self._to_do, created=self._note)
+            # What the containers should be is known by the time that some are there.
+            async with begun(self._learn(model)) as learning:
+                created = await engine.create_missing(environment, self._model_hash, self._to_do, created=self._note)
+                await learning
         except BaseException as error:
             for made in self._open():
                 made.set_exception(error) if isinstance(error, Exception) else made.cancel()
@@ -101,12 +103,23 @@ class Creation:
     def _open(self) -> list[asyncio.Future[MadeService | None]]:
         return [made for made in self._made.values() if not made.done()]
 
+    async def _learn(self, model: Mapping[str, Any]) -> None:
+        """Learn what is wanted of services, and let those go on that are made so already."""
+        context = self._context
+        self._wanted = await context.components.engine.wanted_services(
+            context.environment, model, self._watch.containers, as_it_is=True
+        )
+        self._go_on(self._made)
+
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:
         """Take over what was created, and let those go on of which all containers are there."""
         self._watch.add(created, probed=self._probed)
         self._new |= {one.id for one in created}
-        for name in {one.service for one in created} & self._made.keys():
-            if not self._made[name].done():
+        self._go_on({one.service for one in created} & self._made.keys())
+
+    def _go_on(self, services: Iterable[str]) -> None:
+        for name in services:
+            if name in self._wanted and not self._made[name].done():
                 made = made_service(self._wanted[name], self._watch.of_service(name), self._new)
                 if made is not None:
                     self._made[name].set_result(made)

@@ -77,17 +77,18 @@ class HeadStart:
     async def _get_ready(
         self, checks: "asyncio.Task[ValidationReport]", drafting: "asyncio.Task[ReleaseDraft]"
     ) -> None:
-        """Be ready to create until the end of it all; what the checks let nothing begin of looks at nothing."""
+        """Be ready to create until the end of it all; what checks or policy let nothing begin of looks at nothing."""
         plans = self._candidate.plan.services
         chosen = frozenset(one.service for one in plans if one.action not in {ServiceAction.KEEP, ServiceAction.REMOVE})
         if not any(one.action is ServiceAction.CREATE for one in plans):
             return
         try:
-            await asyncio.wait({drafting})
-            engine, model_hash = self._components.engine, drafting.result().model_hash
-            async with engine.ready_to_create(self._environment, model_hash, chosen) as let_look:
-                await asyncio.wait({checks}, timeout=COMPOSE_WAITS_SECONDS)
-                if checks.done() and checks.result().passed:
+            if self._candidate.kept:  # which is older than today's policy
+                await drafting
+            engine, model = self._components.engine, self._candidate.model
+            async with engine.ready_to_create(self._environment, model, chosen) as let_look:
+                await asyncio.wait({checks, drafting}, timeout=COMPOSE_WAITS_SECONDS)
+                if checks.done() and checks.result().passed and drafting.done() and drafting.result():
                     await let_look()
                     await asyncio.get_running_loop().create_future()
         except RoasError as error:

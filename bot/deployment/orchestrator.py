@@ -59,10 +59,8 @@ class DeploymentOrchestrator:
         Who plans `to_start` it at once keeps the contents that it needs: the deployment goes on with what was found.
         """
         environment = self._check(request)
-        async with begun(self._components.look_ahead(environment, to_start)) as ahead:
-            plan = await self._plan(environment, request, to_start=to_start)
-            await ahead
-            return plan
+        async with begun(self._components.look_ahead(environment, to_start)):  # nobody waits for its end
+            return await self._plan(environment, request, to_start=to_start)
 
     async def _plan(self, environment: Environment, request: DeploymentRequest, *, to_start: bool) -> Plan:
         began = time.monotonic()

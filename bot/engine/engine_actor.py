@@ -1,8 +1,8 @@
 """Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.release_store import ResolvedStack
@@ -85,11 +85,12 @@ class EngineActor(Protocol):
         ...
 
     def ready_to_create(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
     ) -> AbstractAsyncContextManager[LetLook]:
-        """Get ready, within the block, for `create_missing` of the same; nothing is made before that is called.
+        """Store a pinned model, and get ready, within the block, for `create_missing` of it; that makes what is made.
 
         What is yielded gets it as far as it comes by looking at the engine, where images may be named for it, too.
+        Raises ComposePolicyError where today's policy refuses the model.
         """
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from roas.concurrency import begun
@@ -170,14 +170,14 @@ class StackEngine(StackReader):
 
     @asynccontextmanager
     async def ready_to_create(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
     ) -> AsyncIterator[LetLook]:
         """Get ready, within the block, for `create_missing`; what a Swarm makes it makes at once."""
         if on_swarm(environment):
             yield nothing_to_look_at
             return
-        await self.check_release(environment, model_hash)
-        async with self._joint_creator.ready(environment, model_hash, chosen) as look:
+        check = partial(self.check_release, environment)
+        async with self._joint_creator.ready(environment, model, chosen, check) as look:
             yield look
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:

@@ -277,7 +277,7 @@ class EngineDouble:
         return {name: _wanted_hash(services, name, there) for name in services}
 
     def ready_to_create(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
     ) -> AbstractAsyncContextManager[LetLook]:
         """Create all at once, when it is asked for that."""
         return nullcontext(nothing_to_look_at)

@@ -8,7 +8,7 @@ closed instead.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -32,9 +32,11 @@ NAME = "docker.sock"
 class EngineGate:
     """Pass what is said by a socket of our own on to an engine's."""
 
-    def __init__(self, path: Path, engine: str) -> None:
+    def __init__(self, path: Path, engine: str, looked: Callable[[], None]) -> None:
         self.path = path
         self._engine = engine
+        self._looked = looked
+        self._has_looked = False
         self._lets_read = False
         self._is_open = False
         self._is_closed = False
@@ -73,6 +75,12 @@ class EngineGate:
     def passes(self, head: bytes) -> bool:
         """Return whether a request with this head may go on to the engine now."""
         return self._is_open or (self._lets_read and head.startswith(READING))
+
+    def hold(self) -> None:
+        """Tell, once, that a request waits although what only reads need not."""
+        if self._lets_read and not self._has_looked:
+            self._has_looked = True
+            self._looked()
 
     @property
     def is_open(self) -> bool:
@@ -154,9 +162,13 @@ class _Passage(asyncio.Protocol):
             self._pass(self._engine, len(self._held))
             return
         end = self._held.find(END_OF_HEAD)
-        if end >= 0 and not self._awaits_answer and self._gate.passes(bytes(self._held[:end])):
+        if end < 0 or self._awaits_answer:
+            return
+        if self._gate.passes(bytes(self._held[:end])):
             self._awaits_answer = True
             self._pass(self._engine, end + len(END_OF_HEAD))
+        else:
+            self._gate.hold()
 
     def answered(self, data: bytes) -> None:
         """Pass an answer of the engine back: what the command says next is another request."""
@@ -209,12 +221,15 @@ class _Answers(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def engine_gate(engine: str) -> AsyncIterator[EngineGate | None]:
-    """Listen, within the block, on a socket that leads to an engine's; None where this machine has no place for it."""
+async def engine_gate(engine: str, looked: Callable[[], None] = lambda: None) -> AsyncIterator[EngineGate | None]:
+    """Listen, within the block, on a socket that leads to an engine's; None where this machine has no place for it.
+
+    A command has `looked` when its first request that would change something waits.
+    """
     async with AsyncExitStack() as stack:
         try:
             folder = stack.enter_context(temporary_folder("gate"))  # for nobody else to enter
-            gate = EngineGate(folder / NAME, engine)
+            gate = EngineGate(folder / NAME, engine, looked)
             fits = len(os.fsencode(gate.path)) <= LONGEST_PATH
             server = await asyncio.get_running_loop().create_unix_server(gate.enter, gate.path) if fits else None
         except (OSError, EngineError) as error:

@@ -84,16 +84,18 @@ class ComposeRunner:
         return await self._until_exit(process, environment, timeout_seconds, service, on_line, self._redact)
 
     @asynccontextmanager
-    async def waiting(self, arguments: Sequence[str], environment: Environment) -> AsyncIterator[WaitingCommand | None]:
+    async def waiting(
+        self, arguments: Sequence[str], environment: Environment, looked: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[WaitingCommand | None]:
         """Start a command that gets ready within the block, and reaches the engine only as far as it is let.
 
-        What was not let go on, or has not ended, is ended with the block. None where the engine is not reached by a
-        socket of this machine. Raises EngineError.
+        It has `looked` when it waits to change something. What was not let go on, or has not ended, is ended with the
+        block. None where the engine is not reached by a socket of this machine. Raises EngineError.
         """
         if not is_local(environment):
             yield None
             return
-        async with engine_gate(socket_path(environment)) as gate:
+        async with engine_gate(socket_path(environment), looked) as gate:
             if gate is None:
                 yield None
                 return

@@ -1,6 +1,6 @@
 """Let Compose create containers as a pinned model defines them: what is the same for one service and for many."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,6 +35,10 @@ class ComposeCreation:
         self._models = models
         # What gets ready to create, by environment: one at a time is deployed to each.
         self._waiting: dict[str, WaitingCommand] = {}
+
+    async def store(self, model: Mapping[str, Any]) -> str:
+        """Store a pinned model, and return its hash."""
+        return await self.clients.local(lambda: self._models.save(model))
 
     async def create(
         self,
@@ -77,13 +81,14 @@ class ComposeCreation:
         services: Mapping[str, Mapping[str, Any]],
         *,
         scale: Mapping[str, int],
+        looked: Callable[[], None],
     ) -> AsyncIterator[LetLook]:
         """Let Compose start, within the block, to `create` these services where they lack; nothing is made yet.
 
-        What is yielded names their images and lets it look at the engine, too.
+        What is yielded names their images and lets it look at the engine, too; `looked` is called once it has.
         """
         arguments = self._arguments(environment, model_hash, list(services), True, scale, anew=False)
-        async with self._runner.waiting(arguments, environment) as waiting:
+        async with self._runner.waiting(arguments, environment, looked) as waiting:
 
             async def look() -> None:
                 if waiting is not None:

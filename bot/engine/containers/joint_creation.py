@@ -1,10 +1,12 @@
 """Create the containers of services that have none in as few calls of Compose as can be."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+from roas.concurrency import begun
 from roas.dataclass import dataclass
 from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.creation_progress import Created, CreationProgress
@@ -43,7 +45,8 @@ class JointCreator:
         was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
         refuse one: each is left to a call of its own.
         """
-        lacking = await self._lacking(environment, model_hash, chosen)
+        model = await self._creation.pinned.model_to_apply(model_hash, environment)
+        lacking = await self._lacking(environment, model, chosen)
         taken, known = lacking.taken, lacking.known
         progress = CreationProgress(self._clients, environment, created)
         for names in lacking.calls:
@@ -70,23 +73,42 @@ class JointCreator:
 
     @asynccontextmanager
     async def ready(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        chosen: frozenset[str] | None,
+        check: Callable[[str], Awaitable[None]],
     ) -> AsyncIterator[LetLook]:
-        """Get ready, within the block, for what `create_missing` will do first; nothing is made before that."""
-        lacking = await self._lacking(environment, model_hash, chosen)
+        """Store a model, and get ready, within the block, for what `create_missing` will do first; that makes it.
+
+        The model, by its hash, is let `check` before anything looks at the engine. How the containers will be hashed is
+        asked once Compose has asked all that it may.
+        """
+        async with begun(self._creation.store(model)) as storing:
+            lacking = await self._lacking(environment, model, chosen)
+            model_hash = await storing
         first = lacking.calls[0] if lacking.calls else []
         if not 0 < len(first) <= MOST_IN_READINESS or any(lacking.known[one].get("use_api_socket") for one in first):
             yield nothing_to_look_at
             return
         services = {name: lacking.known[name] for name in first}
-        async with self._creation.ready(environment, model_hash, services, scale=lacking.scale(first)) as look:
-            yield look
+        looked = partial(self._creation.pinned.begin_hashes, model, environment)
+        scale = lacking.scale(first)
+        async with self._creation.ready(environment, model_hash, services, scale=scale, looked=looked) as look:
 
-    async def _lacking(self, environment: Environment, model_hash: str, chosen: frozenset[str] | None) -> "_Lacking":
-        model = await self._creation.pinned.model_to_apply(model_hash, environment)
-        taken = await take_outlines(self._clients, environment)
+            async def check_and_look() -> None:
+                await check(model_hash)
+                await look()
+
+            yield check_and_look
+
+    async def _lacking(
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str] | None
+    ) -> "_Lacking":
+        async with begun(missing_networks(self._clients, environment, model)) as looking:
+            taken = await take_outlines(self._clients, environment)
+            networks = await looking
         present = Counter(container.service for container in taken)
-        networks = await missing_networks(self._clients, environment, model)
         known = services_of(model)
         services = [
             name

@@ -55,18 +55,20 @@ class PinnedServices:
     ) -> dict[str, WantedService]:
         """Return what a pinned model wants of each service, where `containers` (by default, what there is) are.
 
-        Where nothing is there to be compared by its hash, as for the plan of a new stack, nobody waits for the hashes:
+        Where nothing is there to be compared by its hash, as for the plan of a new stack, nobody asks for the hashes:
         they are empty, which fits no container. `as_it_is` is of who makes containers, and needs them.
         """
         pins = self._pins(model)
         hashes: Mapping[str, str] = dict.fromkeys(pins, "")
-        if containers == () and not as_it_is:
-            self._hashes.begin(model, environment)
-        else:
+        if containers != () or as_it_is:
             hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
         return {
             name: WantedService(definition, hashes[name], image_id) for name, (definition, image_id) in pins.items()
         }
+
+    def begin_hashes(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Ask for the hashes of a model beside what comes next."""
+        self._hashes.begin(model, environment)
 
     async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
         """Return a model whose containers are to be made.

@@ -160,8 +160,8 @@ class FakeEngine:
         kept_services: frozenset[str] = frozenset(),
     ) -> Mapping[str, Any]:
         kept = {s.name: s.image.reference for s in kept_from.services if s.name in kept_services} if kept_from else {}
-        new = {name: f"{name}:{stack.version}" for name in image_ids if name not in kept}
-        return {"services": {name: {"image": image} for name, image in (kept | new).items()}}
+        images = {name: f"{name}:{stack.version}" for name in image_ids} | kept
+        return {"services": {name: {"image": images[name]} for name in self.stack if name in images}}
 
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         self._called("adopt")
@@ -204,7 +204,7 @@ class FakeEngine:
         return ()
 
     def ready_to_create(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str]
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
     ) -> AbstractAsyncContextManager[LetLook]:
         return nullcontext(nothing_to_look_at)
 

@@ -59,6 +59,31 @@ async def test_a_service_starts_while_others_are_created(orchestrator, engine, s
     assert max(creating) < min(place for place, (_, step) in enumerate(steps) if step == "starting")
 
 
+async def test_creating_does_not_wait_for_hashes(orchestrator, engine, monkeypatch):
+    """What containers should be is asked for beside the creation; no service starts before that is known."""
+    known, asked = asyncio.Event(), engine.wanted_services
+    making = asyncio.Event()
+
+    async def wanted(environment, model, containers=None, *, as_it_is=False):
+        if as_it_is and not engine.created_all:
+            async with asyncio.timeout(5):
+                await making.wait()
+            assert not engine.started()
+            known.set()
+        return await asked(environment, model, containers, as_it_is=as_it_is)
+
+    async def create(*arguments, **named):
+        making.set()
+        return await Creating.create_missing(engine, *arguments, **named)
+
+    monkeypatch.setattr(engine, "wanted_services", wanted)
+    monkeypatch.setattr(engine, "create_missing", create)
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert known.is_set()
+    assert engine.started()[0] == "first"
+
+
 async def test_a_failure_waits_until_nothing_is_created_any_more(orchestrator, engine):
     engine.behaviour["v1", "first"] = UNHEALTHY
     deployment = await orchestrator.run(deploy())

@@ -32,9 +32,9 @@ class Ready(FakeEngine):
         return {name: WantedImage(f"{name}:{stack.version}", f"{name}:{stack.version}") for name in services}
 
     @asynccontextmanager
-    async def ready_to_create(self, environment, model_hash, chosen):
+    async def ready_to_create(self, environment, model, chosen):
         self._called("ready_to_create")
-        self.ready.append((model_hash, chosen))
+        self.ready.append(({name: fields["image"] for name, fields in model["services"].items()}, chosen))
 
         async def look():
             self.calls.append(("look", ""))
@@ -90,7 +90,7 @@ async def test_all_is_begun_ahead_and_done_once(deploy_as_planned, engine, check
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert len(checks) == 1
     assert count(engine, "draft_release") == 1
-    assert engine.ready == [("store:v1|web:v1", frozenset({"store", "web"}))]
+    assert engine.ready == [({"store": "store:v1", "web": "web:v1"}, frozenset({"store", "web"}))]
     names = [name for name, _ in engine.calls]
     steps = ("ready_to_create", "look", "create_missing", "ready no more", "start")
     assert [names.index(one) for one in steps] == sorted(names.index(one) for one in steps)
@@ -172,12 +172,45 @@ async def test_what_was_adopted_meanwhile_is_looked_at_again(orchestrator, engin
     assert len(checks) == 2
 
 
+async def test_draft_is_not_waited_for_to_get_ready(deploy_as_planned, engine, checks, monkeypatch):
+    drafted, get_ready, begun = engine.draft_release, engine.ready_to_create, asyncio.Event()
+
+    async def draft(*arguments, **named):
+        async with asyncio.timeout(5):
+            await begun.wait()
+        assert not count(engine, "look"), "today's policy is asked by the draft"
+        return await drafted(*arguments, **named)
+
+    def ready(*arguments):
+        begun.set()
+        return get_ready(*arguments)
+
+    monkeypatch.setattr(engine, "draft_release", draft)
+    monkeypatch.setattr(engine, "ready_to_create", ready)
+    deployment = await deploy_as_planned()
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert count(engine, "look") == 1
+
+
+async def test_what_is_kept_is_judged_before_compose_reads_it(orchestrator, engine, checks, monkeypatch):
+    """It is of an earlier release, which the policy of its day let pass."""
+    await orchestrator.run(deploy("v1"))
+    await engine.remove(None, next(one.id for one in engine.running.values() if one.service == "web"))
+    request = replace(deploy("v1"), services=("web",))
+    plan = await orchestrator.plan(request, to_start=True)
+    engine.calls.clear()
+    await orchestrator.run(replace(request, plan_digest=plan.digest))
+    names = [name for name, _ in engine.calls]
+    assert names.index("draft_release") < names.index("ready_to_create")
+
+
 async def test_failed_draft_is_made_again(deploy_as_planned, engine, checks):
     engine.faults["draft_release"] = [EngineUnavailableError("busy")]
     deployment = await deploy_as_planned()
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert count(engine, "draft_release") == 2
-    assert not engine.ready
+    assert not count(engine, "look"), "today's policy was not asked"
+    assert count(engine, "ready no more") == len(engine.ready)
 
 
 async def test_engine_that_does_not_get_ready_creates_as_ever(deploy_as_planned, engine):

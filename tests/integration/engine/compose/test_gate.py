@@ -45,21 +45,50 @@ async def reads_after(gate: EngineGate) -> None:
     command.close()
 
 
+async def ask_beside(folder: Path) -> Command:
+    """Ask the engine itself so often that all that was said before has been carried: the same loop does that."""
+    beside = Command(*await asyncio.open_unix_connection(folder / "engine.sock"))
+    for _ in range(3):
+        beside.say(GET)
+        assert await beside.answer() == ANSWER
+    return beside
+
+
 async def test_nothing_passes_before_it_may_read(engine: HeardEngine, tmp_path: Path) -> None:
     async with engine_gate(str(tmp_path / "engine.sock")) as gate:
         assert gate is not None
         command = await connect(gate)
         command.say(HEAD, POST)
-        beside = Command(*await asyncio.open_unix_connection(tmp_path / "engine.sock"))
-        for _ in range(3):  # by then the same loop has carried what was said before
-            beside.say(GET)
-            assert await beside.answer() == ANSWER
+        beside = await ask_beside(tmp_path)
         assert engine.heard == 3 * GET
         gate.let_read()
         assert await command.answer() == ANSWER
         await reads_after(gate)
         assert b"POST" not in engine.heard
         for one in (command, beside):
+            one.close()
+
+
+async def test_who_has_looked_is_told_of_once(engine: HeardEngine, tmp_path: Path) -> None:
+    told: list[bytes] = []
+    async with engine_gate(str(tmp_path / "engine.sock"), lambda: told.append(bytes(engine.heard))) as gate:
+        assert gate is not None
+        commands = [await connect(gate) for _ in range(3)]
+        commands[0].say(POST)
+        commands[1].say(GET)
+        (await ask_beside(tmp_path)).close()
+        assert not told, "nobody may look yet"
+        commands[0].close()
+        gate.let_read()
+        assert await commands[1].answer() == ANSWER
+        commands[1].say(GET)
+        assert await commands[1].answer() == ANSWER
+        for one in commands[1:]:
+            one.say(POST)
+        await reads_after(gate)
+        assert told, "something waits that would change something"
+        assert len(told) == 1
+        for one in commands[1:]:
             one.close()
 
 

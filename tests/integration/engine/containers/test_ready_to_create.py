@@ -88,7 +88,8 @@ async def test_nothing_is_made_before_it_is_asked_for(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+    model = await engine.load_model(drafted.model_hash)
+    async with engine.ready_to_create(environment, model, CHOSEN) as let_look:
         await let_look()
         await started.wait()
         assert not there(docker_client, environment)
@@ -106,10 +107,11 @@ async def test_containers_are_as_those_of_a_call_of_its_own(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
+    model = await engine.load_model(drafted.model_hash)
     labels = []
     for ahead in (True, False):
         if ahead:
-            async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+            async with engine.ready_to_create(environment, model, CHOSEN) as let_look:
                 await let_look()
                 await started.wait()
                 made = await engine.create_missing(environment, drafted.model_hash, CHOSEN)
@@ -127,7 +129,8 @@ async def test_what_is_not_asked_for_is_never_made(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+    model = await engine.load_model(drafted.model_hash)
+    async with engine.ready_to_create(environment, model, CHOSEN) as let_look:
         await let_look()
         await started.wait()
     (process,) = started.processes
@@ -146,9 +149,10 @@ async def test_what_fits_no_more_is_made_by_another_call(
 ) -> None:
     environment = stack(STACK)
     drafted = await draft(engine, environment)
+    model = await engine.load_model(drafted.model_hash)
     other = await draft(engine, environment, "v2") if what == "another model" else drafted
     chosen = frozenset({"db"}) if what == "another choice" else CHOSEN
-    async with engine.ready_to_create(environment, drafted.model_hash, CHOSEN) as let_look:
+    async with engine.ready_to_create(environment, model, CHOSEN) as let_look:
         await let_look()
         await started.wait()
         if what == "it was killed":
@@ -168,7 +172,8 @@ async def test_a_fault_names_its_service(
 ) -> None:
     environment = stack("services:\n  db: {image: tiny:v1}\n")
     drafted = await draft(engine, environment)
-    async with engine.ready_to_create(environment, drafted.model_hash, frozenset({"db"})) as let_look:
+    model = await engine.load_model(drafted.model_hash)
+    async with engine.ready_to_create(environment, model, frozenset({"db"})) as let_look:
         await let_look()
         await started.wait()
         docker_client.api.create_container("tiny:v1", name=f"{environment.project}-db-1")

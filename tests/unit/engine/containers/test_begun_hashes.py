@@ -1,4 +1,4 @@
-"""Where no container is there to be compared, a plan does not wait for what Compose hashes; who creates does."""
+"""Where no container is there to be compared, a plan asks for no hashes; who creates waits for what was begun."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -58,19 +58,25 @@ async def pinned(runner: Runner) -> AsyncIterator[PinnedServices]:
     await services.close()
 
 
-async def test_plan_of_new_stack_does_not_wait(pinned: PinnedServices, runner: Runner) -> None:
+async def test_plan_of_new_stack_asks_nobody(pinned: PinnedServices, runner: Runner) -> None:
     found = await pinned.wanted(MODEL, ENVIRONMENT, ())
     assert found["web"].config_hash == ""
+    assert not runner.asked
+
+
+async def test_who_creates_waits_for_what_was_begun(pinned: PinnedServices, runner: Runner) -> None:
+    pinned.begin_hashes(MODEL, ENVIRONMENT)
     creating = asyncio.ensure_future(pinned.wanted(MODEL, ENVIRONMENT, (), as_it_is=True))
     runner.may_answer.set()
     assert (await creating)["web"].config_hash == "hash-of-web"
-    assert runner.asked == 1, "who creates waits for what was begun"
+    assert runner.asked == 1
 
 
 async def test_failed_beginning_is_asked_again(pinned: PinnedServices, runner: Runner) -> None:
     runner.fails = True
     runner.may_answer.set()
-    await pinned.wanted(MODEL, ENVIRONMENT, ())
+    pinned.begin_hashes(MODEL, ENVIRONMENT)
+    await runner.is_asked.wait()
     with pytest.raises(EngineError):
         await pinned.wanted(MODEL, ENVIRONMENT, (), as_it_is=True)
     runner.fails = False
@@ -78,7 +84,7 @@ async def test_failed_beginning_is_asked_again(pinned: PinnedServices, runner: R
 
 
 async def test_close_ends_what_was_begun(pinned: PinnedServices, runner: Runner) -> None:
-    await pinned.wanted(MODEL, ENVIRONMENT, ())
+    pinned.begin_hashes(MODEL, ENVIRONMENT)
     await runner.is_asked.wait()
     assert not runner.ended
     await pinned.close()
