@@ -7,10 +7,11 @@ from typing import Any
 
 from roas.dataclass import dataclass
 from roas.deployment.components import Components
+from roas.deployment.creation_ahead import CreationAhead, NewContainers
 from roas.engine.interface import FoundStack, ResolvedStack
 from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.plan import Plan
+from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.models.stack import WantedImage
 
@@ -32,18 +33,34 @@ class Candidate:
     plan: Plan
     model: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def new(self) -> NewContainers | None:
+        """Return what it creates; None where that is nothing, or an image is yet to be pulled or built."""
+        plans, wanted = self.plan.services, self.wanted.values()
+        is_known = all(one.image_id and not one.must_pull and one.build_hash is None for one in wanted)
+        if not is_known or not any(one.action is ServiceAction.CREATE for one in plans):
+            return None
+        untouched = {ServiceAction.KEEP, ServiceAction.REMOVE}
+        return NewContainers(self.model, frozenset(one.service for one in plans if one.action not in untouched))
+
+    @property
+    def judged(self) -> NewContainers | None:
+        """Return that where today's policy has judged all of it: what is kept is of an earlier release."""
+        return None if self.kept else self.new
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStart:
     """Hold a candidate that was planned to be started at once, with its contents kept, and when that began.
 
     Its files, its digests and its plan are those that were agreed to: what is deployed is exactly that. What runs is
-    looked at again by execution, as ever.
+    looked at again by execution, as ever. What gets `ahead` to create what is new is the deployment's to end.
     """
 
     candidate: Candidate
     request: DeploymentRequest
     began: float
+    ahead: CreationAhead | None = None
 
     def is_for(self, request: DeploymentRequest) -> bool:
         """Return whether a request asks for what was planned, and is bound to that plan."""

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from roas.concurrency import end_tasks
 from roas.deployment.candidate import Candidate, PlannedStart
 from roas.deployment.components import Components
+from roas.deployment.creation_ahead import CreationAhead
 from roas.engine.interface import ReleaseDraft
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
-from roas.models.plan import ServiceAction
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)
-
-# Docker's command line waits 2 s for an engine's first answer; one that had none would go by what it takes for granted.
-COMPOSE_WAITS_SECONDS = 1.5
 
 
 class HeadStart:
@@ -32,6 +29,7 @@ class HeadStart:
         self._environment = environment
         self._fence = fence
         self._candidate = planned.candidate
+        self._ahead = planned.ahead
         self._images = {
             name: image.image_id
             for name, image in self._candidate.wanted.items()
@@ -44,8 +42,8 @@ class HeadStart:
         self._tasks: list[asyncio.Task[object]] = [self._report]
         if self._images.keys() == self._candidate.wanted.keys():  # nothing is pulled or built before
             self._draft = asyncio.create_task(self._make_draft(), name="draft")
-            ready = asyncio.create_task(self._get_ready(self._report, self._draft), name="getting ready to create")
-            self._tasks += [self._draft, ready]
+            looking = asyncio.create_task(self._let_look(self._report, self._draft), name="to be looked at")
+            self._tasks += [self._draft, looking]
 
     async def report(self) -> ValidationReport | None:
         """Return what the checks found; None where that was asked before. Raises what they raise."""
@@ -66,6 +64,8 @@ class HeadStart:
     async def end(self) -> None:
         """End what is under way. What was not created yet is not any more."""
         await end_tasks(*self._tasks)
+        if self._ahead is not None:
+            await self._ahead.end()
 
     async def _make_draft(self) -> ReleaseDraft:
         await self._components.state.locks.check(self._fence)
@@ -74,22 +74,13 @@ class HeadStart:
             candidate.stack, self._images, kept_from=candidate.current, kept_services=candidate.kept
         )
 
-    async def _get_ready(
-        self, checks: "asyncio.Task[ValidationReport]", drafting: "asyncio.Task[ReleaseDraft]"
-    ) -> None:
-        """Be ready to create until the end of it all; what checks or policy let nothing begin of looks at nothing."""
-        plans = self._candidate.plan.services
-        chosen = frozenset(one.service for one in plans if one.action not in {ServiceAction.KEEP, ServiceAction.REMOVE})
-        if not any(one.action is ServiceAction.CREATE for one in plans):
+    async def _let_look(self, checks: "asyncio.Task[ValidationReport]", drafting: "asyncio.Task[ReleaseDraft]") -> None:
+        """Let look at the engine what gets ready to create, where the checks and the draft, by today's policy, do."""
+        await asyncio.wait({drafting})
+        if drafting.exception() is not None:
             return
-        try:
-            if self._candidate.kept:  # which is older than today's policy
-                await drafting
-            engine, model = self._components.engine, self._candidate.model
-            async with engine.ready_to_create(self._environment, model, chosen) as let_look:
-                await asyncio.wait({checks, drafting}, timeout=COMPOSE_WAITS_SECONDS)
-                if checks.done() and checks.result().passed and drafting.done() and drafting.result():
-                    await let_look()
-                    await asyncio.get_running_loop().create_future()
-        except RoasError as error:
-            log.info("not ready to create ahead", error=error.message)
+        if self._ahead is None and (new := self._candidate.new) is not None:
+            self._ahead = CreationAhead(self._components, self._environment, new)
+        await asyncio.wait({checks})
+        if self._ahead is not None and checks.exception() is None and checks.result().passed:
+            self._ahead.let_look()

@@ -9,6 +9,7 @@ from roas.concurrency import begun
 from roas.deployment.candidate import PlannedStart, PlannedStarts
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
+from roas.deployment.creation_ahead import CreationsAhead
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.resumption import Resumption
@@ -48,6 +49,7 @@ class DeploymentOrchestrator:
         self._environments = environments
         self._running = RunningDeployments()
         self._planned = PlannedStarts()
+        self._creations = CreationsAhead(components)
         self._resumption = Resumption(components, environments, self._running, self._launch)
         self._sweep_error = ""
         self._foreign_bots = ForeignBots(components)
@@ -66,9 +68,14 @@ class DeploymentOrchestrator:
         began = time.monotonic()
         if request.kind is DeploymentKind.ROLLBACK:
             return (await self._plan_rollback(environment, request))[1]
+        if to_start:
+            await self._creations.begin(environment, request)
         candidate = await plan_deployment(self._components, environment, request, write_contents=to_start)
         if to_start:
-            self._planned.keep(PlannedStart(candidate, request, began))
+            ahead = await self._creations.of(environment, candidate.judged)
+            self._planned.keep(PlannedStart(candidate, request, began, ahead))
+        else:
+            self._creations.remember(request, candidate.judged)
         return candidate.plan
 
     async def _plan_rollback(self, environment: Environment, request: DeploymentRequest) -> tuple[Release, Plan]:
@@ -172,6 +179,7 @@ class DeploymentOrchestrator:
     async def close(self) -> None:
         """Stop running deployments; the next process resumes them from their records."""
         await self._running.close()
+        await self._creations.end()
 
     @property
     def running(self) -> tuple[str, ...]:

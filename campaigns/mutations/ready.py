@@ -61,22 +61,22 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a failed check lets Compose look at the engine",
         "bot/deployment/head_start.py",
-        "if checks.done() and checks.result().passed and",
-        "if checks.done() and",
+        "checks.exception() is None and checks.result().passed:",
+        "checks.exception() is None:",
         "tests/unit/deployment/test_head_start.py",
     ),
     mutation(
         "a refused draft lets Compose look at the engine",
         "bot/deployment/head_start.py",
-        "and drafting.done() and drafting.result():",
-        ":",
+        "        if drafting.exception() is not None:\n            return\n",
+        "        drafting.exception()\n",
         "tests/unit/deployment/test_head_start.py",
     ),
     mutation(
         "Compose reads what is kept of an earlier release before policy judges it",
-        "bot/deployment/head_start.py",
-        "if self._candidate.kept:",
-        "if not self._candidate:",
+        "bot/deployment/candidate.py",
+        "return None if self.kept else self.new",
+        "return self.new",
         "tests/unit/deployment/test_head_start.py",
     ),
     mutation(
@@ -88,9 +88,9 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "Compose waits for checks however long they take",
-        "bot/deployment/head_start.py",
-        "{checks, drafting}, timeout=COMPOSE_WAITS_SECONDS)",
-        "{checks, drafting})",
+        "bot/deployment/creation_ahead.py",
+        "if await wait_for(self._may_look, COMPOSE_WAITS_SECONDS):",
+        "if await self._may_look.wait():",
         "tests/unit/deployment/test_head_start.py",
     ),
     mutation(

@@ -66,8 +66,7 @@ async def test_creating_does_not_wait_for_hashes(orchestrator, engine, monkeypat
 
     async def wanted(environment, model, containers=None, *, as_it_is=False):
         if as_it_is and not engine.created_all:
-            async with asyncio.timeout(5):
-                await making.wait()
+            await making.wait()
             assert not engine.started()
             known.set()
         return await asked(environment, model, containers, as_it_is=as_it_is)
@@ -78,7 +77,8 @@ async def test_creating_does_not_wait_for_hashes(orchestrator, engine, monkeypat
 
     monkeypatch.setattr(engine, "wanted_services", wanted)
     monkeypatch.setattr(engine, "create_missing", create)
-    deployment = await orchestrator.run(deploy())
+    async with asyncio.timeout(5):
+        deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert known.is_set()
     assert engine.started()[0] == "first"

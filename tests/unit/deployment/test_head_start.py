@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deployment import head_start
+from roas.deployment import creation_ahead
 from roas.deployment.head_start import HeadStart
 from roas.engine.interface import ReleaseDraft
 from roas.errors import EngineUnavailableError
@@ -116,7 +116,7 @@ async def test_failed_check_lets_nothing_look_ahead(deploy_as_planned, engine, c
 
 async def test_checks_that_take_long_end_what_got_ready(deploy_as_planned, engine, components, checks, monkeypatch):
     """Docker's command line would wait no longer for the engine's first answer."""
-    monkeypatch.setattr(head_start, "COMPOSE_WAITS_SECONDS", 0.01)
+    monkeypatch.setattr(creation_ahead, "COMPOSE_WAITS_SECONDS", 0.01)
 
     class Waiting(type(components.validator)):
         async def validate(self, environment, version=None, *, model_hash=None, found=None):
