@@ -175,21 +175,14 @@ class DeploymentContext:
         self.deployment = replace(self.deployment, pauses=pauses)
         await self.components.state.deployments.set_paused(self.deployment, self.fence, paused=paused)
 
-    async def save_phase(self, phase: PhaseResult) -> None:
-        """Write how far a phase has come, then publish it on the bus. Raises FencedOffError."""
-        phases = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
-        self.deployment = replace(self.deployment, phases=tuple(phases.values()))
-        await self.components.state.deployments.save_phase(self.deployment, phase, self.fence)
-        self.publish(
-            PhaseChanged(
-                phase=phase.name,
-                status=phase.status,
-                attempts=phase.attempts,
-                duration_seconds=phase.duration_seconds,
-                summary=phase.summary,
-                **self.origin,
-            )
-        )
+    async def save_phases(self, *phases: PhaseResult) -> None:
+        """Write how far phases have come, in one transaction, then publish it on the bus. Raises FencedOffError."""
+        known = {result.name: result for result in (*self.deployment.phases, *phases)}
+        self.deployment = replace(self.deployment, phases=tuple(known.values()))
+        await self.components.state.deployments.save_phases(self.deployment, phases, self.fence)
+        for phase in phases:
+            told = {name: getattr(phase, name) for name in ("status", "attempts", "duration_seconds", "summary")}
+            self.publish(PhaseChanged(phase=phase.name, **told, **self.origin))
 
     async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
         """Save the progress of a service (intent before action), then publish it on the bus. Raises FencedOffError."""

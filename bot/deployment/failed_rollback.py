@@ -21,7 +21,7 @@ async def find_active(context: DeploymentContext) -> Release | None:
     phase = context.deployment.phase(PhaseName.ROLLBACK)
     if phase is not None and phase.status is PhaseStatus.FAILED and await _runs_target(context):
         # The release before reads the summary.
-        await context.save_phase(replace(phase, brought_up=True, summary=ALL_OF_IT_RUNS))
+        await context.save_phases(replace(phase, brought_up=True, summary=ALL_OF_IT_RUNS))
     return (context.release or await load_release(context)) if context.deployment.brought_back else None
 
 

@@ -45,9 +45,20 @@ class PhaseRunner:
     def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
         self._context = context
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
+        # What succeeded and is written with what comes next: nothing happens between the two.
+        self._unwritten: list[PhaseResult] = []
+
+    async def write(self, *results: PhaseResult) -> None:
+        """Write what is not written yet of phases, and how far another one has come. Raises FencedOffError."""
+        unwritten, self._unwritten = self._unwritten, []
+        if unwritten or results:
+            await self._context.save_phases(*unwritten, *results)
 
     async def run(self, policy: PhasePolicy) -> None:
-        """Run one phase, and write how it went. Raises what it raises, once that is written."""
+        """Run one phase, and write how it went. Raises what it raises, once that is written.
+
+        That it succeeded is written with the beginning of the next one, or by who calls `write` after the last.
+        """
         context = self._context
         started, result = _begun(context.deployment.phase(policy.name), policy.name)
         warnings_before = len(context.warnings)
@@ -55,7 +66,7 @@ class PhaseRunner:
         async def attempted(number: int) -> None:
             nonlocal result
             result = replace(result, attempts=number)
-            await context.save_phase(result)
+            await self.write(result)
 
         try:
             if policy.name is PhaseName.COMPLETION:
@@ -68,10 +79,11 @@ class PhaseRunner:
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
-            await context.save_phase(_ended(result, status, started, problem=known.problem()))
+            await self.write(_ended(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
         own_warnings = tuple(context.warnings[warnings_before:])
-        await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
+        done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
+        self._unwritten.append(done)
 
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""

@@ -168,6 +168,7 @@ class DeploymentRun:
     async def _finish(self, outcome: Outcome, problem: Problem | None, *, active: Release | None = None) -> Deployment:
         """Write the end and free the environment, in one transaction, then publish it on the bus."""
         context = self._context
+        await self._runner.write()
         deployment = replace(
             context.deployment,
             outcome=outcome,

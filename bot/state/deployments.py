@@ -142,19 +142,24 @@ class DeploymentStateManager(DeploymentControl):
 
     async def save_phase(self, deployment: Deployment, phase: PhaseResult, fence: Fence) -> None:
         """Write how far a phase has come."""
+        await self.save_phases(deployment, (phase,), fence)
+
+    async def save_phases(self, deployment: Deployment, phases: Iterable[PhaseResult], fence: Fence) -> None:
+        """Write how far several phases have come, one after the other, all of it or nothing."""
 
         def work(transaction: Transaction) -> None:
-            old = read_phase(transaction, deployment.id, phase.name.value)
-            write_phase(transaction, deployment.id, phase)
-            transaction.add_change(
-                change_of(
-                    ChangeType.DEPLOYMENT_PHASE_CHANGED,
-                    deployment,
-                    old=old.status.value if old else None,
-                    new=phase.status.value,
-                    metadata={"phase": phase.name.value, "attempts": phase.attempts, "summary": phase.summary},
+            for phase in phases:
+                old = read_phase(transaction, deployment.id, phase.name.value)
+                write_phase(transaction, deployment.id, phase)
+                transaction.add_change(
+                    change_of(
+                        ChangeType.DEPLOYMENT_PHASE_CHANGED,
+                        deployment,
+                        old=old.status.value if old else None,
+                        new=phase.status.value,
+                        metadata={"phase": phase.name.value, "attempts": phase.attempts, "summary": phase.summary},
+                    )
                 )
-            )
 
         await self._journal.write(work, fence=fence)
 

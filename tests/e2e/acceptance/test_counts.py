@@ -28,14 +28,14 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["GET stats"] == 0, "nobody asks what is used"
     # Without a health check, a look when each was started, those of the collector, and a slow poll.
     assert new["GET json"] <= 5 * SERVICES
-    assert new["commits"] <= 35 + 3 * SERVICES
+    assert new["commits"] <= 30 + 3 * SERVICES
     with counts.of_one() as same:
         await people.succeed("v1")
     assert not any(same[one] for one in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
     assert same["GET info"] == 0, "a moment ago it was asked"
     assert same["GET json"] <= 4 * SERVICES
-    assert same["commits"] <= 25
+    assert same["commits"] <= 20
     assert same["GET other"] + same["POST other"] <= 32, "as many for any number of services"
     await costs_of_looking(people.application, counts)
 

@@ -178,15 +178,15 @@ async def test_who_is_fenced_off_in_completion_ends_nothing(orchestrator, engine
 @pytest.mark.usefixtures("three")
 async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, engine, state, monkeypatch):
     monkeypatch.setattr("roas.deployment.resume_backoff.RESUMPTION", Retries(0, 0))
-    save = state.deployments.save_phase
+    save = state.deployments.save_phases
 
-    async def refuse_once(deployment, phase, fence):
-        if phase.name is PhaseName.COMPLETION and phase.status is PhaseStatus.SUCCESS:
-            monkeypatch.setattr(state.deployments, "save_phase", save)
+    async def refuse_once(deployment, phases, fence):
+        if any(one.name is PhaseName.COMPLETION and one.status is PhaseStatus.SUCCESS for one in phases):
+            monkeypatch.setattr(state.deployments, "save_phases", save)
             raise JournalUnusableError("The disk is full.")
-        await save(deployment, phase, fence)
+        await save(deployment, phases, fence)
 
-    monkeypatch.setattr(state.deployments, "save_phase", refuse_once)
+    monkeypatch.setattr(state.deployments, "save_phases", refuse_once)
     deployment = await orchestrator.start(deploy("v3"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)

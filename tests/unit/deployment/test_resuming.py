@@ -93,7 +93,7 @@ def refusing(state, monkeypatch):
         raise JournalUnusableError("The disk is full.")
 
     with monkeypatch.context() as patched:
-        for write in ("save_service", "save_phase", "finish"):
+        for write in ("save_service", "save_phases", "finish"):
             patched.setattr(state.deployments, write, refuse)
         yield patched
 
