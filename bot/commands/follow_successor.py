@@ -1,9 +1,9 @@
-"""Follow a deployment whose bot stopped: through the journal, in which the next bot continues it."""
+"""Follow a deployment whose bot stopped, or hangs: through the journal, in which the next bot continues it."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from roas.commands.running_bot import running_bots
@@ -21,7 +21,7 @@ LOOK_FOR_BOT_SECONDS = 5.0
 async def follow_successor(folder: Path, deployment_id: str) -> AsyncGenerator[Deployment, None]:
     """Yield the deployment's record at each change until it has ended.
 
-    Raises ControlUnavailableError where no bot lives for a minute.
+    Raises ControlUnavailableError where no bot answers for a minute.
     """
     async with (
         StateManager(folder, instance_prefix="CLI") as state,
@@ -42,12 +42,26 @@ async def _next_record(
     alone_since = time.monotonic()
     while not following.done():
         await asyncio.wait({following}, timeout=LOOK_FOR_BOT_SECONDS)
-        if running_bots(folder):
+        if await _answers(folder):
             alone_since = time.monotonic()
         elif time.monotonic() - alone_since > ORPHANED_SECONDS:
             raise ControlUnavailableError(
-                f"The bot that ran {deployment_id} is gone, and none has resumed it for {ORPHANED_SECONDS:g} s.",
-                hint="Start the bot: it resumes the deployment. Or run the next command here: it resumes the "
-                "deployment first.",
+                f"The bot that ran {deployment_id} is gone, or hangs, and none has resumed it for "
+                f"{ORPHANED_SECONDS:g} s.",
+                hint="Start the bot, again if it hangs: it resumes the deployment. Or, where none runs, run the next "
+                "command here: it resumes the deployment first.",
             )
     return following.result()
+
+
+async def _answers(folder: Path) -> bool:
+    """Return whether a bot lives that answers: one that hangs resumes nothing."""
+    if not running_bots(folder):
+        return False
+    from roas.control.client import ControlClient
+
+    with suppress(ControlUnavailableError):
+        async with ControlClient(folder) as client:
+            await client.greet()
+            return True
+    return False

@@ -26,10 +26,12 @@ from roas.state.documents import from_json, to_json
 GREETING_SECONDS = 5.0
 # A plan asks registries, a status the engine; both have deadlines of their own within the bot.
 ANSWER_SECONDS, STATUS_SECONDS = 120.0, 30.0
-# Who is asked and says nothing for so long is greeted again: one that hangs is not waited for.
-SILENT_SECONDS = 1.0
+# Who is asked and says nothing for so long is greeted again: one that hangs is not waited for. A deployment may have
+# nothing to say for longer.
+SILENT_SECONDS, UNCHANGED_SECONDS = 1.0, 10.0
 LINE_LIMIT = 16 * 1024 * 1024
 Document = TypeVar("Document")
+Text = TypeVar("Text", str, str | None)
 
 
 class ControlClient:
@@ -92,7 +94,7 @@ class ControlClient:
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
 
-        Raises ControlUnavailableError where the bot stops before that.
+        Raises ControlUnavailableError where the bot stops before that, or hangs.
         """
         ended = False
         try:
@@ -104,7 +106,7 @@ class ControlClient:
                 if answer.status != 200:
                     raise _fault(await answer.text())
                 async with aclosing(answer.lines()) as lines:
-                    async for line in lines:
+                    while (line := await self._next_while_it_lives(lines)) is not None:
                         deployment = _read(Deployment, line)
                         ended = deployment.finished
                         yield deployment
@@ -119,11 +121,19 @@ class ControlClient:
     async def _ask_while_it_lives(
         self, method: str, target: str, body: Any = None, *, seconds: float = ANSWER_SECONDS
     ) -> str:
-        """Ask what may be asked again or otherwise; a bot that hangs meanwhile answers no greeting either."""
+        """Ask what may be asked again or otherwise."""
         async with begun(self._ask_text(method, target, body, seconds=seconds)) as answer:
-            while not (await asyncio.wait({answer}, timeout=SILENT_SECONDS))[0]:
-                await self.greet()
-            return await answer
+            return await self._while_it_lives(answer, SILENT_SECONDS)
+
+    async def _next_while_it_lives(self, lines: AsyncGenerator[str, None]) -> str | None:
+        async with begun(_next(lines)) as line:
+            return await self._while_it_lives(line, UNCHANGED_SECONDS)
+
+    async def _while_it_lives(self, answer: asyncio.Task[Text], silent_seconds: float) -> Text:
+        """Wait for what a bot says; one that hangs meanwhile answers no greeting either."""
+        while not (await asyncio.wait({answer}, timeout=silent_seconds))[0]:
+            await self.greet()
+        return await answer
 
     async def _ask_text(self, method: str, target: str, body: Any = None, *, seconds: float = ANSWER_SECONDS) -> str:
         try:
@@ -139,6 +149,10 @@ class ControlClient:
         if not self._path:
             raise RuntimeError("used outside of its block")
         return ask(self._path, method, target, None if body is None else to_json(body), line_limit=LINE_LIMIT)
+
+
+async def _next(lines: AsyncGenerator[str, None]) -> str | None:
+    return await anext(lines, None)
 
 
 def _target(deployment_id: str, what: str) -> str:

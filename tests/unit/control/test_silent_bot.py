@@ -4,20 +4,24 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from roas.commands import quick_status, running_bot
+from roas.commands import follow_successor, quick_status, running_bot
+from roas.commands.executor import BotExecutor
 from roas.commands.quick_status import pass_on_status
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
+from roas.models.deployment import Outcome
 from roas.models.freeze import Freeze
+from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.version import __version__
-from tests.unit.control.conftest import PERSON, request
+from tests.unit.control.conftest import PERSON, PlayedOrchestrator, request
 from tests.unit.control.test_command_line_is_light import environment
 
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
@@ -144,3 +148,53 @@ async def test_bot_that_is_just_starting_is_waited_for(state, server, monkeypatc
             client = await finding
             assert client is not None
             assert (await client.greet()).instance_id == state.instance_id
+
+
+async def test_deployment_of_bot_that_hangs_is_not_followed_for_ever(
+    state: StateManager, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither through its socket nor, where no other bot resumes it, through the journal."""
+    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.control.client.UNCHANGED_SECONDS", 0.1)
+    monkeypatch.setattr(follow_successor, "ORPHANED_SECONDS", 0.5)
+    monkeypatch.setattr(follow_successor, "LOOK_FOR_BOT_SECONDS", 0.1)
+    started = await orchestrator.start(request())
+    first = f"HTTP/1.0 200 OK\r\n\r\n{to_json(started)}\n"
+    async with HangingBot(state, piece=first), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        assert running_bot.running_bots(state.folder)
+        async with aclosing(BotExecutor(client, state.folder).follow(started.id)) as records:
+            assert await anext(records) == started
+            assert (await anext(records)).id == started.id, "the journal says the same"
+            with pytest.raises(ControlUnavailableError, match="is gone, or hangs, and none has resumed it"):
+                await anext(records)
+
+
+@pytest.mark.parametrize("by_journal", [False, True])
+async def test_deployment_that_waits_is_followed_as_long_as_its_bot_lives(
+    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch, by_journal: bool
+) -> None:
+    """It may be paused, until somebody decides."""
+    monkeypatch.setattr("roas.control.client.UNCHANGED_SECONDS", 0.05)
+    monkeypatch.setattr(follow_successor, "ORPHANED_SECONDS", 0.1)
+    monkeypatch.setattr(follow_successor, "LOOK_FOR_BOT_SECONDS", 0.05)
+    greeted = asyncio.Semaphore(0)
+    greet = ControlClient.greet
+
+    async def counted(client: ControlClient) -> object:
+        greeted.release()
+        return await greet(client)
+
+    monkeypatch.setattr(ControlClient, "greet", counted)
+    started = await orchestrator.start(request())
+    async with server, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        followed = (
+            follow_successor.follow_successor(state.folder, started.id) if by_journal else client.follow(started.id)
+        )
+        async with aclosing(followed) as records:
+            assert await anext(records) == started
+            ending = asyncio.ensure_future(anext(records))
+            for _ in range(5):
+                await greeted.acquire()
+            ended = replace(started, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC))
+            await state.deployments.finish(ended, orchestrator.fences[started.id])
+            assert (await ending).outcome is Outcome.SUCCEEDED
