@@ -68,6 +68,8 @@ class Outbox:
         self._between_edits = between_edits
         self._touched: dict[str, float] = {}
         self._refused: dict[tuple[str, str], str] = {}
+        # By subject and nonce, what was wanted when a message was sent for the first time, and no answer came yet.
+        self._sent_first: dict[tuple[str, str], str] = {}
         self.queue = PostQueue()
 
     async def deliver(self, request: PostRequest, sender: str, wake: Callable[[], None]) -> Post:
@@ -105,8 +107,9 @@ class Outbox:
     def forget(self, subject: str) -> None:
         """Forget a subject that is finished; the next in the queue goes on."""
         self.release_turn(subject)
-        for key in [key for key in self._refused if key[0] == subject]:
-            del self._refused[key]
+        for known in (self._refused, self._sent_first):
+            for key in [key for key in known if key[0] == subject]:
+                del known[key]
 
     def release_turn(self, sender: str) -> None:
         """Let others post new messages; no effect unless this notifier is at the head of the queue."""
@@ -123,6 +126,8 @@ class Outbox:
             await self.queue.acquire(sender, request.since, wake)
             found = await self._find(request)
             if found is None:
+                # How it looks where a bot before this one posted it, in a channel that hides it, is not known.
+                self._sent_first.setdefault((request.subject, nonce(post)), "")
                 return await self._send(request, post)
             post = replace(post, message_id=found)
         if post.content_hash == request.wanted.content_hash:
@@ -131,14 +136,20 @@ class Outbox:
         return await self._edit(request, post)
 
     async def _send(self, request: PostRequest, post: Post, replaces: int | None = None) -> Post:
-        """Post a message; the place in the queue is kept for retries and for the next message of this notifier."""
+        """Post a message; the place in the queue is kept for retries and for the next message of this notifier.
+
+        Where only an answer got lost, Discord posts nothing now: the message is as it was wanted then.
+        """
         this_nonce = nonce(post, replaces)
+        first = self._sent_first.setdefault((request.subject, this_nonce), request.wanted.content_hash)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
             return await self.channel.send(drawing, nonce=this_nonce, reply_to=reply_to)
 
         message_id = await self._allowed(request.wanted, request.reply_to, send)
-        return await self._remember(post, message_id, request.wanted)
+        post = await self._remember(post, message_id, first)
+        self._sent_first.pop((request.subject, this_nonce), None)
+        return post if first == request.wanted.content_hash else await self._edit(request, post)
 
     async def _edit(self, request: PostRequest, post: Post) -> Post:
         message_id = post.message_id
@@ -155,7 +166,7 @@ class Outbox:
             post = await self._send(request, post, replaces=message_id)
             self.trouble.record_deleted(request.subject, request.kind)
             return post
-        return await self._remember(post, message_id, request.wanted)
+        return await self._remember(post, message_id, request.wanted.content_hash)
 
     async def _allowed(
         self, wanted: Drawing, reply_to: int | None, put: Callable[[Drawing, int | None], Awaitable[int]]
@@ -178,11 +189,11 @@ class Outbox:
             return await self.channel.find(request.wanted.key, after=request.since)
         return None
 
-    async def _remember(self, post: Post, message_id: int, wanted: Drawing) -> Post:
+    async def _remember(self, post: Post, message_id: int, content_hash: str) -> Post:
         now = time.monotonic()
         self._touched = {key: at for key, at in self._touched.items() if now - at < self._between_edits}
         self._touched[post.subject] = now
-        post = replace(post, message_id=message_id, content_hash=wanted.content_hash)
+        post = replace(post, message_id=message_id, content_hash=content_hash)
         await self._state.posts.save(post)
         return post
 

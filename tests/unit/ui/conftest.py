@@ -16,7 +16,13 @@ from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles
 from roas.ui.notifications.notifier import Pace
-from roas.ui.notifications.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
+from roas.ui.notifications.ops_channel import (
+    ChannelClosedError,
+    DiscordAwayError,
+    MessageGoneError,
+    PermissionMissingError,
+    PostError,
+)
 from roas.ui.notifications.outbox import Outbox
 from roas.ui.notifications.outboxes import Outboxes
 from roas.ui.secrets import Redact
@@ -36,6 +42,7 @@ class FakeChannel:
     faults: list[PostError] = field(default_factory=list)
     replies: dict[int, int | None] = field(default_factory=dict)
     lose_answers: int = 0
+    hides_messages: bool = False
     attempts: int = 0
     spoken: str = "en-US"
     forbids: Callable[[Drawing, int | None], bool] = lambda _drawing, _reply_to: False
@@ -74,6 +81,8 @@ class FakeChannel:
 
     async def find(self, key: str, *, after: datetime) -> int | None:
         self._fail()
+        if self.hides_messages:
+            raise ChannelClosedError("Missing Permissions")
         return next((number for number, drawing in self.messages.items() if drawing.key == key), None)
 
     def _fail(self) -> None:

@@ -1,6 +1,7 @@
 """The channel shows what the journal says, whatever Discord, the bus or the process do meanwhile."""
 
 import asyncio
+import random
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.post import Post
 from roas.state.manager import StateManager
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.notifications.notifier import LIVE, OUTCOME, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
 from tests.unit.ui.conftest import FakeChannel, Messages
@@ -132,6 +135,46 @@ async def test_post_with_lost_answer_not_repeated(
     await story.finish()
     await until(lambda: told(state, story.id))
     assert len(channel.messages) == 2
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_post_with_lost_answer_shows_what_came_since(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, is_deleted: bool
+) -> None:
+    """Discord posts a message once, however it was to look the second time; here nobody finds what it posted."""
+    channel.hides_messages = True
+    messages.start(Pace(poll=60, first_retry=0.2, longest_retry=0.2))
+    if is_deleted:
+        story = await Story.begin(state, bus)
+        await until(lambda: told_id(state, story.id))
+        channel.messages.clear()
+        channel.lose_answers = 1
+        await story.phase(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS)
+    else:
+        channel.lose_answers = 1
+        story = await Story.begin(state, bus)
+    await until(lambda: channel.lose_answers == 0)
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    live = await state.posts.get(story.id, LIVE)
+    assert live is not None
+    assert live.message_id is not None
+    assert "✅ validation" in channel.text(live.message_id)
+    assert len(channel.messages) == 2
+
+
+async def test_next_bot_shows_what_came_since_a_lost_answer(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.hides_messages, channel.lose_answers = True, 1
+    first = messages.start(NO_POLL)
+    story = await Story.begin(state, bus)
+    await until(lambda: channel.lose_answers == 0)
+    await first.close()
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    messages.start()
+    await until(lambda: "✅ validation" in channel.text(1000), within_seconds=5)
 
 
 async def test_reconnect_ends_retry_wait(
@@ -291,3 +334,35 @@ async def test_link_falls_back_to_channel(
     assert await running.link(story.id, "dev", within_seconds=0.01) == channel.link()
     running.online()
     assert await running.link(story.id, "dev", within_seconds=5) == channel.link(1000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_last_state_is_shown_whatever_discord_does(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, seed: int
+) -> None:
+    """It refuses, loses answers, and people delete messages, at any moment."""
+    chance = random.Random(seed)
+    messages.start(between_edits=0.02)
+    story = await Story.begin(state, bus)
+    for number in range(60):
+        match chance.choice(("phase", "service", "service", "fault", "lose", "delete", "rest", "rest")):
+            case "phase":
+                await story.phase(chance.choice([*PhaseName][:5]), chance.choice([*PhaseStatus]))
+            case "service":
+                await story.service(ServiceProgress("web", ServiceStep.PULLING, detail=f"step {number}"))
+            case "fault":
+                channel.faults.append(DiscordAwayError("429"))
+            case "lose":
+                channel.lose_answers += 1
+            case "delete" if channel.messages:
+                channel.messages.pop(chance.choice([*channel.messages]))
+            case _:
+                await asyncio.sleep(chance.choice((0, 0.01, 0.05)))
+    await story.service(ServiceProgress("web", ServiceStep.HEALTHY))
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    live, outcome = (await state.posts.get(story.id, LIVE), await state.posts.get(story.id, OUTCOME))
+    deployment = await state.deployments.get(story.id)
+    assert channel.messages[live.message_id].embeds[0].description == draw_live(deployment).embeds[0].description
+    assert [channel.messages[outcome.message_id]] == [draw_outcome(deployment)]
+    assert len(channel.messages) == 2
