@@ -15,12 +15,9 @@ COMMAND = "bare"
 LIBRARIES = (
     "aiohttp.web",
     "discord.ext.commands",
-    "docker",
     "prometheus_client",
     "pydantic_settings",
-    "stamina",
     "structlog",
-    "ulid",
     "yaml",
 )
 

@@ -133,15 +133,15 @@ MUTATIONS = (
     mutation(
         "a failed check is tried again",
         "bot/deployment/phase_runner.py",
-        "return isinstance(error, RoasError) and error.transient",
-        "return isinstance(error, RoasError)",
+        "if not error.transient or number > policy.retries:",
+        "if number > policy.retries:",
         "tests/unit/deployment/test_transient_faults.py",
     ),
     mutation(
         "a transient fault is not tried again",
         "bot/deployment/phase_runner.py",
-        "return isinstance(error, RoasError) and error.transient",
-        "return False",
+        "if not error.transient or number > policy.retries:",
+        "if number:",
         "tests/e2e/acceptance/test_engine_away.py",
     ),
     mutation(

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import stamina
 
+from roas.backoff import Retries
+from roas.deployment import phase_runner
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.events import EventBus
@@ -17,9 +18,8 @@ from tests.unit.deployment.two_bots import Bot, Scene, a_scene
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_retries():
-    with stamina.set_testing(True, attempts=10, cap=True):
-        yield
+def _no_waiting_between_retries(monkeypatch):
+    monkeypatch.setattr(phase_runner, "PHASE", Retries(0.0, 0.0))
 
 
 @pytest.fixture
