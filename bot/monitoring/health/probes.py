@@ -9,9 +9,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from roas.concurrency import in_daemon_thread
 from roas.dataclass import dataclass
 from roas.engine.model.service_probes import can_be_asked
 from roas.engine.policy.probe_rules import target_of
@@ -81,7 +83,9 @@ class NetworkProber:
         (host, port), is_known = named, False
         try:
             async with asyncio.timeout(timeout_seconds):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = await in_daemon_thread(
+                    partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), f"address of {host}"
+                )
                 addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
                 permitted = await self._targets.permitted(environment, host, port, addresses)
                 if not permitted:

@@ -1,6 +1,8 @@
 """Probes ask what can be asked, within their time, and leave the rest alone."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -59,13 +61,22 @@ async def test_unprobeable_url_is_no_failure(url: str) -> None:
     assert await NetworkProber(Anywhere()).probe(DEV, url, 5.0) is None
 
 
-async def test_slow_name_resolution_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
+async def test_names_that_nobody_resolves_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that is silent is waited for by the system, much longer than a probe takes: it takes threads."""
+    resolved = threading.Event()
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hangs)
-    async with asyncio.timeout(5):
-        assert await NetworkProber(Anywhere()).probe(DEV, "tcp://store:1", 0.01) is None
+    def hang(*_: object, **__: object) -> None:
+        resolved.wait(10)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    prober = NetworkProber(Anywhere())
+    try:
+        async with asyncio.timeout(5):
+            asked = [prober.probe(DEV, f"tcp://store-{number}:1", 0.01) for number in range(40)]
+            assert await asyncio.gather(*asked) == [None] * 40
+            await asyncio.to_thread(int)
+    finally:
+        resolved.set()
 
 
 async def test_unprobeable_url_does_not_block_others() -> None:
@@ -110,12 +121,12 @@ async def test_name_that_changes_its_address_is_asked_once(monkeypatch: pytest.M
     async with answering(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") as (port, heard):
         looks = 0
 
-        async def look(*_: object, **__: object) -> list[tuple[object, ...]]:
+        def look(*_: object, **__: object) -> list[tuple[object, ...]]:
             nonlocal looks
             looks += 1
             return [(2, 1, 6, "", ("127.0.0.1" if looks == 1 else "192.0.2.1", port))]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look)
+        monkeypatch.setattr(socket, "getaddrinfo", look)
         assert await NetworkProber(Anywhere()).probe(DEV, f"http://shop.internal:{port}/up", 3.0) is True
         assert looks == 1
     assert b"Host: shop.internal" in heard[0]
