@@ -10,6 +10,7 @@ from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.environment import Environment
 from roas.monitoring.alerts.alert_service import AlertService
+from roas.monitoring.metrics.integration_monitor import SUCCESS_RATE
 from roas.monitoring.watching.collector import MonitoringCollector
 from roas.state.manager import StateManager
 
@@ -126,7 +127,7 @@ class IntegrationCoordinator:
         report = AlertReport(
             fingerprint=f"integration:{event.figure}",
             source=AlertSource.INTEGRATION,
-            severity=Severity.HIGH,
+            severity=Severity.WARNING if event.figure == SUCCESS_RATE.name else Severity.HIGH,
             title=event.title,
             summary=event.summary,
             firing=isinstance(event, events.IntegrationDegraded),

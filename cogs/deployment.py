@@ -39,7 +39,6 @@ from roas.ui.translation import _
 
 log = get_logger(__name__)
 
-HOTFIX_ENVIRONMENT = "prod"
 Planned = TypeVar("Planned")
 
 
@@ -130,7 +129,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
-        version="Which version", reason="Why it cannot wait", environment="Where to (prod if left out)"
+        version="Which version", reason="Why it cannot wait", environment="Where to (prod or the only one if left out)"
     )
     @app_commands.guild_only()
     @answered
@@ -139,10 +138,10 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         interaction: discord.Interaction[Any],
         version: str,
         reason: str,
-        environment: str = HOTFIX_ENVIRONMENT,
+        environment: str | None = None,
     ) -> None:
         """Deploy a fix in a hurry."""
-        target = self.find_environment(interaction, environment)
+        target = self.find_environment(interaction, environment or self.production)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
         await self._start_at_once(interaction, request)
@@ -216,7 +215,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     @hotfix.autocomplete("version")
     async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, Action.HOTFIX, default=HOTFIX_ENVIRONMENT)
+        target = self._chosen(interaction, Action.HOTFIX, default=self.production)
         return matching(typed, await self._known_versions.of(target)) if target else []
 
     @deploy.autocomplete("services")

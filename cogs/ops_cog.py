@@ -26,6 +26,7 @@ from roas.ui.command_names import grouped
 log = get_logger(__name__)
 
 SUGGEST_WITHIN_SECONDS = 2.0
+PRODUCTION = "prod"
 Interaction = discord.Interaction[Any]
 Answer = Coroutine[Any, Any, None]
 Cog = TypeVar("Cog", bound="OpsCog")
@@ -90,6 +91,12 @@ class OpsCog(commands.Cog):
         target = self.environment(name)
         self.permit(interaction, Action.STATUS, target)
         return target
+
+    @property
+    def production(self) -> str:
+        """Return the environment that is meant where none is named in a hurry: prod, or the only one there is."""
+        names = list(self.application.environments)
+        return names[0] if len(names) == 1 else PRODUCTION
 
     def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
         """Return the environments that may be asked for in this channel: in the ops channel all of them."""

@@ -122,7 +122,7 @@ def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
 
 def _changed_in_place(comparison: Comparison) -> Iterator[str]:
     """Say what of each container stays that is not as its own configuration hash says."""
-    changes = comparison.most
+    changes, stay = comparison.most, list[str]()
     for name in sorted(changes.definitions.keys() - changes.skipped):
         difference = difference_of(changes, name)
         if difference is not None and difference.unlike:
@@ -138,6 +138,13 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
                 name=name,
                 keys_shown=keys_shown,
             )
+            stay.append(name)
+    if stay and comparison.current is not None:
+        yield said(
+            "To make anew what stays so: `roas compose {environment} -- up -d --force-recreate {names}`.",
+            environment=comparison.current.environment,
+            names=" ".join(stay),
+        )
 
 
 def left_alone(comparison: Comparison) -> Iterator[str]:

@@ -20,6 +20,14 @@ def headline(deployment: Deployment) -> str:
     return _("Deploy {version} to {environment}", **values)
 
 
+def ending(deployment: Deployment) -> str:
+    """Say how a deployment that has ended did so."""
+    outcome = deployment.outcome or Outcome.FAILED
+    if outcome is Outcome.FAILED and not deployment.touched:
+        return _("failed before it changed anything")
+    return outcome_text(outcome)
+
+
 def outcome_text(outcome: Outcome) -> str:
     """Name an outcome."""
     return {

@@ -2,7 +2,7 @@
 
 import discord
 
-from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
+from roas.models.deployment import Deployment, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import Verdict
 from roas.models.plan import ServiceAction
 
@@ -47,6 +47,15 @@ OUTCOMES: dict[Outcome, tuple[str, discord.Colour]] = {
     Outcome.CANCELLED: ("🚫", QUIET),
     Outcome.FAILED: ("🆘", BAD),
 }
+# It failed before it changed anything: what runs, runs on, and nobody has to hurry.
+HARMLESS = ("❌", BAD)
+
+
+def mark(deployment: Deployment) -> tuple[str, discord.Colour]:
+    """Return the icon and the colour of a deployment that has ended."""
+    outcome = deployment.outcome or Outcome.FAILED
+    return HARMLESS if outcome is Outcome.FAILED and not deployment.touched else OUTCOMES[outcome]
+
 
 VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
     Verdict.HEALTHY: ("🟢", GOOD),

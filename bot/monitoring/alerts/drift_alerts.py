@@ -59,12 +59,14 @@ def alert_title(environment: str) -> str:
 
 
 def _report(environment: Environment, found: tuple[str, ...]) -> AlertReport:
+    name = environment.name
+    hint = said("The plan of `/deploy {name}` says what it brings back, and how to bring back the rest.", name=name)
     return AlertReport(
         fingerprint=f"drift:{environment.name}",
         source=AlertSource.INTEGRATION,
         severity=Severity.WARNING,
         title=alert_title(environment.name),
-        summary=joined("\n", found),
+        summary=joined("\n", (*found, hint)) if found else "",
         environment=environment.name,
         firing=bool(found),
     )

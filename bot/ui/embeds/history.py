@@ -9,8 +9,8 @@ from roas.dataclass import dataclass
 from roas.models.deployment import Deployment, Outcome
 from roas.ui.drawing import Button, Drawing
 from roas.ui.formatting import at, person, release
-from roas.ui.headlines import headline, outcome_text
-from roas.ui.icons import OUTCOMES, QUIET
+from roas.ui.headlines import ending, headline, outcome_text
+from roas.ui.icons import QUIET, mark
 from roas.ui.limits import DESCRIPTION, fit, lines
 from roas.ui.quantities import duration
 from roas.ui.translation import _
@@ -66,8 +66,8 @@ def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
 
 
 def _entry(deployment: Deployment) -> str:
-    icon = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
-    state = outcome_text(deployment.outcome) if deployment.outcome else _("is running")
+    icon = mark(deployment)[0] if deployment.outcome else "🚀"
+    state = ending(deployment) if deployment.outcome else _("is running")
     details = [
         at(deployment.created_at),
         person(deployment.request.requested_by),

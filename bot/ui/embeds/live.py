@@ -18,7 +18,7 @@ from roas.models.deployment import (
 from roas.ui.drawing import Button, Drawing
 from roas.ui.formatting import clock, image_change, person, since
 from roas.ui.headlines import headline
-from roas.ui.icons import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
+from roas.ui.icons import CAREFUL, PHASES, RUNNING, STEPS, mark
 from roas.ui.limits import DESCRIPTION, code, fit, lines, one_line
 from roas.ui.quantities import duration
 from roas.ui.translation import _, translate, word
@@ -109,13 +109,13 @@ def _last_word(progress: ServiceProgress) -> str:
 
 
 def _title(deployment: Deployment) -> str:
-    icon = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
+    icon = mark(deployment)[0] if deployment.outcome else "🚀"
     return f"{icon} {headline(deployment)}"
 
 
 def _colour(deployment: Deployment) -> discord.Colour:
     if deployment.outcome is not None:
-        return OUTCOMES[deployment.outcome][1]
+        return mark(deployment)[1]
     going_back = deployment.phase(PhaseName.ROLLBACK)
     turned = going_back is not None and going_back.status is not PhaseStatus.PENDING
     if deployment.is_waiting:

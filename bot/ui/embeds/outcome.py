@@ -8,8 +8,8 @@ from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, Se
 from roas.ui.drawing import Attachment, Button, Drawing
 from roas.ui.embeds.live import service_line
 from roas.ui.formatting import person, release
-from roas.ui.headlines import headline, outcome_text
-from roas.ui.icons import CAREFUL, OUTCOMES
+from roas.ui.headlines import ending, headline
+from roas.ui.icons import CAREFUL, mark
 from roas.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
 from roas.ui.quantities import duration
 from roas.ui.translation import _, translate
@@ -27,11 +27,11 @@ def outcome_key(deployment_id: str) -> str:
 def draw_outcome(deployment: Deployment) -> Drawing:
     """Draw the end of a finished deployment, with the last log lines and health-check output as a file."""
     outcome = deployment.outcome or Outcome.FAILED
-    icon, colour = OUTCOMES[outcome]
+    icon, colour = mark(deployment)
     if outcome is Outcome.SUCCEEDED and deployment.warnings:
         colour = CAREFUL
     embed = discord.Embed(
-        title=f"{icon} {headline(deployment)}: {outcome_text(outcome)}",
+        title=f"{icon} {headline(deployment)}: {ending(deployment)}",
         description=_description(deployment, outcome),
         colour=colour,
     )

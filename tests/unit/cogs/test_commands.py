@@ -69,6 +69,15 @@ async def test_hotfix_defaults_to_production(scene: Scene) -> None:
     await scene.posted("Hotfix v2.1 for prod: succeeded")
 
 
+async def test_hotfix_defaults_to_the_only_environment(scene: Scene) -> None:
+    """A stack that `roas init` took over is the only environment, and is not called prod."""
+    every = scene.application.environments
+    shop = replace(every["staging"], name="shop")
+    scene.application.environments = {"shop": shop}
+    await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
+    assert [one.environment for one in scene.application.orchestrator.requests] == ["shop"]
+
+
 async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:
     first = await kept_release(scene, "staging", "v1")
     await kept_release(scene, "staging", "v2")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from roas.deployment.plan_reasons import find_reasons
-from roas.engine.comparison import ServiceDifference
+from roas.deployment.plan_reasons import find_reasons, left_alone
+from roas.engine.comparison import ContainerDifference, ServiceDifference
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
@@ -72,3 +72,21 @@ def test_what_a_service_has_is_called_what_it_is(
 ) -> None:
     assert reasons(action, difference, on_swarm=False) == [on_machine]
     assert reasons(action, difference, on_swarm=True) == [on_swarm]
+
+
+def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
+    """Somebody removed the network; a deployment of the same version leaves the containers without one."""
+    definitions = {"web": WEB, "db": replace(WEB, name="db")}
+    changes = SimpleNamespace(definitions=definitions, skipped=set(), differing={}, left_alone=(), own=None)
+    comparison: Any = SimpleNamespace(
+        most=changes,
+        current=SimpleNamespace(label="r2", environment="shop"),
+        new_model={"services": {}},
+        containers_of=lambda name: [replace(ONE, id=name, service=name)],
+        in_place={name: ContainerDifference(changed=("networks: shop_default",)) for name in ("web", "db")},
+    )
+    *stays, how = left_alone(comparison)
+    assert [one.partition(" ")[0] for one in stays] == ["db", "web"]
+    assert "`roas compose shop -- up -d --force-recreate db web`" in how
+    comparison.in_place = {}
+    assert not list(left_alone(comparison))

@@ -240,7 +240,13 @@ def test_failure_without_hint_says_what_to_do() -> None:
 
 def test_early_failure_says_nothing_changed() -> None:
     problem = Problem("validation_failed", "docker-compose.yml does not parse")
-    text = text_of(draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).embeds)
+    failed = a_deployment(outcome=Outcome.FAILED, problem=problem)
+    for embeds in (draw_outcome(failed).embeds, draw_live(failed).embeds, draw_history([failed]).embeds):
+        assert "❌" in text_of(embeds)
+        assert "🆘" not in text_of(embeds)
+        assert "needs an operator" not in text_of(embeds)
+    text = text_of(draw_outcome(failed).embeds)
+    assert "failed before it changed anything" in text
     assert "Nothing that runs was changed: **staging** stays on r1" in text
     assert "running services are not affected" in text
 
@@ -264,6 +270,13 @@ def test_plan_shows_images_keys_and_order_not_values() -> None:
 def test_empty_plan_says_so() -> None:
     text = text_of(draw_plan(a_plan(1)))
     assert "No changes" in text
+
+
+def test_plan_without_changes_does_not_say_that_all_fits_where_it_does_not() -> None:
+    plan = replace(a_plan(0), warnings=("web was changed while it ran, and stays so.",))
+    text = text_of(draw_plan(plan, dry_run=True))
+    assert "No service is changed" in text
+    assert "already runs" not in text
 
 
 def test_refused_plan_says_so_apart_from_warnings() -> None:
