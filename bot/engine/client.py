@@ -132,9 +132,11 @@ class EngineClients:
         """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
         with self._opening:
             opening = self._clients.get(address)
-            if opening is not None and opening.done() and opening.result() is client:
-                del self._clients[address]
+            if opening is None or not opening.done() or opening.result() is not client:
+                return  # somebody else was told, too
+            del self._clients[address]
         self.fresh.forget(client)
+        client.close()
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
         """Do the same for many items at the same time; for use within a thread of the other pool only."""
