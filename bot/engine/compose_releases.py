@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import begun, run_concurrently
 from roas.engine.adopting.adoption import adopt_project
 from roas.engine.client import Answer, EngineClients
 from roas.engine.compose.runner import ComposeRunner
@@ -112,10 +112,12 @@ class ComposeReleases:
         kept_services: frozenset[str] = frozenset(),
     ) -> ReleaseDraft:
         """Pin every image by image ID and store the model."""
-        drafted = await self._drafter_for(stack.environment).draft(
-            stack, image_ids, kept_from=kept_from, kept_services=kept_services
-        )
-        await self.check_release(stack.environment, drafted.model_hash)  # kept services are older than today's policy
+        # Kept services are older than today's policy. What that judges by is asked beside the draft.
+        async with begun(self._resolver.holdings(stack.environment)) as asking:
+            drafted = await self._drafter_for(stack.environment).draft(
+                stack, image_ids, kept_from=kept_from, kept_services=kept_services
+            )
+            await self._release_policy.check(stack.environment, drafted.model_hash, asking)
         return drafted
 
     async def check_release(self, environment: Environment, model_hash: str) -> None:

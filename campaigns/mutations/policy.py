@@ -484,7 +484,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a release is not judged by today's policy",
         "bot/engine/releases/policy_check.py",
-        "        await self._resolver.check_stored(model, environment)\n",
+        "        await self._resolver.check_stored(model, environment, holdings)\n",
         "",
         TODAYS,
         "-k",

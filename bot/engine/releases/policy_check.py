@@ -1,9 +1,11 @@
 """Ask today's policy about the model of a release, before anything of it is applied."""
 
 import time
+from collections.abc import Awaitable
 
 from roas.engine.client import EngineClients
 from roas.engine.model.store import ModelStore
+from roas.engine.policy.holdings import EngineHoldings
 from roas.engine.resolution.resolver import StackResolver
 from roas.models.environment import Environment
 
@@ -20,12 +22,18 @@ class ReleasePolicy:
         self._models = models
         self._allowed: dict[tuple[str, str], float] = {}
 
-    async def check(self, environment: Environment, model_hash: str) -> None:
-        """Raise ComposePolicyError where a release asks for what is not allowed, or not any more."""
+    async def check(
+        self, environment: Environment, model_hash: str, asking: Awaitable[EngineHoldings] | None = None
+    ) -> None:
+        """Raise ComposePolicyError where a release asks for what is not allowed, or not any more.
+
+        What the engine holds is asked now, where nobody is `asking` already.
+        """
         judged = environment.name, model_hash
         now = time.monotonic()
         if now - self._allowed.get(judged, -FRESH_SECONDS) < FRESH_SECONDS:
             return
         model = await self._clients.local(lambda: self._models.load(model_hash))
-        await self._resolver.check_stored(model, environment)
+        holdings = await (asking or self._resolver.holdings(environment))
+        await self._resolver.check_stored(model, environment, holdings)
         self._allowed = {key: at for key, at in self._allowed.items() if now - at < FRESH_SECONDS} | {judged: now}

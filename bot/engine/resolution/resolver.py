@@ -149,9 +149,12 @@ class StackResolver:
             log.warning("the files of what runs are not understood", environment=environment.name, error=error.message)
             return {}
 
-    async def check_stored(self, model: Mapping[str, Any], environment: Environment) -> None:
+    async def holdings(self, environment: Environment) -> EngineHoldings:
+        """Query what exists on the engine. Raises EngineUnavailableError."""
+        return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+
+    async def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Ask today's policy about the model of a release. Raises ComposePolicyError."""
-        holdings = await self._holdings(environment, needed=True)
         await self._clients.local(lambda: self._policy.check_stored(model, environment, holdings))
 
     async def working_copy(
@@ -166,9 +169,9 @@ class StackResolver:
         return secretive, read.warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
-        """Query what exists on the engine. A preview works without; but nothing can be applied then."""
+        """Query what exists on the engine, where it is there. A preview works without; nothing can be applied then."""
         try:
-            return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+            return await self.holdings(environment)
         except EngineUnavailableError:
             if needed:
                 raise
