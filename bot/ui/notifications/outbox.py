@@ -68,8 +68,8 @@ class Outbox:
         self._between_edits = between_edits
         self._touched: dict[str, float] = {}
         self._refused: dict[tuple[str, str], str] = {}
-        # By subject and nonce, what was wanted when a message was sent for the first time, and no answer came yet.
-        self._sent_first: dict[tuple[str, str], str] = {}
+        # By subject, kind and nonce, what was wanted when a message was sent first, of which there is no answer yet.
+        self._sent_first: dict[tuple[str, str, str], str] = {}
         self.queue = PostQueue()
 
     async def deliver(self, request: PostRequest, sender: str, wake: Callable[[], None]) -> Post:
@@ -81,12 +81,12 @@ class Outbox:
         post = await self._state.posts.get(request.subject, request.kind)
         if post is not None and post.finished and request.finished:
             return post
-        if request.wanted.content_hash == self._refused.get((request.subject, request.kind)):
+        if request.wanted.content_hash == self._refused.get(_key(request)):
             return post or Post(request.subject, request.kind, self.channel.id)
         try:
             post = await self._put(request, post, sender, wake)
         except MessageRefusedError as error:
-            self._refused[request.subject, request.kind] = request.wanted.content_hash
+            self._refused[_key(request)] = request.wanted.content_hash
             log.error("Discord refuses a message", subject=request.subject, kind=request.kind, error=str(error))
             post = post or Post(request.subject, request.kind, self.channel.id)
         if request.finished:
@@ -99,6 +99,12 @@ class Outbox:
         post = await self._state.posts.get(subject, kind)
         return post if post is not None and post.channel_id == self.channel.id else None
 
+    async def is_in_doubt(self, subject: str, kind: str) -> bool:
+        """Return whether a message was sent and nobody knows what became of it: if it is there, it pinged by then."""
+        post = await self.post(subject, kind)
+        is_begun = post is not None and post.message_id is None
+        return is_begun or any(key[:2] == (subject, kind) for key in self._sent_first)
+
     def edit_delay(self, subject: str, *, prompt: bool = False) -> float:
         """Return after how many seconds the message of a subject may be edited again; 0 where it may be now."""
         apart = min(self._between_edits, PROMPT_EDITS_SECONDS) if prompt else self._between_edits
@@ -107,9 +113,8 @@ class Outbox:
     def forget(self, subject: str) -> None:
         """Forget a subject that is finished; the next in the queue goes on."""
         self.release_turn(subject)
-        for known in (self._refused, self._sent_first):
-            for key in [key for key in known if key[0] == subject]:
-                del known[key]
+        self._refused = {key: one for key, one in self._refused.items() if key[0] != subject}
+        self._sent_first = {key: one for key, one in self._sent_first.items() if key[0] != subject}
 
     def release_turn(self, sender: str) -> None:
         """Let others post new messages; no effect unless this notifier is at the head of the queue."""
@@ -127,7 +132,7 @@ class Outbox:
             found = await self._find(request)
             if found is None:
                 # How it looks where a bot before this one posted it, in a channel that hides it, is not known.
-                self._sent_first.setdefault((request.subject, nonce(post)), "")
+                self._sent_first.setdefault((*_key(request), nonce(post)), "")
                 return await self._send(request, post)
             post = replace(post, message_id=found)
         if post.content_hash == request.wanted.content_hash:
@@ -141,14 +146,15 @@ class Outbox:
         Where only an answer got lost, Discord posts nothing now: the message is as it was wanted then.
         """
         this_nonce = nonce(post, replaces)
-        first = self._sent_first.setdefault((request.subject, this_nonce), request.wanted.content_hash)
+        key = (*_key(request), this_nonce)
+        first = self._sent_first.setdefault(key, request.wanted.content_hash)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
             return await self.channel.send(drawing, nonce=this_nonce, reply_to=reply_to)
 
         message_id = await self._allowed(request.wanted, request.reply_to, send)
         post = await self._remember(post, message_id, first)
-        self._sent_first.pop((request.subject, this_nonce), None)
+        self._sent_first.pop(key, None)
         return post if first == request.wanted.content_hash else await self._edit(request, post)
 
     async def _edit(self, request: PostRequest, post: Post) -> Post:
@@ -196,6 +202,10 @@ class Outbox:
         post = replace(post, message_id=message_id, content_hash=content_hash)
         await self._state.posts.save(post)
         return post
+
+
+def _key(request: PostRequest) -> tuple[str, str]:
+    return request.subject, request.kind
 
 
 def _permission_subsets(

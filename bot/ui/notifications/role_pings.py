@@ -50,9 +50,15 @@ class RolePings:
         self._shared: tuple[str, float] = ("", float("-inf"))
 
     async def post_message(self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]) -> PostedMessage:
-        """Update the message that shows alerts; only where it is new does it ping."""
+        """Update the message that shows alerts; only where it is new does it ping.
+
+        One that may be there already, from an attempt that was to ping nobody, pings nobody now either: a message of
+        its own does that.
+        """
         before = await self._outbox.post(subject, kind)
         called = any(alert.called for alert in alerts)
+        if not called and await self._outbox.is_in_doubt(subject, kind):
+            drawing = replace(drawing, pings=())
         if before is None or before.message_id is None:
             called = bool(drawing.pings)
             await self._mark_pinged(alerts, called=called)  # intent before action

@@ -84,6 +84,15 @@ def test_unusable_state_folder_has_exit_code(dry_line: CommandLine) -> None:
     assert "Set STATE_DIR" in ended.stderr
 
 
+@pytest.mark.parametrize("command", [("status", "dev"), ("history",), ("releases", "dev"), ("events",)])
+def test_first_use_of_a_state_folder_named(dry_line: CommandLine, command: tuple[str, ...]) -> None:
+    """Whoever looks with other settings than those of the bot is not told that nothing was ever deployed."""
+    first, again = dry_line.run(*command), dry_line.run(*command)
+    assert "has no journal yet" in first.stderr
+    assert "the same STATE_DIR" in first.stderr
+    assert "has no journal yet" not in again.stderr
+
+
 def test_json_fault_is_json(dry_line: CommandLine) -> None:
     fault = dry_line.document("deploy", "moon", "v1", code=2)
     assert fault["error"]["key"] == "invalid_request"

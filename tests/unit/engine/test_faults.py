@@ -50,6 +50,14 @@ def test_compose_stderr_parsed(stderr: str, kind: type[RoasError]) -> None:
     assert "level=warning" not in fault.message
 
 
+def test_file_of_variables_named_instead_of_compose_file() -> None:
+    """Compose reads `.env` on its way to the compose file, which is as it should be."""
+    stderr = "failed to read /srv/shop/.env: line 2: key cannot contain a space\n"
+    fault = resolution_fault(stderr, files="docker-compose.yml")
+    assert fault.message == "/srv/shop/.env is not usable: line 2: key cannot contain a space."
+    assert "compose file" not in fault.whole
+
+
 def test_registry_error_parsed() -> None:
     assert isinstance(registry_fault("unauthorized: nope", "app:v1"), EngineError)
     assert registry_fault("toomanyrequests: slow down", "app:v1").transient

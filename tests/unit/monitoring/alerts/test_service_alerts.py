@@ -155,6 +155,26 @@ async def test_docker_stop_warns_without_recovery(scene: Scene) -> None:
     assert scene.alerts.is_manual_stop("dev", "web")
 
 
+@pytest.mark.parametrize(
+    ("actions", "state", "command"),
+    [
+        (("kill", "die", "stop"), ContainerState.EXITED, "up -d"),
+        (("pause",), ContainerState.PAUSED, "unpause"),
+        ((), ContainerState.EXITED, "up -d"),
+    ],
+    ids=["stopped", "paused", "stopped before the bot began"],
+)
+async def test_what_is_left_stopped_comes_with_how_to_start_it(
+    scene: Scene, actions: tuple[str, ...], state: ContainerState, command: str
+) -> None:
+    for action in actions:
+        await scene.event(action)
+    await scene.seen(Verdict.UNHEALTHY, state=state)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.severity is Severity.WARNING
+    assert f"`roas compose dev -- {command} web`" in alert.summary
+
+
 async def recover(scene: Scene) -> None:
     """Let a service break, and its recovery be under way."""
     await scene.event("die", exitCode="1")
