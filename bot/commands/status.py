@@ -101,10 +101,12 @@ async def _look(session: "Session", wanted: "Sequence[Environment]") -> "StatusR
     from contextlib import AsyncExitStack
 
     from roas.application import open_application
+    from roas.commands.journal import warn_of_first_use
     from roas.commands.redis_use import redis_parts
     from roas.control.documents import StatusReport
     from roas.control.environment_status import read_status
 
+    warn_of_first_use(session)
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(
             open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))

@@ -47,6 +47,7 @@ FILE_INVALID = re.compile(
     r"|unsupported|cannot unmarshal|mapping key .* already defined|extends|include|empty compose file",
     re.IGNORECASE | re.MULTILINE,
 )
+UNREADABLE_VARIABLES = re.compile(r"failed to read (?P<file>/\S+): (?P<reason>[^\n]+)\Z")
 UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
 LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
@@ -145,6 +146,11 @@ def summarize_stderr(stderr: str) -> str:
 
 
 def _not_usable(text: str, files: str) -> ComposeFileError:
+    if (unread := UNREADABLE_VARIABLES.match(text)) is not None:
+        return ComposeFileError(
+            said("{file} is not usable: {reason}.", file=unread["file"], reason=unread["reason"]),
+            hint=said("Correct it; `docker compose config` shows the same."),
+        )
     return ComposeFileError(
         said("The compose file is not usable ({files}): {text}", files=files, text=text),
         hint=said("Correct it; `docker compose config` shows the same."),

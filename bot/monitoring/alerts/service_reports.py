@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from roas.engine.interface import ContainerEvent
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
-from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.health import ContainerState, ServiceHealth, StackHealth, Verdict
 from roas.monitoring.health.judgement import how_it_ended, reason_of
 from roas.monitoring.watching.wanted_services import Definitions
 
@@ -55,7 +55,19 @@ def stopped(environment: Environment, health: ServiceHealth, *, was_seen: bool) 
         summary = said(
             "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=reason
         )
+    if not environment.on_swarm:
+        summary = joined(" ", (summary, _how_to_start(environment, health)))
     return _report(environment, service, Severity.WARNING, title, summary)
+
+
+def _how_to_start(environment: Environment, health: ServiceHealth) -> str:
+    paused = any(one.state is ContainerState.PAUSED for one in health.containers)
+    return said(
+        "To start it again: `roas compose {environment} -- {command} {service}`.",
+        environment=environment.name,
+        command="unpause" if paused else "up -d",
+        service=health.service,
+    )
 
 
 def over(alert: Alert) -> AlertReport:
