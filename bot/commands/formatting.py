@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from roas.models.actor import Actor
+from roas.ui.image_names import known_name
 
 SHORT_ID = 12
 
@@ -17,7 +18,7 @@ def image(reference: str | None) -> str:
     if not reference:
         return "-"
     name, mark, digest = reference.rpartition("sha256:")
-    return f"{name}{mark}{digest[:SHORT_ID]}" if mark else reference
+    return f"{name}{mark}{digest[:SHORT_ID]}" if mark else known_name(reference)
 
 
 def person(actor: Actor) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from roas.models.actor import Actor, ActorKind
+from roas.ui.image_names import known_name
 from roas.ui.limits import one_line
 from roas.ui.translation import _
 
@@ -29,7 +30,7 @@ def image(reference: str | None) -> str:
     """Shorten an image reference to what distinguishes two versions: its last name and tag, or the start of its id."""
     if not reference:
         return ""
-    name, _at, digest = reference.partition("@")
+    name, _at, digest = known_name(reference).partition("@")
     if name.startswith("sha256:"):
         return name.removeprefix("sha256:")[:SHORT_ID]
     last = name.rsplit("/", 1)[-1]
@@ -40,13 +41,20 @@ def image(reference: str | None) -> str:
 def image_change(old: str | None, new: str | None) -> str:
     """Write which image becomes which; only the tags where the names are the same, all where it is from elsewhere."""
     before, after = image(old), image(new)
-    if old and new and _repository(old) and _repository(new) and _repository(old) != _repository(new):
-        return f"{old.partition('@')[0]} → {new.partition('@')[0]}"
+    if old and new and _is_from_elsewhere(old, new):
+        return f"{known_name(old).partition('@')[0]} → {known_name(new).partition('@')[0]}"
     if not before or not after or before == after:
         return after or before
     name, _colon, tag = after.partition(":")
     old_name, _colon, old_tag = before.partition(":")
     return f"{old_tag} → {tag}" if tag and old_tag and name == old_name else f"{before} → {after}"
+
+
+def _is_from_elsewhere(old: str, new: str) -> bool:
+    """Return whether an image comes from another repository; the bot's own names do not tell the registry."""
+    before, after = _repository(known_name(old)), _repository(known_name(new))
+    is_shortened = known_name(old) != old and after.endswith(f"/{before}")
+    return bool(before and after) and before != after and not is_shortened
 
 
 def _repository(reference: str) -> str:
