@@ -100,7 +100,7 @@ class Outbox:
         return post if post is not None and post.channel_id == self.channel.id else None
 
     async def is_in_doubt(self, subject: str, kind: str) -> bool:
-        """Return whether a message was sent and nobody knows what became of it: if it is there, it pinged by then."""
+        """Return whether a message may be there already: it was sent before, and nobody knows what became of that."""
         post = await self.post(subject, kind)
         is_begun = post is not None and post.message_id is None
         return is_begun or any(key[:2] == (subject, kind) for key in self._sent_first)

@@ -19,6 +19,7 @@ from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import LISTED, draw_open_alerts
 from roas.ui.notifications.alert_notifier import AlertNotifier
 from roas.ui.notifications.live_messages import PingRoles
+from roas.ui.notifications.notifier import Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.unit.ui.conftest import FakeChannel, Messages
 from tests.unit.ui.story import until
@@ -380,3 +381,19 @@ async def test_deleted_alert_message_reposted_on_change(
     await alert_service.take([a_report(firing=False)])
     await until(lambda: channel.titles() == ["✅ dev: web is down"])
     assert (await the_alert(state)).state is AlertState.RESOLVED
+
+
+@pytest.mark.parametrize("hides_messages", [False, True])
+async def test_what_became_urgent_after_a_lost_answer_pings(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, hides_messages: bool
+) -> None:
+    """The message is there, without a ping; neither an edit nor a second attempt pings anybody."""
+    channel.lose_answers, channel.hides_messages = 1, hides_messages
+    messages.start(Pace(poll=60, first_retry=0.2, longest_retry=0.2), ping_roles=PingRoles(alert_role=42))
+    alert_service = open_alert_service(state, bus)
+    await alert_service.take([a_report()])
+    await until(lambda: channel.lose_answers == 0)
+    await alert_service.take([a_report(severity=Severity.HIGH)])
+    await until(lambda: all_told(state))
+    assert channel.titles() == ["🟠 dev: web is down", "🟠 Now urgent: dev: web is down"]
+    assert len(pinging(channel)) == 1
