@@ -9,7 +9,10 @@ AnyEnvironment = Annotated[
     str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Which environment; all of them if left out.")
 ]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="What becomes VERSION in the compose file.")]
-Services = Annotated[list[str] | None, typer.Option("--service", help="Only this service; may be given several times.")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option("--service", metavar="SERVICE", help="Only this service; may be given several times."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; required where an environment needs approval.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm the request; required where an environment needs approval.")]

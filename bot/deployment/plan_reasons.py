@@ -77,7 +77,7 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
             yield _changed_by_hand(current.label, on_swarm=comparison.on_swarm)
         elif unlike:
             yield said("it was not made by this bot, and is another in: {unlike}", unlike=", ".join(unlike))
-        else:
+        elif not (plan.changed_keys or _image_changes(comparison, plan, difference)):
             yield said("it was not made by this bot")
     elif _is_next_round(comparison, plan.service):
         yield said("it runs again with each release")

@@ -68,7 +68,7 @@ def _digest_of_absent(client: EngineClient, reference: str) -> str:
     except RegistryUnavailableError as error:
         raise RegistryUnavailableError(
             said(
-                "{reference} is not on this machine, and its registry does not answer. {message}",
+                "{reference} is not on this machine. {message}",
                 reference=reference,
                 message=error.message,
             ),

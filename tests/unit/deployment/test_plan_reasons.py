@@ -18,8 +18,9 @@ ONE = ContainerSnapshot("1", "web-1", "web", ContainerState.RUNNING, HealthStatu
 CURRENT = SimpleNamespace(label="r2", state=ReleaseState.SUCCEEDED)
 
 
-def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: bool) -> list[str]:
-    changes: Any = SimpleNamespace(
+def compared(difference: ServiceDifference, *, is_first: bool = False, on_swarm: bool = False) -> Any:
+    """Return what a plan is made of, where web differs so."""
+    changes = SimpleNamespace(
         own=None,
         differing={"web": difference},
         restarts=(),
@@ -28,19 +29,24 @@ def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: b
         wanted={},
         surplus={},
     )
-    comparison: Any = SimpleNamespace(
+    return SimpleNamespace(
         certain=changes,
         most=changes,
         containers=SimpleNamespace(removed=()),
-        current=CURRENT,
+        current=None if is_first else CURRENT,
         as_released={},
+        old_model=None,
         new_model={"services": {"web": {}}},
         under_way=frozenset(),
         on_swarm=on_swarm,
         containers_of=lambda _name: [ONE],
         released_image=lambda _name: ("web:v1", "i"),
     )
-    return list(find_reasons(comparison, replace(ServicePlan("web", action, "web:v1"), changed_keys=("image",))))
+
+
+def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: bool) -> list[str]:
+    plan = replace(ServicePlan("web", action, "web:v1"), changed_keys=("image",))
+    return list(find_reasons(compared(difference, on_swarm=on_swarm), plan))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,14 @@ def test_what_a_service_has_is_called_what_it_is(
 ) -> None:
     assert reasons(action, difference, on_swarm=False) == [on_machine]
     assert reasons(action, difference, on_swarm=True) == [on_swarm]
+
+
+@pytest.mark.parametrize(("image", "told"), [("web:v1", True), ("web:v2", False)])
+def test_origin_of_a_container_told_only_where_nothing_else_explains(image: str, *, told: bool) -> None:
+    """At the first deployment, each service would have said so, beside its new image."""
+    comparison = compared(ServiceDifference("web", unlike=(ONE,)), is_first=True)
+    plan = ServicePlan("web", ServiceAction.RECREATE, "web:v1", image)
+    assert ("it was not made by this bot" in list(find_reasons(comparison, plan))) is told
 
 
 def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
