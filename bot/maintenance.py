@@ -136,21 +136,17 @@ class Maintenance:
         await (self._tidy() if is_silent else kept.ask(self._tidy))
 
     async def _tidy(self) -> None:
-        """End silences that are over, and drop what counts for nothing any more."""
-        state = self._parts.state
+        """End silences that are over, and drop alerts that are too many."""
         # At the same time: what is written together is one commit.
         await run_concurrently(
-            (
-                self._parts.alert_service.end_silences(),
-                state.alerts.prune(RESOLVED_KEPT),
-                state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT),
-            )
+            (self._parts.alert_service.end_silences(), self._parts.state.alerts.prune(RESOLVED_KEPT))
         )
 
     async def _prune_history(self) -> None:
-        """Drop what is beyond the bounds; a backlog goes round by round, and is looked for seldom."""
+        """Drop what is beyond the bounds or too old; a backlog goes round by round, and is looked for seldom."""
         if time.monotonic() < self._next_prune:
             return
+        await self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
         if dropped := await self._parts.state.history.prune(self._parts.history):
             log.info("dropped old changes from the journal", changes=dropped)
         else:

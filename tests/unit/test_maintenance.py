@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
+from roas.models.ownership import Heartbeat
+from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
+from roas.state import journal
+from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from tests.unit.ui.story import Story
@@ -165,6 +170,25 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         assert open_alerts(standby) == 2
         assert standby.integration_monitor.figures().success_ratio == 0.8
         assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]
+
+
+async def test_attempts_that_grow_old_are_dropped_though_nobody_writes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a bot at rest is told again and again stays the same; time does not."""
+    monkeypatch.setattr(journal, "MARK_SECONDS", 1000.0)
+    state = scene.state
+    await state.recoveries.save(RecoveryStep("STEP-1", "A-1", "dev", "web", RecoveryAction.RESTART, datetime.now(UTC)))
+    await state.ownership.beat_and_renew(Heartbeat(state.instance_id, boot_id(), boot_seconds()))
+
+    async def attempts() -> int:
+        await scene.round()
+        return len(await state.recoveries.of("dev", "web", RecoveryAction.RESTART))
+
+    assert [await attempts() for _ in range(2)] == [1, 1]
+    monkeypatch.setattr(maintenance, "ATTEMPTS_KEPT", timedelta(0))
+    scene.maintenance._next_prune = 0.0
+    assert await attempts() == 0
 
 
 async def test_round_prunes_history(scene: Scene) -> None:
