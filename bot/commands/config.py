@@ -47,10 +47,19 @@ def schema() -> None:
 
 
 def _check(terminal: Terminal, *, needs_discord: bool) -> int:
+    from roas.configuration.misspelt import misspelt
+    from roas.settings import Settings
+
     reading = _read(needs_discord=needs_discord)
+    warnings = list(misspelt(Settings, reading.variables()))
     if terminal.as_json:
-        terminal.document(_json({"passed": not reading.faults, "faults": [_document(one) for one in reading.faults]}))
-    elif reading.faults:
+        found = {"faults": reading.faults, "warnings": warnings}
+        documents = {name: [_document(one) for one in those] for name, those in found.items()}
+        terminal.document(_json({"passed": not reading.faults, **documents}))
+        return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
+    for warning in warnings:
+        terminal.say(str(warning), lead=("warning: ", "yellow"))
+    if reading.faults:
         for fault in reading.faults:
             terminal.say(str(fault))
     else:

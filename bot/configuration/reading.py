@@ -54,6 +54,11 @@ class Reading(Generic[Model]):
         """Return the variables that were not taken from a file in a stack's folder."""
         return tuple(name for source in self.sources if isinstance(source, VariableSource) for name in source.ignored)
 
+    def variables(self) -> tuple[Place, ...]:
+        """Return all variables of the environment and of `.env`, ours or not."""
+        of_variables = [source for source in self.sources if isinstance(source, VariableSource)]
+        return tuple(dict.fromkeys(place for source in of_variables for place in source.places()))
+
     @property
     def settings(self) -> Model | None:
         """Return the settings, or None where anything is wrong with them."""

@@ -7,7 +7,7 @@ To add a source, give it to `gather` where it belongs.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,6 +76,10 @@ class VariableSource:
         names = (self._prefix + variable(path[:length]) for length in range(len(path), 0, -1))
         name = next((name for name in names if name in self._names), self._prefix + variable(path))
         return Place(name, self._file, self._lines.get(name))
+
+    def places(self) -> Iterator[Place]:
+        """Yield each variable, ours or not."""
+        yield from (Place(name, self._file, self._lines.get(name)) for name in self._names)
 
     def _read(self, source: EnvSettingsSource) -> dict[str, Any]:
         # To go through all settings takes 3 ms: not for a file that is not there, nor for a prefix that nobody wrote.

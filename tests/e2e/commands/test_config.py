@@ -21,7 +21,7 @@ def test_check_says_that_all_is_well(dry_line: CommandLine) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.count("\n") == 1
     assert f"{dry_line.state}/roas.toml" in ended.stdout
-    assert dry_line.document("config", "check") == {"passed": True, "faults": []}
+    assert dry_line.document("config", "check") == {"passed": True, "faults": [], "warnings": []}
 
 
 def test_check_names_each_fault_and_ends_with_78(dry_line: CommandLine) -> None:
