@@ -59,7 +59,8 @@ def _show_holder(terminal: Terminal, status: EnvironmentStatus) -> None:
     elif status.lock is not None:
         terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
     if status.abandoned:
-        text = "its process died, and nobody carries it out: a bot that starts, or the next `roas deploy`, resumes it"
+        text = "its process died, and nobody carries it out: a bot that starts or the next `roas deploy` resumes it; "
+        text += f"`roas cancel {status.environment}` takes it back"
         terminal.say(Text("  warning: ", style="yellow") + Text(text, style="default"))
 
 

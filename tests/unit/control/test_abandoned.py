@@ -42,7 +42,9 @@ async def test_deployment_of_a_dead_process_named(tmp_path: Path, shown, *, dies
         assert "its process died" not in await shown(looker)
         if dies:
             carrier.instance.withdraw()
-            assert "its process died, and nobody carries it out" in await shown(looker)
+            told = await shown(looker)
+            assert "its process died, and nobody carries it out" in told
+            assert "`roas cancel dev` takes it back" in told
 
 
 async def test_environment_that_nobody_holds_is_not_abandoned(tmp_path: Path, shown) -> None:
