@@ -15,7 +15,7 @@ from roas import service
 async def serve(settings, redis):
     assert redis is None
     loaded = {name for name, module in sys.modules.items() if module}
-    print(*sorted({"redis", "typer", "PIL", "roas.engine.swarm_engine"} & loaded))
+    print(*sorted({"redis", "typer", "docker", "requests", "PIL", "roas.engine.swarm_engine"} & loaded))
     return 0
 service.serve = serve
 atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)])
@@ -42,4 +42,6 @@ def test_second_stop_changes_no_exit_code(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "\n", "loaded without need: what reads commands, draws, or talks to a Redis or a Swarm"
+    assert done.stdout == "\n", (
+        "loaded without need: what reads commands, draws, or talks to a Redis, a Swarm, or an engine elsewhere"
+    )
