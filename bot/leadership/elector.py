@@ -51,6 +51,7 @@ class LeaderElector:
         self._takeover = Takeover(application, self._place, readiness)
         self._state = ElectorState.STANDBY
         self._write_error = ""
+        self._leader = ""
 
     async def run(self) -> None:
         """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
@@ -121,6 +122,9 @@ class LeaderElector:
         reason = await self._takeover.reason(lease, now)
         if reason is not None:
             await self._take_over(lease, reason)
+        elif lease is not None and lease.instance_id != self._leader:
+            self._leader = lease.instance_id
+            log.info("another bot leads; this one is on standby", leader=lease.instance_id)
 
     async def _take_over(self, lease: LeaderLease | None, reason: TakeoverReason) -> None:
         if lease is None or reason is TakeoverReason.DIED:

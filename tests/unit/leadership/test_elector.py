@@ -20,7 +20,9 @@ from roas.models.ownership import Readiness
 from roas.state import journal
 from roas.state.manager import JOURNAL_NAME, StateManager
 from roas.state.ownership import HeldLease
+from testbed.waiting import wait_until
 from tests.unit.leadership.every_peer import EveryPeer
+from tests.unit.log_lines import captured_logs
 
 
 def container(name: str, health: HealthStatus) -> ContainerSnapshot:
@@ -131,3 +133,18 @@ async def test_healthy_leader_holding_journal_kept(state, held, tmp_path):
     await run_until(keeper_of(state, engine, tmp_path, activated), engine.looked)
     assert len(engine.there) == 2
     assert not activated.is_set()
+
+
+async def test_bot_that_is_started_beside_another_says_so(tmp_path: Path) -> None:
+    """Somebody starts it twice: the second one is connected, and answers nothing."""
+    engine = FakeEngine(container("other", HealthStatus.HEALTHY), SimpleNamespace(rollback=lambda: None))
+    leads, never = asyncio.Event(), asyncio.Event()
+    async with StateManager(tmp_path) as first, StateManager(tmp_path) as second:
+        leader = asyncio.create_task(keeper_of(first, engine, tmp_path, leads).run())
+        await asyncio.wait_for(leads.wait(), 10)
+        with captured_logs() as logs:
+            standby = asyncio.create_task(keeper_of(second, engine, tmp_path, never).run())
+            assert await asyncio.to_thread(wait_until, lambda: any("on standby" in one["event"] for one in logs), 10)
+            await end_tasks(standby, leader)
+        assert [one["leader"] for one in logs if "on standby" in one["event"]] == [first.instance_id]
+        assert not never.is_set()
