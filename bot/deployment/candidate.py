@@ -79,7 +79,7 @@ class PlannedStart:
 
     async def candidate_now(self, components: Components, environment: Environment) -> Candidate | None:
         """Return the candidate while it is fresh and the environment is on the release that it was compared with."""
-        if self.found is None or await current_release(components, environment) != self.candidate.current:
+        if self.found is None or await components.state.releases.applied(environment.name) != self.candidate.current:
             return None
         return self.candidate
 
@@ -99,11 +99,3 @@ class PlannedStarts:
         """Return what was planned for a request, once; None where that was something else, or too long ago."""
         planned = self._kept.pop(request.environment, None)
         return planned if planned is not None and planned.is_for(request) and planned.found is not None else None
-
-
-async def current_release(components: Components, environment: Environment) -> Release | None:
-    """Return the release that the environment is on, with the model that it runs: that has the credentials of today."""
-    releases = components.state.releases
-    current = await releases.current(environment.name)
-    applied = await releases.applied_model(environment.name)
-    return replace(current, model_hash=applied) if current is not None and applied else current

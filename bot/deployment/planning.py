@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
 from roas.concurrency import begun
-from roas.deployment.candidate import Candidate, current_release
+from roas.deployment.candidate import Candidate
 from roas.deployment.changes import Scope
 from roas.deployment.components import Components
 from roas.deployment.context import brought_services
@@ -52,7 +52,7 @@ async def _plan_deployment(
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
     limited_to = _limit(stack.definitions, request.services)
     kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
-    current = await current_release(components, environment)
+    current = await components.state.releases.applied(environment.name)
     changed = frozenset(stack.definitions) - kept
     left = _left_as_they_are(environment, current, changed) if limited_to else {}
     bot = await find_running_bot(components, environment)
@@ -109,7 +109,7 @@ async def plan_rollback(
     SecondCopyError, StateMovedError.
     """
     engine = components.engine
-    current = await current_release(components, environment)
+    current = await components.state.releases.applied(environment.name)
     target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))

@@ -86,10 +86,18 @@ class Releases:
 
     async def applied_model(self, environment: str) -> str | None:
         """Return the hash of the model that the environment runs, or None before the first release."""
-        row = await self._journal.read(
-            lambda t: t.execute("SELECT applied_model FROM environments WHERE name = ?", (environment,)).fetchone()
-        )
-        return row[0] or None if row else None
+        return await self._journal.read(lambda transaction: _applied_model(transaction, environment))
+
+    async def applied(self, environment: str) -> Release | None:
+        """Return the release that the environment is on, with the model that it runs: that has today's credentials."""
+
+        def work(transaction: Transaction) -> Release | None:
+            number = current_number(transaction, environment)
+            release = None if number is None else _read(transaction, environment, number)
+            applied = _applied_model(transaction, environment)
+            return replace(release, model_hash=applied) if release is not None and applied else release
+
+        return await self._journal.read(work)
 
     async def get(self, environment: str, number: int) -> Release | None:
         """Return one release, or None."""
@@ -157,6 +165,11 @@ class Releases:
             ),
             fence=fence,
         )
+
+
+def _applied_model(transaction: Transaction, environment: str) -> str | None:
+    row = transaction.execute("SELECT applied_model FROM environments WHERE name = ?", (environment,)).fetchone()
+    return row[0] or None if row else None
 
 
 def current_number(transaction: Transaction, environment: str) -> int | None:

@@ -56,10 +56,11 @@ async def prepare_release(context: DeploymentContext) -> Release:
 
 
 async def load_release(context: DeploymentContext) -> Release:
-    """Read the release that the deployment leads to from the journal."""
-    number = context.deployment.to_release
-    release = None
-    if number is not None:
+    """Read the release that the deployment leads to from the journal, where it is not known already."""
+    number, release = context.deployment.to_release, context.release
+    if release is not None and release.number != number:
+        release = None
+    if release is None and number is not None:
         release = await context.components.state.releases.get(context.environment.name, number)
     if release is None:
         raise InvalidRequestError(
