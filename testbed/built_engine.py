@@ -2,9 +2,13 @@
 
 To build it takes eight seconds of a core, and to load it from an archive still three: layers are hashed and unpacked.
 An engine never writes into a layer's files, so that several may have them by hard links.
+
+They filter system calls as Docker does, but for programs of the machine's own architecture: a filter for all three
+costs each start and each probe 10 to 15 ms of a core more.
 """
 
 import fcntl
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,13 +22,15 @@ TAG = "roas-testbed/bot:built"
 # What an engine has of images; and what it knows of their making, in databases that are written in place, for a builder
 # of its id.
 LINKED, COPIED = ("image", "overlay2"), ("buildkit", "engine-id")
+FILTER = "seccomp.json"
 
 
 class BuiltEngine(PrivateDaemon):
     """Run an engine that begins with the images of another one, which was stopped; both are on one file system."""
 
     def __init__(self, folder: Path, built: Path | None, *, settings: dict[str, Any] | None = None) -> None:
-        super().__init__(folder, settings=settings)
+        filtered = {"seccomp-profile": str(built.with_name(FILTER))} if built else {}
+        super().__init__(folder, settings={**filtered, **(settings or {})})
         self._built = built
 
     def _begin(self) -> None:
@@ -50,6 +56,7 @@ def built_data(folder: Path, settings: Mapping[str, Any]) -> Path | None:
                 if not _keeps_layers_as_folders(daemon):
                     return None
                 bot_image(Engine(daemon.docker_host, daemon), TAG)
+                (folder / FILTER).write_text(json.dumps(_own_filter(daemon)))
                 daemon.stop()
                 (daemon.folder / "data").rename(data)
     return data
@@ -61,3 +68,18 @@ def _keeps_layers_as_folders(daemon: PrivateDaemon) -> bool:
         return bool(client.info()["Driver"] == LINKED[-1])
     finally:
         client.close()
+
+
+def _own_filter(daemon: PrivateDaemon) -> dict[str, Any]:
+    """Return the filter that this engine gives a container, for programs of the machine's own architecture alone."""
+    client = daemon.client()
+    try:
+        container = client.containers.run(TAG, ["60"], entrypoint="sleep", network_mode="none", detach=True)
+        (given,) = daemon.run_folder.glob(
+            f"exec/containerd/daemon/io.containerd.runtime.v2.task/*/{container.id}/config.json"
+        )
+        found: dict[str, Any] = json.loads(given.read_text())["linux"]["seccomp"]
+        container.remove(force=True)
+    finally:
+        client.close()
+    return found | {"architectures": found["architectures"][:1]}
