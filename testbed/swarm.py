@@ -14,7 +14,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from testbed.daemon import PrivateDaemon
+from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.network import Slot
 from testbed.slot_holder import DaemonError, SlotHolder
 from testbed.waiting import wait_until
@@ -121,7 +121,7 @@ class Swarm(SlotHolder):
 
     def add_node(self, *, manager: bool = False) -> SwarmNode:
         """Start one more node, join it, and wait until it is ready."""
-        settings = {"insecure-registries": [f"{self.slot.address}/24"], **self._settings}
+        settings = {**UNFILTERED, "insecure-registries": [f"{self.slot.address}/24"], **self._settings}
         number = len(self.nodes) + 1
         node = SwarmNode(self.folder / f"node{number}", self.slot, number, settings)
         self.nodes.append(node)

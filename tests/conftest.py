@@ -137,13 +137,12 @@ def _modules_stay(_modules_of_package: Callable[[], dict[str, ModuleType]]) -> I
 def private_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
     """Run one private engine for the whole session; a test that restarts or stalls it leaves it answering.
 
-    What runs on it are sample images. To filter their system calls costs each start and each probe 15 ms of a core;
-    the bot's own image runs on `building_engine`, with Docker's filter.
+    The bot's own image runs on `building_engine`, with Docker's filter.
     """
-    from testbed.daemon import PrivateDaemon
+    from testbed.daemon import UNFILTERED, PrivateDaemon
 
     _need_dockerd()
-    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"seccomp-profile": "unconfined"}) as daemon:
+    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings=UNFILTERED) as daemon:
         yield daemon
 
 
@@ -175,10 +174,10 @@ def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def fresh_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
     """Run an engine for the tests of one module that break it; each leaves it answering where others follow."""
-    from testbed.daemon import PrivateDaemon
+    from testbed.daemon import UNFILTERED, PrivateDaemon
 
     _need_dockerd()
-    with PrivateDaemon(tmp_path_factory.mktemp("engine")) as daemon:
+    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings=UNFILTERED) as daemon:
         yield daemon
 
 

@@ -13,7 +13,7 @@ import docker.errors
 from campaigns.plans.effects import Look
 from testbed.busybox import busybox
 from testbed.clearing import remove_containers
-from testbed.daemon import PrivateDaemon
+from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
@@ -133,7 +133,7 @@ def make_images(client: docker.DockerClient) -> None:
 @contextmanager
 def opened_ground(folder: Path) -> Iterator[Ground]:
     """Start a private engine with the images of the cases."""
-    with PrivateDaemon(folder / "engine") as daemon:
+    with PrivateDaemon(folder / "engine", settings=UNFILTERED) as daemon:
         client = daemon.client()
         try:
             make_images(client)
