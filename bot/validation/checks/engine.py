@@ -1,17 +1,18 @@
 """Check that the engine answers and is new enough."""
 
+from packaging.version import Version
+
 from roas.errors import EngineUnavailableError
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import EngineFacts
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
-from roas.validation.versions import numbers_of
 
 # 1.41 (Engine 20.10) is the first that reads statistics in one shot; without it a reading takes a second or two.
-MINIMUM_API = "1.41"
+MINIMUM_API = Version("1.41")
 # 1.44 (Engine 25) is the first that knows start_interval; Compose refuses the key on an older one.
-START_INTERVAL_API = "1.44"
+START_INTERVAL_API = Version("1.44")
 
 
 class EngineCheck:
@@ -26,11 +27,11 @@ class EngineCheck:
             facts = await subject.engine.version()
         except EngineUnavailableError as error:
             return failed(self, error.message, error.hint)
-        api = numbers_of(facts.api_version)
-        if api < numbers_of(MINIMUM_API):
+        api = Version(facts.api_version)
+        if api < MINIMUM_API:
             return self._too_old(facts, MINIMUM_API, said("read statistics at once"))
         users = sorted(_use_start_interval(subject))
-        if users and api < numbers_of(START_INTERVAL_API):
+        if users and api < START_INTERVAL_API:
             return self._too_old(
                 facts, START_INTERVAL_API, said("know the start_interval of {services}", services=listed(users))
             )
@@ -43,12 +44,12 @@ class EngineCheck:
             ),
         )
 
-    def _too_old(self, facts: EngineFacts, needed: str, purpose: str) -> CheckResult:
+    def _too_old(self, facts: EngineFacts, needed: Version, purpose: str) -> CheckResult:
         message = said(
             "Docker Engine {version} has API {api_version}; {needed} is needed to {purpose}.",
             version=facts.version,
             api_version=facts.api_version,
-            needed=needed,
+            needed=str(needed),
             purpose=purpose,
         )
         return failed(self, message, said("Install a newer Docker Engine (25 or later)."))
