@@ -17,7 +17,9 @@ LIBRARIES = (
     "discord.ext.commands",
     "prometheus_client",
     "pydantic_settings",
+    "stamina",
     "structlog",
+    "ulid",
     "yaml",
 )
 

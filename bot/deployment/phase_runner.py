@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.backoff import PHASE, Backoff
-from roas.concurrency import pause
+import stamina
+
+from roas.backoff import PHASE
 from roas.deployment.context import DeploymentContext
 from roas.deployment.engine_return import has_lost_quorum, quorum_losses, wait_for_engine, wait_for_quorum
 from roas.deployment.phases import ALL_PHASES, Phase
@@ -29,9 +30,6 @@ from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
 
 log = get_logger(__name__)
-
-# Writes down which try of a phase begins.
-Attempted = Callable[[int], Awaitable[None]]
 
 # Steps of a service that are not done yet, by which a phase that took too long says what it waited for.
 MOVING = frozenset(
@@ -87,7 +85,7 @@ class PhaseRunner:
         done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
         self._unwritten.append(done)
 
-    async def _tidy_up(self, policy: PhasePolicy, attempted: Attempted) -> str:
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:
             return await self._run_with_retries(policy, attempted)
@@ -100,13 +98,25 @@ class PhaseRunner:
             self._context.warn(not_tidied_up(_to_internal_error(error).message))
         return "not all was tidied up"
 
-    async def _run_with_retries(self, policy: PhasePolicy, attempted: Attempted) -> str:
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
         phase, losses = self._phases[policy.name], quorum_losses(self._context)
         try:
             async with asyncio.timeout(policy.timeout_seconds) as limit:
                 self._context.limit = limit
-                return await self._try_until_done(phase, policy, attempted)
+                async for attempt in stamina.retry_context(
+                    on=_is_transient,
+                    attempts=policy.retries + 1,
+                    timeout=None,
+                    wait_initial=PHASE.first_seconds,
+                    wait_max=PHASE.longest_seconds,
+                    wait_jitter=PHASE.first_seconds,
+                ):
+                    with attempt:
+                        await attempted(attempt.num)  # type: ignore[misc]
+                        # Later phases follow the engine's events, and wait for it by themselves.
+                        waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
+                        return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
             if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
                 self._context.was_away, self._context.limit = True, None
@@ -122,23 +132,9 @@ class PhaseRunner:
                 ),
                 hint=said("Fix what was still waiting, then deploy again."),
             ) from error
-
-    async def _try_until_done(self, phase: Phase, policy: PhasePolicy, attempted: Attempted) -> str:
-        """Try the phase, and again after a moment where what went wrong is passing."""
-        backoff, number = Backoff(PHASE, spread=True), 1
-        while True:
-            # Later phases follow the engine's events, and wait for it by themselves.
-            waits = policy.name is PhaseName.PREPARATION and number == 1
-            try:
-                await attempted(number)
-                return await self._run_once(phase, waits=waits)
-            except RoasError as error:
-                if not error.transient or number > policy.retries:
-                    raise
-                seconds = backoff.failed()
-                log.warning("phase is tried again", phase=policy.name, seconds=round(seconds, 1), error=error.message)
-                await pause(seconds)
-            number += 1
+        raise PhaseTimeoutError(
+            said("{policy} was not tried.", policy=policy.name)
+        )  # unreachable: the loop returns or raises
 
     async def _run_once(self, phase: Phase, *, waits: bool) -> str:
         """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
@@ -190,6 +186,10 @@ def _to_internal_error(error: Exception) -> InternalFaultError:
         said("Unexpected internal error ({name}).", name=type(error).__name__),
         hint=said("See the bot's log, and report it."),
     )
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RoasError) and error.transient
 
 
 def _ended(

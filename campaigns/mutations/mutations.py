@@ -133,15 +133,15 @@ MUTATIONS = (
     mutation(
         "a failed check is tried again",
         "bot/deployment/phase_runner.py",
-        "if not error.transient or number > policy.retries:",
-        "if number > policy.retries:",
+        "return isinstance(error, RoasError) and error.transient",
+        "return isinstance(error, RoasError)",
         "tests/unit/deployment/test_transient_faults.py",
     ),
     mutation(
         "a transient fault is not tried again",
         "bot/deployment/phase_runner.py",
-        "if not error.transient or number > policy.retries:",
-        "if number:",
+        "return isinstance(error, RoasError) and error.transient",
+        "return False",
         "tests/e2e/acceptance/test_engine_away.py",
     ),
     mutation(

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import stamina
 
-from roas.backoff import Retries
-from roas.deployment import phase_runner
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.events import EventBus
@@ -18,8 +17,9 @@ from tests.unit.deployment.two_bots import Bot, Scene, a_scene
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_retries(monkeypatch):
-    monkeypatch.setattr(phase_runner, "PHASE", Retries(0.0, 0.0))
+def _no_waiting_between_retries():
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
 
 
 @pytest.fixture
