@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from roas.concurrency import end_tasks, pause_in_step, run_concurrently
 from roas.dataclass import dataclass
@@ -50,7 +51,7 @@ class MaintenanceParts:
     prometheus: PrometheusWatch
     catch_up: Callable[[], Awaitable[None]]
     history: HistoryBounds
-    looks: Sequence[Callable[[], Awaitable[None]]] = ()
+    looks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     frequent_look: Callable[[], Awaitable[None]] | None = None
 
 
@@ -125,8 +126,8 @@ class Maintenance:
         await self._prune_history()
         await self._backup.look()
         await self._parts.prometheus.look()
-        for look in self._parts.looks:
-            await look()
+        # At the same time: where an engine hangs, each of them waits for it.
+        await run_concurrently(look() for look in self._parts.looks)
 
     async def _tidy_where_needed(self) -> None:
         """Tidy up, unless nobody has written since that changed nothing: then only a silence can be over."""

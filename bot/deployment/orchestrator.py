@@ -1,11 +1,12 @@
 """Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
 
+import asyncio
 import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from roas.concurrency import begun
+from roas.concurrency import begun, run_concurrently
 from roas.deployment.candidate import PlannedStart, PlannedStarts
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
@@ -154,21 +155,23 @@ class DeploymentOrchestrator:
 
     async def sweep(self) -> bool:
         """Remove stale instances from this bot's own service; returns whether every container could be checked."""
-        looked = True
-        for environment in self._environments.values():
-            try:
-                looked &= await self._own_service_sweep.run(environment)
-            except RoasError as error:
-                looked = False
-                if error.message != self._sweep_error:
-                    log.warning("leftovers could not be cleared yet", error=error.message, hint=error.hint)
-                self._sweep_error = error.message
-        return looked
+        return all(await run_concurrently(map(self._sweep, self._environments.values())))
+
+    async def _sweep(self, environment: Environment) -> bool:
+        try:
+            return await self._own_service_sweep.run(environment)
+        except RoasError as error:
+            if error.message != self._sweep_error:
+                log.warning("leftovers could not be cleared yet", error=error.message, hint=error.hint)
+            self._sweep_error = error.message
+            return False
 
     async def look_for_foreign_bots(self) -> None:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
-        for environment in self._environments.values():
-            await self._foreign_bots.look(environment)
+        looks = map(self._foreign_bots.look, self._environments.values())
+        for found in await asyncio.gather(*looks, return_exceptions=True):
+            if found is not None:
+                raise found
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop running deployments, since the journal is lost; returns those that were interrupted."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -56,6 +56,20 @@ def _path(address: str) -> str:
     return f"/{address.partition('://')[2].lstrip('/')}"
 
 
+class _Threads:
+    """The threads that ask one engine: one that hangs fills its own, and holds up nobody who asks another one."""
+
+    def __init__(self) -> None:
+        self.asking = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+        self.acting = ThreadPoolExecutor(ACTING_THREADS, thread_name_prefix="engine-acts")
+        self.each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
+
+    def shutdown(self) -> None:
+        """Let them end."""
+        for threads in (self.asking, self.acting, self.each):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
 class EngineClients:
     """Keep one client per engine; a client serves as many threads as it has connections."""
 
@@ -65,28 +79,28 @@ class EngineClients:
         self._opening = threading.Lock()
         self._logins = RegistryLogins()
         self.fresh = FreshAnswers()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
-        self._acting = ThreadPoolExecutor(ACTING_THREADS, thread_name_prefix="engine-acts")
+        self._threads: defaultdict[str, _Threads] = defaultdict(_Threads)
+        # In a thread that asks an engine: that engine's threads.
+        self._here = threading.local()
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
-        self._each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
 
     async def call(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
-        return await self._in_thread(self._threads, environment, question)
+        address = engine_address(environment)
+        return await self._in_thread(self._threads[address].asking, address, question)
 
     async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
-        return await self._in_thread(self._acting, environment, question)
+        address = engine_address(environment)
+        return await self._in_thread(self._threads[address].acting, address, question)
 
     async def _in_thread(
-        self,
-        threads: ThreadPoolExecutor,
-        environment: Environment,
-        question: Callable[[EngineClient], Answer],
+        self, threads: ThreadPoolExecutor, address: str, question: Callable[[EngineClient], Answer]
     ) -> Answer:
-        address = engine_address(environment)
+        beside = self._threads[address].each
 
         def ask() -> Answer:
+            self._here.each = beside
             with without_secrets(self._redact), typed_faults(address):
                 client = self.client(address)
                 try:
@@ -139,7 +153,7 @@ class EngineClients:
         client.close()
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
-        """Do the same for many items at the same time; for use within a thread of the other pool only."""
+        """Do the same for many items at the same time; for use within a question only."""
         if len(items) == 1:
             return [work(items[0])]
         left = iter(enumerate(items))
@@ -153,13 +167,18 @@ class EngineClients:
                 deque(left, maxlen=0)  # whoever waits gets this error: the others need not go on
                 raise
 
-        for working in [self._each.submit(take_the_next) for _ in range(min(EACH_THREADS, len(items)))]:
+        for working in [self._beside.submit(take_the_next) for _ in range(min(EACH_THREADS, len(items)))]:
             working.result()
         return [done[number] for number in range(len(items))]
 
     def begin(self, work: Callable[[], Answer]) -> "Future[Answer]":
-        """Begin beside `each` what is needed after it; for use within a thread of the other pool only."""
-        return self._each.submit(work)
+        """Begin beside `each` what is needed after it; for use within a question only."""
+        return self._beside.submit(work)
+
+    @property
+    def _beside(self) -> ThreadPoolExecutor:
+        found: ThreadPoolExecutor = self._here.each
+        return found
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
@@ -167,8 +186,9 @@ class EngineClients:
         for one in opened:
             if one.done() and one.exception() is None:
                 one.result().close()
-        for threads in (self._threads, self._acting, self._each, self._file_threads):
-            threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown()
+        self._file_threads.shutdown(wait=False, cancel_futures=True)
 
 
 def open_client(address: str) -> EngineClient:

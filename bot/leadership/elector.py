@@ -55,6 +55,12 @@ class LeaderElector:
 
     async def run(self) -> None:
         """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
+        try:
+            await self._run_steps()
+        finally:
+            await self._place.close()
+
+    async def _run_steps(self) -> None:
         while True:
             try:
                 await self._place.find()

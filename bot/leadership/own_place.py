@@ -1,6 +1,9 @@
 """Find the container that this process runs in, and the environment that it belongs to."""
 
+import asyncio
+
 from roas.application import Application
+from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -15,6 +18,7 @@ class OwnPlace:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._is_known = False
+        self._looking: asyncio.Task[None] | None = None
         self.container: OwnContainer | None = None
         self.home: Environment | None = None
 
@@ -29,17 +33,43 @@ class OwnPlace:
         return self.container.project if self.container else ""
 
     async def find(self) -> None:
-        """Look for it, until it is known; an engine that is not available is asked again the next time."""
+        """Look for it, until it is known; an engine that is not available is asked again the next time.
+
+        Only the first look is waited for: who leads has to say so, however long an engine hangs.
+        """
         if self._is_known:
             return
-        self._is_known = True
-        for environment in self._application.environments.values():
-            try:
-                own = await self._application.own_container(environment)
-            except RoasError as error:
-                log.warning("own container could not be determined", error=error.message)
-                self._is_known = False
-                continue
-            if own is not None:
-                self.container, self.home, self._is_known = own, environment, True
-                return
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name="own container")
+            await self._looking
+        elif self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="own container")
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            await end_tasks(self._looking)
+
+    async def _look(self) -> None:
+        """Ask all engines at the same time: whichever has it, the others need not answer."""
+        looks = [asyncio.ensure_future(self._look_in(one)) for one in self._application.environments.values()]
+        try:
+            is_certain = True
+            for look in asyncio.as_completed(looks):
+                is_certain &= await look
+                if self.home is not None:
+                    break
+            self._is_known = is_certain or self.home is not None
+        finally:
+            await end_tasks(*looks)
+
+    async def _look_in(self, environment: Environment) -> bool:
+        """Return whether an environment is known to be its own, or not to be."""
+        try:
+            own = await self._application.own_container(environment)
+        except RoasError as error:
+            log.warning("own container could not be determined", error=error.message)
+            return False
+        if own is not None:
+            self.container, self.home = own, environment
+        return True

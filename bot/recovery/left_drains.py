@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from roas.concurrency import run_concurrently
 from roas.engine.behind_proxy import BehindProxy
 from roas.engine.interface import Engine
 from roas.errors import RoasError, StateError
@@ -28,14 +29,17 @@ class LeftDrains:
     async def look(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
         applied = await self._state.kept.applied_by_environment()
-        for name in sorted(applied.keys() & self._environments.keys()):
-            try:
-                if proxied := await self._proxied(name, applied[name]):
-                    await self._settle(self._environments[name], proxied)
-            except StateError:
-                raise
-            except RoasError as error:
-                log.warning("a proxy cannot be looked at", environment=name, error=error.message)
+        known = sorted(applied.keys() & self._environments.keys())
+        await run_concurrently(self._look_at(name, applied[name]) for name in known)
+
+    async def _look_at(self, name: str, model_hash: str) -> None:
+        try:
+            if proxied := await self._proxied(name, model_hash):
+                await self._settle(self._environments[name], proxied)
+        except StateError:
+            raise
+        except RoasError as error:
+            log.warning("a proxy cannot be looked at", environment=name, error=error.message)
 
     async def _settle(self, environment: Environment, proxied: tuple[ServiceDefinition, ...]) -> None:
         lock = await self._state.locks.get(environment.name)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 
+from roas.concurrency import run_concurrently
 from roas.engine.interface import Engine
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -28,13 +29,15 @@ class RenewedLogins:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_SECONDS
-        for environment in self._environments.values():
-            if not environment.on_swarm or await self._state.locks.get(environment.name) is not None:
-                continue
-            try:
-                renewed = await self._engine.renew_logins(environment)
-            except RoasError as error:
-                log.warning("logins were not renewed", environment=environment.name, error=error.message)
-                continue
-            if renewed:
-                log.info("renewed the logins of services", environment=environment.name, services=list(renewed))
+        await run_concurrently(self._renew(one) for one in self._environments.values() if one.on_swarm)
+
+    async def _renew(self, environment: Environment) -> None:
+        if await self._state.locks.get(environment.name) is not None:
+            return
+        try:
+            renewed = await self._engine.renew_logins(environment)
+        except RoasError as error:
+            log.warning("logins were not renewed", environment=environment.name, error=error.message)
+            return
+        if renewed:
+            log.info("renewed the logins of services", environment=environment.name, services=list(renewed))

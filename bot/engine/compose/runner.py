@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -253,7 +253,8 @@ class ComposeRunner:
                 done = await self._clients.call(environment, run)
         except BaseException:
             if jails:
-                await self._clients.local(jails[0].stop)
+                with suppress(EngineError):  # why it has to end is what is told
+                    await self._clients.act(environment, lambda _client: jails[0].stop())
             raise
         if done is None:
             raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))

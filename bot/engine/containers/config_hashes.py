@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
-from roas.engine.client import EngineClients
+from roas.engine.client import EngineClients, engine_address
 from roas.engine.comparison import rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
@@ -44,7 +45,8 @@ class ConfigHashes:
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
         self._digest = PerModel(_digest)
         self._particular = PerModel(_particular)
-        self._asking = asyncio.Lock()
+        # By engine: Compose asks it for its version, for seconds where it hangs.
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._begun: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -59,8 +61,7 @@ class ConfigHashes:
 
     async def _ask_ahead(self, model: Mapping[str, Any], environment: Environment) -> None:
         with suppress(RoasError):  # whoever needs them is told
-            async with self._asking:
-                await self._ask(model, environment)
+            await self._ask(model, environment)
 
     async def of(
         self,
@@ -76,23 +77,20 @@ class ConfigHashes:
         another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
         beside the other one `as_it_is`.
         """
-        async with self._asking:
-            hashes = await self._ask(model, environment)
-            found = self._particular(model)
-            if not (found.sharing or found.linking or found.adopted):
-                return dict(hashes)
-            services = services_of(model)
-            if containers is None:
-                containers = await take_snapshots(self._clients, environment)
-            kept = _untouched(services, found.sharing, containers)
-            linking = found.linking - kept.keys() - found.sharing.keys()
-            if linking := _otherwise(linking, hashes, containers):
-                former = await self._ask(model, environment, former=True)
-                kept |= _had(linking, former, services, containers)
-            sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
-            return await self._with_shared(
-                model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is
-            )
+        hashes = await self._ask(model, environment)
+        found = self._particular(model)
+        if not (found.sharing or found.linking or found.adopted):
+            return dict(hashes)
+        services = services_of(model)
+        if containers is None:
+            containers = await take_snapshots(self._clients, environment)
+        kept = _untouched(services, found.sharing, containers)
+        linking = found.linking - kept.keys() - found.sharing.keys()
+        if linking := _otherwise(linking, hashes, containers):
+            former = await self._ask(model, environment, former=True)
+            kept |= _had(linking, former, services, containers)
+        sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
+        return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is)
 
     async def _with_shared(
         self,
@@ -149,18 +147,19 @@ class ConfigHashes:
             ask.__name__,
             *await self._clients.local(self._runner.installed),
         )
-        if key not in self._known:
-            with temporary_folder("hashes") as folder:
-                path = folder / "model.yml"
-                with writing_temporary():
-                    path.write_text(write_model(model), encoding="utf-8")
-                arguments = ask(ComposeProject.of_model(environment, path))
-                output = await self._runner.run(arguments, environment)
-            lines = (line.split() for line in output.stdout.splitlines())
-            self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
-            while len(self._known) > REMEMBERED:
-                self._known.pop(next(iter(self._known)))
-        return self._known[key]
+        async with self._asking[engine_address(environment)]:
+            if key not in self._known:
+                with temporary_folder("hashes") as folder:
+                    path = folder / "model.yml"
+                    with writing_temporary():
+                        path.write_text(write_model(model), encoding="utf-8")
+                    arguments = ask(ComposeProject.of_model(environment, path))
+                    output = await self._runner.run(arguments, environment)
+                lines = (line.split() for line in output.stdout.splitlines())
+                self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
+                while len(self._known) > REMEMBERED:
+                    self._known.pop(next(iter(self._known)))
+            return self._known[key]
 
 
 def _digest(model: Mapping[str, Any]) -> str:

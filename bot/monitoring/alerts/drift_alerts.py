@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from roas.concurrency import run_concurrently
 from roas.messages.message import joined, said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
@@ -27,11 +28,13 @@ class DriftAlerts:
 
     async def look(self) -> None:
         """Look at every environment that is on a release. Raises StateError."""
-        for name in sorted(await self._finder.released() & self._environments.keys()):
-            environment = self._environments[name]
-            found = await self._finder.find(environment)
-            if found is not None:
-                await self._decide(environment, tuple(_sentences(found)))
+        released = sorted(await self._finder.released() & self._environments.keys())
+        await run_concurrently(self._look_at(self._environments[name]) for name in released)
+
+    async def _look_at(self, environment: Environment) -> None:
+        found = await self._finder.find(environment)
+        if found is not None:
+            await self._decide(environment, tuple(_sentences(found)))
 
     async def _decide(self, environment: Environment, found: tuple[str, ...]) -> None:
         before, times = self._seen.get(environment.name, ((), 0))

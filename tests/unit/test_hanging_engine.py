@@ -1,0 +1,134 @@
+"""Where an engine hangs, what is done for the environments on another one is done all the same, and at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.errors import EngineUnavailableError
+from roas.leadership.own_place import OwnPlace
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.recovery.left_drains import LeftDrains
+from roas.recovery.renewed_logins import RenewedLogins
+
+SECONDS = 5.0
+KNOWN = {name: Environment(name, name, Path("/"), ()) for name in ("a-hung", "b-well", "c-hung")}
+
+
+class Hung:
+    """Answer at once about the environment that is well; about the others never."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self.gave_up = asyncio.Event()
+
+    async def ask(self, environment: Environment | str, *_: object) -> Any:
+        if getattr(environment, "name", environment) == "b-well":
+            self.done.set()
+            return ()
+        await self.gave_up.wait()
+        raise EngineUnavailableError("It does not answer.")
+
+    async def nothing(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture
+async def hung() -> Hung:
+    return Hung()
+
+
+def drift(hung: Hung) -> Callable[[], Awaitable[object]]:
+    async def find(environment: Environment) -> None:
+        await hung.ask(environment)
+
+    async def released() -> frozenset[str]:
+        return frozenset(KNOWN)
+
+    finder: Any = SimpleNamespace(find=find, released=released)
+    nobody: Any = None
+    return DriftAlerts(finder, nobody, KNOWN).look
+
+
+def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
+    async def applied() -> dict[str, str]:
+        return dict.fromkeys(KNOWN, "m")
+
+    state: Any = SimpleNamespace(
+        kept=SimpleNamespace(applied_by_environment=applied), locks=SimpleNamespace(get=hung.nothing)
+    )
+    engine: Any = SimpleNamespace(
+        load_model=hung.nothing, definitions=lambda _model: {"web": SimpleNamespace(proxy="haproxy")}
+    )
+    behind: Any = SimpleNamespace(settle_idle=hung.ask)
+    return LeftDrains(engine, state, behind, KNOWN).look
+
+
+def logins(hung: Hung) -> Callable[[], Awaitable[object]]:
+    known: Any = {name: SimpleNamespace(name=name, on_swarm=True) for name in KNOWN}
+    engine: Any = SimpleNamespace(renew_logins=hung.ask)
+    state: Any = SimpleNamespace(locks=SimpleNamespace(get=hung.nothing))
+    return RenewedLogins(engine, state, known).look
+
+
+def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
+    played: Any = SimpleNamespace(
+        _environments=KNOWN, _sweep_error="", _own_service_sweep=SimpleNamespace(run=hung.ask)
+    )
+    played._sweep = lambda environment: DeploymentOrchestrator._sweep(played, environment)
+    return lambda: DeploymentOrchestrator.sweep(played)
+
+
+def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
+    played: Any = SimpleNamespace(_environments=KNOWN, _foreign_bots=SimpleNamespace(look=hung.ask))
+    return lambda: DeploymentOrchestrator.look_for_foreign_bots(played)
+
+
+@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign])
+async def test_look_at_all_environments(hung: Hung, made: Callable[[Hung], Callable[[], Awaitable[object]]]) -> None:
+    looking = asyncio.ensure_future(made(hung)())
+    try:
+        await asyncio.wait_for(hung.done.wait(), SECONDS)
+        assert not looking.done()
+    finally:
+        hung.gave_up.set()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def test_own_container_is_known_before_engine_that_hangs_answers(hung: Hung) -> None:
+    own = OwnContainer("own", "bot", "b-well", "discord-bot", ())
+
+    async def own_container(environment: Environment) -> OwnContainer | None:
+        await hung.ask(environment)
+        return own
+
+    application: Any = SimpleNamespace(environments=KNOWN, own_container=own_container)
+    place = OwnPlace(application)
+    await asyncio.wait_for(place.find(), SECONDS)
+    assert (place.container, place.home) == (own, KNOWN["b-well"])
+    hung.done.clear()
+    await place.find()
+    assert not hung.done.is_set(), "it is known"
+
+
+async def test_bot_of_no_environment_goes_on_while_engine_hangs(hung: Hung) -> None:
+    """It is waited for once. The leader has seconds to say that it leads."""
+
+    async def own_container(environment: Environment) -> None:
+        await hung.ask(environment)
+
+    application: Any = SimpleNamespace(environments=KNOWN, own_container=own_container)
+    hung.gave_up.set()
+    place = OwnPlace(application)
+    await asyncio.wait_for(place.find(), SECONDS)
+    hung.gave_up.clear()
+    for _ in range(3):
+        await asyncio.wait_for(place.find(), SECONDS)
+    await place.close()
+    assert place.home is None
