@@ -84,7 +84,7 @@ class NetworkProber:
         try:
             async with asyncio.timeout(timeout_seconds):
                 found = await in_daemon_thread(
-                    partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), f"address of {host}"
+                    partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), f"lookup-{host}"
                 )
                 addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
                 permitted = await self._targets.permitted(environment, host, port, addresses)
