@@ -13,6 +13,7 @@ from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
 from roas.commands.loading import load_drawing
 from roas.commands.session import Session
+from roas.commands.starting import UnansweredStartError, start_deployment
 from roas.control.approval import check_approval
 from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
@@ -60,9 +61,12 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
     _show_plan(session, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
-        started = await executor.start(exactly_this, confirmed=options.confirmed)
+        try:
+            started = await start_deployment(session, executor, exactly_this, wanted, confirmed=options.confirmed)
+        except UnansweredStartError as left:
+            return _leave(session, Problem("interrupted", "Left before the bot had answered.", str(left)))
         session.terminal.say(f"Started {started.id}{' in the bot' if executor.is_bot else ''}.")
-        if options.detach:
+        if options.detach and wanted.empty():  # else it is to be cancelled
             return _end(session, started)
         try:
             return _end(session, await follow_deployment(session, executor, started.id, wanted))
@@ -108,10 +112,13 @@ def _end(session: Session, deployment: Deployment) -> int:
 
 def _detach(session: Session, left: DetachedError) -> int:
     hint = "The bot continues it." if left.continues else "The bot, or the next command run here, resumes it."
-    problem = Problem("interrupted", f"Left {left.deployment_id} before its end.", hint)
+    return _leave(session, Problem("interrupted", f"Left {left.deployment_id} before its end.", hint))
+
+
+def _leave(session: Session, problem: Problem) -> int:
     if session.terminal.as_json:
         from roas.commands.error_output import fault_json
 
         session.terminal.document(fault_json(problem))
-    session.terminal.say(f"{problem.message} {hint}", on_err=True)
+    session.terminal.say(f"{problem.message} {problem.hint}", on_err=True)
     return ExitCode.INTERRUPTED

@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from roas.commands import follow_successor, quick_status, running_bot
+from roas.commands import follow_successor, quick_status, running_bot, starting
 from roas.commands.executor import BotExecutor
+from roas.commands.interruption import Interruption
 from roas.commands.quick_status import pass_on_status
+from roas.commands.starting import UnansweredStartError, start_deployment
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
-from roas.models.deployment import Outcome
+from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
@@ -198,3 +203,116 @@ async def test_deployment_that_waits_is_followed_as_long_as_its_bot_lives(
             ended = replace(started, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC))
             await state.deployments.finish(ended, orchestrator.fences[started.id])
             assert (await ending).outcome is Outcome.SUCCEEDED
+
+
+class Said:
+    """Note what a command says."""
+
+    def __init__(self) -> None:
+        self.session: Any = SimpleNamespace(terminal=self)
+        self.texts: list[str] = []
+        self.more = asyncio.Event()
+
+    def say(self, text: str, *, on_err: bool) -> None:
+        assert on_err
+        self.texts.append(text)
+        self.more.set()
+
+    async def next(self) -> str:
+        await asyncio.wait_for(self.more.wait(), SECONDS)
+        self.more.clear()
+        return self.texts[-1]
+
+
+async def test_start_that_is_not_answered_can_be_left(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "UNANSWERED_SECONDS", 0.05)
+    said, wanted = Said(), asyncio.Queue[Interruption]()
+    bot = HangingBot(state)
+    async with bot, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        executor = BotExecutor(client, state.folder)
+        asked = asyncio.ensure_future(start_deployment(said.session, executor, request(), wanted, confirmed=False))
+        assert "not answered yet" in await said.next()
+        wanted.put_nowait(Interruption.CANCEL)
+        assert "as soon as the bot has answered" in await said.next()
+        wanted.put_nowait(Interruption.LEAVE)
+        with pytest.raises(UnansweredStartError, match=r"may still start.*`roas status dev`.*`roas cancel dev`"):
+            await asked
+        assert len(bot._held) == 1, "it is asked once"
+
+
+async def test_start_that_is_not_answered_in_time(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ControlClient._ask_text, "__kwdefaults__", {"seconds": 0.1})
+    async with HangingBot(state), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        executor = BotExecutor(client, state.folder)
+        with pytest.raises(ControlUnavailableError) as caught:
+            await start_deployment(Said().session, executor, request(), asyncio.Queue(), confirmed=False)
+    assert "before you ask again" in caught.value.hint
+
+
+async def test_what_was_left_is_started_all_the_same(
+    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nobody is told that it is not: a bot carries out what it was asked for, whoever left meanwhile."""
+    start, asked, goes_on = orchestrator.start, asyncio.Event(), asyncio.Event()
+    made = asyncio.get_running_loop().create_future()
+
+    async def late(one: DeploymentRequest) -> Deployment:
+        asked.set()
+        await goes_on.wait()
+        made.set_result(await start(one))
+        return await made
+
+    monkeypatch.setattr(orchestrator, "start", late)
+    wanted = asyncio.Queue[Interruption]()
+    async with server, asyncio.timeout(SECONDS):
+        async with ControlClient(state.folder) as client:
+            executor = BotExecutor(client, state.folder)
+            left = asyncio.ensure_future(start_deployment(Said().session, executor, request(), wanted, confirmed=True))
+            await asked.wait()
+            wanted.put_nowait(Interruption.LEAVE)
+            with pytest.raises(UnansweredStartError):
+                await left
+        goes_on.set()
+        assert await state.deployments.get((await made).id) is not None
+
+
+async def test_cancelled_before_it_is_started(
+    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, said, wanted = orchestrator.start, Said(), asyncio.Queue[Interruption]()
+
+    async def late(one: DeploymentRequest) -> Deployment:
+        wanted.put_nowait(Interruption.CANCEL)
+        await said.next()
+        return await start(one)
+
+    monkeypatch.setattr(orchestrator, "start", late)
+    async with server, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        executor = BotExecutor(client, state.folder)
+        await start_deployment(said.session, executor, request(), wanted, confirmed=True)
+    assert wanted.get_nowait() is Interruption.CANCEL, "who follows it asks for that"
+
+
+async def test_ctrl_c_twice_while_bot_does_not_start(state: StateManager, orchestrator: PlayedOrchestrator) -> None:
+    plan = to_json(await orchestrator.plan(request()))
+    planned = f"HTTP/1.0 200 OK\r\nContent-Length: {len(plan.encode())}\r\n\r\n{plan}"
+    bot = HangingBot(state, 1)
+    bot._answers.append(planned)
+    bot._ends.append(True)
+    async with bot, asyncio.timeout(SECONDS):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "roas", "deploy", "dev", "v1", "--yes"),
+            env=environment(state.folder),
+            cwd=state.folder,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        assert child.stderr is not None
+        assert b"not answered yet" in await child.stderr.readline()
+        child.send_signal(signal.SIGINT)
+        assert b"as soon as the bot has answered" in await child.stderr.readline()
+        child.send_signal(signal.SIGINT)
+        _out, err = await child.communicate()
+    assert b"Left before the bot had answered. The bot may still start" in err
+    assert child.returncode == 130
+    assert len(bot._held) == 3, "it is greeted, asked for the plan, and asked once to start"
