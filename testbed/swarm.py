@@ -22,7 +22,8 @@ from testbed.waiting import wait_until
 # Of overlay networks, and of what each node has for itself: neither is seen outside of the namespaces.
 OVERLAY_POOL = "10.20.0.0/16"
 NODE_POOL = "172.30.0.0/16"
-READY_SECONDS = 60.0
+# A Swarm that was without a quorum elects a leader first, which hears of each node then; a look may take it 20 s.
+READY_SECONDS = 180.0
 HEARTBEAT_SECONDS = 5.0  # Swarm's own; a node is down after three that are missing
 Json = dict[str, Any]
 

@@ -32,6 +32,7 @@ from roas.models.facts import OwnContainer
 from roas.models.release import Release, ReleaseState
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
+from roas.models.swarm import QuorumLosses
 from roas.state.transaction import Fence
 
 SOURCE = "orchestrator"
@@ -59,6 +60,7 @@ class DeploymentContext:
     planned: PlannedStart | None = None
     head_start: HeadStart | None = None
     restoring: bool = False
+    absence_told: QuorumLosses = field(default_factory=QuorumLosses)  # as far as it was said
     was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now
     release: Release | None = None
     model_hash: str | None = None

@@ -17,7 +17,7 @@ from roas.errors import (
 )
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 
 log = get_logger(__name__)
 
@@ -41,21 +41,40 @@ async def wait_for_engine(context: DeploymentContext) -> None:
         await pause(PHASE.first_seconds)
 
 
-def quorum_losses(context: DeploymentContext) -> int:
-    """Return how often the environment's Swarm was seen without a quorum so far; 0 where it is none."""
+def quorum_losses(context: DeploymentContext) -> QuorumLosses:
+    """Return how often, and for how long, the environment's Swarm was seen without a quorum; never where it is none."""
     environment = context.environment
-    return context.components.engine.quorum_losses(environment) if environment.on_swarm else 0
+    return context.components.engine.quorum_losses(environment) if environment.on_swarm else QuorumLosses()
 
 
-async def has_lost_quorum(context: DeploymentContext, error: Exception, before: int | None = None) -> bool:
-    """Return whether a Swarm has no quorum, or was seen without one since there were so many losses `before`.
+def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
+    """Say for how long a Swarm had no quorum, beyond what was said of it before, whoever bore it.
+
+    It is what was `waited` for it just now, with what was waited before by who writes to it, or follows a write. A
+    write may get no answer at all when its manager loses the others.
+    """
+    known, context.absence_told = context.absence_told, quorum_losses(context)
+    away = max(waited, context.absence_told.seconds - known.seconds)
+    if away <= SHORT_SECONDS:
+        return
+    seconds = f"{away:.0f}"
+    if waited or context.absence_told.times > known.times:
+        context.warn(said("For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds))
+    else:
+        context.warn(
+            said("For {seconds} s the Swarm answered nothing: its manager was away, or had no quorum.", seconds=seconds)
+        )
+
+
+async def has_lost_quorum(context: DeploymentContext, error: Exception, before: QuorumLosses | None = None) -> bool:
+    """Return whether a Swarm has no quorum, or was seen without one since there were the losses `before`.
 
     Whatever failed then may have failed for that: a check, a service whose tasks died with the managers, a limit.
     Errors that say what a person wants, or are of the journal, never did.
     """
     if not context.environment.on_swarm or isinstance(error, WITHOUT_ENGINE):
         return False
-    return (before is not None and quorum_losses(context) > before) or not await _has_quorum(context)
+    return (before is not None and quorum_losses(context).times > before.times) or not await _has_quorum(context)
 
 
 async def wait_for_quorum(context: DeploymentContext) -> None:
@@ -68,15 +87,12 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
     context.allow(QUORUM_SECONDS)
     try:
         if not await _wait_until_back(context, began):
+            context.absence_told = quorum_losses(context)  # by what is raised
             raise EngineError(
                 said("The Swarm had no quorum for {seconds} s.", seconds=f"{time.monotonic() - began:.0f}"),
                 hint=said("Start the managers that are lost, then deploy again."),
             )
-        if (waited := time.monotonic() - began) > SHORT_SECONDS:
-            text = said(
-                "For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=f"{waited:.0f}"
-            )
-            context.warn(text)
+        warn_of_absence(context, time.monotonic() - began)
         await _wait_for_nodes(context)
     finally:
         context.allow(time.monotonic() - began - QUORUM_SECONDS)

@@ -10,7 +10,13 @@ import stamina
 
 from roas.backoff import PHASE
 from roas.deployment.context import DeploymentContext
-from roas.deployment.engine_return import has_lost_quorum, quorum_losses, wait_for_engine, wait_for_quorum
+from roas.deployment.engine_return import (
+    has_lost_quorum,
+    quorum_losses,
+    wait_for_engine,
+    wait_for_quorum,
+    warn_of_absence,
+)
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
 from roas.errors import (
@@ -44,6 +50,7 @@ class PhaseRunner:
 
     def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
         self._context = context
+        context.absence_told = quorum_losses(context)
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
         # What succeeded and is written with what comes next: nothing happens between the two.
         self._unwritten: list[PhaseResult] = []
@@ -77,10 +84,12 @@ class PhaseRunner:
         except (FencedOffError, JournalUnusableError, RolloutPausedError):  # after a pause, the phase goes on
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
+            warn_of_absence(context)
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await self.write(_ended(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
+        warn_of_absence(context)
         own_warnings = tuple(context.warnings[warnings_before:])
         done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
         self._unwritten.append(done)

@@ -43,7 +43,7 @@ from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
 from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.redaction import Redactor
 
 
@@ -149,9 +149,9 @@ class ComposeEngine(ComposeReleases):
         """Return what a manager says of its Swarm; there is none."""
         return None
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return 0: there are no managers to lose."""
-        return 0
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return that there was none: there are no managers to lose."""
+        return QuorumLosses()
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""

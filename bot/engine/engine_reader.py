@@ -10,7 +10,7 @@ from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class EngineReader(Protocol):
         """Return what a manager says of its Swarm; None where the environment's stack runs on one machine."""
         ...
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return how often a Swarm was seen without a quorum since this process began: it only grows."""
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return how often, and for how long, a Swarm was seen without a quorum since this process began."""
         ...
 
     async def wanted_services(

@@ -12,7 +12,7 @@ from roas.engine.interface import ContainerEvent, SweptContainers
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace
 from roas.models.health import ContainerSnapshot
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 
 if TYPE_CHECKING:
     from roas.engine.swarm_engine import SwarmEngine
@@ -134,9 +134,9 @@ class StackReader(ComposeEngine):
             return await self._swarm.facts(environment, with_traces=with_traces)
         return await super().swarm(environment, with_traces=with_traces)
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return how often a Swarm was seen without a quorum."""
-        return self._swarm.quorum_losses(environment) if on_swarm(environment) else 0
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return how often, and for how long, a Swarm was seen without a quorum."""
+        return self._swarm.quorum_losses(environment) if on_swarm(environment) else QuorumLosses()
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Return where a bot in each container keeps its state; no bot runs as a task yet."""

@@ -43,7 +43,7 @@ from roas.models.health import ContainerSnapshot
 from roas.models.obstacle import Obstacle
 from roas.models.release import Release
 from roas.models.stack import WantedImage
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.redaction import Redactor
 
 Json = dict[str, Any]
@@ -138,8 +138,8 @@ class SwarmEngine:
         images = {one.name: one.image for one in release.services}
         return await missing_from_registry(self._clients, environment, images)
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return how often the Swarm was seen without a quorum; it only grows."""
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""
         return self._writer.quorum_losses(environment)
 
     async def create_service(

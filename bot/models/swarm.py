@@ -65,6 +65,17 @@ class TaskTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class QuorumLosses:
+    """Hold how often a Swarm was seen without a quorum since this process began; it only grows.
+
+    So do the seconds in which none of its managers answered, or said that there is no quorum.
+    """
+
+    times: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmFacts:
     """Hold what a manager says: the Swarm's id, the node that was asked, all nodes, and traces where asked for."""
 

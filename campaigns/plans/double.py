@@ -35,7 +35,7 @@ from roas.models.ownership import ProcessMark
 from roas.models.proxy import ServiceProxy
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
-from roas.models.swarm import SwarmFacts
+from roas.models.swarm import QuorumLosses, SwarmFacts
 
 PROJECT = "shop"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -441,9 +441,9 @@ class EngineDouble:
         """Return what a manager says: there is none."""
         return None
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return 0: there are no managers to lose."""
-        return 0
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return that there was none: there are no managers to lose."""
+        return QuorumLosses()
 
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
         """Return the services that were given another login: none pulls by itself."""

@@ -221,4 +221,4 @@ def way_back(steps: Sequence[str]) -> list[str]:
 
 def phase_steps(steps: Iterable[str]) -> list[str]:
     """Return the steps at which a phase has just begun."""
-    return [one for one in steps if one.startswith("after ") and one.endswith(": phase in_progress")]
+    return [one for one in steps if one.startswith("after ") and one.endswith("phase in_progress")]

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,11 @@ from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError
 from roas.engine.swarm.judgement import Written, new_nonce, nonce_of
 from roas.engine.swarm.names import DIGITS, LOGIN, NONCE
 from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm.quorum_watch import QuorumWatch
 from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.messages.message import said
 from roas.models.environment import Environment
+from roas.models.swarm import QuorumLosses
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -55,7 +57,7 @@ class SwarmWriter:
     def __init__(self, clients: EngineClients, key: Callable[[], bytes] = bytes) -> None:
         self._clients = clients
         self._key = key
-        self._losses: Counter[str] = Counter()
+        self._quorum: defaultdict[str, QuorumWatch] = defaultdict(QuorumWatch)
 
     async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
         """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
@@ -64,15 +66,18 @@ class SwarmWriter:
             with without_quorum(engine_address(environment)):
                 return question(SwarmCalls(client))
 
+        watch, began = self._quorum[environment.project], time.monotonic()
         try:
-            return await self._clients.call(environment, asked)
-        except NoQuorumError:
-            self._losses[environment.project] += 1
+            answer = await self._clients.call(environment, asked)
+        except EngineUnavailableError as error:
+            watch.unanswered(began, without_quorum=isinstance(error, NoQuorumError))
             raise
+        watch.answered()
+        return answer
 
-    def quorum_losses(self, environment: Environment) -> int:
-        """Return how often a question was answered by that there is no quorum; it only grows."""
-        return self._losses[environment.project]
+    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+        """Return how often, and for how long, there was no quorum by what was answered; it only grows."""
+        return self._quorum[environment.project].losses
 
     async def write(
         self,

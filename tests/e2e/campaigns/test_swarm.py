@@ -16,3 +16,4 @@ def test_each_end_is_honest(who: str, rounds: int) -> None:
     command = [sys.executable, "-m", "campaigns.swarm", "--only", who, "--limit", str(rounds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{rounds} rounds, 0 broken" in done.stdout, "it knows no more steps at which to kill"

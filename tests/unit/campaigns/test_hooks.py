@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from campaigns.instrumented.hooks import Hooks, announcement
+from campaigns.swarm.rounds import phase_steps
 from roas.models.change import ChangeType, StateChange
 
 
@@ -40,3 +41,17 @@ def test_step_named_by_journal_announcement():
     assert announcement([phase]) == "phase in_progress"
     assert announcement([free, end]) == "lock released + deployment succeeded"
     assert announcement([StateChange(ChangeType.AUDIT, "audit", new="noted")]) == ""
+
+
+def test_phase_is_found_also_where_the_one_before_ends_with_it():
+    """One commit has both: the campaign on a Swarm kills when each phase begins."""
+
+    def change(phase, new):
+        return StateChange(
+            ChangeType.DEPLOYMENT_PHASE_CHANGED, "deployments", new=new, metadata={"phase": phase.lower()}
+        )
+
+    both = announcement([change("validation", "success"), change("preparation", "in_progress")])
+    first, last = announcement([change("validation", "in_progress")]), announcement([change("completion", "success")])
+    steps = [f"{when} {text}" for text in (f"a: {first}", f"b: {both}", f"c: {last}") for when in ("before", "after")]
+    assert phase_steps(steps) == [f"after a: {first}", f"after b: {both}"]

@@ -10,7 +10,7 @@ import pytest
 from roas.deployment import engine_return
 from roas.deployment.engine_return import wait_for_quorum
 from roas.errors import EngineError, EngineUnavailableError
-from roas.models.swarm import SwarmFacts, SwarmNode
+from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
 
 LOST = "lost"  # a manager that does not answer
 NODES = {
@@ -30,9 +30,13 @@ class Context:
         self.allowed: list[float] = []
         self.warnings: list[str] = []
         self.cancel = asyncio.Event()
-        self.environment = None
+        self.environment = SimpleNamespace(on_swarm=True)
+        self.absence_told = QuorumLosses()
         self.components = SimpleNamespace(engine=self)
         self.allow, self.warn = self.allowed.append, self.warnings.append
+
+    def quorum_losses(self, _environment: object) -> QuorumLosses:
+        return QuorumLosses()
 
     async def swarm(self, _environment: object) -> SwarmFacts:
         shown = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]

@@ -16,7 +16,7 @@ from roas.models.coordination import ROLLBACK_RETRIES, STANDARD
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerState, HealthStatus
-from roas.models.swarm import SwarmFacts, SwarmNode
+from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
 from tests.unit.deployment.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deployment.played_parts import Approving, service
 from tests.unit.deployment.requested import deploy, hotfix
@@ -37,7 +37,7 @@ def managers(reached: int, *, states: Iterable[str] = ("ready", "ready", "ready"
 class Swarming(FakeEngine):
     """Be a Swarm that loses its quorum in some calls, and has it back a few looks at its managers later."""
 
-    losses = 0
+    losses = QuorumLosses()
     looks_away = 0
     lost_in: str = ""
     left = 0
@@ -52,11 +52,11 @@ class Swarming(FakeEngine):
             self.lost()
             raise NoQuorumError("The Swarm has no leader.")
 
-    def lost(self) -> None:
-        self.losses += 1
+    def lost(self, seconds: float = 0.0) -> None:
+        self.losses = QuorumLosses(self.losses.times + 1, self.losses.seconds + seconds)
         self.looks_away = 2
 
-    def quorum_losses(self, _environment: Environment) -> int:
+    def quorum_losses(self, _environment: Environment) -> QuorumLosses:
         return self.losses
 
     async def swarm(self, _environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
@@ -222,3 +222,43 @@ async def test_time_that_passed_without_it_begins_anew(orchestrator, engine, mon
 )
 def test_swarm_is_settled_once_its_leader_knows_each_node(facts: SwarmFacts, settled: bool) -> None:
     assert facts.is_settled is settled
+
+
+class Bearing(Swarming):
+    """Lose the quorum while a service is written: whoever writes waits, and goes on when the managers are back.
+
+    Before the first deployment it was away for long: nobody was waiting for it.
+    """
+
+    losses = QuorumLosses(7, 700.0)
+    fails = False
+    hangs = False
+
+    def _called(self, name: str, subject: str = "") -> None:
+        super()._called(name, subject)
+        if name == "start" and self.left:
+            self.lost(self.left)
+            self.losses = replace(self.losses, times=self.losses.times - self.hangs)
+            self.left = 0
+            if self.fails:
+                raise ServiceFailedError("web failed: it is in a loop.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "how", "told"),
+    [
+        (24, "", ("For 24 s the Swarm had no quorum: nothing was written meanwhile.",)),
+        (24, "fails", ("For 24 s the Swarm had no quorum: nothing was written meanwhile.",)),
+        (24, "hangs", ("For 24 s the Swarm answered nothing: its manager was away, or had no quorum.",)),
+        (3, "", ()),
+    ],
+)
+@pytest.mark.parametrize("engine", [Bearing({"web": service("web")})])
+async def test_absence_is_told_whoever_bore_it(orchestrator, engine, seconds: int, how: str, told) -> None:
+    """Also where the phase succeeds, since what writes to a Swarm waits for it by itself."""
+    engine.left, engine.fails, engine.hangs, engine.running = seconds, how == "fails", how == "hangs", {}
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.warnings == told
+    again = await orchestrator.run(deploy("v2"))
+    assert again.warnings == (), "it was told before"

@@ -1,0 +1,37 @@
+"""Know how often a Swarm was without a quorum, and for how long it answered nobody who asked."""
+
+import time
+
+from roas.models.swarm import QuorumLosses
+
+
+class QuorumWatch:
+    """Count the questions that were answered by that there is no quorum, and the time until one is answered again.
+
+    A manager that leads, and loses the others, may leave a write without any answer. So that time counts, too.
+    """
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._seconds = 0.0
+        self._answered_at = time.monotonic()
+        self._away_since: float | None = None
+
+    def answered(self) -> None:
+        """Note that a manager answered just now."""
+        self._answered_at = time.monotonic()
+        if self._away_since is not None:
+            self._seconds += self._answered_at - self._away_since
+            self._away_since = None
+
+    def unanswered(self, asked_at: float, *, without_quorum: bool) -> None:
+        """Note that there was no answer, or that there is no quorum; nobody else was answered since, either."""
+        self._times += without_quorum
+        if self._away_since is None:
+            self._away_since = max(asked_at, self._answered_at)
+
+    @property
+    def losses(self) -> QuorumLosses:
+        """Return how often there was none, and how long there was no answer, until now."""
+        away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        return QuorumLosses(self._times, self._seconds + away)

@@ -1,0 +1,112 @@
+"""How long a Swarm had no quorum is known by what was answered, to whoever asked."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roas.engine.api_errors import ApiError
+from roas.engine.client import EngineClients
+from roas.engine.swarm import quorum_watch
+from roas.engine.swarm import writer as module
+from roas.engine.swarm.writer import SwarmWriter
+from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
+from roas.models.environment import Environment
+from roas.models.swarm import QuorumLosses
+
+DEV, OTHER = Environment("dev", "shop", Path(), ()), Environment("other", "other", Path(), ())
+
+
+class Manager:
+    """Answer each question after so many seconds, with a leader or without one."""
+
+    def __init__(self, clock: SimpleNamespace) -> None:
+        self.clock, self.seconds = clock, 0.0
+        self.sdk = SimpleNamespace(raw=None)
+
+    async def call(self, _environment: Environment, question: Any) -> Any:
+        self.clock.now += self.seconds
+        return question(self)
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
+    clock = SimpleNamespace(now=100.0)
+    for one in (module, quorum_watch):
+        monkeypatch.setattr(one.time, "monotonic", lambda: clock.now)
+    return Manager(clock)
+
+
+@pytest.fixture
+def writer(manager: Manager) -> SwarmWriter:
+    return SwarmWriter(cast("EngineClients", manager))
+
+
+async def ask(writer: SwarmWriter, manager: Manager, seconds: float, *, leads: bool) -> None:
+    manager.seconds = seconds
+
+    def question(_calls: object) -> None:
+        if not leads:
+            raise ApiError(503, "The swarm does not have a leader.")
+
+    if leads:
+        await writer.ask(DEV, question)
+    else:
+        with pytest.raises(NoQuorumError):
+            await writer.ask(DEV, question)
+
+
+async def test_time_counts_from_the_question_until_an_answer(writer: SwarmWriter, manager: Manager) -> None:
+    await ask(writer, manager, 1, leads=True)
+    assert writer.quorum_losses(DEV) == QuorumLosses()
+    await ask(writer, manager, 9, leads=False)
+    assert writer.quorum_losses(DEV) == QuorumLosses(1, 9.0)
+    manager.clock.now += 2
+    await ask(writer, manager, 4, leads=False)
+    assert writer.quorum_losses(DEV) == QuorumLosses(2, 15.0)
+    await ask(writer, manager, 5, leads=True)
+    manager.clock.now += 60
+    assert writer.quorum_losses(DEV) == QuorumLosses(2, 20.0), "a manager has answered"
+    await ask(writer, manager, 3, leads=False)
+    assert writer.quorum_losses(DEV) == QuorumLosses(3, 23.0)
+    assert writer.quorum_losses(OTHER) == QuorumLosses()
+
+
+async def test_what_was_answered_meanwhile_is_no_absence(writer: SwarmWriter, manager: Manager) -> None:
+    """Who asks again and again sees the managers before another one's question is given up."""
+
+    async def call(_environment: Environment, question: Any) -> Any:
+        manager.clock.now += 10
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(manager, "call", whole)
+            await ask(writer, manager, 2, leads=True)
+        manager.clock.now += 8
+        return question(manager)
+
+    whole = manager.call
+    manager.call = call  # type: ignore[method-assign]
+    await ask(writer, manager, 0, leads=False)
+    assert writer.quorum_losses(DEV) == QuorumLosses(1, 8.0)
+
+
+async def test_write_that_hangs_counts_as_time_alone(writer: SwarmWriter, manager: Manager) -> None:
+    """Why there was no answer is not known, and what failed then is not done anew for it."""
+
+    def question(_calls: object) -> None:
+        manager.clock.now += 30
+        raise EngineUnavailableError("timed out")
+
+    with pytest.raises(EngineUnavailableError):
+        await writer.ask(DEV, question)
+    await ask(writer, manager, 2, leads=True)
+    assert writer.quorum_losses(DEV) == QuorumLosses(0, 32.0)
+
+
+async def test_other_faults_say_nothing_of_a_quorum(writer: SwarmWriter, manager: Manager) -> None:
+    def question(_calls: object) -> None:
+        raise EngineError("refused")
+
+    with pytest.raises(EngineError):
+        await writer.ask(DEV, question)
+    assert writer.quorum_losses(DEV) == QuorumLosses()
