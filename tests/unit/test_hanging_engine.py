@@ -14,6 +14,7 @@ from roas.leadership.own_place import OwnPlace
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.swapped_binds import SwappedBinds
 from roas.recovery.left_drains import LeftDrains
 from roas.recovery.renewed_logins import RenewedLogins
 
@@ -90,7 +91,29 @@ def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
     return lambda: DeploymentOrchestrator.look_for_foreign_bots(played)
 
 
-@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign])
+def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
+    async def released() -> frozenset[str]:
+        return frozenset(KNOWN)
+
+    async def applied(_: str) -> str:
+        return "m"
+
+    async def load(_: str) -> dict[str, object]:
+        return {"services": {}}
+
+    async def misled(environment: Environment, _: str) -> dict[str, str]:
+        await hung.ask(environment)
+        return {}
+
+    kept = SimpleNamespace(applied_model=applied, released=released, holding=hung.nothing)
+    releases, deployments = SimpleNamespace(applied_model=applied), SimpleNamespace(holding=hung.nothing)
+    state: Any = SimpleNamespace(kept=kept, releases=releases, deployments=deployments)
+    engine: Any = SimpleNamespace(load_model=load, misled_binds=misled)
+    nobody: Any = None
+    return SwappedBinds(engine, state, nobody, KNOWN).look
+
+
+@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, binds])
 async def test_look_at_all_environments(hung: Hung, made: Callable[[Hung], Callable[[], Awaitable[object]]]) -> None:
     looking = asyncio.ensure_future(made(hung)())
     try:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 
+from roas.concurrency import run_concurrently
 from roas.engine.interface import Engine
 from roas.engine.model.services import bind_sources
 from roas.errors import RoasError, StateError
@@ -64,25 +65,31 @@ class SwappedBinds:
         leads = await asyncio.to_thread(_leads, self._sources) if self._sources else {}
         if leads == self._led and time.monotonic() < self._until:
             return
-        sources: set[str] = set()
         self._until = time.monotonic() + WHOLE_SECONDS
-        for name in sorted(await self._state.kept.released() & self._environments.keys()):
-            environment = self._environments[name]
-            models = await find_applied_models(self._state, environment.name, at_rest=True)
-            if models is None:
-                continue
-            try:
-                for model_hash in models.all:
-                    sources |= bind_sources(await self._engine.load_model(model_hash))
-                await self._look_at(environment, models)
-            except StateError:
-                raise
-            except RoasError as error:
-                self._until = 0.0
-                log.warning("binds cannot be looked at", environment=environment.name, error=error.message)
+        names = sorted(await self._state.kept.released() & self._environments.keys())
+        sources = frozenset[str]().union(
+            *await run_concurrently(self._look_into(self._environments[name]) for name in names)
+        )
         if sources == self._sources:
             self._led = leads  # of the time before the look: what changed since is seen by the next one
-        self._sources = frozenset(sources)
+        self._sources = sources
+
+    async def _look_into(self, environment: Environment) -> set[str]:
+        """Look at one environment, whose engine may hang, and return the paths that it binds. Raises StateError."""
+        sources: set[str] = set()
+        models = await find_applied_models(self._state, environment.name, at_rest=True)
+        if models is None:
+            return sources
+        try:
+            for model_hash in models.all:
+                sources |= bind_sources(await self._engine.load_model(model_hash))
+            await self._look_at(environment, models)
+        except StateError:
+            raise
+        except RoasError as error:
+            self._until = 0.0
+            log.warning("binds cannot be looked at", environment=environment.name, error=error.message)
+        return sources
 
     async def look_closely(self, _ended: DeploymentEnded) -> None:
         """Let the next look be one at all of it: a deployment may have brought other binds."""
