@@ -33,7 +33,7 @@ class ComposeCreation:
         self.pinned = pinned
         self._runner = runner
         self._models = models
-        # What gets ready to create, by environment: one at a time is deployed to each.
+        # What was let look, by environment: one at a time is deployed to each, while others may click.
         self._waiting: dict[str, WaitingCommand] = {}
 
     async def store(self, model: Mapping[str, Any]) -> str:
@@ -92,11 +92,10 @@ class ComposeCreation:
 
             async def look() -> None:
                 if waiting is not None:
+                    self._waiting[environment.name] = waiting
                     await set_references(self.clients, environment, services)
                     waiting.look()
 
-            if waiting is not None:
-                self._waiting[environment.name] = waiting
             try:
                 yield look
             finally:
