@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
+from weakref import WeakSet
 
 from roas.concurrency import end_tasks, wait_for
 from roas.dataclass import dataclass
@@ -60,6 +61,7 @@ class CreationsAhead:
         self._components = components
         self._shown: tuple[object, NewContainers] | None = None
         self._begun: dict[str, CreationAhead] = {}
+        self._all: WeakSet[CreationAhead] = WeakSet()  # whatever is under way: its task holds it
 
     def remember(self, request: DeploymentRequest, new: NewContainers | None) -> None:
         """Remember what a plan that is shown would create, in place of the one before."""
@@ -70,7 +72,7 @@ class CreationsAhead:
         await self._end(environment.name)
         shown, self._shown = self._shown, None
         if shown is not None and shown[0] == _asked(request):
-            self._begun[environment.name] = CreationAhead(self._components, environment, shown[1])
+            self._begun[environment.name] = self._get_ready(environment, shown[1])
 
     async def of(self, environment: Environment, new: NewContainers | None) -> CreationAhead | None:
         """Return what gets ready for what the second plan would create."""
@@ -78,12 +80,17 @@ class CreationsAhead:
         if begun is not None and begun.new == new:
             return self._begun.pop(environment.name)
         await self._end(environment.name)
-        return None if new is None else CreationAhead(self._components, environment, new)
+        return None if new is None else self._get_ready(environment, new)
 
     async def end(self) -> None:
-        """End what was begun and is nobody's."""
-        for name in tuple(self._begun):
-            await self._end(name)
+        """End what was begun, also what no deployment took."""
+        for one in tuple(self._all):
+            await one.end()
+
+    def _get_ready(self, environment: Environment, new: NewContainers) -> CreationAhead:
+        ahead = CreationAhead(self._components, environment, new)
+        self._all.add(ahead)
+        return ahead
 
     async def _end(self, environment: str) -> None:
         begun = self._begun.pop(environment, None)

@@ -75,3 +75,11 @@ async def test_close_ends_what_was_begun_and_is_not_planned_to_its_end(orchestra
         await orchestrator.plan(deploy("v1"), to_start=True)
     await orchestrator.close()
     assert engine.ended.is_set()
+
+
+async def test_close_ends_what_nobody_started(orchestrator, engine):
+    """Such as for a click that the deployment lock refuses: a bot that is unloaded leaves no Compose."""
+    await show_and_plan(orchestrator, engine, deploy("v1"), deploy("v1"))
+    assert not engine.ended.is_set()
+    await orchestrator.close()
+    assert engine.ended.is_set()
