@@ -57,9 +57,9 @@ class PhaseRunner:
 
     async def write(self, *results: PhaseResult) -> None:
         """Write what is not written yet of phases, and how far another one has come. Raises FencedOffError."""
-        unwritten, self._unwritten = self._unwritten, []
-        if unwritten or results:
-            await self._context.save_phases(*unwritten, *results)
+        if self._unwritten or results:
+            await self._context.save_phases(*self._unwritten, *results)
+            self._unwritten.clear()  # a journal that was too slow may have it twice, and misses nothing
 
     async def run(self, policy: PhasePolicy) -> None:
         """Run one phase, and write how it went. Raises what it raises, once that is written.
