@@ -4,6 +4,10 @@ import time
 
 from roas.models.swarm import QuorumLosses
 
+# Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
+# some milliseconds.
+SLOW_SECONDS = 10.0
+
 
 class QuorumWatch:
     """Count the questions that were answered by that there is no quorum, and the time until one is answered again.
@@ -17,12 +21,13 @@ class QuorumWatch:
         self._answered_at = time.monotonic()
         self._away_since: float | None = None
 
-    def answered(self) -> None:
-        """Note that a manager answered just now."""
-        self._answered_at = time.monotonic()
-        if self._away_since is not None:
-            self._seconds += self._answered_at - self._away_since
-            self._away_since = None
+    def answered(self, asked_at: float) -> None:
+        """Note that a manager answered just now; what was asked may have waited for a leader until then."""
+        now = time.monotonic()
+        since = max(asked_at, self._answered_at) if self._away_since is None else self._away_since
+        if self._away_since is not None or now - since >= SLOW_SECONDS:
+            self._seconds += now - since
+        self._answered_at, self._away_since = now, None
 
     def unanswered(self, asked_at: float, *, without_quorum: bool) -> None:
         """Note that there was no answer, or that there is no quorum; nobody else was answered since, either."""

@@ -72,7 +72,7 @@ class SwarmWriter:
         except EngineUnavailableError as error:
             watch.unanswered(began, without_quorum=isinstance(error, NoQuorumError))
             raise
-        watch.answered()
+        watch.answered(began)
         return answer
 
     def quorum_losses(self, environment: Environment) -> QuorumLosses:

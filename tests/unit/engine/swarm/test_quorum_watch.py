@@ -103,6 +103,13 @@ async def test_write_that_hangs_counts_as_time_alone(writer: SwarmWriter, manage
     assert writer.quorum_losses(DEV) == QuorumLosses(0, 32.0)
 
 
+async def test_answer_that_waited_for_a_leader_counts(writer: SwarmWriter, manager: Manager) -> None:
+    await ask(writer, manager, 9, leads=True)
+    assert writer.quorum_losses(DEV) == QuorumLosses()
+    await ask(writer, manager, 19, leads=True)
+    assert writer.quorum_losses(DEV) == QuorumLosses(0, 19.0)
+
+
 async def test_other_faults_say_nothing_of_a_quorum(writer: SwarmWriter, manager: Manager) -> None:
     def question(_calls: object) -> None:
         raise EngineError("refused")
