@@ -102,7 +102,7 @@ class LocalApi:
 
     def wait(self, container: str, *, timeout: float, condition: str) -> object:
         """Wait until a container is as the condition says."""
-        return self._act("POST", f"/containers/{_quoted(container)}/wait", timeout, condition=condition).content
+        return _checked(self._act("POST", f"/containers/{_quoted(container)}/wait", timeout, condition=condition))
 
     def unpause(self, container: str) -> None:
         """Let a paused container go on."""
@@ -180,7 +180,8 @@ def _filters(filters: Filters | None) -> str | None:
 
 
 def _require_success(answer: Answer) -> None:
-    if answer.status >= HTTPStatus.BAD_REQUEST:
+    """Raise ApiError where that is no success; what is as it should be already is `NOT_MODIFIED`."""
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES and answer.status != HTTPStatus.NOT_MODIFIED:
         raise refusal(answer.status, answer.reason, answer.content)
 
 

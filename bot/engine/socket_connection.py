@@ -10,7 +10,8 @@ from typing import Any
 
 from roas.dataclass import dataclass
 
-JSON_BODY = {"Content-Type": "application/json"}
+# The second is a header, or a path, that cannot be said.
+HTTP_FAULTS = (http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class SocketConnections:
                 return self._ask(connection, target)
         try:
             return self._ask(_Connection(self._path, self._timeout_seconds), target)
-        except http.client.HTTPException as error:
+        except HTTP_FAULTS as error:
             raise ConnectionError(repr(error)) from error
 
     def send(self, method: str, target: str, timeout_seconds: float | None = None) -> Answer:
@@ -70,7 +71,7 @@ class SocketConnections:
             try:
                 connection.request(method, target, headers=self._headers)
                 return _read(connection.getresponse())
-            except http.client.HTTPException as error:
+            except HTTP_FAULTS as error:
                 raise ConnectionError(repr(error)) from error
 
     def stream(self, target: str) -> LineStream | Answer:
@@ -83,7 +84,7 @@ class SocketConnections:
                 answer = connection.getresponse()
                 if answer.status != http.client.OK:
                     return _read(answer)
-            except http.client.HTTPException as error:
+            except HTTP_FAULTS as error:
                 raise ConnectionError(repr(error)) from error
             opened.pop_all()
             return LineStream(connection, taken, answer)
@@ -97,7 +98,7 @@ class SocketConnections:
         try:
             connection.request("GET", target, headers=self._headers)
             found = _read(connection.getresponse())
-        except (OSError, http.client.HTTPException):
+        except (OSError, *HTTP_FAULTS):
             connection.close()
             raise
         self._idle.append(connection)
