@@ -18,6 +18,7 @@ from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, open_client
 from roas.engine.sdk_client import SdkClient
 from roas.engine.socket_connection import SocketConnections
+from roas.models.environment import Environment
 from testbed.daemon import PrivateDaemon
 
 
@@ -80,10 +81,15 @@ def test_asked_again_after_engine_restart(
     assert asked_by_sdk == []
 
 
-async def test_each_keeps_order_and_raises_the_fault() -> None:
+async def test_each_keeps_order_and_raises_the_fault(docker_host: str) -> None:
     clients = EngineClients()
+    environment = Environment("dev", Path("/stack"), (), "shop-dev", docker_host=docker_host)
+
+    async def each(work: Callable[[int], Any], numbers: list[int]) -> list[Any]:
+        return await clients.call(environment, lambda _: clients.each(work, numbers))
+
     try:
-        assert clients.each(lambda number: number * 2, list(range(100))) == list(range(0, 200, 2))
+        assert await each(lambda number: number * 2, list(range(100))) == list(range(0, 200, 2))
         taken: list[int] = []
         never = threading.Event()
 
@@ -94,8 +100,8 @@ async def test_each_keeps_order_and_raises_the_fault() -> None:
             never.wait(0.01)
 
         with pytest.raises(ValueError, match="0"):
-            clients.each(fail_first, list(range(1000)))
-        clients._each.shutdown()
+            await each(fail_first, list(range(1000)))
+        clients._threads[docker_host].each.shutdown()
         assert len(taken) < 100, "nobody goes on whose answer nobody gets"
     finally:
         await clients.close()
