@@ -63,7 +63,10 @@ class LocalApi:
     def __init__(self, path: str, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self._socket = SocketConnections(path, timeout_seconds, _headers())
-        self.api_version = str(_checked(self._socket.ask("/version"))["ApiVersion"])
+        try:
+            self.api_version = str(_checked(self._socket.ask("/version"))["ApiVersion"])
+        except (LookupError, TypeError) as error:  # something else listens there
+            raise ConnectionError(repr(error)) from error
 
     def version(self) -> Json:
         """Return the versions of the engine and its parts."""

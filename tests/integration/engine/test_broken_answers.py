@@ -23,7 +23,7 @@ class BrokenEngine:
 
     def __init__(self, path: Path) -> None:
         self.address = f"unix://{path}"
-        self.answer = b""
+        self.answer, self.version = b"", VERSION
         self.asked: list[str] = []
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listening.bind(str(path))
@@ -45,7 +45,7 @@ class BrokenEngine:
                 if not self.asked[-1].endswith("/version"):
                     connection.sendall(self.answer)
                     break
-                connection.sendall(VERSION)
+                connection.sendall(self.version)
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -140,6 +140,15 @@ def test_header_that_http_does_not_take_is_a_fault_of_the_engines_address(
         open_client(broken.address)
     assert "a\\nb" not in str(told.value)
     assert not broken.asked
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'"1.44"', b"<html>"])
+def test_what_is_no_engine_is_told_as_one_that_does_not_answer(broken: BrokenEngine, body: bytes) -> None:
+    """Such as what else listens where DOCKER_HOST leads by mistake."""
+    broken.version = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with pytest.raises(EngineUnavailableError) as told, typed_faults(broken.address):
+        open_client(broken.address)
+    assert "DOCKER_HOST" in str(told.value.hint)
 
 
 @pytest.mark.parametrize(
