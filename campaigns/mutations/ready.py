@@ -59,6 +59,28 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
         "tests/integration/engine/containers/test_ready_to_create.py",
     ),
     mutation(
+        "the Compose of another click creates for a deployment",
+        "bot/engine/containers/compose_creation.py",
+        "            try:\n                yield look\n",
+        "            self._waiting[environment.name] = waiting\n            try:\n                yield look\n",
+        "tests/unit/engine/containers/test_ready_creation.py",
+    ),
+    mutation(
+        "what no deployment took goes on when the bot is closed",
+        "bot/deployment/creation_ahead.py",
+        "        for one in tuple(self._all):\n",
+        "        for one in tuple(self._begun.values()):\n",
+        "tests/unit/deployment/test_creation_ahead.py",
+    ),
+    mutation(
+        "how a phase ended is forgotten when the next one cannot begin",
+        "bot/deployment/phase_runner.py",
+        "            await self._context.save_phases(*self._unwritten, *results)\n            self._unwritten.clear()",
+        "            unwritten, self._unwritten = self._unwritten, []\n"
+        "            await self._context.save_phases(*unwritten, *results)",
+        "tests/unit/deployment/test_phase_ends.py",
+    ),
+    mutation(
         "a failed check lets Compose look at the engine",
         "bot/deployment/head_start.py",
         "checks.exception() is None and checks.result().passed:",
