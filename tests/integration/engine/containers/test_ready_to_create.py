@@ -37,8 +37,8 @@ class Started:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.processes: list[asyncio.subprocess.Process] = []
-        self.waits = asyncio.Event()
-        start, passes = runner.start_process, EngineGate.passes
+        self.waits, self.goes_on = asyncio.Event(), asyncio.Event()
+        start, passes, opening = runner.start_process, EngineGate.passes, EngineGate.open
 
         async def noting(command: Any, *arguments: Any) -> asyncio.subprocess.Process:
             process = await start(command, *arguments)
@@ -51,6 +51,11 @@ class Started:
                 self.waits.set()
             return does
 
+        def opened(gate: EngineGate) -> None:
+            self.goes_on.set()
+            opening(gate)
+
+        monkeypatch.setattr(gate.EngineGate, "open", opened)
         monkeypatch.setattr(runner, "start_process", noting)
         monkeypatch.setattr(gate.EngineGate, "passes", noted)
 
@@ -165,6 +170,24 @@ async def test_what_fits_no_more_is_made_by_another_call(
     assert {one.service for one in made} == chosen
     hashes = await engine.current_hashes(other.model_hash, environment)
     assert {one.service: one.config_hash for one in made} == {name: hashes[name] for name in chosen}
+
+
+async def test_another_click_ends_nothing_that_is_being_made(
+    engine: StackEngine, stack: Callable[..., Environment], started: Started
+) -> None:
+    """It is refused by the deployment lock, and what was started for it ends meanwhile."""
+    environment = stack(STACK)
+    drafted = await draft(engine, environment)
+    model = await engine.load_model(drafted.model_hash)
+    async with engine.ready_to_create(environment, model, CHOSEN) as let_look:
+        await let_look()
+        await started.wait()
+        async with engine.ready_to_create(environment, model, CHOSEN):
+            creating = asyncio.create_task(engine.create_missing(environment, drafted.model_hash, CHOSEN))
+            await started.goes_on.wait()
+        made = await creating
+    assert {one.service for one in made} == CHOSEN
+    assert [one.returncode == 0 for one in started.processes] == [True, False]
 
 
 async def test_a_fault_names_its_service(
