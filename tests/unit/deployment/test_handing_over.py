@@ -188,6 +188,8 @@ async def test_crash_looping_successor_unhealthy(scene, old):
 @pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
 async def test_successor_of_wrong_release_refused(scene, old, claimed):
     """A successor takes over only if it reports the release that is meant."""
+    if claimed == "bot:v7":
+        old.settings.handover_seconds = 1.0
     deployment = await old.orchestrator.start(deploy("v1"))
     await scene.next(config_hash=claimed)
     if claimed == "bot:v1":

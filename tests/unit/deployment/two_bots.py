@@ -77,8 +77,10 @@ class Bot:
         self.state = StateManager(folder / "state")
         self.bus = EventBus()
         self.leadership = HeldLease()
+        # So long that no busy machine comes to its end: who waits for that end makes it shorter.
+        self.settings = Settings(_env_file=None, state_dir=folder / "state", handover_seconds=30.0)
         parts = Components(
-            settings=Settings(_env_file=None, state_dir=folder / "state", handover_seconds=2.0),
+            settings=self.settings,
             state=self.state,
             bus=self.bus,
             engine=engine,
