@@ -205,8 +205,8 @@ def test_bot_answers_users(running, sandbox):
 def test_prometheus_scrapes_bot(running):
     def is_scraped():
         query = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up%7Bjob%3D%22roas-bot%22%7D"
-        _, said = running["prometheus"].exec_run(query)
-        results = json.loads(said)["data"]["result"]
+        code, said = running["prometheus"].exec_run(query)  # which fails, and says nothing, until it listens
+        results = json.loads(said)["data"]["result"] if code == 0 else []
         return [one["value"][1] for one in results] == ["1"]
 
     assert wait_until(is_scraped, 60, poll=0.5)
