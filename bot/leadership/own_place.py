@@ -39,11 +39,14 @@ class OwnPlace:
         """
         if self._is_known:
             return
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look(), name="own container")
+        before = self._looking
+        if before is not None and not before.done():
+            return
+        self._looking = asyncio.create_task(self._look(), name="own container")
+        if before is None:
             await self._looking
-        elif self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="own container")
+        elif not before.cancelled():
+            before.result()  # what it raised that is no engine's fault
 
     async def close(self) -> None:
         """Look no more."""

@@ -155,3 +155,19 @@ async def test_bot_of_no_environment_goes_on_while_engine_hangs(hung: Hung) -> N
         await asyncio.wait_for(place.find(), SECONDS)
     await place.close()
     assert place.home is None
+
+
+async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
+    looks = iter((EngineUnavailableError("It does not answer."), ZeroDivisionError, EngineUnavailableError("Nor now.")))
+
+    async def own_container(_: Environment) -> None:
+        raise next(looks)
+
+    application: Any = SimpleNamespace(environments={"home": KNOWN["b-well"]}, own_container=own_container)
+    place = OwnPlace(application)
+    await place.find()
+    await place.find()
+    await asyncio.wait({one for one in asyncio.all_tasks() if one.get_name() == "own container"}, timeout=SECONDS)
+    with pytest.raises(ZeroDivisionError):
+        await place.find()
+    await place.close()
