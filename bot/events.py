@@ -56,8 +56,10 @@ class Subscription:
         name: str,
         deadline_seconds: float,
         handled: Callable[[float], None] = lambda _seconds: None,
+        environment: str | None = None,
     ) -> None:
         self._handled = handled
+        self._environment = environment
         self._kind = kind
         self.name = name
         self.statistics = SubscriberStatistics()
@@ -72,8 +74,9 @@ class Subscription:
         self._task = asyncio.create_task(self._run(), name=f"subscription {name}")
 
     def matches(self, event: Event) -> bool:
-        """Return whether an event is of the kind, or of one that is derived from it."""
-        return isinstance(event, self._kind)
+        """Return whether an event is of the kind, or of one that is derived from it, and of the environment, if any."""
+        concerns = self._environment is None or getattr(event, "environment", None) == self._environment
+        return concerns and isinstance(event, self._kind)
 
     def offer(self, event: Event) -> None:
         """Queue an event; a subscriber that lags without end loses its oldest, and the loss is counted."""
@@ -158,11 +161,14 @@ class EventBus:
         *,
         name: str = "",
         deadline_seconds: float = HANDLER_DEADLINE_SECONDS,
+        environment: str | None = None,
     ) -> Subscription:
-        """Deliver events of a kind, and of those derived from it, to a handler; `name` identifies the subscriber."""
-        subscription = Subscription(
-            kind, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds, self._handled
-        )
+        """Deliver events of a kind, and of those derived from it, to a handler; `name` identifies the subscriber.
+
+        With an `environment`, those alone that concern it.
+        """
+        known_as = name or getattr(handler, "__qualname__", repr(handler))
+        subscription = Subscription(kind, handler, known_as, deadline_seconds, self._handled, environment)
         self._subscriptions.append(subscription)
         return subscription
 

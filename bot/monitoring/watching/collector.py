@@ -115,10 +115,16 @@ class MonitoringCollector:
         self._moving: dict[str, frozenset[str]] = {}
 
     def start(self) -> None:
-        """Watch what a MonitoringRequested names, and look again when that is asked for."""
-        self._subscriptions = [
-            self._bus.subscribe(MonitoringRequested, self._service_started, name="collector"),
-            self._bus.subscribe(HealthCheckRequested, self._health_check, name="collector health checks"),
+        """Watch what a MonitoringRequested names, and look again when that is asked for.
+
+        Each environment has a queue of its own: an engine that hangs holds up no look at another one.
+        """
+        self._subscriptions = [self._bus.subscribe(MonitoringRequested, self._service_started, name="collector")]
+        self._subscriptions += [
+            self._bus.subscribe(
+                HealthCheckRequested, self._health_check, name="collector health checks", environment=one
+            )
+            for one in self._environments
         ]
 
     def probe_every(self, seconds: float) -> None:
@@ -234,8 +240,8 @@ class MonitoringCollector:
 
     async def _health_check(self, event: HealthCheckRequested) -> None:
         """Look now, and return what was seen; the observer resolves what is over."""
-        environment = self._environments.get(event.environment)
-        if environment is None or self._is_standby:
+        environment = self._environments[event.environment]
+        if self._is_standby:
             return
         try:
             await self._observe(environment)

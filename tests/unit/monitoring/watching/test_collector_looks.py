@@ -12,7 +12,7 @@ import pytest
 from roas.errors import EngineUnavailableError
 from roas.events import EventBus
 from roas.models.environment import EngineKind, Environment
-from roas.models.events import ServiceHealthChanged
+from roas.models.events import HealthChecked, HealthCheckRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.hysteresis import HysteresisRules
@@ -103,6 +103,30 @@ async def test_slow_poll_finds_death_without_event() -> None:
     scene.break_unheard()
     assert await scene.next_verdict() == "unhealthy"
     await scene.close()
+
+
+class HangingEngine(SilentEngine):
+    """Answer about `dev` alone."""
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return self.shown if environment is DEV else await asyncio.get_running_loop().create_future()
+
+
+async def test_requested_check_waits_for_no_other_engine() -> None:
+    """A deployment's end, or a recovery's, is looked at although another environment's engine hangs."""
+    engine, bus, checked = HangingEngine(), EventBus(), asyncio.Queue[HealthChecked]()
+    environments = {"hung": replace(DEV, name="hung"), "dev": DEV}
+    collector = MonitoringCollector(
+        StackSources(engine, engine, engine, engine), bus, HealthCoordinator(bus), environments
+    )  # type: ignore[arg-type]
+    collector.start()
+    bus.subscribe(HealthChecked, checked.put)
+    bus.publish(HealthCheckRequested(environment="hung", source="test"))
+    bus.publish(look())
+    async with asyncio.timeout(10):
+        assert (await checked.get()).environment == "dev"
+    await collector.close()
+    await bus.close()
 
 
 class Deploying:
