@@ -94,6 +94,13 @@ class PhaseRunner:
         done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
         self._unwritten.append(done)
 
+    async def end_paused(self, name: PhaseName, error: RoasError) -> None:
+        """Write that a phase that waits for a person does not go on, by what that person decided."""
+        known = self._context.deployment.phase(name)
+        if known is not None and known.status is PhaseStatus.IN_PROGRESS:
+            ended = _ended(known, PhaseStatus.CANCELLED, _begun(known, name)[0], problem=error.problem())
+            await self.write(ended)
+
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:

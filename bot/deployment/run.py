@@ -80,7 +80,11 @@ class DeploymentRun:
         context = self._context
         while True:
             if context.deployment.pause is not None:  # perhaps since an earlier process
-                await wait_for_decision(context)
+                try:
+                    await wait_for_decision(context)
+                except (DeploymentCancelledError, TakenBackError) as error:
+                    await self._runner.end_paused(policy.name, error)
+                    raise
                 # While it waited, recovery looked after what it does not hold.
                 await context.components.stop_recovery(context.environment)
             try:

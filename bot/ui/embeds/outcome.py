@@ -104,6 +104,8 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
     """Return the next thing to do: the error's own hint, or what fits the outcome."""
     if problem.hint:
         return translate(problem.hint)
+    if deployment.outcome is Outcome.CANCELLED:
+        return ""
     if not deployment.touched:
         return _("Fix it, then try again; running services are not affected.")
     if deployment.outcome is Outcome.FAILED:

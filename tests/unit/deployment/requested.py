@@ -34,14 +34,14 @@ async def phase_reached(orchestrator, deployment_id: str, phase: PhaseName) -> N
     def under_way(deployment) -> bool:
         return any(one.name is phase and one.status is PhaseStatus.IN_PROGRESS for one in deployment.phases)
 
-    await _reached(orchestrator, under_way, deployment_id)
+    await reached(orchestrator, under_way, deployment_id)
 
 
 async def service_reached(orchestrator, deployment_id: str, name: str, step: ServiceStep) -> None:
-    await _reached(orchestrator, lambda d: any(p.service == name and p.step is step for p in d.services), deployment_id)
+    await reached(orchestrator, lambda d: any(p.service == name and p.step is step for p in d.services), deployment_id)
 
 
-async def _reached(orchestrator, condition, deployment_id: str) -> None:
+async def reached(orchestrator, condition, deployment_id: str) -> None:
     """Wait, by the journal's own announcements, until a deployment meets a condition."""
     state = orchestrator._components.state
     changed = asyncio.Event()

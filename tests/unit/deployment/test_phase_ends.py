@@ -1,8 +1,14 @@
 """How a phase ended is written with the beginning of the next one, however that goes."""
 
+import pytest
+
+from roas.deployment.phases.execution import Execution
+from roas.errors import RolloutPausedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus
-from tests.unit.deployment.requested import deploy
+from roas.models.rollout import Choice
+from roas.ui.embeds.live import draw_live
+from tests.unit.deployment.requested import DORA, deploy, reached
 
 
 async def test_phase_that_ended_stays_so_when_the_next_one_could_not_begin(orchestrator, state, monkeypatch):
@@ -35,3 +41,24 @@ async def test_end_of_each_phase_is_written_before_the_outcome(orchestrator, sta
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert [one.phases for one in written] == [deployment.phases]
     assert {one.status for one in deployment.phases} <= {PhaseStatus.SUCCESS, PhaseStatus.PENDING}
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_phase_that_a_person_took_back_from_its_pause_has_ended(orchestrator, state, monkeypatch, cancelled):
+    """Nobody reads in the channel that it was interrupted, as if the bot had died."""
+
+    async def pause(_phase, _context):
+        raise RolloutPausedError("1 of 2 new replicas failed.", service="web")
+
+    monkeypatch.setattr(Execution, "run", pause)
+    started = await orchestrator.start(deploy("v1"))
+    await reached(orchestrator, lambda one: one.is_waiting, started.id)
+    if cancelled:
+        await orchestrator.cancel(started.id, DORA)
+    else:
+        await orchestrator.decide(started.id, Choice.ROLL_BACK, DORA)
+    deployment = await orchestrator.wait(started.id)
+    assert deployment.outcome is (Outcome.CANCELLED if cancelled else Outcome.FAILED), deployment.problem
+    phase = deployment.phase(PhaseName.EXECUTION)
+    assert (phase.status, phase.problem) == (PhaseStatus.CANCELLED, deployment.problem)
+    assert "interrupted" not in draw_live(deployment).embeds[0].description
