@@ -51,8 +51,11 @@ def application(chosen: str | None = None) -> "typer.Typer":
     """Gather the commands; where it is known already which is `chosen`, that one alone."""
     import typer
 
+    from roas.commands.wrong_usage import Commands
+
     commands = typer.Typer(
         name="roas",
+        cls=Commands,
         help=HELP,
         epilog=EPILOG,
         add_completion=False,
