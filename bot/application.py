@@ -91,13 +91,22 @@ async def open_application(
     redactor: Redactor | None = None,
     redis: "RedisParts | None" = None,
     metrics: "Metrics | None" = None,
+    only_looks: bool = False,
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
     Where the settings name a Redis, `redis` is what is done with it. `metrics` count for a Prometheus: only the bot by
-    itself serves them. Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
+    itself serves them. Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left. Who
+    `only_looks` makes no journal where there is none.
     """
-    opened = open_foundation(settings, instance_prefix=instance_prefix, redactor=redactor, redis=redis, metrics=metrics)
+    opened = open_foundation(
+        settings,
+        instance_prefix=instance_prefix,
+        redactor=redactor,
+        redis=redis,
+        metrics=metrics,
+        only_looks=only_looks,
+    )
     async with opened as base, build_application(base) as application:
         yield application
 

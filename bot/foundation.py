@@ -14,6 +14,7 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
+from roas.state.looked_at import folder_of_journal
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
 from roas.validation.discord_facts import DiscordFactsReader
@@ -48,15 +49,20 @@ async def open_foundation(
     redactor: Redactor | None = None,
     redis: "RedisParts | None" = None,
     metrics: "Metrics | None" = None,
+    only_looks: bool = False,
 ) -> AsyncIterator[Foundation]:
-    """Open the journal and what else the rooms stand on, and close it in reverse order. Raises StateError."""
+    """Open the journal and what else the rooms stand on, and close it in reverse order. Raises StateError.
+
+    Who `only_looks` makes no journal where there is none.
+    """
     if settings.redis_url is not None and redis is None:
         raise TypeError("these settings name a Redis: give REDIS of roas.state.redis_parts")
     async with AsyncExitStack() as stack:
         redactor = redactor or Redactor()
         _seed(redactor, settings)
         stack.callback(hide_everywhere(redactor))
-        opened = StateManager(settings.state_dir, instance_prefix=instance_prefix, redact=redactor.redact)
+        folder = stack.enter_context(folder_of_journal(settings.state_dir, only_looks=only_looks))
+        opened = StateManager(folder, instance_prefix=instance_prefix, redact=redactor.redact)
         state = await stack.enter_async_context(opened)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
             await state.check_whole()

@@ -30,12 +30,14 @@ async def _doctor(session: "Session", name: str | None, version: str | None, *, 
     from roas.commands.documents import ValidationReports
     from roas.commands.environment import wanted_environments
     from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import warn_of_first_use
     from roas.commands.redis_use import redis_parts
     from roas.state.documents import to_json
 
     wanted = wanted_environments(session.settings, name)
+    warn_of_first_use(session)
     async with open_application(
-        session.settings, instance_prefix="CLI", redis=redis_parts(session.settings)
+        session.settings, instance_prefix="CLI", redis=redis_parts(session.settings), only_looks=True
     ) as application:
         reports = tuple(await asyncio.gather(*(_validate(application, one.name, version) for one in wanted)))
     passed = all(report.passed for report in reports)

@@ -43,7 +43,7 @@ async def _events(
 
     if environment is not None:
         find_environment(session.settings, environment)
-    async with open_journal(session) as state:
+    async with open_journal(session, only_looks=not follow) as state:
         end = await state.last_sequence()
         past = await state.changes(environment, limit=limit) if limit else ()
         _show(session, past, environment, correlation)

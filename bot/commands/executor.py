@@ -60,10 +60,13 @@ class Executor(Protocol):
 
 
 @asynccontextmanager
-async def open_executor(session: "Session", request: DeploymentRequest | None = None) -> AsyncIterator[Executor]:
+async def open_executor(
+    session: "Session", request: DeploymentRequest | None = None, *, only_looks: bool = False
+) -> AsyncIterator[Executor]:
     """Provide the running bot, or this process. Raises ControlUnavailableError, StateError.
 
-    In this process, the files of a `request` are read while all that comes after them is loaded.
+    In this process, the files of a `request` are read while all that comes after them is loaded, and who `only_looks`
+    makes no journal where there is none.
     """
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
@@ -74,7 +77,8 @@ async def open_executor(session: "Session", request: DeploymentRequest | None = 
         from roas.foundation import open_foundation
 
         redis = redis_parts(session.settings)
-        base = await stack.enter_async_context(open_foundation(session.settings, instance_prefix="CLI", redis=redis))
+        opened = open_foundation(session.settings, instance_prefix="CLI", redis=redis, only_looks=only_looks)
+        base = await stack.enter_async_context(opened)
         await stack.enter_async_context(begun(_read_ahead(base, request)))
         await asyncio.to_thread(load_parts, session.terminal)
         from roas.application import build_application

@@ -99,7 +99,8 @@ async def _show_plan(session: "Session", target: Path, found: "FoundStack") -> N
     from roas.settings import load_settings
 
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})
-    async with open_application(settings, instance_prefix="CLI", redis=redis_parts(settings)) as application:
+    redis = redis_parts(settings)
+    async with open_application(settings, instance_prefix="CLI", redis=redis, only_looks=True) as application:
         plan = await application.orchestrator.plan_unchanged(found.name, session.user)
     show_plan(session.terminal, plan)
     session.terminal.say(f"Next: `roas doctor {found.name}`, then `roas deploy {found.name} VERSION --dry-run`.")

@@ -39,7 +39,7 @@ async def _lock(session: "Session", name: str, reason: str) -> int:
     if not text:
         raise InvalidRequestError("A lock needs a reason.", hint=f"Type: roas lock {name} --reason '…'")
     freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
-    async with open_journal(session) as state:
+    async with open_journal(session, only_looks=False) as state:
         await state.freezes.put(freeze)
         active = await state.deployments.active(environment.name)
     session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")

@@ -36,7 +36,7 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
-    async with open_executor(session, request) as executor:
+    async with open_executor(session, request, only_looks=options.dry_run) as executor:
         if options.dry_run:
             return await _show_only(session, executor, request)
         return await _execute(session, executor, request, options)

@@ -109,7 +109,9 @@ async def _look(session: "Session", wanted: "Sequence[Environment]") -> "StatusR
     warn_of_first_use(session)
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", redis=redis_parts(session.settings))
+            open_application(
+                session.settings, instance_prefix="CLI", redis=redis_parts(session.settings), only_looks=True
+            )
         )
         parts = (application.state, application.collector)
         return StatusReport(tuple(await asyncio.gather(*(read_status(one, *parts) for one in wanted))))

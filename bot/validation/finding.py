@@ -1,6 +1,7 @@
 """Word the results of a check."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from roas.messages.message import joined, said
@@ -31,6 +32,11 @@ def listed(names: Iterable[str]) -> str:
         return ""
     *first, last = found
     return said("{first} and {last}", first=joined(", ", first), last=last) if first else last
+
+
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that exists."""
+    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
 
 
 def in_bytes(count: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from roas.errors import EngineUnavailableError
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
-from roas.validation.finding import failed, in_bytes, passed
+from roas.validation.finding import existing, failed, in_bytes, passed
 from roas.validation.subject import Subject
 
 # A full disk corrupts what runs already: no deployment below the first limit, a warning below the second.
@@ -22,7 +22,7 @@ class DiskCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Compare the free bytes of each place with the least that is needed."""
-        places: dict[str, Path] = {said("the state folder"): subject.settings.state_dir}
+        places: dict[str, Path] = {said("the state folder"): existing(subject.settings.state_dir)}
         with contextlib.suppress(EngineUnavailableError):  # the engine's own check says so
             places[said("the engine's data root")] = Path((await subject.engine.version()).data_root)
         return [await self._measure(subject, text, path) for text, path in places.items()]

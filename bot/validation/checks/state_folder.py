@@ -7,7 +7,7 @@ from pathlib import Path
 
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
-from roas.validation.finding import failed, passed
+from roas.validation.finding import existing, failed, passed
 from roas.validation.subject import Subject
 
 OWN_BITS = 0o700
@@ -27,12 +27,7 @@ class StateFolderCheck:
         try:
             found = folder.stat()
         except OSError as error:
-            remedy = said("Create it: `install -d -m 700 {folder}`.", folder=folder)
-            return failed(
-                self,
-                said("The state folder {folder} cannot be read ({strerror}).", folder=folder, strerror=error.strerror),
-                remedy,
-            )
+            return self._judge_unreadable(folder, error)
         if not stat.S_ISDIR(found.st_mode):
             return failed(
                 self,
@@ -60,4 +55,18 @@ class StateFolderCheck:
             return failed(self, message, said("Close it: `chmod 700 {folder}`.", folder=folder))
         return passed(
             self, said("The state folder {folder} exists, is writable and is closed to others.", folder=folder)
+        )
+
+    def _judge_unreadable(self, folder: Path, error: OSError) -> CheckResult:
+        if isinstance(error, FileNotFoundError) and os.access(existing(folder), os.W_OK | os.X_OK):
+            return failed(
+                self,
+                said("The state folder {folder} does not exist yet; the first start makes it.", folder=folder),
+                said("Where a bot runs already, use its settings: the same STATE_DIR, .env and roas.toml."),
+                Severity.WARNING,
+            )
+        return failed(
+            self,
+            said("The state folder {folder} cannot be read ({strerror}).", folder=folder, strerror=error.strerror),
+            said("Create it: `install -d -m 700 {folder}`.", folder=folder),
         )

@@ -1,5 +1,7 @@
 """What needs no engine: help, settings, wrong usage, quick starts."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.commands.conftest import CommandLine
@@ -39,7 +41,9 @@ def test_help_lists_commands_and_exit_codes(dry_line: CommandLine) -> None:
         (("hotfix", "dev", "v1"), "--reason"),
         (("rollback", "dev", "--to", "first"), "'first' is not a release"),
         (("history", "moon"), "There are: dev, staging, prod"),
-        (("history", "--outcome", "great"), "great"),
+        (("history", "--outcome", "great"), "'--outcome': 'great' is not one of 'succeeded', 'rolled_back'"),
+        (("history", "--limit", "0"), "'--limit': must be at least 1"),
+        (("events", "--limit", "many"), "'--limit': must be a whole number"),
         (("releases", "moon"), "There are: dev, staging, prod"),
         (("cancel", "dev"), "No deployment of dev is under way"),
         (("cancel", "DEPLOY-01M885YZB27HYV5F843P3FZRRZ"), "There is no deployment"),
@@ -79,18 +83,41 @@ def test_unreachable_engine_has_exit_code(dry_line: CommandLine) -> None:
 
 
 def test_unusable_state_folder_has_exit_code(dry_line: CommandLine) -> None:
-    ended = dry_line.run("history", STATE_DIR="/proc/nowhere")
+    ended = dry_line.run("lock", "dev", "--reason", "rest", STATE_DIR="/proc/nowhere")
     assert ended.returncode == 69
     assert "Set STATE_DIR" in ended.stderr
 
 
-@pytest.mark.parametrize("command", [("status", "dev"), ("history",), ("releases", "dev"), ("events",)])
-def test_first_use_of_a_state_folder_named(dry_line: CommandLine, command: tuple[str, ...]) -> None:
-    """Whoever looks with other settings than those of the bot is not told that nothing was ever deployed."""
-    first, again = dry_line.run(*command), dry_line.run(*command)
-    assert "has no journal yet" in first.stderr
-    assert "the same STATE_DIR" in first.stderr
-    assert "has no journal yet" not in again.stderr
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", "dev"),
+        ("history",),
+        ("releases", "dev"),
+        ("events",),
+        ("doctor", "dev"),
+        ("cancel", "dev"),
+        ("unlock", "dev"),
+        ("compose", "dev", "--", "ps"),
+    ],
+)
+def test_look_with_other_settings_than_the_bots(
+    dry_line: CommandLine, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """It is not told that nothing was ever deployed, and leaves nothing behind in what is perhaps a wrong folder."""
+    state = tmp_path / "elsewhere" / "state"
+    looked = dry_line.run(*command, STATE_DIR=str(state))
+    assert "has no journal yet" in looked.stderr
+    assert "the same STATE_DIR" in looked.stderr
+    assert not state.parent.exists()
+    assert dry_line.run("lock", "dev", "--reason", "rest", STATE_DIR=str(state)).returncode == 0
+    assert "has no journal yet" not in dry_line.run(*command, STATE_DIR=str(state)).stderr
+
+
+def test_plan_with_other_settings_than_the_bots(dry_line: CommandLine, tmp_path: Path) -> None:
+    state = tmp_path / "elsewhere" / "state"
+    dry_line.run("deploy", "dev", "v1", "--dry-run", STATE_DIR=str(state))
+    assert not state.parent.exists()
 
 
 def test_json_fault_is_json(dry_line: CommandLine) -> None:

@@ -29,9 +29,20 @@ async def test_open_state_folder_fails_with_remedy(subject: Subject) -> None:
     assert "chmod 700" in result.remedy
 
 
-async def test_missing_state_folder_fails(subject: Subject) -> None:
+async def test_missing_state_folder_is_warned_of(subject: Subject) -> None:
+    """The first start makes it, or these are not the settings of the bot."""
     subject.settings.state_dir.rmdir()
-    assert "No such file" in (await StateFolderCheck().run(subject)).message
+    result = await StateFolderCheck().run(subject)
+    assert (result.passed, result.severity) == (False, Severity.WARNING)
+    assert "does not exist yet" in result.message
+
+
+async def test_state_folder_that_cannot_be_made_fails(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject.settings.state_dir.rmdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = await StateFolderCheck().run(subject)
+    assert (result.passed, result.severity) == (False, Severity.CRITICAL)
+    assert "No such file" in result.message
 
 
 async def test_file_is_no_state_folder(subject: Subject) -> None:
