@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from roas.concurrency import run_concurrently
 from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
@@ -14,6 +15,7 @@ from roas.engine.manager import DeploymentManager
 from roas.engine.stack_engine import StackEngine
 from roas.errors import RoasError
 from roas.foundation import Foundation
+from roas.log import get_logger
 from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
@@ -52,6 +54,8 @@ from roas.validation.validator import EnvironmentValidator
 if TYPE_CHECKING:
     from roas.monitoring.metrics.bot_metrics import Metrics
     from roas.state.sync import DataSyncManager
+
+log = get_logger(__name__)
 
 # Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
@@ -225,15 +229,23 @@ async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements
 
 
 async def _token_holders(settings: Settings, engine: StackEngine, known: Mapping[str, Environment]) -> tuple[str, ...]:
-    """Describe the containers with this bot's token, but for its own. Raises EngineUnavailableError."""
-    if settings.discord_token is None:
+    """Describe the containers with this bot's token, but for its own, on all engines that answer."""
+    if (token := settings.discord_token) is None:
         return ()
+
+    async def find(environment: Environment) -> dict[str, str]:
+        try:
+            probe = engine.probe_for(environment)
+            own = await probe.own_container() if probe.in_container() else None
+            holders = await probe.holders_of(token.get_secret_value())
+        except RoasError as error:
+            log.warning("holders of the token are not known", environment=environment.name, error=error.message)
+            return {}
+        return {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+
     found: dict[str, str] = {}
-    for environment in known.values():
-        probe = engine.probe_for(environment)
-        own = await probe.own_container() if probe.in_container() else None
-        holders = await probe.holders_of(settings.discord_token.get_secret_value())
-        found |= {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+    for one in await run_concurrently(find(environment) for environment in known.values()):
+        found |= one
     return tuple(found.values())
 
 

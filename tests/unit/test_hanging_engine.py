@@ -7,13 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from roas import composition
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError
 from roas.leadership.own_place import OwnPlace
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.monitoring.alerts.swapped_binds import SwappedBinds
 from roas.recovery.left_drains import LeftDrains
 from roas.recovery.renewed_logins import RenewedLogins
@@ -113,7 +116,27 @@ def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
     return SwappedBinds(engine, state, nobody, KNOWN).look
 
 
-@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, binds])
+def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
+    known: Any = {name: SimpleNamespace(name=name, on_swarm=True, docker_host=name) for name in KNOWN}
+    nobody: Any = None
+
+    async def swarm(environment: Environment) -> None:
+        await hung.ask(environment)
+
+    return NodeAlerts(SimpleNamespace(swarm=swarm), nobody, nobody, known).look  # type: ignore[arg-type]
+
+
+def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:
+    settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
+
+    def probe_for(environment: Environment) -> Any:
+        return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: hung.ask(environment))
+
+    engine: Any = SimpleNamespace(probe_for=probe_for)
+    return lambda: composition._token_holders(settings, engine, KNOWN)
+
+
+@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, binds, nodes, tokens])
 async def test_look_at_all_environments(hung: Hung, made: Callable[[Hung], Callable[[], Awaitable[object]]]) -> None:
     looking = asyncio.ensure_future(made(hung)())
     try:
@@ -171,3 +194,18 @@ async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         await place.find()
     await place.close()
+
+
+async def test_holders_of_the_token_known_though_an_engine_does_not_answer(hung: Hung) -> None:
+    async def holders(environment: Environment) -> tuple[tuple[str, str], ...]:
+        await hung.ask(environment)
+        return (("c1", "container old-bot-1 of project old"),)
+
+    def probe_for(environment: Environment) -> Any:
+        return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: holders(environment))
+
+    hung.gave_up.set()
+    settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
+    engine: Any = SimpleNamespace(probe_for=probe_for)
+    found = await composition._token_holders(settings, engine, KNOWN)
+    assert found == ("container old-bot-1 of project old",)

@@ -1,7 +1,9 @@
 """Raise alerts about the nodes of the Swarms that stacks run on: down, out of reach, drained; quorum in danger."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 
+from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
 from roas.engine.interface import EngineReader
 from roas.errors import RoasError
@@ -14,6 +16,8 @@ from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.alerts import Alerts
 
 log = get_logger(__name__)
+# How long those that answer wait for each other: they may be of one Swarm.
+TOGETHER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +45,47 @@ class NodeAlerts:
         self._alerts = alerts
         self._environments = environments
         self._known: dict[str, Mapping[str, AlertReport]] = {}
+        self._swarm_of: dict[str | None, str] = {}
 
     async def look(self) -> None:
-        """Look at every Swarm once, however many environments are on it. Raises StateError."""
+        """Look at every Swarm once, however many environments are on it; who hangs holds up no other.
+
+        Raises StateError.
+        """
         hosts: dict[str | None, list[Environment]] = {}
         for environment in self._environments.values():
             if environment.on_swarm:
                 hosts.setdefault(environment.docker_host, []).append(environment)
-        known: dict[str, SwarmFacts] = {}  # one Swarm may be asked by several of its managers
-        names: dict[str, list[str]] = {}
-        for of_host in hosts.values():
-            try:
-                facts = await self._engine.swarm(of_host[0])
-            except RoasError as error:  # that nothing can be asked is an alert of each environment
-                log.warning("nodes of the Swarm are not known", environment=of_host[0].name, error=error.message)
-                continue
-            if facts is not None:
-                known[facts.id] = facts
-                names.setdefault(facts.id, []).extend(one.name for one in of_host)
-        for swarm_id, facts in known.items():
-            await self._decide(facts, names[swarm_id])
+        late = {asyncio.ensure_future(self._ask(of_host[0])) for of_host in hosts.values()}
+        try:
+            for seconds in (TOGETHER_SECONDS, None):
+                if late:
+                    answered, late = await asyncio.wait(late, timeout=seconds)
+                    await self._decide_on(facts for one in answered if (facts := one.result()) is not None)
+        finally:
+            await end_tasks(*late)
+
+    async def _ask(self, environment: Environment) -> SwarmFacts | None:
+        try:
+            facts = await self._engine.swarm(environment)
+        except RoasError as error:  # that nothing can be asked is an alert of each environment
+            log.warning("nodes of the Swarm are not known", environment=environment.name, error=error.message)
+            return None
+        self._swarm_of[environment.docker_host] = "" if facts is None else facts.id
+        return facts
+
+    async def _decide_on(self, found: Iterable[SwarmFacts]) -> None:
+        """Decide on each Swarm once: it may be asked by several of its managers, of which one may not answer."""
+        for facts in {one.id: one for one in found}.values():
+            await self._decide(facts, self._on(facts))
+
+    def _on(self, facts: SwarmFacts) -> list[str]:
+        """Return the names of the environments on a Swarm, as far as their managers have answered so far."""
+        return [
+            one.name
+            for one in self._environments.values()
+            if one.on_swarm and self._swarm_of.get(one.docker_host) == facts.id
+        ]
 
     async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
         names = ", ".join(environments)

@@ -1,5 +1,6 @@
 """Nodes that are lost, drained or out of reach, and a quorum in danger: each is one alert, which ends with it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from roas.events import EventBus
 from roas.models.alert import AlertState
 from roas.models.environment import EngineKind, Environment
 from roas.models.swarm import SwarmFacts, SwarmNode
+from roas.monitoring.alerts import node_alerts
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.state.manager import StateManager
@@ -29,6 +31,8 @@ class Scene:
         self.state, self.asked = state, 0
         self.facts = SwarmFacts("c1", "n1", MANAGERS)
         self.away = False
+        self.hung: set[str] = set()
+        self.gave_up = asyncio.Event()
         self.alerts = AlertService(state.alerts, bus)
         self.watch = self.restarted()
 
@@ -37,6 +41,9 @@ class Scene:
 
     async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
         self.asked += 1
+        if environment.docker_host in self.hung:
+            await self.gave_up.wait()
+            raise EngineUnavailableError("It does not answer")
         if self.away:
             raise EngineUnavailableError("The Swarm has no leader")
         return self.facts
@@ -83,6 +90,26 @@ async def test_one_swarm_by_two_managers_is_one_alert(scene: Scene, monkeypatch:
     found = await scene.state.alerts.open()
     assert {(one.count, one.version) for one in found} == {(1, 1)}, "it is said once"
     assert all("dev, prod" in one.summary for one in found)
+
+
+async def test_swarm_that_answers_is_told_while_another_one_hangs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of the environments are those of before, where it is the manager of one of them that hangs."""
+    monkeypatch.setattr(node_alerts, "TOGETHER_SECONDS", 0.01)
+    monkeypatch.setitem(ON_SWARM, "prod", replace(ON_SWARM["prod"], docker_host="unix:///b"))
+    assert await scene.open() == []
+    scene.hung = {"unix:///b"}
+    scene.change(2, state="down", reachability="unreachable")
+    looking = asyncio.ensure_future(scene.watch.look())
+    try:
+        while not (found := await scene.state.alerts.open()):
+            assert not looking.done()
+            await asyncio.sleep(0)
+        assert all("dev, prod" in one.summary for one in found)
+    finally:
+        scene.gave_up.set()
+        await looking
 
 
 async def test_drained_then_lost_is_another_alert(scene: Scene) -> None:
