@@ -5,13 +5,14 @@ All that are followed in a stack at the same time share each look: while tasks s
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from roas.concurrency import leave_if_interrupted, pause
 from roas.dataclass import dataclass
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.lost_nodes import LostNodes
 from roas.engine.swarm.tasks import UNPLACED
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineUnavailableError
@@ -52,6 +53,10 @@ class SharedLooks:
         if stack not in self._looking:
             self._looking[stack] = asyncio.create_task(self._look_on(environment), name=f"looks at {stack}")
         return await found
+
+    async def nodes(self, environment: Environment) -> Sequence[Json]:
+        """Return the nodes of the Swarm. Raises EngineUnavailableError."""
+        return await self._writer.ask(environment, lambda calls: calls.nodes())
 
     async def _look_on(self, environment: Environment) -> None:
         """Look for as long as somebody waits."""
@@ -109,45 +114,81 @@ def _monitor_seconds(service: Json | None) -> float:
     return float((update.get("Monitor") or 0) + (update.get("Delay") or 0)) / NANOSECONDS
 
 
+class _Followed:
+    """Judge one write look by look, and know how long what could be seen of it took.
+
+    How long something takes is counted anew when a leader is back: without one, nothing could go on.
+    """
+
+    def __init__(self, looks: SharedLooks, environment: Environment, written: Written) -> None:
+        self._looks = looks
+        self._environment = environment
+        self._written = written
+        self._began = time.monotonic()
+        self._away_since: float | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._waits = Waits()
+        self._stalled_since: float | None = None
+        self._lost_nodes = LostNodes(lambda: self._looks.nodes(self._environment))
+
+    async def judge_next(self) -> Judgement | None:
+        """Judge by the next look; None where there is no leader just now. Raises EngineUnavailableError in the end."""
+        try:
+            look = await self._looks.next(self._environment)
+            service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
+            lost = await self._lost_nodes.find() if _is_job(service) else {}
+        except EngineUnavailableError:
+            self._begin_anew()  # what could not be seen to go on, or could not, has not taken too long
+            self._away_since = self._away_since or time.monotonic()
+            if time.monotonic() - self._away_since > LEADER_SECONDS:
+                raise
+            return None
+        now = time.monotonic()
+        if self._away_since is not None:
+            self._began += now - self._away_since
+            self._away_since = None
+        tasks = tuple(one for one in look.tasks if one["ServiceID"] == self._written.service_id)
+        waited, seconds = self._waits.seen(tasks, now), now - self._began
+        judged = judge_update(
+            self._written, service, tasks, look.networks, seconds=seconds, waits=waited, lost_nodes=lost
+        )
+        if judged.verdict is not UpdateVerdict.UNDER_WAY:
+            return judged
+        if _is_job(service):
+            leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
+        return self._unless_stalled(judged, service, now)
+
+    def _unless_stalled(self, judged: Judgement, service: Json | None, now: float) -> Judgement:
+        """Return what a write comes to whose update Swarm does not go on with for too long, or what is known of it."""
+        self._stalled_since = None if judged.stalled is None else self._stalled_since or now
+        if judged.stalled is None or self._stalled_since is None:
+            return judged
+        limit = STALLED_SECONDS + _monitor_seconds(service)
+        return judged.stalled if now - self._stalled_since > limit else judged
+
+
 async def follow_update(
     looks: SharedLooks, environment: Environment, written: Written, noted: Noted | None = None
 ) -> Judgement:
     """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
 
-    How long something takes is counted anew when a leader is back: without one, nothing could go on. Whoever cancels
-    need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too long.
+    Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
+    long.
     """
-    began = time.monotonic()
-    away_since: float | None = None
-    last = ""
-    waits, stalled_since = Waits(), None
+    followed, last = _Followed(looks, environment, written), ""
     while True:
-        try:
-            look = await looks.next(environment)
-        except EngineUnavailableError:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > LEADER_SECONDS:
-                raise
-            continue
-        now = time.monotonic()
-        if away_since is not None:  # what could not be seen to go on, or could not, has not taken too long
-            began += now - away_since
-            away_since, waits, stalled_since = None, Waits(), None
-        service = next((one for one in look.services if one["ID"] == written.service_id), None)
-        tasks = tuple(one for one in look.tasks if one["ServiceID"] == written.service_id)
-        waited = waits.seen(tasks, now)
-        judged = judge_update(written, service, tasks, look.networks, seconds=now - began, waits=waited)
-        if judged.verdict is not UpdateVerdict.UNDER_WAY:
+        judged = await followed.judge_next()
+        if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
-        if service is not None and "ReplicatedJob" in service["Spec"]["Mode"]:
-            leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
-        stalled_since = None if judged.stalled is None else stalled_since or now
-        limit = STALLED_SECONDS + _monitor_seconds(service)
-        if judged.stalled is not None and stalled_since is not None and now - stalled_since > limit:
-            return judged.stalled
-        if noted is not None and judged.reason != last:
+        if noted is not None and judged is not None and judged.reason != last:
             last = judged.reason
             await noted(last)
+
+
+def _is_job(service: Json | None) -> bool:
+    return service is not None and "ReplicatedJob" in service["Spec"]["Mode"]
 
 
 def _look(calls: SwarmCalls, project: str) -> Look:

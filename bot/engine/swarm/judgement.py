@@ -21,7 +21,7 @@ TOLERATED_FAILURES = 2
 # How long a task may wait for a node: Swarm itself waits for ever.
 PLACING_SECONDS = 30.0
 # How long a node that is there may take to say that it has a task: it does at once, and one that died is known to have
-# after some 20 s. A job was seen to wait for more than two minutes on a busy machine.
+# after some 20 s.
 TAKING_SECONDS = 60.0
 # And how long a node may take to pull an image.
 PREPARING_SECONDS = 300.0
@@ -39,6 +39,7 @@ class UpdateVerdict(StrEnum):
     PAUSED = "paused"
     ROLLED_BACK = "rolled_back"
     ROLLBACK_PAUSED = "rollback_paused"
+    LOST = "lost"
     OVERWRITTEN = "overwritten"
     REMOVED = "removed"
 
@@ -76,11 +77,12 @@ def judge_update(
     *,
     seconds: float,
     waits: Mapping[str, float] | None = None,
+    lost_nodes: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Judge a write by what is there now, `seconds` after it; `service` is None where there is none.
 
     `waits` are the seconds for which each task has been in its state, as far as they were seen: of many replicas, the
-    last begins long after the write.
+    last begins long after the write. `lost_nodes` are names by id: Swarm moves no job from one.
     """
     if service is None or service["ID"] != written.service_id:
         return Judgement(UpdateVerdict.REMOVED, said("somebody removed the service meanwhile"))
@@ -99,7 +101,7 @@ def judge_update(
         return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
     current = tuple(one for one in own if one.spec_hash == written.spec_hash)
     if "ReplicatedJob" in service["Spec"]["Mode"]:
-        return _judge_job(service, current, waited)
+        return _judge_job(service, current, waited, lost_nodes or {})
     return _judge_running(service, state, own, current, seconds, new, waited)
 
 
@@ -224,13 +226,23 @@ def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -
     return None
 
 
-def _judge_job(service: Mapping[str, Any], current: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement:
+def _judge_job(
+    service: Mapping[str, Any],
+    current: tuple[SwarmTask, ...],
+    waited: Mapping[str, float],
+    lost_nodes: Mapping[str, str],
+) -> Judgement:
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
     of_run = tuple(one for one in current if one.iteration == iteration)
     total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
     if sum(one.state == "complete" for one in of_run) >= total:
         return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id if of_run else None)
     open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
+    if (stuck := next((one for one in open_ones if one.node_id in lost_nodes), None)) is not None:
+        node = lost_nodes[stuck.node_id]
+        return Judgement(
+            UpdateVerdict.LOST, said("its node {node} is down, and Swarm moves no job to another", node=node), stuck.id
+        )
     if lost := _judge_unplaced(tuple(open_ones), waited):
         return lost
     is_given_up = not open_ones and bool(of_run) and waited[of_run[-1].id] > PLACING_SECONDS

@@ -8,7 +8,7 @@ import docker
 import pytest
 import requests
 
-from roas.engine.swarm import judgement
+from roas.engine.swarm import judgement, lost_nodes
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import UpdateVerdict, Written, judge_update
 from roas.engine.swarm.task_logs import read_ending
@@ -169,18 +169,29 @@ async def test_crash_at_once_of_a_new_service_fails(shop: Shop) -> None:
 
 @pytest.fixture
 def second_node(swarm: Swarm) -> Iterator[SwarmNode]:
-    """Add a node that has v1 of the sample app only; afterwards it is gone again."""
+    """Add a node that has v1 of the sample app only; afterwards it is gone again, and given no task any more."""
     node = swarm.add_node()
     with client_of(node) as client:
         sample_image(client, "app:v1", version="v1")
     yield node
-    with client_of(node) as client:
-        client.swarm.leave(force=True)
     node.close()
+    with client_of(swarm.manager) as client:
+        gone = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname)
+        client.api.remove_node(gone.id, force=True)
     swarm.nodes.remove(node)
 
 
-async def test_image_missing_on_one_node_is_told(
+async def test_second_node_without_the_image_then_dead(
+    shop: Shop, swarm_client: docker.DockerClient, second_node: SwarmNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a node alone keeps from going on is told of it."""
+    await image_missing_on_one_node_is_told(shop, swarm_client, second_node)
+    swarm_client.services.get(f"{shop.environment.project}_shop").remove()
+    monkeypatch.setattr(lost_nodes, "LOST_SECONDS", 1.0)
+    await job_of_a_node_that_died_is_told(shop, second_node)
+
+
+async def image_missing_on_one_node_is_told(
     shop: Shop, swarm_client: docker.DockerClient, second_node: SwarmNode
 ) -> None:
     """One replica runs what was written, the other's node has no image: neither a success nor half of one."""
@@ -192,6 +203,16 @@ async def test_image_missing_on_one_node_is_told(
     with client_of(second_node) as client:
         for asked in (swarm_client, client):
             assert running_image(asked, shop.environment.project) == {"app:v1"}
+
+
+async def job_of_a_node_that_died_is_told(shop: Shop, second_node: SwarmNode) -> None:
+    """Swarm gives it to a node that it does not know to be dead yet, and moves it nowhere when it does."""
+    there = {"placement": {"constraints": [f"node.hostname == {second_node.hostname}"]}}
+    second_node.stop(kill=True)
+    judged = await shop.bring(**{"x-deploy": {"one_shot": True}, "deploy": there, "healthcheck": {"disable": True}})
+    assert judged.verdict is UpdateVerdict.LOST, (judged, await shop.statuses())
+    assert f"{second_node.hostname} is down" in judged.reason
+    assert "assigned" in [one["State"] for one in await shop.statuses()]
 
 
 async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:

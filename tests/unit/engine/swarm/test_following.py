@@ -10,8 +10,10 @@ import pytest
 
 from roas.concurrency import run_uninterrupted
 from roas.engine.swarm import following
+from roas.engine.swarm.failure_hints import failure_hint
 from roas.engine.swarm.following import STALLED_SECONDS, Look, SharedLooks, follow_update
 from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written
+from roas.engine.swarm.lost_nodes import LOST_SECONDS
 from roas.engine.swarm.normal_form import spec_hash
 from roas.errors import NoQuorumError
 from roas.models.environment import Environment
@@ -23,6 +25,11 @@ PENDING = Look((service(state="updating"),), (GONE, task(2, "pending")), {})
 WAITING = Look((service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {})
 DONE = Look((service(state="completed"),), (GONE, task(2, "running")), {})
 AWAY = None
+JOB_SPEC = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
+ON_NODE = {**task(2, "assigned", "complete"), "JobIteration": {"Index": 0}, "NodeID": "n2"}
+JOB = Look(({"ID": "s1", "Spec": JOB_SPEC},), (ON_NODE,), {})
+ENDED = Look(JOB.services, ({**ON_NODE, "Status": {"State": "complete"}},), {})
+DOWN, BACK = "down", "back"  # so its node is from now on
 STEP = PLACING_SECONDS - 1
 WAIT = STALLED_SECONDS - 1
 
@@ -30,13 +37,19 @@ WAIT = STALLED_SECONDS - 1
 class Looks:
     """Show one look after the other, each so many seconds after the one before."""
 
-    def __init__(self, shown: list[tuple[float, Look | None]], clock: SimpleNamespace) -> None:
-        self.shown: Iterator[tuple[float, Look | None]] = iter(shown)
+    def __init__(self, shown: list[tuple[float, Any]], clock: SimpleNamespace) -> None:
+        self.shown: Iterator[tuple[float, Any]] = iter(shown)
         self.clock = clock
+        self.node_is = "ready"
+
+    async def nodes(self, _environment: Environment) -> list[dict[str, Any]]:
+        return [{"ID": "n2", "Description": {"Hostname": "node2"}, "Status": {"State": self.node_is}}]
 
     async def next(self, _environment: Environment) -> Look:
         seconds, look = next(self.shown)
         self.clock.now += seconds
+        if look is DOWN or look is BACK:
+            self.node_is, look = {"down": "down", "back": "ready"}[look], JOB
         if look is None:
             raise NoQuorumError("The Swarm has no leader.")
         return look
@@ -60,6 +73,28 @@ async def test_time_without_a_leader_counts_for_nothing(
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
     assert judged.verdict == verdict, judged
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        ([(0, JOB), (5, DOWN), (5, JOB), (LOST_SECONDS, JOB)], UpdateVerdict.LOST),
+        ([(0, JOB), (5, DOWN), (5, BACK), (LOST_SECONDS, DOWN), (LOST_SECONDS, JOB), (1, ENDED)], UpdateVerdict.DONE),
+        ([(0, JOB), (5, DOWN), (5, AWAY), (LOST_SECONDS, JOB), (5, JOB), (5, JOB), (5, ENDED)], UpdateVerdict.DONE),
+    ],
+)
+async def test_job_on_a_node_that_is_lost_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, shown: list[tuple[float, Any]], verdict: str
+) -> None:
+    """Swarm moves no job, whatever state its task was in: it would be waited for until the phase's limit."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(following.time, "monotonic", lambda: clock.now)
+    written = Written("s1", "new", spec_hash(JOB_SPEC, {}))
+    judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
+    assert judged.verdict == verdict, judged
+    if verdict == UpdateVerdict.LOST:
+        assert "node2 is down" in judged.reason
+        assert "docker node rm" in failure_hint(judged, "migrate")
 
 
 @pytest.mark.parametrize("job", [True, False])
