@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Arguments = Annotated[
     list[str], typer.Argument(metavar="-- ARGS...", help="Arguments for Compose, such as `-- ps -a`.")
 ]
-MODELS_FOLDER = "models"
 
 
 def compose(environment: EnvironmentName, arguments: Arguments) -> None:
@@ -31,7 +30,7 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
     from roas.engine.client import EngineClients
     from roas.engine.images.readable_names import set_references
     from roas.engine.model.services import services_of
-    from roas.engine.model.store import ModelStore
+    from roas.engine.model.store import MODELS, ModelStore
     from roas.errors import InvalidRequestError, RoasError
     from roas.models.environment import EngineKind
 
@@ -51,7 +50,7 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
         )
     if lock is not None:
         session.terminal.say(f"warning: {lock.deployment_id} is changing {environment.name} right now.", on_err=True)
-    models = ModelStore(session.state_dir / MODELS_FOLDER)
+    models = ModelStore(session.state_dir / MODELS)
     clients = EngineClients()
     try:
         await set_references(clients, environment, services_of(models.load(model_hash)))

@@ -9,6 +9,7 @@ from roas.configuration.stack_files import compose_variables, find_files, plain_
 from roas.dataclass import dataclass
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ResolvedStack
+from roas.engine.model.store import is_kept_model
 from roas.environments import environments
 from roas.errors import ComposePolicyError, InvalidRequestError
 from roas.models.environment import Environment
@@ -43,9 +44,9 @@ async def survey_stack(settings: Settings, folder: Path, name: str | None, proje
     found = await _running(settings, folder, project)
     values: Values = {"folder": str(folder)}
     values["project_name"] = found.name
-    values |= _files(found, folder)
-    name = _checked_name(name or plain_name(found.name)[:32])
     notes: list[str] = []
+    values |= _files(found, folder, notes)
+    name = _checked_name(name or plain_name(found.name)[:32])
     values |= _profiles(_environment(settings, name, values), found, notes)
     stack, allow = await _resolve(settings, name, values)
     if not stack.follows_version:
@@ -84,8 +85,14 @@ def _chosen(projects: tuple[FoundProject, ...], folder: Path, project: str | Non
     return next((one for one in projects if one.name == usual and not one.folders), FoundProject(usual))
 
 
-def _files(found: FoundProject, folder: Path) -> dict[str, str]:
-    """Return the files that the project was created from, where they are not those that are found anyway."""
+def _files(found: FoundProject, folder: Path, notes: list[str]) -> dict[str, str]:
+    """Return the files that the project was created from, where they are not those that are found anyway.
+
+    What a deployment created notes the model of its release: that says nothing of the stack's own files.
+    """
+    if any(is_kept_model(Path(path)) for path in found.files):
+        notes.append("It was deployed by ROAS Bot: name its files in `compose_file` if `docker compose` takes others.")
+        return {}
     values = {}
     for key, paths in (("compose_file", found.files), ("env_file", found.env_files)):
         files = [Path(path) for path in paths]

@@ -18,7 +18,7 @@ from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.secret_sources import model_secrets
 from roas.engine.model.services import services_of
-from roas.engine.model.store import ModelStore
+from roas.engine.model.store import MODELS, ModelStore
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.releases.credential_refresh import CredentialRefresher
 from roas.engine.releases.drafter import ReleaseDrafter
@@ -50,7 +50,7 @@ class ComposeReleases:
         self._clients = EngineClients(redactor.redact)
         self._runner = ComposeRunner(instance_id, redactor.redact, self._clients)
         self._redactor = redactor
-        self._models = ModelStore(state_dir / "models", redactor.add)
+        self._models = ModelStore(state_dir / MODELS, redactor.add)
         self._definitions = PerModel(read_definitions)
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")

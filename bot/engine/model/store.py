@@ -23,6 +23,12 @@ FILE_MODE = 0o600
 HOLDERS = ".held"
 REMEMBERED = 16
 HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
+MODELS = "models"
+
+
+def is_kept_model(path: Path) -> bool:
+    """Return whether a file is a model of a release: Compose notes it on what it makes, as it would a stack's own."""
+    return path.parent.name == MODELS and path.suffix == ".yml" and HASH_PATTERN.fullmatch(path.stem) is not None
 
 
 class ModelStore:

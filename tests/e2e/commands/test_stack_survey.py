@@ -175,6 +175,25 @@ async def test_profile_that_runs_is_described(tmp_path, docker_host, sample_imag
     assert any("by a profile (vpn)" in note for note in found.notes)
 
 
+async def test_model_of_release_is_no_file_of_stack(tmp_path, docker_host, sample_images):
+    """What a deployment made was made from a model below STATE_DIR, which by default is in the stack's folder."""
+    folder = tmp_path / f"deployed-{secrets.token_hex(3)}"
+    model = folder / "state" / "models" / f"{'a' * 64}.yml"
+    model.parent.mkdir(parents=True)
+    model.write_text(f"name: {folder.name}\nservices: {{web: {{image: '{REPOSITORY}:v1'}}}}\n")
+    command = ["docker-compose", "--project-directory", str(folder), "-f", str(model)]
+    environ = manual_environment(docker_host)
+    own = f"services: {{web: {{image: '{REPOSITORY}:${{SHOP:-v1}}'}}}}\n"
+    try:
+        subprocess.run([*command, "create"], env=environ, check=True)
+        found = await survey(folder, {"compose.yaml": own}, docker_host)
+    finally:
+        subprocess.run([*command, "down"], env=environ, check=True)
+    assert found.values == {"folder": str(folder), "project_name": folder.name, "version_variables": ("SHOP",)}
+    assert (found.allow, found.running) == ((), 1)
+    assert any("deployed by ROAS Bot" in note for note in found.notes)
+
+
 async def test_folder_that_is_none_named(tmp_path, docker_host):
     settings = GivenSettings(docker_host=docker_host, state_dir=tmp_path / "state")
     with pytest.raises(InvalidRequestError, match="no folder"):
