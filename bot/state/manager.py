@@ -6,9 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from roas.errors import JournalLostError, StateError
+from roas.errors import JournalLostError
 from roas.log import get_logger
-from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
 from roas.models.release import Release
@@ -18,6 +17,7 @@ from roas.state.approvals import Approvals
 from roas.state.backups import Backups
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import get_ready, readable
+from roas.state.folder_faults import folder_unusable
 from roas.state.freezes import Freezes
 from roas.state.history import History
 from roas.state.instance import Instance
@@ -94,12 +94,7 @@ class StateManager:
             self.folder.chmod(FOLDER_MODE)
             self.instance.announce()
         except OSError as error:
-            raise StateError(
-                said(
-                    "The state folder {folder} cannot be used: {strerror}", folder=self.folder, strerror=error.strerror
-                ),
-                hint=said("Set STATE_DIR to a folder that this user may write."),
-            ) from error
+            raise folder_unusable(self.folder, error) from error
         await self._journal.open()
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The journal keeps what it is told, in order, for whoever comes next."""
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -247,6 +248,31 @@ async def test_uncreatable_state_folder_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StateError, match="cannot be used"):
         await StateManager(tmp_path / "file" / "state").open()
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EACCES, "chown -R"),
+        (errno.EROFS, "dmesg"),
+        (errno.EIO, "dmesg"),
+        (errno.ENOSPC, "Make room"),
+    ],
+)
+async def test_hint_does_not_lead_away_from_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    """Whoever follows it keeps the releases: another STATE_DIR would begin without any."""
+    state = StateManager(tmp_path)
+
+    def refuse() -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(state.instance, "announce", refuse)
+    with pytest.raises(StateError) as raised:
+        await state.open()
+    assert hint in raised.value.hint
+    assert "Set STATE_DIR" not in raised.value.hint
 
 
 async def test_invalid_journal_file_named(tmp_path: Path) -> None:
