@@ -32,7 +32,11 @@ async def find_rollback_target(
             target_release=request.target_release,
         )
     if target is None:
-        raise InvalidRequestError(missing, hint=said("See `history` for the releases that there are."))
+        hint = said(
+            "`roas releases {environment}` lists those that there are; in Discord, `/rollback` suggests them.",
+            environment=environment.name,
+        )
+        raise InvalidRequestError(missing, hint=hint)
     model = await _model_of(components, target)
     if gone := await components.engine.missing_images(target, environment):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
@@ -67,5 +71,9 @@ async def _model_of(components: Components, release: Release) -> Mapping[str, An
                 release=release.label,
                 kept=kept,
             ),
-            hint=said("See `history` for those that are, or deploy that version again."),
+            hint=said(
+                "`roas releases {environment}` lists those that are, and `/rollback` suggests them. Or deploy that "
+                "version again.",
+                environment=release.environment,
+            ),
         ) from error

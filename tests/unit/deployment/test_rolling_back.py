@@ -224,8 +224,9 @@ async def test_requested_rollback_restores_previous(orchestrator, engine, state)
 
 
 async def test_rollback_without_previous_refused(orchestrator):
-    with pytest.raises(InvalidRequestError, match="no release before"):
+    with pytest.raises(InvalidRequestError, match="no release before") as raised:
         await orchestrator.start(rollback())
+    assert "`roas releases dev`" in raised.value.hint
 
 
 async def test_rollback_to_unknown_release_refused(orchestrator):
