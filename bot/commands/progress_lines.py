@@ -14,7 +14,7 @@ class ProgressLines:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._phases: dict[str, tuple[PhaseStatus, int]] = {}
+        self._phases: dict[str, tuple[PhaseStatus, int, str]] = {}
         self._services: dict[str, tuple[ServiceStep, bool]] = {}
         self._paused = 0
 
@@ -31,7 +31,7 @@ class ProgressLines:
     def update(self, deployment: Deployment) -> None:
         """Write a line for each phase and service that has come further."""
         for phase in deployment.phases:
-            state = (phase.status, phase.attempts)
+            state = (phase.status, phase.attempts, phase.summary)
             if phase.status is not PhaseStatus.PENDING and self._phases.get(phase.name) != state:
                 self._phases[phase.name] = state
                 self._line(_phase_text(phase))

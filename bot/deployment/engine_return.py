@@ -1,10 +1,12 @@
 """Wait until an engine that went away is back, before a phase is tried again."""
 
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 from roas.backoff import PHASE
-from roas.concurrency import pause
+from roas.concurrency import begun, pause
 from roas.deployment.context import DeploymentContext
 from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
 from roas.errors import (
@@ -84,12 +86,13 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
     say so: what is given to one that is not there yet is not started. Raises EngineError where it takes too long.
     """
     began = time.monotonic()
+    since = began - quorum_losses(context).away_seconds
     context.allow(QUORUM_SECONDS)
     try:
-        if not await _wait_until_back(context, began):
+        if not await _wait_until_back(context, since):
             context.absence_told = quorum_losses(context)  # by what is raised
             raise EngineError(
-                said("The Swarm had no quorum for {seconds} s.", seconds=f"{time.monotonic() - began:.0f}"),
+                said("The Swarm had no quorum for {seconds} s.", seconds=f"{time.monotonic() - since:.0f}"),
                 hint=said("Start the managers that are lost, then deploy again."),
             )
         warn_of_absence(context, time.monotonic() - began)
@@ -98,10 +101,34 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
         context.allow(time.monotonic() - began - QUORUM_SECONDS)
 
 
-async def _wait_until_back(context: DeploymentContext, began: float) -> bool:
+@asynccontextmanager
+async def telling_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+    """Say during a phase that it waits for the managers of a Swarm, until when, and what to do; empty once it does not.
+
+    Whoever waits: for a minute and more, that is who writes a service, or follows a write.
+    """
+    if not context.environment.on_swarm:
+        yield
+        return
+    async with begun(_tell_absence(context, tell)):
+        yield
+
+
+async def _tell_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
+    is_told = False
+    while True:
+        away = quorum_losses(context).away_seconds
+        if (away > SHORT_SECONDS) is not is_told:
+            is_told = not is_told
+            until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - away)
+            await tell(_waiting(until) if is_told else "")
+        await pause(LOOK_SECONDS)
+
+
+async def _wait_until_back(context: DeploymentContext, since: float) -> bool:
     """Return whether there is a quorum in time; a cancellation ends the wait."""
     while not await _has_quorum(context) and not context.cancel.is_set():
-        waited = time.monotonic() - began
+        waited = time.monotonic() - since
         if waited > QUORUM_SECONDS:
             return False
         log.warning("the Swarm has no quorum: nothing is written until it has", waited_seconds=round(waited))
@@ -127,3 +154,8 @@ async def _facts(context: DeploymentContext) -> SwarmFacts | None:
     with suppress(EngineUnavailableError):
         return await context.components.engine.swarm(context.environment)
     return None
+
+
+def _waiting(until: datetime) -> str:
+    when = f"{until:%H:%M} UTC"
+    return said("waits for managers of the Swarm, at most until {until}: start those that are lost", until=when)

@@ -13,6 +13,7 @@ from roas.deployment.context import DeploymentContext
 from roas.deployment.engine_return import (
     has_lost_quorum,
     quorum_losses,
+    telling_absence,
     wait_for_engine,
     wait_for_quorum,
     warn_of_absence,
@@ -75,12 +76,16 @@ class PhaseRunner:
             result = replace(result, attempts=number)
             await self.write(result)
 
+        async def told(summary: str) -> None:
+            await self.write(replace(result, summary=summary))
+
         try:
-            if policy.name is PhaseName.COMPLETION:
-                summary = await self._tidy_up(policy, attempted)
-            else:
-                context.checkpoint()
-                summary = await self._run_with_retries(policy, attempted)
+            async with telling_absence(context, told):
+                if policy.name is PhaseName.COMPLETION:
+                    summary = await self._tidy_up(policy, attempted)
+                else:
+                    context.checkpoint()
+                    summary = await self._run_with_retries(policy, attempted)
         except (FencedOffError, JournalUnusableError, RolloutPausedError):  # after a pause, the phase goes on
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too

@@ -117,8 +117,12 @@ class SwarmEngine:
         return tuple(map(self._redactor.clean, found))
 
     async def facts(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
-        """Return what the manager says of its Swarm."""
-        async with begun(self._ask(environment, SwarmCalls.own_node_id)) as own:  # which takes an engine the longest
+        """Return what the manager says of its Swarm.
+
+        Which node it is takes an engine the longest, and it says so without a leader, too.
+        """
+        asked = self._clients.call(environment, lambda client: SwarmCalls(client).own_node_id())
+        async with begun(asked) as own:
             found = await self._ask(environment, lambda calls: swarm_facts(calls, with_traces=with_traces))
             return replace(found, own_node_id=await own)
 

@@ -68,11 +68,13 @@ class TaskTrace:
 class QuorumLosses:
     """Hold how often a Swarm was seen without a quorum since this process began; it only grows.
 
-    So do the seconds in which none of its managers answered, or said that there is no quorum.
+    So do the seconds in which none of its managers answered, or said that there is no quorum. `away_seconds` are those
+    since the last answer, where there is none now.
     """
 
     times: int = 0
     seconds: float = 0.0
+    away_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

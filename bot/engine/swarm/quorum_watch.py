@@ -39,4 +39,4 @@ class QuorumWatch:
     def losses(self) -> QuorumLosses:
         """Return how often there was none, and how long there was no answer, until now."""
         away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
-        return QuorumLosses(self._times, self._seconds + away)
+        return QuorumLosses(self._times, self._seconds + away, away)

@@ -25,6 +25,7 @@ from roas.ui.translation import _, translate, word
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80
+WAITING_LENGTH = 160  # what a phase that is under way waits for
 DETAIL_LENGTH = 60
 SERVICE_NAME_LENGTH = 40
 
@@ -197,7 +198,8 @@ def _phase_line(phase: PhaseResult, deployment: Deployment) -> str:
         parts.append(_("attempt {count}", count=phase.attempts))
     text = phase.summary or (phase.problem.message if phase.problem else "")
     if text:
-        parts.append(one_line(translate(text), SUMMARY_LENGTH))
+        is_over = phase.status is not PhaseStatus.IN_PROGRESS
+        parts.append(one_line(translate(text), SUMMARY_LENGTH if is_over else WAITING_LENGTH))
     return " · ".join(parts)
 
 

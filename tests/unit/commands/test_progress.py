@@ -70,5 +70,16 @@ def test_plain_lines_not_repeated() -> None:
     ]
 
 
+def test_plain_lines_say_what_a_phase_waits_for() -> None:
+    """Once, and that it goes on."""
+    terminal, written = a_terminal(is_terminal=False)
+    waiting = replace(PULLING.phases[1], attempts=1, summary="waits for managers")
+    with ProgressLines(terminal) as lines:
+        for phase in (waiting, waiting, replace(waiting, summary="")):
+            lines.update(replace(PULLING, phases=(phase,), services=()))
+    said = [line.split(maxsplit=1)[1] for line in written.getvalue().splitlines()]
+    assert said == ["preparation    in progress: waits for managers", "preparation    in progress"]
+
+
 def test_untrusted_text_cannot_control_terminal() -> None:
     assert printable("a\x1b[2Jb\r\n\tc\x9b") == "a[2Jb\n\tc"

@@ -13,9 +13,10 @@ from roas.engine.comparison import WantedService
 from roas.errors import NoQuorumError, RoasError, ServiceFailedError
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.coordination import ROLLBACK_RETRIES, STANDARD
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.environment import EngineKind, Environment
-from roas.models.health import ContainerState, HealthStatus
+from roas.models.events import PhaseChanged
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
 from tests.unit.deployment.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deployment.played_parts import Approving, service
@@ -89,7 +90,7 @@ class Judging(Approving):
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(_seconds: float) -> None:
-        return None
+        await asyncio.sleep(0)
 
     monkeypatch.setattr(engine_return, "pause", at_once)
 
@@ -262,3 +263,45 @@ async def test_absence_is_told_whoever_bore_it(orchestrator, engine, seconds: in
     assert deployment.warnings == told
     again = await orchestrator.run(deploy("v2"))
     assert again.warnings == (), "it was told before"
+
+
+class Away(Swarming):
+    """Have no answer of the managers while networks and secrets are made, until somebody was told of it."""
+
+    def __init__(self, services) -> None:
+        super().__init__(services)
+        self.told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def create_missing(self, *arguments, **options) -> tuple[ContainerSnapshot, ...]:
+        self.losses = QuorumLosses(1, 30.0, away_seconds=30.0)
+        await self.hear("waits for managers of the Swarm, at most until", "start those that are lost")
+        self.losses = QuorumLosses(1, 31.0)
+        await self.hear("")
+        return await super().create_missing(*arguments, **options)
+
+    async def hear(self, *parts: str) -> None:
+        """Wait until something is told that is of these parts, or is empty."""
+        try:
+            text = await asyncio.wait_for(self.told.get(), 5.0)
+        except TimeoutError as error:
+            raise AssertionError("nothing was told") from error
+        assert all(one in text for one in parts)
+        assert bool(text) is any(parts)
+
+
+@pytest.mark.parametrize("engine", [Away({"web": service("web")})])
+async def test_wait_for_managers_is_told_while_it_lasts(orchestrator, engine, components) -> None:
+    """Whoever bears it: until when, and what to do; and that it is over."""
+    texts = [""]
+
+    async def note(event: PhaseChanged) -> None:
+        if event.status is PhaseStatus.IN_PROGRESS and event.summary != texts[-1]:
+            texts.append(event.summary)
+            engine.told.put_nowait(event.summary)
+
+    components.bus.subscribe(PhaseChanged, note, name="test")
+    engine.running = {}
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert len(texts) == 3
+    assert not any("waits for managers" in one.summary for one in deployment.phases)
