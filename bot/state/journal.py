@@ -71,9 +71,9 @@ class Journal:
             nonlocal is_place_checked
             self._check_place()
             is_place_checked = True
-            result = self._transact(work, "IMMEDIATE", None)[0]
-            self.last_beat = row
-            (self._foreign,) = self._connected().execute("PRAGMA data_version").fetchone()
+            # Asked for within the transaction: after it, SQLite would have to lock the journal for it once more.
+            (result, foreign), _changes = self._carry_out(lambda one: (work(one), one.foreign_writes()), "IMMEDIATE")
+            self.last_beat, self._foreign = row, foreign
             return result
 
         began = time.monotonic()
@@ -99,11 +99,11 @@ class Journal:
         return (self._written, self._foreign) if is_known else None
 
     def _check_place(self) -> None:
-        self._connected()
+        connection = self._connected()
         with self._noting_loss():
             self._place.check()
             self._place.check_folder()
-            self._place.check_content(self.id, self._instance_id, self.last_beat)
+            self._place.check_content(connection, self.id, self._instance_id, self.last_beat)
 
     def check_writable(self) -> None:
         """Raise the StateError of the last write, where that failed."""
@@ -222,9 +222,16 @@ class Journal:
     def _transact(
         self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None
     ) -> tuple[Result, list[StateChange]]:
-        connection = self._connected()
+        self._connected()
         with self._noting_loss():
             self._place.check()
+        return self._carry_out(work, mode, fence)
+
+    def _carry_out(
+        self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None = None
+    ) -> tuple[Result, list[StateChange]]:
+        """Run a transaction on the journal, which was just seen to be the one at its path."""
+        connection = self._connected()
         transaction = Transaction(connection, self._instance_id, self._redact)
         connection.execute(f"BEGIN {mode}")
         try:

@@ -234,7 +234,7 @@ def _renew(transaction: Transaction, lease: LeaderLease) -> LeaderLease:
 
 
 def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None:
-    transaction.execute(
+    transaction.execute_wordless(
         "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
         (heartbeat.instance_id, heartbeat.container_id, row),
     )
@@ -242,7 +242,7 @@ def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat, row: str) -> 
 
 def _put_again(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None:
     """Write a heartbeat over the one before, where it is there: that changes one page, and no index."""
-    written = transaction.execute(
+    written = transaction.execute_wordless(
         "UPDATE heartbeats SET document = ? WHERE instance_id = ? AND container_id = ?",
         (row, heartbeat.instance_id, heartbeat.container_id),
     )
@@ -251,7 +251,7 @@ def _put_again(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None
 
 
 def _put_lease(transaction: Transaction, lease: LeaderLease) -> None:
-    transaction.execute(
+    transaction.execute_wordless(
         "INSERT INTO owners (name, document) VALUES (?, ?)"
         " ON CONFLICT (name) DO UPDATE SET document = excluded.document",
         (LEASE_NAME, to_json(lease)),

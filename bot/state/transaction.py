@@ -35,6 +35,14 @@ class Transaction:
         hidden = [hide_in_document(one, self.redact) if isinstance(one, str) else one for one in parameters]
         return self.connection.execute(statement, hidden)
 
+    def execute_wordless(self, statement: str, parameters: tuple[object, ...]) -> sqlite3.Cursor:
+        """Run one statement whose documents say nothing in words, as what a leader writes each second."""
+        return self.connection.execute(statement, parameters)
+
+    def foreign_writes(self) -> int:
+        """Return what changes whenever another process has written."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""
         self.execute(

@@ -1,10 +1,12 @@
 """Words in the journal have no secrets; what records are found by is written as it is."""
 
+import dataclasses
 import sqlite3
 from pathlib import Path
 
 from roas.messages.stored import MESSAGES
 from roas.models.change import ChangeType, StateChange
+from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark
 from roas.redaction import Redactor
 from roas.state.document_texts import FOUND_BY, WORDS
 from roas.state.manager import JOURNAL_NAME, StateManager
@@ -36,6 +38,12 @@ def test_every_stored_field_is_words_or_not() -> None:
     fields = {line.rpartition(".")[2] for line in documents if "." in line}
     assert fields - PLAIN - WORDS - FOUND_BY - {MESSAGES} == set()
     assert set() == PLAIN & WORDS
+
+
+def test_what_a_leader_writes_each_second_has_no_words() -> None:
+    """So nobody need look for secrets in it."""
+    fields = {one.name for model in (Heartbeat, LeaderLease, ProcessMark) for one in dataclasses.fields(model)}
+    assert fields & WORDS == set()
 
 
 async def test_words_written_without_secrets(tmp_path: Path) -> None:

@@ -115,6 +115,16 @@ async def test_journal_overwritten_in_place_is_lost(tmp_path: Path, state: State
         await state.ownership.acquire()
 
 
+async def test_overwritten_journal_is_lost_whatever_is_remembered_of_it(tmp_path: Path, state: StateManager) -> None:
+    """Nobody but this process has written to the journal by SQLite, so that it would answer from its own memory."""
+    await state._journal._in_thread(lambda: state._journal._connected().execute("PRAGMA wal_checkpoint").fetchall())
+    for _ in range(2):
+        await beat(state)
+    shutil.copyfile(await another_journal(tmp_path), state.folder / JOURNAL_NAME)
+    with pytest.raises(JournalLostError, match="overwritten"):
+        await beat(state)
+
+
 async def test_older_copy_of_the_same_is_lost(tmp_path: Path, state: StateManager) -> None:
     path, copy = state.folder / JOURNAL_NAME, tmp_path / "copy"
     for step in range(2):
