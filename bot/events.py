@@ -15,10 +15,10 @@ from roas.models.events import Event
 log = get_logger(__name__)
 
 HISTORY_LENGTH = 1000
-REMEMBERED_IDS = 10_000
 HANDLER_DEADLINE_SECONDS = 30.0
 QUEUE_LENGTH = 10_000
-REMEMBERED_HANDLINGS = 1000
+# How events were handled is of use for so long: no figure looks further back.
+REMEMBERED_HANDLINGS, REMEMBERED_SECONDS = 1000, 300.0
 
 
 Kind = TypeVar("Kind", bound=Event)
@@ -119,10 +119,16 @@ class Subscription:
                 self._in_progress = None
                 ended = time.monotonic()
                 self.statistics.last_latency_seconds = ended - published
-                self.recent.append(Handling(ended, ended - published, failed=not well))
+                self._remember(Handling(ended, ended - published, failed=not well))
                 self._handled(ended - published)
             self._wake.clear()
             self._idle.set()
+
+    def _remember(self, handling: Handling) -> None:
+        """Keep how an event was handled, and drop what is too old for any figure: those of an hour are megabytes."""
+        self.recent.append(handling)
+        while self.recent[0].ended < handling.ended - REMEMBERED_SECONDS:
+            self.recent.popleft()
 
     async def _handle(self, event: Event) -> bool:
         try:
@@ -149,8 +155,8 @@ class EventBus:
         self._subscriptions: list[Subscription] = []
         self._listeners: list[Callable[[float], None]] = []
         self._at_publish: list[Callable[[], None]] = []
-        self._history: deque[Event] = deque(maxlen=history_length)
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._history_length = history_length
+        self._history: OrderedDict[str, Event] = OrderedDict()
         self.published = 0
         self.handled = 0
 
@@ -187,13 +193,12 @@ class EventBus:
         await subscription.close()
 
     def publish(self, event: Event) -> bool:
-        """Offer an event to every subscriber that wants it; returns False for an id that was published before."""
-        if event.id in self._seen:
+        """Offer an event to every subscriber that wants it; returns False for an id that is in the history."""
+        if event.id in self._history:
             return False
-        self._seen[event.id] = None
-        if len(self._seen) > REMEMBERED_IDS:
-            self._seen.popitem(last=False)
-        self._history.append(event)
+        self._history[event.id] = event
+        if len(self._history) > self._history_length:
+            self._history.popitem(last=False)
         self.published += 1
         for subscription in self._subscriptions:
             if subscription.matches(event):
@@ -209,7 +214,7 @@ class EventBus:
 
     def history(self) -> tuple[Event, ...]:
         """Return the last events, oldest first."""
-        return tuple(self._history)
+        return tuple(self._history.values())
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:

@@ -296,7 +296,7 @@ MUTATIONS = (
     mutation(
         "an event is handled twice",
         "bot/events.py",
-        "if event.id in self._seen:",
+        "if event.id in self._history:",
         "if False:",
         "tests/unit/test_events.py",
     ),

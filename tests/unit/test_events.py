@@ -174,3 +174,24 @@ async def test_handlings_since_a_time_newest_first(bus):
     assert [*subscription.handled_since(first.ended)] == [third, second, first]
     assert [*subscription.handled_since(third.ended)] == [third]
     assert [*subscription.handled_since(third.ended + 1)] == []
+
+
+async def test_old_handlings_dropped(bus, monkeypatch):
+    """A bot that works for weeks holds what its figures look at, and no more."""
+    subscription = bus.subscribe(Work, listener([]), name="counter")
+    for number in range(3):
+        bus.publish(Work(number=number))
+    await bus.drain()
+    last = subscription.recent[-1]
+    monkeypatch.setattr("roas.events.REMEMBERED_SECONDS", 0.0)
+    bus.publish(Work(number=3))
+    await bus.drain()
+    assert last not in subscription.recent
+    assert len(subscription.recent) == 1
+
+
+async def test_ids_remembered_are_those_of_the_history(bus):
+    """Each id of a bus that is used for weeks would be kept for good otherwise."""
+    repeated = [Work(number=number) for number in range(4)]
+    assert all(bus.publish(event) for event in repeated)
+    assert [bus.publish(event) for event in reversed(repeated)] == [False, False, False, True]

@@ -12,6 +12,7 @@ from typing import Any
 
 DEPTH = 32
 STEP = "_"
+STEPS = re.compile(rf"(?:/{STEP}){{0,{DEPTH}}}(?=/|$)")
 
 
 class PathMapping:
@@ -19,7 +20,8 @@ class PathMapping:
 
     def __init__(self, base: Path) -> None:
         self.root = base.joinpath(*[STEP] * DEPTH)
-        self._copied = re.compile(rf"{re.escape(str(base))}(?:/{STEP}){{0,{DEPTH}}}(?=/|$)")
+        # Not as a pattern: each copy has a folder of its own, and Python keeps the last 512 patterns.
+        self._base = str(base)
 
     def to_copy(self, path: Path) -> Path:
         """Return where the copy of an absolute path is; `..` goes up by the text, as Compose takes it."""
@@ -27,7 +29,10 @@ class PathMapping:
 
     def text_back(self, text: str) -> str:
         """Return a message with the real paths in it."""
-        return self._copied.sub("", text)
+        first, *others = text.split(self._base)
+        return first + "".join(
+            other[steps.end() :] if (steps := STEPS.match(other)) else self._base + other for other in others
+        )
 
     def model_back(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """Return a resolved model with the real paths in it."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from roas.dataclass import dataclass
-from roas.events import EventBus, Subscription
+from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import DependenciesResolved, DeploymentEnded
@@ -54,7 +54,7 @@ class Windows:
     event_latency_seconds: float = 60.0
     sync_lag_seconds: float = 60.0
     dependency_seconds: float = 900.0
-    error_seconds: float = 300.0
+    error_seconds: float = REMEMBERED_SECONDS
     fewest_handlings: int = 20
     success_seconds: float = 86_400.0
     last_deployments: int = 20

@@ -25,6 +25,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import ServiceDefinition, WantedImage
+from roas.monitoring.metrics.integration_figures import Windows
 from roas.monitoring.metrics.integration_monitor import LIMITS
 from roas.recovery import budget
 from roas.settings import Settings
@@ -206,7 +207,8 @@ def test_history_bounds_as_designed() -> None:
     settings = Settings(_env_file=None)
     assert (settings.history_days, settings.history_rows, settings.releases_kept) == (90, 100_000, 10)
     assert (history.HEARTBEATS_KEPT, history.DEPLOYMENTS_KEPT, maintenance.RESOLVED_KEPT) == (500, 5000, 2000)
-    assert (STREAM_LENGTH, events.HISTORY_LENGTH, events.REMEMBERED_IDS) == (10_000, 1000, 10_000)
+    assert (STREAM_LENGTH, events.HISTORY_LENGTH) == (10_000, 1000)
+    assert (1000, Windows().error_seconds) == (events.REMEMBERED_HANDLINGS, events.REMEMBERED_SECONDS)
     assert settings.handover_seconds == 60
 
 
