@@ -34,8 +34,11 @@ def make_request(
 
 
 def one_line_reason(reason: str) -> str:
-    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
-    text = " ".join(reason.split())
+    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read.
+
+    A terminal of another encoding sends bytes that are no text here: nothing could keep them as they are.
+    """
+    text = " ".join(reason.encode(errors="surrogateescape").decode(errors="replace").split())
     if len(text) > REASON_LENGTH:
         raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} characters at most.")
     return text

@@ -77,8 +77,8 @@ class Terminal:
 
 
 def printable(text: str) -> str:
-    """Leave out what could steer a terminal, and secrets: logs and names come from elsewhere."""
-    text = hide(text)
+    """Leave out what could steer a terminal, and secrets; show that there is what is no text: it comes from elsewhere."""
+    text = hide(text.encode(errors="replace").decode())
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 

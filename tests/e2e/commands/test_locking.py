@@ -30,3 +30,12 @@ def test_lock_command_prints_json_and_shows_in_status(dry_line):
     status = json.loads(dry_line.run("status", "dev", "--json").stdout)
     assert status["environments"][0]["freeze"]["reason"] == "the fair"
     assert "the fair" in dry_line.run("status", "dev").stdout
+
+
+def test_reason_that_is_no_text_is_kept_as_far_as_it_goes(dry_line):
+    """A terminal that is set to Latin-1 sends bytes that are no UTF-8: nobody is kept from locking by that."""
+    locked = dry_line.run("lock", "dev", "--reason", "gr\udcfcn")
+    assert locked.returncode == 0, locked.stderr
+    assert "gr\ufffdn" in dry_line.run("status", "dev").stdout
+    unknown = dry_line.run("deploy", "staging", "v1", "--service", "d\udcfcv", "--dry-run")
+    assert "no service d?v." in unknown.stderr
