@@ -32,6 +32,9 @@ EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # What an engine says once it speaks other versions of its API than when its client was opened.
 OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
+# What the SDK puts before everything that keeps it from an engine.
+SDK_ASKED = "Error while fetching server API version: "
+BRIEF_LENGTH = 200
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 Answer = TypeVar("Answer")
@@ -239,10 +242,11 @@ def _refusal(error: ApiError, address: str) -> EngineError:
 
 
 def _brief(error: BaseException) -> str:
-    """Find the shortest true reason in a chain of wrapped errors."""
+    """Find the shortest true reason in a chain of wrapped errors; without one, what the outermost says."""
     reason: BaseException | None = error
     while reason is not None:
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
         reason = reason.__cause__ or reason.__context__
-    return type(error.__cause__ or error).__name__
+    said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
+    return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__

@@ -9,7 +9,8 @@ import pytest
 
 from roas.engine import client as engine_client
 from roas.engine import local_client
-from roas.engine.client import EngineClients
+from roas.engine.client import EngineClients, open_client, typed_faults
+from roas.errors import EngineUnavailableError
 
 SECONDS = 10.0
 SILENT, WELL = "unix:///silent.sock", "unix:///well.sock"
@@ -89,3 +90,19 @@ def test_who_has_no_home_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     assert local_client._headers() == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("tcp://10.0.0.5", "port is required"),
+        ("10.0.0.5", "port is required"),
+        ("npipe:////./pipe/docker", "only supported on Windows"),
+    ],
+)
+def test_address_that_is_none_says_what_is_wrong_with_it(address: str, reason: str) -> None:
+    """The name of an exception tells nobody what to correct."""
+    with pytest.raises(EngineUnavailableError) as raised, typed_faults(address):
+        open_client(address)
+    assert reason in raised.value.message
+    assert "Error while" not in raised.value.message
