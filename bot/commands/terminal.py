@@ -77,7 +77,7 @@ class Terminal:
 
 
 def printable(text: str) -> str:
-    """Leave out what could steer a terminal, and secrets; show that there is what is no text: it comes from elsewhere."""
+    """Leave out what could steer a terminal, and secrets; show where there is what is no text."""
     text = hide(text.encode(errors="replace").decode())
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
