@@ -12,6 +12,7 @@ from roas.commands.running_bot import find_running_bot
 from roas.concurrency import begun
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.journal_follower import follow_journal
+from roas.engine.containers.own_container import own_container_id
 from roas.errors import InvalidRequestError
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
@@ -32,6 +33,11 @@ class Executor(Protocol):
     @property
     def is_bot(self) -> bool:
         """Return whether it continues when this process ends."""
+        ...
+
+    @property
+    def may_end_with_container(self) -> bool:
+        """Return whether the bot that was asked has passed it on, and its container, which goes, may be this one."""
         ...
 
     async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
@@ -99,6 +105,7 @@ class BotExecutor:
     """Have a running bot do it, through its control socket."""
 
     is_bot = True
+    may_end_with_container = False
 
     def __init__(self, client: "ControlClient", folder: Path) -> None:
         self._client = client
@@ -139,6 +146,7 @@ class BotExecutor:
                 async for record in records:
                     yield record
                 return
+        self.may_end_with_container = own_container_id() is not None
         async with aclosing(follow_successor(self._folder, deployment_id)) as records:
             async for record in records:
                 yield record
@@ -148,6 +156,7 @@ class LocalExecutor:
     """Do it in this process, by the same orchestrator, lock and journal."""
 
     is_bot = False
+    may_end_with_container = False
 
     def __init__(self, application: "Application") -> None:
         self._application = application

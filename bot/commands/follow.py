@@ -12,6 +12,11 @@ from roas.concurrency import end_tasks
 from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment
 
+WITH_CONTAINER = (
+    "Another bot carries it on. Where this command runs in the old bot's container, it ends with that, with code 137: "
+    "`roas history {environment} --limit 1`, in the new one, says how the deployment ended."
+)
+
 
 class Progress(Protocol):
     """Show how far a deployment has come."""
@@ -74,9 +79,13 @@ async def follow_deployment(
 
 
 async def _show(executor: Executor, deployment_id: str, progress: Progress) -> Deployment:
+    noted = False
     async with aclosing(executor.follow(deployment_id)) as records:
         async for record in records:
             progress.update(record)
+            if executor.may_end_with_container and not noted and not record.finished:
+                noted = True
+                progress.note(WITH_CONTAINER.format(environment=record.request.environment))
             if record.finished:
                 return record
     raise InternalFaultError(f"{deployment_id} was followed, but its end was not seen.", hint="See `history`.")

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from testbed.container_processes import ACTIVE, until
+from testbed.engine import manual_environment
 from testbed.home_stack import ROOT, Home
 from testbed.inherited import chosen_programs
 from testbed.preloaded import PreloadedPopen
@@ -154,3 +155,18 @@ async def removal_is_refused(home, **variables: str) -> None:
         said, _ = await asyncio.to_thread(child.communicate)
     assert child.returncode != 0
     assert "this bot itself" in said, said
+
+
+async def test_command_in_the_old_container_says_that_it_ends_with_it(home, people, images):
+    """Typed by `docker compose exec`, it cannot outlive the container: it says so before, and where the outcome is."""
+    version = other_version(home, images)
+    (bot,) = home.bots()
+    command = ["docker", "exec", bot.id, "roas", "deploy", "dev", version]
+    environ = manual_environment(home.engine.docker_host)
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=environ, capture_output=True, text=True, timeout=END_SECONDS
+    )
+    assert ended.returncode == 137, ended.stdout + ended.stderr
+    assert "it ends with that, with code 137: `roas history dev --limit 1`" in ended.stdout
+    told = await outcome(people, rows(home, "SELECT id FROM deployments ORDER BY rowid DESC LIMIT 1")[0][0])
+    assert "succeeded" in told.text, told.text
