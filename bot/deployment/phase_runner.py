@@ -20,6 +20,7 @@ from roas.deployment.engine_return import (
 )
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
+from roas.deployment.retry_log import log_retries
 from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,
@@ -210,6 +211,7 @@ def _to_internal_error(error: Exception) -> InternalFaultError:
 
 
 def _is_transient(error: Exception) -> bool:
+    log_retries()
     return isinstance(error, RoasError) and error.transient
 
 

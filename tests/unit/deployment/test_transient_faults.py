@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+import stamina
+from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
 from roas.errors import (
     ContainerConflictError,
@@ -18,6 +20,7 @@ from roas.state.manager import StateManager
 from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import deploy, rollback
+from tests.unit.log_lines import captured_logs
 
 
 class RemovingSlowly(FakeEngine):
@@ -46,6 +49,42 @@ async def test_replaced_container_judges_nothing(orchestrator, engine):
         assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
     assert engine.versions() == {"web": "web:v2"}
+
+
+class AwayOnce(FakeEngine):
+    """Break a connection off once."""
+
+    def __init__(self) -> None:
+        super().__init__({"web": service("web")})
+        self.broken_off = 0
+
+    async def look_up_images(self, stack, services):
+        self.broken_off += 1
+        if self.broken_off == 1:
+            raise EngineUnavailableError("the engine broke off")
+        return await super().look_up_images(stack, services)
+
+
+@pytest.mark.parametrize("engine", [AwayOnce()])
+async def test_retry_is_told_in_the_log_alone(orchestrator, engine, capsys):
+    """On stdout a command writes its JSON; what somebody else retries in this process is told as he wants."""
+    told: list[str] = []
+    before = get_on_retry_hooks()
+    set_on_retry_hooks([lambda details: told.append(str(details.caused_by))])
+    try:
+        with captured_logs() as logged:
+            assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+        assert engine.broken_off > 1
+        assert [one["error"] for one in logged if one["event"] == "a phase is tried again"] == ["the engine broke off"]
+        assert told == []
+        for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0):
+            with attempt:
+                if not told:
+                    raise ValueError("of the host")
+        assert told == ["of the host"]
+    finally:
+        set_on_retry_hooks(before)
+    assert capsys.readouterr().out == ""
 
 
 class Away(FakeEngine):
