@@ -39,6 +39,9 @@ def _split_names(value: object) -> object:
 
 Ids = Annotated[frozenset[int], NoDecode, BeforeValidator(_split_ids)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+# What both the SDK and Compose take. A relative path would be another one for each of them, and the kernel takes no
+# longer one.
+EngineAddress = Annotated[str, Field(pattern=r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$")]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
@@ -49,7 +52,7 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     compose_file: str | None = None
     env_file: str | None = None
     project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    docker_host: str | None = None
+    docker_host: EngineAddress | None = None
     engine: EngineKind = EngineKind.COMPOSE
     needs_approval: bool | None = None
     critical_services: tuple[str, ...] | None = None
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="INFO", pattern=r"(?i)^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field(default="auto", pattern=r"^(auto|json|console)$")
 
-    docker_host: str | None = None
+    docker_host: EngineAddress | None = None
     stack_dir: Path = Path()
     compose_file: Annotated[str, Field(min_length=1)] | None = None
     compose_project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")

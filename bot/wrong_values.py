@@ -49,6 +49,9 @@ MEANINGS: Mapping[str, str] = {
 PATTERNS: Mapping[str, str] = {
     r"^https?://": "must begin with http:// or https://",
     r"^wss?://": "must begin with ws:// or wss://",
+    r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$": (
+        "must be unix:// with the whole path of a socket, 107 characters at most, or begin with tcp:// or ssh://"
+    ),
     r"^[a-z0-9_-]{1,32}$": "must be 1 to 32 lower-case letters, digits, - and _",
     r"^[a-z0-9][a-z0-9_-]{0,31}$": "must be 1 to 32 lower-case letters, digits, - and _, a letter or digit first",
     r"^[a-z0-9][a-z0-9_-]{0,62}$": "must be 1 to 63 lower-case letters, digits, - and _, a letter or digit first",

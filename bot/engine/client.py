@@ -247,6 +247,8 @@ def _brief(error: BaseException) -> str:
     while reason is not None:
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
+        if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
+            return str(reason)
         reason = reason.__cause__ or reason.__context__
     said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
     return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__

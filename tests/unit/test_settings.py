@@ -212,3 +212,22 @@ def test_file_that_is_no_text_named(tmp_path):
     (tmp_path / ".env").write_bytes("LOG_LEVEL=DEBUG\nSTACK_DIR=/srv/caf\u00e9\n".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"\.env: is not UTF-8 text \(line 2\)"):
         load_settings(needs_discord=False)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["unix://docker.sock", "unix://./docker.sock", "unix:/docker.sock", f"unix:///{'x' * 107}", "fd://", "http://host"],
+)
+def test_engine_address_that_docker_takes_otherwise_refused(monkeypatch, address):
+    """A relative path would lead Compose elsewhere than the bot, in the middle of a deployment."""
+    monkeypatch.setenv("DOCKER_HOST", address)
+    monkeypatch.setenv("ENVIRONMENTS__DEV__DOCKER_HOST", address)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(needs_discord=False)
+    assert str(raised.value).count("must be unix:// with the whole path of a socket") == 2
+
+
+@pytest.mark.parametrize("address", [f"unix:///{'x' * 106}", "tcp://host:2376", "ssh://me@host"])
+def test_engine_address_that_docker_takes_accepted(monkeypatch, address):
+    monkeypatch.setenv("DOCKER_HOST", address)
+    assert load_settings(needs_discord=False).docker_host == address
