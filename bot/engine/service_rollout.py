@@ -8,7 +8,7 @@ from typing import Protocol
 from roas.concurrency import run_uninterrupted
 from roas.dataclass import dataclass
 from roas.engine.comparison import WantedService, rank
-from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
 from roas.engine.containers.service_wait import service_failure
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
@@ -150,7 +150,7 @@ class ServiceRollout:
         else:
             found = judge_readiness(single, (one,), tolerated_restarts=2**31)
             if found.state in UNREADY:
-                found = ServiceReadiness(Readiness.FAILED, found.reason, one.id)
+                found = replace(found, state=Readiness.FAILED)
         if found.state is Readiness.WAITING and one.id in self._overdue:
             found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), one.id)
         self._reasons[one.id] = found
@@ -243,7 +243,7 @@ class ServiceRollout:
         name, record = self.wanted.definition.name, self.rollout.record
         error = self._unstartable.get(step.cause)
         if error is None:
-            found = self._reasons.get(step.cause) or ServiceReadiness(Readiness.FAILED, said("it is gone"), step.cause)
+            found = self._reasons.get(step.cause) or removed(step.cause)
             error = await service_failure(self.engine, self.environment, name, found)
         if step.verdict is Verdict.PAUSED and self.log.may_pause:
             await self.log.step(ServiceStep.PAUSED, self._progress())

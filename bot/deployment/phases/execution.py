@@ -32,8 +32,10 @@ class Execution:
         async with context.watching() as watch:
             await self._apply(context, watch, release.model_hash)
         # All of them: what is left to do after a handover, or after a crash, is only a part.
-        changed = sum(progress.changed for progress in context.deployment.services)
-        return said("{changed} of {services} services changed", changed=changed, services=len(release.services))
+        known = context.deployment.services
+        changed = sum(progress.changed for progress in known)
+        names = {one.name for one in release.services} | {one.service for one in known}  # those, too, that are removed
+        return said("{changed} of {services} services changed", changed=changed, services=len(names))
 
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
         manager = context.components.manager

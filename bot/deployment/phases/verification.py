@@ -168,7 +168,7 @@ def find_trouble(
             return ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
     readiness = judge_readiness(definition, containers, tolerated_restarts=2**31)
     if readiness.state in {Readiness.FAILED, Readiness.WAITING}:
-        return ServiceReadiness(Readiness.FAILED, readiness.reason, readiness.container_id)
+        return replace(readiness, state=Readiness.FAILED)
     return None
 
 

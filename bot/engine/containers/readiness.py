@@ -28,11 +28,12 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceReadiness:
-    """Hold the verdict, its reason, and the container that a failure is about."""
+    """Hold the verdict, its reason, and the container that a failure is about; somebody may have `removed` it."""
 
     state: Readiness
     reason: str = ""
     container_id: str | None = None
+    removed: bool = False
 
 
 def judge_readiness(
@@ -83,7 +84,9 @@ def _judge(
             return _failed(container, said("it ended with code 0, {reason}", reason=NOT_MEANT_TO_END))
         case ContainerState.EXITED if container.restart_policy in ENDS_FOR_GOOD or definition.one_shot:
             return _failed(container, said("it ended{code}", code=_exit_text(container)))
-        case ContainerState.DEAD | ContainerState.REMOVING:
+        case ContainerState.REMOVING:
+            return removed(container.id)
+        case ContainerState.DEAD:
             return _failed(container, said("its container is {state}", state=container.state))
         case _:
             return ServiceReadiness(Readiness.WAITING, said("it is {state}", state=container.state), container.id)
@@ -105,6 +108,12 @@ def _judge_running(
             return ServiceReadiness(Readiness.HEALTHY, said("its health check passes"), container.id)
         case _:
             return ServiceReadiness(Readiness.UNVERIFIED, said("it runs, and has no health check"), container.id)
+
+
+def removed(container_id: str | None = None) -> ServiceReadiness:
+    """Return the verdict on a container that is gone, or going: no deployment removes what it waits for."""
+    reason = said("its container was removed by somebody else")
+    return ServiceReadiness(Readiness.FAILED, reason, container_id, removed=True)
 
 
 def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:

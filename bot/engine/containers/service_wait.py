@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import EngineReader
 from roas.errors import RoasError, ServiceFailedError
@@ -30,19 +30,24 @@ async def wait_until_ready(
 ) -> ServiceReadiness:
     """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
-    With `only`, no other container than that one counts. The `old` ones, by id, and those that are suspended
-    meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those for which nobody waits. Raises
-    ServiceFailedError with the container's failure output.
+    With `only`, no other container than that one counts. Once all are there, one that goes has failed. The `old` ones,
+    by id, and those that are suspended meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those
+    for which nobody waits. Raises ServiceFailedError with the container's failure output.
     """
     before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
     suspended = set(old)
+    were_all_there = False
 
     def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
+        nonlocal were_all_there
         suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
         counted = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
         own = tuple(c for c in counted if c.id not in without)
         excused = frozenset(suspended if patient else ())
         fewer = replace(definition, replicas=definition.replicas - (len(counted) - len(own)))
+        if were_all_there and len(own) < fewer.replicas:
+            return removed()
+        were_all_there = len(own) >= fewer.replicas and not environment.on_swarm  # there, tasks come and go
         readiness = judge_readiness(fewer, own, restarts_before=before, excused=excused)
         return None if readiness.state is Readiness.WAITING else readiness
 
@@ -60,14 +65,17 @@ async def service_failure(
 ) -> ServiceFailedError:
     """Create the error that says why a service failed, with its last log lines and health check output."""
     report = ""
-    if readiness.container_id is not None:
+    by_somebody = (readiness.container_id is None or readiness.removed) and not environment.on_swarm
+    if readiness.container_id is not None and not by_somebody:  # of that one, nothing can be read
         try:
             report = await engine.failure_output(environment, readiness.container_id)
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
     failure = ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=readiness.reason),
-        hint=said(
+        hint=said("Find out who removed it, a person or a program, then deploy again.")
+        if by_somebody
+        else said(
             "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
         ),
         service=service,

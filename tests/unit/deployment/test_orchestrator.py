@@ -167,8 +167,9 @@ async def test_removed_service_is_removed(orchestrator, engine):
     engine.stack = {"store": engine.stack["store"]}
     # The old model still names web, so that the fake has to know it for the plan.
     engine.definitions = lambda model: {n: service(n) for n in model["services"]}
-    await orchestrator.run(deploy("v2"))
+    deployment = await orchestrator.run(deploy("v2"))
     assert engine.versions() == {"store": "store:v2"}
+    assert deployment.phase(PhaseName.EXECUTION).summary == "2 of 2 services changed"
 
 
 async def test_outdated_plan_refused(orchestrator, engine):

@@ -83,3 +83,20 @@ async def test_old_container_that_stays_unhealthy_fails(engine, watch, monkeypat
     await seen(engine, watch, *UNHEALTHY)
     with pytest.raises(ServiceFailedError, match="its health check fails"):
         await waiting(engine, watch, old=frozenset({"c1"}))
+
+
+@pytest.mark.parametrize("is_seen_going", [False, True])
+async def test_container_that_somebody_removes_is_no_fault_of_the_release(engine, watch, is_seen_going):
+    """It is told at once, whether the engine shows it while it goes or no more; and nobody reads its last lines."""
+    await seen(engine, watch, ContainerState.RUNNING, HealthStatus.STARTING)
+    ready = waiting(engine, watch)
+    await asyncio.sleep(0)
+    if is_seen_going:
+        await seen(engine, watch, ContainerState.REMOVING, HealthStatus.NONE)
+    else:
+        engine.running.clear()
+        await watch.refresh()
+    with pytest.raises(ServiceFailedError, match="its container was removed by somebody else") as raised:
+        await ready
+    assert "Find out who removed it" in raised.value.hint
+    assert raised.value.report == ""
