@@ -19,7 +19,6 @@ from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
 from roas.models.plan import Plan
-from roas.state.documents import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
 async def _show_only(session: Session, executor: Executor, request: DeploymentRequest) -> int:
     plan = await executor.plan(request)
     if session.terminal.as_json:
+        from roas.state.documents import to_json
+
         session.terminal.document(to_json(plan))
     else:
         _show_plan(session, plan)
@@ -106,6 +107,8 @@ def _show_outcome(session: Session, deployment: Deployment) -> None:
 def _end(session: Session, deployment: Deployment) -> int:
     _show_outcome(session, deployment)
     if session.terminal.as_json:
+        from roas.state.documents import to_json
+
         session.terminal.document(to_json(deployment))
     return code_of_deployment(deployment)
 

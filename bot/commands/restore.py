@@ -29,14 +29,14 @@ def restore(from_copy: Name = None, list_only: ListOnly = False, yes: Replace = 
 async def _restore(session: "Session", name: str | None, list_only: bool, yes: bool) -> int:
     from roas.commands.exit_codes import ExitCode
     from roas.state.backups import Backups
-    from roas.state.instance import Instance
-    from roas.state.manager import JOURNAL_NAME
+    from roas.state.instance import INSTANCES, Instance
+    from roas.state.looked_at import JOURNAL_NAME
 
     folder = session.state_dir
     backups = Backups(folder / JOURNAL_NAME)
     if list_only:
         return _list(session, backups)
-    instance = Instance(folder / "instances", "CLI")
+    instance = Instance(folder / INSTANCES, "CLI")
     _announce(instance, folder)
     try:
         _refuse_beside_others(instance)

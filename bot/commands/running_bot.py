@@ -10,7 +10,7 @@ from roas.concurrency import pause
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.socket_path import SOCKET_NAME
 from roas.errors import StateError
-from roas.state.instance import Instance
+from roas.state.instance import INSTANCES, Instance
 
 if TYPE_CHECKING:
     from roas.control.client import ControlClient
@@ -55,7 +55,7 @@ async def find_running_bot(
 
 def running_bots(folder: Path) -> tuple[str, ...]:
     """Return the ids of the bots that live, by the locks that they hold."""
-    return Instance(folder / "instances", "CLI").living("BOT")
+    return Instance(folder / INSTANCES, "CLI").living("BOT")
 
 
 async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -> "ControlClient | None":

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from roas.models.identifiers import new_id
 
+# Where the locks of all processes are, in the state folder.
+INSTANCES = "instances"
+
 
 class Instance:
     """Be known as one running process; the lock ends with the process, however it ends, in whatever container."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roas.state.manager import JOURNAL_NAME
 from roas.temporary import temporary_folder
+
+JOURNAL_NAME = "journal.sqlite3"
 
 
 def has_journal(folder: Path) -> bool:

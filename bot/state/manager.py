@@ -20,11 +20,12 @@ from roas.state.documents import get_ready, readable
 from roas.state.folder_faults import folder_unusable
 from roas.state.freezes import Freezes
 from roas.state.history import History
-from roas.state.instance import Instance
+from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal
 from roas.state.journal_faults import WriteTrouble
 from roas.state.kept_answers import KeptAnswers
 from roas.state.locks import Locks
+from roas.state.looked_at import JOURNAL_NAME
 from roas.state.ownership import Ownership
 from roas.state.posts import Posts
 from roas.state.projection_source import ProjectionSource
@@ -35,16 +36,22 @@ from roas.state.transaction import Fence, Transaction
 log = get_logger(__name__)
 
 WITH_EACH_DEPLOYMENT = (Lock, Deployment, PhaseResult, ServiceProgress, Release, StateChange)
-JOURNAL_NAME = "journal.sqlite3"
 FOLDER_MODE = 0o700
 
 
 class StateManager:
     """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
-    def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT", redact: Callable[[str], str] = hide) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        instance_prefix: str = "BOT",
+        instance: Instance | None = None,
+        redact: Callable[[str], str] = hide,
+    ) -> None:
         self.folder = state_dir.expanduser().resolve()
-        self.instance = Instance(self.folder / "instances", instance_prefix)
+        self.instance = instance or Instance(self.folder / INSTANCES, instance_prefix)
         self.conflict = ""
         self._subscribers: list[Callable[[StateChange], None]] = []
         self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact)

@@ -13,7 +13,7 @@ from roas.models.ownership import Heartbeat, LeaderLease
 from roas.models.release import Release
 from roas.state.boot_clock import boot_seconds
 from roas.state.documents import from_json
-from roas.state.manager import JOURNAL_NAME
+from roas.state.looked_at import JOURNAL_NAME
 
 BUSY_SECONDS = 10.0
 

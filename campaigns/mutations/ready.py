@@ -160,7 +160,7 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what a killed process left stays",
         "bot/foundation.py",
-        "        await asyncio.to_thread(remove_left_folders)\n",
+        "    remove_left_folders()\n",
         "",
         LEFT,
     ),

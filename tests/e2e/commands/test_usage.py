@@ -155,7 +155,7 @@ def test_deploy_never_imports_discord_or_http_library(dry_line: CommandLine) -> 
 
 
 def test_files_are_read_while_the_rest_is_loaded(dry_line: CommandLine) -> None:
-    """Compose reads them before a deployment could be planned; beside the loading, nobody else loads anything.
+    """Compose reads them before the journal could be opened; beside the loading, nobody else loads anything.
 
     Two threads that load modules of one package at the same time may wait for each other, of which Python makes an
     error.
@@ -166,13 +166,16 @@ from roas.__main__ import _import_without_extras
 _import_without_extras()
 from roas.commands import executor, run_command_line
 
-load, loaders, beside, asked = executor.load_parts, [], [], threading.Event()
+loaders, beside, asked = [], [], threading.Event()
 
-def load_parts(terminal):
-    loaders.append(threading.get_ident())
-    load(terminal)
-    print("asked", asked.wait(60))
-    loaders.append(None)
+def watched(load):
+    def loading(wanted):
+        loaders.append(threading.get_ident())
+        loaded = load(wanted)
+        print("asked", asked.wait(60))
+        loaders.append(None)
+        return loaded
+    return loading
 
 def note(event, arguments):
     if event == "import" and loaders and loaders[-1] not in (None, threading.get_ident()):
@@ -180,12 +183,12 @@ def note(event, arguments):
     if event == "subprocess.Popen" and "config" in arguments[1]:
         asked.set()
 
-executor.load_parts = load_parts
+executor.load_journal, executor.load_parts = watched(executor.load_journal), watched(executor.load_parts)
 sys.addaudithook(note)
 assert run_command_line(["deploy", "dev", "v1"]) == 69
 print("beside", beside)
 """
-    assert dry_line.run_program(program).stdout.splitlines()[:2] == ["asked True", "beside []"]
+    assert dry_line.run_program(program).stdout.splitlines()[:3] == ["asked True", "asked True", "beside []"]
 
 
 def test_empty_history_is_empty_json(dry_line: CommandLine) -> None:

@@ -12,7 +12,8 @@ import pytest
 from roas.models.change import ChangeType, StateChange
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 
 OTHER = """
 import sqlite3, sys

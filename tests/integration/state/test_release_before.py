@@ -23,7 +23,8 @@ from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
 from roas.models.rollout import Choice, Decision, Pause
 from roas.state.documents import from_row, to_json
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from tests.integration.state.release_before import READ, UNFINISHED, WRITE, run_release_before
 from tests.unit.state.stored_surface import DOCUMENTS
 from tests.unit.state.test_approvals import a_plan_record

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from roas.application import Application
-from roas.commands.executor import LocalExecutor
+from roas.commands.local_executor import LocalExecutor
 from roas.commands.state_owner import check_readable
 from roas.errors import InvalidRequestError, StateError
 from roas.models.environment import Environment

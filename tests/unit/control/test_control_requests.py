@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from roas.commands.executor import BotExecutor
+from roas.commands.bot_executor import BotExecutor
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.server import ControlServer

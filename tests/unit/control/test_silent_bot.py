@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from roas.commands import follow_successor, quick_status, running_bot, starting
-from roas.commands.executor import BotExecutor
+from roas.commands.bot_executor import BotExecutor
 from roas.commands.interruption import Interruption
 from roas.commands.quick_status import pass_on_status
 from roas.commands.starting import UnansweredStartError, start_deployment

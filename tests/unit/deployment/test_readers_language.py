@@ -31,7 +31,8 @@ from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.service_reports import down
 from roas.monitoring.health.judgement import judge_service
 from roas.redaction import Redactor
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert
 from roas.ui.embeds.approval import draw_confirmation

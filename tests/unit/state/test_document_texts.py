@@ -9,7 +9,8 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark
 from roas.redaction import Redactor
 from roas.state.document_texts import FOUND_BY, WORDS
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 
 SECRET = "s3cr3t-Value/77"
 SURFACE = Path(__file__).with_name("stored_surface.txt")

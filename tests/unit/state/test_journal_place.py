@@ -21,7 +21,8 @@ from roas.state import journal_place
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.state.journal_place import JournalPlace
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from roas.state.ownership import LEASE_SECONDS
 from roas.state.transaction import Transaction
 

@@ -31,7 +31,8 @@ from roas.models.recovery import RecoveryStep
 from roas.models.release import Release, ReleaseState
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.documents import log_once
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from roas.state.schema import MIGRATIONS
 from tests.unit.state.test_approvals import a_plan_record
 from tests.unit.state.test_state_manager import a_deployment, a_release

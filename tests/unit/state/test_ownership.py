@@ -17,7 +17,8 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from roas.state.ownership import BEATS_OF_A_ROW, HeldLease, lease_has_lapsed
 from roas.state.transaction import Fence
 

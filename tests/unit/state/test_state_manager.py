@@ -33,7 +33,8 @@ from roas.models.deployment import (
 from roas.models.identifiers import new_id
 from roas.models.post import Post
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 from testbed.stopping import stop_process
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
