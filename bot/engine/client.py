@@ -32,8 +32,6 @@ EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # What an engine says once it speaks other versions of its API than when its client was opened.
 OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
-# What the SDK puts before everything that keeps it from an engine.
-SDK_ASKED = "Error while fetching server API version: "
 BRIEF_LENGTH = 200
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
@@ -250,5 +248,5 @@ def _brief(error: BaseException) -> str:
         if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
             return str(reason)
         reason = reason.__cause__ or reason.__context__
-    said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
+    said_of_it = " ".join(str(error).split())
     return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__

@@ -23,6 +23,9 @@ from roas.messages.message import said
 
 ADAPTED = "http+docker://"  # what the SDK calls any socket
 
+# What the SDK puts before everything that keeps it from an engine.
+SDK_ASKED = "Error while fetching server API version: "
+
 
 class SdkFaultError(OSError):
     """The SDK could not ask an engine; the cause says why."""
@@ -114,7 +117,7 @@ def sdk_faults() -> Iterator[None]:
             said("The engine's TLS settings are wrong: {error}", error=error), hint=said("Check DOCKER_CERT_PATH.")
         ) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise SdkFaultError(str(error)) from error
+        raise SdkFaultError(str(error).removeprefix(SDK_ASKED)) from error
 
 
 def _with_our_errors(method: Any) -> Callable[..., Any]:
