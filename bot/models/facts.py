@@ -100,7 +100,8 @@ class DiscordFacts:
 
     `unreachable` holds the reason where Discord did not answer; then nothing else is known. `missing_permissions` are
     Discord's names of what the bot needs in the channel and does not have; None where they could not be read. Where an
-    environment has a channel of its own, `ops` says the same of the ops channel.
+    environment has a channel of its own, `ops` says the same of the ops channel. `unknown_roles` are those of the
+    settings that the guild does not have, `silent_roles` those that are mentioned and whose members hear nothing of it.
     """
 
     unreachable: str = ""
@@ -112,9 +113,12 @@ class DiscordFacts:
     channel_takes_messages: bool = True
     missing_permissions: tuple[str, ...] | None = None
     ops: "DiscordFacts | None" = None
+    unknown_roles: tuple[str, ...] = ()
+    silent_roles: tuple[str, ...] = ()
 
     @property
     def is_well(self) -> bool:
         """Return whether there is nothing to warn of."""
         found = self.token_accepted and self.guild_found and self.channel_found and self.channel_takes_messages
-        return found and self.missing_permissions == () and (self.ops is None or self.ops.is_well)
+        roles_are = not self.unknown_roles and not self.silent_roles
+        return found and roles_are and self.missing_permissions == () and (self.ops is None or self.ops.is_well)

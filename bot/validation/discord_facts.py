@@ -12,7 +12,8 @@ from roas.concurrency import end_tasks, in_daemon_thread, run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
-from roas.validation.discord_permissions import missing_permissions
+from roas.validation.discord_permissions import effective_permissions, missing_permissions
+from roas.validation.discord_roles import silent_roles, unknown_roles
 from roas.version import __version__
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ async def _ask(session: "aiohttp.ClientSession", settings: Settings, channel_id:
     if guild is None:
         return DiscordFacts(token_accepted=True, bot_name=name)
     if channel is None or str(channel.get("guild_id", guild["id"])) != str(guild["id"]):
-        return DiscordFacts(token_accepted=True, bot_name=name, guild_found=True)
+        unknown = unknown_roles(guild, settings)
+        return DiscordFacts(token_accepted=True, bot_name=name, guild_found=True, unknown_roles=unknown)
     member = await _get(session, f"{api}/guilds/{guild['id']}/members/{user['id']}")
     return DiscordFacts(
         token_accepted=True,
@@ -148,6 +150,10 @@ async def _ask(session: "aiohttp.ClientSession", settings: Settings, channel_id:
         channel_name=str(channel.get("name", "")),
         channel_takes_messages=channel.get("type", 0) in MESSAGE_CHANNEL_TYPES,
         missing_permissions=None if member is None else missing_permissions(guild, member, channel),
+        unknown_roles=unknown_roles(guild, settings),
+        silent_roles=()
+        if member is None
+        else silent_roles(guild, settings, effective_permissions(guild, member, channel)),
     )
 
 

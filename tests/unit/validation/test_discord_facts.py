@@ -19,9 +19,11 @@ from roas.settings import EnvironmentSettings, Settings
 from roas.validation.cached_call import CachedCall
 from roas.validation.checks.discord_channel import DiscordChannelCheck
 from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
+from roas.validation.checks.discord_roles import DiscordRolesCheck
 from roas.validation.checks.discord_token import DiscordTokenCheck
 from roas.validation.discord_facts import FRESH_SECONDS, DiscordFactsReader, fetch_discord_facts
 from roas.validation.discord_permissions import NEEDED, missing_permissions
+from roas.validation.discord_roles import MENTION_EVERYONE
 from roas.validation.subject import Subject
 
 ALL = sum(NEEDED.values())
@@ -76,7 +78,7 @@ async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
         return facts
 
     handed_in = replace(subject, discord_facts=known)
-    checks = (DiscordTokenCheck(), DiscordChannelCheck(), DiscordPermissionsCheck())
+    checks = (DiscordTokenCheck(), DiscordChannelCheck(), DiscordPermissionsCheck(), DiscordRolesCheck())
     return [result for check in checks if not (result := await check.run(handed_in)).passed]
 
 
@@ -131,6 +133,51 @@ async def test_failing_discord_unreachable_not_refusing(
 async def test_unreachable_discord_reported(subject: Subject, settings: Settings) -> None:
     away = settings.model_copy(update={"discord_api_url": "http://127.0.0.1:1/api/v10"})
     assert (await fetch_discord_facts(away)).unreachable
+
+
+async def test_role_that_is_none_of_the_server_named(
+    subject: Subject, settings: Settings, discord: SmallDiscord
+) -> None:
+    """Nobody can have it: who may deploy, or whose phone rings, would show at night."""
+    discord.answers["/guilds/1"]["roles"].append({"id": "3", "name": "ops", "permissions": "0", "mentionable": True})
+    wrong = {"discord_deployer_role_ids": frozenset({3, 8}), "discord_alert_role_id": 9}
+    found = await findings(subject, await fetch_discord_facts(settings.model_copy(update=wrong)))
+    (told,) = [result.message for result in found]
+    assert told == "The server has no such role: 8 (DISCORD_DEPLOYER_ROLE_IDS) and 9 (DISCORD_ALERT_ROLE_ID)."
+    right = {"discord_deployer_role_ids": frozenset({3}), "discord_alert_role_id": 3}
+    assert await findings(subject, await fetch_discord_facts(settings.model_copy(update=right))) == []
+
+
+@pytest.mark.parametrize(
+    ("mentionable", "held", "wanted", "told"),
+    [
+        (False, 0, True, "Discord notifies nobody when the bot mentions on-call and approvers."),
+        (False, 0, False, "Discord notifies nobody when the bot mentions on-call."),
+        (False, MENTION_EVERYONE, True, None),
+        (True, 0, True, None),
+    ],
+)
+async def test_mention_that_rings_nobody_named(
+    subject: Subject,
+    settings: Settings,
+    discord: SmallDiscord,
+    mentionable: bool,
+    held: int,
+    wanted: bool,
+    told: str | None,
+) -> None:
+    roles = discord.answers["/guilds/1"]["roles"]
+    roles[0]["permissions"] = str(ALL | held)
+    for number, name in ((3, "on-call"), (4, "approvers"), (5, "deployers")):
+        roles.append({"id": str(number), "name": name, "permissions": "0", "mentionable": mentionable})
+    named = {
+        "discord_alert_role_id": 3,
+        "discord_approver_role_ids": frozenset({4}),
+        "discord_deployer_role_ids": frozenset({5}),
+        "discord_mention_approvers": wanted,
+    }
+    found = await findings(subject, await fetch_discord_facts(settings.model_copy(update=named)))
+    assert [result.message for result in found] == ([told] if told else [])
 
 
 async def test_own_and_ops_channel_both_reported(subject: Subject) -> None:
