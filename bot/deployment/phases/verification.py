@@ -26,6 +26,7 @@ from roas.models.stack import ServiceDefinition
 
 # What is left of a step that another process was in.
 OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
+CHANGED = said("somebody else changed the service meanwhile")
 
 
 class Verification:
@@ -134,6 +135,7 @@ async def _observe(
             found = await watch.until(trouble, max(0.0, ends_at - time.monotonic()), service=definition.name)
         except TimeoutError:
             return
+        await _require_nobody_elses_doing(context, definition.name)
         error = await service_failure(context.components.engine, context.environment, definition.name, found)
         refused = await log.late_failure(found.container_id, error)
         if refused is error:
@@ -172,6 +174,29 @@ def find_trouble(
     return None
 
 
+async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:
+    """Raise ServiceFailedError where a service of a Swarm is not well since somebody removed or changed it."""
+    engine, environment = context.components.engine, context.environment
+    if not environment.on_swarm:
+        return
+    if service not in await engine.written_services(environment):
+        raise await _changed_by_another(context, service, said("somebody removed the service meanwhile"))
+    model = await engine.load_model(context.model_hash or (await load_release(context)).model_hash)
+    wanted = await engine.wanted_services(environment, model)
+    there = await engine.containers(environment)
+    if compare_service(wanted[service], [one for one in there if one.service == service]).unlike:
+        raise await _changed_by_another(context, service)
+
+
+async def _changed_by_another(context: DeploymentContext, service: str, reason: str = CHANGED) -> ServiceFailedError:
+    await context.report(service, ServiceStep.FAILED, reason)
+    return ServiceFailedError(
+        said("{service} failed: {reason}.", service=service, reason=reason),
+        hint=said("Find out who writes to the Swarm, then deploy again."),
+        service=service,
+    )
+
+
 async def _require_as_written(
     context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], changed: Collection[str], model_hash: str
 ) -> None:
@@ -197,13 +222,7 @@ async def _require_as_written(
                 said("{service}, which was not changed, is another by now: somebody else changed it.", service=name)
             )
             continue
-        reason = said("somebody else changed the service meanwhile")
-        await context.report(name, ServiceStep.FAILED, reason)
-        raise ServiceFailedError(
-            said("{service} failed: {reason}.", service=name, reason=reason),
-            hint=said("Find out who writes to the Swarm, then deploy again."),
-            service=name,
-        )
+        raise await _changed_by_another(context, name)
 
 
 async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:

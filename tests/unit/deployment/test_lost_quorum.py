@@ -64,6 +64,9 @@ class Swarming(FakeEngine):
         self.looks_away -= 1
         return managers(1 if self.looks_away > 0 else 3)
 
+    async def written_services(self, _environment: Environment) -> frozenset[str]:
+        return frozenset(one.service for one in self.running.values())
+
     async def wanted_services(self, environment, model, containers=None, *, as_it_is=False) -> dict[str, WantedService]:
         found = await super().wanted_services(environment, model, containers, as_it_is=as_it_is)
         self._called("wanted_services")
