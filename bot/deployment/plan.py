@@ -79,7 +79,7 @@ def _service(comparison: Comparison, name: str, subject: PlanSubject) -> Service
     if action is not ServiceAction.RECREATE or difference is comparison.most.own:
         return plan
     how = (
-        *rollout_reason(definition, comparison.containers_of(name)),
+        *rollout_reason(definition, comparison.containers_of(name), on_swarm=comparison.on_swarm),
         *proxy_reason(definition, start_first=start_first),
     )
     return replace(plan, reasons=(*plan.reasons, *how))

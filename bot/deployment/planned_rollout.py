@@ -16,14 +16,30 @@ def proxy_reason(definition: ServiceDefinition, *, start_first: bool) -> tuple[s
     return (said("{proxy} sends requests to the new ones before the old ones go", proxy=definition.proxy.service),)
 
 
-def rollout_reason(definition: ServiceDefinition, containers: Collection[ContainerSnapshot]) -> tuple[str, ...]:
-    """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy."""
+def rollout_reason(
+    definition: ServiceDefinition, containers: Collection[ContainerSnapshot], *, on_swarm: bool = False
+) -> tuple[str, ...]:
+    """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy.
+
+    A Swarm does it itself: one at a time, if nothing is said, and nobody is asked where it pauses.
+    """
     there = tuple(containers)
     if not there or not has_policy(definition, there):
         return ()
+    if on_swarm:
+        return (joined("; ", _by_swarm(definition.update, definition)),)
     policy = policy_of(definition, there)
     parts = [_how_many(policy, definition), *_delay(policy, definition.replicas), _failure(policy)]
     return (joined("; ", parts),)
+
+
+def _by_swarm(policy: RolloutPolicy, definition: ServiceDefinition) -> list[str]:
+    parts = [_how_many(policy, definition)] if policy.parallelism else []
+    if policy.delay_seconds:
+        parts.append(_pause_between(policy))
+    if policy.failure_action is FailureAction.CONTINUE or policy.max_failure_ratio:
+        return [*parts, said("Swarm may go on where one fails; what does not run in the end is rolled back")]
+    return [*parts, said("where one fails, it is rolled back")]
 
 
 def _how_many(policy: RolloutPolicy, definition: ServiceDefinition) -> str:
@@ -41,7 +57,11 @@ def _how_many(policy: RolloutPolicy, definition: ServiceDefinition) -> str:
 def _delay(policy: RolloutPolicy, replicas: int) -> list[str]:
     if not policy.delay_seconds or not is_gradual(policy, replicas):
         return []
-    return [said("{seconds} s in between", seconds=f"{policy.delay_seconds:g}")]
+    return [_pause_between(policy)]
+
+
+def _pause_between(policy: RolloutPolicy) -> str:
+    return said("{seconds} s in between", seconds=f"{policy.delay_seconds:g}")
 
 
 def _failure(policy: RolloutPolicy) -> str:
