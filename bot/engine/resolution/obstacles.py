@@ -14,10 +14,15 @@ from roas.models.obstacle import Obstacle, ObstacleKind
 def find_obstacles(
     model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
 ) -> tuple[Obstacle, ...]:
-    """Return every obstacle; none where the engine could not be asked."""
+    """Return every obstacle; none where the engine could not be asked.
+
+    Of a Swarm it is one node of many: what volumes and ports that one has says nothing of the node that gets a task.
+    """
     if holdings is NOTHING_HELD:
         return ()
     services = services_of(model)
+    if environment.on_swarm:
+        return tuple(_missing("network", model, _networks_used(services), holdings.networks))
     return (
         *_missing("network", model, _networks_used(services), holdings.networks),
         *_missing("volume", model, _volumes_used(services), holdings.volumes),

@@ -56,6 +56,10 @@ class SwarmCalls:
         """Return the services of a stack."""
         return self._list("/services", {"label": [f"{STACK}={stack}"]})
 
+    def all_services(self) -> list[Json]:
+        """Return every service of the Swarm."""
+        return self._list("/services", {})
+
     def services_named(self, prefix: str) -> list[Json]:
         """Return the services whose names begin so, whosever they are."""
         return self._list("/services", {"name": [prefix]})

@@ -30,13 +30,23 @@ def find_unplaced(
             yield Obstacle(ObstacleKind.PLACEMENT, *found, refuses=False)  # others may make room until then
 
 
+def ready_nodes(fields: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> list[SwarmNode]:
+    """Return the nodes that take a task of a service now."""
+    constraints = _constraints(fields)
+    return [node for node in nodes if node.takes_tasks and all(satisfies(node, one) for one in constraints)]
+
+
+def _constraints(fields: Mapping[str, Any]) -> list[str]:
+    placement = (fields.get("deploy") or {}).get("placement") or {}
+    return [str(one) for one in placement.get("constraints") or ()]
+
+
 def _unplaced(
     name: str, fields: Mapping[str, Any], nodes: Sequence[SwarmNode], *, too_large: SizeJudge
 ) -> tuple[str, str] | None:
-    placement = (fields.get("deploy") or {}).get("placement") or {}
-    constraints = [str(one) for one in placement.get("constraints") or ()]
+    constraints = _constraints(fields)
     allowed = [node for node in nodes if all(satisfies(node, one) for one in constraints)]
-    ready = [node for node in allowed if node.takes_tasks]
+    ready = ready_nodes(fields, nodes)
     if not allowed:
         return _unmet(name, constraints, nodes)
     if not ready:

@@ -1,4 +1,4 @@
-"""Find what the execution of a model would come upon on a Swarm: no node for a service, names that others hold."""
+"""Find what the execution of a model would come upon on a Swarm: no node for a service, names and ports of others."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,21 +7,27 @@ from roas.engine.labels import STACK
 from roas.engine.model.services import services_of
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.facts import swarm_node
+from roas.engine.swarm.held_ports import find_held_ports, publishes
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.placement import find_unplaced
 from roas.engine.swarm.reservations import reserves, with_what_is_left
 from roas.messages.message import said
 from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.swarm import SwarmNode
 
 
 def find_on_swarm(calls: SwarmCalls, project: str, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
     """Ask a manager, and return every obstacle."""
     nodes, there = [swarm_node(one) for one in calls.nodes()], calls.services_named(stack_name(project, ""))
-    left = None
+    left: list[SwarmNode] | None = None
+    held: tuple[Obstacle, ...] = ()
+    tasks = calls.tasks() if reserves(model) or publishes(model) else []
     if reserves(model):
         own = {str(one["ID"]) for one in there if (one["Spec"].get("Labels") or {}).get(STACK) == project}
-        left = with_what_is_left(nodes, calls.tasks(), own)
-    return (*find_unplaced(model, nodes, left), *find_held_names(model, project, there))
+        left = with_what_is_left(nodes, tasks, own)
+    if publishes(model):
+        held = tuple(find_held_ports(model, project, nodes, calls.all_services(), tasks))
+    return (*find_unplaced(model, nodes, left), *find_held_names(model, project, there), *held)
 
 
 def find_held_names(

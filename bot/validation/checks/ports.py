@@ -4,6 +4,7 @@ from roas.engine.machine.host_ports import WantedPort, wanted_ports
 from roas.messages.message import Message, said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
+from roas.models.obstacle import ObstacleKind
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
 
@@ -23,6 +24,11 @@ class PortsCheck:
         wanted = wanted_ports(subject.services)
         if not wanted:
             return [passed(self, said("No fixed host port is published."))]
+        if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
+            held = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.PORT]
+            problems = [failed(self, one.message, one.remedy) for one in held]
+            text = said("{wanted} published port(s) are not held by other services.", wanted=len(wanted))
+            return problems or [passed(self, text)]
         problems = await self._problems(subject, wanted)
         # What restarts again and again holds a port for a moment, and may be in no list at the next one.
         for _ in range(LOOKS_AGAIN):

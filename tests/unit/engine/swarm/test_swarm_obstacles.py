@@ -31,6 +31,9 @@ class Manager:
     def nodes(self) -> list[Json]:
         return list(self._nodes)
 
+    def all_services(self) -> list[Json]:
+        return list(self._services)
+
     def services_named(self, prefix: str) -> list[Json]:
         return [one for one in self._services if one["Spec"]["Name"].startswith(prefix)]
 
@@ -118,3 +121,58 @@ def test_services_of_others_with_our_names_are_named_all_at_once() -> None:
     names = [(kind, text.split()[6]) for kind, text in found(manager, web={}, db={}, own={})]
     assert all(one.refuses for one in find_on_swarm(manager, "shop", {"services": {"web": {}}}))  # type: ignore[arg-type]
     assert names == [(ObstacleKind.SERVICE_NAME, "shop_web"), (ObstacleKind.SERVICE_NAME, "shop_db")]
+
+
+def publishing(name: str, mode: str, *, stack: str = "other") -> Json:
+    ports = [{"PublishedPort": 80, "TargetPort": 80, "Protocol": "tcp", "PublishMode": mode}]
+    return {"ID": name, "Spec": {"Name": name, "Labels": {STACK: stack}, "EndpointSpec": {"Ports": ports}}}
+
+
+def on(node_id: str, service: str) -> Json:
+    return {"ID": f"{service}.{node_id}", "ServiceID": service, "NodeID": node_id, "DesiredState": "running"}
+
+
+def web(publish: str, *, published: str = "80", **deploy: Any) -> Json:
+    return {"ports": [{"target": 8080, "published": published, "mode": publish}], "deploy": deploy}
+
+
+HELD = "Port 80/tcp of web is held by the service proxy."
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "told"),
+    [
+        ("ingress", web("ingress"), [HELD]),
+        ("host", web("ingress"), [HELD]),
+        ("ingress", web("host"), [HELD]),
+        ("ingress", web("ingress", published="81"), []),
+        ("host", web("host"), []),  # on another node
+        (
+            "host",
+            web("host", replicas=2),
+            ["Of the nodes that may run web, 1 have port 80/tcp free (node2), and it wants 2."],
+        ),
+        (
+            "host",
+            web("host", placement={"constraints": ["node.hostname == node1"]}),
+            ["Of the nodes that may run web, 0 have port 80/tcp free (-), and it wants 1."],
+        ),
+        (
+            "host",
+            web("host", mode="global"),
+            ["Of the nodes that may run web, 1 have port 80/tcp free (node2), and it wants 2."],
+        ),
+    ],
+)
+def test_port_that_others_hold_is_named(there: str, wanted: Json, told: list[str]) -> None:
+    """Swarm refuses one of the whole Swarm in the middle; for one of a node it would wait for ever."""
+    manager = Manager(
+        node("node1"), node("node2"), services=(publishing("proxy", there),), tasks=(on("node1", "proxy"),)
+    )
+    assert found(manager, web=wanted) == [(ObstacleKind.PORT, text) for text in told]
+
+
+def test_own_ports_are_in_nobodys_way() -> None:
+    own = publishing("shop_web", "host", stack="shop")
+    manager = Manager(node("node1"), services=(own,), tasks=(on("node1", "shop_web"),))
+    assert found(manager, web=web("host")) == []

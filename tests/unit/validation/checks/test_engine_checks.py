@@ -8,7 +8,9 @@ import pytest
 
 from roas.engine.compose.jail import JailKind
 from roas.models.check import CheckResult, Severity
+from roas.models.environment import EngineKind
 from roas.models.facts import PublishedPort
+from roas.models.obstacle import Obstacle, ObstacleKind
 from roas.validation.checks.compose_version import ComposeVersionCheck
 from roas.validation.checks.disk import DiskCheck
 from roas.validation.checks.engine import EngineCheck
@@ -96,8 +98,10 @@ async def test_low_memory_warns_or_stops(subject: Subject, probe: Any) -> None:
 
 async def test_excess_memory_reservations_reported(with_services: Make) -> None:
     deploy = {"replicas": 3, "resources": {"reservations": {"memory": str(4 << 30)}}}
-    results = await MemoryCheck().run(with_services({"web": {"deploy": deploy}}))
-    assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(results)[0]
+    subject = with_services({"web": {"deploy": deploy}})
+    assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(await MemoryCheck().run(subject))[0]
+    on_swarm = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    assert warns(await MemoryCheck().run(on_swarm)) == [], "each node has that much"
 
 
 def publishing(published: str = "8080", host_ip: str = "127.0.0.1") -> dict[str, Any]:
@@ -165,3 +169,16 @@ async def test_version_outside_tested_range_is_named(
         f"{name} {engine if name == 'Docker Engine' else compose}" for name in outside
     ]
     assert stops(results) == []
+
+
+async def test_ports_of_a_swarm_are_not_those_of_this_machine(with_services: Make, probe: Any) -> None:
+    """Its tasks run on any node: what others hold is known of the Swarm, and found with the stack."""
+    probe.ports = (PublishedPort("::", 8080, "tcp", "other-web-1", "other"),)
+    probe.free_port = False
+    subject = with_services(publishing())
+    subject = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    assert stops(await PortsCheck().run(subject)) == []
+    held = Obstacle(ObstacleKind.PORT, "Port 8080/tcp of web is held by the service proxy.", "Remove proxy.")
+    assert subject.stack is not None
+    found = replace(subject, stack=replace(subject.stack, obstacles=(held,)))
+    assert stops(await PortsCheck().run(found)) == [held.message]
