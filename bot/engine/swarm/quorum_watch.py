@@ -1,5 +1,6 @@
 """Know how often a Swarm was without a quorum, and for how long it answered nobody who asked."""
 
+import math
 import time
 
 from roas.models.swarm import QuorumLosses
@@ -20,6 +21,15 @@ class QuorumWatch:
         self._seconds = 0.0
         self._answered_at = time.monotonic()
         self._away_since: float | None = None
+        self._open: list[float] = []
+
+    def asks(self, asked_at: float) -> None:
+        """Note that a manager is asked: one that keeps the question waits for a leader."""
+        self._open.append(asked_at)
+
+    def has_ended(self, asked_at: float) -> None:
+        """Note that a question is open no more, however that came."""
+        self._open.remove(asked_at)
 
     def answered(self, asked_at: float) -> None:
         """Note that a manager answered just now; what was asked may have waited for a leader until then."""
@@ -39,4 +49,9 @@ class QuorumWatch:
     def losses(self) -> QuorumLosses:
         """Return how often there was none, and how long there was no answer, until now."""
         away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
-        return QuorumLosses(self._times, self._seconds + away, away)
+        return QuorumLosses(self._times, self._seconds + away, away or self._kept_seconds())
+
+    def _kept_seconds(self) -> float:
+        """Return for how long a manager has kept a question and answered none; 0 where that is not long."""
+        kept = time.monotonic() - max(min(self._open, default=math.inf), self._answered_at)
+        return kept if kept >= SLOW_SECONDS else 0.0

@@ -67,11 +67,14 @@ class SwarmWriter:
                 return question(SwarmCalls(client))
 
         watch, began = self._quorum[environment.project], time.monotonic()
+        watch.asks(began)
         try:
             answer = await self._clients.call(environment, asked)
         except EngineUnavailableError as error:
             watch.unanswered(began, without_quorum=isinstance(error, NoQuorumError))
             raise
+        finally:
+            watch.has_ended(began)
         watch.answered(began)
         return answer
 

@@ -45,12 +45,13 @@ def test_what_stands_in_the_way_is_in_the_plan(line: SwarmLine, registry: Privat
     nowhere = "deploy: {placement: {constraints: [node.hostname == nowhere]}}"
     line.write(f"""
 services:
-  web: {{{service}, {nowhere}}}
+  web: {{{service}, {nowhere}, ports: ["18999:80"]}}
   large: {{{service}, deploy: {{resources: {{reservations: {{memory: 900g}}}}}}}}
   other: {{{service}}}
 """)
     other = f"{line.project}-dev_other"
-    line.docker("service", "create", "--detach", "--no-resolve-image", "--replicas", "0", "--name", other, "app:hand")
+    made = ("service", "create", "--detach", "--no-resolve-image", "--replicas", "0", "--publish", "18999:80")
+    line.docker(*made, "--name", other, "app:hand")
     try:
         plan = line.run("deploy", "dev", "v1", "--dry-run")
         deployed = line.run("deploy", "dev", "v1")
@@ -59,6 +60,7 @@ services:
     for words in (
         "No node satisfies what web asks for: node.hostname == nowhere (the nodes have node1, node2, node3).",
         "large reserves 921600 MiB of memory",
+        f"Port 18999/tcp of web is held by the service {other}.",
         f"The Swarm already has a service {other} that does not belong to this stack.",
     ):
         assert words in plan.stdout, plan.stdout + plan.stderr

@@ -117,3 +117,23 @@ async def test_other_faults_say_nothing_of_a_quorum(writer: SwarmWriter, manager
     with pytest.raises(EngineError):
         await writer.ask(DEV, question)
     assert writer.quorum_losses(DEV) == QuorumLosses()
+
+
+async def test_question_that_a_manager_keeps_is_an_absence_while_it_lasts(
+    writer: SwarmWriter, manager: Manager
+) -> None:
+    """People are told meanwhile; it is counted once it is answered, or given up."""
+    seen: list[float] = []
+
+    def question(_calls: object) -> None:
+        for seconds in (8, 3, 4):
+            manager.clock.now += seconds
+            seen.append(writer.quorum_losses(DEV).away_seconds)
+
+    await writer.ask(DEV, question)
+    assert seen == [0.0, 11.0, 15.0]
+    assert writer.quorum_losses(DEV).away_seconds == 0.0
+    with pytest.raises(ZeroDivisionError):
+        await writer.ask(DEV, lambda _calls: 1 // 0)
+    manager.clock.now += 60
+    assert writer.quorum_losses(DEV).away_seconds == 0.0, "it is open no more"
