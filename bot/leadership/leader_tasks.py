@@ -20,6 +20,9 @@ log = get_logger(__name__)
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 5.0
 
+# In a handover the predecessor holds the socket for a moment. Who finds it held after that has another bot beside it.
+HELD_TRIES = 5
+
 # Report the loss of the journal without using it; retries until the message is posted.
 NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
 
@@ -90,7 +93,7 @@ class LeaderTasks:
 
 async def _answer_command_line(application: Application) -> None:
     """Listen on the control socket; a predecessor may hold it for a moment longer."""
-    logged = False
+    logged, held = False, 0
     while True:
         control = ControlServer(
             state=application.state,
@@ -102,9 +105,9 @@ async def _answer_command_line(application: Application) -> None:
             async with control:
                 await asyncio.get_running_loop().create_future()
         except ControlSocketHeldError as error:
-            if not logged:
+            held += 1
+            if held == HELD_TRIES:
                 log.warning("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
-            logged = True
         except RoasError as error:
             if not logged:
                 log.error("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
