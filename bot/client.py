@@ -17,6 +17,7 @@ from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
+from roas.server_contents import log_missing
 from roas.settings import Settings
 from roas.ui.discord_connection import DiscordConnection
 
@@ -77,10 +78,12 @@ class RoasBot(commands.Bot):
         return Readiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
-        """Log that Discord is connected, and whether the configured server is visible."""
+        """Log that Discord is connected, and what of the settings is not to be seen there."""
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
         guild_id = self.roas.settings.discord_guild_id
-        if guild_id is not None and self.get_guild(guild_id) is None:
+        if guild_id is not None and (guild := self.get_guild(guild_id)) is not None:
+            log_missing(guild, self.roas.settings)
+        elif guild_id is not None:
             log.error(
                 "the bot is not in the server of DISCORD_GUILD_ID",
                 guild_id=guild_id,

@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 def unknown_roles(guild: Document, settings: Settings) -> tuple[str, ...]:
     """Return the ids that no role of the server has, each with its setting."""
     there = {str(role["id"]) for role in guild["roles"]}
-    return tuple(f"{role} ({setting})" for setting, role in _named(settings) if str(role) not in there)
+    return tuple(f"{role} ({setting})" for setting, role in named_roles(settings) if str(role) not in there)
 
 
 def silent_roles(guild: Document, settings: Settings, held: int) -> tuple[str, ...]:
@@ -28,7 +28,8 @@ def silent_roles(guild: Document, settings: Settings, held: int) -> tuple[str, .
     return tuple(str(role.get("name") or role["id"]) for role in found)
 
 
-def _named(settings: Settings) -> Iterator[tuple[str, int]]:
+def named_roles(settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield each role of the settings, with the name of its setting before it."""
     for role in sorted(settings.discord_deployer_role_ids):
         yield "DISCORD_DEPLOYER_ROLE_IDS", role
     for role in sorted(settings.discord_approver_role_ids):
@@ -42,4 +43,4 @@ def _named(settings: Settings) -> Iterator[tuple[str, int]]:
 def _mentioned(settings: Settings) -> Iterator[tuple[str, int]]:
     unless = set() if settings.discord_mention_approvers else {"DISCORD_APPROVER_ROLE_IDS"}
     wanted = {"DISCORD_ALERT_ROLE_ID", "DISCORD_APPROVER_ROLE_IDS"} - unless
-    return ((setting, role) for setting, role in _named(settings) if setting in wanted)
+    return ((setting, role) for setting, role in named_roles(settings) if setting in wanted)
