@@ -7,6 +7,7 @@ import sys
 import warnings
 from typing import NoReturn
 
+from roas.early_interrupt import ended_by_ctrl_c
 from roas.terminals import NOT_WRITTEN, open_missing_streams, outlive_terminals, say_what_was_lost
 
 # Python looks for cycles after every 700 new objects by default, hundreds of times while the program is imported, and
@@ -43,18 +44,19 @@ def main() -> int:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     open_missing_streams()
     outlive_terminals()
-    from roas.commands import answer_quickly, run_command_line
+    with ended_by_ctrl_c():
+        from roas.commands import answer_quickly, run_command_line
 
-    code = answer_quickly(sys.argv[1:])
-    if code is not None:
-        return code
-    _import_without_extras()
-    try:
-        return run_command_line(sys.argv[1:])
-    finally:
-        # At the end Python looks for cycles in everything that was imported, which takes a quarter as long as the
-        # import: the memory is the system's again in a moment.
-        gc.freeze()
+        code = answer_quickly(sys.argv[1:])
+        if code is not None:
+            return code
+        _import_without_extras()
+        try:
+            return run_command_line(sys.argv[1:])
+        finally:
+            # At the end Python looks for cycles in everything that was imported, which takes a quarter as long as the
+            # import: the memory is the system's again in a moment.
+            gc.freeze()
 
 
 def _import_without_extras() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from roas.commands.exit_codes import ExitCode, code_of_fault
 from roas.commands.terminal import Terminal
+from roas.early_interrupt import interruptible
 
 if TYPE_CHECKING:
     from roas.commands.session import Session
@@ -26,6 +27,7 @@ def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = Fals
 
     terminal = Terminal(as_json=as_json)
     try:
+        interruptible()
         code = work(terminal)
     except RoasError as error:
         code = _print_and_return(error, terminal)
@@ -43,6 +45,7 @@ def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     redactor = Redactor()
     stop_hiding = hide_everywhere(redactor)
     try:
+        interruptible()
         session = _open_session(terminal, redactor, is_bot=is_bot)
         return asyncio.run(_work(work, session))
     except RoasError as error:
