@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.control.error_documents import ControlSocketHeldError
 from roas.leadership import leader_tasks
 
@@ -43,7 +44,7 @@ async def test_handover_warns_of_no_other_bot(
     monkeypatch.setattr(leader_tasks, "SOCKET_RETRY_SECONDS", 0)
     application: Any = SimpleNamespace(state=None, orchestrator=None, environments=None, collector=None)
     task = asyncio.create_task(leader_tasks._answer_command_line(application))
-    await asyncio.wait_for(held.listens.wait(), 10)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await held.listens.wait()
+    await end_tasks(task)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * warnings
