@@ -138,6 +138,10 @@ class NoQuorumError(EngineUnavailableError):
     """More than half of a Swarm's managers do not reach each other: nothing is written, and soon nothing is read."""
 
 
+class NoManagerError(NoQuorumError):
+    """The engine that is asked is no manager of its Swarm any more: whether the others have a quorum is not known."""
+
+
 class ContainerRemovedError(EngineError):
     """Somebody removed a container that was about to be started; another one can be created."""
 

@@ -60,7 +60,14 @@ def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
     if away <= SHORT_SECONDS:
         return
     seconds = f"{away:.0f}"
-    if waited or context.absence_told.times > known.times:
+    if context.absence_told.demotions > known.demotions:
+        context.warn(
+            said(
+                "For {seconds} s the engine that is asked was no manager of the Swarm: nothing was written.",
+                seconds=seconds,
+            )
+        )
+    elif waited or context.absence_told.times > known.times:
         context.warn(said("For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds))
     else:
         context.warn(
@@ -91,14 +98,23 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
     try:
         if not await _wait_until_back(context, since):
             context.absence_told = quorum_losses(context)  # by what is raised
-            raise EngineError(
-                said("The Swarm had no quorum for {seconds} s.", seconds=f"{time.monotonic() - since:.0f}"),
-                hint=said("Start the managers that are lost, then deploy again."),
-            )
+            raise _waited_in_vain(context, f"{time.monotonic() - since:.0f}")
         warn_of_absence(context, time.monotonic() - began)
         await _wait_for_nodes(context)
     finally:
         context.allow(time.monotonic() - began - QUORUM_SECONDS)
+
+
+def _waited_in_vain(context: DeploymentContext, seconds: str) -> EngineError:
+    if context.absence_told.is_demoted:
+        return EngineError(
+            said("For {seconds} s the engine that is asked was no manager of the Swarm.", seconds=seconds),
+            hint=said("Promote its node, or name another manager by `docker_host`, then deploy again."),
+        )
+    return EngineError(
+        said("The Swarm had no quorum for {seconds} s.", seconds=seconds),
+        hint=said("Start the managers that are lost, then deploy again."),
+    )
 
 
 @asynccontextmanager
@@ -115,13 +131,16 @@ async def telling_absence(context: DeploymentContext, tell: Callable[[str], Awai
 
 
 async def _tell_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
-    is_told = False
+    told: Callable[[str], str] | None = None
     while True:
-        away = quorum_losses(context).away_seconds
-        if (away > SHORT_SECONDS) is not is_told:
-            is_told = not is_told
-            until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - away)
-            await tell(_waiting(until) if is_told else "")
+        losses = quorum_losses(context)
+        text = None
+        if losses.away_seconds > SHORT_SECONDS:
+            text = _waits_for_promotion if losses.is_demoted else _waits_for_managers
+        if text is not told:
+            told = text
+            until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - losses.away_seconds)
+            await tell("" if text is None else text(f"{until:%H:%M} UTC"))
         await pause(LOOK_SECONDS)
 
 
@@ -156,6 +175,11 @@ async def _facts(context: DeploymentContext) -> SwarmFacts | None:
     return None
 
 
-def _waiting(until: datetime) -> str:
-    when = f"{until:%H:%M} UTC"
-    return said("waits for managers of the Swarm, at most until {until}: start those that are lost", until=when)
+def _waits_for_managers(until: str) -> str:
+    return said("waits for managers of the Swarm, at most until {until}: start those that are lost", until=until)
+
+
+def _waits_for_promotion(until: str) -> str:
+    return said(
+        "waits until its engine is a manager of the Swarm again, at most until {until}: promote the node", until=until
+    )

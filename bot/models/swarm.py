@@ -69,12 +69,14 @@ class QuorumLosses:
     """Hold how often a Swarm was seen without a quorum since this process began; it only grows.
 
     So do the seconds in which none of its managers answered, or said that there is no quorum. `away_seconds` are those
-    since the last answer, where there is none now.
+    since the last answer, where there is none now. `demotions` are the answers of an engine that was a manager before.
     """
 
     times: int = 0
     seconds: float = 0.0
     away_seconds: float = field(default=0.0, compare=False)
+    demotions: int = field(default=0, compare=False)
+    is_demoted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from roas.engine.api_errors import ApiError, ApiNotFoundError, refusal
 from roas.engine.client import explanation
 from roas.engine.labels import STACK
 from roas.engine.sdk_client import sdk_faults
-from roas.errors import EngineError, NoQuorumError
+from roas.errors import EngineError, NoManagerError, NoQuorumError
 from roas.messages.message import said
 
 Json = dict[str, Any]
@@ -26,6 +26,9 @@ NO_LEADER = (
     *("does not have a leader", "lost leader status", "deadline exceeded", "code = Unavailable"),
     *("node is not a swarm manager", "not enough managers"),
 )
+# What an engine says whose node was demoted: others may lead.
+NO_MANAGER = "Worker nodes can't be used to view or modify cluster state"
+MANAGER_HINT = said("Promote its node (`docker node promote`), or name another manager by `docker_host`.")
 QUORUM_HINT = said("More than half of the managers must be up and reach each other; nothing is written until then.")
 AUTH_HEADER = "X-Registry-Auth"
 
@@ -190,6 +193,10 @@ def without_quorum(address: str) -> Iterator[None]:
         yield
     except ApiError as error:
         text = explanation(error)
+        if NO_MANAGER in text:
+            raise NoManagerError(
+                said("The engine of {address} is no manager of its Swarm any more.", address=address), hint=MANAGER_HINT
+            ) from error
         if any(part in text for part in NO_LEADER):
             raise NoQuorumError(
                 said("The Swarm of {address} has no leader: {text}", address=address, text=text),

@@ -3,6 +3,7 @@
 import math
 import time
 
+from roas.errors import EngineUnavailableError, NoManagerError, NoQuorumError
 from roas.models.swarm import QuorumLosses
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
@@ -22,6 +23,8 @@ class QuorumWatch:
         self._answered_at = time.monotonic()
         self._away_since: float | None = None
         self._open: list[float] = []
+        self._demotions = 0
+        self._is_demoted = False
 
     def asks(self, asked_at: float) -> None:
         """Note that a manager is asked: one that keeps the question waits for a leader."""
@@ -37,11 +40,13 @@ class QuorumWatch:
         since = max(asked_at, self._answered_at) if self._away_since is None else self._away_since
         if self._away_since is not None or now - since >= SLOW_SECONDS:
             self._seconds += now - since
-        self._answered_at, self._away_since = now, None
+        self._answered_at, self._away_since, self._is_demoted = now, None, False
 
-    def unanswered(self, asked_at: float, *, without_quorum: bool) -> None:
+    def unanswered(self, asked_at: float, error: EngineUnavailableError) -> None:
         """Note that there was no answer, or that there is no quorum; nobody else was answered since, either."""
-        self._times += without_quorum
+        self._times += isinstance(error, NoQuorumError)
+        self._is_demoted = isinstance(error, NoManagerError)
+        self._demotions += self._is_demoted
         if self._away_since is None:
             self._away_since = max(asked_at, self._answered_at)
 
@@ -49,7 +54,8 @@ class QuorumWatch:
     def losses(self) -> QuorumLosses:
         """Return how often there was none, and how long there was no answer, until now."""
         away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
-        return QuorumLosses(self._times, self._seconds + away, away or self._kept_seconds())
+        now_away = away or self._kept_seconds()
+        return QuorumLosses(self._times, self._seconds + away, now_away, self._demotions, self._is_demoted)
 
     def _kept_seconds(self) -> float:
         """Return for how long a manager has kept a question and answered none; 0 where that is not long."""

@@ -71,7 +71,7 @@ class SwarmWriter:
         try:
             answer = await self._clients.call(environment, asked)
         except EngineUnavailableError as error:
-            watch.unanswered(began, without_quorum=isinstance(error, NoQuorumError))
+            watch.unanswered(began, error)
             raise
         finally:
             watch.has_ended(began)

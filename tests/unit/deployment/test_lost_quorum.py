@@ -278,7 +278,9 @@ class Away(Swarming):
     async def create_missing(self, *arguments, **options) -> tuple[ContainerSnapshot, ...]:
         self.losses = QuorumLosses(1, 30.0, away_seconds=30.0)
         await self.hear("waits for managers of the Swarm, at most until", "start those that are lost")
-        self.losses = QuorumLosses(1, 31.0)
+        self.losses = QuorumLosses(1, 31.0, 31.0, demotions=1, is_demoted=True)
+        await self.hear("waits until its engine is a manager of the Swarm again", "promote the node")
+        self.losses = QuorumLosses(1, 31.0, demotions=1)
         await self.hear("")
         return await super().create_missing(*arguments, **options)
 
@@ -306,5 +308,6 @@ async def test_wait_for_managers_is_told_while_it_lasts(orchestrator, engine, co
     engine.running = {}
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-    assert len(texts) == 3
+    assert len(texts) == 4
+    assert deployment.warnings[0].startswith("For 31 s the engine that is asked was no manager of the Swarm")
     assert not any("waits for managers" in one.summary for one in deployment.phases)

@@ -11,7 +11,7 @@ from roas.engine.client import EngineClients
 from roas.engine.swarm import quorum_watch
 from roas.engine.swarm import writer as module
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
+from roas.errors import EngineError, EngineUnavailableError, NoManagerError, NoQuorumError
 from roas.models.environment import Environment
 from roas.models.swarm import QuorumLosses
 
@@ -137,3 +137,20 @@ async def test_question_that_a_manager_keeps_is_an_absence_while_it_lasts(
         await writer.ask(DEV, lambda _calls: 1 // 0)
     manager.clock.now += 60
     assert writer.quorum_losses(DEV).away_seconds == 0.0, "it is open no more"
+
+
+async def test_engine_that_is_no_manager_any_more_is_known_as_that(writer: SwarmWriter, manager: Manager) -> None:
+    """The others may well have a quorum."""
+    text = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
+
+    def question(_calls: object) -> None:
+        raise ApiError(503, text)
+
+    with pytest.raises(NoManagerError) as raised:
+        await writer.ask(DEV, question)
+    assert "docker node promote" in raised.value.hint
+    manager.clock.now += 9
+    losses = writer.quorum_losses(DEV)
+    assert (losses.times, losses.away_seconds, losses.demotions, losses.is_demoted) == (1, 9.0, 1, True)
+    await ask(writer, manager, 1, leads=True)
+    assert not writer.quorum_losses(DEV).is_demoted
