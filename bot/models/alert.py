@@ -111,6 +111,7 @@ class Alert:
     `version` counts its changes; `group` is the message that shows it together with others, where there is one.
     `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not
     know are taken to have), and `called_with` names the message that pings about it together with others.
+    `relapsed_at` is when it last fired again so long after it had pinged that it pings once more.
     `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
     did not know them have the wall's only. `left_alone` says that recovery looked at it and left it as it is; rows of a
     release that did not know say nothing.
@@ -140,6 +141,7 @@ class Alert:
     resolved: Instant | None = None
     escalated: bool = False
     escalated_at: datetime | None = None
+    relapsed_at: datetime | None = None
     group: str = ""
     called: bool = True
     called_with: str = ""
@@ -155,6 +157,11 @@ class Alert:
     def is_urgent(self) -> bool:
         """Return whether its severity is one that pings a role."""
         return self.severity in URGENT
+
+    @property
+    def pings_again(self) -> bool:
+        """Return whether it came back, and is to ping about that: people were told that it is over."""
+        return self.is_urgent and self.called and self.relapsed_at is not None
 
     @property
     def is_audible(self) -> bool:

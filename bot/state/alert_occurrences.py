@@ -10,6 +10,8 @@ from roas.models.instant import Instant
 
 # Trouble that comes back within this time is the same alert once more, not another one.
 REOPEN_WINDOW = timedelta(minutes=10)
+# Trouble that comes and goes pings once in a while, and not every time.
+PING_INTERVAL = timedelta(minutes=15)
 # A source that reports a start further ahead than this has a clock that is not to be trusted.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 
@@ -114,9 +116,14 @@ def _reopen(known: Alert, report: AlertReport, now: Instant) -> Alert:
         left_alone=False,
         escalated=False,
         escalated_at=None,
+        relapsed_at=now.at if _pinged_long_ago(known, now) else known.relapsed_at,
         correlation_id=report.correlation_id or known.correlation_id,
     )
     return changed(again, now)
+
+
+def _pinged_long_ago(known: Alert, now: Instant) -> bool:
+    return known.called and abs(now.at - (known.relapsed_at or known.started_at)) >= PING_INTERVAL
 
 
 def _new_alert(report: AlertReport, now: Instant) -> Alert:

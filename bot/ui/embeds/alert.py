@@ -84,10 +84,10 @@ def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
 
 
 def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw the role ping for an alert that was posted without one."""
+    """Draw the role ping for an alert that was posted without one, or came back."""
     icon, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
-        title=f"{icon} {_('Now urgent: {title}', title=_title(alert, 180))}",
+        title=f"{icon} {_urgent([alert], _title(alert, 180))}",
         description=plain(translate(alert.summary), 1000),
         colour=colour,
     )
@@ -99,12 +99,17 @@ def draw_shared_ping(
 ) -> Drawing:
     """Draw one ping for many alerts: the worst of them by name, these cleaned, and how many there are besides."""
     title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
-    text = _("Operator needed: {title}", title=title) if for_help else _("Now urgent: {title}", title=title)
+    text = _("Operator needed: {title}", title=title) if for_help else _urgent(alerts, title)
     icon = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
     embed = discord.Embed(title=f"{icon} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
     if for_help:
         _add_what_to_do(embed, alerts)
     return _ping_drawing(embed, f"{name}{ESCALATION_SUFFIX if for_help else CALL_SUFFIX}", role, alerts)
+
+
+def _urgent(alerts: Sequence[Alert], title: str) -> str:
+    came_back = all(alert.pings_again for alert in alerts)
+    return _("It is back: {title}", title=title) if came_back else _("Now urgent: {title}", title=title)
 
 
 def draw_open_alerts(alerts: Sequence[Alert], clean: Clean = _as_it_is) -> discord.Embed | None:

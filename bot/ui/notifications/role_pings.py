@@ -12,6 +12,7 @@ from roas.dataclass import dataclass
 from roas.models.alert import Alert
 from roas.models.identifiers import new_id
 from roas.models.post import Post
+from roas.state.alert_occurrences import PING_INTERVAL
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import Clean, draw_escalation, draw_ping, draw_shared_ping
@@ -19,7 +20,8 @@ from roas.ui.notifications.notifier import ESCALATION
 from roas.ui.notifications.outbox import Outbox, PostRequest
 
 PING = "call"
-PING_INTERVAL_SECONDS = 900
+RELAPSE = "relapse"
+PING_INTERVAL_SECONDS = PING_INTERVAL.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class RolePings:
         kind = self._kind(alert)
         if kind is None or not await self.is_due(alert):
             return 0
-        draw = draw_ping if kind == PING else draw_escalation
+        draw = draw_escalation if kind.startswith(ESCALATION) else draw_ping
         posted = await self._post(alert.id, kind, draw(self._clean(alert), self._role), [alert], about)
         if kind == PING:
             await self._state.alerts.mark_pinged([alert], called=True)
@@ -114,7 +116,7 @@ class RolePings:
         posted = 0
         for kind, pinged in members.items():
             if any(alert.is_audible for alert in pinged) or await self._outbox.post(name, kind) is not None:
-                drawing = draw_shared_ping(name, pinged, self._role, self._clean, for_help=kind != PING)
+                drawing = draw_shared_ping(name, pinged, self._role, self._clean, for_help=kind.startswith(ESCALATION))
                 posted += await self._post(name, kind, drawing, pinged, about)
         return posted
 
@@ -122,7 +124,7 @@ class RolePings:
         self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert], about: Post | None
     ) -> int:
         before = await self._outbox.post(subject, kind)
-        since = min(alert.escalated_at or alert.started_at for alert in alerts)
+        since = min(alert.escalated_at or alert.relapsed_at or alert.started_at for alert in alerts)
         reply_to = about.message_id if about is not None else None
         alone = subject == alerts[0].id
         post = await self._deliver(PostRequest(subject, kind, drawing, since, finished=alone, reply_to=reply_to))
@@ -133,4 +135,8 @@ class RolePings:
         if alert.escalated_at is not None:
             # What keeps failing pings once in a while, not every time.
             return f"{ESCALATION} {int(alert.escalated_at.timestamp() // PING_INTERVAL_SECONDS)}"
-        return PING if alert.is_urgent and not alert.called and self._role is not None else None
+        if self._role is None or not alert.is_urgent:
+            return None
+        if alert.relapsed_at is not None and alert.pings_again:
+            return f"{RELAPSE} {int(alert.relapsed_at.timestamp())}"
+        return None if alert.called else PING

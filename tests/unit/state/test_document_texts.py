@@ -25,8 +25,9 @@ PLAIN = frozenset(
     failed fault fingerprint finished fraction freeze from_release frozen_by gateway_ready group handed_over_to
     healing health held_by id image image_id image_reference instance_id interaction_id key kind lease_until
     left_alone lock memory_bytes message_id model_hash name namespace new_image number occurrence old_image oom_killed
-    order outcome pause paused pauses phase phases pid plan plan_digest problem process project reference release
-    replaces replicas request requested_by resolved resolved_at restart_count restart_policy result rollout service
+    order outcome pause paused pauses phase phases pid plan plan_digest problem process project reference
+    relapsed_at release replaces replicas request requested_by resolved resolved_at restart_count restart_policy result
+    rollout service
     services severity silence_ends silenced_by silenced_until since slots source start_first started started_at state
     status step stop_signal subject taken_at target_release time to_release token type updated_at verdict version
     """.split()  # noqa: SIM905

@@ -4,11 +4,12 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+import time_machine
 
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
@@ -107,6 +108,25 @@ async def test_raised_severity_pings_in_new_message(
     assert pinging(channel) == [call]
     assert channel.replies[call] == alert
     assert channel.titles() == ["✅ dev: web is down", "🟠 Now urgent: dev: web is down"]
+
+
+async def test_urgent_alert_that_comes_back_long_after_it_pinged_pings_again(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """Whoever was told that it is over is told that it is not; while it comes and goes, once in a while."""
+    messages.start(ping_roles=PingRoles(alert_role=42))
+    alert_service = open_alert_service(state, bus)
+    report = a_report(severity=Severity.HIGH)
+    await alert_service.take([report])
+    await until(lambda: all_told(state))
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=2), tick=True):
+        for firing in (False, True, False, True, False):
+            await alert_service.take([replace(report, firing=firing)])
+            await until(lambda: all_told(state))
+    alert, again = channel.messages
+    assert pinging(channel) == [alert, again]
+    assert channel.replies[again] == alert
+    assert channel.titles() == ["✅ dev: web is down", "🟠 It is back: dev: web is down"]
 
 
 async def test_urgent_alert_pings_once(
