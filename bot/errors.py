@@ -142,6 +142,10 @@ class NoManagerError(NoQuorumError):
     """The engine that is asked is no manager of its Swarm any more: whether the others have a quorum is not known."""
 
 
+class SwarmLockedError(NoQuorumError):
+    """A manager that was restarted waits for the key of its Swarm."""
+
+
 class ContainerRemovedError(EngineError):
     """Somebody removed a container that was about to be started; another one can be created."""
 

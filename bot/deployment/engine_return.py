@@ -1,7 +1,7 @@
 """Wait until an engine that went away is back, before a phase is tried again."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from roas.errors import (
 )
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.swarm import QuorumLosses, SwarmFacts
+from roas.models.swarm import Absence, QuorumLosses, SwarmFacts
 
 log = get_logger(__name__)
 
@@ -60,13 +60,15 @@ def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
     if away <= SHORT_SECONDS:
         return
     seconds = f"{away:.0f}"
-    if context.absence_told.demotions > known.demotions:
+    if context.absence_told.absence is Absence.NO_MANAGER:
         context.warn(
             said(
                 "For {seconds} s the engine that is asked was no manager of the Swarm: nothing was written.",
                 seconds=seconds,
             )
         )
+    elif context.absence_told.absence is Absence.LOCKED:
+        context.warn(said("For {seconds} s the Swarm was locked: nothing was written meanwhile.", seconds=seconds))
     elif waited or context.absence_told.times > known.times:
         context.warn(said("For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds))
     else:
@@ -106,7 +108,12 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
 
 
 def _waited_in_vain(context: DeploymentContext, seconds: str) -> EngineError:
-    if context.absence_told.is_demoted:
+    if context.absence_told.absence is Absence.LOCKED:
+        return EngineError(
+            said("The Swarm was locked for {seconds} s.", seconds=seconds),
+            hint=said("Run `docker swarm unlock` on its managers, then deploy again."),
+        )
+    if context.absence_told.absence is Absence.NO_MANAGER:
         return EngineError(
             said("For {seconds} s the engine that is asked was no manager of the Swarm.", seconds=seconds),
             hint=said("Promote its node, or name another manager by `docker_host`, then deploy again."),
@@ -136,7 +143,7 @@ async def _tell_absence(context: DeploymentContext, tell: Callable[[str], Awaita
         losses = quorum_losses(context)
         text = None
         if losses.away_seconds > SHORT_SECONDS:
-            text = _waits_for_promotion if losses.is_demoted else _waits_for_managers
+            text = WAITING[losses.absence]
         if text is not told:
             told = text
             until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - losses.away_seconds)
@@ -183,3 +190,14 @@ def _waits_for_promotion(until: str) -> str:
     return said(
         "waits until its engine is a manager of the Swarm again, at most until {until}: promote the node", until=until
     )
+
+
+def _waits_for_key(until: str) -> str:
+    return said("waits until the Swarm is unlocked, at most until {until}: run `docker swarm unlock`", until=until)
+
+
+WAITING: Mapping[Absence, Callable[[str], str]] = {
+    Absence.NO_QUORUM: _waits_for_managers,
+    Absence.NO_MANAGER: _waits_for_promotion,
+    Absence.LOCKED: _waits_for_key,
+}

@@ -23,6 +23,7 @@ from roas.engine.swarm.failure_hints import failure_hint
 from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict
+from roas.engine.swarm.membership import MANAGER, no_manager
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.service_spec import service_spec
@@ -36,7 +37,7 @@ from roas.engine.swarm.task_events import TaskEvents
 from roas.engine.swarm.task_logs import read_ending, read_place_log
 from roas.engine.swarm.tasks import read_tasks
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineError, ServiceFailedError
+from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -76,11 +77,9 @@ class SwarmEngine:
 
     async def require_manager(self, environment: Environment) -> None:
         """Raise EngineError where the environment's engine is no manager of a Swarm."""
-        if not await self._clients.call(environment, lambda client: SwarmCalls(client).is_manager()):
-            raise EngineError(
-                said("The engine of {environment} is no manager of a Swarm.", environment=environment.name),
-                hint=said("Run `docker swarm init` there, or name a manager by `docker_host`."),
-            )
+        state = await self._clients.call(environment, lambda client: SwarmCalls(client).state())
+        if state != MANAGER:
+            raise no_manager(state, environment.name, engine_address(environment))
 
     async def require_adoptable(self, environment: Environment) -> None:
         """Raise InvalidRequestError where the stack has services that somebody else made, and cannot be adopted."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from enum import StrEnum
 
 from roas.dataclass import dataclass
 
@@ -64,19 +65,26 @@ class TaskTrace:
     lag_seconds: float | None = None
 
 
+class Absence(StrEnum):
+    """Why nobody of a Swarm answers: people put each right in another way."""
+
+    NO_QUORUM = "no_quorum"
+    NO_MANAGER = "no_manager"
+    LOCKED = "locked"
+
+
 @dataclass(frozen=True, slots=True)
 class QuorumLosses:
     """Hold how often a Swarm was seen without a quorum since this process began; it only grows.
 
     So do the seconds in which none of its managers answered, or said that there is no quorum. `away_seconds` are those
-    since the last answer, where there is none now. `demotions` are the answers of an engine that was a manager before.
+    since the last answer, where there is none now, and `absence` is why there was none last.
     """
 
     times: int = 0
     seconds: float = 0.0
     away_seconds: float = field(default=0.0, compare=False)
-    demotions: int = field(default=0, compare=False)
-    is_demoted: bool = field(default=False, compare=False)
+    absence: Absence = field(default=Absence.NO_QUORUM, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from roas.engine.api_errors import ApiError, ApiNotFoundError, refusal
 from roas.engine.client import explanation
 from roas.engine.labels import STACK
 from roas.engine.sdk_client import sdk_faults
-from roas.errors import EngineError, NoManagerError, NoQuorumError
+from roas.errors import EngineError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
 
 Json = dict[str, Any]
@@ -28,6 +28,8 @@ NO_LEADER = (
 )
 # What an engine says whose node was demoted: others may lead.
 NO_MANAGER = "Worker nodes can't be used to view or modify cluster state"
+LOCKED = "Swarm is encrypted and needs to be unlocked"
+LOCKED_HINT = said("Run `docker swarm unlock` there.")
 MANAGER_HINT = said("Promote its node (`docker node promote`), or name another manager by `docker_host`.")
 QUORUM_HINT = said("More than half of the managers must be up and reach each other; nothing is written until then.")
 AUTH_HEADER = "X-Registry-Auth"
@@ -79,12 +81,17 @@ class SwarmCalls:
         """Return the nodes."""
         return self._list("/nodes", {})
 
-    def is_manager(self) -> bool:
-        """Return whether the engine that is asked is a manager; one of before 2022 says so only of all it knows."""
+    def state(self) -> str:
+        """Return what the engine is in a Swarm: `active/manager`, `active/worker`, `locked`, `pending`, `inactive` …
+
+        One of before 2022 says so only of all it knows.
+        """
         answer = self._checked(self._api.get(f"{self._api.base_url}/_ping", timeout=self._api.timeout))
         if (state := answer.headers.get("Swarm")) is not None:
-            return str(state) == "active/manager"
-        return bool((self._get("/info").get("Swarm") or {}).get("ControlAvailable"))
+            return str(state)
+        about = self._get("/info").get("Swarm") or {}
+        state = str(about.get("LocalNodeState") or "inactive")
+        return f"active/{'manager' if about.get('ControlAvailable') else 'worker'}" if state == "active" else state
 
     def cluster_id(self) -> str:
         """Return the id of the Swarm."""
@@ -186,6 +193,11 @@ def _require_shared(error: ApiError) -> None:
         ) from error
 
 
+def locked(address: str) -> SwarmLockedError:
+    """Return the error of a Swarm that waits for its key."""
+    return SwarmLockedError(said("The Swarm of {address} is locked.", address=address), hint=LOCKED_HINT)
+
+
 @contextmanager
 def without_quorum(address: str) -> Iterator[None]:
     """Turn what a manager says without a leader into the fault of an engine that does not answer."""
@@ -196,6 +208,10 @@ def without_quorum(address: str) -> Iterator[None]:
         if NO_MANAGER in text:
             raise NoManagerError(
                 said("The engine of {address} is no manager of its Swarm any more.", address=address), hint=MANAGER_HINT
+            ) from error
+        if LOCKED in text:
+            raise SwarmLockedError(
+                said("The Swarm of {address} is locked.", address=address), hint=LOCKED_HINT
             ) from error
         if any(part in text for part in NO_LEADER):
             raise NoQuorumError(

@@ -3,12 +3,13 @@
 import math
 import time
 
-from roas.errors import EngineUnavailableError, NoManagerError, NoQuorumError
-from roas.models.swarm import QuorumLosses
+from roas.errors import EngineUnavailableError, NoManagerError, NoQuorumError, SwarmLockedError
+from roas.models.swarm import Absence, QuorumLosses
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
 # some milliseconds.
 SLOW_SECONDS = 10.0
+KINDS = {NoManagerError: Absence.NO_MANAGER, SwarmLockedError: Absence.LOCKED}
 
 
 class QuorumWatch:
@@ -23,8 +24,7 @@ class QuorumWatch:
         self._answered_at = time.monotonic()
         self._away_since: float | None = None
         self._open: list[float] = []
-        self._demotions = 0
-        self._is_demoted = False
+        self._absence = Absence.NO_QUORUM
 
     def asks(self, asked_at: float) -> None:
         """Note that a manager is asked: one that keeps the question waits for a leader."""
@@ -40,13 +40,13 @@ class QuorumWatch:
         since = max(asked_at, self._answered_at) if self._away_since is None else self._away_since
         if self._away_since is not None or now - since >= SLOW_SECONDS:
             self._seconds += now - since
-        self._answered_at, self._away_since, self._is_demoted = now, None, False
+            self._absence = Absence.NO_QUORUM if self._away_since is None else self._absence
+        self._answered_at, self._away_since = now, None
 
     def unanswered(self, asked_at: float, error: EngineUnavailableError) -> None:
         """Note that there was no answer, or that there is no quorum; nobody else was answered since, either."""
         self._times += isinstance(error, NoQuorumError)
-        self._is_demoted = isinstance(error, NoManagerError)
-        self._demotions += self._is_demoted
+        self._absence = next((kind for of, kind in KINDS.items() if isinstance(error, of)), Absence.NO_QUORUM)
         if self._away_since is None:
             self._away_since = max(asked_at, self._answered_at)
 
@@ -55,7 +55,7 @@ class QuorumWatch:
         """Return how often there was none, and how long there was no answer, until now."""
         away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
         now_away = away or self._kept_seconds()
-        return QuorumLosses(self._times, self._seconds + away, now_away, self._demotions, self._is_demoted)
+        return QuorumLosses(self._times, self._seconds + away, now_away, self._absence)
 
     def _kept_seconds(self) -> float:
         """Return for how long a manager has kept a question and answered none; 0 where that is not long."""

@@ -17,7 +17,7 @@ from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.environment import EngineKind, Environment
 from roas.models.events import PhaseChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
+from roas.models.swarm import Absence, QuorumLosses, SwarmFacts, SwarmNode
 from tests.unit.deployment.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deployment.played_parts import Approving, service
 from tests.unit.deployment.requested import deploy, hotfix
@@ -278,9 +278,11 @@ class Away(Swarming):
     async def create_missing(self, *arguments, **options) -> tuple[ContainerSnapshot, ...]:
         self.losses = QuorumLosses(1, 30.0, away_seconds=30.0)
         await self.hear("waits for managers of the Swarm, at most until", "start those that are lost")
-        self.losses = QuorumLosses(1, 31.0, 31.0, demotions=1, is_demoted=True)
+        self.losses = QuorumLosses(1, 31.0, 31.0, Absence.NO_MANAGER)
         await self.hear("waits until its engine is a manager of the Swarm again", "promote the node")
-        self.losses = QuorumLosses(1, 31.0, demotions=1)
+        self.losses = QuorumLosses(1, 31.0, 31.0, Absence.LOCKED)
+        await self.hear("waits until the Swarm is unlocked", "run `docker swarm unlock`")
+        self.losses = QuorumLosses(1, 31.0, absence=Absence.LOCKED)
         await self.hear("")
         return await super().create_missing(*arguments, **options)
 
@@ -308,6 +310,6 @@ async def test_wait_for_managers_is_told_while_it_lasts(orchestrator, engine, co
     engine.running = {}
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-    assert len(texts) == 4
-    assert deployment.warnings[0].startswith("For 31 s the engine that is asked was no manager of the Swarm")
+    assert len(texts) == 5
+    assert deployment.warnings[0].startswith("For 31 s the Swarm was locked")
     assert not any("waits for managers" in one.summary for one in deployment.phases)

@@ -11,9 +11,9 @@ from roas.engine.client import EngineClients
 from roas.engine.swarm import quorum_watch
 from roas.engine.swarm import writer as module
 from roas.engine.swarm.writer import SwarmWriter
-from roas.errors import EngineError, EngineUnavailableError, NoManagerError, NoQuorumError
+from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.models.environment import Environment
-from roas.models.swarm import QuorumLosses
+from roas.models.swarm import Absence, QuorumLosses
 
 DEV, OTHER = Environment("dev", "shop", Path(), ()), Environment("other", "other", Path(), ())
 
@@ -139,18 +139,35 @@ async def test_question_that_a_manager_keeps_is_an_absence_while_it_lasts(
     assert writer.quorum_losses(DEV).away_seconds == 0.0, "it is open no more"
 
 
-async def test_engine_that_is_no_manager_any_more_is_known_as_that(writer: SwarmWriter, manager: Manager) -> None:
-    """The others may well have a quorum."""
-    text = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
+NO_MANAGER = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
+LOCKED = (
+    'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "absence"),
+    [
+        (NO_MANAGER, "docker node promote", Absence.NO_MANAGER),
+        (LOCKED, "docker swarm unlock", Absence.LOCKED),
+        ("The swarm does not have a leader.", "More than half of the managers", Absence.NO_QUORUM),
+    ],
+)
+async def test_why_nobody_answers_is_known(
+    writer: SwarmWriter, manager: Manager, text: str, hint: str, absence: Absence
+) -> None:
+    """One that was demoted says nothing of the others, and one that is locked waits for a person."""
 
     def question(_calls: object) -> None:
         raise ApiError(503, text)
 
-    with pytest.raises(NoManagerError) as raised:
+    with pytest.raises(NoQuorumError) as raised:
         await writer.ask(DEV, question)
-    assert "docker node promote" in raised.value.hint
+    assert hint in raised.value.hint
     manager.clock.now += 9
     losses = writer.quorum_losses(DEV)
-    assert (losses.times, losses.away_seconds, losses.demotions, losses.is_demoted) == (1, 9.0, 1, True)
+    assert (losses.times, losses.away_seconds, losses.absence) == (1, 9.0, absence)
     await ask(writer, manager, 1, leads=True)
-    assert not writer.quorum_losses(DEV).is_demoted
+    assert writer.quorum_losses(DEV).absence is absence, "it was that"
+    await ask(writer, manager, 19, leads=True)
+    assert writer.quorum_losses(DEV).absence is Absence.NO_QUORUM
