@@ -149,6 +149,11 @@ class Alert:
     left_alone: bool | None = None
 
     @property
+    def is_of_engine(self) -> bool:
+        """Return whether an environment's engine is away: nothing that needs it helps."""
+        return self.source is AlertSource.HEALTH and bool(self.environment) and not self.service
+
+    @property
     def is_open(self) -> bool:
         """Return whether the trouble is still there, as far as is known."""
         return self.state is not AlertState.RESOLVED

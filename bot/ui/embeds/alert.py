@@ -138,6 +138,11 @@ def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
         "Read the logs, then deploy a release that works, or go back with /rollback {environment}.",
         environment=one_line(environment, 60),
     )
+    if all(alert.is_of_engine for alert in alerts):
+        hint = _(
+            "Look on the machine whether Docker runs (`systemctl status docker`), and start it. Until it answers, "
+            "nothing can be deployed or rolled back; afterwards the bot goes on by itself."
+        )
     add_field(embed, _("What to do"), hint)
 
 
@@ -212,7 +217,7 @@ def _buttons(alert: Alert) -> tuple[Button, ...]:
         buttons.append(_button(_("Silence 1 h"), "silence", alert.id, "🔕"))
     if alert.environment and alert.service:
         buttons.append(_button(_("Logs"), "logs", alert.id, "📄"))
-    if alert.environment:
+    if alert.environment and not alert.is_of_engine:
         buttons.append(_button(_("Roll back"), "rollback", alert.id, "↩️"))
     return tuple(buttons)
 

@@ -49,6 +49,17 @@ def test_buttons_match_possible_actions() -> None:
     assert labels(draw_alert(replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOW))) == []
 
 
+def test_engine_that_is_away_offers_nothing_that_needs_it() -> None:
+    """Whoever is woken by it can neither deploy nor roll back: that advice would cost the minutes that count."""
+    away = replace(ALERT, title="dev: the Docker engine cannot be reached", service="", severity=Severity.CRITICAL)
+    assert labels(draw_alert(away)) == ["Acknowledge", "Silence 1 h"]
+    for drawing in (draw_escalation(away), draw_shared_ping("S-1", [away, away], for_help=True)):
+        assert "systemctl status docker" in text(drawing)
+        assert "/rollback" not in text(drawing)
+    assert "/rollback dev" in text(draw_shared_ping("S-1", [away, ALERT], for_help=True))
+    assert "/rollback dev" in text(draw_escalation(ALERT))
+
+
 def test_alert_shows_actions_and_acknowledger() -> None:
     dora = Actor(ActorKind.DISCORD, "7", "dora")
     drawing = draw_alert(
