@@ -10,6 +10,7 @@ from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.control.error_documents import ControlSocketHeldError
 from roas.control.server import ControlServer
 from roas.errors import JournalLostError, RoasError
+from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
@@ -19,6 +20,7 @@ log = get_logger(__name__)
 
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 5.0
+ORPHANS = "orphans"
 
 # In a handover the predecessor holds the socket for a moment. Who finds it held after that has another bot beside it.
 HELD_TRIES = 5
@@ -117,7 +119,7 @@ async def _answer_command_line(application: Application) -> None:
 
 async def _resume_orphans(application: Application) -> None:
     """Resume what dead processes left: at the start, and slowly ever after."""
-    swept = False
+    swept, trouble = False, LastingTrouble()
     while True:
         try:
             for deployment in await application.orchestrator.resume():
@@ -125,8 +127,10 @@ async def _resume_orphans(application: Application) -> None:
             if not swept:
                 swept = await application.orchestrator.sweep()
             await application.orchestrator.look_for_foreign_bots()
+            trouble.is_over(ORPHANS)
         except RoasError as error:
-            log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
+            if trouble.is_new(ORPHANS, error.message):
+                log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
         except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
         await pause_in_step(ORPHAN_POLL_SECONDS)

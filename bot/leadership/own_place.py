@@ -5,6 +5,7 @@ import asyncio
 from roas.application import Application
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
+from roas.lasting_trouble import LastingTrouble
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
@@ -18,6 +19,7 @@ class OwnPlace:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._is_known = False
+        self._trouble = LastingTrouble()
         self._looking: asyncio.Task[None] | None = None
         self.container: OwnContainer | None = None
         self.home: Environment | None = None
@@ -71,8 +73,10 @@ class OwnPlace:
         try:
             own = await self._application.own_container(environment)
         except RoasError as error:
-            log.warning("own container could not be determined", error=error.message)
+            if self._trouble.is_new(environment.name, error.message):
+                log.warning("own container could not be determined", environment=environment.name, error=error.message)
             return False
+        self._trouble.is_over(environment.name)
         if own is not None:
             self.container, self.home = own, environment
         return True

@@ -180,6 +180,22 @@ async def test_bot_of_no_environment_goes_on_while_engine_hangs(hung: Hung) -> N
     assert place.home is None
 
 
+async def test_own_container_that_cannot_be_found_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked for each second, in each environment."""
+
+    async def own_container(_: Environment) -> None:
+        raise EngineUnavailableError("It does not answer.")
+
+    application: Any = SimpleNamespace(environments={"home": KNOWN["b-well"]}, own_container=own_container)
+    place = OwnPlace(application)
+    for _ in range(4):
+        await place.find()
+        if looking := {one for one in asyncio.all_tasks() if one.get_name() == "own container"}:
+            await asyncio.wait(looking, timeout=SECONDS)
+    await place.close()
+    assert len([one for one in caplog.records if "own container" in one.getMessage()]) == 1
+
+
 async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
     looks = iter((EngineUnavailableError("It does not answer."), ZeroDivisionError, EngineUnavailableError("Nor now.")))
 

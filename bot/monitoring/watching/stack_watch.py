@@ -10,6 +10,7 @@ from roas.backoff import WATCH_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause
 from roas.engine.interface import ContainerEvent, EngineReader
 from roas.errors import EngineUnavailableError, RoasError
+from roas.lasting_trouble import LastingTrouble
 from roas.log import get_logger
 from roas.models.environment import Environment
 
@@ -22,6 +23,7 @@ RESTS_PER_LOOK = 10.0
 CALM_SECONDS = 2.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
 KNOWN_EVENTS = 256
+ENGINE = "engine"
 
 
 class StackWatch:
@@ -55,6 +57,7 @@ class StackWatch:
         self._known: deque[tuple[int, str, str]] = deque(maxlen=KNOWN_EVENTS)
         self._seen_until_ns: int | None = None
         self._is_failing = False
+        self._trouble = LastingTrouble()
 
     def look_again(self) -> None:
         """Observe soon: something other than an event may have changed the stack."""
@@ -66,7 +69,8 @@ class StackWatch:
             try:
                 await self._follow()
             except EngineUnavailableError as error:
-                log.warning("engine is unavailable", environment=self._environment.name, error=error.message)
+                if self._trouble.is_new(ENGINE, error.message):
+                    log.warning("engine is unavailable", environment=self._environment.name, error=error.message)
             except Exception:  # a watch that ends unnoticed would be worse than one that fails
                 log.exception("watch failed", environment=self._environment.name)
             await self._wait_for_engine()
@@ -96,6 +100,8 @@ class StackWatch:
         """
         try:
             await self._observe()
+            if self._trouble.is_over(ENGINE):
+                log.info("engine is available again", environment=self._environment.name)
             due = self._due_in()
         except EngineUnavailableError:
             raise

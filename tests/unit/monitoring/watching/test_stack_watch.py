@@ -146,6 +146,29 @@ async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatc
     assert [one["event"] for one in logs] == ["watch failed", "watch recovered"]
 
 
+async def test_engine_that_stays_away_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of it would push out of the log what came before."""
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
+    away = EngineUnavailableError("It does not answer.")
+    with captured_logs() as logs:
+        scene = Scene()
+        scene.breaks = away
+        await scene.looks(5)
+        scene.breaks = EngineUnavailableError("It is too busy.")
+        await scene.looks(5)
+        scene.breaks = None
+        async with asyncio.timeout(5):
+            while len(logs) < 3:  # noqa: ASYNC110 - only the log says so
+                await asyncio.sleep(0.01)
+        await scene.end()
+    told = [(one["event"], one.get("error")) for one in logs]
+    assert told == [
+        ("engine is unavailable", "It does not answer."),
+        ("engine is unavailable", "It is too busy."),
+        ("engine is available again", None),
+    ]
+
+
 async def test_cancel_wins_over_simultaneous_event() -> None:
     scene = Scene()
     await scene.looks()
