@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from roas.engine.api import EngineClient
@@ -34,6 +35,11 @@ BUSY_STATUSES = frozenset({429, 502, 503, 504})
 OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
 BRIEF_LENGTH = 200
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
+# Where a container gets a path that the host does not have, Docker makes a folder of it.
+NO_SOCKET_HINT = said(
+    "Name the engine's socket on the host (`docker context ls` shows it): DOCKER_SOCKET in the shipped stack, else "
+    "DOCKER_HOST. Remove the folder that Docker made there, and start the bot by `docker compose up -d`."
+)
 
 Answer = TypeVar("Answer")
 
@@ -214,6 +220,11 @@ def typed_faults(address: str) -> Iterator[None]:
 
 def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
     """Create the error for an engine that cannot be reached."""
+    if address.startswith(LOCAL_SCHEMES) and Path(_path(address)).is_dir():
+        return EngineUnavailableError(
+            said("The engine at {address} does not answer: that is a folder, and no socket.", address=address),
+            hint=NO_SOCKET_HINT,
+        )
     return EngineUnavailableError(
         said("The engine at {address} does not answer ({error}).", address=address, error=_brief(error)), hint=AWAY_HINT
     )

@@ -106,3 +106,11 @@ def test_address_that_is_none_says_what_is_wrong_with_it(address: str, reason: s
         open_client(address)
     assert reason in raised.value.message
     assert "Error while" not in raised.value.message
+
+
+def test_folder_in_the_place_of_a_socket_named(tmp_path: Path) -> None:
+    """Docker makes a folder where a bind's path is missing on the host: to start Docker is of no use then."""
+    with pytest.raises(EngineUnavailableError) as raised, typed_faults(f"unix://{tmp_path}"):
+        open_client(f"unix://{tmp_path}").api.version()
+    assert "that is a folder" in raised.value.message
+    assert "DOCKER_SOCKET" in raised.value.hint
