@@ -72,7 +72,7 @@ def _read(path: Path, content: bytes) -> tuple[RawMapping, ...]:
         nodes = list(yaml.compose_all(content, Loader=_RawLoader))
         documents = [_Reader(path).value(node) for node in nodes if node is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _does_not_parse(path, error) from error
+        raise _does_not_parse(path, content, error) from error
     return tuple(document for document in documents if isinstance(document, RawMapping))
 
 
@@ -167,10 +167,14 @@ def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
-def _does_not_parse(path: Path, error: Exception) -> ComposeFileError:
+def _does_not_parse(path: Path, content: bytes, error: Exception) -> ComposeFileError:
     mark = getattr(error, "problem_mark", None)
+    line = None if mark is None else mark.line + 1
     problem = getattr(error, "problem", None) or said("it is not YAML")
-    place = said("{path}, line {line}", path=path.name, line=mark.line + 1) if mark is not None else path.name
+    if isinstance(error, yaml.reader.ReaderError):
+        line = content.count(b"\n", 0, error.position) + 1
+        problem = said("it has a byte or a character that is not allowed in YAML, which is UTF-8 text")
+    place = path.name if line is None else said("{path}, line {line}", path=path.name, line=line)
     return ComposeFileError(
         said("{place}: {problem}.", place=place, problem=problem),
         hint=said("Correct the file; `docker compose config` shows the same."),

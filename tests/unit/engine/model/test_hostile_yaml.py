@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.model.raw_files import RawFile
+from roas.engine.model.raw_yaml import read_raw
 from roas.engine.model.text import read_yaml
 from roas.engine.resolution.discovery import read_references
 from roas.errors import ComposeFileError
@@ -100,3 +101,10 @@ def test_number_of_base_sixty_is_text() -> None:
         "e": 16,
     }
     assert time.process_time() - begin < 3.0
+
+
+@pytest.mark.parametrize("byte", [b"\xfc", b"\x07"], ids=["no UTF-8", "a control character"])
+def test_byte_that_is_not_allowed_is_named_by_its_line(byte: bytes) -> None:
+    """An editor that writes Latin-1 makes an umlaut in a comment one: nobody sees what is wrong."""
+    with pytest.raises(ComposeFileError, match=r"compose\.yaml, line 3: it has a byte"):
+        read_raw(Path("compose.yaml"), b"services:\n  web: {image: a}\n# " + byte + b"\n")
