@@ -14,44 +14,44 @@ from roas.errors import (
 )
 from roas.messages.message import said
 
-ENGINE_UNAVAILABLE = re.compile(
+# These are compiled when something has failed: they are the largest that a process which starts would compile.
+ENGINE_UNAVAILABLE = (
     r"cannot connect to the docker daemon|is the docker daemon running|error during connect|daemon is not running"
-    r"|dial unix|permission denied while trying to connect to the docker",
-    re.IGNORECASE,
+    r"|dial unix|permission denied while trying to connect to the docker"
 )
-IMAGE_MISSING = re.compile(
+IMAGE_MISSING = (
     r"manifest unknown|manifest for .* not found|pull access denied|repository does not exist|no such image"
     r"|name unknown|not found: manifest|image .* not found|repository .* not found|requested access to the resource"
     # containerd's image store says it in words of its own
-    r"|failed to resolve reference .*: not found|no match for platform",
-    re.IGNORECASE,
+    r"|failed to resolve reference .*: not found|no match for platform"
 )
-REGISTRY_UNAVAILABLE = re.compile(
+REGISTRY_UNAVAILABLE = (
     r"tls handshake timeout|i/o timeout|connection refused|connection reset|no such host|x509:|tls:"
     r"|server misbehaving|context deadline exceeded|client\.timeout exceeded|too ?many ?requests|service unavailable"
     r"|bad gateway|gateway time-?out|internal server error|unexpected status.*\b5\d\d\b|http status: 5"
-    r"|\beof\b|network is unreachable|no route to host|server gave http response to https",
-    re.IGNORECASE,
+    r"|\beof\b|network is unreachable|no route to host|server gave http response to https"
 )
-CONTAINER_CONFLICT = re.compile(
+CONTAINER_CONFLICT = (
     r"the container name .* is already in use|removal of container .* is already in progress|no such container"
-    r"|container is marked for removal",
-    re.IGNORECASE,
+    r"|container is marked for removal"
 )
 MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<text>.*)")
 INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")
-FILE_INVALID = re.compile(
+FILE_INVALID = (
     r"^yaml:|^validating |interpolat|additional property|must be a|undefined (service|volume|network|config|secret)"
     r"|depends on undefined|no such file or directory|env file .* not found|couldn't find env file|dependency cycle"
     r"|invalid (compose|project|interpolation|spec|type)|has neither an image nor a build context|top-level object"
-    r"|unsupported|cannot unmarshal|mapping key .* already defined|extends|include|empty compose file",
-    re.IGNORECASE | re.MULTILINE,
+    r"|unsupported|cannot unmarshal|mapping key .* already defined|extends|include|empty compose file"
 )
 UNREADABLE_VARIABLES = re.compile(r"failed to read (?P<file>/\S+): (?P<reason>[^\n]+)\Z")
 UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
 LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
 CHECK_ENGINE_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
+
+
+def _says(pattern: str, text: str) -> bool:
+    return re.search(pattern, text, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def unset_variables(stderr: str) -> tuple[str, ...]:
@@ -69,19 +69,19 @@ def compose_fault(
     written, text = summarize_stderr(stderr), summarize_stderr(redact(stderr))
     if missing := MISSING_VARIABLE.search(written):
         return _missing_variable(written, missing, files).hide(redact)
-    if ENGINE_UNAVAILABLE.search(written):
+    if _says(ENGINE_UNAVAILABLE, written):
         return EngineUnavailableError(said("The engine cannot be reached: {text}", text=text), hint=CHECK_ENGINE_HINT)
-    if CONTAINER_CONFLICT.search(written):
+    if _says(CONTAINER_CONFLICT, written):
         return ContainerConflictError(
             said("Somebody else changes the same containers: {text}", text=text),
             hint=said("Wait until they have ended, then deploy again."),
             service=service,
         )
-    if IMAGE_MISSING.search(written):
+    if _says(IMAGE_MISSING, written):
         return image_not_found(text, service)
-    if FILE_INVALID.search(written):
+    if _says(FILE_INVALID, written):
         return _not_usable(text, files)
-    if REGISTRY_UNAVAILABLE.search(written):
+    if _says(REGISTRY_UNAVAILABLE, written):
         return registry_unavailable(text)
     return EngineError(
         said("Compose failed: {text}", text=text), hint=said("Read what it says and try again."), service=service
@@ -99,9 +99,9 @@ def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = 
 def registry_fault(text: str, reference: str) -> RoasError:
     """Name the fault behind a failed look-up or pull of an image."""
     message = said("{reference}: {text}", reference=reference, text=text)
-    if IMAGE_MISSING.search(text):
+    if _says(IMAGE_MISSING, text):
         return image_not_found(message)
-    if REGISTRY_UNAVAILABLE.search(text):
+    if _says(REGISTRY_UNAVAILABLE, text):
         return registry_unavailable(message)
     return EngineError(
         said("The image cannot be pulled: {message}", message=message),
