@@ -137,7 +137,11 @@ class LeaderElector:
             taken, occasion = await self._takeover.take(lease, reason), Occasion.TAKEN
         else:
             taken, occasion = await self._takeover.seize(lease, reason), Occasion.SEIZED
-        if taken is not None:
+        if taken is None:
+            return
+        if lease is None:  # from nobody, so that nothing was waited for since it was granted
+            await self._hold(taken, occasion)
+        else:
             await self._renew(taken, occasion)
 
     async def _note_other_stack(self, lease: LeaderLease | None) -> None:

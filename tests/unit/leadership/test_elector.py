@@ -136,6 +136,28 @@ async def test_healthy_leader_holding_journal_kept(state, held, tmp_path):
     assert not activated.is_set()
 
 
+async def test_lease_from_nobody_is_written_once(state, held, tmp_path, monkeypatch):
+    """A start waits for two commits until it leads: of its heartbeat, and of the lease."""
+    held.rollback()
+    activated, commits, journal = asyncio.Event(), [], state._journal
+
+    def note(name: str) -> None:
+        write = getattr(journal, name)
+
+        async def noted(*arguments, **options):
+            if not activated.is_set():
+                commits.append(name)
+            return await write(*arguments, **options)
+
+        monkeypatch.setattr(journal, name, noted)
+
+    note("beat")
+    note("write")
+    engine = FakeEngine(container("other", HealthStatus.HEALTHY), held)
+    await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    assert commits == ["beat", "write"]
+
+
 async def test_bot_that_is_started_beside_another_says_so(tmp_path: Path) -> None:
     """Somebody starts it twice: the second one is connected, and answers nothing."""
     engine = FakeEngine(container("other", HealthStatus.HEALTHY), SimpleNamespace(rollback=lambda: None))
