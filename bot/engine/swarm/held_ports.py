@@ -14,6 +14,7 @@ from roas.models.swarm import SwarmNode
 Json = dict[str, Any]
 Port = tuple[int, str]
 INGRESS, HOST = "ingress", "host"
+START_FIRST = "start-first"
 
 
 def publishes(model: Mapping[str, Any]) -> bool:
@@ -49,8 +50,8 @@ def find_held_ports(
 def _judge_nodes(
     name: str, fields: Mapping[str, Any], port: Port, ready: Sequence[SwarmNode], busy: set[str]
 ) -> Iterator[Obstacle]:
-    free = [node for node in ready if node.id not in busy]
-    is_global = (fields.get("deploy") or {}).get("mode") == "global"
+    free, deploy = [node for node in ready if node.id not in busy], fields.get("deploy") or {}
+    is_global = deploy.get("mode") == "global"
     wanted = len(ready) if is_global else replicas_of(fields)
     if ready and wanted > len(free):
         text = said(
@@ -62,6 +63,14 @@ def _judge_nodes(
             nodes=", ".join(node.hostname for node in free) or "-",
         )
         yield Obstacle(ObstacleKind.PORT, text, said("Publish another port, lower `replicas`, or add nodes."))
+    elif ready and wanted >= len(free) and (deploy.get("update_config") or {}).get("order") == START_FIRST:
+        text = said(
+            "{service} starts a new task before the old one stops, and both want port {port} of their node: there is "
+            "no node left for it.",
+            service=name,
+            port=_named(port),
+        )
+        yield Obstacle(ObstacleKind.PORT, text, said("Use `order: stop-first`, or add a node."), refuses=False)
 
 
 def _held(service: str, port: Port, holder: str) -> Obstacle:

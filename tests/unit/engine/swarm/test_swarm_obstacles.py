@@ -176,3 +176,14 @@ def test_own_ports_are_in_nobodys_way() -> None:
     own = publishing("shop_web", "host", stack="shop")
     manager = Manager(node("node1"), services=(own,), tasks=(on("node1", "shop_web"),))
     assert found(manager, web=web("host")) == []
+
+
+@pytest.mark.parametrize(
+    ("replicas", "order", "warned"), [(2, "start-first", 1), (2, "stop-first", 0), (1, "start-first", 0)]
+)
+def test_port_that_old_and_new_task_want_is_warned_of(replicas: int, order: str, warned: int) -> None:
+    """The first deployment is well, and the next one would wait for a node for ever."""
+    wanted = web("host", replicas=replicas, update_config={"order": order})
+    model = {"services": {"web": wanted}}
+    obstacles = find_on_swarm(Manager(node("node1"), node("node2")), "shop", model)  # type: ignore[arg-type]
+    assert [one.refuses for one in obstacles] == [False] * warned
