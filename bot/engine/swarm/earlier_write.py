@@ -24,13 +24,16 @@ def earlier_write(
 ) -> Written | None:
     """Return the write by which a service has, or had until Swarm began to roll it back, the wanted spec.
 
-    None where there is none to follow: the service has another spec, it was paused, or its job failed for another
-    deployment. One that failed for this one while no bot lived has failed.
+    None where there is none to follow: the service has another spec, it was paused, or it is rolled back, or its job
+    failed, for another deployment. One that failed for this one while no bot lived has failed.
     """
     tasks = tuple(tasks)
     state = str((service.get("UpdateStatus") or {}).get("State") or "")
     spec, previous = service["Spec"], service.get("PreviousSpec") or {}
-    of = previous if state == "rollback_started" else spec if state in GOES_ON else {}
+    of = spec if state in GOES_ON else {}
+    # What another deployment wrote is being rolled back by a hand: that says nothing of this one.
+    if state == "rollback_started" and is_of_deployment(nonce_of(previous), deployment):
+        of = previous
     if not nonce_of(of) or spec_hash(of, networks) != spec_hash(wanted, networks):
         return None
     own = read_tasks(service, tasks, networks)

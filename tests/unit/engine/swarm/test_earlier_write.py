@@ -42,10 +42,16 @@ def test_update_that_goes_on_is_followed(there: dict[str, Any], followed: str | 
 
 def test_rollback_that_goes_on_is_followed() -> None:
     """The spec that Swarm takes back is ours; what it brings back is what was before."""
-    there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("new")}
-    found = earlier_write(there, [OLD], spec("wanted"), {})
+    there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("d1-new")}
+    found = earlier_write(there, [OLD], spec("wanted"), {}, "d1")
     assert found is not None
-    assert (found.nonce, found.nonce_before, found.spec_hash) == ("new", "old", spec_hash(spec("new"), {}))
+    assert (found.nonce, found.nonce_before, found.spec_hash) == ("d1-new", "old", spec_hash(spec("new"), {}))
+
+
+def test_rollback_by_hand_of_what_another_deployment_wrote_is_not_followed() -> None:
+    """Nothing was written yet: it would fail by what somebody did before it began."""
+    there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("d1-new")}
+    assert earlier_write(there, [OLD], spec("wanted"), {}, "d2") is None
 
 
 @pytest.mark.parametrize(
