@@ -125,8 +125,8 @@ class StackResolver:
                 *read.warnings,
                 *missing,
                 *about_sharing,
-                *impossible_updates(definitions),
-                *lossy_updates(definitions),
+                # A Swarm replaces tasks as the file says.
+                *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
                 *ignored_hooks(model),
                 *binder.warnings,
                 *_powers(trusted),

@@ -46,7 +46,11 @@ class QuorumWatch:
     def unanswered(self, asked_at: float, error: EngineUnavailableError) -> None:
         """Note that there was no answer, or that there is no quorum; nobody else was answered since, either."""
         self._times += isinstance(error, NoQuorumError)
-        self._absence = next((kind for of, kind in KINDS.items() if isinstance(error, of)), Absence.NO_QUORUM)
+        kind = next((kind for of, kind in KINDS.items() if isinstance(error, of)), Absence.NO_QUORUM)
+        if (
+            self._away_since is None or kind is not Absence.NO_QUORUM
+        ):  # one that is unlocked still has to find the others
+            self._absence = kind
         if self._away_since is None:
             self._away_since = max(asked_at, self._answered_at)
 

@@ -25,9 +25,8 @@ class PortsCheck:
         if not wanted:
             return [passed(self, said("No fixed host port is published."))]
         if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
-            found = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.PORT]
-            severities = {True: Severity.CRITICAL, False: Severity.WARNING}
-            problems = [failed(self, one.message, one.remedy, severities[one.refuses]) for one in found]
+            found = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.PORT and one.refuses]
+            problems = [failed(self, one.message, one.remedy) for one in found]
             text = said("{wanted} published port(s) are not held by other services.", wanted=len(wanted))
             return problems or [passed(self, text)]
         problems = await self._problems(subject, wanted)

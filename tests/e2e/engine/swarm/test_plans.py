@@ -42,10 +42,12 @@ def test_what_stands_in_the_way_is_in_the_plan(line: SwarmLine, registry: Privat
     assert "web has `privileged`" in refused.stderr, refused.stderr
     assert "sysctls:web" in refused.stderr, refused.stderr
     assert "privileged:web" not in refused.stderr, "no entry would help"
+    start_first = "update_config: {order: start-first}"
     nowhere = "deploy: {placement: {constraints: [node.hostname == nowhere]}}"
     line.write(f"""
 services:
   web: {{{service}, {nowhere}, ports: ["18999:80"]}}
+  node: {{{service}, ports: [{{target: 80, published: 18998, mode: host}}], deploy: {{replicas: 3, {start_first}}}}}
   large: {{{service}, deploy: {{resources: {{reservations: {{memory: 900g}}}}}}}}
   other: {{{service}}}
 """)
@@ -66,6 +68,8 @@ services:
         assert words in plan.stdout, plan.stdout + plan.stderr
         assert words in deployed.stdout, deployed.stdout + deployed.stderr
     assert f"refused: The Swarm already has a service {other} that" in plan.stdout, plan.stdout
+    assert "node starts a new task before the old one stops, and both want port 18998/tcp" in plan.stdout, plan.stdout
+    assert "it is replaced stop-first" not in plan.stdout, "Swarm does as the file says"
     assert "As things are, this is refused, and nothing is changed:" in plan.stdout
     assert deployed.returncode == 6
     assert line.replicas() == {}, "nothing is written"

@@ -167,6 +167,8 @@ async def test_why_nobody_answers_is_known(
     manager.clock.now += 9
     losses = writer.quorum_losses(DEV)
     assert (losses.times, losses.away_seconds, losses.absence) == (1, 9.0, absence)
+    await ask(writer, manager, 1, leads=False)  # it is back, and finds the others
+    assert writer.quorum_losses(DEV).absence is absence
     await ask(writer, manager, 1, leads=True)
     assert writer.quorum_losses(DEV).absence is absence, "it was that"
     await ask(writer, manager, 19, leads=True)
