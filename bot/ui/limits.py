@@ -25,6 +25,8 @@ ATTACHMENT_DESCRIPTION = 1024
 # Discord rejects an empty or blank field; this replaces it.
 NOTHING = "–"
 MASS_MENTION = re.compile(r"@(everyone|here)")
+# A text that is said again is a name or a reason; what a service wrote may be long, and is said once.
+REMEMBERED_TEXTS, REMEMBERED_LENGTH = 512, 200
 
 
 def clip(text: str, limit: int) -> str:
@@ -46,10 +48,16 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     return clip(_without_mentions(escaped), limit)
 
 
-@lru_cache(maxsize=512)
 def _escaped(part: str) -> str:
     """Escape a text; a message says the same names and reasons many times, and again with each step."""
+    return _escaped_before(part) if len(part) <= REMEMBERED_LENGTH else _escape(part)
+
+
+def _escape(part: str) -> str:
     return discord.utils.escape_markdown(part, ignore_links=False)
+
+
+_escaped_before = lru_cache(REMEMBERED_TEXTS)(_escape)
 
 
 def _without_mentions(text: str) -> str:

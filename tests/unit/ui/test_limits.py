@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roas.ui import limits
 from roas.ui.limits import (
     FIELD_VALUE,
     NOTHING,
@@ -96,3 +97,11 @@ def test_code_span_cannot_be_closed() -> None:
 
 def test_one_line_has_no_newline() -> None:
     assert "\n" not in one_line("a\nb\r\nc", 100)
+
+
+def test_long_texts_are_not_remembered() -> None:
+    """Hundreds of them would be megabytes."""
+    limits._escaped_before.cache_clear()
+    for text in ("a*b", "x*" * limits.REMEMBERED_LENGTH):
+        assert plain(text, 10_000) == text.replace("*", "\\*")
+    assert limits._escaped_before.cache_info().currsize == 1
