@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
@@ -45,6 +45,9 @@ class WebhookAlert(BaseModel):
 
 class Webhook(BaseModel):
     """Hold a delivery. Grafana's version is 1 and it sends an `orgId`; Alertmanager's version is 4."""
+
+    # As in state/documents.py: of what was read nothing is kept.
+    model_config = ConfigDict(cache_strings="keys")
 
     version: str
     alerts: list[WebhookAlert] = Field(max_length=MOST_ALERTS)
