@@ -26,6 +26,8 @@ from roas.state.transaction import Fence, Transaction, run_apart
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 # For so long after a beat it counts that nobody else had written by then.
 MARK_SECONDS = 2.0
+# What a deployment reads and writes again; SQLite would keep two megabytes, and what is older is the system's to keep.
+CACHE_KIBIBYTES = 768
 Result = TypeVar("Result")
 QueuedWork = tuple[Callable[[Transaction], Any], Fence | None]
 
@@ -203,6 +205,7 @@ class Journal:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         migrate(connection)
         self.id = give_identity(connection)
         self._place.remember()
