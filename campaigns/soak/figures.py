@@ -59,6 +59,15 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Hold how much memory the bot had at one moment, in MiB, and how many deployments it had done by then."""
+
+    minute: float
+    memory: float
+    deployments: float
+
+
+@dataclass(frozen=True)
 class Footprint:
     """Hold the bot's resource usage at one moment: memory in MiB, its journal in KiB, and counts."""
 

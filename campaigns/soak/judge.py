@@ -1,10 +1,9 @@
 """Find the limits that a soak broke."""
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from campaigns.soak.figures import Footprint, Metrics
+from campaigns.soak.figures import Footprint, Held, Metrics
 from campaigns.soak.load import Work
 
 MOST_EVENT_SECONDS = 1.0
@@ -12,9 +11,10 @@ MOST_LAG_SECONDS = 0.5
 MOST_ERRORS = 0.05
 LEAST_SUCCESS = 0.95
 MOST_SERIES = 500
-# Memory is flat when the last fifth of the time has no more of it than this beyond the second fifth.
+# Memory is flat when the last fifth of the deployments has no more of it than this beyond the second fifth.
 MOST_GROWTH = 0.05
-LEAST_MINUTES_FOR_MEMORY = 10.0
+# The first fifth of so many fills what is kept of the latest: events, handlings, patterns, pages of the journal.
+LEAST_DEPLOYMENTS_FOR_MEMORY = 100
 MOST_MORE_FILES = 20
 
 
@@ -25,7 +25,7 @@ class Evidence:
     minutes: float
     work: Work
     counted: Metrics
-    memory: Sequence[tuple[float, float]]
+    memory: Sequence[Held]
     footprints: Sequence[Footprint]
     most_series: int
     services: frozenset[str]
@@ -60,12 +60,15 @@ class Evidence:
 
     @property
     def growth(self) -> float | None:
-        """Return by which share memory grew from the second fifth of the time to the last; None of too short a time."""
-        if self.minutes < LEAST_MINUTES_FOR_MEMORY:
+        """Return by which share memory grew from the second fifth of the work to the last; None of too little work.
+
+        Of each fifth the least counts: a picture that is being drawn takes 18 MiB for a moment.
+        """
+        done = max((one.deployments for one in self.memory), default=0.0)
+        if done < LEAST_DEPLOYMENTS_FOR_MEMORY:
             return None
-        fifth = self.minutes / 5
-        early = statistics.median(m for minute, m in self.memory if fifth <= minute < 2 * fifth)
-        late = statistics.median(m for minute, m in self.memory if minute >= 4 * fifth)
+        early = min(one.memory for one in self.memory if done / 5 <= one.deployments < 2 * done / 5)
+        late = min(one.memory for one in self.memory if one.deployments >= 4 * done / 5)
         return late / early - 1
 
 

@@ -19,14 +19,14 @@ def write_report(seen: Evidence) -> str:
 
 
 def _limits(seen: Evidence) -> str:
-    growth = "too short a time to tell" if seen.growth is None else f"{seen.growth:+.1%}"
+    growth = "too little work to tell" if seen.growth is None else f"{seen.growth:+.1%}"
     rows = (
         ("event latency, 99 of 100 within", _seconds(seen.event_seconds), f"{MOST_EVENT_SECONDS:g} s"),
         ("lag of Redis, 99 of 100 within", _seconds(seen.lag_seconds), f"{MOST_LAG_SECONDS:g} s"),
         ("integration error rate", f"{seen.errors:.2%}", f"at most {MOST_ERRORS:.0%}"),
         ("deployment success rate", f"{seen.success:.1%}", f"at least {LEAST_SUCCESS:.0%}"),
         ("series on /metrics, most", str(seen.most_series), f"at most {MOST_SERIES}"),
-        ("memory, second fifth of the time to the last", growth, f"at most {MOST_GROWTH:+.0%}"),
+        ("memory, second fifth of the deployments to the last", growth, f"at most {MOST_GROWTH:+.0%}"),
     )
     return "\n".join(["| figure | seen | limit |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from campaigns.soak.figures import Footprint, Metrics, memory_of, open_files_of, threads_of
+from campaigns.soak.figures import Footprint, Held, Metrics, memory_of, open_files_of, threads_of
 from testbed.redis_server import RedisServer
 from testbed.running_bot import RunningBot
 
@@ -24,7 +24,7 @@ class Watcher:
     """Read the bot's metrics and its process until it is asked to stop."""
 
     bot: RunningBot
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[Held] = field(default_factory=list)
     footprints: list[Footprint] = field(default_factory=list)
     most_series: int = 0
     alerts_about_itself: dict[str, float] = field(default_factory=dict)
@@ -53,7 +53,8 @@ class Watcher:
     async def _look(self, session: aiohttp.ClientSession) -> None:
         seen = await self._read(session)
         self.most_series = max(self.most_series, seen.series)
-        self.memory.append((self._minute, memory_of(self.bot.process.pid)))
+        done = seen.total("roas_deployments_total")
+        self.memory.append(Held(self._minute, memory_of(self.bot.process.pid), done))
         for (name, labels), value in seen.samples.items():
             if name == "roas_integration_alert_firing" and value:
                 alert = dict(labels)["alert"]

@@ -25,7 +25,8 @@ async def test_short_soak_of_real_bot_passes(private_daemon: PrivateDaemon, tmp_
 @pytest.mark.timeout(1200)
 async def test_long_soak_of_real_bot_passes(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
     engine = Engine(private_daemon.docker_host, private_daemon)
-    seen = await soak(tmp_path, minutes=10.0, every=4.0, engine=engine)
+    seen = await soak(tmp_path, minutes=10.0, every=2.0, engine=engine)
     print(write_report(seen))
     assert breaches(seen) == []
     assert seen.work.kills > 1
+    assert seen.growth is not None

@@ -1,10 +1,11 @@
 """The judge of a soak names each limit that is broken."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from campaigns.soak.figures import Footprint, Metrics
+from campaigns.soak.figures import Footprint, Held, Metrics
 from campaigns.soak.judge import Evidence, breaches
 from campaigns.soak.load import Work
 from campaigns.soak.report import write_report
@@ -27,7 +28,8 @@ roas_service_health{environment="dev",service="web",verdict="healthy"} 1.0
 roas_recoveries_total{outcome="recovered"} 3.0
 """
 SMALL = Footprint(0.0, 100.0, 50, 13, 1000.0, 10, {"changes": 5}, 4, 2)
-FLAT = [(minute / 6, 100.0 + minute % 3) for minute in range(180)]
+# A deployment every ten seconds, and at each third look a picture that is being drawn.
+FLAT = [Held(number / 6, 100.0 + (0, 1, 18)[number % 3], number) for number in range(180)]
 
 
 def evidence(metrics: str = GOOD) -> Evidence:
@@ -56,6 +58,11 @@ def test_values_within_limits_pass() -> None:
     assert "| event latency, 99 of 100 within | 0.5 s | 1 s |" in write_report(seen)
 
 
+def leaking(kibibytes: float) -> Iterator[Held]:
+    """Yield the same, of a bot that keeps something of each deployment for good."""
+    return (replace(one, memory=one.memory + one.deployments * kibibytes / 1024) for one in FLAT)
+
+
 def changed(old: str, new: str) -> Evidence:
     assert old in GOOD
     return evidence(GOOD.replace(old, new))
@@ -76,7 +83,7 @@ BROKEN = {
     "alerts that were not posted": lambda: replace(evidence(), pending=1),
     "changes that Redis": lambda: replace(evidence(), missing_in_redis=1),
     "requests that Discord": lambda: replace(evidence(), violations=["x"]),
-    "memory": lambda: replace(evidence(), memory=[(m, value + (8 if m > 20 else 0)) for m, value in FLAT]),
+    "memory": lambda: replace(evidence(), memory=[*leaking(60)]),
     "open files": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, files=71)]),
     "threads": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, threads=34)]),
     "containers": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, containers=5)]),
@@ -89,8 +96,16 @@ def test_each_exceeded_limit_named(name: str) -> None:
     assert breach.startswith(name)
 
 
-def test_short_run_skips_memory_limit() -> None:
-    assert breaches(replace(evidence(), minutes=1.0, memory=[(0.0, 1.0), (1.0, 99.0)])) == []
+def test_little_work_skips_memory_limit() -> None:
+    few = [one for one in leaking(1000) if one.deployments < 100]
+    assert breaches(replace(evidence(), memory=few)) == []
+    assert "too little work to tell" in write_report(replace(evidence(), memory=few))
+
+
+def test_pictures_and_warm_up_are_no_growth() -> None:
+    """What is kept of the latest is full before the second fifth of the work."""
+    filling = [replace(one, memory=one.memory - max(0, 30 - one.deployments)) for one in FLAT]
+    assert breaches(replace(evidence(), memory=filling)) == []
 
 
 def test_missing_measurements_fail() -> None:
