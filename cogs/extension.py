@@ -6,6 +6,7 @@ as an extension: discord.py would drop the modules that it runs on.
 """
 
 from contextlib import AsyncExitStack
+from types import TracebackType
 
 from discord.ext import commands
 
@@ -16,6 +17,7 @@ from roas.cogs.loading import load_cogs, refuse_ours
 from roas.engine import sdk_client, swarm_engine
 from roas.engine.sources import build_context
 from roas.engine.swarm import drafting, joint_refusal, placement, unsupported
+from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.models.ownership import Readiness
@@ -33,6 +35,7 @@ LOADED_AT_ONCE = (build_context, sdk_client, swarm_engine, drafting, joint_refus
 async def setup(bot: commands.Bot) -> None:
     """Set up in a bot, or leave it unchanged. Raises SettingsError, NameClashError, StateError."""
     async with AsyncExitStack() as opened:
+        opened.push(_show_hint)
         settings = load_settings(needs_discord=False, is_guest=True)
         refuse_ours(bot, settings)  # before anything is opened
         application = await opened.enter_async_context(open_application(settings, redis=REDIS))
@@ -54,3 +57,9 @@ async def setup(bot: commands.Bot) -> None:
         application_cog = await load_cogs(bot, application, leadership)
         opened.push_async_callback(departure.leave, application_cog.sync)
         application_cog.keep(opened.pop_all())
+
+
+def _show_hint(_kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+    """Have a traceback say what to do, too: most hosts let one end them."""
+    if isinstance(error, RoasError) and error.hint:
+        error.add_note(f"→ {error.hint}")

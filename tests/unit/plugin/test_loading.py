@@ -1,5 +1,6 @@
 """Loading the cogs into a bot either works or says what is missing; unloading leaves the bot as it was."""
 
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -70,6 +71,16 @@ async def test_missing_setting_named_with_source(bot: commands.Bot, monkeypatch:
     error = await refused(bot)
     assert str(error) == "DISCORD_OPS_CHANNEL_ID is missing."
     assert not Path("state").exists()
+
+
+async def test_traceback_says_what_to_do(bot: commands.Bot):
+    """Most hosts catch nothing: what the traceback does not say, nobody reads."""
+    with pytest.raises(commands.ExtensionFailed) as failed:
+        await bot.load_extension(EXTENSION)
+    shown = "".join(traceback.format_exception(failed.value))
+    assert "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are missing." in shown
+    assert shown.count("→ ") == 1
+    assert "developer mode" in shown
 
 
 async def test_invalid_settings_all_named(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
