@@ -61,5 +61,6 @@ async def setup(bot: commands.Bot) -> None:
 
 def _show_hint(_kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
     """Have a traceback say what to do, too: most hosts let one end them."""
-    if isinstance(error, RoasError) and error.hint:
-        error.add_note(f"→ {error.hint}")
+    if isinstance(error, RoasError):
+        for line in error.hint.splitlines():
+            error.add_note(f"→ {line}")

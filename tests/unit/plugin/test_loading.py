@@ -79,7 +79,7 @@ async def test_traceback_says_what_to_do(bot: commands.Bot):
         await bot.load_extension(EXTENSION)
     shown = "".join(traceback.format_exception(failed.value))
     assert "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are missing." in shown
-    assert shown.count("→ ") == 1
+    assert "→ " in shown
     assert "developer mode" in shown
 
 
