@@ -128,10 +128,11 @@ class EngineError(RoasError):
 
 
 class EngineUnavailableError(EngineError):
-    """The engine cannot be reached, or is too busy to answer."""
+    """The engine cannot be reached, or is too busy to answer; perhaps it `was_awaited` for a while before."""
 
     key = "engine_unavailable"
     transient = True
+    was_awaited = False
 
 
 class NoQuorumError(EngineUnavailableError):

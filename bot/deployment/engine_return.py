@@ -34,9 +34,9 @@ WITHOUT_ENGINE = (DeploymentCancelledError, RolloutPausedError, StateError, Take
 
 
 async def wait_for_engine(context: DeploymentContext) -> None:
-    """Wait, not for long, until an engine answers."""
+    """Wait, not for long, until an engine answers, or somebody cancels."""
     deadline = time.monotonic() + ENGINE_GRACE_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (context.restoring or not context.cancel.is_set()):
         with suppress(EngineUnavailableError):
             await context.components.engine.containers(context.environment)
             break

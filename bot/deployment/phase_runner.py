@@ -43,6 +43,8 @@ log = get_logger(__name__)
 MOVING = frozenset(
     {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
 )
+# Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
+AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.ROLLBACK})
 # How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
 MOST_QUORUM_LOSSES = 10
 
@@ -136,8 +138,7 @@ class PhaseRunner:
                 ):
                     with attempt:
                         await attempted(attempt.num)  # type: ignore[misc]
-                        # Later phases follow the engine's events, and wait for it by themselves.
-                        waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
+                        waits = policy.name in AWAITING_ENGINE and attempt.num == 1
                         return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
             if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
@@ -174,7 +175,9 @@ class PhaseRunner:
                 is_away = isinstance(error, EngineUnavailableError)
                 context.was_away = context.was_away or is_away
                 if not await has_lost_quorum(context, error, losses):
-                    if is_away and waits and not context.environment.on_swarm:
+                    # Who follows its events has waited for it by himself; who acts, or begins to follow, has not.
+                    awaited = isinstance(error, EngineUnavailableError) and error.was_awaited
+                    if is_away and waits and not awaited and not context.environment.on_swarm:
                         await wait_for_engine(context)
                     raise
                 log.warning("a phase failed without a quorum", phase=phase.name, key=error.key, error=error.message)

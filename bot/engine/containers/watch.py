@@ -272,5 +272,6 @@ class ContainerWatch:
         self._away_since = self._away_since or now
         if now - self._away_since < ENGINE_GRACE_SECONDS:
             return
+        error.was_awaited = True
         self._fault = error
         self._wake(tuple(self._waiting))

@@ -6,7 +6,7 @@ import pytest
 
 from roas.application import open_application
 from roas.backoff import Retries
-from roas.deployment import phase_runner
+from roas.deployment import engine_return, phase_runner
 from roas.engine.containers import watch as container_watch
 from roas.errors import EngineUnavailableError
 from roas.models.deployment import DeploymentKind, Outcome
@@ -46,7 +46,8 @@ async def test_unreachable_engine_fails_with_address(stack, tmp_path):
 
 async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
-    monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
+    for waiting in (container_watch, engine_return):
+        monkeypatch.setattr(waiting, "ENGINE_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(phase_runner, "PHASE", Retries(0.1, 0.1))
     frail.write({"store": alone(healthcheck=None), "web": alone()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:

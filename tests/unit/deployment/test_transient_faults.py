@@ -7,6 +7,8 @@ import pytest
 import stamina
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
+from roas.backoff import Retries
+from roas.deployment import engine_return
 from roas.errors import (
     ContainerConflictError,
     ContainerRemovedError,
@@ -118,6 +120,41 @@ async def test_phase_waits_for_engine_that_went_away(orchestrator, engine):
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert deployment.phase(PhaseName.PREPARATION).attempts == 2
+
+
+class AwayAtStart(FakeEngine):
+    """Go away when the first container of a version is started, for more looks than a phase is tried again."""
+
+    going = "v2"
+    away = 0
+
+    async def start(self, environment, container_id):
+        if self.going in self.running[container_id].image_reference:
+            self.going, self.away = "nothing", 30
+        if self.away:
+            raise EngineUnavailableError("the engine does not answer")
+        await super().start(environment, container_id)
+
+    async def containers(self, environment):
+        if self.away:
+            self.away -= 1
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().containers(environment)
+
+
+@pytest.mark.parametrize("engine", [AwayAtStart({"web": service("web")})])
+@pytest.mark.parametrize("going_back", [False, True])
+async def test_engine_that_goes_away_in_an_act_is_waited_for(orchestrator, engine, monkeypatch, going_back):
+    """Whether it was to go forwards or back: an engine that is upgraded is no reason to roll back, or to give up."""
+    monkeypatch.setattr(engine_return, "PHASE", Retries(0.01, 0.01))
+    engine.going = "nothing"
+    await orchestrator.run(deploy("v1"))
+    if going_back:
+        await orchestrator.run(deploy("v2"))
+    engine.going = "v1" if going_back else "v2"
+    deployment = await orchestrator.run(rollback() if going_back else deploy("v2"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.going == "nothing"
 
 
 async def test_transient_faults_retried(orchestrator, engine):
