@@ -91,6 +91,11 @@ def environments(settings: Settings, *, base_name: str | None = None) -> Environ
     return Environments(settings, base_name)
 
 
+def projects_of(settings: Settings) -> frozenset[str]:
+    """Return the projects of all environments."""
+    return frozenset(one.project for one in environments(settings).values())
+
+
 def _files_looked_at(environment: Environment) -> Iterator[Path]:
     """Yield the files that are read or looked for to lay an environment out; many of them are usually not there."""
     folder, name = environment.folder, environment.name

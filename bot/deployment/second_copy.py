@@ -1,11 +1,12 @@
 """Refuse what would create a stack a second time, under another project's name and with empty volumes."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from roas.deployment.components import Components
 from roas.engine.machine.projects import runs_already_as
-from roas.environments import environments
+from roas.environments import projects_of
 from roas.errors import SecondCopyError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -36,8 +37,9 @@ async def refuse_second_copy(
                 ),
             )
         return
-    ours = {known.project for known in environments(components.settings).values()}
-    found = runs_already_as(environment, await components.engine.projects(environment), ours)
+    found = runs_already_as(
+        environment, await components.engine.projects(environment), partial(projects_of, components.settings)
+    )
     if found is not None:
         raise SecondCopyError(
             said(

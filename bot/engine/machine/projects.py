@@ -1,7 +1,7 @@
 """Find the Compose projects of an engine, and the one that a stack's folder runs as already."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,12 @@ def ended_services(client: EngineClient, project: str) -> tuple[str, ...]:
 
 
 def runs_already_as(
-    environment: Environment, projects: Iterable[FoundProject], ours: Collection[str]
+    environment: Environment, projects: Iterable[FoundProject], ours: Callable[[], Collection[str]]
 ) -> FoundProject | None:
     """Return the project that an environment's folder runs as already, where its own is another and has nothing.
 
     It is known by the label of its folder, or by the name that `docker compose` takes there. `ours` are the projects of
-    all environments: each of them is meant to be beside the others.
+    all environments, asked only where one is found: each of them is meant to be beside the others.
     """
     found = {project.name: project for project in projects}
     if environment.project_is_given or environment.project in found:
@@ -69,9 +69,8 @@ def runs_already_as(
     usual = usual_project(folder, environment.compose_files, environment.env_files)
     for name, project in sorted(found.items(), key=lambda item: (item[0] != usual, item[0])):
         places = {resolve(Path(place)) for place in project.folders}
-        if name in ours:
-            continue
-        if folder in places or (name == usual and not _is_elsewhere(name, folder, places)):
+        is_here = folder in places or (name == usual and not _is_elsewhere(name, folder, places))
+        if is_here and name not in ours():
             return project
     return None
 

@@ -1,7 +1,9 @@
 """Check that the stack does not run already under another project's name."""
 
+from functools import partial
+
 from roas.engine.machine.projects import runs_already_as
-from roas.environments import environments
+from roas.environments import projects_of
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
@@ -17,8 +19,7 @@ class ProjectCheck:
     async def run(self, subject: Subject) -> CheckResult:
         """Name both projects."""
         environment = subject.environment
-        ours = {known.project for known in environments(subject.settings).values()}
-        found = runs_already_as(environment, await subject.engine.projects(), ours)
+        found = runs_already_as(environment, await subject.engine.projects(), partial(projects_of, subject.settings))
         if found is None:
             return passed(self, said("The project is {project}.", project=environment.project))
         message = said(

@@ -12,4 +12,4 @@ async def test_hand_started_project_is_found(engine, stack):
     other = replace(environment, project=f"{environment.project}-prod")
     (found,) = [one for one in await engine.projects(other) if one.name == environment.project]
     assert (found.containers, found.folders) == ((f"{environment.project}-web-1",), {str(environment.folder)})
-    assert runs_already_as(other, [found], {other.project}) == found
+    assert runs_already_as(other, [found], lambda: {other.project}) == found
