@@ -14,6 +14,8 @@ from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 UNSET = object()
+# Of which `__init__` is not compiled yet, and whether they are frozen.
+_NOT_COMPILED: dict[type, bool] = {}
 
 
 def _dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False) -> Callable[[type], type]:
@@ -106,9 +108,20 @@ def _compared(described: tuple[Field[Any], ...]) -> Callable[[Any], Any]:
     return attrgetter(*compared) if compared else type
 
 
+def compile_ahead(packages: tuple[str, ...]) -> None:
+    """Compile `__init__` of the classes of packages before the first object is made: who makes it may be in a hurry."""
+    for cls, frozen in tuple(_NOT_COMPILED.items()):
+        if cls.__module__.startswith(packages):
+            cls.__init__ = _compiled(cls, frozen)  # type: ignore[misc]
+            _NOT_COMPILED.pop(cls, None)
+
+
 def _compiled_when_called(cls: type, frozen: bool) -> Callable[..., None]:
+    _NOT_COMPILED[cls] = frozen
+
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
         cls.__init__ = compiled = _compiled(cls, frozen)  # type: ignore[misc]
+        _NOT_COMPILED.pop(cls, None)
         compiled(self, *arguments, **named)
 
     __init__.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -17,7 +17,7 @@ import pytest
 from pydantic import TypeAdapter
 
 import roas
-from roas.dataclass import dataclass
+from roas.dataclass import compile_ahead, dataclass
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,6 +201,21 @@ def test_compiled_when_first_made():
     Late(1)
     after = Late.__init__
     Late(2)
+    assert before is not after
+    assert Late.__init__ is after
+
+
+def test_compiled_ahead_for_who_names_the_package():
+    @dataclass(frozen=True, slots=True)
+    class Late:
+        x: int = 3
+
+    before = Late.__init__
+    compile_ahead(("roas.nowhere",))
+    assert Late.__init__ is before
+    compile_ahead((__name__,))
+    after = Late.__init__
+    assert (Late(1).x, Late().x) == (1, 3)
     assert before is not after
     assert Late.__init__ is after
 
