@@ -14,6 +14,7 @@ from roas.models.dependency import DependencyKind
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 
 
@@ -144,3 +145,9 @@ def _chosen(
 
 def _runs(containers: Iterable[ContainerSnapshot]) -> bool:
     return any(one.state is ContainerState.RUNNING for one in containers)
+
+
+def brought_services(*releases: Release | None) -> frozenset[str]:
+    """Return the services of releases that the bot deployed; what it adopted was started by somebody else."""
+    brought = (release for release in releases if release and release.state is not ReleaseState.ADOPTED)
+    return frozenset(service.name for release in brought for service in release.services)

@@ -1,24 +1,27 @@
 """Hold what the phases of one deployment share, and record each step before it is taken."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import field, replace
+from functools import partial
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
 from roas.dataclass import dataclass
 from roas.deployment.candidate import PlannedStart
+from roas.deployment.changes import brought_services
 from roas.deployment.components import Components
 from roas.deployment.head_start import HeadStart
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
+from roas.deployment.writes import Writes
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import DeploymentCancelledError, EngineUnavailableError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
+    SEEN_STEPS,
     Deployment,
     DeploymentKind,
     PhaseResult,
@@ -29,16 +32,13 @@ from roas.models.deployment import (
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
-from roas.models.release import Release, ReleaseState
+from roas.models.release import Release
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.models.swarm import QuorumLosses
 from roas.state.transaction import Fence
 
 SOURCE = "orchestrator"
-# Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
-PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
-PROGRESS_INTERVAL_SECONDS = 1.0
 # What is left of a phase's limit when a rollout gives up what it waits for.
 ENDING_SECONDS = 3.0
 Result = TypeVar("Result")
@@ -67,7 +67,7 @@ class DeploymentContext:
     watch: ContainerWatch | None = None
     limit: asyncio.Timeout | None = None
     warnings: list[str] = field(default_factory=list)
-    saved_at: dict[str, float] = field(default_factory=dict)
+    writes: Writes = field(default_factory=Writes)
 
     def request_stop(self) -> None:
         """Allow cancellation at the next safe point; once the old release is being restored, that is completed."""
@@ -167,37 +167,45 @@ class DeploymentContext:
         """Publish an event on the bus."""
         self.components.bus.publish(event)
 
-    async def update(self, **changes: object) -> None:
+    async def update(self, *, may_wait: bool = False, **changes: object) -> None:
         """Write fields of the deployment's own record. Raises FencedOffError."""
         self.deployment = replace(self.deployment, **changes)  # type: ignore[arg-type]
-        await self.components.state.deployments.update(self.deployment, self.fence)
+        update = self.components.state.deployments.update
+        await self.writes.write(update(self.deployment, self.fence, may_wait=may_wait), may_wait=may_wait)
 
     async def set_pauses(self, pauses: tuple[Pause, ...], *, paused: bool) -> None:
         """Write that the deployment waits for a person, or that it goes on. Raises FencedOffError."""
         self.deployment = replace(self.deployment, pauses=pauses)
-        await self.components.state.deployments.set_paused(self.deployment, self.fence, paused=paused)
+        set_paused = self.components.state.deployments.set_paused
+        await self.writes.write(set_paused(self.deployment, self.fence, paused=paused))
 
     async def save_phases(self, *phases: PhaseResult) -> None:
         """Write how far phases have come, in one transaction, then publish it on the bus. Raises FencedOffError."""
         known = {result.name: result for result in (*self.deployment.phases, *phases)}
         self.deployment = replace(self.deployment, phases=tuple(known.values()))
-        await self.components.state.deployments.save_phases(self.deployment, phases, self.fence)
+        await self.writes.write(self.components.state.deployments.save_phases(self.deployment, phases, self.fence))
         for phase in phases:
             told = {name: getattr(phase, name) for name in ("status", "attempts", "duration_seconds", "summary")}
             self.publish(PhaseChanged(phase=phase.name, **told, **self.origin))
 
     async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
-        """Save the progress of a service (intent before action), then publish it on the bus. Raises FencedOffError."""
+        """Save the progress of a service, then publish it; only an intent is waited for. Raises FencedOffError."""
         known = {progress.service: progress for progress in self.deployment.services}
         old = known.get(service, ServiceProgress(service))
         progress = replace(old, step=step, detail=detail, fraction=fraction)
         self.deployment = replace(self.deployment, services=tuple((known | {service: progress}).values()))
-        now = time.monotonic()
-        same = old.step is step and step in PROGRESSING
-        if not same or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
-            self.saved_at[service] = now
-            await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
-        self.publish(ServiceProgressed(service=service, step=step, detail=detail, fraction=fraction, **self.origin))
+        if not self.writes.are_due(old, progress):
+            self._publish_progress(progress)
+            return
+        may_wait = step in SEEN_STEPS
+        saving = self.components.state.deployments.save_service(
+            self.deployment, progress, self.fence, may_wait=may_wait
+        )
+        await self.writes.write(saving, partial(self._publish_progress, progress), may_wait=may_wait)
+
+    def _publish_progress(self, one: ServiceProgress) -> None:
+        told = {name: getattr(one, name) for name in ("service", "step", "detail", "fraction")}
+        self.publish(ServiceProgressed(**told, **self.origin))
 
     async def save_rollout(self, service: str, rollout: RolloutRecord) -> None:
         """Write how far the rollout of a service has come. Raises FencedOffError."""
@@ -228,14 +236,15 @@ class DeploymentContext:
         progress = [replace(one, step=step, detail="", fraction=None) for one in old]
         await self.plan_services(progress)
         for one in progress:
-            self.publish(ServiceProgressed(service=one.service, step=step, detail="", fraction=None, **self.origin))
+            self._publish_progress(one)
 
-    async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
+    async def plan_services(self, planned: Iterable[ServiceProgress], *, may_wait: bool = False) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""
         planned = tuple(planned)
         services = {one.service: one for one in (*self.deployment.services, *planned)}
         self.deployment = replace(self.deployment, services=tuple(services.values()))
-        await self.components.state.deployments.save_services(self.deployment, planned, self.fence)
+        save = self.components.state.deployments.save_services
+        await self.writes.write(save(self.deployment, planned, self.fence, may_wait=may_wait), may_wait=may_wait)
 
     async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:
         """Read from a stored model how each service is to be updated and judged."""
@@ -287,9 +296,3 @@ class DeploymentContext:
         """Return whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status is PhaseStatus.SUCCESS
-
-
-def brought_services(*releases: Release | None) -> frozenset[str]:
-    """Return the services of releases that the bot deployed; what it adopted was started by somebody else."""
-    brought = (release for release in releases if release and release.state is not ReleaseState.ADOPTED)
-    return frozenset(service.name for release in brought for service in release.services)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deployment.changes import Scope, StackChanges, by_service, find_changes
+from roas.deployment.changes import Scope, StackChanges, brought_services, by_service, find_changes
 from roas.deployment.comparison import Comparison
 from roas.deployment.components import Components
-from roas.deployment.context import brought_services
 from roas.deployment.leftovers import find_own_bot
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.changed_in_place import without_our_own

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deployment.candidate import Candidate
-from roas.deployment.changes import Scope
+from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
-from roas.deployment.context import brought_services
 from roas.deployment.leftovers import expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan

@@ -58,6 +58,7 @@ class DeploymentRun:
                 await end_tasks(watcher)
                 await self._context.end_head_start()
                 await self._context.end_watch()
+                await self._context.writes.abandon()
 
     async def _run(self) -> Deployment:
         context = self._context
@@ -173,6 +174,7 @@ class DeploymentRun:
         """Write the end and free the environment, in one transaction, then publish it on the bus."""
         context = self._context
         await self._runner.write()
+        await context.writes.end()
         deployment = replace(
             context.deployment,
             outcome=outcome,

@@ -1,4 +1,7 @@
-"""Commit the writes that wait at the same moment together: the disk is waited for once, not once for each."""
+"""Commit the writes that wait at the same moment together: the disk is waited for once, not once for each.
+
+What nobody waits for may wait for the next write.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +11,8 @@ from roas.dataclass import dataclass
 
 # A commit of more would keep readers waiting; far more than that never waits in practice.
 MOST_WRITES = 64
+# For so long what may wait is held back for another write, with which it shares a commit.
+HELD_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -29,18 +34,33 @@ class GroupCommit:
         self._commit = commit
         self._waiting: list[QueuedWrite] = []
         self._committing: asyncio.Task[None] | None = None
+        self._is_due = False
+        self._held: asyncio.TimerHandle | None = None
 
-    async def submit(self, work: Any) -> Any:
+    async def submit(self, work: Any, *, may_wait: bool = False) -> Any:
         """Return what a write returned once it is committed; raises what it raised."""
-        queued = QueuedWrite(work, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        queued = QueuedWrite(work, loop.create_future())
         self._waiting.append(queued)
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_all(), name="journal commits")
+        if not may_wait:
+            self.hold_back_no_longer()
+        elif self._held is None:
+            self._held = loop.call_later(HELD_SECONDS, self.hold_back_no_longer)
         return await queued.done
 
+    def hold_back_no_longer(self) -> None:
+        """Commit all that waits by now."""
+        self._is_due = bool(self._waiting)
+        if self._is_due and (self._committing is None or self._committing.done()):
+            self._committing = asyncio.create_task(self._commit_all(), name="journal commits")
+
     async def _commit_all(self) -> None:
-        while self._waiting:
+        while self._is_due:
             batch, self._waiting = self._waiting[:MOST_WRITES], self._waiting[MOST_WRITES:]
+            self._is_due = bool(self._waiting)
+            if self._held is not None:
+                self._held.cancel()
+                self._held = None
             try:
                 outcomes = await self._commit([one.work for one in batch])
             except BaseException:

@@ -130,18 +130,21 @@ class Journal:
 
     async def close(self) -> None:
         """Finish what is under way and close the journal."""
+        self._commits.hold_back_no_longer()
         await asyncio.gather(*self._writes, return_exceptions=True)
         if self._connection is not None:
             await self._in_thread(self._connection.close)
             self._connection = None
         self._executor.shutdown(wait=False)
 
-    async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Transaction], Result], *, fence: Fence | None = None, may_wait: bool = False
+    ) -> Result:
         """Run a writing transaction, then notify subscribers. Cancelling the caller does not interrupt it.
 
-        Raises FencedOffError, StateError.
+        One that may wait does so, not for long, for the next one. Raises FencedOffError, StateError.
         """
-        task = asyncio.create_task(self._write(work, fence))
+        task = asyncio.create_task(self._write(work, fence, may_wait))
         self._writes.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -166,9 +169,9 @@ class Journal:
         self.unreadable = None
         return result
 
-    async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
+    async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None, may_wait: bool) -> Result:
         try:
-            result, changes = await self._commits.submit((work, fence))
+            result, changes = await self._commits.submit((work, fence), may_wait=may_wait)
         except FencedOffError:
             raise
         except JournalUnusableError as error:

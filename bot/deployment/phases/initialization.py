@@ -41,7 +41,7 @@ async def make_ready(context: DeploymentContext) -> str:
     if context.planned is not None and context.planned.candidate.current is None:  # it was adopted only now
         await context.end_head_start()
     if deployment.from_release is None:
-        await context.update(from_release=current.number)
+        await context.update(may_wait=True, from_release=current.number)
     if current.state is ReleaseState.ADOPTED and current.deployment_id is None and current.number == 0:
         return said("what runs is release r0 (adopted)")
     return said("the environment is on {current}", current=current.label)

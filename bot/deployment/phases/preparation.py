@@ -45,7 +45,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
         )
         for plan in candidate.plan.services
     )
-    await context.plan_services(planned)
+    await context.plan_services(planned, may_wait=True)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, candidate))
         async with begun(context.begin_watch()) as watching:
@@ -134,7 +134,7 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
         deployment_id=deployment.id,
         correlation_id=deployment.correlation_id,
     )
-    await context.update(to_release=release.number, applied_model=release.model_hash)
+    await context.update(may_wait=True, to_release=release.number, applied_model=release.model_hash)
     context.release, context.model_hash = release, release.model_hash
     context.publish(ReleaseCreated(release=release.number, **context.origin))
     return release

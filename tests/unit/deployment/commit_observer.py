@@ -73,7 +73,9 @@ class WatchedJournal(Journal):
 
     observer: Callable[[Noted, Standing, Fence | None], None]
 
-    async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Transaction], Result], *, fence: Fence | None = None, may_wait: bool = False
+    ) -> Result:
         def watched(transaction: Transaction) -> Result:
             before = Standing.of(transaction)
             noted = Noted(transaction.connection, transaction.instance_id, transaction.changes)
@@ -83,7 +85,7 @@ class WatchedJournal(Journal):
 
         while True:
             try:
-                return await super().write(watched, fence=fence)
+                return await super().write(watched, fence=fence, may_wait=may_wait)
             except PutOffError:  # it was stopped, and goes on: now it begins
                 continue
 

@@ -178,10 +178,10 @@ async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, m
     monkeypatch.setattr("roas.deployment.run.CANCEL_POLL_SECONDS", 0.05)
     update = state.deployments.update
 
-    async def cancelled_just_before(changed, fence):
+    async def cancelled_just_before(changed, fence, **named):
         if changed.problem is not None and (await state.deployments.get(changed.id)).problem is None:
             await state.deployments.request_cancel(changed.id, DORA)
-        await update(changed, fence)
+        await update(changed, fence, **named)
 
     monkeypatch.setattr(state.deployments, "update", cancelled_just_before)
     deployment = await orchestrator.start(deploy("v2"))
