@@ -30,6 +30,7 @@ NOT_SAID = {
     "bot/deployment/plan.py": "a key",
     "bot/engine/adopting/container_differences.py": "keys of a configuration",
     "bot/engine/adopting/forgiving.py": "keys of a configuration",
+    "bot/engine/compose/faults.py": "patterns of what Compose and registries say",
     "bot/engine/compose/runner.py": "what programs say",
     "bot/engine/containers/docker_events.py": "the name of a thread",
     "bot/engine/containers/failure_output.py": "a report of what Docker says, in Docker's words",
