@@ -76,6 +76,7 @@ class ContainerSnapshot:
     container_id: str = ""
     note: str = ""
     surplus_runs: int = 0
+    was_stopped: bool = False  # the engine was asked to end it, as far as whoever follows it saw
 
     @property
     def never_ran(self) -> bool:

@@ -1,6 +1,7 @@
 """Subscribe to an engine's events about a project's containers."""
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,8 @@ ACTIONS = (
 )
 SUBSCRIBE_SECONDS = 30.0
 STREAM_FAULTS = (OSError, ValueError)
+# These signals are always meant to stop a container; any other only if it is the container's own stop signal.
+ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 
 
 class EventSubscription:
@@ -125,6 +128,12 @@ class EventSubscription:
             if isinstance(item, EngineUnavailableError):
                 raise item
             yield item
+
+
+def asks_to_end(event: ContainerEvent, stop_signal: int | None) -> bool:
+    """Return whether the engine was asked by a `kill` event's signal to end a container, not to reload, for example."""
+    sent = event.attributes.get("signal", "")
+    return event.action == "kill" and (not sent.isdigit() or int(sent) in ENDING_SIGNALS or int(sent) == stop_signal)
 
 
 def _event(raw: dict[str, Any]) -> ContainerEvent | None:

@@ -28,12 +28,16 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceReadiness:
-    """Hold the verdict, its reason, and the container that a failure is about; somebody may have `removed` it."""
+    """Hold the verdict, its reason, and the container that a failure is about.
+
+    Somebody may have `removed` or `stopped` it.
+    """
 
     state: Readiness
     reason: str = ""
     container_id: str | None = None
     removed: bool = False
+    stopped: bool = False
 
 
 def judge_readiness(
@@ -80,6 +84,10 @@ def _judge(
             return _failed(container, said("it is in a restart loop{code}", code=_exit_text(container)))
         case ContainerState.EXITED if container.exit_code == 0 and definition.ends_well:
             return ServiceReadiness(Readiness.COMPLETED, said("it ended with code 0"), container.id)
+        case ContainerState.EXITED if container.was_stopped:
+            ended = container.restart_policy in ENDS_FOR_GOOD or definition.one_shot
+            state = Readiness.FAILED if ended else Readiness.WAITING
+            return ServiceReadiness(state, said("somebody else stopped it"), container.id, stopped=True)
         case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:
             return _failed(container, said("it ended with code 0, {reason}", reason=NOT_MEANT_TO_END))
         case ContainerState.EXITED if container.restart_policy in ENDS_FOR_GOOD or definition.one_shot:

@@ -71,13 +71,17 @@ async def service_failure(
             report = await engine.failure_output(environment, readiness.container_id)
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
+    if by_somebody:
+        hint = said("Find out who removed it, a person or a program, then deploy again.")
+    elif readiness.stopped:
+        hint = said("Find out who stopped it, a person or a program, then deploy again.")
+    else:
+        hint = said(
+            "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
+        )
     failure = ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=readiness.reason),
-        hint=said("Find out who removed it, a person or a program, then deploy again.")
-        if by_somebody
-        else said(
-            "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
-        ),
+        hint=hint,
         service=service,
         report=report,
     )

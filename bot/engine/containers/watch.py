@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from roas.concurrency import end_tasks, wait_for
+from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.containers.snapshots import in_order
 from roas.engine.interface import ContainerEvent, EngineReader
 from roas.errors import EngineUnavailableError
@@ -43,6 +44,8 @@ class ContainerWatch:
         self._looking = asyncio.Lock()
         # Containers of which a start needs no look, and when an event told enough for the last time.
         self._probed: set[str] = set()
+        # Containers that the engine was asked to end, and did not start again since.
+        self._stopped: set[str] = set()
         self._told_at = float("-inf")
         self._look_seconds = 0.0
         # When all of it was looked at last, or tried to be.
@@ -153,6 +156,7 @@ class ContainerWatch:
                     self._touched = None
                     self._dirty.set()
                     async for event in events:
+                        self._remember_stop(event)
                         if not self._told_all(event):
                             self._note(event)
             except EngineUnavailableError as error:
@@ -160,6 +164,13 @@ class ContainerWatch:
                     subscribed.set_exception(error)
                     return
             await self.changed_within(self._poll_seconds)
+
+    def _remember_stop(self, event: ContainerEvent) -> None:
+        seen = next((one for one in self.of_service(event.service) if one.id == event.container_id), None)
+        if asks_to_end(event, seen.stop_signal if seen is not None else None):
+            self._stopped.add(event.container_id)
+        elif event.action in {"start", "destroy"}:
+            self._stopped.discard(event.container_id)
 
     def _note(self, event: ContainerEvent) -> None:
         """Have the container of an event looked at; without an id, all of them.
@@ -242,6 +253,8 @@ class ContainerWatch:
             await self.refresh()
 
     def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        if self._stopped:
+            containers = tuple(replace(one, was_stopped=one.id in self._stopped) for one in containers)
         found: dict[str, list[ContainerSnapshot]] = {}
         for container in containers:
             found.setdefault(container.service, []).append(container)

@@ -5,10 +5,10 @@ signal from outside the engine, sends `die` alone. A signal that asks for someth
 `kill` too: what ends by it failed.
 """
 
-import signal
 import time
 from collections.abc import Iterable
 
+from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.interface import ContainerEvent
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth
 from roas.monitoring.health.hysteresis import Clock
@@ -20,8 +20,6 @@ LOOK_SECONDS = 5.0
 RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
 # Exit codes of a normal end, Ctrl-C, SIGKILL and SIGTERM: how containers end that are stopped on request.
 ORDERLY_CODES = frozenset({0, 130, 137, 143})
-# These signals are always meant to stop a container; any other only if it is the container's own stop signal.
-ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 
 Place = tuple[str, str]  # environment, service
 
@@ -47,7 +45,7 @@ class ManualStops:
         if event.action == "destroy":
             self._stop_signals.pop(event.container_id, None)
         match event.action:
-            case "kill" if self._is_end_signal(event):
+            case "kill" if asks_to_end(event, self._stop_signals.get(event.container_id)):
                 self._signalled[event.container_id] = self._clock()
             case "die":
                 return self._handle_exit(place, event, by_us=by_us)
@@ -89,12 +87,6 @@ class ManualStops:
     def mark_failed(self, environment: str, service: str) -> None:
         """Record from elsewhere (the journal) that a service failed by itself."""
         self._failed.add((environment, service))
-
-    def _is_end_signal(self, event: ContainerEvent) -> bool:
-        sent = event.attributes.get("signal", "")
-        if not sent.isdigit():
-            return True
-        return int(sent) in ENDING_SIGNALS or int(sent) == self._stop_signals.get(event.container_id)
 
     def _handle_exit(self, place: Place, event: ContainerEvent, *, by_us: bool) -> bool:
         signalled = self._signalled.pop(event.container_id, None)

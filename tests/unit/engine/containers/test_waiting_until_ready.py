@@ -11,6 +11,7 @@ import pytest
 from roas.engine.containers import service_wait
 from roas.engine.containers.readiness import Readiness
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.interface import ContainerEvent
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -100,3 +101,36 @@ async def test_container_that_somebody_removes_is_no_fault_of_the_release(engine
         await ready
     assert "Find out who removed it" in raised.value.hint
     assert raised.value.report == ""
+
+
+async def test_container_that_somebody_stops_is_no_fault_of_the_release(engine, watch):
+    """`docker compose stop` in the middle ends it with code 0, or 137; the release needs no correction."""
+    ready = await stopped_while_starting(engine, watch)
+    with pytest.raises(ServiceFailedError, match="web failed: somebody else stopped it") as raised:
+        await ready
+    assert "Find out who stopped it" in raised.value.hint
+
+
+async def test_container_that_ends_after_it_was_started_again_ended_by_itself(engine, watch):
+    with pytest.raises(ServiceFailedError, match="it ended with code 0"):
+        await (await stopped_while_starting(engine, watch, "start"))
+
+
+@pytest.mark.parametrize("sent", ["1", "28"])
+async def test_container_that_was_told_to_reload_ended_by_itself(engine, watch, sent):
+    with pytest.raises(ServiceFailedError, match="it ended with code 0"):
+        await (await stopped_while_starting(engine, watch, sent=sent))
+
+
+async def stopped_while_starting(
+    engine: FakeEngine, watch: ContainerWatch, *later: str, sent: str = "15"
+) -> "asyncio.Task[Readiness]":
+    """Let a container end after a signal, and `later` events, while it is waited for."""
+    await seen(engine, watch, ContainerState.RUNNING, HealthStatus.STARTING)
+    ready = waiting(engine, watch)
+    await asyncio.sleep(0)
+    engine.running["c1"] = replace(WELL, state=ContainerState.EXITED, health=HealthStatus.NONE, exit_code=0)
+    for action in ("kill", *later, "die"):
+        for stream in engine.streams:
+            stream.put_nowait(ContainerEvent(action, "c1", "web", DEV.project, attributes={"signal": sent}))
+    return ready
