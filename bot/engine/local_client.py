@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from roas.engine.api import EngineApi, EventStream, Filters, Json
@@ -21,6 +21,10 @@ from roas.engine.socket_connection import Answer, SocketConnections
 
 if TYPE_CHECKING:
     from roas.engine.sdk_client import SdkCalls
+
+
+Answered = TypeVar("Answered", dict[str, Any], list[Any])
+UNREADABLE = "what it answers is no Docker API's"
 
 
 class LocalClient:
@@ -64,17 +68,17 @@ class LocalApi:
         self._timeout_seconds = timeout_seconds
         self._socket = SocketConnections(path, timeout_seconds, _headers())
         try:
-            self.api_version = str(_checked(self._socket.ask("/version"))["ApiVersion"])
+            self.api_version = str(_checked(dict, self._socket.ask("/version"))["ApiVersion"])
         except (LookupError, TypeError) as error:  # something else listens there
             raise ConnectionError(repr(error)) from error
 
     def version(self) -> Json:
         """Return the versions of the engine and its parts."""
-        return dict(self._get("/version"))
+        return self._get(dict, "/version")
 
     def info(self) -> Json:
         """Return what the engine says of itself and its machine."""
-        return dict(self._get("/info"))
+        return self._get(dict, "/info")
 
     def ping(self) -> bool:
         """Return whether it is well."""
@@ -84,16 +88,16 @@ class LocalApi:
 
     def containers(self, *, all: bool = False, filters: Filters | None = None) -> list[Json]:  # noqa: A002
         """Return the containers that run, or all."""
-        return list(self._get("/containers/json", all=int(all), filters=_filters(filters)))
+        return self._get(list, "/containers/json", all=int(all), filters=_filters(filters))
 
     def inspect_container(self, container: str) -> Json:
         """Return what the engine says of a container."""
-        return dict(self._get(f"/containers/{_quoted(container)}/json"))
+        return self._get(dict, f"/containers/{_quoted(container)}/json")
 
     def stats(self, container: str, *, stream: bool = False, one_shot: bool = True) -> Json:
         """Return what a container uses."""
         what = urlencode({"stream": str(stream).lower(), "one-shot": str(one_shot).lower()})
-        return dict(self._get(f"/containers/{_quoted(container)}/stats?{what}"))
+        return self._get(dict, f"/containers/{_quoted(container)}/stats?{what}")
 
     def start(self, container: str, *, timeout: float) -> None:
         """Start a container."""
@@ -105,7 +109,7 @@ class LocalApi:
 
     def wait(self, container: str, *, timeout: float, condition: str) -> object:
         """Wait until a container is as the condition says."""
-        return _checked(self._act("POST", f"/containers/{_quoted(container)}/wait", timeout, condition=condition))
+        return _checked(dict, self._act("POST", f"/containers/{_quoted(container)}/wait", timeout, condition=condition))
 
     def unpause(self, container: str) -> None:
         """Let a paused container go on."""
@@ -121,11 +125,11 @@ class LocalApi:
 
     def images(self, *, filters: Filters | None = None) -> list[Json]:
         """Return the images."""
-        return list(self._get("/images/json", filters=_filters(filters)))
+        return self._get(list, "/images/json", filters=_filters(filters))
 
     def inspect_image(self, image: str) -> Json:
         """Return what the engine says of an image."""
-        return dict(self._get(f"/images/{_quoted(image)}/json"))
+        return self._get(dict, f"/images/{_quoted(image)}/json")
 
     def tag(self, image: str, repository: str, tag: str | None, *, force: bool = False) -> object:
         """Give an image a name."""
@@ -138,11 +142,11 @@ class LocalApi:
     def networks(self, *, names: Iterable[str] | None = None, filters: Filters | None = None) -> list[Json]:
         """Return the networks."""
         named = {"name": list(names)} if names else {}
-        return list(self._get("/networks", filters=_filters({**(filters or {}), **named})))
+        return self._get(list, "/networks", filters=_filters({**(filters or {}), **named}))
 
     def volumes(self, *, filters: Filters | None = None) -> Json:
         """Return the volumes."""
-        return dict(self._get("/volumes", filters=_filters(filters)))
+        return self._get(dict, "/volumes", filters=_filters(filters))
 
     def events(self, *, filters: Filters, since: str | None = None) -> EventStream:
         """Subscribe to events."""
@@ -156,8 +160,8 @@ class LocalApi:
         """Close all connections."""
         self._socket.close()
 
-    def _get(self, path: str, **parameters: object) -> Any:
-        return _checked(self._socket.ask(self._target(path, **parameters)))
+    def _get(self, kind: type[Answered], path: str, **parameters: object) -> Answered:
+        return _checked(kind, self._socket.ask(self._target(path, **parameters)))
 
     def _act(self, method: str, path: str, timeout: float | None = None, **parameters: object) -> Answer:
         answer = self._socket.send(method, self._target(path, **parameters), timeout)
@@ -188,12 +192,15 @@ def _require_success(answer: Answer) -> None:
         raise refusal(answer.status, answer.reason, answer.content)
 
 
-def _checked(answer: Answer) -> Any:
+def _checked(kind: type[Answered], answer: Answer) -> Answered:
     _require_success(answer)
     try:
-        return json.loads(answer.content)
+        found = json.loads(answer.content)
     except ValueError as error:
-        raise ConnectionError(repr(error)) from error
+        raise OSError(UNREADABLE) from error
+    if not isinstance(found, kind):
+        raise OSError(UNREADABLE)
+    return found
 
 
 def _headers() -> Mapping[str, str]:

@@ -151,6 +151,30 @@ def test_what_is_no_engine_is_told_as_one_that_does_not_answer(broken: BrokenEng
     assert "DOCKER_HOST" in str(told.value.hint)
 
 
+@pytest.mark.parametrize("body", [b"null", b'"x"', b"7", b"<html>", b""])
+@pytest.mark.parametrize(
+    ("ask", "arguments"),
+    [
+        ("version", ()),
+        ("info", ()),
+        ("containers", ()),
+        ("inspect_container", ("x",)),
+        ("stats", ("x",)),
+        ("images", ()),
+        ("inspect_image", ("x",)),
+        ("networks", ()),
+        ("volumes", ()),
+    ],
+)
+def test_answer_of_another_kind_is_told_as_that(
+    broken: BrokenEngine, api: Any, ask: str, arguments: tuple[str, ...], body: bytes
+) -> None:
+    """Of a proxy, for example: it is no incident of ours, and no empty list, by which nothing would be there."""
+    broken.answer = broken.version = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with pytest.raises(EngineUnavailableError, match="it answers is no Docker API's"), typed_faults(broken.address):
+        getattr(api, ask)(*arguments)
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

@@ -38,6 +38,7 @@ NOT_SAID = {
     "bot/engine/containers/service_logs.py": "lines among those of a log",
     "bot/engine/images/building.py": "what BuildKit says",
     "bot/engine/images/pull.py": "what Docker says",
+    "bot/engine/local_client.py": "a reason, as the kernel has them, in English",
     "bot/engine/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",
     "bot/engine/policy/refusal.py": "lines of a file",
     "bot/engine/proxy/haproxy.py": "what HAProxy is told and says",
