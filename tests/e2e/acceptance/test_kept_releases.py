@@ -158,7 +158,7 @@ async def test_older_releases_lose_tags(settings, stack, make, tmp_path, monkeyp
             with pytest.raises(ReleaseNotRestorableError) as refused:
                 await people.rollback(to=1)
             assert "r1 cannot be restored: it is not kept any more" in refused.value.message
-            assert "history" in refused.value.hint
+            assert "roas releases dev" in refused.value.hint
 
 
 async def stalled_completion_undoes_nothing(people, stack, image_id, engine, monkeypatch):

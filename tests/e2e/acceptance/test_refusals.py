@@ -113,7 +113,7 @@ async def test_rollback_without_earlier_release_refused(people, stack, images, o
     with pytest.raises(InvalidRequestError) as refused:
         await people.rollback()
     assert "no release before" in refused.value.message
-    assert "history" in refused.value.hint
+    assert "roas releases dev" in refused.value.hint
 
 
 async def test_unknown_service_refused_with_known_ones(people, stack, images, on_v1):

@@ -8,16 +8,16 @@ from tests.e2e.commands.conftest import CommandLine
 from tests.unit.commands.test_state_owner import OWNER, needs_root
 
 # Everything is imported before the program becomes somebody who may not read the interpreter of this machine.
-HISTORY_AS_ROOT = """
+LOCK_AS_ROOT = """
 import os, sys
 from pathlib import Path
 from roas.commands import state_owner
 from roas.commands import run_command_line
 os.environ["STATE_DIR"] = "state-of-root"
-assert run_command_line(["history"]) == 0
+assert run_command_line(["lock", "dev", "--reason", "the fair"]) == 0
 state_owner.check_readable = lambda uid: None
 os.environ["STATE_DIR"] = "state"
-assert run_command_line(["history", "--json"]) == 0
+assert run_command_line(["lock", "dev", "--reason", "the fair", "--json"]) == 0
 print({path.stat().st_uid for path in Path("state").rglob("*")})
 """
 LOOK_AS_SOMEBODY_ELSE = """
@@ -54,7 +54,7 @@ def test_files_of_root_owned_by_folder_owner(dry_line: CommandLine) -> None:
     open_the_way_to(dry_line.folder)
     dry_line.state.mkdir(mode=0o700)
     os.chown(dry_line.state, OWNER, OWNER)
-    ended = dry_line.run_program(HISTORY_AS_ROOT)
+    ended = dry_line.run_program(LOCK_AS_ROOT)
     assert ended.stdout.splitlines()[-1] == f"{{{OWNER}}}", ended.stderr
 
 
