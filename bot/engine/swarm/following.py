@@ -114,6 +114,10 @@ def _monitor_seconds(service: Json | None) -> float:
     return float((update.get("Monitor") or 0) + (update.get("Delay") or 0)) / NANOSECONDS
 
 
+# Swarm does these when a task has failed.
+FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
+
+
 class _Followed:
     """Judge one write look by look, and know how long what could be seen of it took.
 
@@ -126,6 +130,7 @@ class _Followed:
         self._written = written
         self._began = time.monotonic()
         self._away_since: float | None = None
+        self._asked_why = False
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -134,7 +139,10 @@ class _Followed:
         self._lost_nodes = LostNodes(lambda: self._looks.nodes(self._environment))
 
     async def judge_next(self) -> Judgement | None:
-        """Judge by the next look; None where there is no leader just now. Raises EngineUnavailableError in the end."""
+        """Judge by the next look; None where there is no leader just now, or it does not say why yet.
+
+        Raises EngineUnavailableError in the end.
+        """
         try:
             look = await self._looks.next(self._environment)
             service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
@@ -154,6 +162,9 @@ class _Followed:
         judged = judge_update(
             self._written, service, tasks, look.networks, seconds=seconds, waits=waited, lost_nodes=lost
         )
+        if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
+            self._asked_why = True  # a look's tasks are older than its services: the next one has the task that failed
+            return None
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
         if _is_job(service):

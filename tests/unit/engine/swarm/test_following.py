@@ -17,13 +17,15 @@ from roas.engine.swarm.lost_nodes import LOST_SECONDS
 from roas.engine.swarm.normal_form import spec_hash
 from roas.errors import NoQuorumError
 from roas.models.environment import Environment
-from tests.unit.engine.swarm.test_judgement import GONE, service, spec, task
+from tests.unit.engine.swarm.test_judgement import CRASHED, GONE, service, spec, task
 
 STACK = Environment("dev", "shop", Path(), ())
 PENDING = Look((service(state="updating"),), (GONE, task(2, "pending")), {})
 # The new task is given up, and what Swarm started in its place is not what it waits for.
 WAITING = Look((service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {})
 DONE = Look((service(state="completed"),), (GONE, task(2, "running")), {})
+PAUSED = Look((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
+PAUSED_SOON = Look(PAUSED.services, (GONE, task(2, "running")), {})
 AWAY = None
 JOB_SPEC = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
 ON_NODE = {**task(2, "assigned", "complete"), "JobIteration": {"Index": 0}, "NodeID": "n2"}
@@ -73,6 +75,22 @@ async def test_time_without_a_leader_counts_for_nothing(
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
     assert judged.verdict == verdict, judged
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ([PAUSED_SOON, PAUSED], "non-zero exit (1)"),
+        ([PAUSED_SOON, PAUSED_SOON], "paused"),  # Swarm keeps few tasks: what failed may be gone
+    ],
+)
+async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[Look], reason: str) -> None:
+    """The tasks are read first: the service may be paused by one that still ran then."""
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    looks = Looks([(1, look) for look in shown], SimpleNamespace(now=100.0))
+    judged = await follow_update(cast("SharedLooks", looks), STACK, written)
+    assert judged.verdict is UpdateVerdict.PAUSED
+    assert reason in judged.reason
 
 
 @pytest.mark.parametrize(
