@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roas.composition import (
@@ -13,7 +14,6 @@ from roas.composition import (
     build_token_twin,
     find_own_container,
 )
-from roas.dataclass import dataclass
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.manager import DeploymentManager

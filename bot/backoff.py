@@ -5,8 +5,7 @@ recovery/budget.py.
 """
 
 import random
-
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 # 2 to the power of more than this is beyond every limit.
 MOST_DOUBLINGS = 16

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from roas.concurrency import run_concurrently
-from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.engine.model.secret_sources import of_variables
 from roas.engine.stack_engine import StackEngine
 from roas.environments import environments

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from roas.configuration.stack_files import (
@@ -17,7 +18,6 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
-from roas.dataclass import dataclass
 from roas.models.environment import Environment
 from roas.settings import EnvironmentSettings, Settings
 

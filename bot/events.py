@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, TypeVar
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 from roas.log import get_logger
 from roas.models.events import Event
 

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roas.concurrency import begun
-from roas.dataclass import dataclass
 from roas.engine.model.secret_sources import stack_secrets
 from roas.engine.stack_engine import StackEngine
 from roas.engine_opening import OpenedEngine, open_engine

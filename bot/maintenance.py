@@ -4,12 +4,12 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from roas.concurrency import end_tasks, pause_in_step, run_concurrently
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said

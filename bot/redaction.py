@@ -3,11 +3,10 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from string import ascii_letters, digits
 
-from roas.dataclass import dataclass
 from roas.messages.message import Message
 from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole, without_control
 from roas.secret_shapes import find_shapes

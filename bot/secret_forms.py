@@ -5,9 +5,8 @@ import html
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
-
-from roas.dataclass import dataclass
 
 Span = tuple[int, int]
 

@@ -6,9 +6,8 @@ licence), as of July 2026. What must follow a token there is left out: here a to
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-
-from roas.dataclass import dataclass
 
 Span = tuple[int, int]
 GROUP = "secret"

@@ -22,12 +22,11 @@ is empty, allows nobody.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import discord
 
-from roas.dataclass import dataclass
 from roas.errors import NotPermittedError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind

@@ -7,10 +7,10 @@ longer than a keystroke may.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 
 Value = TypeVar("Value")
 

@@ -9,7 +9,6 @@ import atexit
 import ctypes
 import functools
 import gc
-import inspect
 import json
 import os
 import runpy
@@ -224,18 +223,6 @@ def build_adapters() -> None:
         _adapter(model)
 
 
-def compile_dataclasses() -> None:
-    """Compile what each class of the package would when it is first called: a tenth of what a command takes."""
-    from roas.dataclass import _compiled, _compiled_when_called
-
-    waits = _compiled_when_called(object, False).__code__
-    classes: list[Any] = [one for one in gc.get_objects() if isinstance(one, type)]
-    for cls in classes:
-        init: Any = cls.__dict__.get("__init__")
-        if getattr(init, "__code__", None) is waits:
-            cls.__init__ = _compiled(cls, inspect.getclosurevars(init).nonlocals["frozen"])
-
-
 def main() -> None:
     """Load everything, fork when asked, and be what was asked for."""
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the tests ends this by the socket
@@ -245,7 +232,6 @@ def main() -> None:
     for name in LOADED:
         __import__(name)
     build_adapters()
-    compile_dataclasses()
     gc.collect()
     gc.freeze()
     request = serve(connection)

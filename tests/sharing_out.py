@@ -44,7 +44,6 @@ TOGETHER = (
     (
         "tests/unit/messages/test_said_everywhere.py",
         "tests/unit/state/test_stored_surface.py",
-        "tests/unit/test_dataclass.py",
         "tests/unit/test_doors.py",
         "tests/unit/test_house_rules.py",
         "tests/unit/ui/test_every_message.py",

@@ -1,6 +1,7 @@
 """Define the JSON documents of commands that print several records."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
+
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment
 from roas.models.release import Release

@@ -4,7 +4,7 @@ What draws is loaded while the plan is made (`loading.py`).
 """
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from roas.commands.environment import find_environment
 from roas.commands.executor import Executor, open_executor
@@ -15,7 +15,6 @@ from roas.commands.loading import load_drawing
 from roas.commands.session import Session
 from roas.commands.starting import UnansweredStartError, start_deployment
 from roas.control.approval import check_approval
-from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
 from roas.models.plan import Plan

@@ -1,10 +1,9 @@
 """Hold what every command needs: the settings, the terminal, and the user."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from roas.commands.terminal import Terminal
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.settings import Settings
 

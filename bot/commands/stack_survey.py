@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
-from roas.dataclass import dataclass
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.store import is_kept_model

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 from roas.configuration.layout import ENVIRONMENTS, FILE_SUFFIX, PATHS_OF_ENVIRONMENT, TABLES, Key, key_of
 from roas.configuration.lines import KeyPath, lines_of
 from roas.configuration.place import Fault, Place, dotted, variable
-from roas.dataclass import dataclass
 from roas.redaction import is_credential
 
 BYTE_ORDER_MARK = "\ufeff"

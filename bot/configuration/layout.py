@@ -4,9 +4,7 @@ To add a setting, add its key here; a test fails for one that cannot be set in t
 """
 
 from collections.abc import Mapping
-from dataclasses import field
-
-from roas.dataclass import dataclass
+from dataclasses import dataclass, field
 
 ENVIRONMENTS = "environments"
 # What names a file that holds a secret, after the name of the secret.

@@ -1,6 +1,7 @@
 """List what is in force: each setting, its value without secrets, and where it comes from."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -10,7 +11,6 @@ from roas.configuration.layout import ENVIRONMENTS
 from roas.configuration.lines import KeyPath
 from roas.configuration.place import variable
 from roas.configuration.reading import Reading
-from roas.dataclass import dataclass
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"

@@ -1,6 +1,6 @@
 """Identify where a setting was set, and what is wrong with it there."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Read all sources of the settings together: what is in force, where it comes from, and what is wrong."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
@@ -22,7 +22,6 @@ from roas.configuration.sources import (
     says,
     variables,
 )
-from roas.dataclass import dataclass
 from roas.wrong_values import wrong_values
 
 FILE_NAME = "roas.toml"

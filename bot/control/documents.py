@@ -1,6 +1,7 @@
 """Define what goes through the control socket, besides the plain data of `roas.models`."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
+
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest, Lock
 from roas.models.freeze import Freeze

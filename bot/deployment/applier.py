@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news

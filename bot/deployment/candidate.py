@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.creation_ahead import CreationAhead, NewContainers
 from roas.engine.interface import FoundStack, ResolvedStack

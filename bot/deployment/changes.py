@@ -1,11 +1,10 @@
 """Find what applying a model does to each service: plan, execution and rollback ask the same function."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.engine.interface import EngineReader

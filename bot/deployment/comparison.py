@@ -1,9 +1,9 @@
 """Hold what a plan is made of: the model that is wanted beside what the engine shows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.deployment.changes import StackChanges
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService
 from roas.engine.interface import SweptContainers

@@ -1,9 +1,9 @@
 """Name the parts that deployments work with, and what they ask of those that are not theirs."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Protocol
 
-from roas.dataclass import dataclass
 from roas.deployment.peers import PeerSource
 from roas.engine.interface import Engine, FoundStack
 from roas.engine.manager import DeploymentManager

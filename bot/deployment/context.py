@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 from roas.deployment.candidate import PlannedStart
 from roas.deployment.changes import brought_services
 from roas.deployment.components import Components

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
 
 from roas.concurrency import end_tasks, wait_for
-from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.errors import RoasError
 from roas.log import get_logger

@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from roas.concurrency import run_concurrently
-from roas.dataclass import dataclass
 from roas.errors import DependencyCycleError, RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind

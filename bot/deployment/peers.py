@@ -6,10 +6,10 @@ reported. How the process of a peer is found and terminated: `peer_processes.py`
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from roas.dataclass import dataclass
 from roas.engine.interface import EngineReader
 from roas.log import get_logger
 from roas.messages.message import said

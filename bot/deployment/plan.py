@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator

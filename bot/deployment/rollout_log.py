@@ -1,9 +1,8 @@
 """Keep in the journal how far the rollout of a service has come, for a deployment that may die and be resumed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from roas.dataclass import dataclass
 from roas.deployment.context import DeploymentContext
 from roas.deployment.observation import observation_seconds
 from roas.engine.rollout import is_exceeded

@@ -1,10 +1,10 @@
 """Refuse what would let the bot keep its state elsewhere: its successor would find an empty journal, and lead by it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing

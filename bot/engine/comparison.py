@@ -4,8 +4,8 @@ Plan, execution, rollback and drift all ask here, so that none of them can see a
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 

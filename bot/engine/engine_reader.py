@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from roas.dataclass import dataclass
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 
 # What an engine says of itself changes when it is started again, or its machine.

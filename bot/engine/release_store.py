@@ -1,10 +1,9 @@
 """Define how a stack becomes a release, and how releases, their models and their images are kept."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from roas.dataclass import dataclass
 from roas.models.environment import Environment
 from roas.models.obstacle import Obstacle
 from roas.models.release import Release, ReleaseService

@@ -17,10 +17,9 @@ where it fails before it is ready, or within the monitored time after that; once
 | paused | a person takes it back | – | the release is rolled back |
 """
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from roas.dataclass import dataclass
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 
 

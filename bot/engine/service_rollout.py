@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
-from roas.dataclass import dataclass
 from roas.engine.comparison import WantedService, rank
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
 from roas.engine.containers.service_wait import service_failure

@@ -6,9 +6,8 @@ import socket
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from typing import Any
-
-from roas.dataclass import dataclass
 
 # The second is a header, or a path, that cannot be said.
 HTTP_FAULTS = (http.client.HTTPException, ValueError)

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
 from roas.application import Application
-from roas.dataclass import dataclass
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
 from roas.leadership.lease_watch import LeaseWatch

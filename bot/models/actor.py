@@ -1,8 +1,7 @@
 """Identify who requested something."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class ActorKind(StrEnum):

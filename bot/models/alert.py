@@ -1,10 +1,10 @@
 """Describe an alert: one model for every source."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.models.instant import Instant
 

@@ -1,11 +1,10 @@
 """Describe one change of state, as the journal keeps it."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.models.identifiers import new_id
 
 

@@ -1,8 +1,7 @@
 """Describe what a check of the environment found."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 # The check that passes on how the compose file was read.
 COMPOSE_FILE = "compose_file"

@@ -1,8 +1,7 @@
 """Define what a deployment is asked to do: its phases, their time and their retries."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 DEFAULT_PHASE_TIMEOUT_SECONDS = 300.0
 # Nothing comes after a rollback that fails: an engine that is restarted meanwhile is waited for.

@@ -1,8 +1,7 @@
 """Describe what a service waits for before it starts."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 PROBE_TIMEOUT_SECONDS = 10.0
 DEPENDENCY_TIMEOUT_SECONDS = 300.0

@@ -1,10 +1,9 @@
 """Describe one run that moves an environment from a release to another."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.rollout import Decision, Pause, RolloutRecord

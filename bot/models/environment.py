@@ -1,10 +1,8 @@
 """Describe an environment: one Compose project, its files, its variables and its engine."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-
-from roas.dataclass import dataclass
 
 
 class PolicyLevel(StrEnum):

@@ -3,11 +3,10 @@
 `type` is the name under which logs, metrics and the journal know a kind; it never changes. No event holds a secret.
 """
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, TypedDict
 
-from roas.dataclass import dataclass
 from roas.models.alert import AlertSource, AlertState, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, ServiceStep

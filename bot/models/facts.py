@@ -1,8 +1,7 @@
 """Describe what was found out about the world around the bot: the engine, its own container, Discord."""
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-
-from roas.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

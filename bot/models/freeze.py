@@ -1,8 +1,8 @@
 """Describe a freeze: nobody may deploy to an environment."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 
 

@@ -1,9 +1,8 @@
 """Describe how a service and its containers are."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class Verdict(StrEnum):

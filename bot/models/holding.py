@@ -1,8 +1,8 @@
 """Say what a deployment holds of its environment: all of it, or, while it waits for a person, what it moved."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 
 # What a deployment did with a service, and is done with.

@@ -1,8 +1,7 @@
 """Record one moment by two clocks: wall clock time, which people read and may set, and time since boot."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from roas.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Describe what the execution of a release would come upon on an engine."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class ObstacleKind(StrEnum):

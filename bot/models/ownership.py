@@ -1,6 +1,6 @@
 """Describe which bot leads for a journal, and what the bots beside it say of themselves."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 # What a bot's /health says as `status` once it has lost its journal.
 JOURNAL_LOST = "journal lost"

@@ -1,9 +1,7 @@
 """Describe what a deployment would change, before anything is touched."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class ServiceAction(StrEnum):

@@ -1,9 +1,9 @@
 """Describe a plan that waits for its confirmation and, where one is needed, its approval."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 from roas.models.deployment import DeploymentRequest
 from roas.models.plan import Plan

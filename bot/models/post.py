@@ -1,6 +1,6 @@
 """Describe what was posted to Discord, so that any process can redraw it after any crash."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Say which proxy stands in front of a service, read from `x-deploy.proxy` of a resolved compose model."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class ProxyKind(StrEnum):

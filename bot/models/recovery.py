@@ -1,9 +1,8 @@
 """Describe a fault, and what is done about it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 
 class FaultCategory(StrEnum):

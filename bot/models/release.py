@@ -1,9 +1,9 @@
 """Describe a release: the immutable truth about what an environment runs."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 
 

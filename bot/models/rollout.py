@@ -1,9 +1,9 @@
 """Describe how the replicas of a service are replaced: what the compose file asks for, and how far it has come."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from roas.dataclass import dataclass
 from roas.models.actor import Actor
 
 

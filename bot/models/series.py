@@ -1,6 +1,7 @@
 """Describe how a service has been over a while, step by step."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
+
 from roas.models.health import Verdict
 
 

@@ -1,8 +1,7 @@
 """Describe a service as a deployment needs to know it, read from a resolved compose model."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from roas.dataclass import dataclass
 from roas.models.dependency import Dependency
 from roas.models.proxy import ServiceProxy
 from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy

@@ -1,10 +1,8 @@
 """Describe what a manager says of its Swarm: the nodes, and what tasks on them tell."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-from roas.dataclass import dataclass
 
 READY, ACTIVE, DRAIN = "ready", "active", "drain"
 UNKNOWN = "unknown"

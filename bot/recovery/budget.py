@@ -1,10 +1,9 @@
 """Limit how often each action may be tried, so that recovery stops where it does not help."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from roas.dataclass import dataclass
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.recoveries import Recoveries

@@ -1,9 +1,9 @@
 """Say why a fault cannot be fixed from here, before anything is tried."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from roas.dataclass import dataclass
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import Verdict

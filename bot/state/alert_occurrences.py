@@ -1,9 +1,8 @@
 """Decide what a report means for a known alert: a new occurrence, a repetition, a resolution, or no change."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from roas.dataclass import dataclass
 from roas.models.alert import OUTSIDE, Alert, AlertReport, AlertState, RecoveryStatus
 from roas.models.identifiers import new_id
 from roas.models.instant import Instant

@@ -1,8 +1,8 @@
 """Say by which model each service of an environment runs: a deployment that waits for a person has moved some."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.models.holding import Holding
 from roas.state.manager import StateManager
 

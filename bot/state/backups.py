@@ -5,10 +5,10 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
 from roas.state.journal_faults import is_damage

@@ -14,7 +14,6 @@ from pydantic_core import SchemaValidator
 from pydantic_core import from_json as parsed
 from pydantic_core.core_schema import CoreConfig
 
-from roas.dataclass import compile_ahead
 from roas.errors import UnreadableRowError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -22,7 +21,6 @@ from roas.messages.stored import MESSAGES, messages_in, with_messages
 
 log = get_logger(__name__)
 Model = TypeVar("Model")
-MADE_BY_DEPLOYMENTS = ("roas.models.", "roas.deployment.")
 
 
 # At the end of an object; a text that looks like it has its quotes escaped.
@@ -43,10 +41,9 @@ def _adapter(model: type) -> TypeAdapter[Any]:
 
 
 def get_ready(models: Iterable[type]) -> None:
-    """Build what converts these, and what makes them and their like, before it is waited for."""
+    """Build what converts these before it is waited for."""
     for model in models:
         _adapter(model)
-    compile_ahead(MADE_BY_DEPLOYMENTS)
 
 
 def to_json(value: Any) -> str:

@@ -5,9 +5,8 @@ What nobody waits for may wait for the next write.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
-
-from roas.dataclass import dataclass
 
 # A commit of more would keep readers waiting; far more than that never waits in practice.
 MOST_WRITES = 64

@@ -1,10 +1,10 @@
 """Keep the history within bounds, and read all of it for an archive."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from roas.dataclass import dataclass
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment
 from roas.state.deployment_rows import read_after

@@ -2,9 +2,9 @@
 
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.errors import JournalDamagedError, JournalHeldError, JournalUnusableError, StateError
 from roas.messages.message import said
 

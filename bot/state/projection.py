@@ -13,10 +13,9 @@ Keys begin with `roas:<name>:`.
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.messages.message import hide_in
 from roas.messages.stored import MESSAGES, messages_in
 from roas.models.change import ChangeType, StateChange

@@ -1,9 +1,8 @@
 """Read the journal in order for what is projected from it, and take a lost history back in."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from roas.dataclass import dataclass
 from roas.models.change import ChangeType, StateChange
 from roas.state.documents import from_row
 from roas.state.journal import Journal

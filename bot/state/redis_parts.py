@@ -1,8 +1,8 @@
 """What is done with a Redis, in one piece: who has none need not load it, which is 6 MiB and a tenth of a start."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.state.manager import StateManager
 from roas.state.projection import Redact
 from roas.state.redis_server import ping

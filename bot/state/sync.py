@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from roas.backoff import REDIS, Backoff
 from roas.concurrency import end_tasks, wait_for
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said

@@ -2,10 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.errors import FencedOffError
 from roas.messages.message import said
 from roas.models.change import StateChange

@@ -4,11 +4,10 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import discord
 
-from roas.dataclass import dataclass
 from roas.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
 from roas.ui.missing_permission import MissingPermission
 

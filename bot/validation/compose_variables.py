@@ -8,12 +8,12 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from roas.dataclass import dataclass
 from roas.engine.model.raw_yaml import RawMapping, read_raw
 from roas.engine.sources.opening import read_plain, resolve
 from roas.errors import RoasError

@@ -1,11 +1,10 @@
 """Define the input of an environment's checks; they fetch nothing themselves."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from roas.dataclass import dataclass
 from roas.engine.compose.jail import JailKind
 from roas.engine.interface import ResolvedStack
 from roas.engine.proxied_service import ProxiedService

@@ -1,8 +1,8 @@
 """Events for tests: one that only tests know, and the usual ones with what most tests do not care about."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from roas.dataclass import dataclass
 from roas.models.alert import AlertSource, AlertState, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus

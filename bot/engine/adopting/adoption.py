@@ -1,11 +1,10 @@
 """Adopt a running stack: read back the model that would create its containers again."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.adopting.copied import read_copied
 from roas.engine.adopting.host import host_fields
 from roas.engine.adopting.mounts import mount_fields

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.adopting.adoption import container_fields
 from roas.engine.adopting.host import BYTES, SAME
 from roas.engine.adopting.sameness import differences, network_names, usual_name

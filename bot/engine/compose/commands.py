@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.errors import InvalidRequestError
 from roas.messages.message import said
 from roas.models.environment import Environment

@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES

@@ -5,9 +5,9 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.engine.compose.faults import too_much
 from roas.errors import EngineError, EngineUnavailableError
 from roas.messages.message import said

@@ -6,10 +6,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.comparison import rank
 from roas.engine.compose import commands

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from roas.concurrency import begun
-from roas.dataclass import dataclass
 from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks

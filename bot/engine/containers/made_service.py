@@ -1,8 +1,8 @@
 """Tell which services have all their containers after a call that made those of many services."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.engine.comparison import WantedService, compare_service
 from roas.engine.containers.repair import needs_repair
 from roas.models.health import ContainerSnapshot

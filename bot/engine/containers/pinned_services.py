@@ -1,9 +1,9 @@
 """Say what the services of a pinned model are to be: their definitions, images, and configuration hashes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.client import EngineClients
 from roas.engine.comparison import WantedService
 from roas.engine.compose.runner import ComposeRunner

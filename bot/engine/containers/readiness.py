@@ -1,10 +1,10 @@
 """Judge whether a service that was just started is ready, not ready yet, or failed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from roas.dataclass import dataclass
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients, explanation

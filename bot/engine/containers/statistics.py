@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients

@@ -1,9 +1,9 @@
 """Tell which ports of the host a stack publishes, and who holds them already."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.labels import project_of
 from roas.models.facts import PublishedPort
 

@@ -3,10 +3,9 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.engine.model.raw_yaml import RawMapping
 from roas.messages.message import said
 

@@ -6,14 +6,13 @@ values compete, both count.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import yaml
 
-from roas.dataclass import dataclass
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.messages.message import said
 

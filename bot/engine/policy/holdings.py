@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id

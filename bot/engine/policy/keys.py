@@ -5,10 +5,10 @@ for them; all that is below any other one has its judgement.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.messages.message import said
 
 

@@ -1,10 +1,10 @@
 """Judge the paths that a stack names: what it may bind, read and build from."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.client import engine_address
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation

@@ -6,9 +6,9 @@ allows another target, as the probe's URL names it.
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local

@@ -1,6 +1,6 @@
 """Describe what the policy refuses."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Find the addresses of containers, and where a file of a container is to be found from here."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.own_container import own_container_id

@@ -4,10 +4,10 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.engine.sources.opening import held
 from roas.errors import ProxyError
 from roas.messages.message import said

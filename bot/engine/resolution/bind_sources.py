@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.model.services import services_of
 from roas.engine.sources.opening import is_there, resolve
 from roas.errors import ComposeFileError

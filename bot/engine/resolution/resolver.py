@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from roas.concurrency import begun
-from roas.dataclass import dataclass
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.commands import VERSION_PATTERN
 from roas.engine.compose.resolved_copies import ResolvedCopies

@@ -8,11 +8,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from docker.utils.build import Pattern
 
-from roas.dataclass import dataclass
 from roas.engine.sources.ignore_patterns import IgnorePattern
 from roas.engine.sources.opening import held, open_regular
 from roas.errors import ComposeFileError

@@ -5,11 +5,10 @@ import hmac
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from roas.dataclass import dataclass
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
 from roas.errors import ComposeFileError
 from roas.messages.message import said

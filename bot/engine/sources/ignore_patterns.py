@@ -7,10 +7,10 @@ the places in it that may be reached at once.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from docker.utils.fnmatch import translate
 
-from roas.dataclass import dataclass
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 

@@ -6,10 +6,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from roas.dataclass import dataclass
 from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError

@@ -6,10 +6,10 @@ All that are followed in a stack at the same time share each look: while tasks s
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from roas.concurrency import leave_if_interrupted, pause
-from roas.dataclass import dataclass
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.lost_nodes import LostNodes

@@ -7,10 +7,10 @@ else's write, and never a success.
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
 from roas.engine.swarm.tasks import UNPLACED, SwarmTask, failures_before, read_tasks

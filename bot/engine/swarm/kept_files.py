@@ -2,10 +2,10 @@
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.labels import STACK
 from roas.engine.sources.contents import SECRET_PREFIX
 from roas.engine.swarm.names import content_name

@@ -1,10 +1,9 @@
 """Write the ServiceSpec of Swarm's API from a service of a resolved model: every parameter of an update is set."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of
 from roas.engine.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing

@@ -1,10 +1,9 @@
 """Look at a stack as a manager shows it at one moment: its services, its tasks, and where these are."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.swarm.calls import SwarmCalls
 
 Json = dict[str, Any]

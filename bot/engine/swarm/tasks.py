@@ -2,9 +2,9 @@
 
 import signal
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from roas.dataclass import dataclass
 from roas.engine.swarm.normal_form import task_hash
 from roas.messages.message import said
 

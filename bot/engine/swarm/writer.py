@@ -5,12 +5,11 @@ import hmac
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from roas.concurrency import pause
-from roas.dataclass import dataclass
 from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.labels import STACK

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 from roas.engine.interface import EngineReader
 from roas.errors import RoasError
 from roas.log import get_logger

@@ -1,11 +1,10 @@
 """Keep one verdict per service and one per stack, and announce it when it changes."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roas.concurrency import run_concurrently
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.log import get_logger

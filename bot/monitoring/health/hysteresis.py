@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.models.health import Verdict
 from roas.monitoring.health.judgement import RANK
 

@@ -3,9 +3,8 @@
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from roas.dataclass import dataclass
 from roas.messages.message import said
 from roas.models.health import ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe

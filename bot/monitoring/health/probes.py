@@ -9,12 +9,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from roas.concurrency import in_daemon_thread
-from roas.dataclass import dataclass
 from roas.engine.model.service_probes import can_be_asked
 from roas.engine.policy.probe_rules import target_of
 from roas.errors import RoasError

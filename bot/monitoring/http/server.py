@@ -4,10 +4,10 @@ import asyncio
 import errno
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
-from roas.dataclass import dataclass
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
 from roas.messages.message import said

@@ -4,11 +4,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Reversible
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from roas.dataclass import dataclass
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
 from roas.models.deployment import Deployment, Outcome

@@ -1,11 +1,10 @@
 """Watch how well the parts work together, and say once when they do not, and once when they do again."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roas.concurrency import wait_for, wait_in_step
-from roas.dataclass import dataclass
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import said

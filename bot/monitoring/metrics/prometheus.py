@@ -1,10 +1,10 @@
 """Ask a Prometheus server how it is and what it knows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.messages.message import said
 

@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from roas.concurrency import end_tasks
-from roas.dataclass import dataclass
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription

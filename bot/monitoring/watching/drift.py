@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from roas.dataclass import dataclass
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
 from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine

@@ -3,9 +3,9 @@
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Set
+from dataclasses import dataclass
 from typing import TypeVar
 
-from roas.dataclass import dataclass
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.series import ServicePoint, ServiceSeries
 from roas.monitoring.health.judgement import RANK

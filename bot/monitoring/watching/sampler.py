@@ -3,11 +3,10 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from roas.dataclass import dataclass
 from roas.engine.containers.statistics import ContainerReading
 from roas.engine.interface import Engine
 from roas.errors import EngineError, EngineUnavailableError

@@ -1,8 +1,8 @@
 """Convert readings of processor time to the CPU usage of a container."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.engine.containers.statistics import ContainerReading
 
 # Two readings closer together than this say more about the moment than about the container.

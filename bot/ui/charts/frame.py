@@ -1,6 +1,7 @@
 """Place a panel on a canvas, and time within it: the past at the left, now at the right."""
 
-from roas.dataclass import dataclass
+from dataclasses import dataclass
+
 from roas.ui.charts.canvas import Canvas, Point
 from roas.ui.charts.palette import FAINT, GRID
 from roas.ui.charts.scale import Scale

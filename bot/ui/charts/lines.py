@@ -1,8 +1,8 @@
 """Draw how much of something the services that use most of it have used."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from roas.dataclass import dataclass
 from roas.models.series import ServicePoint, ServiceSeries
 from roas.ui.charts.canvas import MARKERS, Marker, Point, shortened
 from roas.ui.charts.frame import LABEL, Frame

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable
-
-from roas.dataclass import dataclass
+from dataclasses import dataclass
 
 KIB = 1024.0
 STEPS = 4

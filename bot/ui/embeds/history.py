@@ -1,11 +1,10 @@
 """Draw the last deployments of an environment."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import discord
 
-from roas.dataclass import dataclass
 from roas.models.deployment import Deployment, Outcome
 from roas.ui.drawing import Button, Drawing
 from roas.ui.formatting import at, person, release

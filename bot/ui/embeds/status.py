@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import discord
 
-from roas.dataclass import dataclass
 from roas.models.deployment import Deployment, Lock, PhaseStatus
 from roas.models.freeze import Freeze
 from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict

@@ -3,9 +3,9 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.alert import Alert

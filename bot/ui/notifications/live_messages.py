@@ -3,11 +3,11 @@
 import asyncio
 import contextvars
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roas.concurrency import end_tasks, wait_for, wait_in_step
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership

@@ -2,10 +2,10 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from roas.backoff import Backoff, Retries
 from roas.concurrency import wait_for, wait_in_step
-from roas.dataclass import dataclass
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.post import Post

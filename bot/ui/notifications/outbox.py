@@ -8,11 +8,10 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 
-from roas.dataclass import dataclass
 from roas.log import get_logger
 from roas.models.post import Post
 from roas.state.manager import StateManager

@@ -4,12 +4,11 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
 from roas.concurrency import wait_for
-from roas.dataclass import dataclass
 
 
 @dataclass(slots=True)

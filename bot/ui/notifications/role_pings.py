@@ -6,9 +6,8 @@ alerts may ping at all, and by which mention, is drawn by `embeds/alert.py`.
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from roas.dataclass import dataclass
 from roas.models.alert import Alert
 from roas.models.identifiers import new_id
 from roas.models.post import Post
