@@ -1,7 +1,6 @@
 """Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,6 +46,7 @@ from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from roas.state.seen_stacks import SeenStacks
+from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
 from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
@@ -122,7 +122,6 @@ def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> Deployment
         held_lease=held_lease,
         peers=peers,
         stop_recovery=attempts.cancel,
-        look_ahead=partial(_look_ahead, base),
     )
     orchestrator = DeploymentOrchestrator(components, base.environments)
     return DeploymentRoom(attempts, validator, manager, held_lease, peers, orchestrator)
@@ -208,19 +207,6 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
     return own if own is not None and own.project == environment.project else None
 
 
-async def _look_ahead(base: Foundation, environment: Environment, to_start: bool) -> None:
-    """Have ready what a deployment takes a moment for, the first time or each time; whoever needs it tells faults.
-
-    What a thread was given goes on there when the plan has ended: until its answer, who asks the same waits for that.
-    """
-    if base.settings.discord_token is not None:
-        base.discord.begin(environment.name)
-    with suppress(RoasError):
-        await base.state.get_ready()
-        if to_start:
-            await base.engine.probe_for(environment).version()
-
-
 async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements: IntegrationMeasurements) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
     if metrics is not None:
@@ -263,7 +249,7 @@ def _survey(base: Foundation) -> EnvironmentSurvey:
         engine,
         engine.probe_for,
         ping_redis=None if redis_url is None or redis is None else lambda: redis.ping(redis_url.get_secret_value()),
-        discord_facts=base.discord.read if settings.discord_token is not None else None,
+        discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
         swarm=partial(engine.swarm, with_traces=True),
         proxied=engine.proxied_service,
     )

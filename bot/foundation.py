@@ -17,7 +17,6 @@ from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
-from roas.validation.discord_facts import DiscordFactsReader
 
 if TYPE_CHECKING:
     from roas.monitoring.metrics.bot_metrics import Metrics
@@ -36,7 +35,6 @@ class Foundation:
     state: StateManager
     bus: EventBus
     engine: StackEngine
-    discord: DiscordFactsReader
     redis: "RedisParts | None" = None
     metrics: "Metrics | None" = None
 
@@ -77,9 +75,7 @@ async def open_journal(
         )
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        discord = DiscordFactsReader(settings)
-        stack.push_async_callback(discord.close)
-        base = Foundation(settings, opened.environments, redactor, state, bus, opened.engine, discord, redis, metrics)
+        base = Foundation(settings, opened.environments, redactor, state, bus, opened.engine, redis, metrics)
         redactor.add(await looking)
         await _learn_releases(base)
         yield base

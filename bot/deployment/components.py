@@ -1,6 +1,6 @@
 """Name the parts that deployments work with, and what they ask of those that are not theirs."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,14 +51,6 @@ class Prober(Protocol):
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
 
 
-# Ask and build beside a plan what a deployment would wait for; the second is whether it follows at once.
-LookAhead = Callable[[Environment, bool], Coroutine[None, None, None]]
-
-
-async def look_nowhere(environment: Environment, to_start: bool) -> None:
-    """Do nothing: each asks by itself, as ever."""
-
-
 # Make recovery stop working on the services of an environment, and wait until it has.
 StopRecovery = Callable[[Environment], Awaitable[None]]
 
@@ -83,4 +75,3 @@ class Components:
     held_lease: HeldLease
     peers: PeerSource
     stop_recovery: StopRecovery = no_recovery
-    look_ahead: LookAhead = look_nowhere

@@ -11,12 +11,11 @@ from roas.concurrency import end_tasks
 from roas.deployment.candidate import PlannedStart
 from roas.deployment.changes import brought_services
 from roas.deployment.components import Components
-from roas.deployment.head_start import HeadStart
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
 from roas.deployment.writes import Writes
 from roas.engine.containers.watch import ContainerWatch
-from roas.errors import DeploymentCancelledError, EngineUnavailableError, ReleaseNotRestorableError
+from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
@@ -57,7 +56,6 @@ class DeploymentContext:
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     planned: PlannedStart | None = None
-    head_start: HeadStart | None = None
     restoring: bool = False
     absence_told: QuorumLosses = field(default_factory=QuorumLosses)  # as far as it was said
     was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now
@@ -96,28 +94,11 @@ class DeploymentContext:
             await self.end_watch()
             raise
 
-    async def begin_watch(self) -> None:
-        """Begin the watch ahead of the phase that needs it; where that fails, it begins then."""
-        with suppress(EngineUnavailableError):
-            async with self.watching():
-                pass
-
     async def end_watch(self) -> None:
         """End the watch, if there is one."""
         watch, self.watch = self.watch, None
         if watch is not None:
             await watch.__aexit__(None, None, None)
-
-    def begin_head_start(self) -> None:
-        """Begin with what later phases need, where it was planned a moment ago."""
-        if self.planned is not None and self.planned.found is not None:
-            self.head_start = HeadStart(self.components, self.environment, self.fence, self.planned)
-
-    async def end_head_start(self) -> None:
-        """Do without what was begun ahead, from here on."""
-        head_start, self.head_start = self.head_start, None
-        if head_start is not None:
-            await head_start.end()
 
     def allow(self, seconds: float) -> None:
         """Move the limit of the phase that runs; one that has passed stays passed."""

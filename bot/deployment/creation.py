@@ -46,8 +46,6 @@ class Creation:
         """Write the intents to create, then begin."""
         if self._lacking:
             await self._begin()
-        else:
-            await self._context.end_head_start()  # somebody has made since what was planned to be new
         return self
 
     async def _begin(self) -> None:
@@ -94,8 +92,6 @@ class Creation:
             for made in self._open():
                 made.set_exception(error) if isinstance(error, Exception) else made.cancel()
             raise
-        finally:
-            await self._context.end_head_start()  # what it made ready is made, or is not what is made now
         self._note(created)
         for made in self._open():
             made.set_result(None)

@@ -6,11 +6,10 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from roas.concurrency import begun, run_concurrently
-from roas.deployment.candidate import PlannedStart, PlannedStarts
+from roas.concurrency import run_concurrently
+from roas.deployment.candidate import PlannedStart
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
-from roas.deployment.creation_ahead import CreationsAhead
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.resumption import Resumption
@@ -49,8 +48,7 @@ class DeploymentOrchestrator:
         self._components = components
         self._environments = environments
         self._running = RunningDeployments()
-        self._planned = PlannedStarts()
-        self._creations = CreationsAhead(components)
+        self._planned: PlannedStart | None = None  # the last one, until a deployment takes it
         self._resumption = Resumption(components, environments, self._running, self._launch)
         self._sweep_error = ""
         self._foreign_bots = ForeignBots(components)
@@ -61,22 +59,12 @@ class DeploymentOrchestrator:
 
         Who plans `to_start` it at once keeps the contents that it needs: the deployment goes on with what was found.
         """
-        environment = self._check(request)
-        async with begun(self._components.look_ahead(environment, to_start)):  # nobody waits for its end
-            return await self._plan(environment, request, to_start=to_start)
-
-    async def _plan(self, environment: Environment, request: DeploymentRequest, *, to_start: bool) -> Plan:
-        began = time.monotonic()
+        environment, began = self._check(request), time.monotonic()
         if request.kind is DeploymentKind.ROLLBACK:
             return (await self._plan_rollback(environment, request))[1]
-        if to_start:
-            await self._creations.begin(environment, request)
         candidate = await plan_deployment(self._components, environment, request, write_contents=to_start)
         if to_start:
-            ahead = await self._creations.of(environment, candidate.judged)
-            self._planned.keep(PlannedStart(candidate, request, began, ahead))
-        else:
-            self._creations.remember(request, candidate.judged)
+            self._planned = PlannedStart(candidate, request, began)
         return candidate.plan
 
     async def _plan_rollback(self, environment: Environment, request: DeploymentRequest) -> tuple[Release, Plan]:
@@ -107,7 +95,9 @@ class DeploymentOrchestrator:
             target, plan = await self._plan_rollback(environment, request)
             require_same_plan(request, plan)
             to_release = target.number
-        planned = self._planned.take(request)
+        planned, self._planned = self._planned, None
+        if planned is not None and not planned.is_for(request):
+            planned = None
         deployment = self._new(request, to_release)
         with self._running.beginning(deployment.id):
             fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
@@ -182,7 +172,6 @@ class DeploymentOrchestrator:
     async def close(self) -> None:
         """Stop running deployments; the next process resumes them from their records."""
         await self._running.close()
-        await self._creations.end()
 
     @property
     def running(self) -> tuple[str, ...]:

@@ -171,7 +171,6 @@ class PhaseRunner:
             try:
                 return await phase.run(context)
             except RoasError as error:
-                await context.end_head_start()  # what is done again goes by what there is then
                 is_away = isinstance(error, EngineUnavailableError)
                 context.was_away = context.was_away or is_away
                 if not await has_lost_quorum(context, error, losses):

@@ -83,7 +83,7 @@ async def _plan_deployment(
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_unready_proxies(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
-    return Candidate(stack, wanted, current, frozenset(left), plan, comparison.new_model)
+    return Candidate(stack, wanted, current, frozenset(left), plan)
 
 
 def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:

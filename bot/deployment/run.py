@@ -52,11 +52,9 @@ class DeploymentRun:
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
             try:
                 await self._context.components.stop_recovery(self._context.environment)
-                self._context.begin_head_start()
                 return await self._run()
             finally:
                 await end_tasks(watcher)
-                await self._context.end_head_start()
                 await self._context.end_watch()
                 await self._context.writes.abandon()
 
@@ -116,7 +114,6 @@ class DeploymentRun:
     async def _handle_failure(self, error: RoasError) -> Deployment:
         """Decide what a failure leads to: nothing was touched, a rollback, or an operator."""
         context = self._context
-        await context.end_head_start()
         problem = error.problem()
         log.warning("deployment failed", key=problem.key, error=problem.message, service=problem.service)
         cancelled = isinstance(error, DeploymentCancelledError)

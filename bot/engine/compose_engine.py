@@ -12,10 +12,9 @@ from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose_releases import ComposeReleases
 from roas.engine.containers.compose_creation import ComposeCreation
-from roas.engine.containers.creation_progress import Created
 from roas.engine.containers.docker_events import EventSubscription
 from roas.engine.containers.failure_output import read_failure_output
-from roas.engine.containers.joint_creation import JointCreator
+from roas.engine.containers.joint_creation import Created, JointCreator
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.removal import remove_container, start_container, stop_container
@@ -68,11 +67,6 @@ class ComposeEngine(ComposeReleases):
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
         self.probe_targets = ProbeTargets(self._clients, self._policy)
         self.statistics = StatisticsReader(self._clients)
-
-    async def close(self) -> None:
-        """End what was begun, and close the connections to every engine."""
-        await self._pinned.close()
-        await super().close()
 
     def probe_for(self, environment: Environment) -> DockerProbe:
         """Return what answers the questions of the environment's checks."""

@@ -1,8 +1,7 @@
 """Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.release_store import ResolvedStack
@@ -14,12 +13,6 @@ from roas.models.stack import WantedImage
 
 # Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
-# Let what gets ready look at the engine.
-LetLook = Callable[[], Awaitable[None]]
-
-
-async def nothing_to_look_at() -> None:
-    """Do nothing: nothing gets ready here."""
 
 
 class EngineActor(Protocol):
@@ -81,16 +74,6 @@ class EngineActor(Protocol):
         Only of those that are `chosen`, where some are. Returns what was created, and may call `created` with parts of
         that while others are still being made: these may be started. Where the engine refuses one of many, others may
         lack, too, and each is left to `create_service`, whose fault names it.
-        """
-        ...
-
-    def ready_to_create(
-        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[LetLook]:
-        """Store a pinned model, and get ready, within the block, for `create_missing` of it; that makes what is made.
-
-        What is yielded gets it as far as it comes by looking at the engine, where images may be named for it, too.
-        Raises ComposePolicyError where today's policy refuses the model.
         """
         ...
 

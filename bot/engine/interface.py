@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from roas.engine.engine_actor import EngineActor, LetLook, ProgressReport, nothing_to_look_at
+from roas.engine.engine_actor import EngineActor, ProgressReport
 from roas.engine.engine_reader import ContainerEvent, EngineReader, SweptContainers
 from roas.engine.release_store import FoundStack, ReleaseDraft, ReleaseStore, ResolvedStack
 
@@ -12,13 +12,11 @@ __all__ = (
     "EngineActor",
     "EngineReader",
     "FoundStack",
-    "LetLook",
     "ProgressReport",
     "ReleaseDraft",
     "ReleaseStore",
     "ResolvedStack",
     "SweptContainers",
-    "nothing_to_look_at",
 )
 
 

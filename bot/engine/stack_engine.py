@@ -1,14 +1,13 @@
 """Run each environment's stack by the engine that it names: Compose on one machine, or a Swarm."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from roas.concurrency import begun
 from roas.engine.compose_releases import holder
-from roas.engine.interface import LetLook, ProgressReport, ReleaseDraft, ResolvedStack, nothing_to_look_at
+from roas.engine.interface import ProgressReport, ReleaseDraft, ResolvedStack
 from roas.engine.model.secret_sources import model_secrets
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
@@ -167,18 +166,6 @@ class StackEngine(StackReader):
             await self._swarm.create_missing(environment, model_hash)
             return ()
         return await super().create_missing(environment, model_hash, chosen, created=created)
-
-    @asynccontextmanager
-    async def ready_to_create(
-        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
-    ) -> AsyncIterator[LetLook]:
-        """Get ready, within the block, for `create_missing`; what a Swarm makes it makes at once."""
-        if on_swarm(environment):
-            yield nothing_to_look_at
-            return
-        check = partial(self.check_release, environment)
-        async with self._joint_creator.ready(environment, model, chosen, check) as look:
-            yield look
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove all containers of a service; on a Swarm, the service."""

@@ -114,10 +114,3 @@ class DiscordFacts:
     ops: "DiscordFacts | None" = None
     unknown_roles: tuple[str, ...] = ()
     silent_roles: tuple[str, ...] = ()
-
-    @property
-    def is_well(self) -> bool:
-        """Return whether there is nothing to warn of."""
-        found = self.token_accepted and self.guild_found and self.channel_found and self.channel_takes_messages
-        roles_are = not self.unknown_roles and not self.silent_roles
-        return found and roles_are and self.missing_permissions == () and (self.ops is None or self.ops.is_well)

@@ -40,12 +40,6 @@ def _adapter(model: type) -> TypeAdapter[Any]:
     return _ADAPTERS[model]
 
 
-def get_ready(models: Iterable[type]) -> None:
-    """Build what converts these before it is waited for."""
-    for model in models:
-        _adapter(model)
-
-
 def to_json(value: Any) -> str:
     """Return a dataclass as a JSON document."""
     document = _adapter(type(value)).dump_json(value).decode()

@@ -1,6 +1,5 @@
 """Open the state folder and provide its parts: the StateManager."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,14 +8,12 @@ from types import TracebackType
 from roas.errors import JournalLostError
 from roas.log import get_logger
 from roas.models.change import StateChange
-from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
-from roas.models.release import Release
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
 from roas.state.backups import Backups
 from roas.state.deployments import DeploymentStateManager
-from roas.state.documents import get_ready, readable
+from roas.state.documents import readable
 from roas.state.folder_faults import folder_unusable
 from roas.state.freezes import Freezes
 from roas.state.history import History
@@ -35,7 +32,6 @@ from roas.state.transaction import Fence, Transaction
 
 log = get_logger(__name__)
 
-WITH_EACH_DEPLOYMENT = (Lock, Deployment, PhaseResult, ServiceProgress, Release, StateChange)
 FOLDER_MODE = 0o700
 
 
@@ -121,10 +117,6 @@ class StateManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    async def get_ready(self) -> None:
-        """Build, once, what writes a deployment: the first one need not wait for that."""
-        await asyncio.to_thread(get_ready, WITH_EACH_DEPLOYMENT)
 
     def subscribe(self, callback: Callable[[StateChange], None]) -> Callable[[], None]:
         """Call a callback with every change after its commit; returns a function that ends the subscription."""

@@ -1,14 +1,11 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
-import asyncio
 import socket
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from roas.concurrency import end_tasks, in_daemon_thread, run_concurrently
+from roas.concurrency import in_daemon_thread, run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
@@ -28,41 +25,6 @@ MESSAGE_CHANNEL_TYPES = frozenset({0, 5, 10, 11, 12})
 REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
 # What an answer leads to that Discord would not give: another server may be behind DISCORD_API_URL, or a proxy.
 STRANGE = (ValueError, LookupError, TypeError, AttributeError)
-
-# For so long an answer serves: a plan asks, and the deployment that is started by it need not wait for Discord.
-FRESH_SECONDS = 15.0
-
-
-class DiscordFactsReader:
-    """Ask Discord, for each environment once in a while; an answer that is on its way serves whoever asks.
-
-    One that there is to warn of serves nobody else: it may have been mended since.
-    """
-
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._asked: dict[str, tuple[float, asyncio.Task[DiscordFacts]]] = {}
-
-    async def read(self, environment: str) -> DiscordFacts:
-        """Return what Discord says, or said a moment ago where all was well. Raises nothing."""
-        return await asyncio.shield(self.begin(environment))
-
-    def begin(self, environment: str) -> asyncio.Task[DiscordFacts]:
-        """Ask, where that was not done a moment ago; nobody has to wait for it."""
-        asked_at, task = self._asked.get(environment, (0.0, None))
-        if task is None or self._clock() - asked_at >= FRESH_SECONDS or _warns(task):
-            task = asyncio.create_task(fetch_discord_facts(self._settings, environment), name="Discord's facts")
-            self._asked[environment] = (self._clock(), task)
-        return task
-
-    async def close(self) -> None:
-        """End what is under way."""
-        await end_tasks(*(task for _, task in self._asked.values()))
-
-
-def _warns(asked: asyncio.Task[DiscordFacts]) -> bool:
-    return asked.done() and not asked.cancelled() and not asked.result().is_well
 
 
 class _Names:

@@ -113,7 +113,7 @@ class Lane:
         )
         try:
             async with asyncio.timeout(ANSWER_SECONDS), ControlClient(self.state_dir) as bot:
-                if self.renews:  # what was planned a moment ago gets ready to create
+                if self.renews:  # bound to a plan, as from a click
                     request = replace(request, plan_digest=(await bot.plan(request)).digest)
                 return await bot.start(request, confirmed=True)
         except (RoasError, TimeoutError):

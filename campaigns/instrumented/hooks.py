@@ -5,14 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 from campaigns.instrumented.gate import Gate
-from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.engine.compose.gate import EngineGate
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import DeploymentRequest
-from roas.models.plan import Plan
 from roas.state import group_commit
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
@@ -34,7 +30,6 @@ class Hooks:
     def install(self, engine: type[ComposeEngine] = ComposeEngine) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
         self._hold_commits()
-        self._hold_requests()
         for act in ACTS:
             setattr(engine, act, self._held(act, getattr(engine, act)))
 
@@ -56,31 +51,6 @@ class Hooks:
             return done
 
         return held
-
-    def _hold_requests(self) -> None:
-        """Hold each request of a Compose that gets ready to create, before it goes on to the engine or waits.
-
-        What is deployed gets ready by what was planned for it, so all plans are made as if it were started at once.
-        """
-        passes, let_pass, plan, hooks = EngineGate.passes, EngineGate.open, DeploymentOrchestrator.plan, self
-        kept: set[bytes] = set()
-
-        def held(gate: EngineGate, head: bytes) -> bool:
-            does = passes(gate, head)
-            if does or head not in kept:  # what waits is asked about again and again
-                hooks._gate.hold_thread(f"ready: {'pass' if does else 'keep'} {_without_names(head)}", "before")
-            kept.add(head)
-            return does
-
-        async def planned(orchestrator: DeploymentOrchestrator, request: DeploymentRequest, **_options: Any) -> Plan:
-            return await plan(orchestrator, request, to_start=True)
-
-        def opened(gate: EngineGate) -> None:
-            let_pass(gate)
-            hooks._gate.hold_thread("ready: open", "after")
-
-        EngineGate.passes, EngineGate.open = held, opened  # type: ignore[method-assign,assignment]
-        DeploymentOrchestrator.plan = planned  # type: ignore[method-assign,assignment]
 
     def _hold_commits(self) -> None:
         transact, hooks = Journal._transact, self

@@ -2,76 +2,10 @@
 
 from campaigns.mutations.mutation import Mutation, mutation
 
-GATE = "bot/engine/compose/gate.py"
-PASSING = "tests/integration/engine/compose/test_gate.py"
 TEMPORARY = "bot/temporary.py"
 LEFT = "tests/unit/test_temporary.py"
 
 READY_MUTATIONS: tuple[Mutation, ...] = (
-    mutation(
-        "what changes something passes a closed gate",
-        GATE,
-        "return self._is_open or (self._lets_read and head.startswith(READING))",
-        "return self._is_open or self._lets_read",
-        PASSING,
-    ),
-    mutation(
-        "what reads passes a gate before it may",
-        GATE,
-        "self._is_open or (self._lets_read and head",
-        "self._is_open or (head",
-        PASSING,
-    ),
-    mutation(
-        "what is said at once with what reads passes with it",
-        GATE,
-        "self._pass(self._engine, end + len(END_OF_HEAD))",
-        "self._pass(self._engine, len(self._held))",
-        PASSING,
-    ),
-    mutation(
-        "who leaves a gate leaves what it waited with",
-        GATE,
-        "    def connection_lost(self, error: Exception | None) -> None:\n        self._gate.leave(self)\n",
-        "    def eof_received(self) -> bool:\n        return True\n\n"
-        "    def connection_lost(self, error: Exception | None) -> None:\n        self._gate.leave(self)\n",
-        PASSING,
-    ),
-    mutation(
-        "what waits at a gate is read to its end",
-        GATE,
-        "            self._command.pause_reading()\n\n    def connection_lost",
-        "            pass\n\n    def connection_lost",
-        PASSING,
-    ),
-    mutation(
-        "a gate that is closed takes who comes late",
-        GATE,
-        "        if self._is_closed:",
-        "        if False:",
-        PASSING,
-    ),
-    mutation(
-        "what was ready to create and failed is not made by another call",
-        "bot/engine/containers/compose_creation.py",
-        "                if isinstance(error.__cause__, TimeoutError):",
-        "                if True:",
-        "tests/integration/engine/containers/test_ready_to_create.py",
-    ),
-    mutation(
-        "the Compose of another click creates for a deployment",
-        "bot/engine/containers/compose_creation.py",
-        "            try:\n                yield look\n",
-        "            self._waiting[environment.name] = waiting\n            try:\n                yield look\n",
-        "tests/unit/engine/containers/test_ready_creation.py",
-    ),
-    mutation(
-        "what no deployment took goes on when the bot is closed",
-        "bot/deployment/creation_ahead.py",
-        "        for one in tuple(self._all):\n",
-        "        for one in tuple(self._begun.values()):\n",
-        "tests/unit/deployment/test_creation_ahead.py",
-    ),
     mutation(
         "how a phase ended is forgotten when the next one cannot begin",
         "bot/deployment/phase_runner.py",
@@ -81,39 +15,11 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
         "tests/unit/deployment/test_phase_ends.py",
     ),
     mutation(
-        "a failed check lets Compose look at the engine",
-        "bot/deployment/head_start.py",
-        "checks.exception() is None and checks.result().passed:",
-        "checks.exception() is None:",
-        "tests/unit/deployment/test_head_start.py",
-    ),
-    mutation(
-        "a refused draft lets Compose look at the engine",
-        "bot/deployment/head_start.py",
-        "        if drafting.exception() is not None:\n            return\n",
-        "        drafting.exception()\n",
-        "tests/unit/deployment/test_head_start.py",
-    ),
-    mutation(
-        "Compose reads what is kept of an earlier release before policy judges it",
-        "bot/deployment/candidate.py",
-        "return None if self.kept else self.new",
-        "return self.new",
-        "tests/unit/deployment/test_head_start.py",
-    ),
-    mutation(
         "creating waits for the hashes of what it makes",
         "bot/deployment/creation.py",
         "        try:\n            # What the containers should be is known by the time that some are there.\n",
         "        await self._learn(model)\n        try:\n",
         "tests/unit/deployment/test_creation.py",
-    ),
-    mutation(
-        "Compose waits for checks however long they take",
-        "bot/deployment/creation_ahead.py",
-        "if await wait_for(self._may_look, COMPOSE_WAITS_SECONDS):",
-        "if await self._may_look.wait():",
-        "tests/unit/deployment/test_head_start.py",
     ),
     mutation(
         "what an engine says of itself is kept for good",

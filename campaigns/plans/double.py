@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +18,10 @@ from campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Mac
 from campaigns.plans.sweeping import sweep
 from roas.engine.interface import (
     ContainerEvent,
-    LetLook,
     ProgressReport,
     ReleaseDraft,
     ResolvedStack,
     SweptContainers,
-    nothing_to_look_at,
 )
 from roas.engine.proxied_service import ProxiedService
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
@@ -275,12 +273,6 @@ class EngineDouble:
         """Return the hash that each service should have now."""
         services, there = _services(self.models[model_hash]), await self.containers(environment)
         return {name: _wanted_hash(services, name, there) for name in services}
-
-    def ready_to_create(
-        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[LetLook]:
-        """Create all at once, when it is asked for that."""
-        return nullcontext(nothing_to_look_at)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any

@@ -26,7 +26,6 @@ async def make_ready(context: DeploymentContext) -> str:
     await components.state.locks.check(context.fence)
     for action in await sweep_leftovers(components, context.environment):
         context.warn(action)
-        await context.end_head_start()  # there is something else than was planned with
     deployment = context.deployment
     request = deployment.request
     current = await components.manager.releases.adopt(
@@ -38,8 +37,6 @@ async def make_ready(context: DeploymentContext) -> str:
     )
     if current is None:
         return said("nothing runs here yet")
-    if context.planned is not None and context.planned.candidate.current is None:  # it was adopted only now
-        await context.end_head_start()
     if deployment.from_release is None:
         await context.update(may_wait=True, from_release=current.number)
     if current.state is ReleaseState.ADOPTED and current.deployment_id is None and current.number == 0:

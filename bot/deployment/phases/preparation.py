@@ -48,9 +48,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
     await context.plan_services(planned, may_wait=True)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, candidate))
-        async with begun(context.begin_watch()) as watching:
-            release = await _make_release(context, candidate, images)
-            await watching
+        release = await _make_release(context, candidate, images)
         await context.run_unless_cancelled(monitoring)
     return release
 
@@ -75,8 +73,11 @@ async def _candidate(context: DeploymentContext) -> Candidate:
     """Return what is deployed: what was planned a moment ago to be started, once, or what is planned now."""
     components, environment, request = context.components, context.environment, context.deployment.request
     planned, context.planned = context.planned, None
-    candidate = None if planned is None else await planned.candidate_now(components, environment)
-    candidate = candidate or await plan_deployment(components, environment, request, write_contents=True)
+    current = await components.state.releases.applied(environment.name)
+    if planned is not None and planned.is_fresh and planned.candidate.current == current:
+        candidate = planned.candidate
+    else:
+        candidate = await plan_deployment(components, environment, request, write_contents=True)
     require_same_plan(request, candidate.plan)
     for warning in candidate.plan.warnings:
         context.warn(warning)
@@ -122,8 +123,7 @@ async def _prepare_monitoring(context: DeploymentContext) -> None:
 async def _make_release(context: DeploymentContext, candidate: Candidate, images: dict[str, str]) -> Release:
     components, deployment = context.components, context.deployment
     await components.state.locks.check(context.fence)
-    drafted = None if context.head_start is None else await context.head_start.draft(candidate, images)
-    draft = drafted or await components.engine.draft_release(
+    draft = await components.engine.draft_release(
         candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
     )
     release = await components.manager.releases.create_release(

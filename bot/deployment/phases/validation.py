@@ -42,9 +42,8 @@ class Validation:
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
-            if context.head_start is not None and (report := await context.head_start.report()) is not None:
-                return report
-            found = None if context.planned is None else context.planned.found
+            planned = context.planned
+            found = planned.found if planned is not None and planned.is_fresh else None
             return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release
         release = None if number is None else await components.state.releases.get(context.environment.name, number)

@@ -28,28 +28,6 @@ class ComposeOutput:
     stderr: str
 
 
-# Let a command go on: within how many seconds it is to end, of which service it is, and what is called with each line.
-GoOn = Callable[[float, str | None, LineReport | None], Awaitable[ComposeOutput]]
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingCommand:
-    """Hold a command that has been started and reaches no engine before it is let `look` at it.
-
-    It changes nothing before it is let `go_on`, once, which may be without the other.
-    """
-
-    arguments: tuple[str, ...]
-    process: asyncio.subprocess.Process
-    look: Callable[[], None]
-    go_on: GoOn
-
-    @property
-    def is_ready(self) -> bool:
-        """Return whether it waits, or still gets ready: one that has ended by itself found something amiss."""
-        return self.process.returncode is None
-
-
 async def start_process(
     command: Sequence[str], variables: Mapping[str, str], folder: Path, descriptors: Sequence[int] = ()
 ) -> asyncio.subprocess.Process:

@@ -6,24 +6,21 @@ Where it reads what a stack's author wrote it is confined (`jail.py`), and reads
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import quote
 
 from roas.concurrency import run_concurrently
 from roas.engine.api import EngineClient
-from roas.engine.client import EngineClients, engine_address, is_local, socket_path
+from roas.engine.client import EngineClients, engine_address
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
-from roas.engine.compose.gate import engine_gate
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
 from roas.engine.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
 from roas.engine.compose.processes import (
     MODEL_BYTES,
     ComposeOutput,
     LineReport,
-    WaitingCommand,
     deadline,
     end_process,
     read_bounded,
@@ -80,59 +77,9 @@ class ComposeRunner:
 
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
-        process = await self._start(arguments, environment, self._scrubbed(environment, variables or {}))
-        return await self._until_exit(process, environment, timeout_seconds, service, on_line, self._redact)
-
-    @asynccontextmanager
-    async def waiting(
-        self, arguments: Sequence[str], environment: Environment, looked: Callable[[], None] = lambda: None
-    ) -> AsyncIterator[WaitingCommand | None]:
-        """Start a command that gets ready within the block, and reaches the engine only as far as it is let.
-
-        It has `looked` when it waits to change something. What was not let go on, or has not ended, is ended with the
-        block. None where the engine is not reached by a socket of this machine. Raises EngineError.
-        """
-        if not is_local(environment):
-            yield None
-            return
-        async with engine_gate(socket_path(environment), looked) as gate:
-            if gate is None:
-                yield None
-                return
-            scrubbed = self._scrubbed(environment, {}) | {"DOCKER_HOST": f"unix://{gate.path}"}
-
-            def name_engine(text: str) -> str:
-                there = socket_path(environment)
-                for ours, its in ((str(gate.path), there), (quote(str(gate.path), safe=""), quote(there, safe=""))):
-                    text = text.replace(ours, its)
-                return self._redact(text)
-
-            process = await self._start(arguments, environment, scrubbed)
-
-            async def go_on(seconds: float, service: str | None, on_line: LineReport | None) -> ComposeOutput:
-                gate.open()
-                return await self._until_exit(process, environment, seconds, service, on_line, name_engine)
-
-            try:
-                yield WaitingCommand(tuple(arguments), process, gate.let_read, go_on)
-            finally:
-                await end_process(process)
-
-    async def _start(
-        self, arguments: Sequence[str], environment: Environment, variables: Mapping[str, str]
-    ) -> asyncio.subprocess.Process:
         folder = environment.folder if environment.folder.is_dir() else Path("/")
-        return await start_process((*self._find(), *arguments), variables, folder)
-
-    async def _until_exit(
-        self,
-        process: asyncio.subprocess.Process,
-        environment: Environment,
-        timeout_seconds: float,
-        service: str | None,
-        on_line: LineReport | None,
-        redact: Callable[[str], str],
-    ) -> ComposeOutput:
+        scrubbed = self._scrubbed(environment, variables or {})
+        process = await start_process((*self._find(), *arguments), scrubbed, folder)
         try:
             async with deadline(timeout_seconds, service):
                 stdout, stderr = await asyncio.gather(
@@ -142,7 +89,7 @@ class ComposeRunner:
         finally:
             await end_process(process)
         if code != 0:
-            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=redact)
+            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
     async def run_jailed(

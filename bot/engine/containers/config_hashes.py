@@ -5,11 +5,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from roas.concurrency import end_tasks
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.comparison import rank
 from roas.engine.compose import commands
@@ -27,7 +25,6 @@ from roas.engine.model.services import (
     shared_with,
 )
 from roas.engine.model.text import write_model
-from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.temporary import temporary_folder, writing_temporary
@@ -47,21 +44,6 @@ class ConfigHashes:
         self._particular = PerModel(_particular)
         # By engine: Compose asks it for its version, for seconds where it hangs.
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._begun: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        """End what was begun."""
-        await end_tasks(*self._begun)
-
-    def begin(self, model: Mapping[str, Any], environment: Environment) -> None:
-        """Ask beside what comes next, so that who needs the hashes then waits for less."""
-        task = asyncio.create_task(self._ask_ahead(model, environment), name="configuration hashes")
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
-
-    async def _ask_ahead(self, model: Mapping[str, Any], environment: Environment) -> None:
-        with suppress(RoasError):  # whoever needs them is told
-            await self._ask(model, environment)
 
     async def of(
         self,

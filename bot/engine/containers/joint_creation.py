@@ -1,19 +1,17 @@
 """Create the containers of services that have none in as few calls of Compose as can be."""
 
+import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from roas.concurrency import begun
+from roas.concurrency import begun, pause
 from roas.engine.containers.compose_creation import ComposeCreation
-from roas.engine.containers.creation_progress import Created, CreationProgress
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.removal import unpause
 from roas.engine.containers.snapshots import take_outlines
-from roas.engine.interface import LetLook, nothing_to_look_at
 from roas.engine.model.services import replicas_of, services_of, with_needs
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -24,9 +22,12 @@ log = get_logger(__name__)
 
 # What each of many containers that are made in one call may take beside what one may.
 CREATE_SECONDS_EACH = 1.0
-# What Compose says to the engine passes through us when it got ready before: of large stacks that costs more than the
-# moment that is gained.
-MOST_IN_READINESS = 50
+# Compose says so of a container once it is complete, with all its networks.
+CREATED = re.compile(r"\s*Container (\S+)\s+Created\s*")
+# How often what Compose named meanwhile is reported.
+REPORT_SECONDS = 0.1
+
+Created = Callable[[tuple[ContainerSnapshot, ...]], None]
 
 
 class JointCreator:
@@ -48,11 +49,16 @@ class JointCreator:
         model = await self._creation.pinned.model_to_apply(model_hash, environment)
         lacking = await self._lacking(environment, model, chosen)
         taken, known = lacking.taken, lacking.known
-        progress = CreationProgress(self._clients, environment, created)
+        complete: set[str] = set()
+
+        async def read_line(line: str) -> None:
+            if found := CREATED.fullmatch(line):
+                complete.add(found[1])
+
         for names in lacking.calls:
             await unpause(self._clients, environment, [one for one in taken if one.service in names])
             try:
-                async with progress.reporting():
+                async with begun(self._report(environment, complete, created)):
                     await self._creation.create(
                         environment,
                         model_hash,
@@ -60,7 +66,7 @@ class JointCreator:
                         keep_existing=True,
                         scale=lacking.scale(names),
                         more_seconds=CREATE_SECONDS_EACH * len(names),
-                        on_line=progress.read_line,
+                        on_line=read_line,
                     )
             except EngineUnavailableError:
                 raise
@@ -71,36 +77,16 @@ class JointCreator:
         before = {one.id for one in taken}
         return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
 
-    @asynccontextmanager
-    async def ready(
-        self,
-        environment: Environment,
-        model: Mapping[str, Any],
-        chosen: frozenset[str] | None,
-        check: Callable[[str], Awaitable[None]],
-    ) -> AsyncIterator[LetLook]:
-        """Store a model, and get ready, within the block, for what `create_missing` will do first; that makes it.
-
-        The model, by its hash, is let `check` before anything looks at the engine. How the containers will be hashed is
-        asked once Compose has asked all that it may.
-        """
-        async with begun(self._creation.store(model)) as storing:
-            lacking = await self._lacking(environment, model, chosen)
-            model_hash = await storing
-        first = lacking.calls[0] if lacking.calls else []
-        if not 0 < len(first) <= MOST_IN_READINESS or any(lacking.known[one].get("use_api_socket") for one in first):
-            yield nothing_to_look_at
-            return
-        services = {name: lacking.known[name] for name in first}
-        looked = partial(self._creation.pinned.begin_hashes, model, environment)
-        scale = lacking.scale(first)
-        async with self._creation.ready(environment, model_hash, services, scale=scale, looked=looked) as look:
-
-            async def check_and_look() -> None:
-                await check(model_hash)
-                await look()
-
-            yield check_and_look
+    async def _report(self, environment: Environment, complete: set[str], created: Created) -> None:
+        """Report what Compose has named as complete, while it creates others."""
+        while True:
+            await pause(REPORT_SECONDS)
+            if complete:
+                names = frozenset(complete)
+                complete.clear()
+                with suppress(RoasError):  # who creates asks again when all of them are there
+                    there = await take_outlines(self._clients, environment)
+                    created(tuple(one for one in there if one.name in names))
 
     async def _lacking(
         self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str] | None

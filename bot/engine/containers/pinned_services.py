@@ -36,10 +36,6 @@ class PinnedServices:
         self._hashes = ConfigHashes(clients, runner)
         self._pins = PerModel(_pins)
 
-    async def close(self) -> None:
-        """End what was begun."""
-        await self._hashes.close()
-
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's containers should have."""
         model = await self._clients.local(lambda: self._models.load(model_hash))
@@ -65,10 +61,6 @@ class PinnedServices:
         return {
             name: WantedService(definition, hashes[name], image_id) for name, (definition, image_id) in pins.items()
         }
-
-    def begin_hashes(self, model: Mapping[str, Any], environment: Environment) -> None:
-        """Ask for the hashes of a model beside what comes next."""
-        self._hashes.begin(model, environment)
 
     async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
         """Return a model whose containers are to be made.

@@ -44,8 +44,7 @@ APART = {
 }
 # What is handed over at an engine's interface, none of which plans anything.
 INTERFACE_TYPES = {
-    *("ContainerEvent", "LetLook", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"),
-    "nothing_to_look_at",
+    *("ContainerEvent", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"),
 }
 
 

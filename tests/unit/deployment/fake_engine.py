@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -11,12 +11,10 @@ from roas.concurrency import run_concurrently
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import (
     ContainerEvent,
-    LetLook,
     ProgressReport,
     ReleaseDraft,
     ResolvedStack,
     SweptContainers,
-    nothing_to_look_at,
 )
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.environment import Environment
@@ -202,11 +200,6 @@ class FakeEngine:
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         return ()
-
-    def ready_to_create(
-        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str]
-    ) -> AbstractAsyncContextManager[LetLook]:
-        return nullcontext(nothing_to_look_at)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any

@@ -8,8 +8,8 @@ from roas.engine import compose_engine
 from roas.engine.compose_engine import ComposeEngine
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.redaction import Redactor
-from tests.unit.engine.containers.test_creation_progress import container
 
 ENVIRONMENT = Environment("dev", "shop", Path(), ())
 
@@ -19,7 +19,7 @@ async def test_started_while_others_are_made_is_judged_the_next_time(
 ) -> None:
     """The last look at what was made may be older than the start: it is no reason to start it unseen again."""
     engine = ComposeEngine(state_dir=tmp_path, instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
-    made = (container("web"),)
+    made = (ContainerSnapshot("1", "web", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "i", "h"),)
 
     async def nothing(*_: object) -> None:
         return None

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
+from roas.concurrency import end_tasks
 from roas.models.check import CheckResult
 from roas.models.facts import DiscordFacts
 from roas.settings import EnvironmentSettings, Settings
@@ -21,7 +22,7 @@ from roas.validation.checks.discord_channel import DiscordChannelCheck
 from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
 from roas.validation.checks.discord_roles import DiscordRolesCheck
 from roas.validation.checks.discord_token import DiscordTokenCheck
-from roas.validation.discord_facts import FRESH_SECONDS, DiscordFactsReader, fetch_discord_facts
+from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discord_permissions import NEEDED, missing_permissions
 from roas.validation.discord_roles import MENTION_EVERYONE
 from roas.validation.subject import Subject
@@ -85,7 +86,6 @@ async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
 async def test_complete_setup_passes(subject: Subject, settings: Settings) -> None:
     facts = await fetch_discord_facts(settings)
     assert facts == DiscordFacts("", True, "Ops", True, True, "ops", True, ())
-    assert facts.is_well
     assert await findings(subject, facts) == []
 
 
@@ -204,72 +204,18 @@ async def test_three_checks_query_discord_once(settings: Settings, discord: Smal
     assert len(discord.asked) == 4
 
 
-async def test_discord_is_asked_once_in_a_while(settings: Settings, discord: SmallDiscord) -> None:
-    now = [100.0]
-    reader = DiscordFactsReader(settings, lambda: now[0])
-    reader.begin("dev")
-    facts = await asyncio.gather(reader.read("dev"), reader.read("dev"))
-    assert facts[0].channel_found
-    assert facts[0] == facts[1]
-    now[0] += FRESH_SECONDS - 0.1
-    assert await reader.read("dev") == facts[0]
-    assert len(discord.asked) == 4, "an answer that is on its way, and one of a moment ago, serve"
-    now[0] += 0.1
-    await reader.read("dev")
-    await reader.read("prod")
-    assert len(discord.asked) == 12
-    await reader.close()
-
-
-@pytest.mark.parametrize("trouble", ["permission", "channel", "ops", "away"])
-async def test_what_was_mended_is_not_warned_about(settings: Settings, discord: SmallDiscord, trouble: str) -> None:
-    """Whoever is told of trouble goes and mends it, and asks again at once."""
-    found = discord.answers["/channels/2"]
-    if trouble == "ops":
-        settings.environments = {"dev": EnvironmentSettings(ops_channel_id=3)}
-        discord.answers["/channels/3"] = dict(found)
-    reader = DiscordFactsReader(settings, lambda: 100.0)
-    if trouble == "permission":
-        found["permission_overwrites"] = [{"id": "1", "type": 0, "allow": "0", "deny": str(SEND)}]
-    elif trouble == "away":
-        discord.status = 503
-    else:
-        del discord.answers["/channels/2"]
-    assert not (await reader.read("dev")).is_well
-    found["permission_overwrites"], discord.status = [], 200
-    discord.answers["/channels/2"] = found
-    assert (await reader.read("dev")).is_well
-    asked = len(discord.asked)
-    assert (await reader.read("dev")).is_well
-    assert len(discord.asked) == asked
-    await reader.close()
-
-
-async def test_who_gives_up_leaves_the_answer_to_others(settings: Settings, discord: SmallDiscord) -> None:
-    reader = DiscordFactsReader(settings)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0):
-            await reader.read("dev")
-    assert (await reader.read("dev")).channel_found
-    assert len(discord.asked) == 4
-    await reader.close()
-
-
 @pytest.mark.parametrize("path", ["/users/@me", "/guilds/1", "/channels/2", "/guilds/1/members/7"])
 @pytest.mark.parametrize("answer", [["a list"], {"nothing": "known"}, {"id": None, "roles": 1, "type": []}])
 async def test_strange_answer_breaks_nothing(
     settings: Settings, discord: SmallDiscord, path: str, answer: object
 ) -> None:
-    """Another server may be in Discord's place: a plan that asks ahead has nothing to do with what it says."""
+    """Another server may be in Discord's place."""
     discord.answers[path] = answer
-    reader = DiscordFactsReader(settings)
-    for _ in range(2):
-        assert isinstance(await reader.read("dev"), DiscordFacts)
-    await reader.close()
+    assert isinstance(await fetch_discord_facts(settings, "dev"), DiscordFacts)
 
 
 def test_no_command_waits_for_a_silent_name_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dry run asks ahead, too, and is done long before the system gives up to look for the name."""
+    """A command that is cancelled ends long before the system gives up to look for the name."""
     asked, answered = threading.Event(), threading.Event()
 
     def hang(*_: object, **__: object) -> list[Any]:
@@ -279,23 +225,16 @@ def test_no_command_waits_for_a_silent_name_server(settings: Settings, monkeypat
 
     async def plan() -> None:
         monkeypatch.setattr(socket, "getaddrinfo", hang)
-        reader = DiscordFactsReader(settings.model_copy(update={"discord_api_url": "http://discord.example/api"}))
-        reader.begin("dev")
+        there = settings.model_copy(update={"discord_api_url": "http://discord.example/api"})
+        asking = asyncio.create_task(fetch_discord_facts(there, "dev"))
         assert await asyncio.to_thread(asked.wait, SECONDS)
-        await reader.close()
+        await end_tasks(asking)
 
     with ThreadPoolExecutor(1) as threads:
         try:
             threads.submit(asyncio.run, plan()).result(SECONDS / 2)
         finally:
             answered.set()
-
-
-async def test_nothing_is_left_of_a_question(settings: Settings, discord: SmallDiscord) -> None:
-    reader = DiscordFactsReader(settings)
-    asking = reader.begin("dev")
-    await reader.close()
-    assert asking.cancelled()
 
 
 def member(*roles: str) -> dict[str, Any]:
