@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from roas.composition import (
     build_deployment,
@@ -27,6 +26,7 @@ from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.monitoring.watching.collector import MonitoringCollector
@@ -34,12 +34,8 @@ from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
+from roas.state.sync import DataSyncManager
 from roas.validation.validator import EnvironmentValidator
-
-if TYPE_CHECKING:
-    from roas.monitoring.metrics.bot_metrics import Metrics
-    from roas.state.redis_parts import RedisParts
-    from roas.state.sync import DataSyncManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +53,14 @@ class Application:
     orchestrator: DeploymentOrchestrator
     collector: MonitoringCollector
     health: HealthCoordinator
-    metrics: "Metrics | None"
+    metrics: Metrics | None
     held_lease: HeldLease
     peers: Peers
     alert_service: AlertService
     maintenance: Maintenance
     token_twin: TokenTwin
     integration_monitor: IntegrationMonitor
-    sync: "DataSyncManager | None" = None
+    sync: DataSyncManager | None = None
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
@@ -89,32 +85,22 @@ async def open_application(
     *,
     instance_prefix: str = BOT,
     redactor: Redactor | None = None,
-    redis: "RedisParts | None" = None,
-    metrics: "Metrics | None" = None,
+    metrics: Metrics | None = None,
     only_looks: bool = False,
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
-    Where the settings name a Redis, `redis` is what is done with it. `metrics` count for a Prometheus: only the bot by
-    itself serves them. Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left. Who
-    `only_looks` makes no journal where there is none.
+    `metrics` count for a Prometheus: only the bot by itself serves them. Nothing is resumed by itself: call
+    `orchestrator.resume()` for what a dead process left. Who `only_looks` makes no journal where there is none.
     """
     opened = open_foundation(
         settings,
         instance_prefix=instance_prefix,
         redactor=redactor,
-        redis=redis,
         metrics=metrics,
         only_looks=only_looks,
     )
-    async with opened as base, build_application(base) as application:
-        yield application
-
-
-@asynccontextmanager
-async def build_application(base: Foundation) -> AsyncIterator[Application]:
-    """Build every part on what is open already, and close them in reverse order."""
-    async with AsyncExitStack() as stack:
+    async with opened as base, AsyncExitStack() as stack:
         application = _build(base)
         await _start(application, stack)
         yield application
@@ -170,7 +156,7 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.push_async_callback(application.stop_watching_itself)
 
 
-async def _count(application: Application, metrics: "Metrics", stack: AsyncExitStack) -> None:
+async def _count(application: Application, metrics: Metrics, stack: AsyncExitStack) -> None:
     """Let what is counted for Prometheus see the other parts."""
     metrics.attach(application.bus)
     metrics.load_open_alerts(await application.state.alerts.open())

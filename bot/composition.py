@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from roas.concurrency import run_concurrently
 from roas.deployment.components import Components
@@ -30,6 +29,7 @@ from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.probe_loop import all_probes_answer
 from roas.monitoring.health.probes import NetworkProber
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder
@@ -45,15 +45,13 @@ from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
+from roas.state.redis_server import ping
 from roas.state.seen_stacks import SeenStacks
+from roas.state.sync import DataSyncManager
 from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.discovery import discover_checks
 from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
-
-if TYPE_CHECKING:
-    from roas.monitoring.metrics.bot_metrics import Metrics
-    from roas.state.sync import DataSyncManager
 
 log = get_logger(__name__)
 
@@ -65,7 +63,7 @@ DEPLOYMENTS_READ = 60
 class MonitoringRoom:
     """Hold what sees how stacks are, and raises alerts."""
 
-    metrics: "Metrics | None"
+    metrics: Metrics | None
     prober: NetworkProber
     health: HealthCoordinator
     drift: DriftFinder
@@ -190,12 +188,12 @@ def build_maintenance(
     return Maintenance(parts)
 
 
-def build_projection(base: Foundation) -> "DataSyncManager | None":
+def build_projection(base: Foundation) -> DataSyncManager | None:
     """Build what projects the journal to Redis, if that is configured; the caller starts it."""
-    if base.settings.redis_url is None or base.redis is None:
+    if base.settings.redis_url is None:
         return None
     name = base.settings.compose_project_name or "default"
-    return base.redis.projection(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
+    return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
 
 
 async def find_own_container(engine: StackEngine, environment: Environment) -> OwnContainer | None:
@@ -207,7 +205,7 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
     return own if own is not None and own.project == environment.project else None
 
 
-async def _catch_up(state: StateManager, metrics: "Metrics | None", measurements: IntegrationMeasurements) -> None:
+async def _catch_up(state: StateManager, metrics: Metrics | None, measurements: IntegrationMeasurements) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
     if metrics is not None:
         metrics.load_open_alerts(await state.alerts.open())
@@ -243,12 +241,12 @@ async def _is_own(engine: StackEngine, environment: Environment, service: str) -
 
 def _survey(base: Foundation) -> EnvironmentSurvey:
     settings, engine = base.settings, base.engine
-    redis_url, redis = settings.redis_url, base.redis
+    redis_url = settings.redis_url
     return EnvironmentSurvey(
         settings,
         engine,
         engine.probe_for,
-        ping_redis=None if redis_url is None or redis is None else lambda: redis.ping(redis_url.get_secret_value()),
+        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
         swarm=partial(engine.swarm, with_traces=True),
         proxied=engine.proxied_service,

@@ -4,23 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from roas.concurrency import begun
-from roas.engine.model.secret_sources import stack_secrets
+from roas.engine.model.secret_sources import of_variables, stack_secrets
 from roas.engine.stack_engine import StackEngine
-from roas.engine_opening import OpenedEngine, open_engine
+from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.models.environment import Environment
-from roas.redaction import Redactor
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
+from roas.state.instance import INSTANCES, Instance
+from roas.state.looked_at import folder_of_journal
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
-
-if TYPE_CHECKING:
-    from roas.monitoring.metrics.bot_metrics import Metrics
-    from roas.state.redis_parts import RedisParts
 
 BOT = "BOT"
 
@@ -35,8 +32,7 @@ class Foundation:
     state: StateManager
     bus: EventBus
     engine: StackEngine
-    redis: "RedisParts | None" = None
-    metrics: "Metrics | None" = None
+    metrics: Metrics | None = None
 
 
 @asynccontextmanager
@@ -45,40 +41,45 @@ async def open_foundation(
     *,
     instance_prefix: str = BOT,
     redactor: Redactor | None = None,
-    redis: "RedisParts | None" = None,
-    metrics: "Metrics | None" = None,
+    metrics: Metrics | None = None,
     only_looks: bool = False,
 ) -> AsyncIterator[Foundation]:
-    """Open what the rooms stand on, and close it in reverse order. Raises StateError.
+    """Open what the rooms stand on, and close it in reverse order; what the settings hold is hidden meanwhile.
 
-    Who `only_looks` makes no journal where there is none.
+    Who `only_looks` makes no journal where there is none. Raises StateError, EngineError where there is no place.
     """
-    opening = open_engine(settings, instance_prefix=instance_prefix, redactor=redactor, only_looks=only_looks)
-    async with opening as opened, open_journal(opened, redis=redis, metrics=metrics) as base:
-        if instance_prefix == BOT:  # a command that is typed need not wait for this
-            await base.state.check_whole()
-        yield base
-
-
-@asynccontextmanager
-async def open_journal(
-    opened: OpenedEngine, *, redis: "RedisParts | None" = None, metrics: "Metrics | None" = None
-) -> AsyncIterator[Foundation]:
-    """Open the journal, and what else the rooms stand on beside the engine. Raises StateError."""
-    settings, redactor = opened.settings, opened.redactor
-    if settings.redis_url is not None and redis is None:
-        raise TypeError("these settings name a Redis: give REDIS of roas.state.redis_parts")
+    redactor, known = redactor or Redactor(), environments(settings)
+    _seed(redactor, settings, known)
     async with AsyncExitStack() as stack:
-        looking = await stack.enter_async_context(begun(asyncio.to_thread(_look_around, opened.environments)))
-        state = await stack.enter_async_context(
-            StateManager(opened.state_dir, instance=opened.instance, redact=redactor.redact)
+        stack.callback(hide_everywhere(redactor))
+        folder = stack.enter_context(folder_of_journal(settings.state_dir, only_looks=only_looks))
+        state_dir = folder.expanduser().resolve()
+        instance = Instance(state_dir / INSTANCES, instance_prefix)
+        engine = StackEngine(
+            state_dir=state_dir,
+            instance_id=instance.id,
+            policy_allow=settings.compose_policy_allow,
+            redactor=redactor,
+            token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
+        stack.push_async_callback(engine.close)
+        state = await stack.enter_async_context(StateManager(state_dir, instance=instance, redact=redactor.redact))
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        base = Foundation(settings, opened.environments, redactor, state, bus, opened.engine, redis, metrics)
-        redactor.add(await looking)
+        base = Foundation(settings, known, redactor, state, bus, engine, metrics)
+        redactor.add(await asyncio.to_thread(_look_around, known))
         await _learn_releases(base)
+        if instance_prefix == BOT:  # a command that is typed need not wait for this
+            await state.check_whole()
         yield base
+
+
+def _seed(redactor: Redactor, settings: Settings, known: Mapping[str, Environment]) -> None:
+    """Let the redactor know what the settings hold: their own secrets, and the stacks' variables."""
+    redactor.keep(name for environment in known.values() for name in (environment.name, environment.project))
+    redactor.add(settings.secrets)
+    for environment in known.values():
+        redactor.add(of_variables(environment.variables))
 
 
 async def _learn_releases(base: Foundation) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,18 +23,15 @@ from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 from roas.version import __version__
 
-if TYPE_CHECKING:
-    from roas.state.redis_parts import RedisParts
 
-
-async def serve(settings: Settings, redis: "RedisParts | None" = None) -> int:
+async def serve(settings: Settings) -> int:
     """Run the bot until it is asked to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         keep_little()
         await stack.enter_async_context(kept_trimmed())
         metrics = Metrics(__version__)
-        application = await stack.enter_async_context(open_application(settings, redis=redis, metrics=metrics))
+        application = await stack.enter_async_context(open_application(settings, metrics=metrics))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
         http = HttpServer(

@@ -1,12 +1,10 @@
 """Say in plain words what pydantic finds wrong with values, without the values: they may be secret."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails
 
 ValuePath = tuple[int | str, ...]
 Limits = Mapping[str, Any]
@@ -85,7 +83,7 @@ def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
     return [(path, ", or ".join(texts)) for path, texts in found.items()]
 
 
-def _meaning(one: "ErrorDetails") -> str:
+def _meaning(one: ErrorDetails) -> str:
     limits = one.get("ctx", {})
     if (limited := LIMITED.get(one["type"])) is not None:
         return limited(limits)

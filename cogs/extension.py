@@ -14,22 +14,14 @@ from roas.application import open_application
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.departure import Departure
 from roas.cogs.loading import load_cogs, refuse_ours
-from roas.engine import sdk_client, swarm_engine
-from roas.engine.sources import build_context
-from roas.engine.swarm import drafting, joint_refusal, placement, unsupported
 from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.models.ownership import Readiness
 from roas.settings import load_settings
-from roas.state.redis_parts import REDIS
-from roas.ui.charts import last_hour
 from roas.ui.discord_connection import DiscordConnection
 from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
-
-# What the program loads where it is first needed. Here it would be of another version, after an upgrade on disk.
-LOADED_AT_ONCE = (build_context, sdk_client, swarm_engine, drafting, joint_refusal, placement, unsupported, last_hour)
 
 
 async def setup(bot: commands.Bot) -> None:
@@ -38,7 +30,7 @@ async def setup(bot: commands.Bot) -> None:
         opened.push(_show_hint)
         settings = load_settings(needs_discord=False, is_guest=True)
         refuse_ours(bot, settings)  # before anything is opened
-        application = await opened.enter_async_context(open_application(settings, redis=REDIS))
+        application = await opened.enter_async_context(open_application(settings))
         if bot.http.token:
             application.redactor.add((bot.http.token,))
         leadership = Leadership(is_leader=False)

@@ -26,26 +26,8 @@ from typing import Any, NoReturn
 from testbed.inherited import inherited
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a bot loads to run, what carries out a request, and what each command loads besides.
-LOADED = (
-    "roas.commands.run",
-    "roas.service",
-    "roas.client",
-    "roas.commands.request_execution",
-    "rich.progress",
-    "typer.main",
-    "roas.commands.arguments",
-    "roas.commands.request",
-    "roas.commands.state_owner",
-    "roas.commands.heartbeat",
-    "roas.commands.console",
-    "roas.commands.progress_lines",
-    "roas.commands.status_view",
-    "roas.commands.documents",
-    "roas.commands.journal",
-    "roas.engine.swarm_engine",
-    "roas.ui.charts.last_hour",
-)
+# Each command, and the bot.
+LOADED = ("roas.commands",)
 MOST_BYTES = 1 << 20
 PR_SET_CHILD_SUBREAPER = 36
 # Python reads these before it runs any program.

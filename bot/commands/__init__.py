@@ -1,15 +1,31 @@
-"""Define the command line: one command a file; what is heavy is imported only by the command that needs it."""
+"""Define the command line: one command a file."""
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import typer
+
+from roas.commands.cancel import cancel
+from roas.commands.compose import compose
+from roas.commands.config import configuration
+from roas.commands.deploy import deploy
+from roas.commands.doctor import doctor
+from roas.commands.events import events
+from roas.commands.go_on import go_on
+from roas.commands.history import history
+from roas.commands.hotfix import hotfix
+from roas.commands.init import init
+from roas.commands.lock import lock, unlock
+from roas.commands.login import login
+from roas.commands.releases import releases
+from roas.commands.restore import restore
+from roas.commands.rollback import rollback
+from roas.commands.run import run
+from roas.commands.status import status
+from roas.commands.wrong_usage import Commands
 from roas.terminals import outlive_terminals
 from roas.version import __version__
-
-if TYPE_CHECKING:
-    import typer
 
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
 
@@ -20,39 +36,31 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
 69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
 
-# What starts the bot: it needs nothing of what reads a command.
-BOT: tuple[list[str], ...] = ([], ["run"])
 SETTINGS = "config"
-VERSION = "--version"
-# Each command with its help, in the order in which they are listed.
-COMMANDS = {
-    "run": "Run the bot.",
-    "deploy": "Deploy a version.",
-    "hotfix": "Deploy a fix at once, without a second approval.",
-    "rollback": "Go back to an earlier release.",
-    "status": "Show the status of environments.",
-    "history": "List the last deployments.",
-    "events": "Show events, and follow them as they happen.",
-    "releases": "List the releases that are kept.",
-    "login": "Log in to an image registry.",
-    "restore": "Bring the journal back from one of its copies.",
-    "cancel": "Ask a deployment to stop.",
-    "go-on": "Let a paused deployment go on, or roll it back.",
-    "lock": "Lock an environment: nobody can deploy to it.",
-    "unlock": "Unlock an environment: deployments are allowed again.",
-    "init": "Describe a stack that runs in roas.toml.",
-    "doctor": "Check the environments: what is wrong, and how to fix it.",
-    "compose": "Run Docker Compose on what an environment runs.",
+# Each command with what it does and its help, in the order in which they are listed.
+COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
+    "run": (run, "Run the bot."),
+    "deploy": (deploy, "Deploy a version."),
+    "hotfix": (hotfix, "Deploy a fix at once, without a second approval."),
+    "rollback": (rollback, "Go back to an earlier release."),
+    "status": (status, "Show the status of environments."),
+    "history": (history, "List the last deployments."),
+    "events": (events, "Show events, and follow them as they happen."),
+    "releases": (releases, "List the releases that are kept."),
+    "login": (login, "Log in to an image registry."),
+    "restore": (restore, "Bring the journal back from one of its copies."),
+    "cancel": (cancel, "Ask a deployment to stop."),
+    "go-on": (go_on, "Let a paused deployment go on, or roll it back."),
+    "lock": (lock, "Lock an environment: nobody can deploy to it."),
+    "unlock": (unlock, "Unlock an environment: deployments are allowed again."),
+    "init": (init, "Describe a stack that runs in roas.toml."),
+    "doctor": (doctor, "Check the environments: what is wrong, and how to fix it."),
+    "compose": (compose, "Run Docker Compose on what an environment runs."),
 }
-IN_FILE_OF = {"unlock": "lock"}
 
 
-def application(chosen: str | None = None) -> "typer.Typer":
-    """Gather the commands; where it is known already which is `chosen`, that one alone."""
-    import typer
-
-    from roas.commands.wrong_usage import Commands
-
+def application() -> typer.Typer:
+    """Gather the commands."""
     commands = typer.Typer(
         name="roas",
         cls=Commands,
@@ -68,56 +76,25 @@ def application(chosen: str | None = None) -> "typer.Typer":
     @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
     def _no_command(
         context: typer.Context,
-        version: bool = typer.Option(False, VERSION, help="Print the version and exit.", is_eager=True),
+        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
     ) -> None:
         if version:
-            typer.echo(_version())
+            typer.echo(f"roas {__version__}")
             raise typer.Exit
         if context.invoked_subcommand is None:
-            _function("run")()
+            run()
 
-    for name, short in COMMANDS.items():
-        if chosen in {None, name}:
-            commands.command(name, short_help=short)(_function(name))
-    if chosen in {None, SETTINGS}:
-        from roas.commands.config import configuration
-
-        commands.add_typer(configuration(), name=SETTINGS, short_help="Check and show the settings.")
+    for name, (function, short) in COMMANDS.items():
+        commands.command(name, short_help=short)(function)
+    commands.add_typer(configuration(), name=SETTINGS, short_help="Check and show the settings.")
     return commands
-
-
-def _function(command: str) -> Callable[..., Any]:
-    """Return what a command does, from its own file."""
-    function: Callable[..., Any] = getattr(
-        import_module(f"roas.commands.{IN_FILE_OF.get(command, command).replace('-', '_')}"), command.replace("-", "_")
-    )
-    return function
-
-
-def answer_quickly(arguments: Sequence[str]) -> int | None:
-    """Answer what takes neither a command's parts nor what reads arguments; None where it takes more."""
-    if list(arguments) == [VERSION]:
-        sys.stdout.write(f"{_version()}\n")
-        return 0
-    from roas.commands.quick_status import pass_on_status
-
-    return pass_on_status(arguments)
-
-
-def _version() -> str:
-    return f"roas {__version__}"
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; wrong usage is reported on stderr, with code 2."""
     outlive_terminals()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    first = given[0] if given else ""
     try:
-        if given in BOT:
-            _function("run")()
-        else:
-            application(first if first in {*COMMANDS, SETTINGS} else None)(args=given, prog_name="roas")
+        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

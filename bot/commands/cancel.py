@@ -1,17 +1,23 @@
 """`cancel`: ask a deployment to stop."""
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roas.commands.arguments import Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.models.deployment import Deployment
-    from roas.state.manager import StateManager
+from roas.commands.environment import find_environment
+from roas.commands.executor import open_executor
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import open_journal
+from roas.commands.request_execution import finish_orphans
+from roas.commands.session import Session
+from roas.environments import environments
+from roas.errors import InvalidRequestError
+from roas.models.deployment import Deployment
+from roas.state.documents import to_json
+from roas.state.manager import StateManager
 
 DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]{26}")
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
@@ -22,14 +28,7 @@ def cancel(target: Target, as_json: Json = False) -> None:
     run_command(lambda session: _cancel(session, target), as_json=as_json)
 
 
-async def _cancel(session: "Session", target: str) -> int:
-    from roas.commands.executor import open_executor
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-    from roas.commands.request_execution import finish_orphans
-    from roas.environments import environments
-    from roas.state.documents import to_json
-
+async def _cancel(session: Session, target: str) -> int:
     async with open_journal(session) as state:
         found = await find_under_way(session, state, target)
     async with open_executor(session) as executor:
@@ -45,11 +44,8 @@ async def _cancel(session: "Session", target: str) -> int:
     return ExitCode.SUCCEEDED
 
 
-async def find_under_way(session: "Session", state: "StateManager", target: str) -> "Deployment":
+async def find_under_way(session: Session, state: StateManager, target: str) -> Deployment:
     """Return the deployment of that id, or the running one of that environment. Raises InvalidRequestError."""
-    from roas.commands.environment import find_environment
-    from roas.errors import InvalidRequestError
-
     if DEPLOYMENT_ID.fullmatch(target):
         found = await state.deployments.get(target)
         missing = f"There is no deployment {target}."

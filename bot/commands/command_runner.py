@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
+from roas.commands.error_output import print_error
 from roas.commands.exit_codes import ExitCode, code_of_fault
+from roas.commands.log_file import configure_log, is_debugging
+from roas.commands.session import Session
+from roas.commands.state_owner import become_owner
 from roas.commands.terminal import Terminal
-from roas.early_interrupt import interruptible
+from roas.control.error_documents import to_document
+from roas.control.system_user import current_user
+from roas.errors import InternalFaultError, RoasError
+from roas.log import get_logger
+from roas.redaction import Redactor, hide_everywhere
+from roas.settings import load_settings
 
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.errors import RoasError
-    from roas.redaction import Redactor
-
-Work = Callable[["Session"], Awaitable[int]]
+Work = Callable[[Session], Awaitable[int]]
 
 
 def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> NoReturn:
@@ -23,11 +27,8 @@ def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> N
 
 def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
     """Run a command that examines the settings themselves, which may be invalid, and exit with its code."""
-    from roas.errors import RoasError
-
     terminal = Terminal(as_json=as_json)
     try:
-        interruptible()
         code = work(terminal)
     except RoasError as error:
         code = _print_and_return(error, terminal)
@@ -37,15 +38,10 @@ def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = Fals
 
 
 def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
-    from roas.commands.log_file import is_debugging
-    from roas.errors import RoasError
-    from roas.redaction import Redactor, hide_everywhere
-
     session: Session | None = None
     redactor = Redactor()
     stop_hiding = hide_everywhere(redactor)
     try:
-        interruptible()
         session = _open_session(terminal, redactor, is_bot=is_bot)
         return asyncio.run(_work(work, session))
     except RoasError as error:
@@ -61,17 +57,11 @@ def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
         stop_hiding()
 
 
-async def _work(work: Work, session: "Session") -> int:
+async def _work(work: Work, session: Session) -> int:
     return await work(session)
 
 
-def _open_session(terminal: Terminal, redactor: "Redactor", *, is_bot: bool) -> "Session":
-    from roas.commands.log_file import configure_log
-    from roas.commands.session import Session
-    from roas.commands.state_owner import become_owner
-    from roas.control.system_user import current_user
-    from roas.settings import load_settings
-
+def _open_session(terminal: Terminal, redactor: Redactor, *, is_bot: bool) -> Session:
     settings = load_settings(needs_discord=is_bot)
     session = Session(settings, terminal, current_user())
     if not is_bot:
@@ -81,18 +71,12 @@ def _open_session(terminal: Terminal, redactor: "Redactor", *, is_bot: bool) -> 
     return session
 
 
-def _print_and_return(error: "RoasError", terminal: Terminal) -> int:
-    from roas.commands.error_output import print_error
-    from roas.control.error_documents import to_document
-
+def _print_and_return(error: RoasError, terminal: Terminal) -> int:
     print_error(terminal, to_document(error))
     return code_of_fault(error.key)
 
 
-def _to_internal_error(error: Exception) -> "RoasError":
-    from roas.errors import InternalFaultError
-    from roas.log import get_logger
-
+def _to_internal_error(error: Exception) -> RoasError:
     get_logger(__name__).error("command broke", exc_info=error)
     return InternalFaultError(
         f"Unexpected internal error ({type(error).__name__}).",

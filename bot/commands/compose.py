@@ -1,18 +1,24 @@
 """`compose`: run Docker Compose on what an environment runs."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from roas.commands.arguments import EnvironmentName
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from roas.commands.session import Session
-    from roas.models.environment import Environment
+from roas.commands.environment import find_environment
+from roas.commands.journal import open_journal
+from roas.commands.session import Session
+from roas.engine.client import EngineClients
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.images.readable_names import set_references
+from roas.engine.model.services import services_of
+from roas.engine.model.store import MODELS, ModelStore
+from roas.errors import InvalidRequestError, RoasError
+from roas.models.environment import EngineKind, Environment
 
 Arguments = Annotated[
     list[str], typer.Argument(metavar="-- ARGS...", help="Arguments for Compose, such as `-- ps -a`.")
@@ -24,16 +30,7 @@ def compose(environment: EnvironmentName, arguments: Arguments) -> None:
     run_command(lambda session: _compose(session, environment, arguments))
 
 
-async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
-    from roas.commands.environment import find_environment
-    from roas.commands.journal import open_journal
-    from roas.engine.client import EngineClients
-    from roas.engine.images.readable_names import set_references
-    from roas.engine.model.services import services_of
-    from roas.engine.model.store import MODELS, ModelStore
-    from roas.errors import InvalidRequestError, RoasError
-    from roas.models.environment import EngineKind
-
+async def _compose(session: Session, name: str, arguments: list[str]) -> int:
     environment = find_environment(session.settings, name)
     if environment.engine is EngineKind.SWARM:
         raise InvalidRequestError(
@@ -61,11 +58,8 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
     _become_compose(environment, models.existing(model_hash), arguments, instance_id)
 
 
-def _become_compose(environment: "Environment", model: "Path", arguments: list[str], instance_id: str) -> NoReturn:
+def _become_compose(environment: Environment, model: Path, arguments: list[str], instance_id: str) -> NoReturn:
     """Replace this process by Compose, so that the terminal, signals and the exit code are its own."""
-    from roas.engine.compose.commands import ComposeProject
-    from roas.engine.compose.runner import ComposeRunner
-
     project = ComposeProject.of_model(environment, model)
     command, variables = ComposeRunner(instance_id).run_in_foreground([*project.arguments(), *arguments], environment)
     variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}

@@ -1,17 +1,24 @@
 """`config`: check the settings, show what is in force, and describe `roas.toml` to editors."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from roas.commands.arguments import Json
 from roas.commands.command_runner import run_before_settings
 from roas.commands.exit_codes import ExitCode
+from roas.commands.state_owner import become_owner
+from roas.commands.tables import add_row, make_table
 from roas.commands.terminal import Terminal
-
-if TYPE_CHECKING:
-    from roas.configuration.place import Fault
-    from roas.configuration.reading import Reading
+from roas.configuration.misspelt import misspelt
+from roas.configuration.overview import overview
+from roas.configuration.place import Fault
+from roas.configuration.reading import Reading
+from roas.configuration.schema import schema_of
+from roas.settings import Settings, load_settings, read_settings
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]
@@ -47,9 +54,6 @@ def schema() -> None:
 
 
 def _check(terminal: Terminal, *, needs_discord: bool) -> int:
-    from roas.configuration.misspelt import misspelt
-    from roas.settings import Settings
-
     reading = _read(needs_discord=needs_discord)
     warnings = list(misspelt(Settings, reading.variables()))
     if terminal.as_json:
@@ -67,11 +71,8 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
 
 
-def _read(*, needs_discord: bool) -> "Reading[Any]":
+def _read(*, needs_discord: bool) -> Reading[Any]:
     """Read the settings as the bot will: as root, once more as the user that it becomes, who may see less."""
-    from roas.commands.state_owner import become_owner
-    from roas.settings import read_settings
-
     reading = read_settings(needs_discord=needs_discord)
     if reading.settings is None:
         return reading
@@ -80,10 +81,6 @@ def _read(*, needs_discord: bool) -> "Reading[Any]":
 
 
 def _show(terminal: Terminal) -> int:
-    from roas.commands.tables import add_row, make_table
-    from roas.configuration.overview import overview
-    from roas.settings import load_settings, read_settings
-
     reading = read_settings(needs_discord=False)
     if reading.settings is None:
         load_settings(needs_discord=False)  # says all that is wrong
@@ -101,22 +98,17 @@ def _show(terminal: Terminal) -> int:
 
 
 def _schema(terminal: Terminal) -> int:
-    from roas.configuration.schema import schema_of
-    from roas.settings import Settings
-
     terminal.document(_json(schema_of(Settings), indent=2))
     return ExitCode.SUCCEEDED
 
 
-def _sources(reading: "Reading[Any]") -> str:
-    from pathlib import Path
-
+def _sources(reading: Reading[Any]) -> str:
     dotenv = [".env"] if Path(".env").is_file() else []
     files = [str(path) for path in reading.files] or ["no roas.toml"]
     return ", ".join(["the environment", *dotenv, *files])
 
 
-def _document(fault: "Fault") -> dict[str, Any]:
+def _document(fault: Fault) -> dict[str, Any]:
     return {
         "setting": fault.place.name,
         "file": fault.place.file or None,
@@ -126,8 +118,4 @@ def _document(fault: "Fault") -> dict[str, Any]:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    import json
-
-    from pydantic_core import to_jsonable_python
-
     return json.dumps(to_jsonable_python(value), indent=indent, ensure_ascii=False)

@@ -2,6 +2,9 @@
 
 from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Services, Version, Yes
 from roas.commands.command_runner import run_command
+from roas.commands.request import make_request
+from roas.commands.request_execution import ExecutionOptions, execute
+from roas.models.deployment import DeploymentKind
 
 
 def deploy(
@@ -15,10 +18,6 @@ def deploy(
     detach: Detach = False,
 ) -> None:
     """Deploy a version: all phases, and back to the old release by itself where it fails."""
-    from roas.commands.request import make_request
-    from roas.commands.request_execution import ExecutionOptions, execute
-    from roas.models.deployment import DeploymentKind
-
     run_command(
         lambda session: execute(
             session,

@@ -1,17 +1,21 @@
 """`doctor`: say what is wrong with an environment, and how to fix it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from roas.application import Application, open_application
 from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.application import Application
-    from roas.commands.session import Session
-    from roas.models.check import CheckResult, ValidationReport
+from roas.commands.documents import ValidationReports
+from roas.commands.environment import wanted_environments
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import warn_of_first_use
+from roas.commands.session import Session
+from roas.commands.tables import add_row, make_table
+from roas.models.check import CheckResult, Severity, ValidationReport
+from roas.state.documents import to_json
 
 VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
 VersionOption = Annotated[str | None, typer.Option("--version", help=VERSION_HELP)]
@@ -25,20 +29,10 @@ def doctor(
     run_command(lambda session: _doctor(session, environment, version, show_all=show_all), as_json=as_json)
 
 
-async def _doctor(session: "Session", name: str | None, version: str | None, *, show_all: bool) -> int:
-    from roas.application import open_application
-    from roas.commands.documents import ValidationReports
-    from roas.commands.environment import wanted_environments
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import warn_of_first_use
-    from roas.commands.redis_use import redis_parts
-    from roas.state.documents import to_json
-
+async def _doctor(session: Session, name: str | None, version: str | None, *, show_all: bool) -> int:
     wanted = wanted_environments(session.settings, name)
     warn_of_first_use(session)
-    async with open_application(
-        session.settings, instance_prefix="CLI", redis=redis_parts(session.settings), only_looks=True
-    ) as application:
+    async with open_application(session.settings, instance_prefix="CLI", only_looks=True) as application:
         reports = tuple(await asyncio.gather(*(_validate(application, one.name, version) for one in wanted)))
     passed = all(report.passed for report in reports)
     if session.terminal.as_json:
@@ -49,7 +43,7 @@ async def _doctor(session: "Session", name: str | None, version: str | None, *, 
     return ExitCode.SUCCEEDED if passed else ExitCode.FAILED
 
 
-async def _validate(application: "Application", name: str, version: str | None) -> "ValidationReport":
+async def _validate(application: Application, name: str, version: str | None) -> ValidationReport:
     """Validate an environment for a version; unless one is named, for the one that it is on."""
     current = None if version else await application.state.releases.current(name)
     if current is not None and current.deployment_id is not None:  # what was adopted has no version of its own
@@ -57,9 +51,7 @@ async def _validate(application: "Application", name: str, version: str | None) 
     return await application.validator.validate(application.environments[name], version)
 
 
-def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> None:
-    from roas.commands.tables import add_row, make_table
-
+def _show(session: Session, report: ValidationReport, *, show_all: bool) -> None:
     good = sum(result.passed for result in report.results)
     session.terminal.say(
         f"{report.environment}: {len(report.failures)} failures, {len(report.warnings)} warnings, {good} passed"
@@ -74,9 +66,7 @@ def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> 
     session.terminal.out.print(table)
 
 
-def _label(result: "CheckResult") -> tuple[str, str]:
-    from roas.models.check import Severity
-
+def _label(result: CheckResult) -> tuple[str, str]:
     if result.passed:
         return "ok", "green"
     labels = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}

@@ -1,5 +1,10 @@
 """Print an error: what is wrong, then what to do; never a traceback."""
 
+import json
+from dataclasses import asdict
+
+from pydantic_core import to_jsonable_python
+
 from roas.commands.terminal import Terminal
 from roas.control.documents import FaultDocument
 from roas.models.deployment import Problem
@@ -32,9 +37,4 @@ def _hints(fault: FaultDocument | Problem) -> list[str]:
 
 def fault_json(fault: FaultDocument | Problem) -> str:
     """Return `{"error": …}`."""
-    import json
-    from dataclasses import asdict
-
-    from pydantic_core import to_jsonable_python
-
     return json.dumps({"error": to_jsonable_python(asdict(fault))})

@@ -1,16 +1,19 @@
 """`events`: show what happened, and what happens, from the journal: whichever process it happened in."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
+from roas.commands.environment import find_environment
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import open_journal
+from roas.commands.session import Session
+from roas.concurrency import pause
 from roas.models.change import StateChange
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.state.manager import StateManager
+from roas.state.documents import to_json
+from roas.state.manager import StateManager
 
 # Other processes write the journal: there is no event of theirs to wait for.
 POLL_SECONDS = 0.25
@@ -34,13 +37,7 @@ def events(
     run_command(lambda session: _events(session, environment, follow, limit, correlation), as_json=as_json)
 
 
-async def _events(
-    session: "Session", environment: str | None, follow: bool, limit: int, correlation: str | None
-) -> int:
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-
+async def _events(session: Session, environment: str | None, follow: bool, limit: int, correlation: str | None) -> int:
     if environment is not None:
         find_environment(session.settings, environment)
     async with open_journal(session, only_looks=not follow) as state:
@@ -53,11 +50,9 @@ async def _events(
 
 
 async def _follow(
-    session: "Session", state: "StateManager", sequence: int, environment: str | None, correlation: str | None
+    session: Session, state: StateManager, sequence: int, environment: str | None, correlation: str | None
 ) -> None:
     """Show every change as it comes, until the reader has gone or interrupts."""
-    from roas.concurrency import pause
-
     while not session.terminal.out.quiet:
         before = sequence
         sequence, news = await state.changes_since(before, limit=AT_ONCE)
@@ -67,13 +62,11 @@ async def _follow(
 
 
 def _show(
-    session: "Session",
+    session: Session,
     changes: "list[StateChange] | tuple[StateChange, ...]",
     environment: str | None,
     cause: str | None,
 ) -> None:
-    from roas.state.documents import to_json
-
     for change in changes:
         if environment not in {None, change.environment} or cause not in {None, change.correlation_id}:
             continue

@@ -1,21 +1,19 @@
 """Let a running bot run a deployment; without one, run it in this process."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from roas.commands.loading import load_journal, load_parts
+from roas.application import open_application
+from roas.commands.bot_executor import BotExecutor
+from roas.commands.heartbeat import send_heartbeats
+from roas.commands.local_executor import LocalExecutor
 from roas.commands.running_bot import find_running_bot
-from roas.concurrency import begun
+from roas.commands.session import Session
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.engine_opening import OpenedEngine
 
 
 class Executor(Protocol):
@@ -57,42 +55,19 @@ class Executor(Protocol):
 
 
 @asynccontextmanager
-async def open_executor(
-    session: "Session", request: DeploymentRequest | None = None, *, only_looks: bool = False
-) -> AsyncIterator[Executor]:
-    """Provide the running bot, or this process. Raises ControlUnavailableError, StateError.
+async def open_executor(session: Session, *, only_looks: bool = False) -> AsyncIterator[Executor]:
+    """Provide the running bot, or this process, which makes no journal where it `only_looks` and there is none.
 
-    In this process, the files of a `request` are read while all that comes after them is loaded, and who `only_looks`
-    makes no journal where there is none.
+    Raises ControlUnavailableError, StateError.
     """
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
-            from roas.commands.bot_executor import BotExecutor
-
             yield BotExecutor(client, session.state_dir)
             return
-        from roas.engine_opening import open_engine
 
-        opening = open_engine(session.settings, instance_prefix="CLI", only_looks=only_looks)
-        opened = await stack.enter_async_context(opening)
-        await stack.enter_async_context(begun(_read_ahead(opened, request)))
-        redis = await asyncio.to_thread(load_journal, session.settings)
-        from roas.foundation import open_journal
-
-        loading = await stack.enter_async_context(begun(asyncio.to_thread(load_parts, session.terminal)))
-        base = await stack.enter_async_context(open_journal(opened, redis=redis))
-        await loading
-        from roas.application import build_application
-        from roas.commands.heartbeat import send_heartbeats
-        from roas.commands.local_executor import LocalExecutor
-
-        application = await stack.enter_async_context(build_application(base))
+        application = await stack.enter_async_context(
+            open_application(session.settings, instance_prefix="CLI", only_looks=only_looks)
+        )
         await stack.enter_async_context(send_heartbeats(application.state))
         yield LocalExecutor(application)
-
-
-async def _read_ahead(opened: "OpenedEngine", request: DeploymentRequest | None) -> None:
-    """Read the files of what a request deploys; a rollback has its release."""
-    if request is not None and request.version is not None and request.environment in opened.environments:
-        await opened.engine.read_ahead(opened.environments[request.environment], request.version)

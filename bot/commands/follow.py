@@ -6,6 +6,8 @@ from typing import Protocol
 
 from roas.commands.executor import Executor
 from roas.commands.interruption import Interruption
+from roas.commands.progress_lines import ProgressLines
+from roas.commands.progress_screen import ProgressScreen
 from roas.commands.session import Session
 from roas.commands.terminal import Terminal
 from roas.concurrency import end_tasks
@@ -50,10 +52,7 @@ class DetachedError(Exception):
 def progress_on(terminal: Terminal) -> Progress:
     """Choose a screen for a terminal, lines for everything else."""
     if terminal.draws:
-        from roas.commands.progress_screen import ProgressScreen
-
         return ProgressScreen(terminal)
-    from roas.commands.progress_lines import ProgressLines
 
     return ProgressLines(terminal)
 

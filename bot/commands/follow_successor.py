@@ -8,6 +8,7 @@ from pathlib import Path
 
 from roas.commands.running_bot import running_bots
 from roas.concurrency import end_tasks
+from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.journal_follower import follow_journal
 from roas.models.deployment import Deployment
@@ -58,7 +59,6 @@ async def _answers(folder: Path) -> bool:
     """Return whether a bot lives that answers: one that hangs resumes nothing."""
     if not running_bots(folder):
         return False
-    from roas.control.client import ControlClient
 
     with suppress(ControlUnavailableError):
         async with ControlClient(folder) as client:

@@ -1,16 +1,23 @@
 """`history`: list the last deployments, and archive all that the journal has of the past."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
+from roas.commands.documents import DeploymentList
+from roas.commands.environment import find_environment
+from roas.commands.exit_codes import ExitCode
+from roas.commands.formatting import at, person, release
+from roas.commands.history_export import export_history
+from roas.commands.journal import open_journal
+from roas.commands.session import Session
+from roas.commands.tables import add_row, make_table
 from roas.models.deployment import Deployment, Outcome
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
+from roas.state.documents import to_json
+from roas.ui.quantities import duration
 
 OutcomeOption = Annotated[Outcome | None, typer.Option("--outcome", help="Only those that ended so.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")]
@@ -31,20 +38,12 @@ def history(
 ) -> None:
     """List the last deployments, the newest first: who, what, when, and how it ended."""
     if export is not None:
-        from roas.commands.history_export import export_history
-
         run_command(lambda session: export_history(session, export, environment), as_json=as_json)
     else:
         run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
 
 
-async def _history(session: "Session", environment: str | None, outcome: Outcome | None, limit: int) -> int:
-    from roas.commands.documents import DeploymentList
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-    from roas.state.documents import to_json
-
+async def _history(session: Session, environment: str | None, outcome: Outcome | None, limit: int) -> int:
     if environment is not None:
         find_environment(session.settings, environment)
     async with open_journal(session) as state:
@@ -59,11 +58,7 @@ async def _history(session: "Session", environment: str | None, outcome: Outcome
     return ExitCode.SUCCEEDED
 
 
-def _show(session: "Session", deployments: tuple[Deployment, ...]) -> None:
-    from roas.commands.formatting import at, person, release
-    from roas.commands.tables import add_row, make_table
-    from roas.ui.quantities import duration
-
+def _show(session: Session, deployments: tuple[Deployment, ...]) -> None:
     table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
     for one in deployments:
         cells = (

@@ -5,26 +5,24 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from roas.commands.console import discard
+from roas.commands.environment import find_environment
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import open_journal
+from roas.commands.session import Session
 from roas.errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.state.manager import StateManager
+from roas.state.document_texts import hidden_json
+from roas.state.manager import StateManager
 
 STDOUT = Path("-")
 OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 MODE = 0o600
 
 
-async def export_history(session: "Session", target: Path, environment: str | None) -> int:
+async def export_history(session: Session, target: Path, environment: str | None) -> int:
     """Write deployments and events, oldest first. Raises InvalidRequestError where the file cannot be made."""
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-
     if environment is not None:
         find_environment(session.settings, environment)
     async with open_journal(session) as state:
@@ -35,9 +33,7 @@ async def export_history(session: "Session", target: Path, environment: str | No
     return ExitCode.SUCCEEDED
 
 
-async def _lines(state: "StateManager", environment: str | None) -> AsyncIterator[str]:
-    from roas.state.document_texts import hidden_json
-
+async def _lines(state: StateManager, environment: str | None) -> AsyncIterator[str]:
     async for deployment in state.history.deployments():
         if environment in {None, deployment.environment}:
             yield f'{{"kind": "deployment", "document": {hidden_json(deployment)}}}'

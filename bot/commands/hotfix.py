@@ -6,6 +6,9 @@ import typer
 
 from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Services, Version, Yes
 from roas.commands.command_runner import run_command
+from roas.commands.request import make_request
+from roas.commands.request_execution import ExecutionOptions, execute
+from roas.models.deployment import DeploymentKind
 
 
 def hotfix(
@@ -19,10 +22,6 @@ def hotfix(
     detach: Detach = False,
 ) -> None:
     """Bring a fix without building and pruning, within short times; it is rolled back if it fails."""
-    from roas.commands.request import make_request
-    from roas.commands.request_execution import ExecutionOptions, execute
-    from roas.models.deployment import DeploymentKind
-
     run_command(
         lambda session: execute(
             session,

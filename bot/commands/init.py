@@ -1,15 +1,20 @@
 """`init`: describe a stack that runs in `roas.toml`, and show that taking it over changes nothing."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from roas.application import open_application
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.commands.stack_survey import FoundStack
+from roas.commands.exit_codes import ExitCode
+from roas.commands.plan_view import show_plan
+from roas.commands.session import Session
+from roas.commands.stack_survey import FoundStack, survey_stack
+from roas.configuration.reading import FILE_NAME
+from roas.configuration.writing import with_environment
+from roas.settings import load_settings, read_settings
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the stack's compose files.")]
 Environment = Annotated[
@@ -24,10 +29,7 @@ def init(folder: Folder, environment: Environment = None, project: Project = Non
     run_command(lambda session: _init(session, folder.expanduser().resolve(), environment, project, config))
 
 
-async def _init(session: "Session", folder: Path, name: str | None, project: str | None, config: Path | None) -> int:
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.stack_survey import survey_stack
-
+async def _init(session: Session, folder: Path, name: str | None, project: str | None, config: Path | None) -> int:
     found = await survey_stack(session.settings, folder, name, project)
     target = _target(session, config)
     _write(session, target, found)
@@ -41,13 +43,8 @@ async def _init(session: "Session", folder: Path, name: str | None, project: str
     return ExitCode.SUCCEEDED
 
 
-def _target(session: "Session", config: Path | None) -> Path:
+def _target(session: Session, config: Path | None) -> Path:
     """Return the file that is in use; else the named one, or the one of the state folder."""
-    import os
-
-    from roas.configuration.reading import FILE_NAME
-    from roas.settings import read_settings
-
     if config is not None:
         return config.expanduser().absolute()
     in_use = read_settings(needs_discord=False).files
@@ -55,9 +52,7 @@ def _target(session: "Session", config: Path | None) -> Path:
     return (in_use[0] if in_use else Path(named) if named else session.state_dir / FILE_NAME).absolute()
 
 
-def _write(session: "Session", target: Path, found: "FoundStack") -> None:
-    from roas.configuration.writing import with_environment
-
+def _write(session: Session, target: Path, found: FoundStack) -> None:
     settings = session.settings
     text = target.read_text(encoding="utf-8") if target.is_file() else ""
     before = settings.environment_names if text and "environment_names" in settings.model_fields_set else ()
@@ -77,8 +72,6 @@ def _write(session: "Session", target: Path, found: "FoundStack") -> None:
 
 def _replace(target: Path, text: str) -> None:
     """Write a file in one step, with the mode that it had."""
-    import os
-
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -90,17 +83,9 @@ def _replace(target: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-async def _show_plan(session: "Session", target: Path, found: "FoundStack") -> None:
-    import os
-
-    from roas.application import open_application
-    from roas.commands.plan_view import show_plan
-    from roas.commands.redis_use import redis_parts
-    from roas.settings import load_settings
-
+async def _show_plan(session: Session, target: Path, found: FoundStack) -> None:
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})
-    redis = redis_parts(settings)
-    async with open_application(settings, instance_prefix="CLI", redis=redis, only_looks=True) as application:
+    async with open_application(settings, instance_prefix="CLI", only_looks=True) as application:
         plan = await application.orchestrator.plan_unchanged(found.name, session.user)
     show_plan(session.terminal, plan)
     session.terminal.say(f"Next: `roas doctor {found.name}`, then `roas deploy {found.name} VERSION --dry-run`.")

@@ -2,17 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
+from roas.commands.session import Session
 from roas.state.looked_at import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-
 
 @asynccontextmanager
-async def open_journal(session: "Session", *, only_looks: bool = True) -> AsyncIterator[StateManager]:
+async def open_journal(session: Session, *, only_looks: bool = True) -> AsyncIterator[StateManager]:
     """Open the journal, beside a bot that writes it; who `only_looks` makes none where there is none.
 
     Raises StateError.
@@ -23,7 +20,7 @@ async def open_journal(session: "Session", *, only_looks: bool = True) -> AsyncI
             yield state
 
 
-def warn_of_first_use(session: "Session") -> None:
+def warn_of_first_use(session: Session) -> None:
     """Say that nothing is known yet, to whoever only looks: perhaps these are not the settings of the bot."""
     if not has_journal(session.state_dir):
         text = f"warning: {session.state_dir} has no journal yet, so nothing is known of any deployment."

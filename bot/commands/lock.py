@@ -1,14 +1,20 @@
 """`lock` and `unlock`: let nobody deploy to an environment, and open it again."""
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
 from roas.commands.arguments import EnvironmentName, Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
+from roas.commands.environment import find_environment
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import open_journal
+from roas.commands.request import one_line_reason
+from roas.commands.session import Session
+from roas.errors import InvalidRequestError
+from roas.models.freeze import Freeze
+from roas.state.documents import to_json
 
 WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]
 
@@ -23,17 +29,7 @@ def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
     run_command(lambda session: _unlock(session, environment), as_json=as_json)
 
 
-async def _lock(session: "Session", name: str, reason: str) -> int:
-    from datetime import UTC, datetime
-
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-    from roas.commands.request import one_line_reason
-    from roas.errors import InvalidRequestError
-    from roas.models.freeze import Freeze
-    from roas.state.documents import to_json
-
+async def _lock(session: Session, name: str, reason: str) -> int:
     environment = find_environment(session.settings, name)
     text = one_line_reason(reason)
     if not text:
@@ -50,12 +46,7 @@ async def _lock(session: "Session", name: str, reason: str) -> int:
     return ExitCode.SUCCEEDED
 
 
-async def _unlock(session: "Session", name: str) -> int:
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-    from roas.state.documents import to_json
-
+async def _unlock(session: Session, name: str) -> int:
     environment = find_environment(session.settings, name)
     async with open_journal(session) as state:
         freeze = await state.freezes.lift(environment.name, session.user)

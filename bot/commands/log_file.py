@@ -4,20 +4,17 @@ import io
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from roas.log import configure_logging
 from roas.redaction import Redactor
-
-if TYPE_CHECKING:
-    from roas.settings import Settings
+from roas.settings import Settings
 
 LOG_NAME = "command-line.log"
 LARGEST_BYTES = 1024 * 1024
 FILE_MODE = 0o600
 
 
-def configure_log(settings: "Settings", redactor: Redactor) -> None:
+def configure_log(settings: Settings, redactor: Redactor) -> None:
     """Send what the parts log to the file, which is made when there is something to write."""
     if is_debugging(settings):
         configure_logging(settings.log_level, settings.log_format, redactor, sys.stderr)
@@ -26,7 +23,7 @@ def configure_log(settings: "Settings", redactor: Redactor) -> None:
         configure_logging(settings.log_level, "json", redactor, LogFile(path))
 
 
-def is_debugging(settings: "Settings") -> bool:
+def is_debugging(settings: Settings) -> bool:
     """Return whether the user wants to see tracebacks."""
     return settings.log_level.upper() == "DEBUG"
 

@@ -2,14 +2,14 @@
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
+from roas.commands.session import Session
+from roas.engine.registry_logins import login_folder
+from roas.errors import InvalidRequestError, SettingsError
 
 Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Its address, such as ghcr.io.")]
 User = Annotated[str, typer.Option("--username", "-u", help="Who logs in.")]
@@ -23,10 +23,7 @@ def login(registry: Registry, username: User) -> None:
     run_command(lambda session: _login(session, registry, username))
 
 
-async def _login(session: "Session", registry: str, username: str) -> int:
-    from roas.engine.registry_logins import login_folder
-    from roas.errors import InvalidRequestError, SettingsError
-
+async def _login(session: Session, registry: str, username: str) -> int:
     if registry.startswith("-") or username.startswith("-"):
         raise InvalidRequestError("A registry and a user do not begin with a dash.", hint="See `roas login --help`.")
     docker = shutil.which("docker")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from roas.commands.formatting import image, release
+from roas.commands.tables import add_row, make_table
 from roas.commands.terminal import Terminal
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 
@@ -43,7 +44,6 @@ def _show_services(terminal: Terminal, services: Sequence[ServicePlan]) -> None:
         for cells in (HEADERS, *rows):
             terminal.say("  ".join(map(str.ljust, cells, widths)).rstrip())
         return
-    from roas.commands.tables import add_row, make_table
 
     table = make_table(*HEADERS)
     for service, cells in zip(services, rows, strict=True):

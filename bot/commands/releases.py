@@ -1,13 +1,15 @@
 """`releases`: list the releases that an environment can go back to."""
 
-from typing import TYPE_CHECKING
-
 from roas.commands.arguments import EnvironmentName, Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.documents import ReleaseList
-    from roas.commands.session import Session
+from roas.commands.documents import ReleaseList
+from roas.commands.environment import find_environment
+from roas.commands.exit_codes import ExitCode
+from roas.commands.formatting import at, image, person
+from roas.commands.journal import open_journal
+from roas.commands.session import Session
+from roas.commands.tables import add_row, make_table
+from roas.state.documents import to_json
 
 MOST = 100
 
@@ -17,13 +19,7 @@ def releases(environment: EnvironmentName, as_json: Json = False) -> None:
     run_command(lambda session: _releases(session, environment), as_json=as_json)
 
 
-async def _releases(session: "Session", environment: str) -> int:
-    from roas.commands.documents import ReleaseList
-    from roas.commands.environment import find_environment
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.journal import open_journal
-    from roas.state.documents import to_json
-
+async def _releases(session: Session, environment: str) -> int:
     find_environment(session.settings, environment)
     async with open_journal(session) as state:
         current = await state.releases.current(environment)
@@ -38,10 +34,7 @@ async def _releases(session: "Session", environment: str) -> int:
     return ExitCode.SUCCEEDED
 
 
-def _show(session: "Session", found: "ReleaseList") -> None:
-    from roas.commands.formatting import at, image, person
-    from roas.commands.tables import add_row, make_table
-
+def _show(session: Session, found: ReleaseList) -> None:
     table = make_table("release", "version", "state", "made", "by", "images")
     for release in found.releases:
         running = " (runs)" if release.number == found.current else ""

@@ -1,23 +1,21 @@
-"""Execute a request from the command line: plan, start, follow, end.
+"""Execute a request from the command line: plan, start, follow, end."""
 
-What draws is loaded while the plan is made (`loading.py`).
-"""
-
-import asyncio
 from dataclasses import dataclass, replace
 
 from roas.commands.environment import find_environment
+from roas.commands.error_output import fault_json
 from roas.commands.executor import Executor, open_executor
 from roas.commands.exit_codes import ExitCode, code_of_deployment
 from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
-from roas.commands.loading import load_drawing
+from roas.commands.outcome import show_outcome
+from roas.commands.plan_view import show_plan
 from roas.commands.session import Session
 from roas.commands.starting import UnansweredStartError, start_deployment
 from roas.control.approval import check_approval
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
-from roas.models.plan import Plan
+from roas.state.documents import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
-    async with open_executor(session, request, only_looks=options.dry_run) as executor:
+    async with open_executor(session, only_looks=options.dry_run) as executor:
         if options.dry_run:
             return await _show_only(session, executor, request)
         return await _execute(session, executor, request, options)
@@ -43,11 +41,9 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
 async def _show_only(session: Session, executor: Executor, request: DeploymentRequest) -> int:
     plan = await executor.plan(request)
     if session.terminal.as_json:
-        from roas.state.documents import to_json
-
         session.terminal.document(to_json(plan))
     else:
-        _show_plan(session, plan)
+        show_plan(session.terminal, plan)
     return ExitCode.SUCCEEDED
 
 
@@ -57,8 +53,8 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
     await finish_orphans(session, executor, request.environment)
-    plan = await _plan(session, executor, request)
-    _show_plan(session, plan)
+    plan = await executor.plan(request, to_start=True)
+    show_plan(session.terminal, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
         try:
@@ -74,40 +70,17 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
             return _detach(session, left)
 
 
-async def _plan(session: Session, executor: Executor, request: DeploymentRequest) -> Plan:
-    """Plan, and load meanwhile what draws the plan, or why there is none."""
-    loading = asyncio.create_task(asyncio.to_thread(load_drawing, session.terminal), name="loading")
-    try:
-        return await executor.plan(request, to_start=True)
-    finally:
-        await loading
-
-
 async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
     """First complete deployments whose process died."""
     for left in await executor.prepare(environment):
         session.terminal.say(f"Resuming {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:
-            _show_outcome(session, await follow_deployment(session, executor, left.id, wanted))
-
-
-def _show_plan(session: Session, plan: Plan) -> None:
-    from roas.commands.plan_view import show_plan
-
-    show_plan(session.terminal, plan)
-
-
-def _show_outcome(session: Session, deployment: Deployment) -> None:
-    from roas.commands.outcome import show_outcome
-
-    show_outcome(session.terminal, deployment)
+            show_outcome(session.terminal, await follow_deployment(session, executor, left.id, wanted))
 
 
 def _end(session: Session, deployment: Deployment) -> int:
-    _show_outcome(session, deployment)
+    show_outcome(session.terminal, deployment)
     if session.terminal.as_json:
-        from roas.state.documents import to_json
-
         session.terminal.document(to_json(deployment))
     return code_of_deployment(deployment)
 
@@ -119,8 +92,6 @@ def _detach(session: Session, left: DetachedError) -> int:
 
 def _leave(session: Session, problem: Problem) -> int:
     if session.terminal.as_json:
-        from roas.commands.error_output import fault_json
-
         session.terminal.document(fault_json(problem))
     session.terminal.say(f"{problem.message} {problem.hint}", on_err=True)
     return ExitCode.INTERRUPTED

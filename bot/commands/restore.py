@@ -1,17 +1,20 @@
 """`restore`: bring the journal back from one of its verified copies."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roas.commands.arguments import Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
-    from roas.state.backups import Backup, Backups
-    from roas.state.instance import Instance
+from roas.commands.exit_codes import ExitCode
+from roas.commands.formatting import at
+from roas.commands.session import Session
+from roas.errors import InvalidRequestError, StateError
+from roas.state.backups import Backup, Backups, DamagedCopyError, verify_in_use
+from roas.state.instance import INSTANCES, Instance
+from roas.state.looked_at import JOURNAL_NAME
 
 Name = Annotated[str | None, typer.Option("--from", metavar="COPY", help="Which copy; the newest if left out.")]
 ListOnly = Annotated[bool, typer.Option("--list", help="List the copies and change nothing.")]
@@ -26,12 +29,7 @@ def restore(from_copy: Name = None, list_only: ListOnly = False, yes: Replace = 
     run_command(lambda session: _restore(session, from_copy, list_only, yes), as_json=as_json)
 
 
-async def _restore(session: "Session", name: str | None, list_only: bool, yes: bool) -> int:
-    from roas.commands.exit_codes import ExitCode
-    from roas.state.backups import Backups
-    from roas.state.instance import INSTANCES, Instance
-    from roas.state.looked_at import JOURNAL_NAME
-
+async def _restore(session: Session, name: str | None, list_only: bool, yes: bool) -> int:
     folder = session.state_dir
     backups = Backups(folder / JOURNAL_NAME)
     if list_only:
@@ -50,9 +48,7 @@ async def _restore(session: "Session", name: str | None, list_only: bool, yes: b
     return ExitCode.SUCCEEDED
 
 
-def _announce(instance: "Instance", folder: Path) -> None:
-    from roas.errors import StateError
-
+def _announce(instance: Instance, folder: Path) -> None:
     try:
         instance.announce()
     except OSError as error:
@@ -60,12 +56,7 @@ def _announce(instance: "Instance", folder: Path) -> None:
         raise StateError(f"The state folder {folder} cannot be used: {error.strerror}", hint=hint) from error
 
 
-def _list(session: "Session", backups: "Backups") -> int:
-    import json
-
-    from roas.commands.exit_codes import ExitCode
-    from roas.commands.formatting import at
-
+def _list(session: Session, backups: Backups) -> int:
     found = backups.all()
     if session.terminal.as_json:
         copies = [{"name": one.path.name, "made_at": one.made_at.isoformat()} for one in found]
@@ -77,9 +68,7 @@ def _list(session: "Session", backups: "Backups") -> int:
     return ExitCode.SUCCEEDED
 
 
-def _choose(backups: "Backups", name: str | None) -> "Backup":
-    from roas.errors import InvalidRequestError
-
+def _choose(backups: Backups, name: str | None) -> Backup:
     if name is None:
         return backups.newest_whole()
     found = next((one for one in backups.all() if one.path.name == Path(name).name), None)
@@ -88,9 +77,7 @@ def _choose(backups: "Backups", name: str | None) -> "Backup":
     return found
 
 
-def _refuse_beside_others(instance: "Instance") -> None:
-    from roas.errors import InvalidRequestError
-
+def _refuse_beside_others(instance: Instance) -> None:
     living = [*instance.living("BOT"), *instance.living("CLI")]
     if living:
         raise InvalidRequestError(
@@ -101,9 +88,6 @@ def _refuse_beside_others(instance: "Instance") -> None:
 
 def _refuse_over_whole(journal: Path) -> None:
     """Raise InvalidRequestError where the journal is whole: its history would be lost for nothing."""
-    from roas.errors import InvalidRequestError
-    from roas.state.backups import DamagedCopyError, verify_in_use
-
     try:
         verify_in_use(journal)
     except DamagedCopyError:
@@ -114,11 +98,7 @@ def _refuse_over_whole(journal: Path) -> None:
     )
 
 
-def _report(session: "Session", chosen: "Backup", aside: Path) -> None:
-    import json
-
-    from roas.commands.formatting import at
-
+def _report(session: Session, chosen: Backup, aside: Path) -> None:
     if session.terminal.as_json:
         document = {"restored": chosen.path.name, "made_at": chosen.made_at.isoformat(), "kept_as": str(aside)}
         session.terminal.document(json.dumps(document))

@@ -6,6 +6,9 @@ import typer
 
 from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Yes
 from roas.commands.command_runner import run_command
+from roas.commands.request import make_request, read_release
+from roas.commands.request_execution import ExecutionOptions, execute
+from roas.models.deployment import DeploymentKind
 
 ReleaseNumber = Annotated[
     str | None, typer.Option("--to", metavar="N", help="Which release, such as 12 or r12; the one before if left out.")
@@ -22,10 +25,6 @@ def rollback(
     detach: Detach = False,
 ) -> None:
     """Go back to an earlier release, the whole of it: images and configuration."""
-    from roas.commands.request import make_request, read_release
-    from roas.commands.request_execution import ExecutionOptions, execute
-    from roas.models.deployment import DeploymentKind
-
     run_command(
         lambda session: execute(
             session,

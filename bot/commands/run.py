@@ -1,11 +1,11 @@
 """`run`: run the bot."""
 
-from typing import TYPE_CHECKING
+import gc
 
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from roas.commands.session import Session
+from roas.commands.session import Session
+from roas.service import serve
+from roas.signals import ignore_stop_signals
 
 # A deployment leaves some 2,000 objects in circles, which only a look for them frees: until then they are megabytes. A
 # look at so many new ones takes half a millisecond; what outlives one is looked at again with every fifth.
@@ -17,17 +17,10 @@ def run() -> None:
     run_command(_serve, is_bot=True)
 
 
-async def _serve(session: "Session") -> int:
-    import gc
-
-    from roas.commands.redis_use import redis_parts
-    from roas.service import serve
-    from roas.signals import ignore_stop_signals
-
-    redis = redis_parts(session.settings)
+async def _serve(session: Session) -> int:
     # What was imported stays for good: no look for cycles need go through it again.
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, LOOKS_BETWEEN_OLDER)
-    code = await serve(session.settings, redis)
+    code = await serve(session.settings)
     ignore_stop_signals()
     return code

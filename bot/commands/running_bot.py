@@ -4,16 +4,13 @@ import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from roas.concurrency import pause
+from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.socket_path import SOCKET_NAME
 from roas.errors import StateError
 from roas.state.instance import INSTANCES, Instance
-
-if TYPE_CHECKING:
-    from roas.control.client import ControlClient
 
 # A bot that has just been started is given this long until it listens.
 STARTING_SECONDS = 10.0
@@ -24,7 +21,7 @@ LOOK_AGAIN_SECONDS = 0.2
 
 async def find_running_bot(
     folder: Path, stack: AsyncExitStack, *, silent_seconds: float = STARTING_SECONDS
-) -> "ControlClient | None":
+) -> ControlClient | None:
     """Return a client of the running bot, which `stack` closes; None where no bot lives.
 
     One that is just starting is waited for; one that takes the question and is silent for `silent_seconds` hangs.
@@ -58,10 +55,8 @@ def running_bots(folder: Path) -> tuple[str, ...]:
     return Instance(folder / INSTANCES, "CLI").living("BOT")
 
 
-async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -> "ControlClient | None":
+async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -> ControlClient | None:
     """Return a client when a bot answers; the socket of a dead bot gives no answer. Raises TimeoutError."""
-    from roas.control.client import ControlClient
-
     async with AsyncExitStack() as trial:
         client = await trial.enter_async_context(ControlClient(folder))
         with suppress(ControlUnavailableError):

@@ -6,6 +6,7 @@ from roas.commands.executor import Executor
 from roas.commands.interruption import Interruption
 from roas.commands.session import Session
 from roas.concurrency import begun
+from roas.control.client import ANSWER_SECONDS
 from roas.control.error_documents import ControlUnavailableError
 from roas.models.deployment import Deployment, DeploymentRequest
 
@@ -67,8 +68,6 @@ async def _until_answered(
 
 
 def _say_what_is_waited_for(session: Session) -> None:
-    from roas.control.client import ANSWER_SECONDS
-
     session.terminal.say(
         f"The bot has not answered yet. It is asked only once, and waited for, for at most {ANSWER_SECONDS:g} s."
         " Ctrl-C cancels the deployment as soon as the bot answers; Ctrl-C twice leaves now, and the bot may still"

@@ -5,17 +5,14 @@ import pwd
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from roas.errors import StateError
-
-if TYPE_CHECKING:
-    from roas.settings import Settings
+from roas.settings import Settings
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 
 
-def become_owner(settings: "Settings") -> None:
+def become_owner(settings: Settings) -> None:
     """As root, become the owner of the state folder, with the group of the engine's socket. Raises StateError."""
     if os.geteuid() != 0:
         return
@@ -53,7 +50,7 @@ def check_readable(uid: int) -> None:
         os.seteuid(0)
 
 
-def _socket_group(settings: "Settings") -> list[int]:
+def _socket_group(settings: Settings) -> list[int]:
     address = settings.docker_host or os.environ.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
     with suppress(OSError):
         if address.startswith("unix://"):

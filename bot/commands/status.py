@@ -1,18 +1,28 @@
 """`status`: show how environments are."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
+from pydantic_core import from_json
+
+from roas.application import open_application
 from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from roas.commands.session import Session
-    from roas.control.documents import StatusReport
-    from roas.control.error_documents import ControlUnavailableError
-    from roas.models.environment import Environment
+from roas.commands.environment import wanted_environments
+from roas.commands.exit_codes import ExitCode
+from roas.commands.journal import warn_of_first_use
+from roas.commands.running_bot import ASKING_SECONDS, find_running_bot
+from roas.commands.session import Session
+from roas.commands.status_view import show_status
+from roas.control.documents import StatusReport
+from roas.control.environment_status import read_status
+from roas.control.error_documents import ControlUnavailableError, invalid_document
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.state.documents import to_json
+from roas.version import __version__
 
 
 def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
@@ -20,11 +30,8 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
     run_command(lambda session: _status(session, environment), as_json=as_json)
 
 
-async def _status(session: "Session", name: str | None) -> int:
+async def _status(session: Session, name: str | None) -> int:
     """Ask the running bot; where none lives, or it does not answer, look for ourselves."""
-    from roas.commands.environment import wanted_environments
-    from roas.control.error_documents import ControlUnavailableError
-
     wanted = wanted_environments(session.settings, name)
     try:
         code = await _ask(session, name)
@@ -33,13 +40,8 @@ async def _status(session: "Session", name: str | None) -> int:
     return _show(session, await _look(session, wanted)) if code is None else code
 
 
-async def _ask(session: "Session", name: str | None) -> int | None:
+async def _ask(session: Session, name: str | None) -> int | None:
     """Show what the running bot says; None where no bot lives. Raises ControlUnavailableError."""
-    from contextlib import AsyncExitStack
-
-    from roas.commands.running_bot import ASKING_SECONDS, find_running_bot
-    from roas.version import __version__
-
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
         if client is None:
@@ -49,13 +51,8 @@ async def _ask(session: "Session", name: str | None) -> int | None:
         return _show(session, await client.status(name))
 
 
-def _pass_on(session: "Session", document: str) -> int:
+def _pass_on(session: Session, document: str) -> int:
     """Print what a bot of this version wrote: to read it as a report, and to write that, takes longer than all else."""
-    from pydantic_core import from_json
-
-    from roas.commands.exit_codes import ExitCode
-    from roas.control.error_documents import invalid_document
-
     try:
         faults = [one["fault"] for one in from_json(document)["environments"]]
     except (ValueError, TypeError, LookupError) as error:
@@ -64,29 +61,19 @@ def _pass_on(session: "Session", document: str) -> int:
     return ExitCode.UNAVAILABLE if all(faults) else ExitCode.SUCCEEDED
 
 
-def _show(session: "Session", report: "StatusReport") -> int:
-    from roas.commands.exit_codes import ExitCode
-
+def _show(session: Session, report: StatusReport) -> int:
     if session.terminal.as_json:
-        from roas.state.documents import to_json
-
         session.terminal.document(to_json(report))
     else:
-        from roas.commands.status_view import show_status
-
         show_status(session.terminal, report)
     nothing_known = all(one.fault for one in report.environments)
     return ExitCode.UNAVAILABLE if nothing_known or report.fault else ExitCode.SUCCEEDED
 
 
 async def _look_instead(
-    session: "Session", wanted: "Sequence[Environment]", fault: "ControlUnavailableError"
-) -> "StatusReport":
+    session: Session, wanted: Sequence[Environment], fault: ControlUnavailableError
+) -> StatusReport:
     """Look beside a bot that does not answer, and say so. Raises its fault where that shows nothing either."""
-    from dataclasses import replace
-
-    from roas.errors import RoasError
-
     try:
         report = await _look(session, wanted)
     except RoasError as error:
@@ -97,21 +84,11 @@ async def _look_instead(
     return replace(report, fault=text)
 
 
-async def _look(session: "Session", wanted: "Sequence[Environment]") -> "StatusReport":
-    from contextlib import AsyncExitStack
-
-    from roas.application import open_application
-    from roas.commands.journal import warn_of_first_use
-    from roas.commands.redis_use import redis_parts
-    from roas.control.documents import StatusReport
-    from roas.control.environment_status import read_status
-
+async def _look(session: Session, wanted: Sequence[Environment]) -> StatusReport:
     warn_of_first_use(session)
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(
-            open_application(
-                session.settings, instance_prefix="CLI", redis=redis_parts(session.settings), only_looks=True
-            )
+            open_application(session.settings, instance_prefix="CLI", only_looks=True)
         )
         parts = (application.state, application.collector)
         return StatusReport(tuple(await asyncio.gather(*(read_status(one, *parts) for one in wanted))))

@@ -5,15 +5,14 @@ What draws is loaded where something is drawn: neither a JSON document nor a fil
 
 import sys
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+from rich.text import Text
+
+from roas.commands.console import SteadyConsole, console_on
 from roas.redaction import hide
+from roas.state.document_texts import hide_in_document
 from roas.terminals import can_draw
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from roas.commands.console import SteadyConsole
 
 
 class Terminal:
@@ -25,17 +24,17 @@ class Terminal:
         self._stderr = _forgiving(sys.stderr)
 
     @cached_property
-    def out(self) -> "SteadyConsole":
+    def out(self) -> SteadyConsole:
         """Return the console on stdout."""
         return _console(self._stdout)
 
     @cached_property
-    def err(self) -> "SteadyConsole":
+    def err(self) -> SteadyConsole:
         """Return the console on stderr."""
         return _console(self._stderr)
 
     @property
-    def talk(self) -> "SteadyConsole":
+    def talk(self) -> SteadyConsole:
         """Return where a person is talked to: with --json nothing but the document goes to stdout."""
         return self.err if self.as_json else self.out
 
@@ -44,9 +43,7 @@ class Terminal:
         """Return whether a person who is talked to sees what is drawn."""
         return can_draw(self._stderr if self.as_json else self._stdout)
 
-    def say(
-        self, text: "str | Text", *, style: str = "", lead: tuple[str, str] = ("", ""), on_err: bool = False
-    ) -> None:
+    def say(self, text: str | Text, *, style: str = "", lead: tuple[str, str] = ("", ""), on_err: bool = False) -> None:
         """Write one paragraph, after a `lead` of another style; lines are not cut where there is no terminal."""
         to_err = on_err or self.as_json
         stream = self._stderr if to_err else self._stdout
@@ -59,16 +56,12 @@ class Terminal:
         except BrokenPipeError:
             (self.err if to_err else self.out).on_broken_pipe()
 
-    def _draw(self, text: "str | Text", style: str, lead: tuple[str, str], console: "SteadyConsole") -> None:
-        from rich.text import Text
-
+    def _draw(self, text: str | Text, style: str, lead: tuple[str, str], console: SteadyConsole) -> None:
         drawn = Text(printable(text), style=style or "default") if isinstance(text, str) else text
         console.print(Text(*lead) + drawn, soft_wrap=True)
 
     def document(self, text: str) -> None:
         """Write the JSON document."""
-        from roas.state.document_texts import hide_in_document
-
         try:
             self._stdout.write(f"{hide_in_document(text, hide)}\n")
             self._stdout.flush()
@@ -90,7 +83,5 @@ def _forgiving(stream: IO[str]) -> IO[str]:
     return stream
 
 
-def _console(stream: IO[str]) -> "SteadyConsole":
-    from roas.commands.console import console_on
-
+def _console(stream: IO[str]) -> SteadyConsole:
     return console_on(stream)

@@ -3,7 +3,10 @@
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
+
+from roas.wrong_values import wrong_values
 
 
 class Commands(TyperGroup):
@@ -19,10 +22,6 @@ class Commands(TyperGroup):
 
 
 def _plain(error: typer.BadParameter) -> str:
-    from pydantic import ValidationError
-
-    from roas.wrong_values import wrong_values
-
     if not isinstance(error.__cause__, ValidationError):
         return error.message
     return "; ".join(text for _, text in wrong_values(error.__cause__))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import aiohttp
+
 from roas.engine.interface import EngineReader
 from roas.log import get_logger
 from roas.messages.message import said
@@ -198,8 +200,6 @@ async def spared_bots(
 
 async def ask_health(url: str) -> HealthAnswer | None:
     """Ask a bot's /health; None where nothing answers there as a bot does."""
-    import aiohttp
-
     timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
     try:
         async with (

@@ -16,6 +16,7 @@ from roas.engine.api_errors import ApiError
 from roas.engine.fresh_answers import FreshAnswers
 from roas.engine.local_client import LocalClient
 from roas.engine.registry_logins import RegistryLogins
+from roas.engine.sdk_client import SdkClient
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -202,7 +203,6 @@ def open_client(address: str) -> EngineClient:
     """Open a client of its own; blocks, since it asks for the API's version."""
     if address.startswith(LOCAL_SCHEMES):
         return LocalClient(_path(address), timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
-    from roas.engine.sdk_client import SdkClient
 
     return SdkClient(address, timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
 

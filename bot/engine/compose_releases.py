@@ -75,10 +75,6 @@ class ComposeReleases:
         )
         return replace(stack, inputs=inputs)
 
-    async def read_ahead(self, environment: Environment, version: str | None) -> None:
-        """Have Compose read the files of what is about to be resolved: that uses it where they are still the same."""
-        await self._resolver.read_ahead(environment, version)
-
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release."""
         return await self._clients.local(lambda: self._models.load(model_hash))

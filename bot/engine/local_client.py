@@ -11,17 +11,14 @@ from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from roas.engine.api import EngineApi, EventStream, Filters, Json
 from roas.engine.api_errors import refusal
 from roas.engine.registry_logins import configuration_file
+from roas.engine.sdk_client import SdkCalls, open_local
 from roas.engine.socket_connection import Answer, SocketConnections
-
-if TYPE_CHECKING:
-    from roas.engine.sdk_client import SdkCalls
-
 
 Answered = TypeVar("Answered", dict[str, Any], list[Any])
 UNREADABLE = "what it answers is no Docker API's"
@@ -43,10 +40,8 @@ class LocalClient:
         return self._api
 
     @cached_property
-    def sdk(self) -> "SdkCalls":
+    def sdk(self) -> SdkCalls:
         """Load the SDK for the first that needs it; in somebody's bot it is loaded already."""
-        from roas.engine.sdk_client import open_local
-
         return open_local(self._path, self._api.api_version, self._timeout_seconds, self._connections)
 
     def read_logins(self, path: Path) -> None:

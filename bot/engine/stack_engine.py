@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roas.concurrency import begun
 from roas.engine.compose_releases import holder
@@ -12,23 +12,21 @@ from roas.engine.model.secret_sources import model_secrets
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.stack_reader import StackReader, on_swarm
+from roas.engine.swarm.drafting import SwarmDrafter
+from roas.engine.swarm.joint_refusal import with_unsupported
+from roas.engine.swarm.unsupported import refuse_unsupported
 from roas.errors import ComposePolicyError, without_secrets
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
 
-if TYPE_CHECKING:
-    from roas.engine.swarm.drafting import SwarmDrafter
-
 
 class StackEngine(StackReader):
     """Do what `ComposeEngine` does, and for environments with `engine: swarm` what differs there."""
 
     @cached_property
-    def _swarm_drafter(self) -> "SwarmDrafter":
-        from roas.engine.swarm.drafting import SwarmDrafter
-
+    def _swarm_drafter(self) -> SwarmDrafter:
         return SwarmDrafter(self._clients, self._models, self._contents)
 
     async def close(self) -> None:
@@ -43,8 +41,6 @@ class StackEngine(StackReader):
         """Merge, interpolate and check an environment's compose files."""
         if not on_swarm(environment):
             return await super().resolve(environment, version, write_contents=write_contents)
-        from roas.engine.swarm.joint_refusal import with_unsupported
-        from roas.engine.swarm.unsupported import refuse_unsupported
 
         def allows(entry: str) -> bool:
             return self._policy.allows_by_name(entry, environment)

@@ -4,28 +4,24 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ContainerEvent, SweptContainers
+from roas.engine.swarm_engine import SwarmEngine
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace
 from roas.models.health import ContainerSnapshot
 from roas.models.swarm import QuorumLosses, SwarmFacts
-
-if TYPE_CHECKING:
-    from roas.engine.swarm_engine import SwarmEngine
 
 
 class StackReader(ComposeEngine):
     """Read as `ComposeEngine` does, and for environments with `engine: swarm` what its managers say."""
 
     @cached_property
-    def _swarm(self) -> "SwarmEngine":
+    def _swarm(self) -> SwarmEngine:
         """Load what is done with a Swarm only where an environment is on one."""
-        from roas.engine.swarm_engine import SwarmEngine
-
         return SwarmEngine(self._clients, self._models, self._redactor, self._key.read)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:

@@ -3,7 +3,10 @@
 import socket
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from roas.concurrency import in_daemon_thread, run_concurrently
 from roas.messages.message import said
@@ -12,10 +15,6 @@ from roas.settings import Settings
 from roas.validation.discord_permissions import effective_permissions, missing_permissions
 from roas.validation.discord_roles import silent_roles, unknown_roles
 from roas.version import __version__
-
-if TYPE_CHECKING:
-    import aiohttp
-    from aiohttp.abc import AbstractResolver, ResolveResult
 
 DEFAULT_API_URL = "https://discord.com/api/v10"
 REQUEST_SECONDS = 5.0
@@ -35,7 +34,7 @@ class _Names:
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> "list[ResolveResult]":
+    ) -> list[ResolveResult]:
         """Return the addresses. Raises OSError."""
         kind, flags = socket.SOCK_STREAM, socket.AI_ADDRCONFIG
         ask = partial(socket.getaddrinfo, host, port, family, kind, flags=flags)
@@ -70,8 +69,6 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
 
     What could not be asked is said in the answer.
     """
-    import aiohttp
-
     token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     headers = {"Authorization": f"Bot {token}", "User-Agent": f"DiscordBot (roas-bot, {__version__})"}
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
@@ -91,7 +88,7 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
         return DiscordFacts(unreachable=type(error).__name__)
 
 
-async def _ask(session: "aiohttp.ClientSession", settings: Settings, channel_id: int | None) -> DiscordFacts:
+async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: int | None) -> DiscordFacts:
     api = (settings.discord_api_url or DEFAULT_API_URL).rstrip("/")
     paths = ("users/@me", f"guilds/{settings.discord_guild_id}", f"channels/{channel_id}")
     user, guild, channel = await run_concurrently(_get(session, f"{api}/{path}") for path in paths)
@@ -119,7 +116,7 @@ async def _ask(session: "aiohttp.ClientSession", settings: Settings, channel_id:
     )
 
 
-async def _get(session: "aiohttp.ClientSession", url: str) -> dict[str, Any] | None:
+async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
     """Return what Discord shows, or None where it does not let the bot see it."""
     async with session.get(url) as response:
         if response.status in {REFUSED, FORBIDDEN, UNKNOWN}:

@@ -71,13 +71,6 @@ READY_MUTATIONS: tuple[Mutation, ...] = (
         LEFT,
     ),
     mutation(
-        "what a full disk did not take is not told",
-        "bot/__main__.py",
-        "        code = NOT_WRITTEN if say_what_was_lost() else code\n",
-        "",
-        "tests/unit/test_end_of_process.py",
-    ),
-    mutation(
         "the first file that is opened takes the place of a missing stream",
         "bot/__main__.py",
         "    open_missing_streams()\n",

@@ -64,13 +64,6 @@ STACK_MUTATIONS: tuple[Mutation, ...] = (
         "tests/unit/monitoring/alerts/test_paused_rollout.py",
     ),
     mutation(
-        "a status waits for a bot that hangs",
-        "bot/control/quick_question.py",
-        "            if not lives():\n                raise\n",
-        "",
-        "tests/unit/control/test_silent_bot.py",
-    ),
-    mutation(
         "a plan is silent about what was changed in place",
         "bot/deployment/plan_reasons.py",
         "    yield from _changed_in_place(comparison)\n",

@@ -1,4 +1,4 @@
-"""A program ends at once, and loses nothing: threads, what is left for the end, and what was printed."""
+"""A program says what a full disk did not take, and does without streams and terminals."""
 
 import os
 import pty
@@ -9,63 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = """
-import atexit, sys, threading
-import roas.__main__ as program
-
-class Kept:
-    def __del__(self):
-        print("taken apart")
-
-def main():
-    print("in the thread follows")
-    go_on = threading.Event()
-    threading.Thread(target=lambda: (go_on.wait(), print("in the thread"))).start()
-    atexit.register(go_on.set)
-    go_on.set()
-    atexit.register(print, "registered within")
-    {act}
-    return 3
-
-kept = Kept()
-atexit.register(print, "registered before")
-program.main = main
-program.run()
-"""
-SAID = ["in the thread follows", "in the thread", "registered within", "registered before"]
-
-
-def ended(act: str, **files: object) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    environment = inherited | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", PROGRAM.format(act=act)]
-    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | files
-    return subprocess.run(command, env=environment, text=True, check=False, **given)
-
-
-def test_nothing_is_lost_and_nothing_taken_apart() -> None:
-    done = ended("pass")
-    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (3, SAID, "")
-
-
-def test_error_is_python_s_own_end() -> None:
-    done = ended("raise RuntimeError('broken')")
-    assert (done.returncode, done.stdout.splitlines()[:4]) == (1, SAID)
-    assert "RuntimeError: broken" in done.stderr
-
-
-@pytest.mark.parametrize("act", ["atexit.register(lambda: 1 / 0)", "sys.stdout.close()"])
-def test_fault_at_the_end_is_told_by_python(act: str) -> None:
-    done = ended(act)
-    assert done.returncode in {3, 120}
-    assert "Error" in done.stderr
-
-
-def test_full_disk_is_told_by_exit_code() -> None:
-    with Path("/dev/full").open("w") as full:
-        done = ended("pass", stdout=full)
-    assert done.returncode == 120
-    assert "No space left" in done.stderr
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -1,7 +1,6 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,11 +133,6 @@ class StackResolver:
             follows_version=follows,
             obstacles=find_obstacles(model, environment, holdings),
         )
-
-    async def read_ahead(self, environment: Environment, version: str | None) -> None:
-        """Have Compose resolve the files, so that `resolve` finds what it made of them, and says why it did not."""
-        with suppress(RoasError), without_secrets(self._redactor.redact):
-            await self._read(environment, version)
 
     async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
         """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""

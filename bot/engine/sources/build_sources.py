@@ -7,14 +7,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from roas.engine.sources.build_context import BuildContext, IgnoreRules
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-
-if TYPE_CHECKING:
-    from roas.engine.sources.build_context import BuildContext
 
 MOST_BYTES = 4 << 20
 CONTEXT, DOCKERFILE, SECRET = "context", "dockerfile", "secret"
@@ -91,10 +89,8 @@ class BuildSources:
         covered = json.dumps(hashes, sort_keys=True).encode()
         return hashlib.sha256(covered).hexdigest(), section, secrets
 
-    def _context(self, root: Path, ignored: str, kept: frozenset[PurePosixPath]) -> "BuildContext":
+    def _context(self, root: Path, ignored: str, kept: frozenset[PurePosixPath]) -> BuildContext:
         """Load what reads a context, by the Docker SDK's patterns, only where something is built."""
-        from roas.engine.sources.build_context import BuildContext, IgnoreRules
-
         return BuildContext(root, self.folder, IgnoreRules(ignored, kept), self.state_dir)
 
     def _inside(self, path: Path) -> Path:

@@ -11,8 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from roas.concurrency import in_daemon_thread
 from roas.engine.model.service_probes import can_be_asked
@@ -22,9 +25,6 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.monitoring.health.probe_history import place_of
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractResolver, ResolveResult
 
 log = get_logger(__name__)
 
@@ -75,8 +75,6 @@ class NetworkProber:
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
         """Return whether a URL answers within its time; None where it or its name means nothing from here."""
-        import aiohttp
-
         named = target_of(url)
         if named is None or not can_be_asked(url):  # a release may hold what is refused today
             return None
@@ -117,7 +115,7 @@ class _Pinned:
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> "list[ResolveResult]":
+    ) -> list[ResolveResult]:
         """Return the address."""
         address = self._target.address
         kind = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -129,8 +127,6 @@ class _Pinned:
 
 
 async def _http(target: _Target) -> bool:
-    import aiohttp
-
     connector = aiohttp.TCPConnector(resolver=cast("AbstractResolver", _Pinned(target)), use_dns_cache=False)
     async with (
         aiohttp.ClientSession(connector=connector) as session,

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import aiohttp
 
 from roas.errors import RoasError
 from roas.messages.message import said
-
-if TYPE_CHECKING:
-    import aiohttp
 
 REQUEST_SECONDS = 5.0
 
@@ -39,8 +38,6 @@ class PrometheusClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "PrometheusClient":
-        import aiohttp
-
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
         return self
 
@@ -72,8 +69,6 @@ class PrometheusClient:
         return tuple((dict(series["metric"]), float(series["value"][1])) for series in found)
 
     async def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-        import aiohttp
-
         if self._session is None:
             raise RuntimeError("the client is used outside of its context")
         hint = said("Look at the prometheus service, or correct PROMETHEUS_URL.")

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent, Engine
@@ -18,6 +18,7 @@ from roas.models.series import ServiceSeries
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.probe_history import ProbeHistory
 from roas.monitoring.health.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
+from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.prometheus_check import monitoring_warnings
 from roas.monitoring.watching.drift import DriftFinder
 from roas.monitoring.watching.last_hour import LastHour
@@ -27,9 +28,6 @@ from roas.monitoring.watching.sampler import StackSampler, Statistics
 from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS, StackWatch
 from roas.monitoring.watching.wanted_services import Definitions, Holdings, Releases, WantedServices
 from roas.state.seen_stacks import SeenStacks
-
-if TYPE_CHECKING:
-    from roas.monitoring.metrics.bot_metrics import Metrics
 
 log = get_logger(__name__)
 
@@ -84,7 +82,7 @@ class MonitoringCollector:
         health: HealthCoordinator,
         environments: Mapping[str, Environment],
         *,
-        metrics: "Metrics | None" = None,
+        metrics: Metrics | None = None,
         prometheus_url: str | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
     ) -> None:

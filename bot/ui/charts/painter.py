@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from roas.log import get_logger
 from roas.models.series import ServiceSeries
+from roas.ui.charts.last_hour import draw_last_hour
 from roas.ui.drawing import Picture
 
 log = get_logger(__name__)
@@ -25,7 +26,7 @@ class Painter:
         """Draw the last hour in the reader's language; None where there is nothing to draw, or where it fails."""
         language = contextvars.copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: language.run(_draw, series))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: language.run(draw_last_hour, series))
         except (OSError, TypeError, ValueError):  # what Pillow raises where it lacks something
             log.exception("the chart of the last hour could not be drawn")
             return None
@@ -33,10 +34,3 @@ class Painter:
     def close(self) -> None:
         """Stop the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _draw(series: Sequence[ServiceSeries]) -> Picture | None:
-    """Load Pillow for the first picture only; in somebody's bot it is loaded already."""
-    from roas.ui.charts.last_hour import draw_last_hour
-
-    return draw_last_hour(series)

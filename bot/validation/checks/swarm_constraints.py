@@ -1,5 +1,6 @@
 """Check that for each service there is a node that takes it."""
 
+from roas.engine.swarm.placement import find_unplaced
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed
@@ -17,7 +18,6 @@ class SwarmConstraintsCheck:
         facts = await subject.swarm() if subject.swarm is not None else None
         if facts is None or subject.stack is None:
             return []
-        from roas.engine.swarm.placement import find_unplaced
 
         problems = [failed(self, one.message, one.remedy) for one in find_unplaced(subject.stack.model, facts.nodes)]
         return problems or [passed(self, said("Every service has a node that takes it."))]

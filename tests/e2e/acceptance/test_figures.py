@@ -17,7 +17,6 @@ from roas.models.events import Event
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
-from roas.state.redis_parts import REDIS
 from testbed.redis_server import RedisServer
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People
@@ -54,7 +53,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 async def application(stack: Stack, tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Application]:
     settings = settings_for(stack, tmp_path / "state", redis_url=redis_server.url)
-    async with open_application(settings, redis=REDIS, metrics=Metrics("test")) as application:
+    async with open_application(settings, metrics=Metrics("test")) as application:
         assert application.sync is not None
         application.sync.start()
         yield application

@@ -20,7 +20,6 @@ COMMANDS = (
     "doctor",
     "compose",
 )
-HEAVY = ("discord", "docker", "redis", "prometheus_client", "aiohttp")
 
 
 def test_help_lists_commands_and_exit_codes(dry_line: CommandLine) -> None:
@@ -130,65 +129,6 @@ def test_approval_environment_says_what_to_type(dry_line: CommandLine) -> None:
     ended = dry_line.run("deploy", "prod", "v1", "--reason", "it burns")
     assert ended.returncode == 6
     assert "roas deploy prod v1 --reason 'it burns' --yes" in ended.stderr
-
-
-def test_reading_journal_imports_nothing_heavy(dry_line: CommandLine) -> None:
-    program = (
-        "import sys\n"
-        "from roas.commands import run_command_line\n"
-        "assert run_command_line(['history']) == 0\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    ended = dry_line.run_program(program)
-    assert ended.stdout.splitlines()[-1] == "[]"
-
-
-def test_deploy_never_imports_discord_or_http_library(dry_line: CommandLine) -> None:
-    program = (
-        "import sys\n"
-        "from roas.commands import run_command_line\n"
-        "assert run_command_line(['deploy', 'dev', 'v1']) == 69\n"
-        "print([name for name in ('discord', 'aiohttp') if name in sys.modules])"
-    )
-    ended = dry_line.run_program(program)
-    assert ended.stdout.splitlines()[-1] == "[]"
-
-
-def test_files_are_read_while_the_rest_is_loaded(dry_line: CommandLine) -> None:
-    """Compose reads them before the journal could be opened; beside the loading, nobody else loads anything.
-
-    Two threads that load modules of one package at the same time may wait for each other, of which Python makes an
-    error.
-    """
-    program = """
-import sys, threading
-from roas.__main__ import _import_without_extras
-_import_without_extras()
-from roas.commands import executor, run_command_line
-
-loaders, beside, asked = [], [], threading.Event()
-
-def watched(load):
-    def loading(wanted):
-        loaders.append(threading.get_ident())
-        loaded = load(wanted)
-        print("asked", asked.wait(60))
-        loaders.append(None)
-        return loaded
-    return loading
-
-def note(event, arguments):
-    if event == "import" and loaders and loaders[-1] not in (None, threading.get_ident()):
-        beside.append(arguments[0])
-    if event == "subprocess.Popen" and "config" in arguments[1]:
-        asked.set()
-
-executor.load_journal, executor.load_parts = watched(executor.load_journal), watched(executor.load_parts)
-sys.addaudithook(note)
-assert run_command_line(["deploy", "dev", "v1"]) == 69
-print("beside", beside)
-"""
-    assert dry_line.run_program(program).stdout.splitlines()[:3] == ["asked True", "asked True", "beside []"]
 
 
 def test_empty_history_is_empty_json(dry_line: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
@@ -14,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from roas.commands import follow_successor, quick_status, running_bot, starting
+from roas.commands import follow_successor, running_bot, starting
 from roas.commands.bot_executor import BotExecutor
 from roas.commands.interruption import Interruption
-from roas.commands.quick_status import pass_on_status
 from roas.commands.starting import UnansweredStartError, start_deployment
 from roas.control.client import ControlClient
 from roas.control.error_documents import ControlUnavailableError
@@ -27,12 +27,16 @@ from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.version import __version__
 from tests.unit.control.conftest import PERSON, PlayedOrchestrator, request
-from tests.unit.control.test_command_line_is_light import environment
 
+ROOT = Path(__file__).resolve().parents[3]
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
 OF_THIS_VERSION = f"HTTP/1.0 200 OK\r\nContent-Length: {len(GREETING)}\r\n\r\n{GREETING}"
 # One that is not greeted again is waited for longer than this.
 SECONDS = 25.0
+
+
+def environment(state: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "STATE_DIR": str(state), "STACK_DIR": str(state)}
 
 
 class HangingBot:
@@ -89,19 +93,6 @@ async def test_status_beside_bot_that_hangs(
     assert b"This is what the journal and the engine show." in err
     if arguments:
         assert "This is what the journal and the engine show." in json.loads(out)["fault"]
-
-
-@pytest.mark.parametrize(("greetings", "piece"), [(0, ""), (0, HALF_A_GREETING), (1, ""), (1, HALF_A_STATUS), (2, "")])
-async def test_quick_question_to_bot_that_hangs(
-    state: StateManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], greetings: int, piece: str
-) -> None:
-    """It is left to the command."""
-    monkeypatch.setenv("STATE_DIR", str(state.folder))
-    monkeypatch.setattr(quick_status, "GREETING_SECONDS", 0.2)
-    monkeypatch.setattr(quick_status, "SILENT_SECONDS", 0.1)
-    async with HangingBot(state, greetings, piece), asyncio.timeout(SECONDS):
-        assert await asyncio.to_thread(pass_on_status, ["status", "--json"]) is None
-    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("piece", ["", HALF_A_STATUS])

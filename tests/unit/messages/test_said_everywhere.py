@@ -25,7 +25,6 @@ NOT_SAID = {
     "bot/control/approval.py": "a part of a command",
     "bot/control/client.py": "for who uses the class",
     "bot/control/exchange.py": "HTTP, and for who uses the class",
-    "bot/control/quick_question.py": "HTTP",
     "bot/control/server.py": "for the log",
     "bot/deployment/plan.py": "a key",
     "bot/engine/adopting/container_differences.py": "keys of a configuration",

@@ -10,7 +10,6 @@ import pytest
 
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
-from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 
@@ -76,20 +75,10 @@ async def test_same_files_are_resolved_once(engine: ComposeEngine, environment: 
 async def test_who_asks_meanwhile_waits_for_the_same(
     engine: ComposeEngine, environment: Environment, jailed: list[str]
 ) -> None:
-    read, first = await asyncio.gather(engine.read_ahead(environment, None), resolved(engine, environment))
-    assert read is None
+    first, second = await asyncio.gather(resolved(engine, environment), resolved(engine, environment))
+    assert first == second
     assert len(jailed) == 2, "the model, and the variables within its paths"
     assert await resolved(engine, environment) == first
-
-
-async def test_files_that_cannot_be_read_ahead_are_said_by_who_asks(
-    engine: ComposeEngine, environment: Environment
-) -> None:
-    (environment.folder / "more.yml").write_text("services: {more: {image: 7}}\n")
-    with pytest.raises(ComposeFileError, match="image must be a string"):
-        await asyncio.gather(engine.read_ahead(environment, None), resolved(engine, environment))
-    (environment.folder / "more.yml").write_text(FILES["more.yml"])
-    assert "y:one" in await resolved(engine, environment)
 
 
 @pytest.mark.parametrize("name", list(FILES))

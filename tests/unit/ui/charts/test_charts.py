@@ -239,7 +239,7 @@ async def test_drawing_uses_one_thread_and_locale(
         threads.add(threading.current_thread())
         return Picture("x.png", b"", translated("All services were healthy."))
 
-    monkeypatch.setattr("roas.ui.charts.last_hour.draw_last_hour", draw)
+    monkeypatch.setattr("roas.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()
     with using_locale("zh-TW"):
         pictures = await asyncio.gather(*(painter.last_hour([a_series()]) for _ in range(8)))
@@ -253,7 +253,7 @@ async def test_failed_drawing_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(_: object) -> Picture:
         raise OSError("no font")
 
-    monkeypatch.setattr("roas.ui.charts.last_hour.draw_last_hour", draw)
+    monkeypatch.setattr("roas.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()
     assert await painter.last_hour([a_series()]) is None
     painter.close()
