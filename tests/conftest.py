@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Know the long lane: what is marked `long` runs in no other."""
-    parser.addoption("--long", action="store_true", help="run campaigns, soak and planted failures at full length")
+    parser.addoption("--long", action="store_true", help="run campaigns and planted failures at full length")
 
 
 def pytest_configure() -> None:

@@ -26,7 +26,8 @@ class Painter:
         """Draw the last hour in the reader's language; None where there is nothing to draw, or where it fails."""
         language = contextvars.copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: language.run(draw_last_hour, series))
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, lambda: language.run(draw_last_hour, series))
         except (OSError, TypeError, ValueError):  # what Pillow raises where it lacks something
             log.exception("the chart of the last hour could not be drawn")
             return None
