@@ -17,6 +17,7 @@ from typing import Any
 from testbed.bot_image import bot_image
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
+from testbed.leftovers import unmount_below
 
 TAG = "roas-testbed/bot:built"
 # What an engine has of images; and what it knows of their making, in databases that are written in place, for a builder
@@ -58,6 +59,7 @@ def built_data(folder: Path, settings: Mapping[str, Any]) -> Path | None:
                 bot_image(Engine(daemon.docker_host, daemon), TAG)
                 (folder / FILTER).write_text(json.dumps(_own_filter(daemon)))
                 daemon.stop()
+                unmount_below(daemon.folder)  # what an engine mounts on its data may outlive it, and cannot be renamed
                 (daemon.folder / "data").rename(data)
     return data
 

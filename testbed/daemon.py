@@ -125,6 +125,7 @@ class PrivateDaemon(SlotHolder):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
+            kill = True  # its containerd is left
         self._process = None
         if kill:
             end_engine(self.run_folder, self.namespace, with_containers=not self._live_restore)

@@ -48,12 +48,17 @@ def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) ->
     wait_until(lambda: not any(map(is_running, (*engines, *shims))), 10)
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with whatever is still mounted below it."""
+def unmount_below(folder: Path) -> None:
+    """Detach whatever is still mounted on a folder or below it."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for mount in sorted(mounts, key=len, reverse=True):
         if Path(mount).is_relative_to(folder):
             subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False, timeout=30)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with whatever is still mounted below it."""
+    unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
