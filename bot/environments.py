@@ -22,6 +22,7 @@ from roas.models.environment import Environment
 from roas.settings import EnvironmentSettings, Settings
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
+DEV_OBSERVATION_SECONDS = 2.0
 # A file may change twice within one tick of the kernel's clock: what was written just now is not known by its time.
 SETTLED_NS = 1_000_000_000
 # Where a place leads, or what tells whether a file is another one than before; None where nothing can be seen.
@@ -133,7 +134,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
     if base is None:
         # Home runs already, under the name that Compose gave it.
         base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
-    observation = own.observation_seconds
+    observation = DEV_OBSERVATION_SECONDS if name == "dev" else None
     return Environment(
         name=name,
         project=own.project_name or (base if is_home else f"{base}-{name}"),
@@ -144,7 +145,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         variables=dict(own.variables),
         needs_approval=name == "prod" if own.needs_approval is None else own.needs_approval,
         critical_services=frozenset(own.critical_services or settings.critical_services),
-        observation_seconds=(2.0 if name == "dev" else 10.0) if observation is None else observation,
+        observation_seconds=observation if own.observation_seconds is None else own.observation_seconds,
         is_home=is_home,
         ignored_files=files.ignored,
         project_is_given=own.project_name is not None,

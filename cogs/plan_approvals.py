@@ -64,7 +64,9 @@ class PlanApprovals:
         if (freeze := await self._state.freezes.get(environment)) is not None:
             raise FrozenError.of(freeze)
         if (lock := await self._state.locks.get(environment)) is not None:
-            raise LockHeldError(lock)
+            held_by = await self._state.deployments.get(lock.deployment_id)
+            if held_by is None or not held_by.only_watches:
+                raise LockHeldError(lock)
 
     async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
         """Plan a request and save it, bound to exactly this plan. Raises RoasError."""

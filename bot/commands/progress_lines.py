@@ -15,7 +15,7 @@ class ProgressLines:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._phases: dict[str, tuple[PhaseStatus, int, str]] = {}
-        self._services: dict[str, tuple[ServiceStep, bool]] = {}
+        self._services: dict[str, tuple[str, bool]] = {}
         self._paused = 0
 
     def __enter__(self) -> "ProgressLines":
@@ -36,7 +36,7 @@ class ProgressLines:
                 self._phases[phase.name] = state
                 self._line(_phase_text(phase))
         for service in deployment.services:
-            step = (service.step, service.changed)
+            step = (step_text(service), service.changed)
             if service.step not in QUIET_STEPS and self._services.get(service.service) != step:
                 self._services[service.service] = step
                 self._line(_service_text(service))
@@ -68,4 +68,12 @@ def _phase_text(phase: PhaseResult) -> str:
 
 
 def _service_text(service: ServiceProgress) -> str:
-    return f"  {service.service}: {service.step}{f' ({service.detail})' if service.detail else ''}"
+    return f"  {service.service}: {step_text(service)}{f' ({service.detail})' if service.detail else ''}"
+
+
+def step_text(service: ServiceProgress) -> str:
+    """Say how far a service is; of one without a health check, until when it is watched."""
+    if service.watched_until is None:
+        return service.step
+    until = f"unverified until {service.watched_until.astimezone():%H:%M:%S}"
+    return f"running, {until}" if service.step is ServiceStep.UNVERIFIED else f"{service.step}, {until}"

@@ -9,7 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from roas.commands.progress_lines import pause_text
+from roas.commands.progress_lines import pause_text, step_text
 from roas.commands.terminal import Terminal, printable
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.ui.quantities import duration
@@ -64,7 +64,7 @@ class ProgressScreen:
             phases.add_row(*self._phase(phase))
         services = Table.grid(padding=(0, 2))
         for service in self._deployment.services:
-            services.add_row(*_service(service))
+            services.add_row(*_service(service, finished=self._deployment.finished))
         paused = Text(printable(pause_text(self._deployment)), style="yellow")
         return Group(Text(self._deployment.id, style="bold"), phases, services, *([paused] if paused else []))
 
@@ -78,14 +78,15 @@ class ProgressScreen:
         return Text(icon, style=style), Text(name, style=style), Text(took), Text(printable(detail), style="dim")
 
 
-def _service(service: ServiceProgress) -> tuple[RenderableType, ...]:
+def _service(service: ServiceProgress, *, finished: bool) -> tuple[RenderableType, ...]:
     failed = service.step is ServiceStep.FAILED
     style = "red" if failed else "green" if service.step in GOOD_STEPS else "dim" if service.step in QUIET_STEPS else ""
     bar: RenderableType = Text("")
     if service.fraction is not None and 0 <= service.fraction < 1:
         bar = ProgressBar(total=1.0, completed=service.fraction, width=BAR_WIDTH)
     detail = Text(printable(service.detail), style="dim", overflow="ellipsis", no_wrap=True)
-    return Text(" "), Text(printable(service.service)), Text(service.step, style=style), bar, detail
+    text = service.step if finished else step_text(service)
+    return Text(" "), Text(printable(service.service)), Text(text, style=style), bar, detail
 
 
 def _elapsed(phase: PhaseResult) -> float | None:

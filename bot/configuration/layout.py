@@ -153,7 +153,10 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "engine": "What runs its stack: `compose` on one machine, or `swarm`, where `docker_host` is a manager.",
     "needs_approval": "Whether a second person has to approve its deployments; by default for prod only.",
     "critical_services": "Its services that fail a deployment when they are unhealthy, even if it did not touch them.",
-    "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
+    "observation_seconds": (
+        "How long each service is watched before a deployment counts as a success, unless its `monitor` is longer. "
+        "Unset, that is 30 s without a health check, 10 s if critical, else 5 s; in dev 2 s."
+    ),
     "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
     "policy": "How much its stack may ask for without a permission by name: `strict`, `default` or `trusted`.",
     "allow": "What is allowed in it though it would be refused; the refusal says what to write.",

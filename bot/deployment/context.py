@@ -1,9 +1,11 @@
 """Hold what the phases of one deployment share, and record each step before it is taken."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -12,11 +14,13 @@ from roas.deployment.candidate import PlannedStart
 from roas.deployment.changes import brought_services
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
+from roas.deployment.observation import observation_seconds
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
 from roas.deployment.writes import Writes
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
+from roas.models.actor import Actor
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
     SEEN_STEPS,
@@ -37,9 +41,18 @@ from roas.models.swarm import QuorumLosses
 from roas.state.transaction import Fence
 
 SOURCE = "orchestrator"
+READY_STEPS = frozenset({ServiceStep.HEALTHY, ServiceStep.UNVERIFIED})
 # What is left of a phase's limit when a rollout gives up what it waits for.
 ENDING_SECONDS = 3.0
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Hold when a service was ready, on the monotonic clock, and how often its containers had restarted by then."""
+
+    at: float
+    restarts: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -55,6 +68,10 @@ class DeploymentContext:
     pause_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    superseded_by: Actor | None = None
+    observed: Mapping[str, ServiceDefinition] = field(default_factory=dict)
+    ready: dict[str, Ready] = field(default_factory=dict)
     planned: PlannedStart | None = None
     restoring: bool = False
     absence_told: QuorumLosses = field(default_factory=QuorumLosses)  # as far as it was said
@@ -71,9 +88,15 @@ class DeploymentContext:
         if not self.restoring:
             self.cancel.set()
 
+    def supersede(self, actor: Actor) -> None:
+        """End the watch of the release: somebody asks for something newer."""
+        self.superseded_by = self.superseded_by or actor
+        self.superseded.set()
+
     def restore(self) -> None:
         """Disable cancellation from here on: a rollback is what a cancellation leads to, and it cannot stop midway."""
         self.restoring = True
+        self.observed = {}
         self.cancel = asyncio.Event()
 
     def __post_init__(self) -> None:
@@ -172,7 +195,8 @@ class DeploymentContext:
         """Save the progress of a service, then publish it; only an intent is waited for. Raises FencedOffError."""
         known = {progress.service: progress for progress in self.deployment.services}
         old = known.get(service, ServiceProgress(service))
-        progress = replace(old, step=step, detail=detail, fraction=fraction)
+        watched_until = self._note_ready(service) if step in READY_STEPS else None
+        progress = replace(old, step=step, detail=detail, fraction=fraction, watched_until=watched_until)
         self.deployment = replace(self.deployment, services=tuple((known | {service: progress}).values()))
         if not self.writes.are_due(old, progress):
             self._publish_progress(progress)
@@ -182,6 +206,24 @@ class DeploymentContext:
             self.deployment, progress, self.fence, may_wait=may_wait
         )
         await self.writes.write(saving, partial(self._publish_progress, progress), may_wait=may_wait)
+
+    def _note_ready(self, service: str) -> datetime | None:
+        """Watch a service from now on; returns until when, where nothing but that tells that it is well."""
+        definition = self.observed.get(service)
+        if definition is None:
+            return None
+        containers = () if self.watch is None else self.watch.of_service(service)
+        self.ready[service] = Ready(time.monotonic(), {one.id: one.restart_count for one in containers})
+        if definition.has_health_check or definition.one_shot:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=observation_seconds(definition, self.environment))
+
+    async def watch_again(self, service: str) -> None:
+        """Watch a service from now on: it was ready, or became so again, unseen by this process."""
+        progress = next(one for one in self.deployment.services if one.service == service)
+        until = self._note_ready(service)
+        if until is not None:
+            await self.plan_services([replace(progress, watched_until=until)], may_wait=True)
 
     def _publish_progress(self, one: ServiceProgress) -> None:
         told = {name: getattr(one, name) for name in ("service", "step", "detail", "fraction")}

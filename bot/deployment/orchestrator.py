@@ -4,15 +4,17 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import pause, run_concurrently
 from roas.deployment.candidate import PlannedStart
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.resumption import Resumption
+from roas.deployment.run import CANCEL_POLL_SECONDS
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep
 from roas.errors import InvalidRequestError, RoasError
@@ -32,6 +34,8 @@ from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 
+# How long one that only watched may take to end once somebody asks for something newer.
+WATCH_END_SECONDS = 120.0
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 
 COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
@@ -100,9 +104,30 @@ class DeploymentOrchestrator:
             planned = None
         deployment = self._new(request, to_release)
         with self._running.beginning(deployment.id):
-            fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
+            fence = await self._create(deployment, _purpose(request, to_release))
             self._launch(deployment, environment, fence, planned)
         return deployment
+
+    async def _create(self, deployment: Deployment, purpose: str) -> Fence:
+        """Record a deployment; one before it that only watches its release ends first. Raises LockHeldError."""
+        deployments = self._components.state.deployments
+        try:
+            return await deployments.create(deployment, purpose)
+        except LockHeldError as error:
+            watching, actor = error.lock.deployment_id, deployment.request.requested_by
+            if await deployments.end_watch(watching, actor) is None:
+                raise
+            self._running.supersede(watching, actor)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_END_SECONDS):
+                    await self._wait_until_free(watching, deployment.environment)
+        return await deployments.create(deployment, purpose)
+
+    async def _wait_until_free(self, deployment_id: str, environment: str) -> None:
+        with suppress(RoasError):
+            await self._running.wait(deployment_id)
+        while (lock := await self._components.state.locks.get(environment)) and lock.deployment_id == deployment_id:
+            await pause(CANCEL_POLL_SECONDS)  # another process has it
 
     async def wait(self, deployment_id: str) -> Deployment:
         """Wait until a deployment that this process runs has ended, and return its record."""

@@ -8,6 +8,7 @@ from roas.deployment.candidate import Candidate
 from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
 from roas.deployment.leftovers import expected_containers, find_own_bot
+from roas.deployment.observation import release_in_use
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
@@ -51,7 +52,7 @@ async def _plan_deployment(
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
     limited_to = _limit(stack.definitions, request.services)
     kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
-    current = await components.state.releases.applied(environment.name)
+    current = await release_in_use(components.state, environment.name)
     changed = frozenset(stack.definitions) - kept
     left = _left_as_they_are(environment, current, changed) if limited_to else {}
     bot = await find_running_bot(components, environment)
@@ -108,7 +109,7 @@ async def plan_rollback(
     SecondCopyError, StateMovedError.
     """
     engine = components.engine
-    current = await components.state.releases.applied(environment.name)
+    current = await release_in_use(components.state, environment.name)
     target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))

@@ -22,7 +22,8 @@ async def find_rollback_target(
     releases = components.state.releases
     half_way = await _is_partially_applied(components, environment)
     if request.target_release is None:
-        target = current if half_way and current is not None else await releases.previous(environment.name)
+        number = None if current is None else current.number
+        target = current if half_way and current is not None else await releases.previous(environment.name, number)
         missing = said("{environment} has no release before the current one.", environment=environment.name)
     else:
         target = await releases.get(environment.name, request.target_release)

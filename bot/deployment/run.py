@@ -211,6 +211,8 @@ class DeploymentRun:
                     return
                 if deployment is not None and deployment.decision is not None:
                     context.decided.set()
+                if deployment is not None and (newer := deployment.watch_ended_by) is not None:
+                    context.supersede(newer)
             await wait_for(context.cancel, CANCEL_POLL_SECONDS)
 
 

@@ -10,6 +10,7 @@ from roas.deployment.resume_backoff import ResumeBackoff
 from roas.deployment.run import DeploymentRun
 from roas.errors import FencedOffError, JournalLostError, JournalUnusableError
 from roas.log import get_logger
+from roas.models.actor import Actor
 from roas.models.deployment import Deployment
 
 log = get_logger(__name__)
@@ -82,6 +83,11 @@ class RunningDeployments:
         """Let a deployment, where it waits here, see at once what a person chose."""
         if (context := self._contexts.get(deployment_id)) is not None:
             context.decided.set()
+
+    def supersede(self, deployment_id: str, actor: Actor) -> None:
+        """Let a deployment, where it runs here, end its watch at once."""
+        if (context := self._contexts.get(deployment_id)) is not None:
+            context.supersede(actor)
 
     async def close(self) -> None:
         """Stop all; the next process resumes them from their records."""

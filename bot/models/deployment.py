@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
-from roas.models.rollout import Decision, Pause, RolloutRecord
+from roas.models.rollout import WATCH, Decision, Pause, RolloutRecord
 
 
 class DeploymentKind(StrEnum):
@@ -155,7 +155,8 @@ class PhaseResult:
 class ServiceProgress:
     """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step.
 
-    `rollout` is how far the replacing of its replicas has come, where that is done a few at a time.
+    `rollout` is how far the replacing of its replicas has come, where that is done a few at a time. `watched_until` is
+    when the deployment stops watching it, from when it was ready on.
     """
 
     service: str
@@ -167,6 +168,7 @@ class ServiceProgress:
     changed: bool = False
     updated_at: datetime | None = None
     rollout: RolloutRecord | None = None
+    watched_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,19 @@ class Deployment:
     def is_waiting(self) -> bool:
         """Return whether it waits for a person who has not decided yet."""
         return self.pause is not None and self.decided is None and self.cancel_requested_by is None
+
+    @property
+    def only_watches(self) -> bool:
+        """Return whether all that it still does is to watch its release: somebody newer may end that."""
+        watch = self.phase(PhaseName.VERIFICATION)
+        is_leaving = self.finished or self.problem is not None or self.cancel_requested_by is not None
+        return watch is not None and watch.status is PhaseStatus.IN_PROGRESS and not is_leaving and self.pause is None
+
+    @property
+    def watch_ended_by(self) -> Actor | None:
+        """Return whose newer request ended the watch."""
+        is_newer = self.decision is not None and self.decision.pause == WATCH
+        return self.decision.decided_by if self.decision is not None and is_newer else None
 
     @property
     def environment(self) -> str:

@@ -27,6 +27,7 @@ class Environment:
     `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
     somebody named the project, instead of a convention. `version_variables` are the stack's own variables that get the
     version that is deployed. `one_shots` are services that end, of which the compose file does not say so.
+    `observation_seconds` is how long a service is watched after it was changed; None leaves that to its kind.
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
     """
 
@@ -39,7 +40,7 @@ class Environment:
     variables: dict[str, str] = field(default_factory=dict)
     needs_approval: bool = False
     critical_services: frozenset[str] = frozenset()
-    observation_seconds: float = 10.0
+    observation_seconds: float | None = None
     is_home: bool = False
     ignored_files: tuple[Path, ...] = ()
     project_is_given: bool = False

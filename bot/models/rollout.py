@@ -83,6 +83,10 @@ class Choice(StrEnum):
         return cls.ROLL_BACK
 
 
+# The "pause" of a deployment that only watches: whoever asks for something newer lets it go on.
+WATCH = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Record what a person chose, and for which pause of a deployment."""

@@ -8,7 +8,7 @@ from roas.models.actor import Actor
 from roas.models.change import ChangeType
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, PhaseStatus
-from roas.models.rollout import Choice, Decision
+from roas.models.rollout import WATCH, Choice, Decision
 from roas.state.deployment_changes import change_of
 from roas.state.deployment_reader import DeploymentReader
 from roas.state.deployment_rows import read_deployment
@@ -63,6 +63,21 @@ class DeploymentControl(DeploymentReader):
                     metadata={"by": actor.name, "id": actor.id, "choice": choice.value, "pause": decision.pause},
                 )
             )
+            return replace(deployment, decision=decision)
+
+        return await self._journal.write(work)
+
+    async def end_watch(self, deployment_id: str, actor: Actor) -> Deployment | None:
+        """Write that a deployment need not watch its release any longer; None where it does anything else."""
+
+        def work(transaction: Transaction) -> Deployment | None:
+            deployment = read_deployment(transaction, deployment_id)
+            if deployment is None or not deployment.only_watches:
+                return None
+            decision = Decision(WATCH, Choice.GO_ON, deployment.watch_ended_by or actor)
+            transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
+            by: dict[str, object] = {"by": decision.decided_by.name, "id": decision.decided_by.id}
+            transaction.add_change(change_of(ChangeType.AUDIT, deployment, new="watch ended", metadata=by))
             return replace(deployment, decision=decision)
 
         return await self._journal.write(work)

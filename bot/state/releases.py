@@ -70,11 +70,11 @@ class Releases:
         )
         return dict(rows)
 
-    async def previous(self, environment: str) -> Release | None:
-        """Return the release that the current one replaced, or the one before that, if it is still kept."""
+    async def previous(self, environment: str, of: int | None = None) -> Release | None:
+        """Return the release that one (by default the current) replaced, or the one before that, if still kept."""
 
         def work(transaction: Transaction) -> Release | None:
-            number = current_number(transaction, environment)
+            number = current_number(transaction, environment) if of is None else of
             release = None if number is None else _read(transaction, environment, number)
             while release is not None and release.replaces is not None:
                 release = _read(transaction, environment, release.replaces)

@@ -40,7 +40,7 @@ class Execution:
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
         manager = context.components.manager
         bot = await context.bot()
-        definitions = await context.definitions_to_apply(model_hash)
+        context.observed = definitions = await context.definitions_to_apply(model_hash)
         # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
         known = bot or await find_running_bot(context.components, context.environment)
         refuse_without_bot(known, replicas_by_service(definitions), context.release_label)

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import begun, run_concurrently
 from roas.deployment.context import DeploymentContext
 from roas.deployment.observation import is_critical, observation_seconds
 from roas.deployment.phases.preparation import load_release
@@ -40,12 +40,17 @@ class Verification:
         definitions = await context.definitions_there(context.model_hash or release.model_hash)
         changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
         own = await context.components.own_container(context.environment)
-        windows = (observation_seconds(definitions[service], context.environment) for service in changed)
-        context.allow(max(windows, default=0.0))  # the limit is about what hangs, not about what the file asks for
+        windows = {service: observation_seconds(definitions[service], context.environment) for service in changed}
+        context.allow(max(windows.values(), default=0.0))  # the limit is about what hangs, not about the watch
+        context.observed = {name: definitions[name] for name in changed}
         async with context.watching() as watch:
+            watched = [definitions[service] for service in sorted(changed)]
             await context.run_unless_cancelled(
-                run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
+                run_concurrently(_get_ready_and_observe(context, watch, definition, own) for definition in watched)
             )
+            await watch.refresh()  # by what runs in the end: of a Swarm's tasks no event tells
+            await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
+            _warn_of_ended_watch(context, windows)
             if context.environment.on_swarm:
                 await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
             for service in sorted(set(definitions) - changed):
@@ -102,10 +107,10 @@ async def _close_steps(
             await context.report(progress.service, ServiceStep.COMPLETED if definition.one_shot else verified)
 
 
-async def _observe(
+async def _get_ready_and_observe(
     context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
 ) -> None:
-    """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
+    """Observe from when the service was ready on; from now on where this process has not seen that.
 
     A deployment that was resumed, or that an engine went away from and came back to, may find containers that were
     started again with a machine: they get ready first.
@@ -124,17 +129,27 @@ async def _observe(
             with suppress(ServiceFailedError, TimeoutError):
                 async with asyncio.timeout(None if left is None else max(0.0, left - observed)):
                     await again
-    before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
+        await context.watch_again(definition.name)
+    elif definition.name not in context.ready:
+        await context.watch_again(definition.name)
+    await _observe(context, watch, definition, own)
+
+
+async def _observe(
+    context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
+) -> None:
+    """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
+
+    What it did since it was ready counts, however long the other services took.
+    """
+    log, ready = ServiceRolloutLog(context, definition, no_news), context.ready[definition.name]
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
-        return find_trouble(*without(log.tolerated, definition, of_release(containers, definition.name, own)), before)
+        judged = of_release(containers, definition.name, own)
+        return find_trouble(*without(log.tolerated, definition, judged), ready.restarts)
 
-    ends_at = time.monotonic() + observation_seconds(definition, context.environment)
-    while True:
-        try:
-            found = await watch.until(trouble, max(0.0, ends_at - time.monotonic()), service=definition.name)
-        except TimeoutError:
-            return
+    ends_at = ready.at + observation_seconds(definition, context.environment)
+    while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
         await _require_nobody_elses_doing(context, definition.name)
         error = await service_failure(context.components.engine, context.environment, definition.name, found)
         refused = await log.late_failure(found.container_id, error)
@@ -142,6 +157,39 @@ async def _observe(
             await context.report(definition.name, ServiceStep.FAILED, found.reason)
         if refused is not None:
             raise refused
+
+
+async def _trouble_until(
+    ends_at: float,
+    superseded: asyncio.Event,
+    watch: ContainerWatch,
+    trouble: Callable[[tuple[ContainerSnapshot, ...]], ServiceReadiness | None],
+    service: str,
+) -> ServiceReadiness | None:
+    """Return the first trouble of a service until the watch ends by itself or by somebody; None where it is well."""
+    looking = watch.until(trouble, max(0.0, ends_at - time.monotonic()), service=service)
+    async with begun(looking) as found, begun(superseded.wait()) as newer:
+        await asyncio.wait({found, newer}, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(TimeoutError):
+            return found.result() if found.done() else trouble(watch.of_service(service))
+    return None
+
+
+def _warn_of_ended_watch(context: DeploymentContext, windows: Mapping[str, float]) -> None:
+    """Say what was not watched to its end, since somebody asked for something newer."""
+    now = time.monotonic()
+    left = {name: context.ready[name].at + seconds - now for name, seconds in windows.items()}
+    cut = sorted(name for name, seconds in left.items() if seconds > 0)
+    if not cut or context.superseded_by is None:
+        return
+    context.warn(
+        said(
+            "{person} asked for something newer: the watch of {services} ended {seconds} s early.",
+            person=context.superseded_by.name,
+            services=", ".join(cut),
+            seconds=f"{max(left.values()):.0f}",
+        )
+    )
 
 
 def without(
@@ -162,7 +210,7 @@ def of_release(
 
 
 def find_trouble(
-    definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...], restarts_before: dict[str, int]
+    definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...], restarts_before: Mapping[str, int]
 ) -> ServiceReadiness | None:
     """Return why a service that was ready is not well any more, or None."""
     for container in containers:

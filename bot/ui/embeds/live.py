@@ -83,7 +83,7 @@ def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
 
     In a deployment that is `finished` nothing waits any more, whatever was reported of it last.
     """
-    step = _last_word(progress) if finished else word(progress.step)
+    step = _last_word(progress) if finished else _step(progress)
     parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {step}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
@@ -100,6 +100,16 @@ def service_lines(deployment: Deployment) -> list[str]:
     """Draw the services: what failed first, what stays as it was last."""
     ordered = sorted(deployment.services, key=lambda progress: _SERVICE_ORDER.get(progress.step, 1))
     return [service_line(progress, finished=deployment.finished) for progress in ordered]
+
+
+def _step(progress: ServiceProgress) -> str:
+    """Return how far a service is; of one without a health check, until when it is watched."""
+    if progress.watched_until is None:
+        return word(progress.step)
+    until = clock(progress.watched_until)
+    if progress.step is ServiceStep.UNVERIFIED:
+        return _("running, unverified until {when}", when=until)
+    return _("{step}, unverified until {when}", step=word(progress.step), when=until)
 
 
 def _last_word(progress: ServiceProgress) -> str:

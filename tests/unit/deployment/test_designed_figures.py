@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,28 +11,21 @@ import yaml
 
 from roas import events, maintenance
 from roas.deployment.applier import Applier
-from roas.deployment.observation import observation_seconds
-from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.phases import preparation
 from roas.engine.manager import DeploymentManager
-from roas.environments import environments
 from roas.errors import PhaseTimeoutError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
 from roas.models.dependency import Dependency
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import WantedImage
 from roas.monitoring.metrics.integration_figures import Windows
 from roas.monitoring.metrics.integration_monitor import LIMITS
 from roas.recovery import budget
 from roas.settings import Settings
 from roas.state import history
-from roas.state.manager import StateManager
 from roas.state.projection import STREAM_LENGTH
-from tests.unit.deployment.fake_engine import FakeEngine
-from tests.unit.deployment.played_parts import components_over, service
 from tests.unit.deployment.virtual_time import VirtualLoop, clocks_of
 
 ROOT = Path(__file__).parents[3]
@@ -159,38 +151,6 @@ def test_dependency_limits_as_designed(loop: VirtualLoop) -> None:
     loop.run_until_complete(run())
     assert set(asked) == {10}
     assert [at - began for at in warned] == [pytest.approx(30, abs=1)]
-
-
-def test_observation_windows_as_designed(tmp_path: Path) -> None:
-    known = environments(Settings(_env_file=None, stack_dir=tmp_path))
-    plain, critical, slow = (
-        ServiceDefinition("web", "i", "h"),
-        ServiceDefinition("redis", "i", "h"),
-        ServiceDefinition("web", "i", "h", monitor_seconds=30.0),
-    )
-    windows = {name: [observation_seconds(one, known[name]) for one in (plain, critical, slow)] for name in known}
-    assert windows == {"dev": [2, 2, 30], "staging": [5, 10, 30], "prod": [5, 10, 30]}
-
-
-def test_deployment_observes_its_whole_window(loop: VirtualLoop, tmp_path: Path) -> None:
-    """A critical service without a window of its own is watched for ten seconds."""
-    from roas.events import EventBus
-
-    async def verification_seconds() -> float:
-        engine, bus = FakeEngine({"redis": replace(service("redis"), monitor_seconds=None)}), EventBus()
-        async with StateManager(tmp_path / "state") as state:
-            components = components_over(state, bus, engine)
-            prod = Environment(
-                "prod", "shop", tmp_path, (), critical_services=frozenset({"redis"}), observation_seconds=10
-            )
-            orchestrator = DeploymentOrchestrator(components, {"prod": prod})
-            ended = await orchestrator.run(DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v1"))
-            await orchestrator.close()
-            await bus.close()
-        assert ended.outcome is Outcome.SUCCEEDED, ended.problem
-        return ended.phase(PhaseName.VERIFICATION).duration_seconds or 0.0
-
-    assert 10 <= loop.run_until_complete(verification_seconds()) < 12
 
 
 def test_integration_limits_as_designed() -> None:

@@ -1,0 +1,64 @@
+"""How long a release is watched where nothing is said, on a real engine, and what ends the watch."""
+
+import asyncio
+
+from roas.application import open_application
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.settings import EnvironmentSettings
+from roas.ui.embeds.live import draw_live
+from tests.e2e.acceptance.people import ANNA, People, request, succeeded
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
+
+DIES_LATE = ["sh", "-c", "sleep 8; exit 3"]
+
+
+async def test_service_without_check_is_watched_for_half_a_minute(stack, settings, images):
+    """One that dies after eight seconds has failed; the message says at once until when it is watched."""
+    async with open_application(settings.model_copy(update={"environments": {}})) as application:
+        people, orchestrator = People(application), application.orchestrator
+        stack.write({"web": alone(image=f"{REPOSITORY}:v1", healthcheck=CHECK)})
+        await people.succeed("v1", "staging")
+        stack.write({"web": alone(image=f"{REPOSITORY}:v1", healthcheck=None, command=DIES_LATE)})
+        asked = await orchestrator.start(request(DeploymentKind.DEPLOY, "staging", "v2"))
+        watching = await watched(application, asked.id)
+        seconds = (watching.services[0].watched_until - watching.created_at).total_seconds()
+        assert 30 <= seconds < 40
+        assert "`web` running, unverified until <t:" in draw_live(watching).embeds[0].description
+        ended = await orchestrator.wait(asked.id)
+        assert (ended.outcome, ended.problem.service) == (Outcome.ROLLED_BACK, "web")
+        assert "code 3" in ended.problem.message
+        await newer_request_ends_the_watch(people, stack)
+
+
+async def newer_request_ends_the_watch(people, stack):
+    """The one that is watched has succeeded, and says what it was not watched for."""
+    orchestrator = people.application.orchestrator
+    stack.write({"web": alone(image=f"{REPOSITORY}:v1", healthcheck=None)})
+    first = await orchestrator.start(request(DeploymentKind.DEPLOY, "staging", "v3"))
+    await watched(people.application, first.id)
+    stack.write({"web": alone(image=f"{REPOSITORY}:v2", healthcheck=CHECK)})
+    async with asyncio.timeout(25):
+        await people.succeed("v4", "staging", by=ANNA)
+    ended = succeeded(await orchestrator.wait(first.id))
+    assert any("anna asked for something newer: the watch of web ended" in one for one in ended.warnings)
+
+
+async def test_window_of_the_settings_is_watched(stack, settings, images):
+    """Not only up to Swarm's five seconds."""
+    long = {"dev": EnvironmentSettings(observation_seconds=8)}
+    async with open_application(settings.model_copy(update={"environments": long})) as application:
+        stack.write({"web": alone(healthcheck=CHECK)})
+        deployment = await People(application).succeed("v1")
+        assert 8 <= deployment.phase(PhaseName.VERIFICATION).duration_seconds < 12
+
+
+async def watched(application, deployment_id):
+    """Return a deployment once it watches its release."""
+    while True:
+        found = await application.state.deployments.get(deployment_id)
+        phase = found.phase(PhaseName.VERIFICATION)
+        assert not found.finished, found.problem
+        if phase.status is PhaseStatus.IN_PROGRESS and found.services[0].watched_until is not None:
+            return found
+        await asyncio.sleep(0.1)
