@@ -53,7 +53,8 @@ def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
     """Say for how long a Swarm had no quorum, beyond what was said of it before, whoever bore it.
 
     It is what was `waited` for it just now, with what was waited before by who writes to it, or follows a write. A
-    write may get no answer at all when its manager loses the others.
+    write may get no answer at all when its manager loses the others. It was longer, perhaps: one that led goes on to
+    answer for ten seconds and more until it knows that it has lost them.
     """
     known, context.absence_told = context.absence_told, quorum_losses(context)
     away = max(waited, context.absence_told.seconds - known.seconds)
@@ -63,17 +64,24 @@ def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
     if context.absence_told.absence is Absence.NO_MANAGER:
         context.warn(
             said(
-                "For {seconds} s the engine that is asked was no manager of the Swarm: nothing was written.",
+                "For at least {seconds} s the engine that is asked was no manager of the Swarm: nothing was written.",
                 seconds=seconds,
             )
         )
     elif context.absence_told.absence is Absence.LOCKED:
-        context.warn(said("For {seconds} s the Swarm was locked: nothing was written meanwhile.", seconds=seconds))
+        context.warn(
+            said("For at least {seconds} s the Swarm was locked: nothing was written meanwhile.", seconds=seconds)
+        )
     elif waited or context.absence_told.times > known.times:
-        context.warn(said("For {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds))
+        context.warn(
+            said("For at least {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds)
+        )
     else:
         context.warn(
-            said("For {seconds} s the Swarm answered nothing: its manager was away, or had no quorum.", seconds=seconds)
+            said(
+                "For at least {seconds} s the Swarm answered nothing: its manager was away, or had no quorum.",
+                seconds=seconds,
+            )
         )
 
 

@@ -216,8 +216,8 @@ class SwarmEngine:
         """Return, by task, the parts in which services differ from a pinned model; never a value."""
 
         def look(calls: SwarmCalls) -> tuple[list[Json], list[Json], dict[str, str]]:
-            project = environment.project
-            return calls.services(project), calls.tasks_of_stack(project), calls.network_names()
+            services, tasks = calls.services(environment.project), calls.tasks_of_stack(environment.project)
+            return services, tasks, calls.network_names(services)
 
         services, tasks, networks = await self._ask(environment, look)
         definitions = read_definitions(model)

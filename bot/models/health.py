@@ -50,6 +50,7 @@ class ContainerSnapshot:
 
     Of a Swarm's task, `node` is where it is, `container_id` what the engine there calls its container, and `note` what
     Swarm says of one that does not run, and `surplus_runs` how often Swarm ran a job more often than it was asked to.
+    `left_on` are nodes that are down, on which an earlier task of its service may still run.
     """
 
     id: str
@@ -75,6 +76,7 @@ class ContainerSnapshot:
     container_id: str = ""
     note: str = ""
     surplus_runs: int = 0
+    left_on: tuple[str, ...] = ()
     was_stopped: bool = False  # the engine was asked to end it, as far as whoever follows it saw
 
     @property

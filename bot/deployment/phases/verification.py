@@ -262,6 +262,14 @@ async def _require_as_written(
             context.warn(
                 said("{service} has ended well, and Swarm ran it {times} times more.", service=name, times=times)
             )
+        if left_on := {node for one in own for node in one.left_on}:
+            context.warn(
+                said(
+                    "{nodes} is down: {service} may still run there as it was before, until the node is back.",
+                    nodes=", ".join(sorted(left_on)),
+                    service=name,
+                )
+            )
         found = compare_service(wanted[name], own)
         if not (found.unlike or found.missing or found.unwritten):
             continue

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,8 +101,22 @@ class SwarmCalls:
         """Return the id of the node that is asked."""
         return str((self._get("/info").get("Swarm") or {}).get("NodeID") or "")
 
-    def network_names(self) -> dict[str, str]:
-        """Return the names of the Swarm's networks, by id."""
+    def network_names(self, services: Iterable[Mapping[str, Any]] = (), names: Iterable[str] = ()) -> dict[str, str]:
+        """Return the names of the Swarm's networks, by id: all that `services` are in, and those of these `names`.
+
+        Without a leader a manager leaves out what it does not know itself, and calls that an answer. So what is missing
+        is asked for once more after a question that only a leader answers.
+        """
+        found, names = self._network_names(), set(names)
+        ids = {
+            str(one["Target"]) for service in services for one in service["Spec"]["TaskTemplate"].get("Networks") or ()
+        }
+        if ids <= found.keys() and names <= set(found.values()):
+            return found
+        self.nodes()
+        return self._network_names()
+
+    def _network_names(self) -> dict[str, str]:
         found = self._list("/networks", {"scope": ["swarm"]})
         return {str(one["Id"]): str(one["Name"]) for one in found}
 

@@ -56,7 +56,7 @@ class SwarmDrafter(ReleaseDrafter):
             with without_quorum(engine_address(environment)):
                 calls = SwarmCalls(client)
                 found = [one for one in calls.services(environment.project) if not is_ours([one])]
-                return found, calls.network_names() if found else {}
+                return found, calls.network_names(found) if found else {}
 
         others, networks = await self._clients.call(environment, ask)
         definitions = read_definitions(model) if others else {}

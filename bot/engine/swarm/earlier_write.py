@@ -60,7 +60,7 @@ def _since(service: Mapping[str, Any]) -> str:
 
 
 def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
-    """Return whether the last run of a job ended badly: another deployment of the same release runs it again."""
+    """Return whether the last run of a job ended badly: another deployment runs it again, and none that ended well."""
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
     of_run = [one for one in own if one.iteration == iteration]
     total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))

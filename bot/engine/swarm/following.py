@@ -13,7 +13,7 @@ from roas.concurrency import leave_if_interrupted, pause
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
 from roas.engine.swarm.lost_nodes import LostNodes
-from roas.engine.swarm.tasks import UNPLACED
+from roas.engine.swarm.tasks import UNPLACED, read_tasks
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
@@ -114,6 +114,11 @@ def _monitor_seconds(service: Json | None) -> float:
     return float((update.get("Monitor") or 0) + (update.get("Delay") or 0)) / NANOSECONDS
 
 
+def _tolerates_failures(service: Json) -> bool:
+    update = (service.get("Spec") or {}).get("UpdateConfig") or {}
+    return bool(update.get("MaxFailureRatio")) or update.get("FailureAction") == "continue"
+
+
 # Swarm does these when a task has failed.
 FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
 
@@ -131,6 +136,7 @@ class _Followed:
         self._began = time.monotonic()
         self._away_since: float | None = None
         self._asked_why = False
+        self._ran: set[str] = set()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -165,11 +171,28 @@ class _Followed:
         if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
             self._asked_why = True  # a look's tasks are older than its services: the next one has the task that failed
             return None
+        judged = self._unless_it_died(judged, service, look)
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
         if _is_job(service):
             leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
         return self._unless_stalled(judged, service, now)
+
+    def _unless_it_died(self, judged: Judgement, service: Json | None, look: Look) -> Judgement:
+        """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
+
+        What never ran is Swarm's to try again; and so is a service whose `max_failure_ratio` lets some fail.
+        """
+        if service is None or _is_job(service) or _tolerates_failures(service):
+            return judged
+        own = [
+            one for one in read_tasks(service, look.tasks, look.networks) if one.id not in self._written.tasks_before
+        ]
+        self._ran.update(one.id for one in own if one.state == "running" and one.spec_hash == self._written.spec_hash)
+        died = next((one for one in own if one.id in self._ran and one.ended_badly), None)
+        if judged.verdict is not UpdateVerdict.DONE or died is None:
+            return judged
+        return Judgement(UpdateVerdict.FAILED, died.reason, died.id)
 
     def _unless_stalled(self, judged: Judgement, service: Json | None, now: float) -> Judgement:
         """Return what a write comes to whose update Swarm does not go on with for too long, or what is known of it."""
@@ -203,6 +226,6 @@ def _is_job(service: Json | None) -> bool:
 
 
 def _look(calls: SwarmCalls, project: str) -> Look:
-    """Read the services last: what they say of their updates is not older than their tasks."""
-    networks, tasks = calls.network_names(), tuple(calls.tasks_of_stack(project))
-    return Look(tuple(calls.services(project)), tasks, networks)
+    """Read the services after their tasks: what they say of their updates is not older."""
+    tasks, services = tuple(calls.tasks_of_stack(project)), tuple(calls.services(project))
+    return Look(services, tasks, calls.network_names(services))

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -20,15 +20,16 @@ Named = Mapping[str, Mapping[str, str]]
 JUST_SECONDS = 5.0
 
 
-def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], services: Iterable[str]) -> SwarmIds:
+def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], services: Collection[str]) -> SwarmIds:
     """Create what services of a model need and is not there yet; returns the ids of all of it, by name.
 
     Names are deterministic: what another process made meanwhile is taken. Raises EngineError where that is not ours.
     """
-    networks = {name: network_id for network_id, name in calls.network_names().items()}
-    for name in services:
-        for key in networks_of(model["services"][name]):
-            _make_network(calls, project, key, model, networks)
+    keys = dict.fromkeys(key for name in services for key in networks_of(model["services"][name]))
+    names = {network_name(project, key, model) for key in keys}
+    networks = {name: network_id for network_id, name in calls.network_names(names=names).items()}
+    for key in keys:
+        _make_network(calls, project, key, model, networks)
     files = [one for name in services for one in kept_files(project, model["services"][name])]
     return SwarmIds(networks, *(_make_files(calls, project, kind, files) for kind in (CONFIGS, SECRETS)))
 

@@ -30,7 +30,7 @@ def look_at_stack(calls: SwarmCalls, project: str) -> StackLook:
     return StackLook(
         tuple(services),
         tuple(tasks),
-        calls.network_names(),
+        calls.network_names(services),
         {str(one["ID"]): hostname(one) for one in nodes},
         frozenset(str(one["ID"]) for one in nodes if (one.get("Status") or {}).get("State") in DOWN),
     )

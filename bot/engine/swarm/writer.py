@@ -186,7 +186,8 @@ def see_service(calls: SwarmCalls, name: str, networks: Mapping[str, str] | None
     """Look at a service before it is written; `networks` are names by id, where they are known."""
     service = calls.service(name)
     tasks = [] if service is None else calls.tasks(service=str(service["ID"]))
-    return Seen(service, tuple(tasks), calls.network_names() if networks is None else networks)
+    names = calls.network_names([] if service is None else [service]) if networks is None else networks
+    return Seen(service, tuple(tasks), names)
 
 
 def login_mark(calls: SwarmCalls, image: str, key: bytes) -> str:

@@ -63,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     [
         ([2], []),
         ([LOST, 2], []),
-        ([1, LOST, LOST, 2], ["For 12 s the Swarm had no quorum: nothing was written meanwhile."]),
+        ([1, LOST, LOST, 2], ["For at least 12 s the Swarm had no quorum: nothing was written meanwhile."]),
     ],
 )
 async def test_quorum_that_comes_back_is_waited_for(clock: Any, looks: list[object], told: list[str]) -> None:

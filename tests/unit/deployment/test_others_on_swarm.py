@@ -63,3 +63,16 @@ async def test_hand_while_it_is_observed(orchestrator, engine, components, act: 
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.problem.message.startswith(message), deployment.problem
     assert deployment.problem.hint.startswith(hint), deployment.problem
+
+
+async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, components) -> None:
+    """What ran there before answers again when it is back."""
+
+    async def lose(event: PhaseChanged) -> None:
+        if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
+            engine.running = {key: replace(one, left_on=("node3",)) for key, one in engine.running.items()}
+
+    components.bus.subscribe(PhaseChanged, lose, name="test")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED
+    assert "node3 is down: web may still run there as it was before, until the node is back." in deployment.warnings

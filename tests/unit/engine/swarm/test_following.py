@@ -137,3 +137,29 @@ async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await following_it
+
+
+@pytest.mark.parametrize(
+    ("died", "update", "verdict"),
+    [
+        (task(2, "failed", "shutdown", **CRASHED), {}, UpdateVerdict.FAILED),
+        (task(2, "complete", "shutdown"), {}, UpdateVerdict.FAILED),  # its health check failed
+        (task(2, "failed", "shutdown", **CRASHED), {"MaxFailureRatio": 0.5}, UpdateVerdict.DONE),
+        (task(2, "failed", "shutdown", **CRASHED), {"FailureAction": "continue"}, UpdateVerdict.DONE),
+        (task(2, "shutdown", "shutdown"), {}, UpdateVerdict.DONE),  # told to
+    ],
+)
+async def test_task_that_ran_and_ended_is_a_failure(died: Any, update: dict[str, Any], verdict: str) -> None:
+    """Swarm watches for its monitor only, and starts the next one."""
+    shown = service(state="completed")
+    shown["Spec"]["UpdateConfig"] = update
+    looks = [
+        Look((service(state="updating"),), (GONE, task(2, "running")), {}),
+        Look((shown,), (GONE, died, task(3, "running")), {}),
+    ]
+    written = Written("s1", "new", spec_hash(shown["Spec"], {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    shown_first = {**looks[0].services[0], "Spec": shown["Spec"]}
+    looks[0] = Look((shown_first,), looks[0].tasks, {})
+    followed = Looks([(1, look) for look in looks], SimpleNamespace(now=100.0))
+    judged = await follow_update(cast("SharedLooks", followed), STACK, written)
+    assert judged.verdict is verdict, judged

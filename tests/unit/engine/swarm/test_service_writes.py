@@ -29,7 +29,7 @@ class Manager:
         self.service_of: Json | None = None
         self.refused = 0
 
-    def network_names(self) -> dict[str, str]:
+    def network_names(self, services: Any = (), names: Any = ()) -> dict[str, str]:
         return self.shown | self.networks
 
     def service(self, _name: str) -> Json | None:

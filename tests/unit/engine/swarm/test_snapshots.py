@@ -64,3 +64,13 @@ def test_job_that_swarm_runs_again_and_again_is_done() -> None:
     )
     (found,) = task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))
     assert (found.id, found.exit_code, found.surplus_runs) == ("t1", 0, 2)
+
+
+def test_node_that_is_down_keeps_what_it_had() -> None:
+    """Swarm started another elsewhere; nobody has stopped the container there."""
+    service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": {}}}
+    given_up = task(1, 1, "running", "shutdown") | {"NodeID": "n2"}
+    tasks = (given_up, task(1, 2) | {"NodeID": "n1"})
+    for lost, left_on in ((frozenset({"n2"}), ("node2",)), (frozenset(), ())):
+        [shown] = task_snapshots(StackLook((service,), tasks, {}, {"n1": "node1", "n2": "node2"}, lost))
+        assert (shown.id, shown.left_on) == ("t2", left_on)

@@ -41,7 +41,7 @@ class Manager:
         self.asked.append("tasks")
         return [{"ID": "t0"}]
 
-    def network_names(self) -> dict[str, str]:
+    def network_names(self, services: Any = (), names: Any = ()) -> dict[str, str]:
         self.asked.append("networks")
         return {}
 
