@@ -1,14 +1,21 @@
 """How long a release is watched where nothing is said, on a real engine, and what ends the watch."""
 
 import asyncio
+from pathlib import Path
+
+import pytest
 
 from roas.application import open_application
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.settings import EnvironmentSettings
 from roas.ui.embeds.live import draw_live
+from testbed.private_registry import private_registry
+from testbed.swarm import Swarm, client_of
+from testbed.swarm_look import StackLook
+from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, Stack, alone
 
 DIES_LATE = ["sh", "-c", "sleep 8; exit 3"]
 
@@ -51,6 +58,30 @@ async def test_window_of_the_settings_is_watched(stack, settings, images):
         stack.write({"web": alone(healthcheck=CHECK)})
         deployment = await People(application).succeed("v1")
         assert 8 <= deployment.phase(PhaseName.VERIFICATION).duration_seconds < 12
+
+
+async def test_task_that_dies_after_the_monitor_of_a_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Swarm takes the update for done after two seconds; the task dies after six, and the next one runs as well."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with (
+        Swarm(tmp_path / "swarm") as swarm,
+        client_of(swarm.manager) as client,
+        private_registry(tmp_path / "registry", host=swarm.host_address) as registry,
+    ):
+        registry.write_login(tmp_path / "docker")
+        registry.push_sample(client, "late", "v1", "healthy")
+        stack = Stack(tmp_path / "stack", "late", client, swarm.docker_host)
+        deploy = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
+        web = {"image": f"{registry.address}/late:v1", "stop_grace_period": "1s", "deploy": deploy}
+        stack.write({"web": web | {"healthcheck": CHECK}})
+        on_swarm = {"staging": EnvironmentSettings(engine="swarm")}
+        async with open_application(settings_for(stack, tmp_path / "state", environments=on_swarm)) as application:
+            people = People(application)
+            await people.succeed("v1", "staging")
+            stack.write({"web": web | {"command": ["sh", "-c", "sleep 6; exit 3"]}})
+            ended = await people.deploy("v2", "staging")
+            assert (ended.outcome, ended.problem.service) == (Outcome.ROLLED_BACK, "web"), ended.problem
+        assert StackLook(swarm, "late-staging").remove()
 
 
 async def watched(application, deployment_id):
