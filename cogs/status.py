@@ -21,7 +21,7 @@ from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
-from roas.ui.charts.painter import Painter
+from roas.ui.chart import Painter
 from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts
 from roas.ui.embeds.integration import draw_integration

@@ -28,7 +28,7 @@ NOT_TRANSLATED = {
     CHANGED: "for the journal, where it is English",
 }
 # What is told to who loads the extension, and what is painted with a font that knows Latin letters only.
-ENGLISH = ("cogs/clashes.py", "cogs/loading.py", "cogs/names.py", "bot/ui/charts/")
+ENGLISH = ("cogs/clashes.py", "cogs/loading.py", "cogs/names.py", "bot/ui/chart.py")
 
 
 @pytest.fixture(params=LANGUAGES.values(), scope="module")
