@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
@@ -90,6 +90,25 @@ async def in_daemon_thread(work: Callable[[], Result], name: str) -> Result:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await asyncio.wrap_future(done)
+
+
+def started_threads(count: int, name: str) -> ThreadPoolExecutor:
+    """Return a pool of which all threads run already. Raises RuntimeError where they cannot be started.
+
+    A pool that starts a thread when it gets work, and cannot, raises and keeps the work: what was reported as failed is
+    done later all the same.
+    """
+    threads = ThreadPoolExecutor(count, thread_name_prefix=name)
+    all_run = threading.Barrier(count + 1)
+    try:
+        for _ in range(count):
+            threads.submit(all_run.wait)
+        all_run.wait()
+    except RuntimeError:
+        all_run.abort()
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    return threads
 
 
 def leave_if_interrupted() -> None:

@@ -1,8 +1,4 @@
-"""Say what an engine refused, by whichever way it was asked: on our own connection, or through the Docker SDK."""
-
-import json
-from contextlib import suppress
-from http import HTTPStatus
+"""Name what an engine refuses."""
 
 
 class ApiError(Exception):
@@ -16,12 +12,3 @@ class ApiError(Exception):
 
 class ApiNotFoundError(ApiError):
     """An engine does not have what it was asked about."""
-
-
-def refusal(status: int, reason: str, content: bytes) -> ApiError:
-    """Read an answer that is no success: JSON with a message, or plain text."""
-    text = content.decode(errors="replace").strip()
-    with suppress(ValueError, LookupError, TypeError):
-        text = str(json.loads(text)["message"]).strip()
-    kind = ApiNotFoundError if status == HTTPStatus.NOT_FOUND else ApiError
-    return kind(status, text or reason)

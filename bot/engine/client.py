@@ -3,38 +3,37 @@
 import asyncio
 import os
 import re
-import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from roas.engine.api import EngineClient
+import urllib3
+from docker.errors import DockerException
+from requests.exceptions import InvalidHeader
+
+from roas.concurrency import run_concurrently, started_threads
 from roas.engine.api_errors import ApiError
-from roas.engine.fresh_answers import FreshAnswers
-from roas.engine.local_client import LocalClient
+from roas.engine.docker_client import LOCAL_SCHEMES, EngineClient, path_of
 from roas.engine.registry_logins import RegistryLogins
-from roas.engine.sdk_client import SdkClient
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-LOCAL_SCHEMES = ("unix://", "http+unix://")
-REQUEST_SECONDS = 30
-CONNECTIONS = 128
-THREADS = 32
+ASKING_THREADS = 16
 # For what takes long: to start and to stop. Else whoever looks at a large stack waits behind all that moves in it.
-ACTING_THREADS = 64
+ACTING_THREADS = 32
 # For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
 FILE_THREADS = 8
-EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # What an engine says once it speaks other versions of its API than when its client was opened.
 OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
 BRIEF_LENGTH = 200
+# What the SDK puts before everything that keeps it from an engine: it is cut off, and nobody reads it.
+SDK_ASKED = "Error while fetching server API version: "
 AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 # Where a container gets a path that the host does not have, Docker makes a folder of it.
 NO_SOCKET_HINT = said(
@@ -43,6 +42,7 @@ NO_SOCKET_HINT = said(
 )
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 def engine_address(environment: Environment) -> str:
@@ -57,154 +57,128 @@ def is_local(environment: Environment) -> bool:
 
 def socket_path(environment: Environment) -> str:
     """Return the path of a local engine's socket."""
-    return _path(engine_address(environment))
+    return path_of(engine_address(environment))
 
 
-def _path(address: str) -> str:
-    return f"/{address.partition('://')[2].lstrip('/')}"
+class _Engine:
+    """One engine: its client, and the threads in which it is asked.
 
+    An engine that hangs fills its own threads, and holds up nobody who asks another one.
+    """
 
-class _Threads:
-    """The threads that ask one engine: one that hangs fills its own, and holds up nobody who asks another one."""
+    def __init__(self, address: str) -> None:
+        """Start the threads. Raises EngineUnavailableError."""
+        self.address = address
+        self._opening: asyncio.Future[EngineClient] | None = None
+        try:
+            self.asking = started_threads(ASKING_THREADS, "engine")
+            try:
+                self.acting = started_threads(ACTING_THREADS, "engine-acts")
+            except RuntimeError:
+                self.asking.shutdown(wait=False)
+                raise
+        except RuntimeError as error:
+            raise EngineUnavailableError(
+                said("The engine at {address} cannot be asked: {error}.", address=address, error=error),
+                hint=said("Let the bot have more processes (`pids_limit`), or look at what takes them."),
+            ) from error
 
-    def __init__(self) -> None:
-        self.asking = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
-        self.acting = ThreadPoolExecutor(ACTING_THREADS, thread_name_prefix="engine-acts")
-        self.each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
+    async def opened(self) -> EngineClient:
+        """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            loop = asyncio.get_running_loop()
+            opening = self._opening = loop.run_in_executor(self.asking, EngineClient, self.address)
+            opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return await asyncio.shield(opening)
 
-    def shutdown(self) -> None:
-        """Let them end."""
-        for threads in (self.asking, self.acting, self.each):
+    def forget(self, client: EngineClient) -> None:
+        """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
+        opening = self._opening
+        if opening is not None and opening.done() and opening.result() is client:
+            self._opening = None
+            client.close()
+
+    def close(self) -> None:
+        """Close the client, and let the threads end."""
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
+            opening.result().close()
+        for threads in (self.asking, self.acting):
             threads.shutdown(wait=False, cancel_futures=True)
 
 
 class EngineClients:
-    """Keep one client per engine; a client serves as many threads as it has connections."""
+    """Ask engines, each in threads of its own."""
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        self._clients: dict[str, Future[EngineClient]] = {}
-        self._opening = threading.Lock()
+        self._engines: dict[str, _Engine] = {}
         self._logins = RegistryLogins()
-        self.fresh = FreshAnswers()
-        self._threads: defaultdict[str, _Threads] = defaultdict(_Threads)
-        # In a thread that asks an engine: that engine's threads.
-        self._here = threading.local()
-        self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
+        self._file_threads = started_threads(FILE_THREADS, "files")
 
     async def call(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
-        address = engine_address(environment)
-        return await self._in_thread(self._threads[address].asking, address, question)
+        return await self._ask(environment, self._engine(environment).asking, question)
 
     async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
-        address = engine_address(environment)
-        return await self._in_thread(self._threads[address].acting, address, question)
+        return await self._ask(environment, self._engine(environment).acting, question)
 
-    async def _in_thread(
-        self, threads: ThreadPoolExecutor, address: str, question: Callable[[EngineClient], Answer]
-    ) -> Answer:
-        beside = self._threads[address].each
-
-        def ask() -> Answer:
-            self._here.each = beside
-            with without_secrets(self._redact), typed_faults(address):
-                client = self.client(address)
-                try:
-                    return question(client)
-                except ApiError as error:
-                    if OTHER_API.search(explanation(error)):
-                        self._drop(address, client)
-                    raise
-
-        return await asyncio.get_running_loop().run_in_executor(threads, ask)
+    async def each(
+        self, environment: Environment, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]
+    ) -> list[Answer]:
+        """Ask the same about many items, at the same time as far as there are threads."""
+        return await run_concurrently(self.call(environment, partial(_about, question, item)) for item in items)
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
 
-    def client(self, address: str) -> EngineClient:
-        """Return the client of an address; blocks when it is the first time.
+    async def client(self, environment: Environment) -> EngineClient:
+        """Return the client of an engine, with today's logins to registries. Raises as `call` does.
 
-        An engine that does not answer takes until its time limit then. That holds up nobody who asks another one, and
-        all who want this one wait for the same opening, and learn how it ended: one after the other, they would fill
-        the threads.
+        Streams are read in threads of their own: they would hold those that answer questions.
         """
-        with self._opening:
-            opening = self._clients.get(address)
-            is_first = opening is None
-            if opening is None:
-                opening = self._clients[address] = Future()
-        if is_first:
-            self._open(address, opening)
-        client = opening.result()
-        self._logins.refresh(client)
-        return client
-
-    def _open(self, address: str, opening: "Future[EngineClient]") -> None:
-        try:
-            opening.set_result(open_client(address))
-        except BaseException as error:
-            with self._opening:
-                self._clients.pop(address, None)  # whoever comes next tries again
-            opening.set_exception(error)
-
-    def _drop(self, address: str, client: EngineClient) -> None:
-        """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
-        with self._opening:
-            opening = self._clients.get(address)
-            if opening is None or not opening.done() or opening.result() is not client:
-                return  # somebody else was told, too
-            del self._clients[address]
-        self.fresh.forget(client)
-        client.close()
-
-    def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
-        """Do the same for many items at the same time; for use within a question only."""
-        if len(items) == 1:
-            return [work(items[0])]
-        left = iter(enumerate(items))
-        done: dict[int, Answer] = {}
-
-        def take_the_next() -> None:
-            """Work until nothing is left: to hand over each item by itself costs as much as asking for it."""
-            try:
-                done.update((number, work(item)) for number, item in left)
-            except BaseException:
-                deque(left, maxlen=0)  # whoever waits gets this error: the others need not go on
-                raise
-
-        for working in [self._beside.submit(take_the_next) for _ in range(min(EACH_THREADS, len(items)))]:
-            working.result()
-        return [done[number] for number in range(len(items))]
-
-    def begin(self, work: Callable[[], Answer]) -> "Future[Answer]":
-        """Begin beside `each` what is needed after it; for use within a question only."""
-        return self._beside.submit(work)
-
-    @property
-    def _beside(self) -> ThreadPoolExecutor:
-        found: ThreadPoolExecutor = self._here.each
-        return found
+        engine = self._engine(environment)
+        with without_secrets(self._redact), typed_faults(engine.address):
+            client = await engine.opened()
+            self._logins.refresh(client)
+            return client
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
-        opened, self._clients = list(self._clients.values()), {}
-        for one in opened:
-            if one.done() and one.exception() is None:
-                one.result().close()
-        for threads in self._threads.values():
-            threads.shutdown()
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
         self._file_threads.shutdown(wait=False, cancel_futures=True)
 
+    def _engine(self, environment: Environment) -> _Engine:
+        address = engine_address(environment)
+        if address not in self._engines:
+            self._engines[address] = _Engine(address)
+        return self._engines[address]
 
-def open_client(address: str) -> EngineClient:
-    """Open a client of its own; blocks, since it asks for the API's version."""
-    if address.startswith(LOCAL_SCHEMES):
-        return LocalClient(_path(address), timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
+    async def _ask(
+        self, environment: Environment, threads: ThreadPoolExecutor, question: Callable[[EngineClient], Answer]
+    ) -> Answer:
+        client = await self.client(environment)
+        engine = self._engine(environment)
 
-    return SdkClient(address, timeout_seconds=REQUEST_SECONDS, connections=CONNECTIONS)
+        def ask() -> Answer:
+            with without_secrets(self._redact), typed_faults(engine.address):
+                try:
+                    return question(client)
+                except ApiError as error:
+                    if OTHER_API.search(error.explanation):
+                        engine.forget(client)
+                    raise
+
+        return await asyncio.get_running_loop().run_in_executor(threads, ask)
+
+
+def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:
+    return question(client, item)
 
 
 @contextmanager
@@ -214,13 +188,13 @@ def typed_faults(address: str) -> Iterator[None]:
         yield
     except ApiError as error:
         raise _refusal(error, address) from error
-    except OSError as error:
+    except (OSError, DockerException, urllib3.exceptions.HTTPError) as error:
         raise engine_unavailable(address, error) from error
 
 
 def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
     """Create the error for an engine that cannot be reached."""
-    if address.startswith(LOCAL_SCHEMES) and Path(_path(address)).is_dir():
+    if address.startswith(LOCAL_SCHEMES) and Path(path_of(address)).is_dir():
         return EngineUnavailableError(
             said("The engine at {address} does not answer: that is a folder, and no socket.", address=address),
             hint=NO_SOCKET_HINT,
@@ -230,13 +204,8 @@ def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableE
     )
 
 
-def explanation(error: ApiError) -> str:
-    """Return the engine's own error message."""
-    return error.explanation
-
-
 def _refusal(error: ApiError, address: str) -> EngineError:
-    text = explanation(error)
+    text = error.explanation
     if OTHER_API.search(text):
         return EngineUnavailableError(
             said("The engine at {address} is of another version than before: {text}", address=address, text=text),
@@ -254,10 +223,12 @@ def _brief(error: BaseException) -> str:
     """Find the shortest true reason in a chain of wrapped errors; without one, what the outermost says."""
     reason: BaseException | None = error
     while reason is not None:
+        if isinstance(reason, InvalidHeader):  # of Docker's configuration; it may be a secret
+            return type(reason).__name__
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
         if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
             return str(reason)
         reason = reason.__cause__ or reason.__context__
-    said_of_it = " ".join(str(error).split())
+    said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
     return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__

@@ -1,6 +1,6 @@
 """Run stacks on one machine with Compose and the Docker Engine."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.removal import remove_container, start_container, stop_container
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
-from roas.engine.containers.seen_containers import SeenContainers
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.engine.containers.service_logs import read_log
 from roas.engine.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
@@ -61,7 +60,6 @@ class ComposeEngine(ComposeReleases):
         )
         self._misled = MisledBinds(self._clients, self._policy)
         self._just_judged: set[str] = set()
-        self._seen = SeenContainers(self._clients)
         self._pinned = PinnedServices(self._clients, self._runner, self._models)
         creation = ComposeCreation(self._clients, self._runner, self._models, self._pinned)
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
@@ -229,12 +227,6 @@ class ComposeEngine(ComposeReleases):
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self._clients, environment)
-
-    async def containers_at_rest(
-        self, environment: Environment, moving: Collection[str] = ()
-    ) -> tuple[ContainerSnapshot, ...]:
-        """Return every container, too; what is listed as it was at the last look is not asked about."""
-        return await self._seen.look(environment, moving)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project as the engine lists it."""

@@ -1,6 +1,6 @@
 """Define what can be seen of an engine: containers, their events and logs, and how they differ from a model."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,18 +38,6 @@ class EngineReader(Protocol):
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
-        ...
-
-    async def containers_at_rest(
-        self, environment: Environment, moving: Collection[str] = ()
-    ) -> tuple[ContainerSnapshot, ...]:
-        """Return what `containers` returns, for who looks again and again: most of it is known from the last look.
-
-        Of services that are `moving`, what runs or was never started is told as it is listed: no restarts are counted.
-
-        It is never behind an event, but may for a moment be behind an act: an engine lists a container as running until
-        it has dealt with its end, while a question about that container waits for it.
-        """
         ...
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from roas.engine.api import EngineClient
+from roas.engine.docker_client import EngineClient
 
 FILE_NAME = "config.json"
 Version = tuple[int, int, int]
@@ -34,7 +34,7 @@ class RegistryLogins:
             return
         version = _version(folder / FILE_NAME)
         if self._known.get(id(client)) != version:
-            client.read_logins(folder / FILE_NAME)
+            client.reload_config(str(folder / FILE_NAME))
             self._known[id(client)] = version
 
 

@@ -1,6 +1,6 @@
 """Tell what is seen of each environment's stack, by the engine that it names: Compose on one machine, or a Swarm."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import cached_property
@@ -48,14 +48,6 @@ class StackReader(ComposeEngine):
         if on_swarm(environment):
             return await self._swarm.containers(environment)
         return await super().containers(environment)
-
-    async def containers_at_rest(
-        self, environment: Environment, moving: Collection[str] = ()
-    ) -> tuple[ContainerSnapshot, ...]:
-        """Return every container, too; what is listed as it was at the last look is not asked about."""
-        if on_swarm(environment):
-            return await self._swarm.containers(environment)
-        return await super().containers_at_rest(environment, moving)
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container as the engine lists it."""

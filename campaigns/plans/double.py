@@ -234,10 +234,6 @@ class EngineDouble:
         """Return every container."""
         return tuple(_snapshot(one) for one in self.machine.of(environment.project))
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        """Return what is there."""
-        return await self.containers(environment)
-
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
         return await self.containers(environment)

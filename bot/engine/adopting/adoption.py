@@ -17,10 +17,10 @@ from roas.engine.adopting.networks import (
 )
 from roas.engine.adopting.process import process_fields
 from roas.engine.adopting.rules import with_rules
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.repair import WRONG_NAME
 from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.readable_names import readable_reference
 from roas.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
@@ -57,10 +57,10 @@ async def adopt_project(
 
     def adopt(client: EngineClient) -> AdoptedStack | None:
         ids = list_ids(client, environment.project)
-        inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
+        inspected = [found for one in ids if (found := inspect_or_none(client, one)) is not None]
         if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
-        return _Reader(client, environment, inspected, written, clients.fresh.information(client)).read()
+        return _Reader(client, environment, inspected, written, client.info()).read()
 
     return await clients.call(environment, adopt)
 
@@ -159,7 +159,7 @@ class _Reader:
         """Return a network's key in the model, and remember its definition."""
         addressed = bool(endpoint and (endpoint.get("ipv4_address") or endpoint.get("ipv6_address")))
         if name not in self._networks or addressed:
-            inspected = self._client.sdk.inspect_network(name)
+            inspected = self._client.inspect_network(name)
             self._networks[name] = network_definition(inspected, self._project, addressed=addressed)
         return self._networks[name][0]
 

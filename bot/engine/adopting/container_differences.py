@@ -8,11 +8,10 @@ from typing import Any
 from roas.engine.adopting.adoption import container_fields
 from roas.engine.adopting.host import BYTES, SAME
 from roas.engine.adopting.sameness import differences, network_names, usual_name
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.repair import WRONG_NAME
-from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.engine.containers.snapshots import inspect_each, list_ids, snapshot
 from roas.engine.images.lookup import find_image
 from roas.engine.labels import SERVICE
 from roas.engine.model.services import services_of
@@ -51,21 +50,18 @@ async def find_container_differences(
     clients: EngineClients, environment: Environment, model: Mapping[str, Any]
 ) -> Mapping[str, ContainerDifference]:
     """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
-
-    def look(client: EngineClient) -> Mapping[str, ContainerDifference]:
-        # What the engine says of itself takes it ten times as long as one container.
-        says_of_itself = clients.begin(lambda: clients.fresh.information(client))
-        ids = list_ids(client, environment.project)
-        inspected = [one for one in clients.each(lambda found: inspect_or_none(client, found), ids) if one]
-        shown = [one for one in inspected if snapshot(one).state in COMPARED]
-        images = {image_id: find_image(client, image_id) for image_id in {str(one["Image"]) for one in shown}}
-        siblings = {one["Id"]: one for one in inspected}
-        wanted = services_of(model)
-        comparison = _Comparison(model, environment.project, says_of_itself.result(), images, siblings, wanted)
-        found = {one["Id"]: comparison.of(one) for one in shown}
-        return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
-
-    return await clients.call(environment, look)
+    ids = await clients.call(environment, lambda client: list_ids(client, environment.project))
+    inspected = await inspect_each(clients, environment, ids)
+    shown = [one for one in inspected if snapshot(one).state in COMPARED]
+    if not shown:
+        return {}
+    image_ids = list({str(one["Image"]) for one in shown})
+    images = dict(zip(image_ids, await clients.each(environment, find_image, image_ids), strict=True))
+    says_of_itself = await clients.call(environment, lambda client: client.info())
+    siblings = {one["Id"]: one for one in inspected}
+    comparison = _Comparison(model, environment.project, says_of_itself, images, siblings, services_of(model))
+    found = {one["Id"]: comparison.of(one) for one in shown}
+    return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from contextlib import closing, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
+from roas.engine.docker_client import EngineClient
 
 # The same bound as that of a secret's file; what is larger is no configuration.
 MOST_BYTES = 4 << 20
@@ -30,7 +30,7 @@ def read_copied(client: EngineClient, inspected: dict[str, Any], targets: Collec
 def _read(client: EngineClient, container_id: str, target: str) -> str | None:
     """Return the text of one file; None where it is not there, or is something else."""
     with suppress(ApiError, tarfile.TarError, UnicodeDecodeError, OSError):
-        stream, stat = client.sdk.get_archive(container_id, target)
+        stream, stat = client.get_archive(container_id, target)
         with closing(stream):
             if int(stat["size"]) > MOST_BYTES:
                 return None

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roas.engine.api import EngineClient
+from docker.types import LogConfig, Ulimit
+
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES
+from roas.engine.docker_client import EngineClient
 from roas.errors import EngineError
 from roas.messages.message import said
 
@@ -68,7 +70,7 @@ class ContainerJail:
         """Run it to its end; None where it prints more than `most_bytes`. Raises EngineError, ApiError."""
         _remove_left(self._client)
         image = _image(self._client, Path(command[0]))
-        created = self._client.sdk.create_container(
+        created = self._client.create_container(
             image,
             command=list(command[1:]),
             entrypoint=[command[0]],
@@ -83,15 +85,15 @@ class ContainerJail:
         self._id = created["Id"]
         try:
             for place, archive in _archives(files):
-                self._client.sdk.put_archive(self._id, str(place), archive)
-            printed = self._client.sdk.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
+                self._client.put_archive(self._id, str(place), archive)
+            printed = self._client.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
             if self._stopped.is_set():
                 return JailedOutput(b"", b"", -1)
-            self._client.sdk.start(self._id, timeout=START_SECONDS)
+            self._client.start(self._id, timeout=START_SECONDS)
             found = _read(printed, most_bytes)
             if found is None:
                 return None
-            code = int(self._client.sdk.wait(self._id)["StatusCode"])
+            code = int(self._client.wait(self._id)["StatusCode"])
             return JailedOutput(*found, -1 if code > ENDED_BY_A_SIGNAL else code)
         finally:
             _remove(self._client, self._id)
@@ -104,7 +106,7 @@ class ContainerJail:
 
     def _confinement(self) -> Any:
         limits = {"cpu": CPU_SECONDS, "data": MEMORY_BYTES, "fsize": 0, "core": 0}
-        return self._client.sdk.create_host_config(
+        return self._client.create_host_config(
             network_mode="none",
             read_only=True,
             cap_drop=["ALL"],
@@ -114,8 +116,8 @@ class ContainerJail:
             memswap_limit=MEMORY_BYTES,
             ipc_mode="private",
             # Nothing of a stack is left in a file of the engine's.
-            log_config={"type": "none"},
-            ulimits=[{"name": name, "soft": most, "hard": most} for name, most in limits.items()],
+            log_config=LogConfig(type=LogConfig.types.NONE),
+            ulimits=[Ulimit(name=name, soft=most, hard=most) for name, most in limits.items()],
         )
 
 
@@ -125,10 +127,10 @@ def _image(client: EngineClient, binary: Path) -> str:
     lines = (f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in sorted(contents.items()))
     name = f"{REPOSITORY}:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
     with suppress(ApiNotFoundError):
-        return str(client.api.inspect_image(name)["Id"])
+        return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
     layer = _tar((path.relative_to("/"), content, 0o755) for path, content in contents.items())
-    client.sdk.import_image_from_data(layer, repository=REPOSITORY, tag=name.partition(":")[2])
-    return str(client.api.inspect_image(name)["Id"])
+    client.import_image_from_data(layer, repository=REPOSITORY, tag=name.partition(":")[2])
+    return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
 
 
 def _libraries(binary: Path) -> tuple[Path, ...]:
@@ -185,11 +187,11 @@ def _read(printed: Iterator[tuple[bytes | None, bytes | None]], most_bytes: int)
 
 def _remove(client: EngineClient, container_id: str) -> None:
     with suppress(ApiError):
-        client.api.remove_container(container_id, force=True, v=True)
+        client.remove_container(container_id, force=True, v=True)
 
 
 def _remove_left(client: EngineClient) -> None:
     """Remove what a bot that was killed left behind."""
-    for one in client.api.containers(all=True, filters={"label": LABEL}):
+    for one in client.containers(all=True, filters={"label": LABEL}):
         if time.time() - one["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
             _remove(client, one["Id"])

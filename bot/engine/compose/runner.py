@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from roas.concurrency import run_concurrently
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
@@ -28,6 +27,7 @@ from roas.engine.compose.processes import (
     start_process,
 )
 from roas.engine.compose.program import compose_binary, compose_command, die_with_parent, find_plugin, mark
+from roas.engine.docker_client import EngineClient
 from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
 from roas.errors import EngineError
 from roas.messages.message import said

@@ -9,8 +9,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address, engine_unavailable, typed_faults
+from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
 from roas.errors import EngineError, EngineUnavailableError
@@ -46,8 +46,10 @@ class EventSubscription:
         self._closed = threading.Event()
 
     async def __aenter__(self) -> AsyncIterator[ContainerEvent]:
+        client = await self._clients.client(self._environment)
         # A thread of its own: the engine may stall before it answers, and no timeout holds for this request.
-        threading.Thread(target=self._run, name=f"events of {self._environment.project}", daemon=True).start()
+        name = f"events of {self._environment.project}"
+        threading.Thread(target=self._run, args=(client,), name=name, daemon=True).start()
         try:
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 await self._subscribed
@@ -64,11 +66,10 @@ class EventSubscription:
         self._closed.set()
         await asyncio.shield(asyncio.to_thread(self._unblock))
 
-    def _run(self) -> None:
+    def _run(self, client: EngineClient) -> None:
         """Subscribe, then read until the stream ends; runs in the thread."""
         try:
             with typed_faults(self._address):
-                client = self._clients.client(self._address)
                 self._stream = self._subscribe(client)
         except EngineError as error:
             self._deliver(self._refuse, error)
@@ -83,8 +84,6 @@ class EventSubscription:
                     self._deliver(self._events.put_nowait, event)
         except STREAM_FAULTS as error:
             fault = engine_unavailable(self._address, error)
-        if not self._closed.is_set():
-            self._clients.fresh.forget(client)
         self._deliver(self._events.put_nowait, fault)
 
     def _subscribe(self, client: EngineClient) -> Any:
@@ -92,13 +91,14 @@ class EventSubscription:
         now = time.time_ns()
         # After the clock was set back, the last event seen appears to lie in the future.
         seconds, nanoseconds = divmod(now if self._since_ns is None else min(now, self._since_ns), 10**9)
-        return client.api.events(
-            since=f"{seconds}.{nanoseconds:09d}",  # the engine takes fractions
+        return client.events(
+            since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions
             filters={
                 "type": ["container"],
                 "label": [f"{PROJECT}={self._environment.project}"],
                 "event": list(ACTIONS),
             },
+            decode=True,
         )
 
     def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
-from roas.engine.client import EngineClients, explanation
+from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.engine.model.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -25,7 +25,7 @@ async def read_failure_output(
 
     def read(client: EngineClient) -> str:
         try:
-            inspected: dict[str, Any] = client.api.inspect_container(container_id)
+            inspected: dict[str, Any] = client.inspect_container(container_id)
         except ApiNotFoundError:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         redactor.add(container_secrets(inspected))
@@ -59,9 +59,9 @@ def _probes(inspected: Mapping[str, Any]) -> list[str]:
 
 def _log(client: EngineClient, inspected: Mapping[str, Any], lines: int) -> str:
     try:
-        raw: bytes = client.sdk.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
+        raw: bytes = client.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
     except ApiError as error:
-        return f"(its log cannot be read: {explanation(error)})"
+        return f"(its log cannot be read: {error})"
     return readable_log(raw).rstrip() or "(it wrote nothing)"
 
 

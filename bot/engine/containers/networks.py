@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.models.environment import Environment
 
 
@@ -19,7 +19,7 @@ async def missing_networks(
     }
 
     def look(client: EngineClient) -> frozenset[str]:
-        there = {network["Name"] for network in client.api.networks()}
+        there = {network["Name"] for network in client.networks()}
         return frozenset(key for key, name in names.items() if name not in there)
 
     return await clients.call(environment, look) if names else frozenset()
@@ -30,13 +30,13 @@ def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:
 
     Returns whether there were any: the engine would look for the old ones by id.
     """
-    networks = {one["Name"]: one["Id"] for one in client.api.networks()}
+    networks = {one["Name"]: one["Id"] for one in client.networks()}
     ends = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     moved = {name: end for name, end in ends.items() if networks.get(name, end["NetworkID"]) != end["NetworkID"]}
     for name, end in moved.items():
-        client.sdk.disconnect_container_from_network(inspected["Id"], name, force=True)
+        client.disconnect_container_from_network(inspected["Id"], name, force=True)
         own = end.get("IPAMConfig") or {}
-        client.sdk.connect_container_to_network(
+        client.connect_container_to_network(
             inspected["Id"],
             name,
             ipv4_address=own.get("IPv4Address"),

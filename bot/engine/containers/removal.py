@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
-from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
+from roas.engine.client import EngineClients
 from roas.engine.containers.networks import rejoin
 from roas.engine.containers.own_container import refuse_own_container
 from roas.engine.containers.snapshots import inspect_or_none
+from roas.engine.docker_client import REQUEST_SECONDS, EngineClient
 from roas.engine.labels import SERVICE
 from roas.errors import ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
@@ -30,7 +30,7 @@ async def start_container(clients: EngineClients, environment: Environment, cont
 
     def start(client: EngineClient) -> None:
         try:
-            client.api.start(container_id, timeout=START_SECONDS)
+            client.start(container_id, timeout=START_SECONDS)
         except ApiError as error:
             if error.status in ENGINE_STATUSES:
                 raise
@@ -38,11 +38,11 @@ async def start_container(clients: EngineClients, environment: Environment, cont
             if inspected is None:
                 raise _gone(container_id) from error
             if inspected["State"].get("Paused"):
-                client.api.unpause(container_id)
-            elif NETWORK_GONE.search(explanation(error)) and rejoin(client, inspected):
+                client.unpause(container_id)
+            elif NETWORK_GONE.search(error.explanation) and rejoin(client, inspected):
                 start(client)
             else:
-                raise _cannot_start(inspected, explanation(error)) from error
+                raise _cannot_start(inspected, error.explanation) from error
 
     await clients.act(environment, start)
 
@@ -84,11 +84,11 @@ async def remove_container(
         try:
             if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
                 _stop(client, inspected, grace_seconds)
-            client.api.remove_container(container_id, force=True)
+            client.remove_container(container_id, force=True)
         except ApiNotFoundError:
             return
         except ApiError as error:
-            if "already in progress" not in explanation(error):
+            if "already in progress" not in error.explanation:
                 raise
             _wait_until_removed(client, container_id)
 
@@ -106,12 +106,12 @@ def _stop(client: EngineClient, inspected: dict[str, Any], grace_seconds: float 
     """Stop it; the request must be given more time than the container is."""
     own = inspected["Config"].get("StopTimeout")
     grace = grace_seconds if grace_seconds is not None else own if own is not None else DEFAULT_GRACE_SECONDS
-    client.api.stop(inspected["Id"], timeout=max(0, round(grace)))
+    client.stop(inspected["Id"], timeout=max(0, round(grace)))
 
 
 def _wait_until_removed(client: EngineClient, container_id: str) -> None:
     try:
-        client.api.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
+        client.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
     except ApiNotFoundError:
         return
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
-from roas.engine.client import EngineClients, explanation
+from roas.engine.client import EngineClients
 from roas.engine.containers.removal import remove_container
+from roas.engine.docker_client import EngineClient
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, HealthStatus
@@ -122,12 +122,12 @@ async def _rename(clients: EngineClients, environment: Environment, repair: Cont
 
     def rename(client: EngineClient) -> str | None:
         try:
-            client.api.rename(repair.container.id, repair.new_name)
+            client.rename(repair.container.id, repair.new_name)
         except ApiNotFoundError:
             return said("it is gone")
         except ApiError as error:
             if error.status == 409:
-                return explanation(error)
+                return error.explanation
             raise
         return None
 

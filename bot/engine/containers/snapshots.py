@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -26,12 +26,8 @@ async def take_snapshots(
     clients: EngineClients, environment: Environment, service: str | None = None
 ) -> tuple[ContainerSnapshot, ...]:
     """Return every container of the environment's project, or of one service, running or not, in order of number."""
-
-    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
-        ids = list_ids(client, environment.project, service)
-        return _look_at(clients, client, ids)
-
-    return await clients.call(environment, look)
+    ids = await clients.call(environment, lambda client: list_ids(client, environment.project, service))
+    return in_order(map(snapshot, await inspect_each(clients, environment, ids)))
 
 
 async def take_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
@@ -39,11 +35,7 @@ async def take_outlines(clients: EngineClients, environment: Environment) -> tup
 
     What only asking about each container tells is left out: restarts, when it started, its restart policy.
     """
-
-    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
-        return in_order(map(outline, _listed(client, environment.project)))
-
-    return await clients.call(environment, look)
+    return in_order(map(outline, await clients.call(environment, lambda client: _listed(client, environment.project))))
 
 
 async def take_named_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
@@ -51,47 +43,25 @@ async def take_named_outlines(clients: EngineClients, environment: Environment) 
 
     The engine lists a container by the image's ID once the name means another image: those alone are asked about.
     """
-
-    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
-        listed = [outline(one) for one in _listed(client, environment.project)]
-        unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
-        asked = {one.id: one for one in _look_at(clients, client, unnamed)} if unnamed else {}
-        return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
-
-    return await clients.call(environment, look)
+    listed = await take_outlines(clients, environment)
+    unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
+    asked = {one["Id"]: snapshot(one) for one in await inspect_each(clients, environment, unnamed)}
+    return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
 
 
 async def take_snapshots_of(
     clients: EngineClients, environment: Environment, container_ids: Collection[str]
 ) -> tuple[ContainerSnapshot, ...]:
     """Return those of some containers that are there and belong to a service of the environment's project."""
-
-    def look(client: EngineClient) -> tuple[ContainerSnapshot, ...]:
-        return _look_at(clients, client, list(container_ids), project=environment.project)
-
-    return await clients.call(environment, look)
+    found = await inspect_each(clients, environment, container_ids)
+    return in_order(snapshot(inspected) for inspected in found if _belongs(inspected, environment.project))
 
 
-def take_these(clients: EngineClients, client: EngineClient, ids: list[str]) -> tuple[ContainerSnapshot, ...]:
-    """Return those of these containers that are there; for use within a thread that asks the engine."""
-    return _look_at(clients, client, ids)
-
-
-def listed_containers(client: EngineClient, project: str) -> list[ContainerSnapshot]:
-    """Return every container of a project as the engine lists it; for use within a thread that asks the engine."""
-    return [outline(one) for one in _listed(client, project)]
-
-
-def _look_at(
-    clients: EngineClients, client: EngineClient, ids: list[str], *, project: str | None = None
-) -> tuple[ContainerSnapshot, ...]:
-    found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
-    snapshots = [
-        snapshot(inspected)
-        for inspected in found
-        if inspected is not None and (project is None or _belongs(inspected, project))
-    ]
-    return in_order(snapshots)
+async def inspect_each(
+    clients: EngineClients, environment: Environment, container_ids: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return what inspecting each of these containers tells; one that is gone meanwhile is left out."""
+    return [one for one in await clients.each(environment, inspect_or_none, container_ids) if one is not None]
 
 
 def in_order(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerSnapshot, ...]:
@@ -113,14 +83,14 @@ def _listed(client: EngineClient, project: str, service: str | None = None) -> l
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")
-    found: list[dict[str, Any]] = client.api.containers(all=True, filters={"label": labels})
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
     return found
 
 
 def inspect_or_none(client: EngineClient, container_id: str) -> dict[str, Any] | None:
     """Inspect a container, or return None where it is gone meanwhile."""
     try:
-        inspected: dict[str, Any] = client.api.inspect_container(container_id)
+        inspected: dict[str, Any] = client.inspect_container(container_id)
     except ApiNotFoundError:
         return None
     return inspected

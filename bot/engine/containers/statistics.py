@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.models.environment import Environment
 
 
@@ -32,18 +32,14 @@ class StatisticsReader:
         Raises EngineUnavailableError.
         """
         ids = list(container_ids)
-
-        def look(client: EngineClient) -> dict[str, ContainerReading]:
-            readings = self._clients.each(lambda container_id: _reading(client, container_id), ids)
-            return {one: found for one, found in zip(ids, readings, strict=True) if found is not None}
-
-        return await self._clients.call(environment, look) if ids else {}
+        readings = await self._clients.each(environment, _reading, ids)
+        return {container: reading for container, reading in zip(ids, readings, strict=True) if reading is not None}
 
 
 def _reading(client: EngineClient, container_id: str) -> ContainerReading | None:
     try:
         # With one_shot the engine answers at once; the differences over time are for us to compute.
-        raw: dict[str, Any] = client.api.stats(container_id, stream=False, one_shot=True)
+        raw: dict[str, Any] = client.stats(container_id, stream=False, one_shot=True)
     except ApiError as error:
         if error.status in {404, 409}:
             return None

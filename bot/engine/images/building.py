@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from roas.concurrency import run_uninterrupted
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.reference import split_reference
 from roas.engine.interface import ProgressReport, ResolvedStack
@@ -120,12 +120,12 @@ def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | Non
         return str(found["Id"])
     repository, tag = split_reference(reference)
     try:
-        client.api.tag(before["Id"], repository, tag or "latest", force=True)
+        client.tag(before["Id"], repository, tag or "latest", force=True)
     except ApiNotFoundError:  # a prune took it during the build
         return str(found["Id"])
     if not (find_image(client, found["Id"]) or {}).get("RepoTags"):  # `build.tags` may name it, too
         with suppress(ApiError):
-            client.api.remove_image(found["Id"])
+            client.remove_image(found["Id"])
     return str(before["Id"])
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ResolvedStack
 from roas.models.environment import Environment
 
@@ -23,7 +23,7 @@ async def find_local_versions(
         return ()
 
     def look(client: EngineClient) -> tuple[str, ...]:
-        images: list[dict[str, Any]] = client.api.images()
+        images: list[dict[str, Any]] = client.images()
         return versions_of(images, patterns)
 
     return await clients.call(environment, look)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
-from roas.engine.client import EngineClients, explanation
+from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.reference import split_reference
 from roas.errors import RegistryUnavailableError
 from roas.messages.message import said
@@ -20,7 +20,7 @@ IF_MISSING = frozenset({"missing", "if_not_present"})
 def find_image(client: EngineClient, reference: str) -> dict[str, Any] | None:
     """Inspect a local image, or return None where it is not here."""
     try:
-        found: dict[str, Any] = client.api.inspect_image(reference)
+        found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]
     except ApiNotFoundError:
         return None
     return found
@@ -79,9 +79,9 @@ def _digest_of_absent(client: EngineClient, reference: str) -> str:
 def registry_digest(client: EngineClient, reference: str) -> str:
     """Ask the registry for the digest behind a reference, with the logins of Docker's configuration."""
     try:
-        answer = client.sdk.inspect_distribution(reference)
+        answer = client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except ApiError as error:
-        raise registry_fault(explanation(error), reference) from error
+        raise registry_fault(error.explanation, reference) from error
     return f"{repository_of(reference)}@{answer['Descriptor']['digest']}"
 
 

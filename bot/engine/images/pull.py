@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
-from roas.engine.client import EngineClients, engine_address, explanation, typed_faults
+from roas.engine.client import EngineClients, engine_address, typed_faults
 from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.reference import split_reference
 from roas.engine.images.threaded import iterate_in_thread
@@ -73,7 +73,8 @@ async def pull_image(
     if image.image_id and not image.must_pull:
         return await clients.call(environment, lambda client: _present(client, image.image_id or image.reference))
     progress = PullProgress()
-    messages = iterate_in_thread(lambda: _pull(clients, environment, image.reference), f"pull {image.reference}")
+    client, address = await clients.client(environment), engine_address(environment)
+    messages = iterate_in_thread(lambda: _pull(client, address, image.reference), f"pull {image.reference}")
     async with aclosing(messages):  # type: ignore[type-var]
         async for message in messages:
             if step := progress.take(message):
@@ -82,15 +83,14 @@ async def pull_image(
     return await clients.call(environment, lambda client: _verified(client, image))
 
 
-def _pull(clients: EngineClients, environment: Environment, reference: str) -> Iterator[dict[str, Any]]:
+def _pull(client: EngineClient, address: str, reference: str) -> Iterator[dict[str, Any]]:
     """Pull in a thread; a fault in the middle of the stream comes as a message."""
     repository, tag = split_reference(reference)
-    address = engine_address(environment)
     with typed_faults(address):
         try:
-            stream = clients.client(address).sdk.pull(repository, tag=tag or "latest", stream=True, decode=True)
+            stream = client.pull(repository, tag=tag or "latest", stream=True, decode=True)
         except ApiError as error:
-            raise registry_fault(explanation(error), reference) from error
+            raise registry_fault(error.explanation, reference) from error
         for message in stream:
             if text := message.get("error"):
                 raise registry_fault(str(text), reference)

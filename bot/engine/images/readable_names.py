@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.reference import split_reference
 from roas.engine.model.services import pinned_image_id
@@ -57,7 +57,7 @@ async def set_references(
                 continue
             repository, tag = split_reference(reference)
             try:
-                client.api.tag(image_id, repository, tag, force=True)
+                client.tag(image_id, repository, tag, force=True)
             except ApiNotFoundError as error:
                 raise image_not_found(
                     said("{reference} is gone from this machine", reference=reference), service

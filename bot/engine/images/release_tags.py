@@ -3,10 +3,10 @@
 import re
 from contextlib import suppress
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.readable_names import unneeded_references
 from roas.messages.message import said
@@ -30,22 +30,19 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
     """
     first = {service.image.image_id: service for service in reversed(release.services)}
 
-    def tag_one(client: EngineClient, service: ReleaseService) -> None:
+    def tag(client: EngineClient, service: ReleaseService) -> None:
         repository, name = release_tag(environment.project, service.name, release.number)
         found = find_image(client, f"{repository}:{name}")
         if found is not None and found["Id"] == service.image.image_id:
             return
         try:
-            client.api.tag(service.image.image_id, repository, name)
+            client.tag(service.image.image_id, repository, name)
         except ApiNotFoundError as error:
             raise image_not_found(
                 said("{reference} is gone from this machine", reference=service.image.reference), service.name
             ) from error
 
-    def tag(client: EngineClient) -> None:
-        clients.each(lambda service: tag_one(client, service), list(first.values()))
-
-    await clients.call(environment, tag)
+    await clients.each(environment, tag, first.values())
 
 
 async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
@@ -57,7 +54,7 @@ async def tagged_numbers(clients: EngineClients, environment: Environment) -> fr
     pattern = re.compile(rf"{REPOSITORY}/{re.escape(prefix)}.+:r(\d+)")
 
     def look(client: EngineClient) -> frozenset[int]:
-        images = client.api.images(filters={"reference": f"{REPOSITORY}/*"})
+        images = client.images(filters={"reference": f"{REPOSITORY}/*"})
         tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
         return frozenset(int(match[1]) for match in tags if match)
 
@@ -103,9 +100,9 @@ async def missing_images(clients: EngineClients, environment: Environment, relea
 def _untag(client: EngineClient, tag: str, *, used: bool = True) -> None:
     """Remove a tag, also the last one of an image that is `used` by a container."""
     try:
-        client.api.remove_image(tag)
+        client.remove_image(tag)
     except ApiError as error:
         if error.status != 409:
             raise
         if used:
-            client.api.remove_image(tag, force=True)  # only the tag goes
+            client.remove_image(tag, force=True)  # only the tag goes

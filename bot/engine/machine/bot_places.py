@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.snapshots import inspect_or_none
+from roas.engine.docker_client import EngineClient
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount
 

@@ -7,12 +7,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.jail import JailKind, jail_kind
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.own_container import own_container_id
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
 from roas.engine.machine.host_ports import published_ports
 from roas.engine.machine.projects import find_projects
@@ -34,18 +34,14 @@ class DockerProbe:
         self._facts: EngineFacts | None = None
 
     async def version(self) -> EngineFacts:
-        """Return what the engine, which answers now, says of itself or said a moment ago.
-
-        Raises EngineUnavailableError.
-        """
+        """Return what the engine says of itself. Raises EngineUnavailableError."""
         async with self._asking:
             if self._facts is None:
                 self._facts = await self._clients.call(self._environment, self._ask)
             return self._facts
 
     def _ask(self, client: EngineClient) -> EngineFacts:
-        client.api.ping()
-        version, info = self._clients.fresh.version(client), self._clients.fresh.information(client)
+        version, info = client.version(), client.info()
         return EngineFacts(
             version=str(version.get("Version", "")),
             api_version=str(version.get("ApiVersion", "0")),
@@ -65,7 +61,7 @@ class DockerProbe:
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
-        return await self._clients.call(self._environment, lambda client: published_ports(client.api.containers()))
+        return await self._clients.call(self._environment, lambda client: published_ports(client.containers()))
 
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the engine. Raises EngineUnavailableError."""
@@ -115,7 +111,7 @@ class DockerProbe:
 
 def _own_container(client: EngineClient, container_id: str) -> OwnContainer | None:
     try:
-        found: dict[str, Any] = client.api.inspect_container(container_id)
+        found: dict[str, Any] = client.inspect_container(container_id)
     except ApiNotFoundError:
         return None
     labels = found["Config"].get("Labels") or {}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.configuration.stack_files import plain_name, usual_project
-from roas.engine.api import EngineClient
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 from roas.engine.sources.opening import resolve
 from roas.models.environment import Environment
@@ -17,9 +17,9 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
     """Return the projects of which there is a container or a volume, sorted by name."""
     containers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     volumes: dict[str, list[str]] = defaultdict(list)
-    for container in client.api.containers(all=True, filters={"label": PROJECT}):
+    for container in client.containers(all=True, filters={"label": PROJECT}):
         containers[container["Labels"][PROJECT]].append(container)
-    for volume in client.api.volumes(filters={"label": PROJECT}).get("Volumes") or ():
+    for volume in client.volumes(filters={"label": PROJECT}).get("Volumes") or ():
         volumes[volume["Labels"][PROJECT]].append(str(volume["Name"]))
     return tuple(
         FoundProject(
@@ -40,7 +40,7 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
 def ended_services(client: EngineClient, project: str) -> tuple[str, ...]:
     """Return the services of a project that ended with code 0 and that nothing starts again."""
     own = {"label": f"{PROJECT}={project}", "status": "exited"}
-    found = (client.api.inspect_container(one["Id"]) for one in client.api.containers(all=True, filters=own))
+    found = (client.inspect_container(one["Id"]) for one in client.containers(all=True, filters=own))
     return tuple(
         sorted(
             {

@@ -1,7 +1,7 @@
 """Find the containers that were given a value as a variable, whatever its name; the value itself goes nowhere."""
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import PROJECT
 from roas.messages.message import said
 
@@ -9,9 +9,9 @@ from roas.messages.message import said
 def find_holders(client: EngineClient, value: str) -> tuple[tuple[str, str], ...]:
     """Return id and description of every running container with that value."""
     found = []
-    for listed in client.api.containers():
+    for listed in client.containers():
         try:
-            inspected = client.api.inspect_container(str(listed["Id"]))
+            inspected = client.inspect_container(str(listed["Id"]))
         except ApiNotFoundError:
             continue
         variables = inspected["Config"].get("Env") or []

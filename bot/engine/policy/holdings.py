@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import PROJECT, project_of
 from roas.engine.machine.host_ports import published_ports
 from roas.engine.model.services import image_reference, services_of
@@ -89,16 +89,16 @@ NOTHING_HELD = EngineHoldings({}, ())
 
 def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     """Ask an engine for what exists: volumes, containers, networks, published ports, images, the bot's own volumes."""
-    volumes = client.api.volumes().get("Volumes") or ()
-    containers = client.api.containers(all=True)
+    volumes = client.volumes().get("Volumes") or ()
+    containers = client.containers(all=True)
     own = own_container_id()
     mounted = _mounted(containers)
     return EngineHoldings(
         {str(found["Name"]): _volume(found, mounted) for found in volumes},
         tuple(map(_container, containers)),
-        frozenset(name for found in client.api.networks() for name in (str(found["Name"]), str(found["Id"]))),
+        frozenset(name for found in client.networks() for name in (str(found["Name"]), str(found["Id"]))),
         published_ports(containers),
-        _images(client.api.images(), containers),
+        _images(client.images(), containers),
         frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
     )
 

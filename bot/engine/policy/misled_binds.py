@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients
 from roas.engine.containers.snapshots import inspect_or_none
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import PROJECT, SERVICE
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.services import bind_sources, services_of
@@ -23,7 +23,8 @@ from roas.engine.sources.opening import resolve
 from roas.messages.message import joined
 from roas.models.environment import Environment
 
-Policy = dict[str, Any]
+# As the SDK has it: the name, and how often it is tried.
+Policy = Any
 
 NEVER: Policy = {"Name": "no", "MaximumRetryCount": 0}
 
@@ -80,8 +81,8 @@ def _policy(service: Mapping[str, Any]) -> Policy:
 
 
 def _set_restarts(client: EngineClient, environment: Environment, wanted: Mapping[str, Policy]) -> None:
-    for one in client.api.containers(all=True, filters={"label": f"{PROJECT}={environment.project}"}):
+    for one in client.containers(all=True, filters={"label": f"{PROJECT}={environment.project}"}):
         service = one["Labels"].get(SERVICE, "")
         if service in wanted:
             with suppress(ApiError):  # it is being removed, or ends by itself (`--rm`)
-                client.sdk.update_container(one["Id"], restart_policy=wanted[service])
+                client.update_container(one["Id"], restart_policy=wanted[service])

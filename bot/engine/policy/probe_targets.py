@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local
 from roas.engine.containers.own_container import own_container_id
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import PROJECT
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.errors import EngineUnavailableError
@@ -72,7 +72,7 @@ def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
     own = {"label": f"{PROJECT}={project}"}
     addresses: set[Address] = set()
     published: set[tuple[Address, int]] = set()
-    for container in client.api.containers(filters=own):
+    for container in client.containers(filters=own):
         joined = (container.get("NetworkSettings") or {}).get("Networks") or {}
         for network in joined.values():
             addresses |= {_plain(one) for key in ("IPAddress", "GlobalIPv6Address") if (one := network.get(key))}
@@ -81,7 +81,7 @@ def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
             published |= {(_plain(one.get("IP") or ANYWHERE), one["PublicPort"]) for one in ports}
     networks: set[Network] = set()
     gateways: set[Address] = set()
-    for found in client.api.networks(filters=own):
+    for found in client.networks(filters=own):
         for config in (found.get("IPAM") or {}).get("Config") or ():
             if subnet := config.get("Subnet"):
                 networks.add(ip_network(subnet, strict=False))
@@ -94,7 +94,7 @@ def _is_within(client: EngineClient) -> bool:
     """Return whether this process runs in a container of an engine, with a loopback of its own."""
     own_id = own_container_id()
     try:
-        own = None if own_id is None else client.api.inspect_container(own_id)
+        own = None if own_id is None else client.inspect_container(own_id)
     except ApiNotFoundError:
         return False
     return own is not None and own["HostConfig"].get("NetworkMode") != "host"

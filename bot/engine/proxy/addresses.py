@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.engine.docker_client import EngineClient
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 

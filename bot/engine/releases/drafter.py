@@ -7,8 +7,8 @@ from roas.concurrency import run_concurrently
 from roas.engine.adopting.adoption import AdoptedStack, adopt_project
 from roas.engine.adopting.contents import bind_adopted
 from roas.engine.adopting.sameness import differing_keys
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import digest_of, find_image
 from roas.engine.interface import ReleaseDraft, ResolvedStack
 from roas.engine.model.definitions import read_definitions
@@ -105,7 +105,7 @@ class ReleaseDrafter:
 
         def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
             found = {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
-            return found, self._clients.fresh.information(client) if candidates else {}
+            return found, client.info() if candidates else {}
 
         images, says_of_itself = await self._clients.call(environment, look)
         for name, (new, before) in candidates.items():

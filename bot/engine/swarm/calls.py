@@ -8,11 +8,9 @@ from typing import Any
 
 from docker.auth import get_config_header, resolve_repository_name
 
-from roas.engine.api import EngineClient
-from roas.engine.api_errors import ApiError, ApiNotFoundError, refusal
-from roas.engine.client import explanation
+from roas.engine.api_errors import ApiError, ApiNotFoundError
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import STACK
-from roas.engine.sdk_client import sdk_faults
 from roas.errors import EngineError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
 
@@ -47,7 +45,7 @@ class SwarmCalls:
     """Speak Swarm's API through the SDK; blocks. Raises ApiError, OSError."""
 
     def __init__(self, client: EngineClient) -> None:
-        self._api = client.sdk.raw
+        self._api = client
 
     def service(self, name: str) -> Json | None:
         """Return a service by its name or id, with its version and the status of its update."""
@@ -134,8 +132,8 @@ class SwarmCalls:
             answer = self._post(f"/{kind}/create", spec, image)
         except ApiError as error:
             status = error.status
-            if status == NAME_TAKEN or TAKEN_MEANWHILE in explanation(error):
-                raise OutOfSequenceError(explanation(error)) from error
+            if status == NAME_TAKEN or TAKEN_MEANWHILE in error.explanation:
+                raise OutOfSequenceError(error.explanation) from error
             _require_shared(error)
             raise
         return str(answer.get("ID") or answer.get("Id"))
@@ -145,8 +143,8 @@ class SwarmCalls:
         try:
             self._post(f"/services/{service_id}/update?version={version}", spec, image)
         except ApiError as error:
-            if OUT_OF_SEQUENCE in explanation(error):
-                raise OutOfSequenceError(explanation(error)) from error
+            if OUT_OF_SEQUENCE in error.explanation:
+                raise OutOfSequenceError(error.explanation) from error
             _require_shared(error)
             raise
 
@@ -183,8 +181,7 @@ class SwarmCalls:
     def login_of(self, image: str) -> dict[str, str]:
         """Return the header with the login for an image's registry: it goes with each write; the nodes pull with it."""
         registry, _ = resolve_repository_name(image.partition("@")[0])
-        with sdk_faults():
-            header = get_config_header(self._api, registry)
+        header = get_config_header(self._api, registry)
         if not header:
             return {}
         return {AUTH_HEADER: header.decode() if isinstance(header, bytes) else str(header)}
@@ -193,14 +190,13 @@ class SwarmCalls:
         return f"{self._api.base_url}/v{self._api.api_version}{path}"
 
     def _checked(self, answer: Any) -> Any:
-        if not answer.ok:
-            raise refusal(answer.status_code, answer.reason, answer.content)
+        self._api._raise_for_status(answer)
         return answer
 
 
 def _require_shared(error: ApiError) -> None:
     """Raise SharedGoneError where a write was refused since what it refers to is gone."""
-    text = explanation(error)
+    text = error.explanation
     if SHARED_GONE.search(text):
         raise SharedGoneError(
             said("The engine refused: {text}", text=text), hint=said("Read what it says and try again.")
@@ -218,7 +214,7 @@ def without_quorum(address: str) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        text = explanation(error)
+        text = error.explanation
         if NO_MANAGER in text:
             raise NoManagerError(
                 said("The engine of {address} is no manager of its Swarm any more.", address=address), hint=MANAGER_HINT

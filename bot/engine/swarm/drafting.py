@@ -5,8 +5,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.client import engine_address
+from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import ROUND, UNLIKE, pinned_image_id

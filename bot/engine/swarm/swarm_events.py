@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from roas.engine.api import EngineClient
 from roas.engine.containers.docker_events import ACTIONS, EventSubscription
+from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import STACK
 from roas.engine.swarm.names import stack_name
@@ -14,7 +14,7 @@ class SwarmSubscription(EventSubscription):
 
     def _subscribe(self, client: EngineClient) -> Any:
         actions = [*ACTIONS, "remove"]
-        return client.api.events(filters={"type": ["container", "service", "node"], "event": actions})
+        return client.events(filters={"type": ["container", "service", "node"], "event": actions}, decode=True)
 
     def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:
         actor, project = raw.get("Actor") or {}, self._environment.project

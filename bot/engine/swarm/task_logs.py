@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from roas.engine.api_errors import ApiError
-from roas.engine.client import explanation
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.stack_look import hostname
 from roas.engine.swarm.tasks import ENDED
@@ -19,7 +18,7 @@ def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) ->
     try:
         return calls.task_log(task_id, lines=lines, since=since)
     except ApiError as error:
-        return said("(its log cannot be read: {explanation})", explanation=explanation(error))
+        return said("(its log cannot be read: {explanation})", explanation=error.explanation)
 
 
 def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:

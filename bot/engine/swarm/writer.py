@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from roas.concurrency import pause
-from roas.engine.api import EngineClient
 from roas.engine.client import EngineClients, engine_address
+from roas.engine.docker_client import EngineClient
 from roas.engine.labels import STACK
 from roas.engine.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.engine.swarm.judgement import Written, new_nonce, nonce_of

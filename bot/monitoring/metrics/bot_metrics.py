@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -169,11 +169,8 @@ class Metrics:
         """Count a change that the journal has taken in."""
         self._changes.labels(change.type.value).inc()
 
-    def observe_stack(self, stack: StackHealth, moving: Collection[str] = ()) -> None:
-        """Show how a stack is, in place of how it was.
-
-        How often what is `moving` was started again is not known. What runs and was not measured keeps its figures.
-        """
+    def observe_stack(self, stack: StackHealth) -> None:
+        """Show how a stack is, in place of how it was; what runs and was not measured keeps its figures."""
         services = {service.service: service for service in stack.services}
         for name, health in services.items():
             self._show_verdict(stack.environment, name, health.verdict)
@@ -181,8 +178,7 @@ class Metrics:
             if health.verdict is Verdict.UNKNOWN and not health.containers:
                 self._forget_figures(*labels)
                 continue
-            if name not in moving:
-                self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
+            self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
             if ContainerState.RUNNING not in {container.state for container in health.containers}:
                 _remove(self._cpu, *labels)
                 _remove(self._memory, *labels)

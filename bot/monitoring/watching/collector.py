@@ -275,7 +275,7 @@ class MonitoringCollector:
         if not steady.fault:
             await self._last_known.remember(environment, steady)
         if self._metrics is not None:
-            self._metrics.observe_stack(steady, owned)
+            self._metrics.observe_stack(steady)
         if observer is not None:
             look = Look(begun, owned)
             await observer.observed(environment, steady, await self._sampler.definitions(environment), look)

@@ -104,7 +104,7 @@ class DriftFinder:
             outline = self._known_outline(environment, seen) or await look.outline(listed)
             found = None if asked is not None else self._remembered(environment, outline)
             if found is None:
-                there = await self._engine.containers_at_rest(environment) if asked is None else asked
+                there = await self._engine.containers(environment) if asked is None else asked
                 found = await look.compare(there, await self._engine.container_differences(environment, model))
                 self._remember(environment, outline, found)
             self._seen[environment.name] = (seen, outline)

@@ -74,17 +74,12 @@ class StackSampler:
     ) -> Sample:
         """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown.
 
-        What containers use is not read of services that are `moving`: those are busy with their start. Who
-        `looks_again` at each event need not ask about what is as it was at the last look. Of a large stack, what was
-        read a moment ago is not read again.
+        What containers use is not read of services that are `moving`: those are busy with their start. Of a large
+        stack, what was read a moment ago is not read again by who `looks_again` and again.
         """
         definitions = await self.definitions(environment)
         try:
-            containers = await (
-                self._engine.containers_at_rest(environment, moving)
-                if looks_again
-                else self._engine.containers(environment)
-            )
+            containers = await self._engine.containers(environment)
             settled = [one for one in containers if one.service not in moving] if reads_usage else []
             counts_for = COUNTS_FOR_LOOKS_SECONDS if looks_again else COUNTS_FOR_PEOPLE_SECONDS
             usage = await self._read_usage(environment, settled, counts_for)
@@ -93,8 +88,7 @@ class StackSampler:
             fault = error.whole
             stack = StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC), fault)
             return Sample(stack, error.message)
-        listed = frozenset(moving) if looks_again and not environment.on_swarm else frozenset()
-        services = self._judge(environment, definitions, containers, usage, listed)
+        services = self._judge(environment, definitions, containers, usage)
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason, containers)
 
@@ -124,10 +118,8 @@ class StackSampler:
         definitions: Definitions,
         containers: Sequence[ContainerSnapshot],
         usage: Mapping[str, Usage],
-        listed: Collection[str],
     ) -> tuple[ServiceHealth, ...]:
-        """Judge each service; of those that were only `listed`, it is not known how often they were started again."""
-        before = self._restarts[environment.name].take([one for one in containers if one.service not in listed])
+        before = self._restarts[environment.name].take(containers)
         by_service: dict[str, list[ContainerSnapshot]] = defaultdict(list)
         for container in containers:
             by_service[container.service].append(container)

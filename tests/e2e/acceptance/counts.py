@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from roas.engine.compose import runner
-from roas.engine.socket_connection import Answer, SocketConnections
 from roas.state.journal import Journal
 
 CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
@@ -41,8 +40,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
     start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
-    ask, send = SocketConnections.ask, SocketConnections.send
-    stream = SocketConnections.stream
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
@@ -53,27 +50,12 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.note(f"{method} {_kind(url)}")
         return request(self, method, url, **named)
 
-    def asked(self: SocketConnections, target: str) -> Answer:
-        counts.note(f"GET {_kind(target)}")
-        return ask(self, target)
-
-    def sent(self: SocketConnections, method: str, target: str, timeout_seconds: float | None = None) -> Answer:
-        counts.note(f"{method} {_kind(target)}")
-        return send(self, method, target, timeout_seconds)
-
-    def streamed(self: SocketConnections, target: str) -> Any:
-        counts.note(f"GET {_kind(target)}")
-        return stream(self, target)
-
     def committed(self: Journal, writes: list[Any]) -> Any:
         counts.asked["commits"] += 1
         return transact(self, writes)
 
     monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
-    monkeypatch.setattr(SocketConnections, "ask", asked)
-    monkeypatch.setattr(SocketConnections, "send", sent)
-    monkeypatch.setattr(SocketConnections, "stream", streamed)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts
 

@@ -11,8 +11,8 @@ from types import NoneType
 
 import pytest
 
-from roas.engine.client import EngineClients, engine_address
-from roas.engine.local_client import LocalClient
+from roas.engine.client import EngineClients
+from roas.engine.docker_client import EngineClient
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 
@@ -71,16 +71,16 @@ async def test_engine_of_another_version_is_asked_anew(
     engine: Exchanged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: str, refusal: str
 ) -> None:
     """Who asked just then may ask again, as with an engine that is started again; one by ssh has a process to end."""
-    closed: list[LocalClient] = []
-    monkeypatch.setattr(LocalClient, "close", lambda self: closed.append(self))
+    closed: list[EngineClient] = []
+    monkeypatch.setattr(EngineClient, "close", lambda self: closed.append(self))
     environment = Environment("dev", "p", tmp_path, (), docker_host=f"unix://{tmp_path}/engine.sock")
     clients = EngineClients()
 
     async def ask() -> None:
-        await clients.call(environment, lambda client: client.api.containers())
+        await clients.call(environment, lambda client: client.containers())
 
     await ask()
-    first = clients.client(engine_address(environment))
+    first = await clients.client(environment)
     engine.api, engine.refusal = api, refusal
     asked = await asyncio.gather(*(ask() for _ in range(3)), return_exceptions=True)
     assert {type(one) for one in asked} <= {EngineUnavailableError, NoneType}

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
+from typing import Any
 
 import pytest
 
 from roas.concurrency import end_tasks
-from roas.engine.api import EngineClient, Json
-from roas.engine.client import ACTING_THREADS, EACH_THREADS, THREADS, EngineClients
+from roas.engine.client import ACTING_THREADS, ASKING_THREADS, EngineClients
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.config_hashes import ConfigHashes
 from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.containers.statistics import StatisticsReader
+from roas.engine.docker_client import EngineClient
 from roas.models.environment import Environment
 
 # What is held up waits for the time limit of a request, three times as long.
@@ -111,14 +112,14 @@ async def clients(hanging: Engine, well: Engine):
 
 
 @pytest.mark.parametrize("hangs_at", ["/", "/containers/json", "/containers/a"], ids=["opened", "listed", "inspected"])
-@pytest.mark.parametrize("hung", [1, 2 * THREADS], ids=["one", "many"])
+@pytest.mark.parametrize("hung", [1, 2 * ASKING_THREADS], ids=["one", "many"])
 async def test_look_at_another_engine(
     clients: EngineClients, hanging: Engine, well: Engine, hangs_at: str, hung: int
 ) -> None:
     """With one environment on the engine that hangs, and with more than there are threads."""
     hanging.hangs_at = (hangs_at,)
     looks = [asyncio.ensure_future(take_snapshots(clients, hanging.environment)) for _ in range(hung)]
-    await _held(hanging, 1 if hangs_at == "/" else min(hung, EACH_THREADS if hangs_at.endswith("a") else THREADS))
+    await _held(hanging, 1 if hangs_at == "/" else min(hung, ASKING_THREADS))
     async with asyncio.timeout(SECONDS):
         assert [one.name for one in await take_snapshots(clients, well.environment)] == ["web", "web"]
         assert len(await StatisticsReader(clients).read(well.environment, IDS)) == len(IDS)
@@ -150,8 +151,8 @@ async def test_hashes_on_another_engine(
     await _let_go(hanging, asked)
 
 
-def _inspect(client: EngineClient) -> Json:
-    return client.api.inspect_container(IDS[0])
+def _inspect(client: EngineClient) -> dict[str, Any]:
+    return client.inspect_container(IDS[0])
 
 
 async def _held(engine: Engine, requests: int) -> None:

@@ -143,9 +143,6 @@ class FakeEngine:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(replace(a_container(name), id=name) for name in self.running)
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
-
     async def read_log(
         self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
     ) -> str:

@@ -312,9 +312,6 @@ class FakeEngine:
         self._called("containers")
         return tuple(self.running.values())
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
-
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return await self.containers(environment)
 

@@ -1,95 +1,109 @@
 """An engine that does not answer when its client is opened holds up nobody who asks another one."""
 
+import asyncio
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from roas.engine import client as engine_client
-from roas.engine import local_client
-from roas.engine.client import EngineClients, open_client, typed_faults
+from roas.engine.client import EngineClients, typed_faults
+from roas.engine.docker_client import EngineClient
 from roas.errors import EngineUnavailableError
+from roas.models.environment import Environment
 
 SECONDS = 10.0
-SILENT, WELL = "unix:///silent.sock", "unix:///well.sock"
+SILENT, WELL = (Environment(name, name, Path(), (), docker_host=f"unix:///{name}.sock") for name in ("silent", "well"))
 
 
 class Openings:
-    """Open clients; that of one engine takes until the end of the test."""
+    """Open clients; that of one engine takes until the end of the test, and fails."""
 
     def __init__(self) -> None:
         self.opened: list[str] = []
-        self.began = threading.Event()
         self.ended = threading.Event()
 
     def open(self, address: str) -> Any:
         self.opened.append(address)
-        if address == SILENT:
-            self.began.set()
+        if address == SILENT.docker_host:
             assert self.ended.wait(SECONDS)
             raise ConnectionError("it never answered")
-        return f"client of {address}"
+        return Opened()
+
+
+class Opened:
+    def close(self) -> None:
+        """Have nothing to close."""
 
 
 @pytest.fixture
 def openings(monkeypatch: pytest.MonkeyPatch) -> Openings:
     openings = Openings()
-    monkeypatch.setattr(engine_client, "open_client", openings.open)
-    monkeypatch.setattr(engine_client.RegistryLogins, "refresh", lambda *_: None)
+    monkeypatch.setattr(engine_client, "EngineClient", openings.open)
     return openings
 
 
-def test_silent_engine_holds_up_no_other(openings: Openings) -> None:
+@pytest.fixture
+async def clients(openings: Openings) -> AsyncIterator[EngineClients]:
     clients = EngineClients()
-    with ThreadPoolExecutor() as threads:
-        silent = threads.submit(clients.client, SILENT)
-        assert openings.began.wait(SECONDS)
-        try:
-            well = threads.submit(clients.client, WELL)
-            assert well.result(SECONDS / 2) == f"client of {WELL}"
-        finally:
-            openings.ended.set()
-        assert isinstance(silent.exception(SECONDS), ConnectionError)
+    yield clients
+    openings.ended.set()
+    await clients.close()
 
 
-def test_all_who_wait_learn_of_one_failure(openings: Openings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them trying for itself, one after the other, takes a thread for many times the limit."""
-    waiting = threading.Semaphore(0)
-
-    class Noted(Future[Any]):
-        def result(self, timeout: float | None = None) -> Any:
-            waiting.release()
-            return super().result(timeout)
-
-    monkeypatch.setattr(engine_client, "Future", Noted)
-    clients = EngineClients()
-    with ThreadPoolExecutor(4) as threads:
-        asked = [threads.submit(clients.client, SILENT) for _ in range(4)]
-        try:
-            assert openings.began.wait(SECONDS)
-            assert all(waiting.acquire(timeout=SECONDS) for _ in range(3)), "they do not wait for the first one"
-        finally:
-            openings.ended.set()
-        assert all(isinstance(one.exception(SECONDS), ConnectionError) for one in asked)
-    assert openings.opened == [SILENT]
-    with pytest.raises(ConnectionError):
-        clients.client(SILENT)  # whoever comes later tries again
-    assert openings.opened == [SILENT, SILENT]
-    assert clients.client(WELL) == clients.client(WELL)
-    assert openings.opened == [SILENT, SILENT, WELL]
+async def test_silent_engine_holds_up_no_other(clients: EngineClients, openings: Openings) -> None:
+    asked = [asyncio.ensure_future(clients.call(SILENT, id)) for _ in range(3 * engine_client.ASKING_THREADS)]
+    async with asyncio.timeout(SECONDS / 2):
+        assert await clients.call(WELL, type) is Opened
+    openings.ended.set()
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(one, EngineUnavailableError) for one in found)
+    assert openings.opened.count(str(SILENT.docker_host)) == 1, "all learn how that one ended"
+    with pytest.raises(EngineUnavailableError):
+        await clients.client(SILENT)  # whoever comes later tries again
+    assert await clients.client(WELL) is await clients.client(WELL)
+    assert len(openings.opened) == 3
 
 
-def test_who_has_no_home_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's user may be a mere number, and be told of no HOME."""
+async def test_who_leaves_does_not_end_an_opening(clients: EngineClients, openings: Openings) -> None:
+    first, second = (asyncio.ensure_future(clients.call(SILENT, id)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    openings.ended.set()
+    with pytest.raises(EngineUnavailableError):
+        await second
+    assert len(openings.opened) == 1
 
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
-    assert local_client._headers() == {}
+@pytest.mark.usefixtures("openings")
+@pytest.mark.parametrize("lets_start", [0, 1, 20, engine_client.ASKING_THREADS + 3])
+async def test_what_failed_for_want_of_threads_is_never_done(
+    clients: EngineClients, monkeypatch: pytest.MonkeyPatch, lets_start: int
+) -> None:
+    """A pool that begins a thread when it gets work keeps the work when it cannot, and does it later."""
+    start, started, done = threading.Thread.start, [0], []
+
+    def refuse(thread: threading.Thread) -> None:
+        started[0] += 1
+        if started[0] > lets_start:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for act in (clients.act, clients.call):
+        with pytest.raises(EngineUnavailableError, match="can't start new thread") as refused:
+            await act(WELL, done.append)
+        assert refused.value.transient
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert await clients.act(WELL, type) is Opened, "with threads again, it is asked"
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(3 * engine_client.ACTING_THREADS):
+        assert await clients.act(WELL, type) is Opened, "those that it needs run already"
+    assert done == []
+    names = [one.name for one in threading.enumerate() if one.name.startswith("engine")]
+    assert len(names) <= engine_client.ASKING_THREADS + engine_client.ACTING_THREADS, "none of the failed ones are left"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +117,7 @@ def test_who_has_no_home_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> N
 def test_address_that_is_none_says_what_is_wrong_with_it(address: str, reason: str) -> None:
     """The name of an exception tells nobody what to correct."""
     with pytest.raises(EngineUnavailableError) as raised, typed_faults(address):
-        open_client(address)
+        EngineClient(address)
     assert reason in raised.value.message
     assert "Error while" not in raised.value.message
 
@@ -111,6 +125,6 @@ def test_address_that_is_none_says_what_is_wrong_with_it(address: str, reason: s
 def test_folder_in_the_place_of_a_socket_named(tmp_path: Path) -> None:
     """Docker makes a folder where a bind's path is missing on the host: to start Docker is of no use then."""
     with pytest.raises(EngineUnavailableError) as raised, typed_faults(f"unix://{tmp_path}"):
-        open_client(f"unix://{tmp_path}").api.version()
+        EngineClient(f"unix://{tmp_path}")
     assert "that is a folder" in raised.value.message
     assert "DOCKER_SOCKET" in raised.value.hint

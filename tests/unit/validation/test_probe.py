@@ -34,36 +34,6 @@ async def test_unreachable_engine_reported(lost_probe: DockerProbe) -> None:
         await lost_probe.version()
 
 
-class LeavingEngine:
-    """Say what an engine says, and be away from some moment on."""
-
-    is_away = False
-
-    @property
-    def api(self) -> "LeavingEngine":
-        return self
-
-    def ping(self) -> bool:
-        if self.is_away:
-            raise ConnectionRefusedError("away")
-        return True
-
-    def version(self) -> dict[str, str]:
-        return {"Version": "28.0"}
-
-    def info(self) -> dict[str, int]:
-        return {"MemTotal": 1}
-
-
-async def test_what_was_said_before_is_no_answer(clients: EngineClients, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = LeavingEngine()
-    monkeypatch.setattr(clients, "client", lambda _address: engine)
-    assert (await probe_of(clients, "unix:///one.sock").version()).version == "28.0"
-    engine.is_away = True
-    with pytest.raises(EngineUnavailableError):
-        await probe_of(clients, "unix:///one.sock").version()
-
-
 async def test_port_of_process_not_free(lost_probe: DockerProbe) -> None:
     if not lost_probe.shares_host():
         pytest.skip("the tests run in a container themselves")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.client import FILE_THREADS, THREADS, EngineClients
+from roas.engine.client import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.engine.compose import program
 from roas.engine.compose.jail import ARCHITECTURES, JailKind, confined, jail_kind, seccomp_filter
 from roas.engine.compose.runner import ComposeRunner
@@ -327,7 +327,7 @@ async def test_forty_plans_of_a_pipe_leave_others_alone(engine: ComposeEngine, e
 async def test_hanging_files_leave_engine_threads() -> None:
     """However long a disk takes, what is asked of engines has threads of its own."""
     clients, held = EngineClients(), threading.Event()
-    waiting = [asyncio.ensure_future(clients.local(held.wait)) for _ in range(FILE_THREADS + THREADS)]
+    waiting = [asyncio.ensure_future(clients.local(held.wait)) for _ in range(FILE_THREADS + ASKING_THREADS)]
     await asyncio.sleep(0)  # they begin
     try:
         away = Environment("dev", "p", Path("/"), (), docker_host="unix:///nowhere.sock")

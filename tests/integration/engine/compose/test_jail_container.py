@@ -8,13 +8,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.engine.client import EngineClients, open_client
+from roas.engine.client import EngineClients
 from roas.engine.compose import commands, jail, jail_container
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.jail import JailKind
 from roas.engine.compose.jail_container import LABEL, ContainerJail, JailedFiles
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.docker_client import EngineClient
 from roas.engine.model.text import read_resolved
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.resolution.resolver import StackResolver
@@ -151,7 +152,7 @@ async def test_container_of_compose_sees_the_copy_alone(
     (scratch / "own.env").write_text("own\n")
     (tmp_path / "outside.env").write_text("LEAKED\n")
     script = ATTEMPTS.format(copy=scratch / "own.env", outside=tmp_path / "outside.env", scratch=scratch)
-    with closing(open_client(docker_host)) as client:
+    with closing(EngineClient(docker_host)) as client:
         confined = ContainerJail(client)
         done = confined.run([str(shell), "sh", "-c", script], JailedFiles(scratch, {}), {}, scratch, 1 << 20)
     assert done is not None

@@ -46,9 +46,6 @@ class RealEngine:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return await take_snapshots(self._clients, environment)
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
-
     def events(self, environment: Environment, *, since_ns: int | None = None) -> EventSubscription:
         return EventSubscription(self._clients, environment, since_ns=since_ns)
 

@@ -15,7 +15,11 @@ PINS = {name: ImagePin("shop:1", f"shop@sha256:{digit}") for name, digit in (("w
 @pytest.fixture
 async def clients(monkeypatch: pytest.MonkeyPatch) -> EngineClients:
     made = EngineClients()
-    monkeypatch.setattr(made, "client", lambda _: None)
+
+    async def client(_: Environment) -> None:
+        return None
+
+    monkeypatch.setattr(made, "client", client)
     return made
 
 

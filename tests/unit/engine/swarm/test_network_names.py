@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from roas.engine.api import EngineClient
 from roas.engine.api_errors import ApiError
+from roas.engine.docker_client import EngineClient
 from roas.engine.swarm.calls import SwarmCalls
 
 SERVICE = {"Spec": {"TaskTemplate": {"Networks": [{"Target": "n1"}]}}}
@@ -20,6 +20,9 @@ class Manager:
 
     def __init__(self, leads_from: int) -> None:
         self.leads_from, self.asked = leads_from, 0
+
+    def _raise_for_status(self, response: Any) -> None:
+        EngineClient._raise_for_status(cast("EngineClient", self), response)
 
     def get(self, url: str, **_options: Any) -> Any:
         self.asked += 1
@@ -37,7 +40,7 @@ def answer(status: int, body: Any) -> Any:
 
 
 def calls(manager: Manager) -> SwarmCalls:
-    return SwarmCalls(cast("EngineClient", SimpleNamespace(sdk=SimpleNamespace(raw=manager))))
+    return SwarmCalls(cast("EngineClient", manager))
 
 
 @pytest.mark.parametrize(("leads_from", "asked"), [(1, 1), (2, 3)])

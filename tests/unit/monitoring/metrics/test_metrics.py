@@ -120,16 +120,6 @@ async def test_service_that_is_stopped_uses_nothing(scene: Scene) -> None:
     assert scene.sample("roas_service_restarts", **labels) == 4
 
 
-async def test_restarts_of_what_is_moved_stay_as_they_were_known(scene: Scene) -> None:
-    """It is only listed then, which says nothing of them."""
-    labels = {"environment": "dev", "service": "web"}
-    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)), moving={"web"})
-    assert scene.sample("roas_service_restarts", **labels) is None
-    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY, restarts=4)))
-    scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)), moving={"web"})
-    assert scene.sample("roas_service_restarts", **labels) == 4
-
-
 async def test_removed_service_leaves_no_series(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
     await scene.publish(changed(Verdict.UNKNOWN, Verdict.HEALTHY))

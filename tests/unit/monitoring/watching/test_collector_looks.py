@@ -1,7 +1,7 @@
 """A look that was asked for wakes the watch, so that what it saw first is believed in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from roas.models.events import HealthChecked, HealthCheckRequested, ServiceHealt
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.hysteresis import HysteresisRules
-from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from tests.unit.sample_events import look
 
@@ -35,13 +34,6 @@ class SilentEngine:
         if self.fault is not None:
             raise self.fault
         return self.shown
-
-    async def containers_at_rest(
-        self, environment: Environment, moving: Collection[str]
-    ) -> tuple[ContainerSnapshot, ...]:
-        """What is being moved is only listed, which says nothing of restarts."""
-        found = await self.containers(environment)
-        return tuple(replace(one, restart_count=0) if one.service in moving else one for one in found)
 
     @asynccontextmanager
     async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
@@ -140,25 +132,6 @@ class Deploying:
 
     async def observed(self, *_: object) -> None:
         """Raise no alerts."""
-
-
-async def test_restarts_of_what_a_deployment_moves_are_no_figure() -> None:
-    metrics = Metrics("1.2.3")
-    scene, deploying = Scene(metrics=metrics), Deploying()
-
-    async def restarts_after_look() -> float | None:
-        scene.bus.publish(look())
-        await scene.bus.drain()
-        return metrics.registry.get_sample_value("roas_service_restarts", {"environment": "dev", "service": "web"})
-
-    scene.collector.observe_with(deploying)  # type: ignore[arg-type]
-    scene.engine.shown = (replace(WEB, restart_count=4),)
-    assert await restarts_after_look() == 4
-    deploying.services = frozenset({"web"})
-    assert await restarts_after_look() == 4
-    deploying.services, scene.engine.shown = frozenset(), (WEB,)
-    assert await restarts_after_look() == 0
-    await scene.close()
 
 
 @pytest.mark.parametrize("kind", EngineKind)

@@ -69,8 +69,6 @@ class World:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
-    containers_at_rest = containers
-
     async def container_differences(self, environment: Environment, model: Any) -> dict[str, ContainerDifference]:
         self.looks += 1
         return self.differences

@@ -29,7 +29,7 @@ class Scene:
         self.owners: list[frozenset[str]] = []
         self.told: list[tuple[Verdict, frozenset[str]]] = []
         self.status = HealthStatus.HEALTHY
-        engine: Any = SimpleNamespace(containers_at_rest=self._containers)
+        engine: Any = SimpleNamespace(containers=self._containers)
         nobody: Any = SimpleNamespace(current=self._none, holding=self._none)
         self.collector = MonitoringCollector(
             StackSources(engine, SimpleNamespace(read=self._read), nobody, nobody), self.bus, self.health, {"dev": DEV}
@@ -53,7 +53,7 @@ class Scene:
     async def container_event(self, *_: object) -> None:
         return
 
-    async def _containers(self, environment: Environment, _moving: object) -> tuple[ContainerSnapshot, ...]:
+    async def _containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return (ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, self.status, "i", "i", "h"),)
 
     async def _read(self, environment: Environment, ids: Sequence[str]) -> Mapping[str, Any]:

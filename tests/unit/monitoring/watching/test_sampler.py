@@ -44,9 +44,6 @@ class World:
             raise self.engine_fault
         return tuple(self.snapshots)
 
-    async def containers_at_rest(self, environment: Environment, *_: object) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
-
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         if self.model_fault:
             raise self.model_fault
@@ -177,16 +174,3 @@ async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None
     assert len(await read(seconds=1)) == len(world.snapshots)
     world.snapshots[0] = replace(world.snapshots[0], id="new")
     assert await read() == ["new"]
-
-
-async def test_restarts_of_what_a_deployment_moved_count_from_its_end(world: World, sampler: StackSampler) -> None:
-    """Until then it is only listed, which says nothing of them."""
-
-    async def verdict(restarts: int, *moving: str) -> Verdict:
-        world.snapshots = [replace(WEB, restart_count=restarts)]
-        return (await sampler.sample(DEV, moving=moving, looks_again=True)).stack.services[0].verdict
-
-    assert await verdict(2) is Verdict.HEALTHY
-    assert await verdict(0, "web") is Verdict.HEALTHY
-    assert await verdict(9) is Verdict.HEALTHY
-    assert await verdict(12) is Verdict.UNHEALTHY
