@@ -89,10 +89,10 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     metrics, prober = base.metrics, NetworkProber(base.engine.probe_targets)
     health = HealthCoordinator(base.bus, base.state)
     state, engine = base.state, base.engine
-    drift = DriftFinder(engine, state.releases, state.deployments, at_rest=state.kept)
+    drift = DriftFinder(engine, state.releases, state.deployments)
     lost = LostReleases(engine, state.releases)
     seen = SeenStacks(state.folder / "seen", base.redactor.redact)
-    sources = StackSources(engine, engine.statistics, state.kept, state.kept, prober, drift, lost, seen)
+    sources = StackSources(engine, engine.statistics, state.releases, state.deployments, prober, drift, lost, seen)
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )

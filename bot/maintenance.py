@@ -13,7 +13,7 @@ from roas.concurrency import end_tasks, pause_in_step, run_concurrently
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.journal_backup import JournalBackup
 from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
@@ -122,19 +122,12 @@ class Maintenance:
         await self._check_journal()
         await self._parts.recovery.resume()
         await self._parts.collector.watch_released()
-        await self._tidy_where_needed()
+        await self._tidy()
         await self._prune_history()
         await self._backup.look()
         await self._parts.prometheus.look()
         # At the same time: where an engine hangs, each of them waits for it.
         await run_concurrently(look() for look in self._parts.looks)
-
-    async def _tidy_where_needed(self) -> None:
-        """Tidy up, unless nobody has written since that changed nothing: then only a silence can be over."""
-        kept = self._parts.state.kept
-        alerts = await kept.ask(self._parts.state.alerts.open)
-        is_silent = any(one.state is AlertState.SILENCED for one in alerts)
-        await (self._tidy() if is_silent else kept.ask(self._tidy))
 
     async def _tidy(self) -> None:
         """End silences that are over, and drop alerts that are too many."""

@@ -46,7 +46,7 @@ class Resumption:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
         resumed: list[Deployment] = []
         state = self._components.state
-        for deployment in await state.kept.ask(state.deployments.unfinished):
+        for deployment in await state.deployments.unfinished():
             if self._running.must_wait(deployment.id):
                 continue
             lock = await state.locks.get(deployment.environment)

@@ -65,7 +65,7 @@ class ErrorCoordinator:
 
     async def resume(self) -> None:
         """Resume recoveries that a dead process did not finish, or never started. Raises StateError."""
-        for alert in await self._state.kept.ask(self._state.alerts.open):
+        for alert in await self._state.alerts.open():
             if (alert.environment, alert.service) not in self._tasks and _is_unfinished(alert):
                 log.info("resuming a recovery", alert_id=alert.id)
                 await self._begin(fault_of(alert))

@@ -28,7 +28,7 @@ class LeftDrains:
 
     async def look(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
-        applied = await self._state.kept.applied_by_environment()
+        applied = await self._state.releases.applied_by_environment()
         known = sorted(applied.keys() & self._environments.keys())
         await run_concurrently(self._look_at(name, applied[name]) for name in known)
 

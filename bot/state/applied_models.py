@@ -35,14 +35,10 @@ class AppliedModels:
         return {model: frozenset(names) for model, names in found.items() if names}
 
 
-async def find_applied_models(state: StateManager, environment: str, *, at_rest: bool = False) -> AppliedModels | None:
-    """Return the models of an environment, or None where it has no release, or a deployment changes it right now.
-
-    Who looks again and again, and does nothing by the answer, is answered `at_rest`: as it was a moment ago.
-    """
-    releases, deployments = (state.kept, state.kept) if at_rest else (state.releases, state.deployments)
-    current = await releases.applied_model(environment)
-    holding = await deployments.holding(environment)
+async def find_applied_models(state: StateManager, environment: str) -> AppliedModels | None:
+    """Return the models of an environment, or None where it has no release, or a deployment changes it right now."""
+    current = await state.releases.applied_model(environment)
+    holding = await state.deployments.holding(environment)
     if current is None or (holding is not None and not holding.paused):
         return None
     if holding is None or holding.to_release is None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,8 +23,6 @@ from roas.state.schema import give_identity, migrate
 from roas.state.transaction import Fence, Transaction, run_apart
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
-# For so long after a beat it counts that nobody else had written by then.
-MARK_SECONDS = 2.0
 # What a deployment reads and writes again; SQLite would keep two megabytes, and what is older is the system's to keep.
 CACHE_KIBIBYTES = 768
 Result = TypeVar("Result")
@@ -57,9 +54,6 @@ class Journal:
         # Why nothing can be read, for as long as that is so.
         self.unreadable: JournalUnusableError | None = None
         self.last_beat: str | None = None
-        # What this process wrote but for beats, what SQLite counts of others', and until when that counts.
-        self._written = self._foreign = 0
-        self._marked_until = 0.0
 
     async def beat(self, work: Callable[[Transaction], Result], row: str) -> Result:
         """Check that the open journal is still the one at its path, then write this process's heartbeat, a `row`.
@@ -73,12 +67,10 @@ class Journal:
             nonlocal is_place_checked
             self._check_place()
             is_place_checked = True
-            # Asked for within the transaction: after it, SQLite would have to lock the journal for it once more.
-            (result, foreign), _changes = self._carry_out(lambda one: (work(one), one.foreign_writes()), "IMMEDIATE")
-            self.last_beat, self._foreign = row, foreign
+            result, _changes = self._carry_out(work, "IMMEDIATE")
+            self.last_beat = row
             return result
 
-        began = time.monotonic()
         try:
             result = await self._in_thread(look_and_write)
         except JournalUnusableError as error:
@@ -88,17 +80,7 @@ class Journal:
             raise
         self._refusals.end()
         self.unreadable = None
-        self._marked_until = began + MARK_SECONDS
         return result
-
-    @property
-    def mark(self) -> tuple[int, int] | None:
-        """Return what changes with each write but a beat of this process: its own at once, others' with its next beat.
-
-        None where it did not beat just now.
-        """
-        is_known = self.lost is None and self.unreadable is None and time.monotonic() < self._marked_until
-        return (self._written, self._foreign) if is_known else None
 
     def _check_place(self) -> None:
         connection = self._connected()
@@ -192,13 +174,9 @@ class Journal:
         return [self._typed(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
     def _transact_all(self, writes: list[QueuedWork]) -> list[Any]:
-        before = self._connected().total_changes
-        try:
-            if len(writes) == 1:
-                return [self._transact(writes[0][0], "IMMEDIATE", writes[0][1])]
-            return self._transact(lambda all_: [run_apart(all_, *write) for write in writes], "IMMEDIATE", None)[0]
-        finally:
-            self._written += self._connected().total_changes != before
+        if len(writes) == 1:
+            return [self._transact(writes[0][0], "IMMEDIATE", writes[0][1])]
+        return self._transact(lambda all_: [run_apart(all_, *write) for write in writes], "IMMEDIATE", None)[0]
 
     def _connect(self) -> None:
         self._path.touch(mode=0o600, exist_ok=True)

@@ -20,7 +20,6 @@ from roas.state.history import History
 from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal
 from roas.state.journal_faults import WriteTrouble
-from roas.state.kept_answers import KeptAnswers
 from roas.state.locks import Locks
 from roas.state.looked_at import JOURNAL_NAME
 from roas.state.ownership import Ownership
@@ -62,7 +61,6 @@ class StateManager:
         self.recoveries = Recoveries(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
-        self.kept = KeptAnswers(lambda: self._journal.mark, self.releases, self.deployments)
         self.backups = Backups(self.folder / JOURNAL_NAME)
 
     @property

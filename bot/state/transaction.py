@@ -38,10 +38,6 @@ class Transaction:
         """Run one statement whose documents say nothing in words, as what a leader writes each second."""
         return self.connection.execute(statement, parameters)
 
-    def foreign_writes(self) -> int:
-        """Return what changes whenever another process has written."""
-        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
-
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""
         self.execute(

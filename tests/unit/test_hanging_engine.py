@@ -65,7 +65,7 @@ def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
         return dict.fromkeys(KNOWN, "m")
 
     state: Any = SimpleNamespace(
-        kept=SimpleNamespace(applied_by_environment=applied), locks=SimpleNamespace(get=hung.nothing)
+        releases=SimpleNamespace(applied_by_environment=applied), locks=SimpleNamespace(get=hung.nothing)
     )
     engine: Any = SimpleNamespace(
         load_model=hung.nothing, definitions=lambda _model: {"web": SimpleNamespace(proxy="haproxy")}
@@ -108,9 +108,8 @@ def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
         await hung.ask(environment)
         return {}
 
-    kept = SimpleNamespace(applied_model=applied, released=released, holding=hung.nothing)
-    releases, deployments = SimpleNamespace(applied_model=applied), SimpleNamespace(holding=hung.nothing)
-    state: Any = SimpleNamespace(kept=kept, releases=releases, deployments=deployments)
+    releases = SimpleNamespace(applied_model=applied, released=released)
+    state: Any = SimpleNamespace(releases=releases, deployments=SimpleNamespace(holding=hung.nothing))
     engine: Any = SimpleNamespace(load_model=load, misled_binds=misled)
     nobody: Any = None
     return SwappedBinds(engine, state, nobody, KNOWN).look

@@ -26,7 +26,6 @@ from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
-from roas.state import journal
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
@@ -172,11 +171,7 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]
 
 
-async def test_attempts_that_grow_old_are_dropped_though_nobody_writes(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a bot at rest is told again and again stays the same; time does not."""
-    monkeypatch.setattr(journal, "MARK_SECONDS", 1000.0)
+async def test_attempts_that_grow_old_are_dropped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     state = scene.state
     await state.recoveries.save(RecoveryStep("STEP-1", "A-1", "dev", "web", RecoveryAction.RESTART, datetime.now(UTC)))
     await state.ownership.beat_and_renew(Heartbeat(state.instance_id, boot_id(), boot_seconds()))

@@ -21,9 +21,7 @@ class SharedStateFolder:
 
     async def look(self) -> None:
         """Raise the alert, or end it. Raises StateError."""
-        ask = self._state.ownership.other_projects
-        # That one of them ended is written nowhere; that none is there changes only when one writes.
-        others = await (ask() if self._reported else self._state.kept.ask(ask))
+        others = await self._state.ownership.other_projects()
         if others == self._reported:
             return
         summary = said(

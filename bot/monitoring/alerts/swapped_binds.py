@@ -66,7 +66,7 @@ class SwappedBinds:
         if leads == self._led and time.monotonic() < self._until:
             return
         self._until = time.monotonic() + WHOLE_SECONDS
-        names = sorted(await self._state.kept.released() & self._environments.keys())
+        names = sorted(await self._state.releases.released() & self._environments.keys())
         sources = frozenset[str]().union(
             *await run_concurrently(self._look_into(self._environments[name]) for name in names)
         )
@@ -77,7 +77,7 @@ class SwappedBinds:
     async def _look_into(self, environment: Environment) -> set[str]:
         """Look at one environment, whose engine may hang, and return the paths that it binds. Raises StateError."""
         sources: set[str] = set()
-        models = await find_applied_models(self._state, environment.name, at_rest=True)
+        models = await find_applied_models(self._state, environment.name)
         if models is None:
             return sources
         try:

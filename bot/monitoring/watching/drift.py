@@ -50,10 +50,6 @@ class Holdings(Protocol):
         ...
 
 
-class AtRest(Releases, Holdings, Protocol):
-    """Say what both do, perhaps as it was a moment ago."""
-
-
 class DriftFinder:
     """Compare the containers of an environment with the release that it is on."""
 
@@ -63,15 +59,10 @@ class DriftFinder:
         releases: Releases,
         holdings: Holdings,
         clock: Callable[[], float] = time.monotonic,
-        *,
-        at_rest: AtRest | None = None,
     ) -> None:
         self._engine = engine
         self._releases = releases
         self._holdings = holdings
-        # What these said a moment ago, by which nothing is found to drift without asking them anew.
-        self._releases_at_rest: Releases = at_rest or releases
-        self._holdings_at_rest: Holdings = at_rest or holdings
         self._clock = clock
         self._known: dict[str, _Known] = {}
         # What was listed last, of which release, and what a comparison made of it.
@@ -79,7 +70,7 @@ class DriftFinder:
 
     async def released(self) -> frozenset[str]:
         """Return the environments that are on a release: nothing drifts in the others. Raises StateError."""
-        return await self._releases_at_rest.released()
+        return await self._releases.released()
 
     async def find(
         self, environment: Environment, asked: tuple[ContainerSnapshot, ...] | None = None
@@ -92,9 +83,9 @@ class DriftFinder:
         all of them. Raises StateError.
         """
         name = environment.name
-        release = await self._releases_at_rest.current(name)
-        model_hash = await self._releases_at_rest.applied_model(name)
-        if release is None or model_hash is None or _changes(await self._holdings_at_rest.holding(name)):
+        release = await self._releases.current(name)
+        model_hash = await self._releases.applied_model(name)
+        if release is None or model_hash is None or _changes(await self._holdings.holding(name)):
             return None
         try:
             model = await self._engine.load_model(model_hash)
@@ -113,17 +104,13 @@ class DriftFinder:
         except RoasError as error:
             log.warning("drift cannot be looked for", environment=environment.name, error=error.message)
             return None
-        if not found:
-            return None if _changes(await self._holdings_at_rest.holding(name)) else ()
         holding = await self._holdings.holding(name)
-        if _changes(holding) or not await self._is_still(name, release, model_hash):
+        if _changes(holding) or (found and not await self._is_still(name, release, model_hash)):
             return None
         return tuple(one for one in found if holding is None or not holding.has_moved(one.service))
 
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
         """Return whether an environment is on the release, and on the model, that was compared with."""
-        if self._releases_at_rest is self._releases:
-            return True
         now = await self._releases.current(environment)
         is_same = now is not None and now.number == release.number
         return is_same and await self._releases.applied_model(environment) == model_hash

@@ -91,7 +91,7 @@ class AlertNotifier(Notifier):
 
         Alerts that share a message stay together, in the channel of the oldest, though the settings were changed.
         """
-        pending = await self._state.kept.ask(self._state.alerts.pending_notification)
+        pending = await self._state.alerts.pending_notification()
         grouped = {
             name: await self._state.alerts.group(name) for name in {alert.group for alert in pending if alert.group}
         }

@@ -210,13 +210,13 @@ class LiveMessages:
 
     async def _pending_subjects(self) -> list[tuple[str, str]]:
         """Return the plans and deployments whose messages are not in their last state, oldest first, and where."""
-        state, ask = self._state, self._state.kept.ask
-        recent = await ask(state.deployments.list, limit=SEARCHED_DEPLOYMENTS, whole=False)
-        unfinished = await ask(state.posts.unfinished, (LIVE, OUTCOME, APPROVAL))
+        state = self._state
+        recent = await state.deployments.list(limit=SEARCHED_DEPLOYMENTS, whole=False)
+        unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
         subjects = {post.subject for post in unfinished}
-        plans = {p.id: p.environment for p in await ask(state.approvals.open) if p.state is PlanState.AWAITING}
+        plans = {p.id: p.environment for p in await state.approvals.open() if p.state is PlanState.AWAITING}
         for post in unfinished:
-            if post.kind == APPROVAL and (plan := await ask(state.approvals.get, post.subject)) is not None:
+            if post.kind == APPROVAL and (plan := await state.approvals.get(post.subject)) is not None:
                 plans[plan.id] = plan.environment
         deployments = [(one.id, one.environment) for one in reversed(recent) if await self._is_pending(one, subjects)]
         return [one for one in [*sorted(plans.items()), *deployments] if one[0] not in self._notifiers]
@@ -226,7 +226,7 @@ class LiveMessages:
             return False
         if not deployment.finished or deployment.id in unfinished:
             return True
-        outcome = await self._state.kept.ask(self._state.posts.get, deployment.id, OUTCOME)
+        outcome = await self._state.posts.get(deployment.id, OUTCOME)
         return outcome is None or not outcome.finished
 
     async def _follow(self, notifier: Notifier) -> None:

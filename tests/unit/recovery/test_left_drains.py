@@ -17,8 +17,8 @@ class Scene:
         self.reads: list[str] = []
         self.settled: list[str] = []
         self._lock = lock
-        kept = SimpleNamespace(applied_by_environment=self._applied)
-        state = SimpleNamespace(kept=kept, locks=SimpleNamespace(get=self._lock_of))
+        releases = SimpleNamespace(applied_by_environment=self._applied)
+        state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of))
         engine = SimpleNamespace(
             load_model=self._load_model, definitions=lambda _model: {"web": SimpleNamespace(proxy=proxy)}
         )

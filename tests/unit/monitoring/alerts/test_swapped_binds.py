@@ -21,17 +21,10 @@ class World:
         self.folder, self.looks, self.holding = folder, 0, None
         self.held: list[tuple[str, ...]] = []
         self.reports: list[bool] = []
-        self.kept = SimpleNamespace(
-            applied_model=self._looked, released=self._released, holding=self._held_a_moment_ago
-        )
         self.ended: Holding | None = None
-        self.releases = SimpleNamespace(applied_model=self._model_hash)
+        self.releases = SimpleNamespace(applied_model=self._model_hash, released=self._released)
         self.deployments = SimpleNamespace(holding=self._holding)
         self.alerts = SimpleNamespace(open=self._no_alerts)
-
-    async def _looked(self, environment: str) -> str:
-        self.looks += 1
-        return await self._model_hash(environment)
 
     async def _model_hash(self, _: str) -> str:
         return "m1"
@@ -40,10 +33,9 @@ class World:
         return frozenset({"dev"})
 
     async def _holding(self, _: str) -> Holding | None:
-        return self.holding
-
-    async def _held_a_moment_ago(self, _: str) -> Holding | None:
-        return self.ended if self.ended is not None else self.holding
+        """Return what is held; once, what was held until then."""
+        ended, self.ended = self.ended, None
+        return self.holding if ended is None else ended
 
     async def _no_alerts(self, _: str) -> tuple[()]:
         return ()
@@ -52,6 +44,7 @@ class World:
         return {"services": {"web": {"volumes": [{"type": "bind", "source": str(self.folder), "target": "/data"}]}}}
 
     async def misled_binds(self, *_: object) -> Mapping[str, str]:
+        self.looks += 1
         return {"web": "leads elsewhere"} if self.folder.is_symlink() else {}
 
     async def hold_restarts(self, _: Environment, services: Mapping[str, str]) -> None:
