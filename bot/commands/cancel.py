@@ -7,8 +7,8 @@ import typer
 
 from roas.commands.arguments import Json
 from roas.commands.command_runner import run_command
+from roas.commands.connection import open_connection
 from roas.commands.environment import find_environment
-from roas.commands.executor import open_executor
 from roas.commands.exit_codes import ExitCode
 from roas.commands.journal import open_journal
 from roas.commands.request_execution import finish_orphans
@@ -31,14 +31,14 @@ def cancel(target: Target, as_json: Json = False) -> None:
 async def _cancel(session: Session, target: str) -> int:
     async with open_journal(session) as state:
         found = await find_under_way(session, state, target)
-    async with open_executor(session) as executor:
-        cancelled = await executor.cancel(found.id, session.user)
+    async with open_connection(session) as connection:
+        cancelled = await connection.cancel(found.id, session.user)
         environment = environments(session.settings).get(found.environment)
         on_swarm = environment is not None and environment.on_swarm
         when = "when Swarm's current updates are over" if on_swarm else "at its next safe point"
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
         # Where its process is dead, no other process would see the request.
-        await finish_orphans(session, executor, found.environment)
+        await finish_orphans(session, connection, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(cancelled))
     return ExitCode.SUCCEEDED

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from roas.api.documents import to_document
+from roas.api.system_user import current_user
 from roas.commands.error_output import print_error
 from roas.commands.exit_codes import ExitCode, code_of_fault
 from roas.commands.log_file import configure_log, is_debugging
 from roas.commands.session import Session
 from roas.commands.state_owner import become_owner
 from roas.commands.terminal import Terminal
-from roas.control.error_documents import to_document
-from roas.control.system_user import current_user
 from roas.errors import InternalFaultError, RoasError
 from roas.log import get_logger
 from roas.redaction import Redactor, hide_everywhere

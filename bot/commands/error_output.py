@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from pydantic_core import to_jsonable_python
 
+from roas.api.documents import FaultDocument
 from roas.commands.terminal import Terminal
-from roas.control.documents import FaultDocument
 from roas.models.deployment import Problem
 
 REPORT_LINES = 40

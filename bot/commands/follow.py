@@ -4,7 +4,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Protocol
 
-from roas.commands.executor import Executor
+from roas.commands.connection import Connection
 from roas.commands.interruption import Interruption
 from roas.commands.progress_lines import ProgressLines
 from roas.commands.progress_screen import ProgressScreen
@@ -58,11 +58,11 @@ def progress_on(terminal: Terminal) -> Progress:
 
 
 async def follow_deployment(
-    session: Session, executor: Executor, deployment_id: str, wanted: "asyncio.Queue[Interruption]"
+    session: Session, connection: Connection, deployment_id: str, wanted: "asyncio.Queue[Interruption]"
 ) -> Deployment:
     """Show the progress and return the record with the outcome. Raises DetachedError, ControlUnavailableError."""
     with progress_on(session.terminal) as progress:
-        following = asyncio.create_task(_show(executor, deployment_id, progress), name="following")
+        following = asyncio.create_task(_show(connection, deployment_id, progress), name="following")
         listening = asyncio.create_task(wanted.get(), name="keyboard")
         try:
             while True:
@@ -70,19 +70,19 @@ async def follow_deployment(
                 if following.done():
                     return following.result()
                 if listening.result() is Interruption.LEAVE:
-                    raise DetachedError(deployment_id, continues=executor.is_bot)
-                progress.note(await _cancel(session, executor, deployment_id))
+                    raise DetachedError(deployment_id, continues=connection.is_bot)
+                progress.note(await _cancel(session, connection, deployment_id))
                 listening = asyncio.create_task(wanted.get(), name="keyboard")
         finally:
             await end_tasks(following, listening)
 
 
-async def _show(executor: Executor, deployment_id: str, progress: Progress) -> Deployment:
+async def _show(connection: Connection, deployment_id: str, progress: Progress) -> Deployment:
     noted = False
-    async with aclosing(executor.follow(deployment_id)) as records:
+    async with aclosing(connection.follow(deployment_id)) as records:
         async for record in records:
             progress.update(record)
-            if executor.may_end_with_container and not noted and not record.finished:
+            if connection.may_end_with_container and not noted and not record.finished:
                 noted = True
                 progress.note(WITH_CONTAINER.format(environment=record.request.environment))
             if record.finished:
@@ -90,10 +90,10 @@ async def _show(executor: Executor, deployment_id: str, progress: Progress) -> D
     raise InternalFaultError(f"{deployment_id} was followed, but its end was not seen.", hint="See `history`.")
 
 
-async def _cancel(session: Session, executor: Executor, deployment_id: str) -> str:
+async def _cancel(session: Session, connection: Connection, deployment_id: str) -> str:
     """Ask it to stop, and say so."""
     try:
-        await executor.cancel(deployment_id, session.user)
+        await connection.cancel(deployment_id, session.user)
     except RoasError as error:
         return f"It cannot be cancelled: {error.message}"
     return "Asked to cancel: it stops at the next safe point. Ctrl-C once more leaves it alone."

@@ -7,7 +7,7 @@ import typer
 from roas.commands.arguments import Json
 from roas.commands.cancel import find_under_way
 from roas.commands.command_runner import run_command
-from roas.commands.executor import open_executor
+from roas.commands.connection import open_connection
 from roas.commands.exit_codes import ExitCode
 from roas.commands.journal import open_journal
 from roas.commands.request_execution import finish_orphans
@@ -28,12 +28,12 @@ async def _go_on(session: Session, target: str, *, roll_back: bool) -> int:
     async with open_journal(session) as state:
         found = await find_under_way(session, state, target)
     choice = Choice.ROLL_BACK if roll_back else Choice.GO_ON
-    async with open_executor(session) as executor:
-        decided = await executor.decide(found.id, choice, session.user)
+    async with open_connection(session) as connection:
+        decided = await connection.decide(found.id, choice, session.user)
         what = "is rolled back" if roll_back else "goes on"
         session.terminal.say(f"{found.id} of {found.environment} {what}.")
         # Where its process is dead, no other process would see the decision.
-        await finish_orphans(session, executor, found.environment)
+        await finish_orphans(session, connection, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(decided))
     return ExitCode.SUCCEEDED

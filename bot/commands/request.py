@@ -23,22 +23,24 @@ def make_request(
     """Return the request. Raises InvalidRequestError."""
     text = one_line_reason(reason)
     return DeploymentRequest(
-        environment=environment,
+        environment=as_text(environment),
         kind=kind,
         requested_by=session.user,
-        version=version,
-        services=tuple(dict.fromkeys(services or ())),
+        version=None if version is None else as_text(version),
+        services=tuple(dict.fromkeys(map(as_text, services or ()))),
         target_release=target_release,
         reason=text,
     )
 
 
-def one_line_reason(reason: str) -> str:
-    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read.
+def as_text(typed: str) -> str:
+    """Return what was typed as text: a terminal of another encoding sends bytes that are none here."""
+    return typed.encode(errors="surrogateescape").decode(errors="replace")
 
-    A terminal of another encoding sends bytes that are no text here: nothing could keep them as they are.
-    """
-    text = " ".join(reason.encode(errors="surrogateescape").decode(errors="replace").split())
+
+def one_line_reason(reason: str) -> str:
+    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
+    text = " ".join(as_text(reason).split())
     if len(text) > REASON_LENGTH:
         raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} characters at most.")
     return text

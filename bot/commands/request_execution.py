@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from roas.api.application import check_approval
+from roas.commands.connection import Connection, open_connection
 from roas.commands.environment import find_environment
 from roas.commands.error_output import fault_json
-from roas.commands.executor import Executor, open_executor
 from roas.commands.exit_codes import ExitCode, code_of_deployment
 from roas.commands.follow import DetachedError, follow_deployment
 from roas.commands.interruption import interruptions
@@ -12,7 +13,6 @@ from roas.commands.outcome import show_outcome
 from roas.commands.plan_view import show_plan
 from roas.commands.session import Session
 from roas.commands.starting import UnansweredStartError, start_deployment
-from roas.control.approval import check_approval
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentRequest, Problem
 from roas.state.documents import to_json
@@ -32,14 +32,14 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
-    async with open_executor(session, only_looks=options.dry_run) as executor:
+    async with open_connection(session, only_looks=options.dry_run) as connection:
         if options.dry_run:
-            return await _show_only(session, executor, request)
-        return await _execute(session, executor, request, options)
+            return await _show_only(session, connection, request)
+        return await _execute(session, connection, request, options)
 
 
-async def _show_only(session: Session, executor: Executor, request: DeploymentRequest) -> int:
-    plan = await executor.plan(request)
+async def _show_only(session: Session, connection: Connection, request: DeploymentRequest) -> int:
+    plan = await connection.client.plan(request)
     if session.terminal.as_json:
         session.terminal.document(to_json(plan))
     else:
@@ -47,35 +47,37 @@ async def _show_only(session: Session, executor: Executor, request: DeploymentRe
     return ExitCode.SUCCEEDED
 
 
-async def _execute(session: Session, executor: Executor, request: DeploymentRequest, options: ExecutionOptions) -> int:
-    if options.detach and not executor.is_bot:
+async def _execute(
+    session: Session, connection: Connection, request: DeploymentRequest, options: ExecutionOptions
+) -> int:
+    if options.detach and not connection.is_bot:
         raise InvalidRequestError(
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
-    await finish_orphans(session, executor, request.environment)
-    plan = await executor.plan(request, to_start=True)
+    await finish_orphans(session, connection, request.environment)
+    plan = await connection.client.plan(request)
     show_plan(session.terminal, plan)
     with interruptions() as wanted:
         exactly_this = replace(request, plan_digest=plan.digest)
         try:
-            started = await start_deployment(session, executor, exactly_this, wanted, confirmed=options.confirmed)
+            started = await start_deployment(session, connection, exactly_this, wanted, confirmed=options.confirmed)
         except UnansweredStartError as left:
             return _leave(session, Problem("interrupted", "Left before the bot had answered.", str(left)))
-        session.terminal.say(f"Started {started.id}{' in the bot' if executor.is_bot else ''}.")
+        session.terminal.say(f"Started {started.id}{' in the bot' if connection.is_bot else ''}.")
         if options.detach and wanted.empty():  # else it is to be cancelled
             return _end(session, started)
         try:
-            return _end(session, await follow_deployment(session, executor, started.id, wanted))
+            return _end(session, await follow_deployment(session, connection, started.id, wanted))
         except DetachedError as left:
             return _detach(session, left)
 
 
-async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
+async def finish_orphans(session: Session, connection: Connection, environment: str) -> None:
     """First complete deployments whose process died."""
-    for left in await executor.prepare(environment):
+    for left in await connection.resume(environment):
         session.terminal.say(f"Resuming {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:
-            show_outcome(session.terminal, await follow_deployment(session, executor, left.id, wanted))
+            show_outcome(session.terminal, await follow_deployment(session, connection, left.id, wanted))
 
 
 def _end(session: Session, deployment: Deployment) -> int:

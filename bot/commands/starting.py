@@ -2,12 +2,12 @@
 
 import asyncio
 
-from roas.commands.executor import Executor
+from roas.api.client import ANSWER_SECONDS
+from roas.api.documents import ControlUnavailableError
+from roas.commands.connection import Connection
 from roas.commands.interruption import Interruption
 from roas.commands.session import Session
 from roas.concurrency import begun
-from roas.control.client import ANSWER_SECONDS
-from roas.control.error_documents import ControlUnavailableError
 from roas.models.deployment import Deployment, DeploymentRequest
 
 # Whoever waits for longer is told what for.
@@ -20,7 +20,7 @@ class UnansweredStartError(Exception):
 
 async def start_deployment(
     session: Session,
-    executor: Executor,
+    connection: Connection,
     request: DeploymentRequest,
     wanted: "asyncio.Queue[Interruption]",
     *,
@@ -31,11 +31,11 @@ async def start_deployment(
     A bot that hangs is asked no second time: it reads the first request once it goes on. So what was asked for stays
     asked for, whoever leaves. Whoever wants to cancel has that done when there is something to cancel.
     """
-    if not executor.is_bot:
-        return await executor.start(request, confirmed=confirmed)
+    if not connection.is_bot:
+        return await connection.client.start(request, confirmed=confirmed)
     notice = asyncio.get_running_loop().call_later(UNANSWERED_SECONDS, _say_what_is_waited_for, session)
     try:
-        async with begun(executor.start(request, confirmed=confirmed)) as starting:
+        async with begun(connection.client.start(request, confirmed=confirmed)) as starting:
             await _until_answered(session, request, starting, wanted)
             return await starting
     except ControlUnavailableError as error:

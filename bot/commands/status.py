@@ -5,24 +5,20 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from pydantic_core import from_json
-
+from roas.api.application import read_status
+from roas.api.documents import ControlUnavailableError, StatusReport
 from roas.application import open_application
 from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
+from roas.commands.connection import ASKING_SECONDS, find_running_bot
 from roas.commands.environment import wanted_environments
 from roas.commands.exit_codes import ExitCode
 from roas.commands.journal import warn_of_first_use
-from roas.commands.running_bot import ASKING_SECONDS, find_running_bot
 from roas.commands.session import Session
 from roas.commands.status_view import show_status
-from roas.control.documents import StatusReport
-from roas.control.environment_status import read_status
-from roas.control.error_documents import ControlUnavailableError, invalid_document
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.state.documents import to_json
-from roas.version import __version__
 
 
 def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
@@ -34,31 +30,12 @@ async def _status(session: Session, name: str | None) -> int:
     """Ask the running bot; where none lives, or it does not answer, look for ourselves."""
     wanted = wanted_environments(session.settings, name)
     try:
-        code = await _ask(session, name)
+        async with AsyncExitStack() as stack:
+            client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
+            report = await client.status(name) if client is not None else await _look(session, wanted)
     except ControlUnavailableError as error:
-        return _show(session, await _look_instead(session, wanted, error))
-    return _show(session, await _look(session, wanted)) if code is None else code
-
-
-async def _ask(session: Session, name: str | None) -> int | None:
-    """Show what the running bot says; None where no bot lives. Raises ControlUnavailableError."""
-    async with AsyncExitStack() as stack:
-        client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
-        if client is None:
-            return None
-        if session.terminal.as_json and client.version == __version__:
-            return _pass_on(session, await client.status_document(name))
-        return _show(session, await client.status(name))
-
-
-def _pass_on(session: Session, document: str) -> int:
-    """Print what a bot of this version wrote: to read it as a report, and to write that, takes longer than all else."""
-    try:
-        faults = [one["fault"] for one in from_json(document)["environments"]]
-    except (ValueError, TypeError, LookupError) as error:
-        raise invalid_document() from error
-    session.terminal.document(document)
-    return ExitCode.UNAVAILABLE if all(faults) else ExitCode.SUCCEEDED
+        report = await _look_instead(session, wanted, error)
+    return _show(session, report)
 
 
 def _show(session: Session, report: StatusReport) -> int:
@@ -66,7 +43,7 @@ def _show(session: Session, report: StatusReport) -> int:
         session.terminal.document(to_json(report))
     else:
         show_status(session.terminal, report)
-    nothing_known = all(one.fault for one in report.environments)
+    nothing_known = all(environment.fault for environment in report.environments)
     return ExitCode.UNAVAILABLE if nothing_known or report.fault else ExitCode.SUCCEEDED
 
 
@@ -91,4 +68,4 @@ async def _look(session: Session, wanted: Sequence[Environment]) -> StatusReport
             open_application(session.settings, instance_prefix="CLI", only_looks=True)
         )
         parts = (application.state, application.collector)
-        return StatusReport(tuple(await asyncio.gather(*(read_status(one, *parts) for one in wanted))))
+        return StatusReport(tuple(await asyncio.gather(*(read_status(environment, *parts) for environment in wanted))))

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
+from roas.api.documents import EnvironmentStatus, StatusReport
 from roas.commands.formatting import at, image, person
 from roas.commands.tables import add_row, make_table
 from roas.commands.terminal import Terminal, printable
-from roas.control.documents import EnvironmentStatus, StatusReport
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from roas.models.release import Release

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from roas.api.application import ControlApi
+from roas.api.control_socket import serve_control_socket
+from roas.api.documents import ControlSocketHeldError
 from roas.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause, pause_in_step
-from roas.control.error_documents import ControlSocketHeldError
-from roas.control.server import ControlServer
 from roas.errors import JournalLostError, RoasError
 from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
@@ -93,18 +94,22 @@ class LeaderTasks:
         await self._opened.aclose()
 
 
+def control_api(application: Application) -> ControlApi:
+    """Return the API of an application, to be served."""
+    return ControlApi(
+        state=application.state,
+        orchestrator=application.orchestrator,
+        environments=application.environments,
+        health=application.collector,
+    )
+
+
 async def _answer_command_line(application: Application) -> None:
     """Listen on the control socket; a predecessor may hold it for a moment longer."""
     logged, held = False, 0
     while True:
-        control = ControlServer(
-            state=application.state,
-            orchestrator=application.orchestrator,
-            environments=application.environments,
-            health=application.collector,
-        )
         try:
-            async with control:
+            async with serve_control_socket(control_api(application), application.state.folder):
                 await asyncio.get_running_loop().create_future()
         except ControlSocketHeldError as error:
             held += 1

@@ -25,7 +25,7 @@ from campaigns.crash.judge import breaches
 from campaigns.crash.points import Report, Role, is_intent
 from campaigns.crash.renewing import renew
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
-from roas.control.client import ControlClient
+from roas.api.client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest

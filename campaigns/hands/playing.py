@@ -12,7 +12,7 @@ from campaigns.hands.ground import Ground
 from campaigns.hands.hands import lay
 from campaigns.hands.judge import SERVICES
 from campaigns.hands.rounds import BY_HAND, Kind, Moment, Round
-from roas.control.client import ControlClient
+from roas.api.client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest

@@ -28,7 +28,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
     "HTTP": (
         r"^web\.(Response|json_response|StreamResponse|FileResponse|WebSocketResponse|HTTP\w+)$",
         {
-            "bot/control/server.py": "hidden_json",
+            "bot/api/application.py": "hidden_json",
             "bot/monitoring/http/server.py": "hide(",
             "bot/monitoring/http/webhook.py": "",  # numbers and fixed words
         },

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 
+from roas.api.control_socket import serve_control_socket
 from roas.application import open_application
-from roas.control.server import ControlServer
+from roas.leadership.leader_tasks import control_api
 from roas.settings import load_settings
 
 
@@ -14,13 +15,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_application(load_settings(needs_discord=False)) as parts:
         await parts.orchestrator.resume()
-        server = ControlServer(
-            state=parts.state,
-            orchestrator=parts.orchestrator,
-            environments=parts.environments,
-            health=parts.collector,
-        )
-        async with server:
+        async with serve_control_socket(control_api(parts), parts.state.folder):
             os.write(1, b"READY\n")
             await stop.wait()
 

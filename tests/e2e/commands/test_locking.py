@@ -38,4 +38,4 @@ def test_reason_that_is_no_text_is_kept_as_far_as_it_goes(dry_line):
     assert locked.returncode == 0, locked.stderr
     assert "gr\ufffdn" in dry_line.run("status", "dev").stdout
     unknown = dry_line.run("deploy", "staging", "v1", "--service", "d\udcfcv", "--dry-run")
-    assert "no service d?v." in unknown.stderr
+    assert "no service d\ufffdv." in unknown.stderr

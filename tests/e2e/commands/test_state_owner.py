@@ -24,7 +24,7 @@ LOOK_AS_SOMEBODY_ELSE = """
 import asyncio, os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from roas.commands.running_bot import find_running_bot
+from roas.commands.connection import find_running_bot
 from roas.errors import StateError
 
 async def look():

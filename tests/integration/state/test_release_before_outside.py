@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.control.client import ControlClient
-from roas.control.server import ControlServer
+from roas.api.application import ControlApi
+from roas.api.client import ControlClient
+from roas.api.control_socket import serve_control_socket
 from roas.held_environment import LockHeldError
 from roas.models.deployment import Outcome
 from roas.models.health import Verdict
@@ -17,12 +18,12 @@ from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
 from tests.integration.state.release_before import command_of_before, environment_of_before, run_release_before
 from tests.integration.state.test_sync import journalled, projecting, same, server, streamed
-from tests.unit.control import conftest as control
-from tests.unit.control.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.api import conftest as control
+from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
 from tests.unit.state.journal_work import write
 
-__all__ = ["collector", "control_server", "orchestrator", "server", "state"]
-state, orchestrator, collector, control_server = control.state, control.orchestrator, control.collector, control.server
+__all__ = ["api", "collector", "orchestrator", "server", "state"]
+state, orchestrator, collector, api = control.state, control.orchestrator, control.collector, control.api
 
 # Write to the journal, and bring Redis up to it.
 PROJECT = """
@@ -184,7 +185,7 @@ async def test_command_line_of_before_asks_our_bot(
     before: Path,
     state: StateManager,
     orchestrator: PlayedOrchestrator,
-    control_server: ControlServer,
+    api: ControlApi,
 ) -> None:
     async def play() -> None:
         """End the deployment once it is to be cancelled, and refuse the next one."""
@@ -195,7 +196,7 @@ async def test_command_line_of_before_asks_our_bot(
         ended = replace(deployment, outcome=Outcome.CANCELLED)
         await state.deployments.finish(ended, orchestrator.fences[deployment.id])
 
-    async with control_server:
+    async with serve_control_socket(api, state.folder):
         playing = asyncio.create_task(play())
         found = await asyncio.to_thread(run_release_before, before, ASK, state.folder)
         await playing

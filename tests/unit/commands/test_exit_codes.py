@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from roas.api.documents import ControlUnavailableError
 from roas.commands.exit_codes import code_of_deployment, code_of_fault
-from roas.control.error_documents import ControlUnavailableError
 from roas.errors import (
     EngineUnavailableError,
     FencedOffError,

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from roas.api.client import ControlClient
 from roas.application import Application
-from roas.commands.local_executor import LocalExecutor
+from roas.commands.connection import Connection
 from roas.commands.state_owner import check_readable
 from roas.errors import InvalidRequestError, StateError
 from roas.models.environment import Environment
@@ -56,19 +57,20 @@ class PlayedOrchestrator:
         return ()
 
 
-def executor_in(project: str, orchestrator: PlayedOrchestrator) -> LocalExecutor:
+def connection_in(project: str, orchestrator: PlayedOrchestrator) -> Connection:
     engine = SimpleNamespace(probe_for=lambda _environment: PlayedProbe(project))
-    return LocalExecutor(cast("Application", SimpleNamespace(orchestrator=orchestrator, engine=engine)))
+    application = cast("Application", SimpleNamespace(orchestrator=orchestrator, engine=engine))
+    return Connection(ControlClient(Path()), Path(), application)
 
 
 async def test_own_container_not_replaced() -> None:
     orchestrator = PlayedOrchestrator()
     with pytest.raises(InvalidRequestError, match="a container of prod that the deployment may replace"):
-        await executor_in("shop-prod", orchestrator).prepare("prod")
+        await connection_in("shop-prod", orchestrator).resume("prod")
     assert orchestrator.resumed == 0
 
 
 async def test_other_project_deployable_from_container() -> None:
     orchestrator = PlayedOrchestrator()
-    assert await executor_in("shop-prod", orchestrator).prepare("dev") == ()
+    assert await connection_in("shop-prod", orchestrator).resume("dev") == ()
     assert orchestrator.resumed == 1

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import pytest
 
+from roas.api.documents import ControlSocketHeldError
 from roas.concurrency import end_tasks
-from roas.control.error_documents import ControlSocketHeldError
 from roas.leadership import leader_tasks
 
 
@@ -18,7 +18,7 @@ class HeldFor:
         self.left = tries
         self.listens = asyncio.Event()
 
-    def __call__(self, **_parts: Any) -> Self:
+    def __call__(self, *_parts: Any) -> Self:
         return self
 
     async def __aenter__(self) -> Self:
@@ -40,9 +40,11 @@ async def test_handover_warns_of_no_other_bot(
 ) -> None:
     """Whoever reads a warning to stop the other bot, at the end of each handover, might do so."""
     held = HeldFor(tries)
-    monkeypatch.setattr(leader_tasks, "ControlServer", held)
+    monkeypatch.setattr(leader_tasks, "serve_control_socket", held)
     monkeypatch.setattr(leader_tasks, "SOCKET_RETRY_SECONDS", 0)
-    application: Any = SimpleNamespace(state=None, orchestrator=None, environments=None, collector=None)
+    application: Any = SimpleNamespace(
+        state=SimpleNamespace(folder=None), orchestrator=None, environments=None, collector=None
+    )
     task = asyncio.create_task(leader_tasks._answer_command_line(application))
     async with asyncio.timeout(10):
         await held.listens.wait()

@@ -12,7 +12,7 @@ from tests.unit.messages.swallowing import swallowed
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ["control", "deployment", "engine", "errors.py", "integration.py", "leadership", "maintenance.py"]
+ROOMS = ["api", "deployment", "engine", "errors.py", "integration.py", "leadership", "maintenance.py"]
 ROOMS += ["monitoring", "recovery", "service.py", "state", "validation"]
 CORE = sorted(
     path
@@ -22,10 +22,8 @@ CORE = sorted(
 EVERYWHERE = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
 # Where there are texts that nobody reads in a language of their own, and what these are.
 NOT_SAID = {
-    "bot/control/approval.py": "a part of a command",
-    "bot/control/client.py": "for who uses the class",
-    "bot/control/exchange.py": "HTTP, and for who uses the class",
-    "bot/control/server.py": "for the log",
+    "bot/api/application.py": "a part of a command, and for the log",
+    "bot/api/client.py": "for who uses the class",
     "bot/deployment/plan.py": "a key",
     "bot/engine/adopting/container_differences.py": "keys of a configuration",
     "bot/engine/adopting/forgiving.py": "keys of a configuration",
@@ -69,7 +67,7 @@ NOT_SAID = {
 }
 # Where a text of somebody else's, or a condition, looks like a message that is put into another.
 NO_MESSAGE = {
-    "bot/control/approval.py": "the reason that a person gave is stripped",
+    "bot/api/application.py": "the reason that a person gave is stripped",
     "bot/deployment/orchestrator.py": "the reason that a person gave is stripped",
     "bot/deployment/plan.py": "tuples of warnings",
     "bot/deployment/planning.py": "tuples of warnings",

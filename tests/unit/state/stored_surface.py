@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import roas
+from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.commands.exit_codes import ExitCode
-from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.messages.stored import MESSAGES
 from roas.models.alert import Alert
 from roas.models.change import StateChange

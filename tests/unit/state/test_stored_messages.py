@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from roas.control.documents import FaultDocument
-from roas.control.error_documents import from_document, to_document
+from roas.api.documents import FaultDocument, from_document, to_document
 from roas.errors import ServiceFailedError
 from roas.messages.message import Message, said
 from roas.models.change import ChangeType, StateChange

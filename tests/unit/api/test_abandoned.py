@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from roas.api.application import read_status
+from roas.api.documents import StatusReport
 from roas.commands.status_view import show_status
 from roas.commands.terminal import Terminal
-from roas.control.documents import StatusReport
-from roas.control.environment_status import read_status
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
-from tests.unit.control.conftest import HEALTH
+from tests.unit.api.conftest import HEALTH
 from tests.unit.state.test_state_manager import a_deployment
 
 DEV = Environment("dev", "shop-dev", Path(), ())

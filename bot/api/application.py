@@ -1,32 +1,38 @@
-"""Answer other programs of this machine on a unix socket: the running bot's side."""
+"""Answer who acts and asks on this machine: one application, served on the bot's control socket or to one command.
+
+The other side is a user of this machine, whom the kernel names. A request that is confirmed counts as their yes.
+"""
 
 import asyncio
-import fcntl
-import os
-import socket
-from collections.abc import Awaitable, Callable, Mapping
+import shlex
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from roas.control.approval import check_approval
-from roas.control.documents import DecisionOrder, Greeting, StartOrder, StatusReport
-from roas.control.environment_status import Collector, read_status
-from roas.control.error_documents import ControlSocketHeldError, invalid_document, to_document
-from roas.control.journal_follower import follow_journal
-from roas.control.socket_path import SOCKET_NAME, short_path
-from roas.control.system_user import peer
-from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from roas.api.documents import (
+    DecisionOrder,
+    EnvironmentStatus,
+    Greeting,
+    StartOrder,
+    StatusReport,
+    invalid_document,
+    to_document,
+)
+from roas.api.system_user import peer
+from roas.concurrency import pause, wait_for
+from roas.errors import InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, DeploymentRequest
+from roas.models.change import StateChange
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
+from roas.models.health import StackHealth
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
 from roas.state.document_texts import hidden_json
@@ -36,11 +42,14 @@ from roas.version import __version__
 
 log = get_logger(__name__)
 
-LOCK_NAME = f"{SOCKET_NAME}.lock"
 LARGEST_BODY_BYTES = 64 * 1024
-SHUTDOWN_SECONDS = 0.5
 FAULT_STATUS = 422
 STREAM_TYPE = "application/x-ndjson"
+HEALTH_WITHIN_SECONDS = 20.0
+# Changes by this process are reported immediately; those by another (on the same journal) are found by polling.
+POLL_SECONDS = 1.0
+# How much longer than a read takes it is until the next one.
+RESTS_PER_READ = 3.0
 Document = TypeVar("Document")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,8 +57,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Orchestrator(Protocol):
     """Plan, start and cancel deployments."""
 
-    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        """Describe what a request would change; `to_start` it at once."""
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Describe what a request would change."""
         ...
 
     async def start(self, request: DeploymentRequest) -> Deployment:
@@ -65,8 +74,16 @@ class Orchestrator(Protocol):
         ...
 
 
-class ControlServer:
-    """Serve the control socket for as long as the block lasts. Raises ControlSocketHeldError at its start."""
+class Collector(Protocol):
+    """Hold the status of a stack."""
+
+    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
+        """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""
+        ...
+
+
+class ControlApi:
+    """Plan, start, follow and stop deployments, and tell how environments are."""
 
     def __init__(
         self,
@@ -80,55 +97,9 @@ class ControlServer:
         self._orchestrator = orchestrator
         self._environments = environments
         self._health = health
-        self._runner: web.AppRunner | None = None
-        self._lock: int | None = None
 
-    @property
-    def path(self) -> Path:
-        """Return the path of the socket."""
-        return self._state.folder / SOCKET_NAME
-
-    async def start(self) -> None:
-        """Listen. A socket that a dead bot left is replaced. Raises ControlSocketHeldError where its bot lives."""
-        self._lock = _take_lock(self._state.folder)
-        try:
-            listening = _bind(self._state.folder)
-            self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-            await self._runner.setup()
-            await web.SockSite(self._runner, listening).start()
-        except OSError as error:
-            await self.close()
-            raise StateError(
-                said(
-                    "The control socket {path} cannot be made: {strerror}",
-                    path=self.path,
-                    strerror=error.strerror or error,
-                ),
-                hint=said("STATE_DIR must be a folder on a local file system that this user may write."),
-            ) from error
-        log.info("listening for the command line", path=str(self.path))
-
-    async def close(self) -> None:
-        """Stop listening and remove the socket."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-        if self._lock is not None:
-            lock, self._lock = self._lock, None
-            with suppress(OSError):  # a folder that cannot be used now; whoever listens next replaces the socket
-                self.path.unlink()
-            os.close(lock)
-
-    async def __aenter__(self) -> "ControlServer":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def _application(self) -> web.Application:
+    def application(self) -> web.Application:
+        """Return the application, to be served once."""
         application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_answer_faults])
         application.add_routes(
             [
@@ -148,8 +119,7 @@ class ControlServer:
 
     async def _plan(self, request: web.Request) -> web.Response:
         wanted = await _read(DeploymentRequest, request)
-        to_start = request.query.get("to_start") == "1"
-        return _answer(await self._orchestrator.plan(_signed(request, wanted), to_start=to_start))
+        return _answer(await self._orchestrator.plan(_signed(request, wanted)))
 
     async def _start_deployment(self, request: web.Request) -> web.Response:
         order = await _read(StartOrder, request)
@@ -184,7 +154,7 @@ class ControlServer:
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
         wanted = [self._environment(name)] if name else list(self._environments.values())
-        found = await asyncio.gather(*(read_status(one, self._state, self._health) for one in wanted))
+        found = await asyncio.gather(*(read_status(environment, self._state, self._health) for environment in wanted))
         return _answer(StatusReport(tuple(found)))
 
     def _environment(self, name: str) -> Environment:
@@ -238,30 +208,96 @@ def _peer(request: web.Request, claimed: Actor) -> Actor:
     return peer(connection, claimed)
 
 
-def _take_lock(folder: Path) -> int:
-    """Acquire the lock that shows whose socket it is; the kernel releases it however the bot ends."""
-    descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise ControlSocketHeldError(
-            said("Another bot answers on {folder} already.", folder=folder / SOCKET_NAME),
-            hint=said("Stop the other bot, or give this one a STATE_DIR of its own."),
-        ) from error
-    return descriptor
+async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
+    """Return how an environment is; an engine that does not answer hides its health only."""
+    found, fault = await _health(environment, collector)
+    lock = await state.locks.get(environment.name)
+    return EnvironmentStatus(
+        environment=environment.name,
+        project=environment.project,
+        release=await state.releases.current(environment.name),
+        active=await state.deployments.active(environment.name),
+        lock=lock,
+        health=found,
+        fault=fault,
+        freeze=await state.freezes.get(environment.name),
+        abandoned=lock is not None and not state.instance.is_alive(lock.instance_id),
+    )
 
 
-def _bind(folder: Path) -> socket.socket:
-    """Bind the socket; the folder is private (0700), so that no other user connects before the mode is set."""
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
+    """Return how a stack is, or why nothing is known of it."""
     try:
-        (folder / SOCKET_NAME).unlink(missing_ok=True)
-        with short_path(folder) as path:
-            listening.bind(path)
-        (folder / SOCKET_NAME).chmod(0o600)
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+        async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
+            found = await collector.collect_all_metrics(environment)
+    except RoasError as error:
+        return None, error.whole
+    except TimeoutError:
+        return None, said(
+            "The engine did not answer within {seconds} s.",
+            seconds=f"{HEALTH_WITHIN_SECONDS:g}",
+        )
+    return (found if found.remembered else None, found.fault) if found.fault else (found, "")
+
+
+async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+    """Yield a deployment's record as it is now and at each change; the last one has an outcome.
+
+    Raises InvalidRequestError where there is no such deployment.
+    """
+    changed = asyncio.Event()
+
+    def listen(_change: StateChange) -> None:
+        changed.set()
+
+    unsubscribe = state.subscribe(listen)
+    last: Deployment | None = None
+    try:
+        while last is None or not last.finished:
+            changed.clear()
+            began = time.monotonic()
+            now = await state.deployments.get(deployment_id)
+            if now is None:
+                raise InvalidRequestError(
+                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                    hint=said("See `history`."),
+                )
+            took = time.monotonic() - began
+            if now != last:
+                yield now
+                last = now
+                if not now.finished:  # a large one takes long to read, and changes all the time
+                    await pause(min(took * RESTS_PER_READ, POLL_SECONDS))
+            else:
+                await wait_for(changed, POLL_SECONDS)
+    finally:
+        unsubscribe()
+
+
+def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:
+    """Raise NotPermittedError, which says what to type, where a request lacks what its environment requires."""
+    if not environment.needs_approval:
+        return
+    missing = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
+    if missing:
+        raise NotPermittedError(
+            said(
+                "{environment} needs approval; the command lacks {missing}.",
+                environment=environment.name,
+                missing=" and ".join(missing),
+            ),
+            hint=said("Look at the plan with --dry-run, then type: {request}", request=command_line(request)),
+        )
+
+
+def command_line(request: DeploymentRequest) -> str:
+    """Return the whole command that would be accepted."""
+    text = ["roas", request.kind.value.lower(), request.environment]
+    if request.kind is DeploymentKind.ROLLBACK:
+        text += ["--to", str(request.target_release)] if request.target_release is not None else []
+    else:
+        text += [request.version or "VERSION"]
+    for service in request.services:
+        text += ["--service", service]
+    text += ["--reason", request.reason.strip() or "why it is needed", "--yes"]
+    return shlex.join(text)

@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 
-from roas.commands import follow_successor, running_bot, starting
-from roas.commands.bot_executor import BotExecutor
+from roas.api.client import ControlClient
+from roas.api.control_socket import serve_control_socket
+from roas.api.documents import ControlUnavailableError
+from roas.commands import connection, starting
+from roas.commands.connection import Connection
 from roas.commands.interruption import Interruption
 from roas.commands.starting import UnansweredStartError, start_deployment
-from roas.control.client import ControlClient
-from roas.control.error_documents import ControlUnavailableError
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.version import __version__
-from tests.unit.control.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
 
 ROOT = Path(__file__).resolve().parents[3]
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
@@ -97,16 +98,16 @@ async def test_status_beside_bot_that_hangs(
 
 @pytest.mark.parametrize("piece", ["", HALF_A_STATUS])
 async def test_plan_of_bot_that_hangs(state: StateManager, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
     async with HangingBot(state, 1, piece), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
         await client.greet()
         with pytest.raises(ControlUnavailableError, match="not answer in time"):
             await client.plan(request())
 
 
-async def test_bot_that_is_busy_is_waited_for(state, server, collector, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bot_that_is_busy_is_waited_for(state, api, collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers greetings meanwhile: its engine takes long, or a registry."""
-    monkeypatch.setattr("roas.control.client.SILENT_SECONDS", 0.05)
+    monkeypatch.setattr("roas.api.client.SILENT_SECONDS", 0.05)
     greeted = asyncio.Semaphore(0)
     look, greet = collector.collect_all_metrics, ControlClient.greet
 
@@ -121,26 +122,26 @@ async def test_bot_that_is_busy_is_waited_for(state, server, collector, monkeypa
 
     monkeypatch.setattr(ControlClient, "greet", counted)
     monkeypatch.setattr(collector, "collect_all_metrics", slow)
-    async with server, ControlClient(state.folder) as client:
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client:
         report = await client.status("dev")
     assert [one.environment for one in report.environments] == ["dev"]
 
 
-async def test_bot_that_is_just_starting_is_waited_for(state, server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bot_that_is_just_starting_is_waited_for(state, api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lives, and does not listen yet: that is no silence, however short a silence may be."""
-    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", SECONDS)
+    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", SECONDS)
     waited = asyncio.Event()
-    looks = running_bot.running_bots
+    looks = connection.running_bots
 
     def looked(folder: Path) -> tuple[str, ...]:
         waited.set()
         return looks(folder)
 
-    monkeypatch.setattr(running_bot, "running_bots", looked)
+    monkeypatch.setattr(connection, "running_bots", looked)
     async with AsyncExitStack() as stack:
-        finding = asyncio.create_task(running_bot.find_running_bot(state.folder, stack, silent_seconds=5.0))
+        finding = asyncio.create_task(connection.find_running_bot(state.folder, stack, silent_seconds=5.0))
         await asyncio.wait_for(waited.wait(), SECONDS)
-        async with server:
+        async with serve_control_socket(api, state.folder):
             client = await finding
             assert client is not None
             assert (await client.greet()).instance_id == state.instance_id
@@ -150,15 +151,15 @@ async def test_deployment_of_bot_that_hangs_is_not_followed_for_ever(
     state: StateManager, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither through its socket nor, where no other bot resumes it, through the journal."""
-    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
-    monkeypatch.setattr("roas.control.client.UNCHANGED_SECONDS", 0.1)
-    monkeypatch.setattr(follow_successor, "ORPHANED_SECONDS", 0.5)
-    monkeypatch.setattr(follow_successor, "LOOK_FOR_BOT_SECONDS", 0.1)
+    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.client.UNCHANGED_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "ORPHANED_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "LOOK_FOR_BOT_SECONDS", 0.1)
     started = await orchestrator.start(request())
     first = f"HTTP/1.0 200 OK\r\n\r\n{to_json(started)}\n"
     async with HangingBot(state, piece=first), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
-        assert running_bot.running_bots(state.folder)
-        async with aclosing(BotExecutor(client, state.folder).follow(started.id)) as records:
+        assert connection.running_bots(state.folder)
+        async with aclosing(Connection(client, state.folder).follow(started.id)) as records:
             assert await anext(records) == started
             assert (await anext(records)).id == started.id, "the journal says the same"
             with pytest.raises(ControlUnavailableError, match="is gone, or hangs, and none has resumed it"):
@@ -167,12 +168,12 @@ async def test_deployment_of_bot_that_hangs_is_not_followed_for_ever(
 
 @pytest.mark.parametrize("by_journal", [False, True])
 async def test_deployment_that_waits_is_followed_as_long_as_its_bot_lives(
-    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch, by_journal: bool
+    state: StateManager, api, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch, by_journal: bool
 ) -> None:
     """It may be paused, until somebody decides."""
-    monkeypatch.setattr("roas.control.client.UNCHANGED_SECONDS", 0.05)
-    monkeypatch.setattr(follow_successor, "ORPHANED_SECONDS", 0.1)
-    monkeypatch.setattr(follow_successor, "LOOK_FOR_BOT_SECONDS", 0.05)
+    monkeypatch.setattr("roas.api.client.UNCHANGED_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "ORPHANED_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "LOOK_FOR_BOT_SECONDS", 0.05)
     greeted = asyncio.Semaphore(0)
     greet = ControlClient.greet
 
@@ -182,10 +183,8 @@ async def test_deployment_that_waits_is_followed_as_long_as_its_bot_lives(
 
     monkeypatch.setattr(ControlClient, "greet", counted)
     started = await orchestrator.start(request())
-    async with server, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
-        followed = (
-            follow_successor.follow_successor(state.folder, started.id) if by_journal else client.follow(started.id)
-        )
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        followed = connection.follow_successor(state.folder, started.id) if by_journal else client.follow(started.id)
         async with aclosing(followed) as records:
             assert await anext(records) == started
             ending = asyncio.ensure_future(anext(records))
@@ -220,8 +219,8 @@ async def test_start_that_is_not_answered_can_be_left(state: StateManager, monke
     said, wanted = Said(), asyncio.Queue[Interruption]()
     bot = HangingBot(state)
     async with bot, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
-        executor = BotExecutor(client, state.folder)
-        asked = asyncio.ensure_future(start_deployment(said.session, executor, request(), wanted, confirmed=False))
+        connected = Connection(client, state.folder)
+        asked = asyncio.ensure_future(start_deployment(said.session, connected, request(), wanted, confirmed=False))
         assert "not answered yet" in await said.next()
         wanted.put_nowait(Interruption.CANCEL)
         assert "as soon as the bot has answered" in await said.next()
@@ -234,14 +233,14 @@ async def test_start_that_is_not_answered_can_be_left(state: StateManager, monke
 async def test_start_that_is_not_answered_in_time(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ControlClient._ask_text, "__kwdefaults__", {"seconds": 0.1})
     async with HangingBot(state), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
-        executor = BotExecutor(client, state.folder)
+        connected = Connection(client, state.folder)
         with pytest.raises(ControlUnavailableError) as caught:
-            await start_deployment(Said().session, executor, request(), asyncio.Queue(), confirmed=False)
+            await start_deployment(Said().session, connected, request(), asyncio.Queue(), confirmed=False)
     assert "before you ask again" in caught.value.hint
 
 
 async def test_what_was_left_is_started_all_the_same(
-    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
+    state: StateManager, api, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So nobody is told that it is not: a bot carries out what it was asked for, whoever left meanwhile."""
     start, asked, goes_on = orchestrator.start, asyncio.Event(), asyncio.Event()
@@ -255,10 +254,10 @@ async def test_what_was_left_is_started_all_the_same(
 
     monkeypatch.setattr(orchestrator, "start", late)
     wanted = asyncio.Queue[Interruption]()
-    async with server, asyncio.timeout(SECONDS):
+    async with serve_control_socket(api, state.folder), asyncio.timeout(SECONDS):
         async with ControlClient(state.folder) as client:
-            executor = BotExecutor(client, state.folder)
-            left = asyncio.ensure_future(start_deployment(Said().session, executor, request(), wanted, confirmed=True))
+            connected = Connection(client, state.folder)
+            left = asyncio.ensure_future(start_deployment(Said().session, connected, request(), wanted, confirmed=True))
             await asked.wait()
             wanted.put_nowait(Interruption.LEAVE)
             with pytest.raises(UnansweredStartError):
@@ -268,7 +267,7 @@ async def test_what_was_left_is_started_all_the_same(
 
 
 async def test_cancelled_before_it_is_started(
-    state: StateManager, server, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
+    state: StateManager, api, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, said, wanted = orchestrator.start, Said(), asyncio.Queue[Interruption]()
 
@@ -278,9 +277,9 @@ async def test_cancelled_before_it_is_started(
         return await start(one)
 
     monkeypatch.setattr(orchestrator, "start", late)
-    async with server, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
-        executor = BotExecutor(client, state.folder)
-        await start_deployment(said.session, executor, request(), wanted, confirmed=True)
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
+        connected = Connection(client, state.folder)
+        await start_deployment(said.session, connected, request(), wanted, confirmed=True)
     assert wanted.get_nowait() is Interruption.CANCEL, "who follows it asks for that"
 
 

@@ -11,51 +11,54 @@ from pathlib import Path
 
 import pytest
 
-from roas.control.client import ControlClient
-from roas.control.error_documents import ControlSocketHeldError, ControlUnavailableError
-from roas.control.server import ControlServer
+from roas.api.application import ControlApi
+from roas.api.client import ControlClient
+from roas.api.control_socket import SOCKET_NAME, serve_control_socket
+from roas.api.documents import ControlSocketHeldError, ControlUnavailableError
+from roas.errors import StateError
 from roas.state.manager import StateManager
-from tests.unit.control.conftest import PlayedCollector, PlayedOrchestrator
+from tests.unit.api.conftest import PlayedCollector, PlayedOrchestrator
 
 SERVE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
-from roas.control.server import ControlServer
+from roas.api.application import ControlApi
+from roas.api.control_socket import serve_control_socket
 from roas.state.manager import StateManager
 
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
-        server = ControlServer(state=state, orchestrator=None, environments={}, health=None)
-        await server.start()
-        print("listening", flush=True)
-        await asyncio.Event().wait()
+        api = ControlApi(state=state, orchestrator=None, environments={}, health=None)
+        async with serve_control_socket(api, state.folder):
+            print("listening", flush=True)
+            await asyncio.Event().wait()
 
 asyncio.run(main())
 """
 
 
-def another_server(state: StateManager) -> ControlServer:
-    return ControlServer(state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector())
+def another_api(state: StateManager) -> ControlApi:
+    return ControlApi(state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector())
 
 
-async def test_socket_restricted_to_own_user(server: ControlServer) -> None:
-    async with server:
-        mode = server.path.stat().st_mode
+async def test_socket_restricted_to_own_user(api: ControlApi, state: StateManager) -> None:
+    async with serve_control_socket(api, state.folder) as path:
+        mode = path.stat().st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
-        assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-async def test_socket_removed_on_stop(server: ControlServer, state: StateManager) -> None:
-    async with server:
-        pass
-    assert not server.path.exists()
+async def test_socket_removed_on_stop(api: ControlApi, state: StateManager) -> None:
+    async with serve_control_socket(api, state.folder) as path:
+        assert path.exists()
+    assert not path.exists()
     async with ControlClient(state.folder) as client:
         with pytest.raises(ControlUnavailableError):
             await client.greet()
 
 
-async def test_socket_of_killed_bot_replaced(state: StateManager, server: ControlServer) -> None:
+async def test_socket_of_killed_bot_replaced(state: StateManager, api: ControlApi) -> None:
     dead = subprocess.Popen(
         [sys.executable, "-c", SERVE_UNTIL_KILLED, str(state.folder)], stdout=subprocess.PIPE, text=True
     )
@@ -64,15 +67,16 @@ async def test_socket_of_killed_bot_replaced(state: StateManager, server: Contro
     dead.send_signal(signal.SIGKILL)
     dead.wait()
     dead.stdout.close()
-    assert server.path.exists()
-    async with server, ControlClient(state.folder) as client:
+    assert (state.folder / SOCKET_NAME).exists()
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client:
         assert (await client.greet()).instance_id == state.instance_id
 
 
-async def test_socket_of_running_bot_kept(state: StateManager, server: ControlServer) -> None:
-    async with server:
+async def test_socket_of_running_bot_kept(state: StateManager, api: ControlApi) -> None:
+    async with serve_control_socket(api, state.folder):
         with pytest.raises(ControlSocketHeldError, match="answers on"):
-            await another_server(state).start()
+            async with serve_control_socket(another_api(state), state.folder):
+                pass
         async with ControlClient(state.folder) as client:
             assert (await client.greet()).instance_id == state.instance_id
 
@@ -80,14 +84,14 @@ async def test_socket_of_running_bot_kept(state: StateManager, server: ControlSe
 async def test_long_folder_path_supported(tmp_path: Path) -> None:
     """The folder may lie deeper than a socket path can be long."""
     folder = tmp_path / ("d" * 100) / ("e" * 100)
-    async with StateManager(folder) as state, another_server(state) as server:
-        assert len(os.fsencode(server.path)) > 200
+    async with StateManager(folder) as state, serve_control_socket(another_api(state), folder) as path:
+        assert len(os.fsencode(path)) > 200
         async with ControlClient(folder) as client:
             assert (await client.greet()).instance_id == state.instance_id
 
 
 async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as unresponsive:
         unresponsive.bind(str(state.folder / "control.sock"))
         unresponsive.listen()
@@ -96,15 +100,20 @@ async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch:
                 await client.greet()
 
 
-async def test_unusable_folder_holds_no_lock(server: ControlServer, state: StateManager) -> None:
+async def test_unusable_folder_holds_no_lock(api: ControlApi, state: StateManager) -> None:
     """A socket that cannot be removed when a bot steps down does not keep that bot from listening again."""
-    await server.start()
-    server.path.unlink()
-    server.path.mkdir()
-    await server.close()
-    server.path.rmdir()
-    async with server, ControlClient(state.folder) as client:
+    async with serve_control_socket(api, state.folder) as path:
+        path.unlink()
+        path.mkdir()
+    path.rmdir()
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client:
         assert (await client.greet()).instance_id == state.instance_id
+
+
+async def test_folder_that_takes_no_lock_is_said(api: ControlApi, state: StateManager) -> None:
+    with pytest.raises(StateError, match="cannot be made"):
+        async with serve_control_socket(api, state.folder / "nowhere"):
+            pass
 
 
 @pytest.mark.parametrize(

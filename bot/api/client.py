@@ -1,20 +1,28 @@
-"""Ask the running bot, through its control socket: the command line's side."""
+"""Ask the control API through its unix socket: the command line's side."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+import aiohttp
 from pydantic import ValidationError
 
+from roas.api.control_socket import short_path
+from roas.api.documents import (
+    ControlUnavailableError,
+    DecisionOrder,
+    FaultDocument,
+    Greeting,
+    StartOrder,
+    StatusReport,
+    from_document,
+    invalid_document,
+)
 from roas.concurrency import begun
-from roas.control.documents import DecisionOrder, FaultDocument, Greeting, StartOrder, StatusReport
-from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
-from roas.control.exchange import Answer, ask
-from roas.control.socket_path import short_path
 from roas.errors import RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -30,44 +38,50 @@ ANSWER_SECONDS, STATUS_SECONDS = 120.0, 30.0
 # nothing to say for longer.
 SILENT_SECONDS, UNCHANGED_SECONDS = 1.0, 10.0
 LINE_LIMIT = 16 * 1024 * 1024
+# What aiohttp raises where no bot answers, or something else does.
+NO_ANSWER = (OSError, ValueError, aiohttp.ClientError)
 Document = TypeVar("Document")
-Text = TypeVar("Text", str, str | None)
+Text = TypeVar("Text", str, bytes)
 
 
 class ControlClient:
-    """Connect to the bot whose state folder is given, for the length of the block.
+    """Connect to what serves the API in a folder, for the length of the block.
 
-    Every method raises the typed errors of the other side, and ControlUnavailableError where no bot answers.
+    Every method raises the typed errors of the other side, and ControlUnavailableError where nobody answers.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened = ExitStack()
-        self._path = ""
-        # Of the bot that answered; empty until it was greeted.
-        self.version = ""
+        self._opened = AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "ControlClient":
         try:
-            self._path = self._opened.enter_context(short_path(self._folder))
+            path = self._opened.enter_context(short_path(self._folder))
         except OSError as error:
             raise _unavailable(error) from error
+        # A connection for each question: one that is kept may be of a bot that has gone.
+        connector = aiohttp.UnixConnector(path, force_close=True)
+        self._session = await self._opened.enter_async_context(
+            aiohttp.ClientSession(
+                "http://bot", connector=connector, timeout=aiohttp.ClientTimeout(), read_bufsize=LINE_LIMIT
+            )
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.close()
+        self._session = None
+        await self._opened.aclose()
 
     async def greet(self) -> Greeting:
         """Ask who answers."""
-        greeting = _read(Greeting, await self._ask_text("GET", "/v1/greeting", seconds=GREETING_SECONDS))
-        self.version = greeting.version
-        return greeting
+        return _read(Greeting, await self._ask_text("GET", "/v1/greeting", seconds=GREETING_SECONDS))
 
-    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        """Ask what a request would change; the bot keeps what it found where that is `to_start` at once."""
-        return await self._ask(Plan, "POST", f"/v1/plans{'?to_start=1' if to_start else ''}", request)
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Ask what a request would change."""
+        return await self._ask(Plan, "POST", "/v1/plans", request)
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
         """Ask for a deployment."""
@@ -84,12 +98,8 @@ class ControlClient:
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""
-        return _read(StatusReport, await self.status_document(environment))
-
-    async def status_document(self, environment: str | None = None) -> str:
-        """Ask the same, and return the document as the bot wrote it."""
         query = f"?{urlencode({'environment': environment})}" if environment else ""
-        return await self._ask_while_it_lives("GET", f"/v1/status{query}", seconds=STATUS_SECONDS)
+        return _read(StatusReport, await self._ask_while_it_lives("GET", f"/v1/status{query}", seconds=STATUS_SECONDS))
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
@@ -105,12 +115,11 @@ class ControlClient:
                 connecting.reschedule(None)
                 if answer.status != 200:
                     raise _fault(await answer.text())
-                async with aclosing(answer.lines()) as lines:
-                    while (line := await self._next_while_it_lives(lines)) is not None:
-                        deployment = _read(Deployment, line)
-                        ended = deployment.finished
-                        yield deployment
-        except (OSError, ValueError) as error:
+                while line := await self._next_while_it_lives(answer.content):
+                    deployment = _read(Deployment, line)
+                    ended = deployment.finished
+                    yield deployment
+        except NO_ANSWER as error:
             raise _unavailable(error) from error
         if not ended:
             raise ControlUnavailableError(said("The bot went away before the deployment had ended."))
@@ -125,9 +134,10 @@ class ControlClient:
         async with begun(self._ask_text(method, target, body, seconds=seconds)) as answer:
             return await self._while_it_lives(answer, SILENT_SECONDS)
 
-    async def _next_while_it_lives(self, lines: AsyncGenerator[str, None]) -> str | None:
-        async with begun(_next(lines)) as line:
-            return await self._while_it_lives(line, UNCHANGED_SECONDS)
+    async def _next_while_it_lives(self, content: aiohttp.StreamReader) -> str:
+        """Return the next line, empty at the end."""
+        async with begun(content.readline()) as line:
+            return (await self._while_it_lives(line, UNCHANGED_SECONDS)).decode()
 
     async def _while_it_lives(self, answer: asyncio.Task[Text], silent_seconds: float) -> Text:
         """Wait for what a bot says; one that hangs meanwhile answers no greeting either."""
@@ -139,20 +149,18 @@ class ControlClient:
         try:
             async with asyncio.timeout(seconds), self._asked(method, target, body) as answer:
                 text, good = await answer.text(), answer.status == 200
-        except (OSError, ValueError) as error:
+        except NO_ANSWER as error:
             raise _unavailable(error) from error
         if not good:
             raise _fault(text)
         return text
 
-    def _asked(self, method: str, target: str, body: Any = None) -> AbstractAsyncContextManager[Answer]:
-        if not self._path:
+    @asynccontextmanager
+    async def _asked(self, method: str, target: str, body: Any = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
             raise RuntimeError("used outside of its block")
-        return ask(self._path, method, target, None if body is None else to_json(body), line_limit=LINE_LIMIT)
-
-
-async def _next(lines: AsyncGenerator[str, None]) -> str | None:
-    return await anext(lines, None)
+        async with self._session.request(method, target, data=None if body is None else to_json(body)) as answer:
+            yield answer
 
 
 def _target(deployment_id: str, what: str) -> str:

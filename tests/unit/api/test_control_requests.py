@@ -2,17 +2,17 @@
 
 import asyncio
 import os
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 
-from roas.commands.bot_executor import BotExecutor
-from roas.control.client import ControlClient
-from roas.control.error_documents import ControlUnavailableError
-from roas.control.server import ControlServer
+from roas.api.application import ControlApi
+from roas.api.client import ControlClient
+from roas.api.control_socket import SOCKET_NAME, serve_control_socket
+from roas.api.documents import ControlUnavailableError
 from roas.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
@@ -29,7 +29,7 @@ from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.plan import ServiceAction
 from roas.models.rollout import Choice, Pause
 from roas.state.manager import StateManager
-from tests.unit.control.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
+from tests.unit.api.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
 
 
 async def test_plan_returned_unchanged(client: ControlClient) -> None:
@@ -37,16 +37,6 @@ async def test_plan_returned_unchanged(client: ControlClient) -> None:
     assert plan.services[0].action is ServiceAction.RECREATE
     assert plan.services[0].changed_keys == ("environment.A",)
     assert plan.digest == "digest"
-
-
-async def test_bot_knows_what_is_planned_to_start(
-    client: ControlClient, state: StateManager, orchestrator: PlayedOrchestrator
-) -> None:
-    """It keeps what it found for the deployment that comes at once; nothing is kept for who only looks."""
-    executor = BotExecutor(client, state.folder)
-    await executor.plan(request())
-    await executor.plan(request(), to_start=True)
-    assert orchestrator.planned_to_start == [False, True]
 
 
 async def test_start_returns_deployment(
@@ -171,13 +161,15 @@ async def test_foreign_deployment_followed(client: ControlClient, state: StateMa
             assert [record.outcome async for record in records] == [Outcome.FAILED]
 
 
-async def test_follower_notices_lost_bot(client: ControlClient, server: ControlServer) -> None:
-    started = await client.start(request(), confirmed=False)
-    async with aclosing(client.follow(started.id)) as records, asyncio.timeout(5):
-        await anext(records)
-        await server.close()
-        with pytest.raises(ControlUnavailableError):
+async def test_follower_notices_lost_bot(state: StateManager, api: ControlApi) -> None:
+    async with AsyncExitStack() as bot, ControlClient(state.folder) as client, asyncio.timeout(5):
+        await bot.enter_async_context(serve_control_socket(api, state.folder))
+        started = await client.start(request(), confirmed=False)
+        async with aclosing(client.follow(started.id)) as records:
             await anext(records)
+            await bot.aclose()
+            with pytest.raises(ControlUnavailableError):
+                await anext(records)
 
 
 async def test_status_has_release_deployment_lock_and_health(client: ControlClient) -> None:
@@ -201,9 +193,9 @@ async def test_unreachable_engine_hides_only_health(client: ControlClient, colle
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"environment": 1}', b"\xff\xfe", b"[" * 5000])
-async def test_malformed_body_refused(client: ControlClient, server: ControlServer, body: bytes) -> None:
+async def test_malformed_body_refused(client: ControlClient, state: StateManager, body: bytes) -> None:
     async with (
-        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(server.path))) as session,
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(state.folder / SOCKET_NAME))) as session,
         session.post("http://bot/v1/plans", data=body) as response,
     ):
         answer = await response.json()

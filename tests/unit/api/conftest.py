@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.control.client import ControlClient
-from roas.control.server import ControlServer
+from roas.api.application import ControlApi
+from roas.api.client import ControlClient
+from roas.api.control_socket import serve_control_socket
 from roas.errors import RoasError
 from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
@@ -43,14 +44,12 @@ class PlayedOrchestrator:
     def __init__(self, state: StateManager) -> None:
         self.state = state
         self.requests: list[DeploymentRequest] = []
-        self.planned_to_start: list[bool] = []
         self.cancelled_by: list[Actor] = []
         self.decisions: list[tuple[str, Choice, Actor]] = []
         self.fault: Exception | None = None
         self.fences: dict[str, Fence] = {}
 
-    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        self.planned_to_start.append(to_start)
+    async def plan(self, request: DeploymentRequest) -> Plan:
         self._note(request)
         service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
         return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")
@@ -103,19 +102,18 @@ def collector() -> PlayedCollector:
 
 
 @pytest.fixture
-def server(state: StateManager, orchestrator: PlayedOrchestrator, collector: PlayedCollector) -> ControlServer:
-    """Return a server that does not listen yet."""
+def api(state: StateManager, orchestrator: PlayedOrchestrator, collector: PlayedCollector) -> ControlApi:
     known = {
         name: Environment(name, f"shop-{name}", Path("/shop"), (), needs_approval=name == "prod")
         for name in ("dev", "prod")
     }
-    return ControlServer(state=state, orchestrator=orchestrator, environments=known, health=collector)
+    return ControlApi(state=state, orchestrator=orchestrator, environments=known, health=collector)
 
 
 @pytest.fixture
-async def client(server: ControlServer, state: StateManager) -> AsyncIterator[ControlClient]:
+async def client(api: ControlApi, state: StateManager) -> AsyncIterator[ControlClient]:
     """Listen, and connect."""
-    async with server, ControlClient(state.folder) as client:
+    async with serve_control_socket(api, state.folder), ControlClient(state.folder) as client:
         yield client
 
 

@@ -1,0 +1,101 @@
+"""Serve the control API on a unix socket, whose path fits the kernel's limit however deep the state folder is."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from roas.api.application import ControlApi
+from roas.api.documents import ControlSocketHeldError
+from roas.errors import StateError
+from roas.log import get_logger
+from roas.messages.message import said
+
+log = get_logger(__name__)
+
+SOCKET_NAME = "control.sock"
+LOCK_NAME = f"{SOCKET_NAME}.lock"
+# `sun_path` has 108 bytes, the last of which is the zero at the end.
+LONGEST_PATH_BYTES = 107
+SHUTDOWN_SECONDS = 0.5
+
+
+@asynccontextmanager
+async def serve_control_socket(api: ControlApi, folder: Path) -> AsyncIterator[Path]:
+    """Serve the bot's socket in its state folder, and provide its path; a socket that a dead bot left is replaced.
+
+    Raises ControlSocketHeldError where its bot lives, StateError where it cannot be made.
+    """
+    path = folder / SOCKET_NAME
+    lock = _take_lock(folder)
+    try:
+        async with serve(api, folder):
+            log.info("listening for the command line", path=str(path))
+            yield path
+    finally:
+        with suppress(OSError):  # a folder that cannot be used now; whoever listens next replaces the socket
+            path.unlink()
+        os.close(lock)
+
+
+@asynccontextmanager
+async def serve(api: ControlApi, folder: Path) -> AsyncIterator[None]:
+    """Serve on the socket of a folder that only this user may enter. Raises StateError where it cannot be made."""
+    runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    try:
+        try:
+            (folder / SOCKET_NAME).unlink(missing_ok=True)
+            await runner.setup()
+            with short_path(folder) as path:
+                await web.UnixSite(runner, path).start()
+            (folder / SOCKET_NAME).chmod(0o600)
+        except OSError as error:
+            raise _not_made(folder, error) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextmanager
+def short_path(folder: Path) -> Iterator[str]:
+    """Provide a path to the folder's control socket that can be bound or connected to, for the length of the block."""
+    path = str(folder / SOCKET_NAME)
+    if len(os.fsencode(path)) <= LONGEST_PATH_BYTES:
+        yield path
+        return
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
+    finally:
+        os.close(descriptor)
+
+
+def _take_lock(folder: Path) -> int:
+    """Acquire the lock that shows whose socket it is; the kernel releases it however the bot ends."""
+    try:
+        descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_made(folder, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ControlSocketHeldError(
+            said("Another bot answers on {folder} already.", folder=folder / SOCKET_NAME),
+            hint=said("Stop the other bot, or give this one a STATE_DIR of its own."),
+        ) from error
+    return descriptor
+
+
+def _not_made(folder: Path, error: OSError) -> StateError:
+    return StateError(
+        said(
+            "The control socket {path} cannot be made: {strerror}",
+            path=folder / SOCKET_NAME,
+            strerror=error.strerror or error,
+        ),
+        hint=said("STATE_DIR must be a folder on a local file system that this user may write."),
+    )
