@@ -1,9 +1,11 @@
 """A web service with users, for what is told of proxies: it runs in a container, by any Python, with nothing installed.
 
-GET answers with the version, `/slow?SECONDS` after so long. POST writes the id in its body to `ORDERS`, once for each
-time that it is carried out. `/ws` is a WebSocket. Where `WARMING` is set it listens at once, and answers 503 for so
-many seconds; where `FIRST_WARMS` names a file, only whoever makes that file does. SIGTERM lets it take no more
-connections, answer what it has, tell WebSockets that it goes, and end.
+GET answers with the version, `/slow?SECONDS` after so long, `/events` with server-sent events that do not end. POST
+writes the id in its body to `ORDERS`, once for each time that it is carried out. `/ws` is a WebSocket. Where `WARMING`
+is set it listens at once, and answers 503 for so many seconds; where `FIRST_WARMS` names a file, only whoever makes
+that file does. Where `CRASHES_AFTER` is set it ends with code 1 so many seconds after its start, where `FAILS_AFTER` is
+it answers 500 from then on. SIGTERM lets it take no more connections, answer what it has, tell WebSockets that it goes,
+and end.
 """
 
 import asyncio
@@ -33,6 +35,8 @@ def warming() -> float:
 
 
 READY_AT = time.monotonic() + warming()
+FAILS_AT = time.monotonic() + float(os.environ.get("FAILS_AFTER", "inf"))
+EVENT_SECONDS = 0.2
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
 
@@ -43,7 +47,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read."""
         assert isinstance(transport, asyncio.Transport)
-        self.transport, self.buffer, self.busy, self.is_websocket = transport, b"", False, False
+        self.transport, self.buffer, self.busy = transport, b"", False
+        self.is_websocket = self.is_stream = False
         OPEN.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -57,7 +62,7 @@ class Connection(asyncio.Protocol):
 
     def go_on(self) -> None:
         """Answer the next request that is whole."""
-        while not self.busy and not self.is_websocket and b"\r\n\r\n" in self.buffer:
+        while not (self.busy or self.is_websocket or self.is_stream) and b"\r\n\r\n" in self.buffer:
             head, _, rest = self.buffer.partition(b"\r\n\r\n")
             first, *lines = head.split(b"\r\n")
             fields = {name.strip().lower(): value.strip() for name, _, value in (one.partition(b":") for one in lines)}
@@ -71,7 +76,9 @@ class Connection(asyncio.Protocol):
     def handle(self, method: bytes, path: bytes, fields: dict[bytes, bytes], body: bytes) -> None:
         """Carry out one request."""
         closes = fields.get(b"connection", b"").lower() == b"close"
-        if time.monotonic() < READY_AT:
+        if time.monotonic() >= FAILS_AT:
+            self.answer(b"500 Internal Server Error", b"it fails", closes=closes)
+        elif time.monotonic() < READY_AT:
             self.answer(b"503 Service Unavailable", b"warming up", closes=closes)
         elif path == b"/ws":
             key = base64.b64encode(
@@ -81,6 +88,10 @@ class Connection(asyncio.Protocol):
             said = VERSION.encode()
             self.transport.write(b"Sec-WebSocket-Accept: %s\r\n\r\n\x81%c%s" % (key, len(said), said))
             self.is_websocket = True
+        elif path == b"/events":
+            self.is_stream = True
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+            self.send_event()
         elif path.startswith(b"/slow?"):
             self.busy = True
             IDLE.clear()
@@ -89,6 +100,12 @@ class Connection(asyncio.Protocol):
             if method == b"POST":
                 write_order(body)
             self.answer(b"200 OK", VERSION.encode(), closes=closes)
+
+    def send_event(self) -> None:
+        """Send the next event of a stream, for as long as somebody reads it."""
+        if not self.transport.is_closing():
+            self.transport.write(b"data: %s\n\n" % VERSION.encode())
+            asyncio.get_running_loop().call_later(EVENT_SECONDS, self.send_event)
 
     def end_slow(self, closes: bool) -> None:
         """Answer what took its time."""
@@ -117,6 +134,8 @@ async def serve() -> None:
     """Serve until SIGTERM, then finish what has begun."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     IDLE.set()
+    if crashes_after := os.environ.get("CRASHES_AFTER"):
+        loop.call_later(float(crashes_after), os._exit, 1)
     server = await loop.create_server(Connection, "0.0.0.0", PORT, backlog=1024)  # noqa: S104 - in its container
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
@@ -124,6 +143,8 @@ async def serve() -> None:
     server.close()
     for one in [one for one in OPEN if one.is_websocket]:
         one.transport.write(GOING_AWAY)
+        one.transport.close()
+    for one in [one for one in OPEN if one.is_stream]:
         one.transport.close()
     await IDLE.wait()
 

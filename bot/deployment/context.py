@@ -72,6 +72,7 @@ class DeploymentContext:
     superseded_by: Actor | None = None
     observed: Mapping[str, ServiceDefinition] = field(default_factory=dict)
     ready: dict[str, Ready] = field(default_factory=dict)
+    watched_from: dict[str, float] = field(default_factory=dict)  # services whose old replicas wait while it is watched
     planned: PlannedStart | None = None
     restoring: bool = False
     absence_told: QuorumLosses = field(default_factory=QuorumLosses)  # as far as it was said
@@ -213,7 +214,8 @@ class DeploymentContext:
         if definition is None:
             return None
         containers = () if self.watch is None else self.watch.of_service(service)
-        self.ready[service] = Ready(time.monotonic(), {one.id: one.restart_count for one in containers})
+        began = self.watched_from.pop(service, time.monotonic())
+        self.ready[service] = Ready(began, {one.id: one.restart_count for one in containers})
         if definition.has_health_check or definition.one_shot:
             return None
         return datetime.now(UTC) + timedelta(seconds=observation_seconds(definition, self.environment))

@@ -17,13 +17,15 @@ def observation_seconds(definition: ServiceDefinition, environment: Environment)
     """Return how long a service is watched once it is ready.
 
     That is what the environment says, or else what fits its kind, and never less than its `update_config.monitor`. What
-    has no replica, or ends, is not watched.
+    users come to through a proxy counts as critical: a crash soon after its start is to be seen. What has no replica,
+    or ends, is not watched.
     """
     if definition.one_shot or not definition.replicas:
         return 0.0
     window = environment.observation_seconds
     if window is None:
-        window = CRITICAL_OBSERVATION_SECONDS if is_critical(definition, environment) else DEFAULT_OBSERVATION_SECONDS
+        needed = is_critical(definition, environment) or definition.proxy is not None
+        window = CRITICAL_OBSERVATION_SECONDS if needed else DEFAULT_OBSERVATION_SECONDS
         if not definition.has_health_check:
             window = UNVERIFIED_OBSERVATION_SECONDS
     return max(window, definition.monitor_seconds or 0.0)

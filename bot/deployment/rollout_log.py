@@ -68,6 +68,10 @@ class ServiceRolloutLog:
         """Allow the phase more time."""
         self.context.allow(seconds)
 
+    def watched_from(self, at: float) -> None:
+        """Note that the new replicas are watched from then on, and that the old ones wait for that."""
+        self.context.watched_from[self.definition.name] = at
+
     def warn(self, text: str) -> None:
         """Keep a warning for the outcome."""
         self.context.warn(text)

@@ -3,11 +3,14 @@
 Without `x-deploy.proxy`, nothing is done here.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
+from roas.concurrency import end_tasks, run_uninterrupted
 from roas.engine.comparison import WantedService
 from roas.engine.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness
 from roas.engine.containers.service_wait import service_failure
@@ -115,12 +118,65 @@ class BehindProxy:
         report: ProxyReport,
         *,
         even_last: bool = True,
+        others: Iterable[ContainerSnapshot] = (),
+        seconds: float = 0.0,
     ) -> int:
         """Wait until requests to containers that are about to be stopped have ended; returns what is still open."""
         running = [one.id for one in containers if one.state is ContainerState.RUNNING]
         if not running or (proxied := self._proxied(environment, definition)) is None:
             return 0
-        return await proxied.drain(running, report, even_last=even_last)
+        return await proxied.drain(running, report, even_last=even_last, others=_well(others), seconds=seconds)
+
+    async def take_out(
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        going: Collection[ContainerSnapshot],
+        staying: Collection[ContainerSnapshot],
+        report: ProxyReport,
+        *,
+        forgiving: bool,
+        failing: Coroutine[Any, Any, Collection[str]] | None = None,
+        seconds: float = 0.0,
+    ) -> int | None:
+        """Let the proxy send requests to what stays, and no more to what goes, until nothing is open there.
+
+        At least so many `seconds` pass in which what goes can take its requests back. It does so unless this comes to
+        its end: where those that stay are found `failing`, by id, None is returned. Returns how many connections were
+        still open. Raises ProxyError unless `forgiving`.
+        """
+        taking = asyncio.ensure_future(
+            self._take_out(environment, definition, going, staying, report, forgiving=forgiving, seconds=seconds)
+        )
+        found = asyncio.ensure_future(failing) if failing is not None else None
+        is_out, failed = False, frozenset[str]()
+        try:
+            await asyncio.wait({taking, found} if found else {taking}, return_when=asyncio.FIRST_COMPLETED)
+            if found is not None and found.done():
+                failed = frozenset(found.result())
+                return None
+            left = taking.result()
+            is_out = True
+            return left
+        finally:
+            await end_tasks(*({taking, found} if found else {taking}))
+            if not is_out and (proxied := self._proxied(environment, definition)) is not None:
+                await run_uninterrupted(proxied.give_back([one.id for one in going], failed))
+
+    async def _take_out(
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        going: Collection[ContainerSnapshot],
+        staying: Collection[ContainerSnapshot],
+        report: ProxyReport,
+        *,
+        forgiving: bool,
+        seconds: float,
+    ) -> int:
+        await self.admit(environment, definition, staying, report, forgiving=forgiving)
+        others = () if forgiving else staying
+        return await self.drain(environment, definition, going, report, others=others, seconds=seconds)
 
     async def settle(self, environment: Environment, definition: ServiceDefinition, *, waits: bool = True) -> None:
         """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten."""

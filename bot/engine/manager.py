@@ -1,7 +1,8 @@
 """Pull, build, and apply a release service by service: the DeploymentManager."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.behind_proxy import BehindProxy, still_open
@@ -84,15 +85,13 @@ class DeploymentManager:
         on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas by itself
         if rollout is not None and not anew and not on_swarm and is_rolled_out(wanted, before, rollout.record):
             with self.behind_proxy.working(environment, definition):
-                return await self._roll_out(environment, model_hash, wanted, watch, report, rollout)
-        old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
+                return await self._roll_out(environment, model_hash, wanted, watch, report, rollout, restoring)
+        old = _old(before, restoring=restoring)
         with self.behind_proxy.working(environment, definition):
             if rollout is not None and definition.proxy is not None and restart:
                 rollout.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
             if is_beside(definition, watch, anew=anew):
                 await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
-            elif not anew:
-                await self._drain_in_place(environment, wanted, before, report, rollout)
             created = await run_uninterrupted(
                 self._start.start_made(environment, model_hash, definition.name, made, report)
                 if made
@@ -115,24 +114,6 @@ class DeploymentManager:
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
 
-    async def _drain_in_place(
-        self,
-        environment: Environment,
-        wanted: WantedService,
-        before: tuple[ContainerSnapshot, ...],
-        report: ServiceReport,
-        rollout: RolloutLog | None,
-    ) -> None:
-        """Let open requests end before Compose replaces containers in place, and none begin before the new are well."""
-        definition = wanted.definition
-        going = [one for one in before if not wanted.fits(one)]
-        if definition.proxy is None or not going:
-            return
-        if rollout is not None:
-            rollout.allow(definition.proxy.limit_seconds)
-        await self.behind_proxy.hold(environment, wanted, before, forgiving=True)
-        await self.behind_proxy.drain(environment, definition, going, waiting_steps(report, definition))
-
     async def _roll_out(
         self,
         environment: Environment,
@@ -141,28 +122,20 @@ class DeploymentManager:
         watch: ContainerWatch,
         report: ServiceReport,
         log: RolloutLog,
+        restoring: bool,
     ) -> Readiness:
-        """Replace the replicas of a service one after the other, or a few at a time; what is too many goes after."""
-        definition, forgiving, left = wanted.definition, not log.may_pause, 0
-
-        async def hold(new: int) -> None:
-            there = watch.of_service(definition.name)
-            await self.behind_proxy.hold(environment, wanted, there, forgiving=forgiving, at_most=new)
-
-        async def retire(going: tuple[ContainerSnapshot, ...]) -> None:
-            nonlocal left
-            if definition.proxy is not None:
-                log.allow(definition.proxy.limit_seconds)
-            left += await self.retire(environment, definition, going, watch, report, forgiving=forgiving)
-
-        rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, hold, retire)
+        """Replace the replicas of a service as its policy says; what is too many goes after."""
+        definition = wanted.definition
+        in_front = _InFront(self, environment, wanted, watch, report, log, forgiving=restoring)
+        old = _old(watch.of_service(definition.name), restoring=restoring)
+        rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, in_front, old)
         try:
             readiness = await rollout.run()
         except RolloutPausedError:
             # It may wait for long: what is well gets requests, and so does what is started again meanwhile.
             await self.behind_proxy.settle(environment, definition)
             raise
-        left += await self._remove_others(environment, wanted, watch, report, forgiving=forgiving)
+        left = in_front.left + await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
         await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
@@ -248,32 +221,44 @@ class DeploymentManager:
         forgiving: bool,
     ) -> int:
         """After a start-first update the new containers serve; the old ones go, and those that are too many."""
-        difference = compare_service(wanted, watch.of_service(wanted.definition.name))
+        definition, there = wanted.definition, watch.of_service(wanted.definition.name)
+        difference = compare_service(wanted, there)
         going = difference.unlike + difference.surplus
-        return await self.retire(environment, wanted.definition, going, watch, report, forgiving=forgiving)
+        staying = [one for one in there if one not in going]
+        return await self.retire(environment, definition, going, staying, watch, report, forgiving=forgiving) or 0
 
     async def retire(
         self,
         environment: Environment,
         definition: ServiceDefinition,
         containers: tuple[ContainerSnapshot, ...],
+        staying: Collection[ContainerSnapshot],
         watch: ContainerWatch,
         report: ServiceReport,
         *,
         forgiving: bool = False,
-    ) -> int:
+        failing: Coroutine[Any, Any, Collection[str]] | None = None,
+        seconds: float = 0.0,
+        removes: bool = True,
+    ) -> int | None:
         """Take old replicas out of service, then stop and remove them: every replica that is replaced goes this way.
 
-        In a start-first update, those that take their place are ready by then; behind a proxy, that has to send
-        requests to them first, and to the old ones no more. What Compose replaces in place (all of a service
-        stop-first) does not come here. Returns how many connections were still open. Raises ProxyError, with nothing
-        taken away, unless `forgiving`.
+        Those that are `staying` have to get requests first, and go on being well until the old ones are gone: where
+        any is found `failing`, these serve again, and None is returned. Returns how many connections were still open.
+        Raises ProxyError, with nothing taken away, unless `forgiving`.
         """
-        steps = waiting_steps(report, definition)
-        staying = [one for one in watch.of_service(definition.name) if one not in containers]
-        await self.behind_proxy.admit(environment, definition, staying, steps, forgiving=forgiving)
-        left = await self.behind_proxy.drain(environment, definition, containers, steps)
-        await self._remove_watched(environment, containers, watch)
+        left = await self.behind_proxy.take_out(
+            environment,
+            definition,
+            containers,
+            staying,
+            waiting_steps(report, definition),
+            forgiving=forgiving,
+            failing=failing,
+            seconds=seconds,
+        )
+        if left is not None and removes:
+            await run_uninterrupted(self._remove_watched(environment, containers, watch))
         return left
 
     async def _remove_watched(
@@ -282,6 +267,67 @@ class DeploymentManager:
         """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
         await self.remove_containers(environment, containers)
         await watch.look_at(one.id for one in containers)
+
+
+@dataclass(slots=True)
+class _InFront:
+    """Tell the proxy of one service that is rolled out, if it has one; counts the connections that were left open."""
+
+    manager: DeploymentManager
+    environment: Environment
+    wanted: WantedService
+    watch: ContainerWatch
+    report: ServiceReport
+    log: RolloutLog
+    forgiving: bool
+    left: int = 0
+
+    async def hold(self, new: int, *, in_place: bool) -> None:
+        definition = self.wanted.definition
+        await self.manager.behind_proxy.hold(
+            self.environment,
+            self.wanted,
+            self.watch.of_service(definition.name),
+            forgiving=self.forgiving or in_place,
+            at_most=new,
+        )
+
+    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        definition = self.wanted.definition
+        steps = waiting_steps(self.report, definition)
+        await self.manager.behind_proxy.admit(self.environment, definition, containers, steps, forgiving=self.forgiving)
+
+    async def retire(
+        self,
+        containers: tuple[ContainerSnapshot, ...],
+        failing: Coroutine[Any, Any, frozenset[str]],
+        seconds: float,
+        *,
+        removes: bool,
+    ) -> bool:
+        definition = self.wanted.definition
+        if definition.proxy is not None:
+            self.log.allow(max(seconds, definition.proxy.limit_seconds))
+        there = [one for one in self.watch.of_service(definition.name) if one not in containers]
+        left = await self.manager.retire(
+            self.environment,
+            definition,
+            containers,
+            [one for one in there if self.wanted.fits(one) or not self.forgiving],  # else the others are what failed
+            self.watch,
+            self.report,
+            forgiving=self.forgiving,
+            failing=failing,
+            seconds=seconds,
+            removes=removes,
+        )
+        self.left += left or 0
+        return left is not None
+
+
+def _old(before: Iterable[ContainerSnapshot], *, restoring: bool) -> frozenset[str]:
+    """Return those, by id, that have a moment to be well again."""
+    return frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
 
 
 def _to_look_at(

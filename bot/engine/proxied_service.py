@@ -32,12 +32,28 @@ class ProxiedService(Protocol):
         """
         ...
 
-    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+    async def drain(
+        self,
+        containers: Collection[str],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+        others: Collection[str] = (),
+        seconds: float = 0.0,
+    ) -> int:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended.
 
         Returns how many connections are still open after the time that is given to them. Unless `even_last`, nothing
         is done where no other container would be left to send requests to. A proxy that is away is waited for as long,
-        and no longer: nothing goes through it.
+        and no longer: nothing goes through it. Where requests can be given back, so many `seconds` pass at least, and
+        ProxyError is raised as soon as the proxy's check fails for one of the `others`.
+        """
+        ...
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Let the proxy send requests to drained containers again, and none to those that `failed` in their place.
+
+        Never raises ProxyError.
         """
         ...
 

@@ -14,9 +14,12 @@ def is_rolled_out(
 ) -> bool:
     """Return whether the replicas of a service are replaced as a policy says; a first start is no rollout.
 
+    What a proxy stands in front of always is: all at once is a policy, too.
     With a `record`, one had begun in this deployment: whoever resumes knows which replicas it went on without.
     """
-    if not has_policy(wanted.definition, there):
+    definition = wanted.definition
+    is_proxied = definition.proxy is not None and not definition.one_shot and definition.replicas > 0
+    if not (is_proxied or has_policy(definition, there)):
         return False
     return record is not None or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
 

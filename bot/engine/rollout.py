@@ -2,12 +2,15 @@
 
 A *slot* is the place of one replica. As many workers as the policy's parallelism each take a slot, replace its
 container, wait until the new one is ready or has failed, then pause for the delay. A new container counts as failed
-where it fails before it is ready, or within the monitored time after that; once for each slot.
+where it fails before it is ready, within the monitored time after that, or while old ones are left; once for each slot.
+
+Old replicas go by one rule, whatever the order and the parallelism: as many stay as must serve and as there are no good
+new ones for. Start-first all replicas must serve, stop-first all but those that are replaced at a time.
 
 | From | When | To | Then |
 |---|---|---|---|
-| rolling | a worker is free, and a slot is left | rolling | it begins the slot |
-| rolling | a new replica is ready | rolling | start-first, an old one goes |
+| rolling | a worker is free, and a slot is left | rolling | it begins the slot; stop-first, an old one goes before |
+| rolling | a new replica is good | rolling | start-first, an old one goes |
 | rolling | failures within the ratio, or `continue` | rolling | the next slot |
 | rolling | too many failures, `rollback` | failed | at once |
 | rolling | too many failures, `pause` | rolling | no slot begins any more |
@@ -88,6 +91,8 @@ class Rollout:
             return self._stop(view, under_way)
         begin = min(left, self._free_workers(under_way, now))
         retire = self._to_retire(view, begin)
+        if not self.start_first:
+            begin = max(0, min(begin, self.replicas - len(view.new) - len(view.old) + len(retire)))
         if not (begin or left or under_way):
             return self._end(view)
         return Step(Verdict.ROLLING, retire, begin, self._next_free(now) if left and not begin else None)
@@ -97,13 +102,18 @@ class Rollout:
         """Return whether more replicas have failed than the policy lets pass."""
         return is_exceeded(self.policy, self.record)
 
+    @property
+    def ready_at(self) -> float | None:
+        """Return since when all that are ready have been."""
+        return max(self._ready_at.values(), default=None)
+
     def _take_in(self, view: View, now: float) -> None:
         for one in view.new:
             if one.id in self.record.tolerated:
                 self._settled_at.setdefault(one.id, float("-inf"))
             elif one.failure:
                 ready_at = self._ready_at.get(one.id)
-                if ready_at is None or now - ready_at <= self.monitor_seconds:
+                if ready_at is None or view.old or now - ready_at <= self.monitor_seconds:
                     self.record = replace(self.record, failed=(*self.record.failed, one.id))
                 self._settled_at.setdefault(one.id, now)
             elif one.ready and one.id not in self._ready_at:
@@ -126,9 +136,18 @@ class Rollout:
         return min((end for end in ends if end > now), default=None)
 
     def _to_retire(self, view: View, begin: int) -> tuple[str, ...]:
-        """Return the old ones that go: start-first for each that is ready, stop-first before each that is begun."""
-        taken = len(self._ready_at.keys() & {one.id for one in view.new}) if self.start_first else len(view.new) + begin
-        return view.old[: max(0, len(view.old) - max(0, self.replicas - taken))]
+        """Return the old ones that go: as many stay as must serve and have no new one that is good."""
+        workers = self.policy.parallelism or self.replicas
+        must_serve = self.replicas if self.start_first else max(0, self.replicas - workers)
+        spare = len(view.old) - max(0, must_serve - self._count_good(view))
+        if not self.start_first:
+            spare = min(spare, len(view.old) + len(view.new) + begin - self.replicas)
+        return view.old[: max(0, spare)]
+
+    def _count_good(self, view: View) -> int:
+        """Count the new ones that serve; stop-first, also those that the policy lets fail: their old ones are gone."""
+        let_pass = set() if self.start_first else self._settled_at.keys()
+        return sum((one.ready and not one.failure) or one.id in let_pass for one in view.new)
 
     def _stop(self, view: View, under_way: list[str]) -> Step:
         cause = self.record.failed[-1]

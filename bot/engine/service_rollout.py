@@ -1,17 +1,17 @@
 """Replace the replicas of a service a few at a time, as its `update_config` or `rollback_config` says."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from roas.concurrency import run_uninterrupted
 from roas.engine.comparison import WantedService, rank
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
-from roas.engine.containers.service_wait import service_failure
+from roas.engine.containers.service_wait import HEALTHY_AGAIN_SECONDS, service_failure
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
-from roas.engine.replica_replacement import policy_of
+from roas.engine.replica_replacement import is_gradual, policy_of
 from roas.engine.rollout import Replica, Rollout, Step, Verdict, View
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
@@ -65,20 +65,48 @@ class RolloutLog(Protocol):
         """Allow the phase more time: its limit is about what hangs, and a rollout that gets on does not."""
         ...
 
+    def watched_from(self, at: float) -> None:
+        """Note that the new replicas are watched from then on, and that the old ones wait for that."""
+        ...
+
     def warn(self, text: str) -> None:
         """Keep a warning for the outcome."""
         ...
 
 
-# Send no requests to what is started from now on, so many, where something stands in front that does.
-Hold = Callable[[int], Awaitable[None]]
-# Take old replicas out of service, then stop and remove them.
-Retire = Callable[[tuple[ContainerSnapshot, ...]], Awaitable[None]]
+class InFront(Protocol):
+    """Tell what stands in front of the service, if anything does, who gets requests."""
+
+    async def hold(self, new: int, *, in_place: bool) -> None:
+        """Send no requests to what is started from now on, so many; `in_place`, old ones make room for them."""
+        ...
+
+    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Send requests to new replicas that are ready."""
+        ...
+
+    async def retire(
+        self,
+        containers: tuple[ContainerSnapshot, ...],
+        failing: Coroutine[Any, Any, frozenset[str]],
+        seconds: float,
+        *,
+        removes: bool,
+    ) -> bool:
+        """Take old replicas out of service for so many seconds at least, then stop and remove them.
+
+        Unless `removes`, they are left to whoever replaces them in place. Where new ones are found `failing` before
+        that, they serve again, and it returns False.
+        """
+        ...
 
 
 @dataclass(slots=True)
 class ServiceRollout:
-    """Roll one service out: decides by `roas.engine.rollout`, and does what that says."""
+    """Roll one service out: decides by `roas.engine.rollout`, and does what that says.
+
+    Containers that ran before and are kept, which are `old`, have a moment to be well again.
+    """
 
     engine: Engine
     environment: Environment
@@ -86,8 +114,8 @@ class ServiceRollout:
     wanted: WantedService
     watch: ContainerWatch
     log: RolloutLog
-    hold: Hold
-    retire: Retire
+    in_front: InFront
+    old: frozenset[str] = frozenset()
     rollout: Rollout = field(init=False)
     _allowed_to: float = field(default_factory=time.monotonic)
     _restarts: dict[str, int] = field(default_factory=dict)
@@ -95,6 +123,8 @@ class ServiceRollout:
     _unstartable: dict[str, ServiceFailedError] = field(default_factory=dict)
     _reasons: dict[str, ServiceReadiness] = field(default_factory=dict)
     _overdue: set[str] = field(default_factory=set)
+    _admitted: set[str] = field(default_factory=set)
+    _excused_until: float = field(default_factory=lambda: time.monotonic() + HEALTHY_AGAIN_SECONDS)
 
     def __post_init__(self) -> None:
         definition, record = self.wanted.definition, self.log.record or RolloutRecord()
@@ -119,12 +149,24 @@ class ServiceRollout:
                 case Verdict.FAILED | Verdict.PAUSED:
                     raise await self._failure(step)
                 case Verdict.DONE:
-                    await self._retire(step.retire)
-                    return self._outcome()
-            if step.begin or step.retire:
-                await run_uninterrupted(self._do(step))
+                    if await self._retire(step.retire):
+                        return self._outcome()
+                    continue
+            in_place = bool(step.begin) and self._is_in_place
+            if in_place:
+                await self.in_front.hold(step.begin, in_place=True)
+            if not await self._retire(step.retire, removes=not in_place):
                 continue
-            await self._changed(view, step, now)
+            if step.begin:
+                await run_uninterrupted(self._begin(step.begin, in_place=in_place))
+            elif not step.retire:
+                await self._changed(view, step, now)
+
+    @property
+    def _is_in_place(self) -> bool:
+        """Return whether Compose replaces what differs, all of it at once: it passes unnamed volumes on."""
+        definition = self.wanted.definition
+        return not (definition.start_first or is_gradual(self.rollout.policy, definition.replicas))
 
     @property
     def _there(self) -> tuple[ContainerSnapshot, ...]:
@@ -141,7 +183,8 @@ class ServiceRollout:
             return Replica(one.id, failure=error.message)
         single = replace(self.wanted.definition, replicas=1)
         if one.id not in self._was_ready:
-            found = judge_readiness(single, (one,), restarts_before=self._restarts)
+            excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
+            found = judge_readiness(single, (one,), restarts_before=self._restarts, excused=excused)
         elif one.state is ContainerState.PAUSED:
             return Replica(one.id, ready=True)
         elif one.restart_count > self._restarts.get(one.id, 0):
@@ -169,25 +212,20 @@ class ServiceRollout:
                 await self._start(one.id)
         await self.watch.look_at(one.id for one in self._there)
 
-    async def _do(self, step: Step) -> None:
-        """Do what a step says: nothing of it is left half done by a request to cancel."""
+    async def _begin(self, count: int, *, in_place: bool) -> None:
+        """Begin new replicas: nothing of that is left half done by a request to cancel."""
         definition = self.wanted.definition
-        in_place = step.begin and not definition.start_first and len(step.retire) == len(self._view(self._there).old)
-        if step.retire and not in_place:
-            await self._retire(step.retire)
-        if not step.begin:
-            return
         self._allow(max(0.0, time.monotonic() - self._allowed_to))
-        await self.log.step(ServiceStep.CREATING, self._progress())
         if not in_place:
-            await self.hold(step.begin)
+            await self.in_front.hold(count, in_place=False)
+        await self.log.step(ServiceStep.CREATING, self._progress())
         known = {one.id for one in self._there}
         created = await self.engine.create_service(
             self.environment,
             self.model_hash,
             definition.name,
             beside=not in_place,
-            at_most=None if in_place else step.begin,
+            at_most=None if in_place else count,
         )
         new = [one for one in created if one not in known]
         await self.log.step(ServiceStep.STARTING, self._progress())
@@ -204,10 +242,42 @@ class ServiceRollout:
         except ServiceFailedError as error:
             self._unstartable[container_id] = error
 
-    async def _retire(self, ids: tuple[str, ...]) -> None:
-        gone = tuple(one for one in self._there if one.id in ids)
-        if gone:
-            await self.retire(gone)
+    async def _retire(self, ids: tuple[str, ...], *, removes: bool = True) -> bool:
+        """Retire old replicas; returns False where fewer new ones are good before they are gone: then they serve on.
+
+        The last of them wait until the new ones have been watched, which could still fail.
+        """
+        there = self._there
+        if not self.wanted.definition.start_first:
+            await self._admit(there)
+        going = tuple(one for one in there if one.id in ids)
+        if not going:
+            return True
+        good = self._good(there)
+
+        def failing(there: tuple[ContainerSnapshot, ...]) -> frozenset[str] | None:
+            return good - self._good(there) or None
+
+        is_last = len(going) == len(self._view(there).old)
+        seconds = self._seconds_to_watch() if is_last else 0.0
+        found = self.watch.until(failing, service=self.wanted.definition.name)
+        return await self.in_front.retire(going, found, seconds, removes=removes)
+
+    def _seconds_to_watch(self) -> float:
+        now, ready_at = time.monotonic(), self.rollout.ready_at
+        if self.wanted.definition.proxy is None or ready_at is None:
+            return 0.0
+        self.log.watched_from(ready_at)
+        return max(0.0, ready_at + self.log.monitor_seconds - now)
+
+    def _good(self, there: tuple[ContainerSnapshot, ...]) -> frozenset[str]:
+        return frozenset(one.id for one in self._view(there).new if one.ready and not one.failure)
+
+    async def _admit(self, there: tuple[ContainerSnapshot, ...]) -> None:
+        """Send requests to new replicas as they get ready, where there are fewer old ones meanwhile."""
+        if ready := self._good(there) - self._admitted:
+            self._admitted |= ready
+            await self.in_front.admit(tuple(one for one in there if one.id in ready))
 
     async def _changed(self, view: View, step: Step, now: float) -> None:
         """Wait until the containers are others than they were, or a worker's delay is over.
@@ -220,7 +290,8 @@ class ServiceRollout:
         if wake_in is not None:
             self._allow(wake_in)
         overdue_in = self.log.seconds_left if under_way else None
-        seconds = min((one for one in (overdue_in, wake_in) if one is not None), default=None)
+        excused_in = self._excused_until - now if self.old & {*under_way} and now < self._excused_until else None
+        seconds = min((one for one in (overdue_in, wake_in, excused_in) if one is not None), default=None)
         try:
             await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
         except TimeoutError:

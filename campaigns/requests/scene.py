@@ -47,6 +47,7 @@ class Scene:
     port: int
     docker_host: str
     client: docker.DockerClient
+    observation_seconds: float = 0.5
 
     @property
     def orders(self) -> Path:
@@ -62,7 +63,7 @@ class Scene:
             state_dir=self.folder / "state",
             docker_host=self.docker_host,
             compose_project_name=NAME,
-            environments={ENVIRONMENT: EnvironmentSettings(observation_seconds=0.5)},
+            environments={ENVIRONMENT: EnvironmentSettings(observation_seconds=self.observation_seconds)},
         )
 
     def admin(self) -> AdminSocket:
@@ -128,7 +129,14 @@ def _addresses(containers: list[Container]) -> set[str]:
 
 
 @contextmanager
-def scene(folder: Path, *, proxy: str, replicas: int, engine: PrivateDaemon | None = None) -> Iterator[Scene]:
+def scene(
+    folder: Path,
+    *,
+    proxy: str,
+    replicas: int,
+    engine: PrivateDaemon | None = None,
+    observation_seconds: float = 0.5,
+) -> Iterator[Scene]:
     """Write the recipe with a place for the orders, and make its images on an engine, by default one of its own."""
     port = free_port()
     with nullcontext(engine) if engine else PrivateDaemon(folder / "engine") as daemon:
@@ -144,7 +152,7 @@ def scene(folder: Path, *, proxy: str, replicas: int, engine: PrivateDaemon | No
         }
         write_recipe(folder / "stack", proxy, port, **changes)
         (folder / "stack" / "orders").mkdir()
-        found = Scene(folder, port, daemon.docker_host, client)
+        found = Scene(folder, port, daemon.docker_host, client, observation_seconds)
         try:
             yield found
         finally:

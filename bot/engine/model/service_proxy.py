@@ -81,7 +81,13 @@ def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ..
     return tuple(
         said(
             "{name} has `x-deploy.proxy`, but its file says `order: stop-first`: while its containers are replaced, "
-            "fewer of them answer, or none.",
+            "fewer of them answer.",
+            name=name,
+        )
+        if 0 < one.update.parallelism < one.replicas
+        else said(
+            "{name} has `x-deploy.proxy`, but its file says `order: stop-first`, and all its containers are replaced "
+            "at once: nothing answers until the new ones are healthy.",
             name=name,
         )
         for name, one in definitions.items()

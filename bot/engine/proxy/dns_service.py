@@ -41,9 +41,20 @@ class DnsService:
     async def require(self, containers: Collection[str], report: ProxyReport) -> None:
         """Nothing can be asked: that the proxy runs is seen while it is observed."""
 
-    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+    async def drain(
+        self,
+        containers: Collection[str],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+        others: Collection[str] = (),
+        seconds: float = 0.0,
+    ) -> int:
         """Nothing can be drained before the containers are told to stop."""
         return 0
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Nothing was taken away."""
 
     async def settle(self, *, waits: bool = True) -> None:
         """Nothing is left behind."""

@@ -31,6 +31,8 @@ SEEN_SECONDS = 30.0
 STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
+# While old containers have nothing open, and only wait for whether those in their place stay well.
+WATCH_SECONDS = 0.1
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_LOOKS = 2
 NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
@@ -39,6 +41,10 @@ NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
 # Return the containers of the service, with their addresses.
 Look = Callable[[], Awaitable[Sequence[Endpoint]]]
+
+
+class ChecksFailError(ProxyError):
+    """HAProxy's check fails for a container that it sends requests to."""
 
 
 class HAProxyService:
@@ -161,16 +167,28 @@ class HAProxyService:
                     return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
         return ""
 
-    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+    async def drain(
+        self,
+        containers: Collection[str],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+        others: Collection[str] = (),
+        seconds: float = 0.0,
+    ) -> int:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
-        going = [one for one in await self._look() if one.container.id in containers]
-        addresses = {address for one in going for address in one.addresses}
+        there = await self._look()
+        addresses, served = _addresses(there, containers), _addresses(there, others)
         if not addresses:
             return 0
-        deadline, quiet, left, reported = time.monotonic() + self._proxy.limit_seconds, 0, 0, 0
-        while quiet < QUIET_LOOKS:
+        watched_until = time.monotonic() + seconds
+        deadline = time.monotonic() + max(seconds, self._proxy.limit_seconds)
+        quiet, left, reported = 0, 0, 0
+        while quiet < QUIET_LOOKS or time.monotonic() < watched_until:
             try:
-                found = await self._drain(addresses, even_last=even_last)
+                found = await self._drain(addresses, served, even_last=even_last)
+            except ChecksFailError:
+                raise
             except ProxyError as error:
                 log.warning("the proxy cannot be asked while it drains", service=self._service, error=error.message)
                 found, self._was_there = None, True
@@ -183,10 +201,10 @@ class HAProxyService:
             if left not in {0, reported}:
                 reported = left
                 await report(said("{left} connections at {proxy} end first", left=left, proxy=self._proxy.service))
-            await pause(LOOK_SECONDS)
+            await pause(LOOK_SECONDS if quiet < QUIET_LOOKS else WATCH_SECONDS)
         return left
 
-    async def _drain(self, addresses: Collection[str], *, even_last: bool) -> int | None:
+    async def _drain(self, addresses: Collection[str], served: Collection[str], *, even_last: bool) -> int | None:
         """Drain the servers that have addresses; returns how many connections are waited for, None without a proxy."""
         runtime = await self._connect()
         if runtime is None:
@@ -194,6 +212,9 @@ class HAProxyService:
         self._was_there = True
         servers = await self._known_servers(runtime)
         going = [one for one in servers if one.address in addresses]
+        if failing := [one for one in servers if one.address in served and one.down and not one.by_hand]:
+            await runtime.put([one for one in going if one.draining], ServerState.READY)
+            raise self._checks_fail(failing[0])
         if not even_last and not any(one.receives and one not in going for one in servers):
             return 0
         # Also what was drained before: HAProxy may have been started again meanwhile.
@@ -202,6 +223,33 @@ class HAProxyService:
         await runtime.put(fresh, ServerState.DRAIN)
         left = sum(one.connections for one in going if one.backend in self._proxy.backends)
         return left or (None if fresh else 0)
+
+    def _checks_fail(self, server: Server) -> ChecksFailError:
+        return ChecksFailError(
+            said(
+                "The check of {proxy} fails for the new {service}: {status}",
+                proxy=self._proxy.service,
+                service=self._service,
+                status=f"{server.backend}/{server.name}: {server.status}",
+            ),
+            hint=said("Read the proxy's log, and compare its health check with the service's own."),
+            service=self._service,
+        )
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Make ready what was drained, then drain what was to take its place and failed."""
+        try:
+            there = await self._look()
+            runtime = await self._connect()
+            servers = await self._known_servers(runtime) if runtime is not None else []
+            addresses, bad = _addresses(there, containers), _addresses(there, failed)
+            if runtime is not None:
+                back = [one for one in servers if one.address in addresses and one.draining]
+                await runtime.put(back, ServerState.READY)
+                put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
+                await runtime.put(put if back else (), ServerState.DRAIN)
+        except ProxyError as error:  # one that was started again has forgotten it all
+            log.warning("requests could not be given back", service=self._service, error=error.message)
 
     async def _known_servers(self, runtime: HAProxyRuntime) -> list[Server]:
         """Return the servers of those backends that there are: by one that is gone nobody is sent anywhere."""
@@ -243,6 +291,10 @@ class HAProxyService:
 
     def _is_away(self) -> str:
         return said("no container of {proxy} runs", proxy=self._proxy.service)
+
+
+def _addresses(there: Collection[Endpoint], containers: Collection[str]) -> frozenset[str]:
+    return frozenset(address for one in there if one.container.id in containers for address in one.addresses)
 
 
 def _is_gone(server: Server, known: Collection[str]) -> bool:

@@ -1,17 +1,30 @@
-"""A kill in the middle of a replacement behind a proxy leaves all whole; `campaigns/requests` says what that is."""
+"""A sample of `campaigns/requests`: what serves goes on serving, whatever replaces it, and a kill leaves all whole."""
 
 import random
 from pathlib import Path
 
 from campaigns.requests.crash import crash
 from campaigns.requests.scene import scene
+from campaigns.requests.table import Case, play
 from testbed.daemon import PrivateDaemon
 
 RATE = 20
 # The bot and the proxy at once, while the old containers drain or while a person is asked: chance decides which.
 KINDS = (0, 1)
+# One at a time one serves; what crashes or fails soon after its start gives the requests back.
+CASES = (
+    Case("stop-first", 1, 2, "good", streams=False),
+    Case("start-first", 0, 2, "crashes after 3 s", streams=True),
+    Case("start-first", 0, 2, "fails after 3 s", streams=False),
+)
 
 
 def test_kill_in_a_replacement_leaves_all_whole(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
     with scene(tmp_path, proxy="HAProxy", replicas=2, engine=private_daemon) as found:
         assert crash(found, 1, RATE, first=random.choice(KINDS)) == []
+
+
+def test_what_serves_goes_on_serving(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+    with scene(tmp_path, proxy="HAProxy", replicas=2, engine=private_daemon, observation_seconds=5.0) as found:
+        row, wrong = play(found, random.choice(CASES), RATE)
+        assert not wrong, row

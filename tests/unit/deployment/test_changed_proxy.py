@@ -36,8 +36,11 @@ class SilentProxy:
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
         """Know everybody."""
 
-    async def drain(self, containers: Collection[str], report: ProxyReport, *, even_last: bool = True) -> int:
+    async def drain(self, containers: Collection[str], report: ProxyReport, **_: object) -> int:
         return 0
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Have nothing to give back."""
 
     async def examine(self, servers: int) -> tuple[str, ...]:
         return ()

@@ -140,10 +140,45 @@ def test_continue_replaces_all_whatever_fails() -> None:
     assert web.rollout.record.failed == ("n1", "n2", "n3")
 
 
-@pytest.mark.parametrize(("later", "verdict"), [(4.9, Verdict.FAILED), (5.1, Verdict.ROLLING)])
-def test_failure_counts_within_the_monitored_time(later: float, verdict: Verdict) -> None:
-    """What was ready and fails is counted while the next ones are replaced; later than that, it is not."""
+@pytest.mark.parametrize("start_first", [False, True])
+@pytest.mark.parametrize("parallelism", [0, 1, 2, 3])
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_as_many_serve_as_must(start_first: bool, parallelism: int, replicas: int) -> None:
+    """One becomes ready after the other, the last ones first: an old one goes only where enough others serve."""
+    policy = RolloutPolicy(parallelism)
+    web = Service(Rollout(policy, replicas, start_first, 5.0, RolloutRecord()), [f"o{n}" for n in range(replicas)])
+    must_serve = replicas if start_first else max(0, replicas - (parallelism or replicas))
+    for now in range(20):
+        step = web.step(now)
+        good = sum(one.ready for one in web.new.values())
+        if step.verdict is Verdict.DONE:
+            break
+        assert len(web.old) + good >= must_serve
+        assert start_first or len(web.old) + len(web.new) <= replicas
+        for name in [name for name, one in web.new.items() if not one.ready][-1:]:
+            web.becomes(name, ready=True)
+    assert (step.verdict, len(web.new), web.old) == (Verdict.DONE, replicas, [])
+
+
+def test_new_one_that_fails_keeps_the_old_one() -> None:
+    """Two are good, and then one is not any more: what the policy lets fail does not serve."""
+    web = service(RolloutPolicy(2, failure_action=FailureAction.CONTINUE), start_first=True)
+    web.step()
+    web.becomes("n1", ready=True)
+    web.becomes("n2", ready=True)
+    web.rollout.step(View(("o1", "o2", "o3"), tuple(web.new.values())), 0.0)
+    web.becomes("n1", failure="it restarted")
+    assert web.step().retire == ("o1",)
+
+
+@pytest.mark.parametrize(
+    ("later", "old", "verdict"),
+    [(4.9, [], Verdict.FAILED), (5.1, [], Verdict.ROLLING), (60.0, ["o3"], Verdict.FAILED)],
+)
+def test_failure_counts_within_the_monitored_time(later: float, old: list[str], verdict: Verdict) -> None:
+    """What was ready and fails is counted for so long, and longer as long as old ones could serve instead."""
     web = service()
+    web.old = [*old]
     web.step(0.0)
     web.becomes("n1", ready=True)
     web.step(1.0)

@@ -293,3 +293,32 @@ async def test_link_in_place_of_the_socket_leads_nowhere(scene: Scene, tmp_path:
     runtime = HAProxyRuntime(elsewhere, Path("admin.sock"))
     with pytest.raises(ProxyAwayError):
         await runtime.servers(["web"])
+
+
+async def test_drained_servers_take_their_requests_back(scene: Scene) -> None:
+    """What was to take their place has failed, and gets none any more."""
+    scene.server("web3").address, scene.server("ws3").address = "10.0.0.3", "10.0.0.3"
+    scene.ends.append(end("c", "10.0.0.3"))
+    await scene.service.drain({"a"}, scene.report)
+    await scene.service.give_back({"a"}, {"c"})
+    assert scene.proxy.drained() == {"web3", "ws3"}
+    await scene.service.give_back({"a"}, {"c"})
+    scene.runs = False
+    await scene.service.give_back({"a"}, {"c"})
+
+
+async def test_failing_check_ends_a_drain_at_once(scene: Scene) -> None:
+    """Idle ones are watched for a time: as soon as one that got their requests fails, they have them again."""
+    draining = asyncio.create_task(scene.service.drain({"a"}, scene.report, others={"b"}, seconds=60))
+    await until(lambda: scene.proxy.looks >= 8)
+    assert not draining.done()
+    scene.server("web2").check = "L7STS"
+    with pytest.raises(ProxyError, match="The check of haproxy fails for the new web: web/web2: DOWN L7STS"):
+        await draining
+    assert not scene.proxy.drained()
+
+
+async def test_drain_lasts_as_long_as_it_is_watched(scene: Scene) -> None:
+    begun = asyncio.get_running_loop().time()
+    assert await scene.service.drain({"a"}, scene.report, others={"b"}, seconds=0.5) == 0
+    assert asyncio.get_running_loop().time() - begun >= 0.5
