@@ -1,7 +1,8 @@
 """Run as a Discord bot: connect, stay connected, and shut down in order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiohttp
 import discord
@@ -13,7 +14,7 @@ from discord.http import Route
 from roas.application import Application
 from roas.backoff import DISCORD, Backoff
 from roas.cogs.loading import load_cogs
-from roas.concurrency import end_tasks, pause, pause_in_step
+from roas.concurrency import end_tasks, pause
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
@@ -26,7 +27,6 @@ log = get_logger(__name__)
 EXIT_OK = 0
 EXIT_BROKEN = 1
 EXIT_RESTART = 75
-LOOK_SECONDS = 1.0
 EXIT_CONFIGURATION = 78
 API_VERSION = "v10"
 AUTHENTICATION_FAILED = 4004
@@ -42,7 +42,7 @@ class TokenRefusedError(Exception):
 class RoasBot(commands.Bot):
     """Hold the connection; everything that it does is in the cogs."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, settings: Settings, application: Application | None = None) -> None:
         # This bot never joins voice channels, so nobody needs a warning that it cannot.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         self._connection_state = DiscordConnection()
@@ -57,15 +57,18 @@ class RoasBot(commands.Bot):
             guild_ready_timeout=GUILD_READY_SECONDS,
             http_trace=self._connection_state.rest_trace(),
         )
+        self._settings = settings
         self.roas = application
-        self.roas_leadership = Leadership()
+        self.roas_leadership = Leadership(is_leader=application is not None)
 
     async def load_cogs(self) -> None:
-        """Load the cogs, once. It needs no Discord: a bot that starts while Discord is down can take over too.
+        """Load the cogs, once; none where there is no journal to open an application on.
+
+        It needs no Discord: a bot that starts while Discord is down can take over too.
 
         Not as an extension: unloading one, or a failed load, drops the modules that this bot runs on.
         """
-        if not self.cogs:
+        if self.roas is not None and not self.cogs:
             await load_cogs(self, self.roas, self.roas_leadership)
 
     async def setup_hook(self) -> None:
@@ -80,9 +83,9 @@ class RoasBot(commands.Bot):
     async def on_ready(self) -> None:
         """Log that Discord is connected, and what of the settings is not to be seen there."""
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
-        guild_id = self.roas.settings.discord_guild_id
+        guild_id = self._settings.discord_guild_id
         if guild_id is not None and (guild := self.get_guild(guild_id)) is not None:
-            log_missing(guild, self.roas.settings)
+            log_missing(guild, self._settings)
         elif guild_id is not None:
             log.error(
                 "the bot is not in the server of DISCORD_GUILD_ID",
@@ -91,40 +94,27 @@ class RoasBot(commands.Bot):
             )
 
 
-async def run_bot(bot: RoasBot, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool] = lambda: False) -> int:
+async def run_bot(
+    bot: RoasBot, settings: Settings, stop: asyncio.Event, *, until: Callable[[], Coroutine[Any, Any, int]]
+) -> int:
     """Run the bot until it is asked to stop or meets an error that no retry fixes; returns the exit code.
 
-    `is_engine_socket_stale` returns whether this process can no longer reach the engine, so that it must be restarted.
+    `until` ends when the bot must begin again, and returns its exit code.
     """
-    settings = bot.roas.settings
     redirect(settings)
-    return await _run(bot, _token(settings), stop, is_engine_socket_stale)
-
-
-async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool]) -> int:
-    """Stay connected until asked to stop."""
+    token = settings.discord_token.get_secret_value() if settings.discord_token is not None else ""
     connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
     stopped = asyncio.create_task(stop.wait(), name="stop")
-    socket_stale = asyncio.create_task(_until(is_engine_socket_stale), name="engine socket")
+    again = asyncio.create_task(until(), name="until it begins again")
     try:
-        await asyncio.wait({connection, stopped, socket_stale}, return_when=asyncio.FIRST_COMPLETED)
-        if socket_stale.done() and not stopped.done():
-            log.error(
-                "the engine socket in this container is stale; restarting",
-                hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
-            )
-            return EXIT_RESTART
+        await asyncio.wait({connection, stopped, again}, return_when=asyncio.FIRST_COMPLETED)
+        if again.done() and not stopped.done():
+            return again.result()
         return _exit_code(connection) if connection.done() else EXIT_OK
     finally:
         log.info("shutting down")
         await _shut_down(bot)
-        await end_tasks(connection, stopped, socket_stale)
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    """Poll a condition that the kernel sends no event for."""
-    while not holds():
-        await pause_in_step(LOOK_SECONDS)
+        await end_tasks(connection, stopped, again)
 
 
 async def _shut_down(bot: RoasBot) -> None:
@@ -218,7 +208,3 @@ def redirect(settings: Settings) -> None:
         Route.BASE = url if url.rsplit("/", 1)[-1].startswith("v") else f"{url}/{API_VERSION}"
     if settings.discord_gateway_url:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
-
-
-def _token(settings: Settings) -> str:
-    return settings.discord_token.get_secret_value() if settings.discord_token is not None else ""

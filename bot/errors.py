@@ -287,6 +287,12 @@ class JournalDamagedError(JournalLostError):
     key = "journal_damaged"
 
 
+class JournalMissingError(JournalLostError):
+    """The journal is empty, while the engine has what an earlier one made: its disk may not be mounted."""
+
+    key = "journal_missing"
+
+
 class UnreadableRowError(StateError):
     """A row of the journal means nothing to this version."""
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from roas.deployment.state_folder import refuse_missing_journal
 from roas.engine.model.secret_sources import of_variables, stack_secrets
 from roas.engine.stack_engine import StackEngine
 from roas.environments import environments
@@ -68,6 +69,7 @@ async def open_foundation(
         stack.push_async_callback(bus.close)
         base = Foundation(settings, known, redactor, state, bus, engine, metrics)
         redactor.add(await asyncio.to_thread(_look_around, known))
+        await refuse_missing_journal(state, engine, known.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
             await state.check_whole()

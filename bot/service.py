@@ -1,39 +1,66 @@
 """Run the bot as a service: the client, its HTTP endpoints, and leader election."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
 
 from roas.application import Application, open_application
-from roas.client import RoasBot, run_bot
+from roas.client import EXIT_RESTART, RoasBot, run_bot
+from roas.cogs.stopped_bot import StoppedBot
+from roas.concurrency import begun, pause_in_step
 from roas.engine.client import engine_address
+from roas.engine.containers.own_container import own_container_id
 from roas.engine.machine.socket_mount import is_socket_stale
-from roas.errors import RoasError
+from roas.errors import JournalLostError, RoasError, StateError
+from roas.foundation import open_foundation
 from roas.leadership.leader_tasks import run_leader_election
-from roas.log import configure_logging
+from roas.log import configure_logging, get_logger
 from roas.memory import keep_little, kept_trimmed
 from roas.messages.message import said
+from roas.models.ownership import JournalLoss
 from roas.monitoring.http.server import HttpServer, JournalStanding
 from roas.monitoring.http.webhook import AlertWebhook
 from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.signals import stop_signals
-from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 from roas.version import __version__
 
+log = get_logger(__name__)
+
+EXIT_BEGIN_AGAIN = -1  # of this process, which goes on: no exit code that anybody sees
+LOOK_SECONDS = 1.0
+JOURNAL_LOOK_SECONDS = 5.0
+
 
 async def serve(settings: Settings) -> int:
-    """Run the bot until it is asked to stop; returns the exit code. Raises StateError, SettingsError."""
+    """Run the bot until it is asked to stop; returns the exit code. Raises StateError, SettingsError.
+
+    A bot whose journal is lost, damaged or missing stays, and says so, until a person has brought it back.
+    """
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         keep_little()
         await stack.enter_async_context(kept_trimmed())
+        code = EXIT_BEGIN_AGAIN
+        while code == EXIT_BEGIN_AGAIN:
+            try:
+                code = await _serve(settings, stop)
+            except JournalLostError as error:
+                code = await _serve_without_journal(settings, stop, error)
+        return code
+
+
+async def _serve(settings: Settings, stop: asyncio.Event) -> int:
+    """Run the bot on its journal. Raises JournalLostError where that is damaged or missing from the start."""
+    async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
         application = await stack.enter_async_context(open_application(settings, metrics=metrics))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
-        bot = RoasBot(application)
+        bot = RoasBot(settings, application)
         http = HttpServer(
             settings.http_host,
             settings.http_port,
@@ -45,13 +72,57 @@ async def serve(settings: Settings) -> int:
         await http.start()
         stack.push_async_callback(http.stop)
         metrics.read_gateway_latency(lambda: bot.latency)
-        StandbyGate(bot, bot.roas_leadership)
-        notify = JournalLossNotifier(bot, settings)
+        stopped = StoppedBot(bot, settings, StandbyGate(bot, bot.roas_leadership))
+        stack.push_async_callback(stopped.close)
         await stack.enter_async_context(
-            run_leader_election(application, bot.roas_leadership, bot.readiness, notify.run)
+            run_leader_election(application, bot.roas_leadership, bot.readiness, stopped.stop)
         )
-        addresses = {engine_address(environment) for environment in application.environments.values()}
-        return await run_bot(bot, stop, lambda: any(map(is_socket_stale, addresses)))
+        return await run_bot(bot, settings, stop, until=lambda: _until_to_begin_again(application))
+
+
+async def _until_to_begin_again(application: Application) -> int:
+    """Wait until the socket of an engine is stale, or until a lost journal was brought back; returns the exit code."""
+    addresses = {engine_address(environment) for environment in application.environments.values()}
+    while True:
+        if any(map(is_socket_stale, addresses)):
+            log.error(
+                "the engine socket in this container is stale; restarting",
+                hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
+            )
+            return EXIT_RESTART
+        if application.state.lost is not None and await application.state.is_chosen_anew():
+            log.info("a person brought the journal back; beginning again")
+            return EXIT_BEGIN_AGAIN
+        await pause_in_step(LOOK_SECONDS)
+
+
+async def _serve_without_journal(settings: Settings, stop: asyncio.Event, fault: JournalLostError) -> int:
+    """Say why this bot does not act, to all who ask, until there is a journal to act by."""
+    redactor = Redactor()
+    redactor.add(settings.secrets)
+    configure_logging(settings.log_level, settings.log_format, redactor)
+    log.error("this bot does not act", error=fault.message, hint=fault.hint)
+    async with AsyncExitStack() as stack:
+        bot = RoasBot(settings)
+        standing = JournalStanding("", fault.message)
+        http = HttpServer(settings.http_host, settings.http_port, Metrics(__version__), journal=lambda: standing)
+        await http.start()
+        stack.push_async_callback(http.stop)
+        stopped = StoppedBot(bot, settings, StandbyGate(bot, bot.roas_leadership))
+        stack.push_async_callback(stopped.close)
+        loss = JournalLoss(fault.message, fault.hint, (own_container_id() or "")[:12])
+        await stack.enter_async_context(begun(stopped.stop(loss)))
+        return await run_bot(bot, settings, stop, until=lambda: _until_journal_is_usable(settings))
+
+
+async def _until_journal_is_usable(settings: Settings) -> int:
+    """Wait until the journal is whole, and the one that the stack was deployed by, or that a person chose."""
+    while True:
+        await pause_in_step(JOURNAL_LOOK_SECONDS)
+        with suppress(StateError):
+            async with open_foundation(settings, instance_prefix="LOOK") as base:
+                await base.state.check_whole()
+            return EXIT_BEGIN_AGAIN
 
 
 def _journal_standing(application: Application) -> JournalStanding:

@@ -14,23 +14,30 @@ from roas.application import open_application
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.departure import Departure
 from roas.cogs.loading import load_cogs, refuse_ours
-from roas.errors import RoasError
+from roas.cogs.stopped_bot import StoppedBot, stay_without_journal
+from roas.errors import JournalLostError, RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.models.ownership import Readiness
 from roas.settings import load_settings
 from roas.ui.discord_connection import DiscordConnection
-from roas.ui.notifications.journal_loss import JournalLossNotifier
 from roas.ui.standby_gate import StandbyGate
 
 
 async def setup(bot: commands.Bot) -> None:
-    """Set up in a bot, or leave it unchanged. Raises SettingsError, NameClashError, StateError."""
+    """Set up in a bot, or leave it unchanged. Raises SettingsError, NameClashError, StateError.
+
+    Where the journal is damaged or missing, whoever asks is told so, and the bot around goes on.
+    """
     async with AsyncExitStack() as opened:
         opened.push(_show_hint)
         settings = load_settings(needs_discord=False, is_guest=True)
         refuse_ours(bot, settings)  # before anything is opened
-        application = await opened.enter_async_context(open_application(settings))
+        try:
+            application = await opened.enter_async_context(open_application(settings))
+        except JournalLostError as fault:
+            await stay_without_journal(bot, settings, fault)
+            return
         if bot.http.token:
             application.redactor.add((bot.http.token,))
         leadership = Leadership(is_leader=False)
@@ -42,8 +49,9 @@ async def setup(bot: commands.Bot) -> None:
             loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
             return Readiness(gateway_ready=connection.is_alive(bot), cogs_loaded=loaded)
 
-        notify = JournalLossNotifier(bot, settings)
-        await opened.enter_async_context(run_leader_election(application, leadership, readiness, notify.run))
+        stopped = StoppedBot(bot, settings, gate)
+        opened.push_async_callback(stopped.close)
+        await opened.enter_async_context(run_leader_election(application, leadership, readiness, stopped.stop))
         departure = Departure(bot, application, leadership, lambda: gate.leaving)
         opened.callback(departure.remove)
         application_cog = await load_cogs(bot, application, leadership)

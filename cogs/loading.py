@@ -75,11 +75,16 @@ def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
 
 def refuse_ours(bot: commands.Bot, settings: Settings) -> None:
     """Raise NameClashError where the bot has something under one of our names."""
+    cog_names = [kind.__cog_name__ for kind in (*WITH_LIVE_MESSAGES, *WITHOUT_LIVE_MESSAGES, ApplicationCog)]
+    refuse_clashes(bot, discord.Object(place(settings)[0]), command_names(settings), cog_names)
+
+
+def command_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of our commands: the group's, or each one's own."""
+    if settings.discord_command_group:
+        return (settings.discord_command_group,)
     kinds = (*WITH_LIVE_MESSAGES, *WITHOUT_LIVE_MESSAGES)
-    group = settings.discord_command_group
-    names = [group] if group else [one.name for kind in kinds for one in kind.__cog_app_commands__]
-    cog_names = [kind.__cog_name__ for kind in (*kinds, ApplicationCog)]
-    refuse_clashes(bot, discord.Object(place(settings)[0]), names, cog_names)
+    return tuple(command.name for kind in kinds for command in kind.__cog_app_commands__)
 
 
 def place(settings: Settings) -> tuple[int, int]:

@@ -43,6 +43,7 @@ BY_KEY = {
     "journal_held": ExitCode.UNAVAILABLE,
     "journal_lost": ExitCode.UNAVAILABLE,
     "journal_damaged": ExitCode.UNAVAILABLE,
+    "journal_missing": ExitCode.UNAVAILABLE,
     "fenced_off": ExitCode.UNAVAILABLE,
     "control_unavailable": ExitCode.UNAVAILABLE,
     "control_socket_held": ExitCode.UNAVAILABLE,

@@ -15,21 +15,26 @@ from roas.errors import InvalidRequestError, StateError
 from roas.state.backups import Backup, Backups, DamagedCopyError, verify_in_use
 from roas.state.instance import INSTANCES, Instance
 from roas.state.looked_at import JOURNAL_NAME
+from roas.state.manager import StateManager
 
 Name = Annotated[str | None, typer.Option("--from", metavar="COPY", help="Which copy; the newest if left out.")]
 ListOnly = Annotated[bool, typer.Option("--list", help="List the copies and change nothing.")]
 Replace = Annotated[bool, typer.Option("--yes", help="Replace a journal that is not damaged, too.")]
+New = Annotated[bool, typer.Option("--new", help="Begin a new, empty journal: the bot adopts what runs.")]
 
 
-def restore(from_copy: Name = None, list_only: ListOnly = False, yes: Replace = False, as_json: Json = False) -> None:
-    """Put the newest whole copy of the journal in its place, and keep the old one beside it; the bot must be stopped.
+def restore(
+    from_copy: Name = None, new: New = False, list_only: ListOnly = False, yes: Replace = False, as_json: Json = False
+) -> None:
+    """Put the newest whole copy of the journal in its place, and keep the old one beside it.
 
-    What happened since that copy is missing from the history; what runs is not touched.
+    A bot that acts must be stopped first; one that said that it has stopped acting goes on by what it is given. What
+    happened since that copy is missing from the history; what runs is not touched.
     """
-    run_command(lambda session: _restore(session, from_copy, list_only, yes), as_json=as_json)
+    run_command(lambda session: _restore(session, from_copy, new, list_only, yes), as_json=as_json)
 
 
-async def _restore(session: Session, name: str | None, list_only: bool, yes: bool) -> int:
+async def _restore(session: Session, name: str | None, new: bool, list_only: bool, yes: bool) -> int:
     folder = session.state_dir
     backups = Backups(folder / JOURNAL_NAME)
     if list_only:
@@ -38,9 +43,9 @@ async def _restore(session: Session, name: str | None, list_only: bool, yes: boo
     _announce(instance, folder)
     try:
         _refuse_beside_others(instance)
-        chosen = _choose(backups, name)
-        if not yes:
-            _refuse_over_whole(folder / JOURNAL_NAME)
+        chosen = None if new else _choose(backups, name)
+        if not yes and instance.living("BOT") == instance.acting("BOT"):  # a bot that lost it knows that it is none
+            await _refuse_over_whole(folder / JOURNAL_NAME)
         aside = backups.restore(chosen)
     finally:
         instance.withdraw()
@@ -78,33 +83,45 @@ def _choose(backups: Backups, name: str | None) -> Backup:
 
 
 def _refuse_beside_others(instance: Instance) -> None:
-    living = [*instance.living("BOT"), *instance.living("CLI")]
+    living = [*instance.acting("BOT"), *instance.living("CLI")]
     if living:
         raise InvalidRequestError(
             f"The journal is in use by {', '.join(living)}.",
-            hint="Stop the bot first (in the shipped stack: `docker compose stop discord-bot`).",
+            hint="A bot that acts is stopped first, and this is run where its state folder is, with its STATE_DIR.",
         )
 
 
-def _refuse_over_whole(journal: Path) -> None:
+async def _refuse_over_whole(journal: Path) -> None:
     """Raise InvalidRequestError where the journal is whole: its history would be lost for nothing."""
     try:
         verify_in_use(journal)
     except DamagedCopyError:
         return
+    async with StateManager(journal.parent, instance_prefix="RESTORE") as state:
+        if await state.last_sequence() == 0:
+            return  # nothing ever happened by it
     raise InvalidRequestError(
-        f"{journal.name} is not damaged; a copy would only lose what happened since it was made.",
-        hint="Add --yes to go back to the copy all the same.",
+        f"{journal.name} is not damaged; what happened by it would be lost.",
+        hint="Add --yes to replace it all the same.",
     )
 
 
-def _report(session: Session, chosen: Backup, aside: Path) -> None:
+def _report(session: Session, chosen: Backup | None, aside: Path | None) -> None:
     if session.terminal.as_json:
-        document = {"restored": chosen.path.name, "made_at": chosen.made_at.isoformat(), "kept_as": str(aside)}
+        document = {
+            "restored": None if chosen is None else chosen.path.name,
+            "made_at": None if chosen is None else chosen.made_at.isoformat(),
+            "kept_as": None if aside is None else str(aside),
+        }
         session.terminal.document(json.dumps(document))
         return
+    kept = "" if aside is None else f" The old one is kept as {aside.name}."
+    after = "A bot that has stopped acting goes on by it by itself; one that is stopped has to be started."
+    if chosen is None:
+        session.terminal.say(f"Began a new journal.{kept}\n{after} What runs is adopted with the next deployment.")
+        return
     session.terminal.say(
-        f"Restored the journal as of {at(chosen.made_at)} ({chosen.path.name}). The old one is kept as {aside.name}.\n"
-        "Start the bot again. Then compare `roas status` with what you know: deployments since then are not in the "
+        f"Restored the journal as of {at(chosen.made_at)} ({chosen.path.name}).{kept}\n"
+        f"{after} Then compare `roas status` with what you know: deployments since then are not in the "
         "journal. If an environment runs another version than it says, deploy that version."
     )

@@ -17,6 +17,7 @@ from roas.deployment.resumption import Resumption
 from roas.deployment.run import CANCEL_POLL_SECONDS
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep
+from roas.deployment.state_folder import refuse_missing_journal
 from roas.errors import InvalidRequestError, RoasError
 from roas.held_environment import LockHeldError
 from roas.log import get_logger
@@ -94,6 +95,8 @@ class DeploymentOrchestrator:
         Raises LockHeldError, FrozenError, ImageChangedError, InvalidRequestError.
         """
         environment = self._check(request)
+        state = self._components.state
+        await refuse_missing_journal(state, self._components.engine, (environment,), state.folder)
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
             target, plan = await self._plan_rollback(environment, request)

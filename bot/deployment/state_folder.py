@@ -1,24 +1,28 @@
-"""Refuse what would let the bot keep its state elsewhere: its successor would find an empty journal, and lead by it."""
+"""Refuse to act by a journal that is not the stack's: an empty one, and one that a deployment would move to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from roas.concurrency import run_concurrently
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing
+from roas.engine.interface import Engine
 from roas.engine.machine.bot_places import (
     STATE_VARIABLE,
     has_variables_of_bot,
     mounts_of_service,
     variables_of_service,
 )
-from roas.errors import StateMovedError
+from roas.engine.model.store import MODELS
+from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import AT_WORK
+from roas.state.manager import StateManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,52 @@ class StateMove:
             ),
             service=self.service,
         )
+
+
+async def refuse_missing_journal(
+    state: StateManager, engine: Engine, environments: Iterable[Environment], folder: Path
+) -> None:
+    """Raise JournalMissingError where nothing was deployed by this journal, but by an earlier one on these engines.
+
+    The disk of the state folder may not be mounted: Docker makes an empty folder in its place. An engine that does not
+    answer tells nothing.
+    """
+    if await state.has_begun():
+        return
+    traces = await run_concurrently(_traces(engine, environment, folder) for environment in environments)
+    if found := [trace for trace in traces if trace]:
+        raise JournalMissingError(
+            said("The journal is missing: the one in {folder} is empty. {traces}", folder=folder, traces=found[0]),
+            hint=said(
+                "If the disk of the state folder is not mounted, mount it, and restart the bot. Else, where the bot "
+                "runs, bring back a copy by `roas restore`, or begin a new journal by `roas restore --new`: it adopts "
+                "what runs, and earlier releases and locks are forgotten."
+            ),
+        )
+
+
+async def _traces(engine: Engine, environment: Environment, folder: Path) -> str:
+    """Say what an earlier journal left of an environment; empty where nothing is seen of it."""
+    try:
+        numbers = await engine.held_releases(environment)
+        projects = await engine.projects(environment)
+    except RoasError:
+        return ""
+    if numbers:
+        return said(
+            "This engine has images of release {number} of {environment}.",
+            number=max(numbers),
+            environment=environment.name,
+        )
+    for project in projects:
+        if project.name != environment.project:
+            continue
+        for file in map(Path, project.files):
+            if file.parent == folder / MODELS and not file.exists():
+                return said(
+                    "{environment} runs from {file}, which is not there.", environment=environment.name, file=file
+                )
+    return ""
 
 
 async def refuse_moved_state(

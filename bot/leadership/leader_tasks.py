@@ -10,7 +10,7 @@ from roas.api.documents import ControlSocketHeldError
 from roas.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause, pause_in_step
-from roas.errors import JournalLostError, RoasError
+from roas.errors import JournalLostError, RoasError, StateError
 from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
@@ -53,8 +53,9 @@ async def run_leader_election(
             await tasks.stop()
         except Exception:  # everything has stopped; the loss must be reported all the same
             log.exception("leader tasks did not stop cleanly")
+        rescued = await _rescue(application)
         if notify_of_loss is not None:
-            await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted))
+            await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
     election = asyncio.create_task(elector.run(), name="leader elector")
@@ -63,6 +64,17 @@ async def run_leader_election(
     finally:
         await end_tasks(election)
         await tasks.stop()
+
+
+async def _rescue(application: Application) -> str:
+    """Copy what is left of a lost journal; returns where the copy is, empty where nothing whole could be copied."""
+    try:
+        copy = await application.state.rescue()
+    except (StateError, OSError) as error:
+        log.error("the lost journal could not be copied", error=str(error))
+        return ""
+    log.info("copied what was left of the lost journal", path=str(copy))
+    return "" if copy is None else str(copy)
 
 
 class LeaderTasks:

@@ -66,9 +66,13 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class JournalLoss:
-    """Record how a bot lost its journal, in which container it is, and which deployments it interrupted for that."""
+    """Record how a bot lost its journal, in which container it is, and which deployments it interrupted for that.
+
+    `rescued` is where a copy is of what the bot still had open.
+    """
 
     message: str
     hint: str
     container: str = ""
     interrupted: tuple[str, ...] = ()
+    rescued: str = ""

@@ -13,7 +13,7 @@ from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
 from roas.state.journal_faults import is_damage
 from roas.state.journal_place import SUFFIXES
-from roas.state.schema import IDENTITY
+from roas.state.schema import IDENTITY, choose, give_identity, migrate, read_choice
 
 FOLDER_NAME = "backups"
 FOLDER_MODE = 0o700
@@ -73,7 +73,8 @@ class Backups:
         backup = Backup(self.folder / f"journal-{now:{TIME}}.sqlite3", now)
         part = backup.path.with_name(backup.path.name + UNFINISHED)
         try:
-            _copy(self._journal, part)
+            with closing(sqlite3.connect(f"{self._journal.as_uri()}?mode=rw", uri=True)) as journal:
+                _copy(journal, part)
             verify(part)
             part.replace(backup.path)
         finally:
@@ -85,8 +86,31 @@ class Backups:
             old.path.unlink(missing_ok=True)
         return backup
 
-    def restore(self, backup: Backup) -> Path:
-        """Put a copy in the journal's place; returns under which name the old journal is kept beside it.
+    def rescue(self, held: sqlite3.Connection, journal_id: str, folder: Path) -> Backup | None:
+        """Copy a lost journal from the process that has it open still; None where that has nothing whole of it.
+
+        The copy is made below `folder`, the state folder as this process opened it. Raises StateError.
+        """
+        now = datetime.now(UTC).replace(microsecond=0)
+        with _faults(said("No copy of the journal could be made")):
+            copies = folder / FOLDER_NAME
+            copies.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            backup = Backup(copies / f"journal-{now:{TIME}}.sqlite3", now)
+            part = backup.path.with_name(backup.path.name + UNFINISHED)
+            try:
+                _copy(held, part)
+                if verify(part) != journal_id:
+                    return None
+                part.replace(backup.path)
+            except DamagedCopyError:
+                return None
+            finally:
+                part.unlink(missing_ok=True)
+            _sync(copies)
+            return backup
+
+    def restore(self, backup: Backup | None) -> Path | None:
+        """Put a copy, or an empty journal, in the journal's place; returns the name of the old one, kept beside it.
 
         No process may have the journal open. Plans that waited for a yes are dropped: it may have been given since.
         Raises DamagedCopyError, StateError.
@@ -94,15 +118,20 @@ class Backups:
         with _faults(said("The journal could not be restored")):
             return self._restore(backup)
 
-    def _restore(self, backup: Backup) -> Path:
+    def _restore(self, backup: Backup | None) -> Path | None:
         part = self._journal.with_name(self._journal.name + UNFINISHED)
         part.unlink(missing_ok=True)
+        had_journal = self._journal.exists()
         try:
-            shutil.copyfile(backup.path, part)
-            part.chmod(COPY_MODE)
-            verify(part)
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, COPY_MODE))
+            if backup is not None:
+                shutil.copyfile(backup.path, part)
+                verify(part)
             with closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 copy.execute("PRAGMA synchronous = FULL")
+                migrate(copy)
+                give_identity(copy)
+                choose(copy)
                 copy.execute("DELETE FROM proposals WHERE ended = 0")
             _sync(part)
             aside = f"{self._journal.name}.replaced-{datetime.now(UTC):{TIME}}"
@@ -115,7 +144,7 @@ class Backups:
         finally:
             part.unlink(missing_ok=True)
         _sync(self._journal.parent)
-        return self._journal.with_name(aside)
+        return self._journal.with_name(aside) if had_journal else None
 
     def newest_whole(self) -> Backup:
         """Return the newest copy that is whole. Raises InvalidRequestError where there is none."""
@@ -125,7 +154,10 @@ class Backups:
                 return backup
         raise InvalidRequestError(
             said("There is no whole copy of the journal in {folder}.", folder=self.folder),
-            hint=said("Without one, move the damaged journal away: the bot begins a new one and adopts what runs."),
+            hint=said(
+                "If the disk of the state folder is not mounted, mount it. Without a copy, `roas restore --new` begins "
+                "a new journal: the bot adopts what runs."
+            ),
         )
 
     def _find(self) -> Iterator[Backup]:
@@ -195,16 +227,24 @@ def verify_in_use(journal: Path) -> str:
         return _verify(journal, f"{journal.as_uri()}?mode=rw")
 
 
-def _copy(journal: Path, target: Path) -> None:
+def choice_at(journal: Path) -> str | None:
+    """Return by which choice of a person a whole journal is at a path; None where there is none that can be read."""
+    try:
+        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
+            return read_choice(connection)
+    except sqlite3.Error:
+        return None
+
+
+def _copy(journal: sqlite3.Connection, target: Path) -> None:
     """Copy all pages as of one moment; writers go on meanwhile.
 
     Whoever has a journal open last takes its -wal file in, and cannot do that where it may only read.
     """
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, COPY_MODE))
-    source_address = f"{journal.as_uri()}?mode=rw"
-    with closing(sqlite3.connect(source_address, uri=True)) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
+    with closing(sqlite3.connect(target)) as copy:
+        journal.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal and -shm beside it
     _sync(target)
 

@@ -9,6 +9,7 @@ from roas.models.identifiers import new_id
 
 # Where the locks of all processes are, in the state folder.
 INSTANCES = "instances"
+IDLE = b"idle"
 
 
 class Instance:
@@ -38,6 +39,16 @@ class Instance:
                 return descriptor
         os.close(descriptor)
         return None
+
+    def note_idle(self) -> None:
+        """Tell others that this process lives but acts no more: it lost the journal, and waits for a person."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.write(self._descriptor, IDLE)
+
+    def acting(self, prefix: str) -> tuple[str, ...]:
+        """Return the ids of the other living processes whose id begins with a prefix, but for those that are idle."""
+        return tuple(one for one in self.living(prefix) if self._path(one).read_bytes() != IDLE)
 
     def withdraw(self) -> None:
         """Release the lock; a file that cannot be removed any more (a read-only folder) is that of a dead process."""

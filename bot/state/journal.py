@@ -19,7 +19,7 @@ from roas.models.change import StateChange
 from roas.state.group_commit import GroupCommit
 from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, refusal
 from roas.state.journal_place import JournalPlace
-from roas.state.schema import give_identity, migrate
+from roas.state.schema import give_identity, migrate, read_choice
 from roas.state.transaction import Fence, Transaction, run_apart
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
@@ -50,6 +50,8 @@ class Journal:
         self._refusals = Refusals()
         self._place = JournalPlace(path)
         self.id = ""
+        # By which choice of a person this journal was at its place when it was opened.
+        self.choice = ""
         self.lost: JournalLostError | None = None
         # Why nothing can be read, for as long as that is so.
         self.unreadable: JournalUnusableError | None = None
@@ -109,6 +111,10 @@ class Journal:
         if found != ["ok"]:
             self.lost = damaged = damage(self._path, "; ".join(map(str, found)))
             raise damaged
+
+    async def copy_what_is_held(self, copy: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Copy the journal from what this process has open, whatever lies at its path by now. Raises StateError."""
+        return await self._in_thread(lambda: copy(self._connected()))
 
     async def close(self) -> None:
         """Finish what is under way and close the journal."""
@@ -189,6 +195,7 @@ class Journal:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         migrate(connection)
         self.id = give_identity(connection)
+        self.choice = read_choice(connection)
         self._place.remember()
         self._connection = connection
 

@@ -54,9 +54,8 @@ def damage(path: Path, text: str) -> JournalDamagedError:
     return JournalDamagedError(
         said("The journal {path} is damaged: {text}", path=path.name, text=text),
         hint=said(
-            "Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop "
-            "discord-bot`, then `docker compose run --rm discord-bot roas restore`), and "
-            "start it again."
+            "`roas restore`, run where the bot runs, puts the newest whole copy in its place, and the bot goes on by "
+            "that."
         ),
     )
 

@@ -26,9 +26,8 @@ WHOLE = "/"
 # What a reading meets in what is no journal: a table that is missing, or no database at all. The rest passes.
 OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 HINT = said(
-    "To keep the history, put the original journal back, with its -wal and -shm "
-    "files, or its newest copy (stop the bot, then `roas restore`); then restart "
-    "this bot (`docker restart`): it opens the journal that it finds there."
+    "`roas restore`, run where this bot runs, puts the newest copy in its place, and the bot goes on by that. Or put "
+    "the original journal back, with its -wal and -shm files, and restart this bot."
 )
 
 _Mark = tuple[int, int]

@@ -1,5 +1,8 @@
 """Open the state folder and provide its parts: the StateManager."""
 
+import asyncio
+import os
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +14,7 @@ from roas.models.change import StateChange
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
-from roas.state.backups import Backups
+from roas.state.backups import Backup, Backups, choice_at
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import readable
 from roas.state.folder_faults import folder_unusable
@@ -27,6 +30,7 @@ from roas.state.posts import Posts
 from roas.state.projection_source import ProjectionSource
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
+from roas.state.schema import CHOSEN
 from roas.state.transaction import Fence, Transaction
 
 log = get_logger(__name__)
@@ -62,6 +66,7 @@ class StateManager:
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
         self.backups = Backups(self.folder / JOURNAL_NAME)
+        self._descriptor: int | None = None  # of the state folder, whatever becomes of its path
 
     @property
     def instance_id(self) -> str:
@@ -94,6 +99,7 @@ class StateManager:
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self.folder.chmod(FOLDER_MODE)
             self.instance.announce()
+            self._descriptor = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise folder_unusable(self.folder, error) from error
         await self._journal.open()
@@ -102,6 +108,40 @@ class StateManager:
         """Finish what is being written and close the journal."""
         await self._journal.close()
         self.instance.withdraw()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    async def has_begun(self) -> bool:
+        """Return whether anything was deployed by this journal, or a person chose it as it is. Raises StateError."""
+        row = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT EXISTS (SELECT 1 FROM deployments) OR EXISTS (SELECT 1 FROM releases)"
+                " OR EXISTS (SELECT 1 FROM projections WHERE name = ?)",
+                (CHOSEN,),
+            ).fetchone()
+        )
+        return bool(row[0])
+
+    async def rescue(self) -> Path | None:
+        """Copy what this process still holds of its lost journal, and tell others that it acts no more.
+
+        Returns where the copy is, below the folder that this process opened; None where nothing whole is left.
+        """
+        self.instance.note_idle()
+        held = Path(f"/proc/self/fd/{self._descriptor}")
+
+        def copy(connection: sqlite3.Connection) -> Backup | None:
+            folder = held if held.stat().st_nlink else self.folder  # a removed folder takes nothing any more
+            return self.backups.rescue(connection, self.journal_id, folder)
+
+        backup = await self._journal.copy_what_is_held(copy)
+        return None if backup is None else self.backups.folder / backup.path.name
+
+    async def is_chosen_anew(self) -> bool:
+        """Return whether a person has put another journal in the place of this one, by `roas restore`."""
+        chosen = await asyncio.to_thread(choice_at, self.folder / JOURNAL_NAME)
+        return chosen not in {None, self._journal.choice}
 
     async def __aenter__(self) -> "StateManager":
         try:

@@ -11,6 +11,8 @@ from roas.models.identifiers import new_id
 
 # The row of `projections` that holds the unique id of this journal.
 IDENTITY = "journal"
+# The row of `projections` that says that a person chose this journal, by `roas restore`; another text each time.
+CHOSEN = "chosen"
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -157,6 +159,17 @@ def migrate(connection: sqlite3.Connection) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def read_choice(connection: sqlite3.Connection) -> str:
+    """Return by which choice of a person this journal is at its place; empty where it began by itself."""
+    row = connection.execute("SELECT document FROM projections WHERE name = ?", (CHOSEN,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def choose(connection: sqlite3.Connection) -> None:
+    """Note that a person wants this journal at its place, whatever the engine has of another one."""
+    connection.execute("INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)", (CHOSEN, new_id("CHOICE")))
 
 
 def give_identity(connection: sqlite3.Connection) -> str:

@@ -41,7 +41,6 @@ class SyncStatistics:
     projected: int = 0
     failures: int = 0
     rebuilt: int = 0
-    restored: int = 0
     last_error: str = ""
 
 
@@ -79,7 +78,6 @@ class DataSyncManager:
         self._closing = asyncio.Event()
         self._failing_since: float | None = None
         self._identity = ""
-        self._history_sought = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
@@ -150,11 +148,8 @@ class DataSyncManager:
 
     async def _catch_up(self) -> None:
         """Project everything that Redis lacks. Raises RedisUnavailableError, StateError."""
-        if not self._identity:
-            await self._source.await_history()
-            self._identity = self._source.identity
+        self._identity = self._source.identity
         position = await self._target.position()
-        await self._seek_history(position)
         anew = await self._cannot_continue(position)
         expected = position.cursor
         sequence = 0 if anew or expected is None else expected.sequence
@@ -172,18 +167,6 @@ class DataSyncManager:
             self.statistics.projected += len(batch)
             self._settle(numbered.change.id for numbered in batch)
             expected, sequence, anew = cursor, cursor.sequence, False
-
-    async def _seek_history(self, position: Position) -> None:
-        """Import the history from Redis into a journal that has none; once."""
-        if self._history_sought or not await self._source.awaits_history():
-            self._history_sought = True
-            return
-        origin = position.cursor.journal if position.cursor else "unknown"
-        foreign = position.last_entry and origin != self._identity
-        history = await self._target.history() if foreign else ()
-        self.statistics.restored += await self._source.restore(history, origin)
-        if history:
-            log.warning("imported the history from redis into an empty journal", changes=len(history), origin=origin)
 
     async def _cannot_continue(self, position: Position) -> bool:
         """Return whether the contents of Redis cannot be continued from this journal."""

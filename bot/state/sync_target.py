@@ -1,6 +1,5 @@
-"""Write a projection of the journal to Redis, each batch whole and once, and read a history back."""
+"""Write a projection of the journal to Redis, each batch whole and once."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import redis.asyncio
-from pydantic import ValidationError
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -17,8 +15,6 @@ from redis.exceptions import WatchError
 
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.change import StateChange
-from roas.state.documents import from_json
 from roas.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
 from roas.state.projection_source import Numbered
 from roas.state.redis_server import RedisUnavailableError
@@ -114,36 +110,6 @@ class RedisProjection:
             if old:
                 await self._client.delete(*old)
 
-    async def history(self) -> tuple[StateChange, ...]:
-        """Return the entries of the stream, oldest first, without those that are not changes of ours.
-
-        Anybody may have written them: no more are read than we would have written, and none where they are too large.
-        """
-        if not await self._is_readable():
-            log.warning("the stream in redis is too large to be ours; no history is imported", key=self._keys.stream)
-            return ()
-        found: list[StateChange] = []
-        start, read = "-", 0
-        while read < MOST_ENTRIES:
-            async with _faults():
-                entries = await self._client.xrange(self._keys.stream, min=start, count=READ_AT_ONCE)
-            if not entries:
-                break
-            found += await asyncio.to_thread(_changes, entries)
-            start, read = f"({entries[-1][0].decode()}", read + len(entries)
-        if len(found) < read:
-            log.warning("entries of the stream are no changes of a journal", entries=read - len(found), of=read)
-        return tuple(found[:STREAM_LENGTH])
-
-    async def _is_readable(self) -> bool:
-        try:
-            size = await self._client.memory_usage(self._keys.stream, samples=0)
-        except exceptions.ResponseError:  # a server that does not say, or not to us
-            return True
-        except (exceptions.RedisError, OSError, TimeoutError):
-            return True  # what follows says so
-        return size is None or int(size) <= LARGEST_STREAM
-
     def _queue(self, pipe: Any, batch: Sequence[Numbered], cursor: Cursor) -> None:
         for numbered in batch:
             entry = stream_entry(numbered.change, self._redact)
@@ -195,19 +161,3 @@ def _cursor(values: Sequence[bytes | None]) -> Cursor | None:
         return Cursor(journal.decode(), int(sequence), change.decode())
     except ValueError:
         return None
-
-
-def _changes(entries: Sequence[tuple[bytes, Fields | None]]) -> list[StateChange]:
-    return [change for _, fields in entries if (change := _change(fields)) is not None]
-
-
-def _change(fields: Fields | None) -> StateChange | None:
-    """Parse an entry of the stream; anything that reaches Redis may have written it."""
-    document = (fields or {}).get(b"document", b"")
-    if not document or len(document) > LONGEST_DOCUMENT:
-        return None
-    try:
-        change = from_json(StateChange, document.decode())
-    except (ValidationError, ValueError):
-        return None
-    return change if change.time.tzinfo is not None else None

@@ -36,6 +36,7 @@ class StandbyGate:
         self._held: deque[tuple[float, Any]] = deque()
         self._missed: dict[tuple[Any, ...], None] = {}
         self._leaving = self._removed = False
+        self._answer: Callable[[Any], bool] | None = None
         connection = client._connection
         self._parse, self._dispatch_original = connection.parsers[INTERACTION], connection.dispatch
         self._client_dispatch, self._close_client = client.dispatch, client.close
@@ -54,6 +55,13 @@ class StandbyGate:
         self._drop_old()
         while self._held:
             self._forward(self._parse, self._held.popleft()[1])
+
+    def answer_with(self, receive: Callable[[Any], bool]) -> None:
+        """Let somebody else answer what arrives, for a bot that has stopped acting; the rest goes on as it did."""
+        self._answer = receive
+        held, self._held = self._held, deque()
+        for _at, payload in held:
+            self._receive(payload)
 
     def remove(self) -> None:
         """Restore the client as it was found, but for what others have wrapped: from now on the gate passes all.
@@ -78,6 +86,8 @@ class StandbyGate:
         return self._leadership.is_leader or (self._removed and not self._leaving)
 
     def _receive(self, payload: Any) -> None:
+        if self._answer is not None and self._answer(payload):
+            return
         if self._is_open:
             self._parse(payload)
             return

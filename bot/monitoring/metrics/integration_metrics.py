@@ -17,7 +17,6 @@ class ProjectionStatistics(Protocol):
     projected: int
     failures: int
     rebuilt: int
-    restored: int
 
 
 class CountedProjection(Protocol):
@@ -112,6 +111,6 @@ class ProjectionMetrics(Collector):
             ("changes", "Changes written to Redis.", counted.projected),
             ("failures", "Attempts to write to Redis that failed.", counted.failures),
             ("rebuilds", "Full rebuilds of the state in Redis.", counted.rebuilt),
-            ("restored_changes", "Changes taken from Redis into an empty journal.", counted.restored),
+            ("restored_changes", "Always 0: nothing is taken from Redis.", 0),
         ):
             yield CounterMetricFamily(f"roas_projection_{name}", text, value=value)

@@ -53,11 +53,12 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
     parts = [
         _("🛑 **This bot has stopped acting**"),
         plain(translate(loss.message), CONTENT // 4),
-        _("Its container: `{container}`", container=loss.container) if loss.container else "",
+        _("Where it runs: `docker exec {container} …`", container=loss.container) if loss.container else "",
         *(
             _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
             for one in loss.interrupted
         ),
+        _("A copy of what this bot still had of it: `{path}`", path=loss.rescued) if loss.rescued else "",
         _("What to do: {hint}", hint=plain(translate(loss.hint), CONTENT // 4)),
     ]
     return Drawing("journal lost", (), clip("\n".join(part for part in parts if part), CONTENT))

@@ -31,10 +31,10 @@ async def test_journal_without_half_its_pages_restored(home, people):
     await until(lambda: "journal.sqlite3 is damaged" in home.logs() or None, "damage not named", seconds=SECONDS)
     assert "roas restore" in home.logs()
     assert health(home) != "healthy"
-    home.compose("stop", BOT_SERVICE)
-    said = home.compose("run", "--rm", "--no-deps", "--entrypoint", "entrypoint", BOT_SERVICE, "roas", "restore")
-    assert "Restored the journal" in said
-    home.compose("start", BOT_SERVICE)
+    (bot,) = home.bots()
+    assert "Restored the journal" in home.compose("exec", "-T", BOT_SERVICE, "roas", "restore")
     await until(lambda: health(home) == "healthy" or None, "not well", seconds=SECONDS)
     assert set(rows(home, "SELECT id FROM deployments")) <= set(before)
     await people.wait_for_commands("status", deadline_seconds=SECONDS)
+    (same,) = home.bots()
+    assert (same.id, same.attrs["RestartCount"]) == (bot.id, 0), "it stays, and goes on by itself"

@@ -33,7 +33,7 @@ class Living:
 
     async def start(self, *, wait: bool = True) -> RoasBot:
         """Start a bot; `wait` until people can use its commands."""
-        bot = RoasBot(self.application)  # type: ignore[arg-type]
+        bot = RoasBot(self.application.settings, self.application)  # type: ignore[arg-type]
         self.running.append((bot, asyncio.create_task(run_until_stopped(bot))))
         if wait:
             await self.people.wait_until_connected()
@@ -59,7 +59,12 @@ class Living:
 async def run_until_stopped(bot: RoasBot) -> int:
     """Run a bot until a signal stops it, as the service does; returns its exit code."""
     with stop_signals() as stop:
-        return await run_bot(bot, stop)
+        return await run_bot(bot, bot._settings, stop, until=never)
+
+
+async def never() -> int:
+    """Wait for what does not come."""
+    return await asyncio.get_running_loop().create_future()
 
 
 def described() -> Path | None:

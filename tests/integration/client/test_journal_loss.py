@@ -30,7 +30,13 @@ async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(60):
         await JournalLossNotifier(bot, living.application.settings).run(LOSS)
     [message] = await living.people.messages()
-    for text in ("has stopped acting", "was deleted", "`home-bot-1`", "`DEPLOY-1` was interrupted", "Start it again"):
+    for text in (
+        "has stopped acting",
+        "was deleted",
+        "docker exec home-bot-1",
+        "`DEPLOY-1` was interrupted",
+        "Start it again",
+    ):
         assert text in message.content
     assert message.pinged_roles == []
 

@@ -39,7 +39,7 @@ class Scene:
     async def restart(self) -> None:
         """Put a new bot in the place of the old one; journal and channel stay."""
         await self.silence()
-        await self.env.restart_bot(RoasBot(self.application))  # type: ignore[arg-type]
+        await self.env.restart_bot(RoasBot(self.application.settings, self.application))  # type: ignore[arg-type]
 
     async def silence(self) -> None:
         """End what the old bot posts: the simulation drops a bot's connection, but not what it does by itself."""

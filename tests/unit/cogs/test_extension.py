@@ -132,7 +132,7 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
 
 async def test_missing_channel_setting_named_on_load(scene: Scene) -> None:
     scene.application.settings.discord_ops_channel_id = None
-    bot = RoasBot(scene.application)  # type: ignore[arg-type]
+    bot = RoasBot(scene.application.settings, scene.application)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="DISCORD_OPS_CHANNEL_ID"):
         await bot.load_cogs()
     assert not bot.cogs

@@ -47,6 +47,7 @@ async def bus() -> AsyncIterator[EventBus]:
 
 @pytest.fixture
 def components(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
+    engine.protected.clear()  # one that is a parameter is there for several tests
     return components_over(state, bus, engine)
 
 

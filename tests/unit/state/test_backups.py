@@ -69,10 +69,10 @@ async def test_journal_that_is_closed_while_it_is_copied_is_closed_by_the_copy(
             goes_on.wait(10)
 
     connect = partial(sqlite3.connect, factory=Slow)
-    monkeypatch.setattr(backups, "sqlite3", SimpleNamespace(connect=connect, Error=sqlite3.Error))
+    monkeypatch.setattr(backups, "sqlite3", SimpleNamespace(**vars(sqlite3) | {"connect": connect}))
     async with StateManager(tmp_path / "state") as state:
         await deploy(state)
-        making = asyncio.create_task(asyncio.to_thread(backups._copy, state.folder / JOURNAL_NAME, tmp_path / "copy"))
+        making = asyncio.create_task(asyncio.to_thread(state.backups.make))
         assert await asyncio.to_thread(copied.wait, 10)
     goes_on.set()
     await making

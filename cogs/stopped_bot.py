@@ -1,0 +1,122 @@
+"""Answer for a bot that has stopped acting: its journal is lost, damaged or missing, and a person has to bring it back.
+
+Whoever asks is told what is wrong. The cogs would need the journal for that, and are not loaded where there never was
+one: so what Discord sends is answered before it reaches any.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import discord
+from discord.ext import commands
+
+from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answering
+from roas.cogs.loading import command_names
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import Interaction
+from roas.cogs.permissions import Action, asker_of, permit, refusal, rules_from
+from roas.concurrency import begun, end_tasks
+from roas.errors import JournalLostError
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.messages.message import joined, said
+from roas.models.ownership import JournalLoss
+from roas.redaction import hide
+from roas.settings import Settings
+from roas.ui.notifications.journal_loss import JournalLossNotifier
+from roas.ui.standby_gate import StandbyGate
+
+log = get_logger(__name__)
+
+# Another bot may lead with the journal that is in the place of this one's: it answers first.
+OTHER_BOT_SECONDS = 1.5
+OUR_BUTTONS = "roas:"
+
+
+class StoppedBot:
+    """Post to the ops channel why this bot does not act, and tell it whoever asks, until `close`."""
+
+    def __init__(self, client: discord.Client, settings: Settings, gate: StandbyGate) -> None:
+        self._client = client
+        self._settings = settings
+        self._gate = gate
+        self._error = JournalLostError("")
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def stop(self, loss: JournalLoss) -> None:
+        """Answer from now on, and post; returns when it is posted, or never will be."""
+        self._error = JournalLostError(loss.message, hint=loss.hint)
+        self._gate.answer_with(self._receive)
+        await JournalLossNotifier(self._client, self._settings).run(loss)
+
+    async def close(self) -> None:
+        """End what is being answered."""
+        self._is_closed = True
+        await end_tasks(*self._tasks)
+
+    def _receive(self, payload: Any) -> bool:
+        """Take an interaction that is for us; returns whether it is."""
+        if not self._is_ours(payload):
+            return False
+        interaction: Interaction = discord.Interaction(data=payload, state=self._client._connection)
+        if interaction.type is not discord.InteractionType.autocomplete:
+            self._loop.call_later(OTHER_BOT_SECONDS, self._begin, interaction)
+        return True
+
+    def _begin(self, interaction: Interaction) -> None:
+        if not self._is_closed:
+            task = asyncio.create_task(self._answer(interaction), name="answer of a stopped bot")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _is_ours(self, payload: Any) -> bool:
+        data = payload.get("data") or {}
+        is_ours = data.get("name") in command_names(self._settings)
+        is_ours = is_ours or str(data.get("custom_id", "")).startswith(OUR_BUTTONS)
+        return is_ours and str(payload.get("guild_id")) == str(self._settings.discord_guild_id)
+
+    async def _answer(self, interaction: Interaction) -> None:
+        is_button = interaction.type is discord.InteractionType.component
+        if not await (acknowledge_update(interaction) if is_button else acknowledge(interaction)):
+            return
+        async with answering(interaction, hide, answer_beside if is_button else answer):
+            permit(refusal(Action.STATUS, None, asker_of(interaction), rules_from(self._settings)))
+            raise self._error
+
+
+class StoppedCog(commands.Cog, name=CogName.APPLICATION.value):
+    """Stand in somebody's bot for the cogs that were not loaded, since there is no journal to act by.
+
+    The bot around it goes on. Once the journal is back, the extension is reloaded.
+    """
+
+    is_leader = False
+
+    def __init__(self, opened: AsyncExitStack) -> None:
+        self._opened = opened
+
+    async def wait_until_leader(self) -> None:
+        """Wait for the end of this cog: it never leads."""
+        log.warning("waiting to lead, which this bot does not before its journal is back and it was reloaded")
+        await asyncio.get_running_loop().create_future()
+
+    async def cog_unload(self) -> None:
+        """Answer no more."""
+        await self._opened.aclose()
+
+
+async def stay_without_journal(bot: commands.Bot, settings: Settings, fault: JournalLostError) -> None:
+    """Say in somebody's bot why the extension does not act, to all who ask, until it is unloaded."""
+    log.error("the extension does not act", error=fault.message, hint=fault.hint)
+    async with AsyncExitStack() as opened:
+        gate = StandbyGate(bot, Leadership())
+        opened.callback(gate.remove)
+        stopped = StoppedBot(bot, settings, gate)
+        opened.push_async_callback(stopped.close)
+        hint = joined(" ", (fault.hint, said("Then reload the extension.")))
+        await opened.enter_async_context(begun(stopped.stop(JournalLoss(fault.message, hint))))
+        kept = opened.pop_all()
+    await bot.add_cog(StoppedCog(kept))

@@ -1,0 +1,126 @@
+"""A bot whose journal is gone says so to all who ask, changes nothing, and goes on when a person brings it back."""
+
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from roas.state.looked_at import JOURNAL_NAME
+from sandbox.views import Message
+from tests.e2e.wire.conftest import CONNECT_SECONDS
+from tests.e2e.wire.shop import STAYS
+from tests.e2e.wire.test_command_line import roas
+from tests.integration.sandbox.channel import ask, outcome, start
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+STOPPED = "has stopped acting"
+
+
+async def told(people) -> Message:
+    return await people.wait_for_message(lambda one: STOPPED in one.text, deadline_seconds=CONNECT_SECONDS)
+
+
+async def answers(people, text: str) -> None:
+    """Whoever asks is told what is wrong, and nothing is done."""
+    for user, command, options in (("bob", "status", {}), ("dora", "deploy", {"environment": "dev", "version": "v2"})):
+        assert text in await ask(people, user, command, **options)
+
+
+def everything(shop) -> dict[str, tuple[str, str]]:
+    return {one.id: (one.name, one.attrs["State"]["StartedAt"]) for one in shop.containers("dev")}
+
+
+async def works_again(people, wanted: str) -> None:
+    """The same bot leads again, without having been started by anybody."""
+    said = ""
+    for _ in range(20):
+        answer = await people.answer(await people.slash("bob", "status", environment="dev"))
+        said = answer.error or (answer.message.text if answer.message is not None else "")
+        if wanted in said:  # else it is on its way: what is asked just then has no answer
+            return
+    raise AssertionError(f"the bot does not act again: {said}")
+
+
+@pytest.mark.parametrize("way_back", ["--new", "mounted"])
+async def test_empty_folder_in_place_of_the_state_is_a_fault(
+    start_bot, bot_settings, people, shop, image_ids, tmp_path: Path, way_back: str
+):
+    """The state's disk is not mounted after a reboot: Docker makes a folder in its place, and the bot starts on it."""
+    shop.write(store=STAYS)
+    bot = await start_bot()
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert await bot.stop() == 0
+    before, state, away = everything(shop), tmp_path / "state", tmp_path / "away"
+    state.rename(away)
+    state.mkdir()
+    code, said = await roas(bot_settings, "deploy", "dev", "v2")
+    assert (code, "restore --new" in said) == (69, True), said
+    await bot.start()
+    assert "restore --new" in (await told(people)).text
+    await answers(people, "journal is missing")
+    code, said = await roas(bot_settings, "status")
+    assert (code, "restore --new" in said) == (69, True), said
+    assert everything(shop) == before
+    if way_back == "--new":
+        code, said = await roas(bot_settings, "restore", "--new")
+        assert code == 0, said
+        await works_again(people, "v1")
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
+        assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v2"]}
+    else:
+        state.rename(tmp_path / "empty")
+        away.rename(state)
+        await works_again(people, "**r1**")
+        assert everything(shop) == before
+    assert await bot.stop() == 0
+
+
+def remove_wal(state: Path) -> None:
+    state.joinpath(f"{JOURNAL_NAME}-wal").unlink()
+
+
+def remove_folder(state: Path) -> None:
+    subprocess.run(["rm", "-rf", state], check=True)
+
+
+@pytest.mark.parametrize("mishap", [remove_wal, remove_folder])
+async def test_journal_removed_under_a_living_bot_is_rescued(
+    bot, bot_settings, people, shop, tmp_path: Path, mishap: Callable[[Path], None]
+):
+    """It is told, whoever asks is answered, and what the bot still holds is a copy that `roas restore` brings back."""
+    shop.write(store=STAYS)
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    await outcome(people, deployment_id)
+    before, state = everything(shop), tmp_path / "state"
+    mishap(state)
+    assert "roas restore" in (await told(people)).text
+    await answers(people, "stopped acting")
+    copies = sorted(state.joinpath("backups").glob("journal-*.sqlite3"))
+    with closing(sqlite3.connect(copies[-1])) as copy:
+        assert copy.execute("SELECT 1 FROM deployments WHERE id = ?", (deployment_id,)).fetchone()
+    assert everything(shop) == before
+    code, said = await roas(bot_settings, "restore")
+    assert code == 0, said
+    await works_again(people, "v1")
+    code, said = await roas(bot_settings, "history")
+    assert deployment_id in said
+
+
+async def test_disk_mounted_over_the_state_is_told(bot, people, shop, tmp_path: Path):
+    """The bot's own folder is beneath it, with a copy of what the bot still held."""
+    shop.write(store=STAYS)
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    before, state = everything(shop), tmp_path / "state"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "roas-test", state], check=True)
+    try:
+        assert STOPPED in (await told(people)).text
+        await answers(people, "stopped acting")
+        assert not list(state.iterdir()), "nothing is written to a disk that is not ours"
+    finally:
+        subprocess.run(["umount", state], check=True)
+    assert len(list(state.joinpath("backups").glob("journal-*.sqlite3"))) == 1
+    assert everything(shop) == before
