@@ -27,6 +27,7 @@ from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from roas.monitoring.watching.collector import MonitoringCollector
@@ -59,6 +60,7 @@ class Application:
     alert_service: AlertService
     maintenance: Maintenance
     token_twin: TokenTwin
+    deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
 
@@ -111,7 +113,8 @@ def _build(base: Foundation) -> Application:
     deployment = build_deployment(base, monitoring)
     recovery = build_recovery(base, monitoring, deployment)
     sync = build_projection(base)
-    measurements = IntegrationMeasurements(base.bus, sync)
+    figures = DeploymentFigures(base.state, base.environments)
+    measurements = IntegrationMeasurements(base.bus, sync, deployments=figures)
     token_twin = build_token_twin(base, monitoring.alert_service)
     return Application(
         settings=base.settings,
@@ -129,10 +132,9 @@ def _build(base: Foundation) -> Application:
         held_lease=deployment.held_lease,
         peers=deployment.peers,
         alert_service=monitoring.alert_service,
-        maintenance=build_maintenance(
-            base, monitoring, recovery, token_twin, measurements, deployment.manager.behind_proxy
-        ),
+        maintenance=build_maintenance(base, monitoring, recovery, token_twin, figures, deployment.manager.behind_proxy),
         token_twin=token_twin,
+        deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
     )
@@ -161,6 +163,7 @@ async def _count(application: Application, metrics: Metrics, stack: AsyncExitSta
     metrics.attach(application.bus)
     metrics.load_open_alerts(await application.state.alerts.open())
     metrics.read_integration(application.integration_monitor)
+    metrics.read_deployments(application.deployment_figures)
     if application.sync is not None:
         metrics.read_projection(application.sync)
     stack.callback(application.state.subscribe(metrics.count_change))

@@ -30,7 +30,7 @@ from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.probe_loop import all_probes_answer
 from roas.monitoring.health.probes import NetworkProber
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder
 from roas.monitoring.watching.lost_releases import LostReleases
@@ -54,9 +54,6 @@ from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
 
 log = get_logger(__name__)
-
-# Twenty deployments make a figure; cancelled ones are not counted.
-DEPLOYMENTS_READ = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ def build_maintenance(
     monitoring: MonitoringRoom,
     recovery: ErrorCoordinator,
     token_twin: TokenTwin,
-    measurements: IntegrationMeasurements,
+    figures: DeploymentFigures,
     behind: BehindProxy,
 ) -> Maintenance:
     """Build the leader's rounds."""
@@ -173,7 +170,7 @@ def build_maintenance(
         recovery=recovery,
         state=state,
         prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
-        catch_up=partial(_catch_up, state, monitoring.metrics, measurements),
+        catch_up=partial(_catch_up, state, monitoring.metrics, figures),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
         looks=(
             token_twin.look,
@@ -205,11 +202,11 @@ async def find_own_container(engine: StackEngine, environment: Environment) -> O
     return own if own is not None and own.project == environment.project else None
 
 
-async def _catch_up(state: StateManager, metrics: Metrics | None, measurements: IntegrationMeasurements) -> None:
+async def _catch_up(state: StateManager, metrics: Metrics | None, figures: DeploymentFigures) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
     if metrics is not None:
         metrics.load_open_alerts(await state.alerts.open())
-    measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
+    await figures.refresh()
 
 
 async def _token_holders(settings: Settings, engine: StackEngine, known: Mapping[str, Environment]) -> tuple[str, ...]:

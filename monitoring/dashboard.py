@@ -56,8 +56,8 @@ def _overview(dashboard: Dashboard) -> Dashboard:
         .with_panel(
             _figure(
                 "Deployment success rate, last day",
-                f'sum(increase(roas_deployments_total{{{STACK},outcome="succeeded"}}[1d]))'
-                f" / sum(increase(roas_deployments_total{{{STACK}}}[1d]))",
+                f'sum(max by (environment) (roas_deployment_results_last_day{{{STACK},result="succeeded"}}))'
+                f" / (sum(max by (environment, result) (roas_deployment_results_last_day{{{STACK}}})) > 0)",
                 [(None, RED), (0.95, GREEN)],
                 unit="percentunit",
             )
@@ -69,26 +69,23 @@ def _deployments(dashboard: Dashboard) -> Dashboard:
     return (
         dashboard.with_row(Row("Deployments"))
         .with_panel(
-            _lines("Deployments per hour, by outcome")
+            _lines("Deployments of the last hour, by outcome")
             .stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-            .with_target(_query(f"sum by (outcome) (increase(roas_deployments_total{{{STACK}}}[1h]))", "{{outcome}}"))
-        )
-        .with_panel(
-            _lines("Deployment duration, 95th percentile", "s").with_target(
+            .with_target(
                 _query(
-                    "histogram_quantile(0.95, sum by (le, kind) "
-                    f"(rate(roas_deployment_duration_seconds_bucket{{{STACK}}}[1h])))",
-                    "{{kind}}",
+                    f"sum by (outcome) (max by (environment, kind, outcome) (roas_deployments_last_hour{{{STACK}}}))",
+                    "{{outcome}}",
                 )
             )
         )
         .with_panel(
-            _lines("Average phase duration", "s").with_target(
-                _query(
-                    "sum by (phase) (rate(roas_phase_duration_seconds_sum[1h]))"
-                    " / sum by (phase) (rate(roas_phase_duration_seconds_count[1h]))",
-                    "{{phase}}",
-                )
+            _lines("Deployment duration of the last hour, 95th percentile", "s").with_target(
+                _query(f"max by (kind) (roas_deployment_last_hour_seconds{{{STACK}}})", "{{kind}}")
+            )
+        )
+        .with_panel(
+            _lines("Average phase duration, last hour", "s").with_target(
+                _query("max by (phase) (roas_phase_last_hour_seconds)", "{{phase}}")
             )
         )
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import cast
 
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
@@ -9,9 +10,11 @@ from prometheus_client.metrics import MetricWrapperBase
 from reference.markdown import code, plain, table
 from roas.events import EventBus
 from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.monitoring.metrics.integration_metrics import CountedProjection
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.state.manager import StateManager
 
 HEAD = """# Metrics
 
@@ -68,6 +71,7 @@ def _rows(bus: EventBus) -> list[tuple[str, ...]]:
     metrics.attach(bus)
     metrics.read_integration(IntegrationMonitor(bus, IntegrationMeasurements(bus)))
     metrics.read_projection(_NoProjection())
+    metrics.read_deployments(DeploymentFigures(cast("StateManager", None)))
     labels = _labels(metrics)
     found: dict[str, Metric] = {metric.name: metric for metric in metrics.registry.collect()}
     return [
@@ -88,4 +92,6 @@ def _labels(metrics: Metrics) -> dict[str, tuple[str, ...]]:
 
 
 def _labels_of_samples(metric: Metric) -> tuple[str, ...]:
+    if named := getattr(metric, "_labelnames", ()):
+        return tuple(named)
     return tuple(dict.fromkeys(label for sample in metric.samples for label in sample.labels))

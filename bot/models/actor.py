@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Whose id automatic recovery has: what it asks for, no person did.
+RECOVERY = "recovery"
+
 
 class ActorKind(StrEnum):
     """Where a person or a program reached us from."""

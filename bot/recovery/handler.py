@@ -13,7 +13,7 @@ from roas.engine.manager import DeploymentManager
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.actor import Actor, ActorKind
+from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertMarks, RecoveryStatus
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
@@ -33,7 +33,7 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
-RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, "recovery", said("automatic recovery"))
+RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, RECOVERY, said("automatic recovery"))
 LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
     FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),

@@ -1,5 +1,7 @@
 """Read deployments from the journal: one, the last ones, what moves an environment, what is not over yet."""
 
+from collections.abc import Mapping
+
 from roas.models.deployment import Deployment, Outcome, ServiceProgress
 from roas.models.holding import Holding
 from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
@@ -46,6 +48,16 @@ class DeploymentReader:
                 whole=whole,
             )
         )
+
+    async def counts(self) -> Mapping[tuple[str, str, str], int]:
+        """Return how many deployments have ended, by environment, kind and outcome."""
+        rows = await self._journal.read(
+            lambda transaction: transaction.execute(
+                "SELECT environment, kind, outcome, count(*) FROM deployments"
+                " WHERE outcome IS NOT NULL GROUP BY environment, kind, outcome"
+            ).fetchall()
+        )
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
 
     async def active(self, environment: str) -> Deployment | None:
         """Return the deployment that moves an environment right now, or None."""

@@ -133,6 +133,7 @@ class HttpServer:
         return web.json_response({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=NEVER_CACHED)
 
     async def _read_metrics(self, _: web.Request) -> web.Response:
+        await self._metrics.refresh()
         return web.Response(body=self._metrics.render(), headers={"Content-Type": METRICS_TYPE, **NEVER_CACHED})
 
 

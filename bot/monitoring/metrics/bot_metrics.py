@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roas.errors import StateError
 from roas.events import EventBus, Subscription
 from roas.models import events
 from roas.models.alert import Alert, AlertSource, AlertState, Severity
@@ -15,7 +16,13 @@ from roas.models.change import StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
-from roas.monitoring.metrics.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
+from roas.monitoring.metrics.integration_metrics import (
+    CountedProjection,
+    DeploymentMetrics,
+    IntegrationMetrics,
+    ProjectionMetrics,
+)
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
@@ -50,12 +57,7 @@ class Metrics:
         ProcessCollector(namespace="roas", registry=self.registry)
 
     def _make_deployment_metrics(self) -> None:
-        self._deployments = Counter(
-            "roas_deployments_total",
-            "Deployments that ended.",
-            ["environment", "kind", "outcome"],
-            registry=self.registry,
-        )
+        self._deployments: DeploymentFigures | None = None
         self._deployment_seconds = Histogram(
             "roas_deployment_duration_seconds",
             "Time that deployments took.",
@@ -132,6 +134,17 @@ class Metrics:
         self._open_alerts = {alert.id: alert.severity.value for alert in alerts}
         self._show_open_alerts()
 
+    def read_deployments(self, figures: DeploymentFigures) -> None:
+        """Read how deployments ended from the journal whenever the metrics are read."""
+        self._deployments = figures
+        self.registry.register(DeploymentMetrics(figures))
+
+    async def refresh(self) -> None:
+        """Read the journal; while it cannot be read, what it said last is shown."""
+        if self._deployments is not None:
+            with contextlib.suppress(StateError):
+                await self._deployments.refresh()
+
     def read_integration(self, monitor: IntegrationMonitor) -> None:
         """Read the figures of the integration whenever the metrics are read."""
         self.registry.register(IntegrationMetrics(monitor))
@@ -195,7 +208,6 @@ class Metrics:
         return generate_latest(self.registry)
 
     async def _deployment_completed(self, event: events.DeploymentEnded) -> None:
-        self._deployments.labels(event.environment, event.kind, event.outcome).inc()
         if event.duration_seconds is not None:
             self._deployment_seconds.labels(event.environment, event.kind).observe(event.duration_seconds)
 

@@ -5,13 +5,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Reversible
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
-from roas.models.deployment import Deployment, Outcome
 from roas.models.events import DependenciesResolved, DeploymentEnded
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
 
 PERCENTILE = 0.95
 REMEMBERED_RESOLUTIONS = 200
@@ -55,9 +54,6 @@ class Windows:
     dependency_seconds: float = 900.0
     error_seconds: float = REMEMBERED_SECONDS
     fewest_handlings: int = 20
-    success_seconds: float = 86_400.0
-    last_deployments: int = 20
-    fewest_deployments: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +89,15 @@ class IntegrationMeasurements:
     projection: Projection | None = None
     windows: Windows = field(default_factory=Windows)
     clock: Clock = time.monotonic
+    deployments: DeploymentFigures | None = None
     _resolutions: deque[_Resolution] = field(default_factory=lambda: deque(maxlen=REMEMBERED_RESOLUTIONS))
-    _endings: deque[tuple[float, bool]] = field(default_factory=deque)
 
     def subscribe(self) -> tuple[Subscription, ...]:
         """Begin to listen."""
-        self._endings = deque(self._endings, maxlen=self.windows.last_deployments)
-        return (
-            self.bus.subscribe(DependenciesResolved, self._resolved, name="integration dependencies"),
-            self.bus.subscribe(DeploymentEnded, self._ended, name="integration deployments"),
-        )
+        found = [self.bus.subscribe(DependenciesResolved, self._resolved, name="integration dependencies")]
+        if self.deployments is not None:
+            found.append(self.bus.subscribe(DeploymentEnded, self.deployments.refresh, name="integration deployments"))
+        return tuple(found)
 
     @property
     def mark(self) -> object:
@@ -133,27 +128,13 @@ class IntegrationMeasurements:
             waiting_service=waiting,
             error_ratio=ratio,
             failing_subscriber=failing,
-            success_ratio=self._success(),
+            success_ratio=None if self.deployments is None else self.deployments.success_ratio,
         )
-
-    def remember(self, deployments: Iterable[Deployment]) -> None:
-        """Read from the journal how the last deployments ended, newest first: other processes ran some of them."""
-        now, wall = self.clock(), datetime.now(UTC)
-        endings = [
-            (now - max(0.0, (wall - one.ended_at).total_seconds()), one.outcome is Outcome.SUCCEEDED)
-            for one in deployments
-            if one.ended_at is not None and one.outcome is not Outcome.CANCELLED
-        ]
-        self._endings = deque(reversed(endings), maxlen=self.windows.last_deployments)
 
     async def _resolved(self, event: DependenciesResolved) -> None:
         service, seconds = f"{event.environment}/{event.service}", event.duration_seconds
         allowed = event.allowed_seconds or DEPENDENCY_TIMEOUT_SECONDS
         self._resolutions.append(_Resolution(self.clock(), service, seconds, seconds / allowed))
-
-    async def _ended(self, event: DeploymentEnded) -> None:
-        if event.outcome is not Outcome.CANCELLED:  # a person cancelled it
-            self._endings.append((self.clock(), event.outcome is Outcome.SUCCEEDED))
 
     def _latencies(self) -> Mapping[str, float]:
         """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now.
@@ -199,11 +180,6 @@ class IntegrationMeasurements:
         if total < self.windows.fewest_handlings:
             return None, ""
         return failed / total, max(failures, key=lambda name: failures[name]) if failed else ""
-
-    def _success(self) -> float | None:
-        since = self.clock() - self.windows.success_seconds
-        recent = [succeeded for at, succeeded in self._endings if at >= since]
-        return sum(recent) / len(recent) if len(recent) >= self.windows.fewest_deployments else None
 
 
 def percentile(values: Iterable[float], share: float = PERCENTILE) -> float | None:

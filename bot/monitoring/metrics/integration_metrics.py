@@ -1,12 +1,18 @@
-"""Show to Prometheus how well the parts work together, and how far the projection to Redis is."""
+"""Show to Prometheus how deployments ended, how well the parts work together, and how far the copy in Redis is."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections import Counter as Counts
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any, Protocol, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.monitoring.metrics.deployment_figures import HOUR, DeploymentFigures
+from roas.monitoring.metrics.integration_figures import percentile
 from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationMonitor
 
 
@@ -40,6 +46,52 @@ class CountedProjection(Protocol):
     def pending(self) -> int:
         """Return how many changes are not there yet."""
         ...
+
+
+class DeploymentMetrics(Collector):
+    """Show how deployments ended. What has not happened yet is 0, not absent: a rate begins with its first."""
+
+    def __init__(self, figures: DeploymentFigures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the journal said last."""
+        figures, labels = self._figures, ["environment", "kind", "outcome"]
+        text = "Deployments that ended, as far as the journal keeps them."
+        none = dict.fromkeys(product(figures.environments, DeploymentKind, Outcome), 0.0)
+        yield _family(CounterMetricFamily("roas_deployments_total", text, labels=labels), none, figures.counts)
+        ended = figures.ended_within(HOUR)
+        within = Counts((one.environment, one.request.kind.value, str(one.outcome)) for one in ended)
+        text = "Deployments that ended within an hour."
+        yield _family(GaugeMetricFamily("roas_deployments_last_hour", text, labels=labels), none, within)
+        results = Counts((name, "succeeded" if good else "failed") for name, good in figures.results())
+        text = "Deployments of a day by whether they were good; what was cancelled is neither."
+        day = GaugeMetricFamily("roas_deployment_results_last_day", text, labels=["environment", "result"])
+        yield _family(day, dict.fromkeys(product(figures.environments, ("succeeded", "failed")), 0.0), results)
+        took: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        phases: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for one in ended:
+            took[one.environment, one.request.kind.value].append(one.duration_seconds or 0.0)
+            for phase in one.phases:
+                if phase.duration_seconds is not None:
+                    phases[phase.name.value,].append(phase.duration_seconds)
+        text = "95th percentile of the time that deployments of an hour took."
+        slowest = GaugeMetricFamily("roas_deployment_last_hour_seconds", text, labels=["environment", "kind"])
+        yield _family(slowest, {names: percentile(seconds) or 0.0 for names, seconds in took.items()})
+        text = "Average time that a phase took within an hour."
+        average = GaugeMetricFamily("roas_phase_last_hour_seconds", text, labels=["phase"])
+        yield _family(average, {names: sum(seconds) / len(seconds) for names, seconds in phases.items()})
+
+
+Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
+
+
+def _family(family: Family, *values: Mapping[Any, float]) -> Family:
+    """Fill a family by the values of its labels; later ones count."""
+    merged = {tuple(map(str, labels)): value for found in values for labels, value in found.items()}
+    for labels, value in merged.items():
+        family.add_metric(labels, value)
+    return family
 
 
 class IntegrationMetrics(Collector):

@@ -15,6 +15,7 @@ from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event
 from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
 from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
 from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
 from testbed.redis_server import RedisServer
@@ -25,8 +26,7 @@ from tests.unit.sample_events import Work
 
 SLOW_SECONDS = 1.5
 ALERT_SECONDS = 60.0
-# As in life, but for how many deployments are looked back.
-WINDOWS = Windows(last_deployments=2, fewest_deployments=2)
+WINDOWS = Windows()
 
 
 @dataclass
@@ -67,7 +67,8 @@ def clock() -> Clock:
 @pytest.fixture
 async def monitor(application: Application, clock: Clock) -> AsyncIterator[IntegrationMonitor]:
     """Watch the application as its own monitor does, which rests meanwhile."""
-    measurements = IntegrationMeasurements(application.bus, application.sync, WINDOWS, clock)
+    figures = DeploymentFigures(application.state, last=2, fewest=2)
+    measurements = IntegrationMeasurements(application.bus, application.sync, WINDOWS, clock, figures)
     monitor = IntegrationMonitor(application.bus, measurements)
     monitor.listen()
     monitor.start()

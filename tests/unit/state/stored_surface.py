@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import roas
 from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
@@ -30,7 +30,10 @@ from roas.models.post import Post
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release
 from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
+from roas.monitoring.metrics.integration_metrics import DeploymentMetrics
 from roas.settings import EnvironmentSettings, Settings
+from roas.state.manager import StateManager
 from roas.state.schema import migrate
 from tests.unit.sources import all_nodes, tree_of
 
@@ -88,6 +91,8 @@ def settings() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """Yield the bot's own metrics, with their labels."""
+    for family in DeploymentMetrics(DeploymentFigures(cast("StateManager", None))).collect():
+        yield f"metric {family.name} ({', '.join(family._labelnames)})"  # type: ignore[attr-defined]
     for metric in Metrics("v1").registry._collector_to_names:
         if hasattr(metric, "_labelnames"):
             yield f"metric {metric._name} ({', '.join(metric._labelnames)})"
