@@ -19,17 +19,11 @@ class Retries:
     longest_seconds: float
 
 
-# Logging in to Discord, and its gateway.
-DISCORD = Retries(1.0, 60.0)
-# Syncing the commands with Discord.
-COMMANDS = Retries(2.0, 300.0)
-# The one message that the journal is lost, which has no journal to be kept in.
-JOURNAL_LOSS = Retries(2.0, 60.0)
-REDIS = Retries(0.1, 5.0)
-# A deployment that only the journal stopped.
-RESUMPTION = Retries(5.0, 300.0)
-# A transient fault within a phase.
-PHASE = Retries(0.5, 10.0)
+# What is over in a moment as a rule: Redis, and a transient fault within a phase.
+SOON = Retries(0.5, 10.0)
+# What a person has to put right as a rule, or Discord, which counts to 1000 a day: logging in and its gateway, the
+# commands, the message that the journal is lost, and a deployment that only the journal stopped.
+PATIENTLY = Retries(2.0, 120.0)
 
 # What is retried at even intervals, in seconds: a look at a stack that failed, the control socket that another process
 # still holds, and a copy of the journal that could not be made.

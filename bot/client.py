@@ -12,7 +12,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from roas.application import Application
-from roas.backoff import DISCORD, Backoff
+from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
 from roas.leadership.leadership import Leadership
@@ -161,7 +161,7 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
     discord.py reconnects by itself, but where the very first connection fails it trips over the session that it would
     resume: there is none yet.
     """
-    backoff = Backoff(DISCORD, spread=True)
+    backoff = Backoff(PATIENTLY, spread=True)
     while True:
         try:
             await bot.connect(reconnect=True)
@@ -177,7 +177,7 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
 
 async def _log_in(bot: RoasBot, token: str) -> None:
     """Log in; discord.py retries the gateway by itself, but not this first request."""
-    backoff = Backoff(DISCORD, spread=True)
+    backoff = Backoff(PATIENTLY, spread=True)
     while True:
         try:
             await bot.login(token)

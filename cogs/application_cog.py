@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.backoff import COMMANDS, Backoff
+from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.names import CogName
 from roas.concurrency import end_tasks, wait_for
@@ -101,7 +101,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     async def _sync_commands(self) -> None:
         """Try until Discord has the commands; what only a person can fix is logged instead."""
-        backoff = Backoff(COMMANDS, spread=True)
+        backoff = Backoff(PATIENTLY, spread=True)
         while True:
             try:
                 await self.sync.run()

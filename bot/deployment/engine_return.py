@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from roas.backoff import PHASE
+from roas.backoff import SOON
 from roas.concurrency import begun, pause
 from roas.deployment.context import DeploymentContext
 from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
@@ -40,7 +40,7 @@ async def wait_for_engine(context: DeploymentContext) -> None:
         with suppress(EngineUnavailableError):
             await context.components.engine.containers(context.environment)
             break
-        await pause(PHASE.first_seconds)
+        await pause(SOON.first_seconds)
 
 
 def quorum_losses(context: DeploymentContext) -> QuorumLosses:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import stamina
 
-from roas.backoff import PHASE
+from roas.backoff import SOON
 from roas.deployment.context import DeploymentContext
 from roas.deployment.engine_return import (
     has_lost_quorum,
@@ -132,9 +132,9 @@ class PhaseRunner:
                     on=_is_transient,
                     attempts=policy.retries + 1,
                     timeout=None,
-                    wait_initial=PHASE.first_seconds,
-                    wait_max=PHASE.longest_seconds,
-                    wait_jitter=PHASE.first_seconds,
+                    wait_initial=SOON.first_seconds,
+                    wait_max=SOON.longest_seconds,
+                    wait_jitter=SOON.first_seconds,
                 ):
                     with attempt:
                         await attempted(attempt.num)  # type: ignore[misc]

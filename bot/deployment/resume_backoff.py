@@ -2,7 +2,7 @@
 
 import time
 
-from roas.backoff import RESUMPTION, Backoff
+from roas.backoff import PATIENTLY, Backoff
 
 
 class ResumeBackoff:
@@ -13,7 +13,7 @@ class ResumeBackoff:
 
     def record(self, deployment_id: str) -> None:
         """Record one more failure, which lengthens the backoff."""
-        backoff, _ = self._waits.get(deployment_id, (Backoff(RESUMPTION), 0.0))
+        backoff, _ = self._waits.get(deployment_id, (Backoff(PATIENTLY), 0.0))
         self._waits[deployment_id] = (backoff, time.monotonic() + backoff.failed())
 
     def forget(self, deployment_id: str) -> None:

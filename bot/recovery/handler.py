@@ -77,7 +77,6 @@ class ErrorHandler:
         *,
         attempts: RecoveryAttempts | None = None,
         budget: Budget | None = None,
-        step_seconds: float = STEP_SECONDS,
     ) -> None:
         self._engine = parts.engine
         self._manager = parts.manager
@@ -87,7 +86,6 @@ class ErrorHandler:
         self._roll_back = parts.roll_back
         self._recovery_attempts = attempts or RecoveryAttempts()
         self._budget = budget or Budget()
-        self._step_seconds = step_seconds
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         """Recover a service or say why not. Raises StateError."""
@@ -161,7 +159,7 @@ class ErrorHandler:
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
         """Return whether a service is healthy after earlier attempts: where it runs, it is given its time."""
         try:
-            async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
                 _, definition = await self._wanted(fault)
                 own = watch.of_service(fault.service)
                 if not own or any(one.state is not ContainerState.RUNNING for one in own):
@@ -188,7 +186,7 @@ class ErrorHandler:
         try:
             return await self._deploy_previous(fault, environment)
         except TimeoutError:
-            return said("it did not recover within {step_seconds} s", step_seconds=f"{self._step_seconds:g}")
+            return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
         except RoasError as error:
             return error.message
 
@@ -197,7 +195,7 @@ class ErrorHandler:
         if is_held(fault, await self._holding(fault)):
             return YIELDED_TO_DEPLOYMENT
         try:
-            async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
                 model_hash, definition = await self._wanted(fault)
                 await self._engine.check_release(environment, model_hash)
                 if action is RecoveryAction.RESTART:
@@ -213,7 +211,7 @@ class ErrorHandler:
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
         except TimeoutError:
-            return said("it did not recover within {step_seconds} s", step_seconds=f"{self._step_seconds:g}")
+            return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
         except RoasError as error:
             return error.message
         return None
@@ -252,7 +250,7 @@ class ErrorHandler:
         deployment = await self._roll_back(request)
         if deployment.outcome is not Outcome.SUCCEEDED:
             return said("{deployment_id}: {outcome}", deployment_id=deployment.id, outcome=deployment.outcome)
-        async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+        async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
             _, definition = await self._wanted(fault)
             await wait_until_ready(self._engine, environment, definition, watch)
             await settle(definition, watch)

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from roas.backoff import REDIS, Backoff
+from roas.backoff import SOON, Backoff
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -122,7 +122,7 @@ class DataSyncManager:
         self._wake.set()
 
     async def _run(self) -> None:
-        backoff = Backoff(REDIS)
+        backoff = Backoff(SOON)
         damaged = False
         while not self._closing.is_set():
             self._wake.clear()
@@ -139,7 +139,7 @@ class DataSyncManager:
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
                 self._note_failure(RoasError(said("The Redis sync failed ({name}).", name=type(error).__name__)))
-                await wait_for(self._closing, REDIS.longest_seconds)
+                await wait_for(self._closing, SOON.longest_seconds)
                 continue
             damaged = False
             backoff.succeeded()

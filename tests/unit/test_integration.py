@@ -7,10 +7,18 @@ import pytest
 
 from roas.events import EventBus
 from roas.integration import IntegrationCoordinator
-from roas.models.events import IntegrationDegraded
+from roas.models.alert import Severity
+from roas.models.events import (
+    EnvironmentValidated,
+    Event,
+    IntegrationDegraded,
+    PreparationStarted,
+    RecoveryRequested,
+)
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.metrics.integration_monitor import LIMITS, SUCCESS_RATE, Limit
 from roas.state.manager import StateManager
+from tests.unit.sample_events import ORIGIN, alert
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
@@ -25,4 +33,29 @@ async def test_figure_beyond_its_limit_becomes_alert(tmp_path: Path, limit: Limi
         await bus.drain()
         (alert,) = await state.alerts.open()
         assert alert.is_urgent is (limit is not SUCCESS_RATE)
+        await coordinator.close()
+
+
+URGENT = {Severity.CRITICAL, Severity.HIGH}
+
+
+@pytest.mark.parametrize(
+    ("event", "follows", "is_followed"),
+    [
+        *((alert(severity=one), RecoveryRequested, one in URGENT) for one in Severity),
+        (EnvironmentValidated(passed=True, **ORIGIN), PreparationStarted, True),
+        (EnvironmentValidated(passed=False, failures=("disk",), **ORIGIN), PreparationStarted, False),
+    ],
+)
+async def test_only_what_is_urgent_or_valid_goes_on(
+    tmp_path: Path, event: Event, follows: type[Event], is_followed: bool
+) -> None:
+    """A warning restarts nothing, and what failed its checks is not prepared."""
+    bus = EventBus()
+    async with StateManager(tmp_path / "state") as state:
+        coordinator = IntegrationCoordinator(state, bus, cast("Any", None), AlertService(state.alerts, bus))
+        coordinator.start({})
+        bus.publish(event)
+        await bus.drain()
+        assert any(isinstance(one, follows) for one in bus.history()) is is_followed
         await coordinator.close()

@@ -13,8 +13,7 @@ WINDOW_SECONDS = 300.0
 class RestartHistory:
     """Keep the restart counts of the last minutes, by container."""
 
-    def __init__(self, window_seconds: float = WINDOW_SECONDS, clock: Clock = time.monotonic) -> None:
-        self._window_seconds = window_seconds
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
@@ -32,7 +31,7 @@ class RestartHistory:
             seen = self._seen[one]
             if not seen or seen[-1][1] != count:
                 seen.append((now, count))
-            while len(seen) > 1 and now - seen[1][0] > self._window_seconds:
+            while len(seen) > 1 and now - seen[1][0] > WINDOW_SECONDS:
                 seen.popleft()
         return {one: self._seen[place][0][1] for one, place in places.items()}
 

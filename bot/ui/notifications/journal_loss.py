@@ -4,7 +4,7 @@ import hashlib
 
 import discord
 
-from roas.backoff import JOURNAL_LOSS, Backoff
+from roas.backoff import PATIENTLY, Backoff
 from roas.concurrency import pause
 from roas.log import get_logger
 from roas.models.ownership import JournalLoss
@@ -33,7 +33,7 @@ class JournalLossNotifier:
             return
         channel = OpsChannel(self._client, self._guild_id, self._channel_id)
         nonce = hashlib.sha256(repr((loss, id(self))).encode()).hexdigest()[:NONCE_LENGTH]
-        backoff = Backoff(JOURNAL_LOSS)
+        backoff = Backoff(PATIENTLY)
         while True:
             try:
                 with using_locale(await channel.locale()):

@@ -48,7 +48,7 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     for waiting in (container_watch, engine_return):
         monkeypatch.setattr(waiting, "ENGINE_GRACE_SECONDS", 1.0)
-    monkeypatch.setattr(phase_runner, "PHASE", Retries(0.1, 0.1))
+    monkeypatch.setattr(phase_runner, "SOON", Retries(0.1, 0.1))
     frail.write({"store": alone(healthcheck=None), "web": alone()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)

@@ -135,7 +135,7 @@ async def test_optional_failure_lets_dependent_start(kind):
     async def fails(dependency: Dependency) -> None:
         raise ServiceFailedError(f"{dependency.on} is unhealthy")
 
-    definitions = stack(web=[Dependency("web", "db", kind)], db=[])
+    definitions = stack(web=[Dependency("web", "db", kind, probe="tcp://db:1")], db=[])
     coordinator = DependencyCoordinator(definitions)
     await coordinator.run(["web"], work, settled=fails, probe=fails, warn=warnings.append, parallel=True)
     assert started == ["web"]

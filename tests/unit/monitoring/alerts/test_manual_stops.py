@@ -108,3 +108,14 @@ def test_journalled_failure_is_no_manual_stop() -> None:
     stops = ManualStops()
     stops.mark_failed("dev", "web")
     assert not stops.looks_manual("dev", health(ended(137)))
+
+
+@pytest.mark.parametrize(("seconds", "by_hand"), [(59.0, True), (61.0, False)])
+def test_slow_stop_is_a_stop_for_a_minute(seconds: float, by_hand: bool) -> None:
+    """A container with a long `stop_grace_period` ends late; what ends later still ended by itself."""
+    now = [0.0]
+    stops = ManualStops(clock=lambda: now[0])
+    stops.handle_event("dev", event("kill"), by_us=False)
+    now[0] = seconds
+    assert stops.handle_event("dev", event("die"), by_us=False) is not by_hand
+    assert stops.is_known_stop("dev", "web") is by_hand

@@ -139,6 +139,9 @@ async def test_flapping_alert_resolves_after_calm(scene: Scene) -> None:
         await scene.event("die", exitCode="1")
         await scene.seen(Verdict.HEALTHY)
     assert len(await scene.state.alerts.open()) == 1
+    scene.now = 29.0
+    await scene.seen(Verdict.HEALTHY)
+    assert len(await scene.state.alerts.open()) == 1, "half a minute without trouble"
     scene.now = 31.0
     await scene.seen(Verdict.HEALTHY)
     (alert,) = await scene.state.alerts.all()

@@ -13,7 +13,7 @@ def restarted(count: int, container_id: str = "c1") -> list[ContainerSnapshot]:
 
 def test_restarts_counted_from_window_start() -> None:
     now = [0.0]
-    memory = RestartHistory(window_seconds=300, clock=lambda: now[0])
+    memory = RestartHistory(clock=lambda: now[0])
     assert memory.take(restarted(7)) == {"c1": 7}
     now[0] = 100
     assert memory.take(restarted(8)) == {"c1": 7}

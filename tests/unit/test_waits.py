@@ -1,0 +1,303 @@
+"""How long people wait for what the bot does by the clock: literals here, and time that passes shows that they hold."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roas import client, maintenance
+from roas.cogs.ttl_cache import TtlCache
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.resume_backoff import ResumeBackoff
+from roas.errors import EngineUnavailableError
+from roas.events import EventBus
+from roas.models.deployment import Deployment, Outcome
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryStep
+from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.monitoring.health.probe_loop import ProbeLoop
+from roas.monitoring.health.restart_history import RestartHistory
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.handler import ErrorHandler, RecoveryParts
+from roas.recovery.refusals import RecoveryChecks
+from roas.state.manager import StateManager
+from roas.state.redis_server import RedisUnavailableError
+from roas.state.sync import DataSyncManager
+from tests.unit.deployment.fake_engine import FakeEngine
+from tests.unit.deployment.played_parts import components_over, service
+from tests.unit.deployment.requested import deploy
+from tests.unit.deployment.virtual_time import VirtualLoop, clocks_of
+from tests.unit.sample_events import Work, waited
+
+DEV = Environment("dev", "shop-dev", Path(), (), observation_seconds=0.0)
+HOUR = 3600.0
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    loop = VirtualLoop()
+    with clocks_of(loop):
+        yield loop
+    loop.close()
+
+
+def test_discord_away_for_a_day(loop: VirtualLoop) -> None:
+    """Discord counts to 1000 a day; and when it is back, so is the bot within two minutes."""
+    tried: list[float] = []
+
+    class Bot:
+        async def login(self, _token: str) -> None:
+            tried.append(loop.time())
+            if loop.time() < began + 24 * HOUR:
+                raise OSError("no route to host")
+
+    async def nothing() -> None:
+        return
+
+    bot: Any = Bot()
+    bot.http = SimpleNamespace(close=nothing, clear=lambda: None)
+    began = loop.time()
+    loop.run_until_complete(client._log_in(bot, "token"))
+    assert 720 < len(tried) < 1000
+    assert tried[4] - began < 60, "short trouble is soon over"
+    assert tried[-1] < began + 24 * HOUR + 120
+
+
+def test_redis_away_for_a_minute(loop: VirtualLoop, tmp_path: Path) -> None:
+    """It is asked some ten times, and has everything ten seconds after it is back."""
+    tried: list[float] = []
+
+    class Sync(DataSyncManager):
+        async def _catch_up(self) -> None:
+            tried.append(loop.time())
+            if loop.time() < began + 60:
+                raise RedisUnavailableError("refused")
+
+    async def run() -> None:
+        sync = Sync(StateManager(tmp_path), "redis://nowhere", "shop", str)
+        sync.start()
+        await asyncio.sleep(60)
+        assert 5 < len(tried) < 20
+        await asyncio.sleep(11)
+        assert sync.statistics.up
+        # Then it is looked at once a second: what another process wrote is there by then.
+        known = len(tried)
+        await asyncio.sleep(60)
+        assert 55 <= len(tried) - known <= 62
+        await sync.close()
+
+    began = loop.time()
+    loop.run_until_complete(run())
+
+
+def test_transient_fault_of_a_phase_costs_seconds(loop: VirtualLoop, tmp_path: Path) -> None:
+    async def run() -> Deployment:
+        engine = FakeEngine({"web": service("web")})
+        engine.faults["pull"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
+        async with StateManager(tmp_path) as state:
+            orchestrator = DeploymentOrchestrator(components_over(state, EventBus(), engine), {"dev": DEV})
+            return await orchestrator.run(deploy())
+
+    began = loop.time()
+    ended = loop.run_until_complete(run())
+    assert ended.outcome is Outcome.SUCCEEDED
+    assert 0.5 < loop.time() - began < 5
+
+
+def test_deployment_that_the_journal_stopped_is_resumed(loop: VirtualLoop) -> None:
+    """While the disk is full for an hour it is tried now and then; two minutes after that it goes on."""
+    backoff, tried = ResumeBackoff(), [0.0]
+    backoff.record("D")
+
+    async def run() -> None:
+        while loop.time() < began + HOUR or backoff.must_wait("D"):
+            await asyncio.sleep(1)
+            if not backoff.must_wait("D") and loop.time() < began + HOUR:
+                tried.append(loop.time())
+                backoff.record("D")
+
+    began = loop.time()
+    loop.run_until_complete(run())
+    assert 30 < len(tried) < 60
+    assert loop.time() < began + HOUR + 121
+
+
+def test_subscriber_that_hangs_is_given_up(loop: VirtualLoop) -> None:
+    """After half a minute it counts as failed, and the next event has its turn; 10,000 of them wait meanwhile."""
+
+    async def run() -> None:
+        bus, hangs = EventBus(), asyncio.Event()
+
+        async def hang(_: Work) -> None:
+            await hangs.wait()
+
+        subscription = bus.subscribe(Work, hang, name="hangs")
+        bus.publish(Work(number=0))
+        await asyncio.sleep(29)
+        assert subscription.statistics.timed_out == 0
+        await asyncio.sleep(2)
+        assert subscription.statistics.timed_out == 1
+        bus.publish(Work(number=1))
+        await asyncio.sleep(0)
+        for number in range(10_000):
+            bus.publish(Work(number=number))
+        assert subscription.statistics.dropped == 0
+        bus.publish(Work(number=2))
+        assert subscription.statistics.dropped == 1
+        hangs.set()
+        await bus.close()
+
+    loop.run_until_complete(run())
+
+
+def test_figures_look_back(loop: VirtualLoop) -> None:
+    """A slow event and a slow copy are forgotten after a minute, a slow dependency after a quarter of an hour."""
+
+    async def run() -> None:
+        lag = SimpleNamespace(at=loop.time(), seconds=3.0)
+        projection: Any = SimpleNamespace(recent=[lag], lag_seconds=0.0)
+        bus = EventBus()
+        measured = IntegrationMeasurements(bus, projection, clock=loop.time)
+        measured.subscribe()
+
+        async def slow(_: Work) -> None:
+            await asyncio.sleep(2)
+
+        bus.subscribe(Work, slow, name="slow")
+        bus.publish(Work())
+        bus.publish(waited("web", 9.0, 10.0))
+        await asyncio.sleep(59)
+        assert (measured.figures().event_latency_seconds, measured.figures().state_sync_lag_seconds) == (2, 3)
+        await asyncio.sleep(4)
+        assert (measured.figures().event_latency_seconds, measured.figures().state_sync_lag_seconds) == (None, None)
+        await asyncio.sleep(899 - 63)
+        assert measured.figures().dependency_share == 0.9
+        await asyncio.sleep(2)
+        assert measured.figures().dependency_share is None
+        await bus.close()
+
+    loop.run_until_complete(run())
+
+
+@pytest.mark.parametrize(("events", "ratio"), [(19, None), (20, 1.0)])
+async def test_error_rate_takes_twenty_events(events: int, ratio: float | None) -> None:
+    """One that fails of two is no rate."""
+    bus = EventBus()
+
+    async def fail(_: Work) -> None:
+        raise RuntimeError
+
+    bus.subscribe(Work, fail, name="fails")
+    for number in range(events):
+        bus.publish(Work(number=number))
+    await bus.drain()
+    assert IntegrationMeasurements(bus).figures().error_ratio == ratio
+    await bus.close()
+
+
+def test_restarts_count_for_five_minutes() -> None:
+    now = [0.0]
+    history = RestartHistory(clock=lambda: now[0])
+    container = ContainerSnapshot("c", "web", "web", ContainerState.RUNNING, HealthStatus.NONE, "i", "i", "h", 0)
+    before = []
+    for at, restarts in ((0.0, 0), (1.0, 4), (299.0, 4), (302.0, 4)):
+        now[0] = at
+        before.append(history.take([replace(container, restart_count=restarts)])["c"])
+    assert before == [0, 0, 0, 4]
+
+
+def test_probes_are_asked_six_times_a_minute(loop: VirtualLoop) -> None:
+    asked: list[float] = []
+
+    class Prober:
+        async def probe(self, *_: object) -> bool:
+            asked.append(loop.time())
+            return True
+
+    async def definitions() -> dict[str, ServiceDefinition]:
+        return {"web": ServiceDefinition("web", "web:v1", "d", probes=(ServiceProbe("tcp://web:1"),))}
+
+    async def run() -> None:
+        history: Any = SimpleNamespace(record=lambda *_, **__: False)
+        task = asyncio.create_task(ProbeLoop(DEV, Prober(), history, definitions, lambda: None).run())
+        await asyncio.sleep(60)
+        task.cancel()
+
+    loop.run_until_complete(run())
+    assert 6 <= len(asked) <= 7
+
+
+def test_step_of_a_recovery_has_a_minute_and_a_half(loop: VirtualLoop, tmp_path: Path) -> None:
+    """A container that does not come up in that time leads to the next step, and the alert says so."""
+    told: list[str] = []
+
+    class Hanging(FakeEngine):
+        hangs = False
+
+        async def check_release(self, *_: object) -> None:
+            if self.hangs:
+                await asyncio.Event().wait()
+
+    async def run() -> None:
+        async def note(_alert: str, text: str = "", **_: object) -> None:
+            told.append(f"{loop.time() - began:.0f} {text}")
+
+        async def no(*_: object) -> bool:
+            return False
+
+        async with StateManager(tmp_path) as state:
+            engine = Hanging({"web": service("web")})
+            components = components_over(state, EventBus(), engine)
+            await DeploymentOrchestrator(components, {"dev": DEV}).run(deploy())
+            checks = RecoveryChecks(lambda *_: cast("Any", "unhealthy"), lambda *_: False, no, no, str)
+            parts = RecoveryParts(
+                engine, components.manager, state, cast("Any", SimpleNamespace(note=note)), checks, no
+            )  # type: ignore[arg-type]
+            handler = ErrorHandler(parts, attempts=RecoveryAttempts())
+            fault = Fault("ALR-1", "dev", "web", FaultCategory.PROCESS, "ended")
+            nonlocal began
+            began, engine.hangs = loop.time(), True
+            await handler._attempt(fault, DEV, RecoveryAction.RESTART)
+
+    began = 0.0
+    loop.run_until_complete(run())
+    assert told == ["90 restart: it did not recover within 90 s"]
+
+
+async def test_attempts_are_kept_for_a_week(tmp_path: Path) -> None:
+    assert timedelta(days=7) == maintenance.ATTEMPTS_KEPT
+    now = datetime.now(UTC)
+    async with StateManager(tmp_path) as state:
+        for name, days in (("young", 6.9), ("old", 7.1)):
+            at = now - timedelta(days=days)
+            await state.recoveries.save(RecoveryStep(name, "A-1", "dev", "web", RecoveryAction.RESTART, at))
+        await state.recoveries.prune(now - maintenance.ATTEMPTS_KEPT)
+        assert [one.id for one in await state.recoveries.of("dev", "web", RecoveryAction.RESTART)] == ["young"]
+
+
+def test_suggestions_are_five_seconds_old(loop: VirtualLoop) -> None:
+    """Who types a version sees what was there a moment ago."""
+
+    async def run() -> None:
+        cache: TtlCache[int] = TtlCache()
+        asked: list[float] = []
+
+        async def load() -> int:
+            asked.append(loop.time())
+            return len(asked)
+
+        for seconds in (0, 4.8, 0.4):
+            await asyncio.sleep(seconds)
+            await cache.ask("versions", load)
+        await asyncio.sleep(0)
+        assert len(asked) == 2
+        await cache.close()
+
+    loop.run_until_complete(run())
