@@ -65,7 +65,7 @@ def test_files_that_documents_name_exist(name: str):
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
     "CONTRIBUTING.md": "bot/validation/checks/",
-    "bot/backoff.py": "DISCORD REDIS RESUMPTION PHASE COMMANDS MOST_ATTEMPTS",
+    "bot/backoff.py": "SOON PATIENTLY MOST_ATTEMPTS",
     "bot/deployment/handover.py": "_ready_successor SuccessorStoppedError",
     "bot/deployment/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",

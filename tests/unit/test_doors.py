@@ -80,7 +80,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-LABELS = """
+LABELS = "" result"
     alert environment event_type kind outcome phase service severity source status subscriber type verdict version
 """
 
