@@ -80,8 +80,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-LABELS = "" result"
-    alert environment event_type kind outcome phase service severity source status subscriber type verdict version
+LABELS = """
+alert environment event_type kind outcome phase result service severity source status subscriber type verdict version
 """
 
 
