@@ -41,7 +41,7 @@ ENV PATH=/opt/roas/bin:/usr/local/bin:/usr/bin:/bin \
 # Python's image has no bytecode of Python's own modules, and nobody could write it later: whatever is loaded would be
 # compiled at each start. What is imported here is compiled for good.
 RUN python -m compileall -q /opt/bot && \
-    PYTHONDONTWRITEBYTECODE= python -c 'import roas.commands as line; \
+    PYTHONDONTWRITEBYTECODE= python -c 'import roas.cli as line; \
     line.application()'
 WORKDIR /opt/bot
 EXPOSE 8000

@@ -16,7 +16,7 @@ def run() -> NoReturn:
     # pydantic would look through the metadata of all that is installed for plugins that watch how models are made.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        from roas.commands import run_command_line  # takes a moment, in which Ctrl-C ends it like any other program
+        from roas.cli import run_command_line  # takes a moment, in which Ctrl-C ends it like any other program
 
         code = run_command_line(sys.argv[1:])
     except KeyboardInterrupt:

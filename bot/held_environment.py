@@ -28,7 +28,7 @@ class LockHeldError(RoasError):
                 said("{held}. It is paused, and waits for a decision.", held=held),
                 hint=said(
                     "Let {deployment_id} go on or roll it back: its message in the channel has the buttons, or use "
-                    "`roas go-on {environment}`.",
+                    "`roas resume {environment}`.",
                     deployment_id=lock.deployment_id,
                     environment=lock.environment,
                 ),

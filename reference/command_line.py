@@ -10,7 +10,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from reference.markdown import code, plain, table
-from roas.commands import application
+from roas.cli import application
 
 PROGRAM = "roas"
 HEAD = """# The command line's options

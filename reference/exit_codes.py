@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from reference.markdown import code, rows, section, table
-from roas.commands.exit_codes import BY_KEY, BY_OUTCOME, ExitCode
+from roas.cli.running import BY_KEY, BY_OUTCOME, ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "command-line.md"
 HEAD = """# Exit codes

@@ -27,7 +27,7 @@ from testbed.inherited import inherited
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each command, and the bot.
-LOADED = ("roas.commands",)
+LOADED = ("roas.cli",)
 MOST_BYTES = 1 << 20
 PR_SET_CHILD_SUBREAPER = 36
 # Python reads these before it runs any program.

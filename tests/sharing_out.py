@@ -13,7 +13,7 @@ LONGEST = (
     "tests/e2e/demo/test_demo.py",
     "tests/e2e/stack/",
     "tests/integration/release/test_image.py",
-    "tests/e2e/commands/test_deploying.py",
+    "tests/e2e/cli/test_deploying.py",
     "tests/e2e/wire/test_killed_bot.py",
     "tests/e2e/plugin/test_real_hosts.py",
     "tests/e2e/browser/",

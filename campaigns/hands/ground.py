@@ -32,7 +32,7 @@ BETWEEN = "\0"
 # One program for all of them: its start is most of what a command costs.
 TYPE = f"""
 import sys
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 for typed in sys.argv[1:]:
     if code := run_command_line(typed.split()):
         sys.exit(code)

@@ -11,7 +11,7 @@ from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE, Gate
 from campaigns.instrumented.hooks import Hooks
 from campaigns.instrumented.plants import plant
 from campaigns.instrumented.unhealthy import ILL, UnhealthyGate
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 
 plant(os.environ.get(PLANT_VARIABLE, ""))
 make_gate = UnhealthyGate if sys.argv[1:] == [ILL] else Gate

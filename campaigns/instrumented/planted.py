@@ -9,7 +9,7 @@ from typing import Any
 
 from campaigns.instrumented.gate import PLANT_VARIABLE
 from roas import service
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.models.post import Post
 from roas.monitoring.alerts.drift_alerts import DriftAlerts

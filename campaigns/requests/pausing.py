@@ -45,7 +45,7 @@ def decide(found: Scene, *, goes_on: bool) -> None:
         f"ENVIRONMENTS__{ENVIRONMENT.upper()}__OBSERVATION_SECONDS": "0.5",
     }
     subprocess.run(
-        [sys.executable, "-m", "roas", "go-on", ENVIRONMENT, *([] if goes_on else ["--roll-back"])],
+        [sys.executable, "-m", "roas", "resume", ENVIRONMENT, *([] if goes_on else ["--roll-back"])],
         env=os.environ | manual_environment(found.docker_host) | {key: str(value) for key, value in settings.items()},
         cwd=ROOT,
         check=True,

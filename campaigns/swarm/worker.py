@@ -11,7 +11,7 @@ from pathlib import Path
 from campaigns.instrumented.gate import GATE_VARIABLE, Gate
 from campaigns.instrumented.hooks import Hooks
 from campaigns.swarm import resume
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.engine.stack_engine import StackEngine
 
 RESUME = "resume"

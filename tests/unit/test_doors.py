@@ -36,16 +36,15 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
     "terminal": (
         r"^print$|\.print$|^sys\.std(out|err)\.write$|^typer\.(echo|secho)$",
         {
-            "bot/commands/__init__.py": "",  # the version
-            "bot/commands/terminal.py": "hide(",
-            "bot/commands/progress_screen.py": "printable(",
-            "bot/commands/history.py": "add_row(",
-            "bot/commands/config.py": "add_row(",
-            "bot/commands/doctor.py": "add_row(",
-            "bot/commands/plan_view.py": "add_row(",
+            "bot/cli/__init__.py": "",  # the version
+            "bot/cli/output.py": "hide(",
+            "bot/cli/follow.py": "printable(",
+            "bot/cli/history.py": "add_row(",
+            "bot/cli/config.py": "add_row(",
+            "bot/cli/doctor.py": "add_row(",
+            "bot/cli/execution.py": "add_row(",
             "bot/terminals.py": "",  # fixed words, and what the kernel calls a full disk
-            "bot/commands/releases.py": "add_row(",
-            "bot/commands/status_view.py": "add_row(",
+            "bot/cli/status.py": "add_row(",
         },
     ),
     "log": (r"^logging\.getLogger$|^structlog\.get_logger$|^warnings\.warn$|^syslog\.", {"bot/log.py": "hide"}),
@@ -71,8 +70,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             r"|^tempfile\.(NamedTemporaryFile|mkstemp)$"
         ),
         {
-            "bot/commands/history_export.py": "hidden_json",
-            "bot/commands/init.py": "",  # names and folders of a stack, for people to read and edit
+            "bot/cli/history.py": "hidden_json",
+            "bot/cli/init.py": "",  # names and folders of a stack, for people to read and edit
             "bot/log_output.py": "",  # lines that log.py made, and out of which it has hidden them
             "bot/state/backups.py": "",  # copies of the journal
             "bot/state/instance.py": "",  # one constant word

@@ -141,7 +141,7 @@ READ_TEXTS = {
     "bot/state/sync_target.py": "Redis says in words only that it is loading or read-only",
     "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
 }
-DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "commands"))
+DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "cli"))
 
 
 def test_no_decision_reads_a_text(trees):

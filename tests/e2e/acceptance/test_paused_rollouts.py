@@ -100,7 +100,7 @@ async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
     with pytest.raises(LockHeldError) as refused:
         await application.orchestrator.start(request(DeploymentKind.DEPLOY, "dev", "v3"))
     assert "It is paused" in refused.value.message
-    assert "roas go-on dev" in refused.value.hint
+    assert "roas resume dev" in refused.value.hint
     with pytest.raises(LockHeldError, match="It is paused"):  # and not that there is nothing before the first release
         await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
     with pytest.raises(InvalidRequestError):

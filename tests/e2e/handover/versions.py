@@ -12,7 +12,7 @@ SICK = "/tmp/sick"
 # A whole bot, well and connected, which makes nothing of the journal once it has come up.
 BLIND = """
 import sqlite3, sys
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.monitoring.http.server import HttpServer
 from roas.state.journal import Journal
 start = HttpServer.start
@@ -27,7 +27,7 @@ sys.exit(run_command_line([]))
 # A bot of a time before there were hotfixes.
 EARLIER = """
 import sys
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.cogs.deployment import DeploymentCog
 commands = DeploymentCog.__cog_app_commands__
 DeploymentCog.__cog_app_commands__ = [one for one in commands if one.name != "hotfix"]
@@ -36,7 +36,7 @@ sys.exit(run_command_line([]))
 # A bot that is stopped between its fence check and its engine call, when it removes the one that it took over from.
 STALLS = """
 import os, signal, sys
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.engine.manager import DeploymentManager
 remove = DeploymentManager.remove_containers
 async def stop_and_remove(*arguments):

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.models.change import ChangeType, StateChange
 from roas.state.manager import StateManager
 

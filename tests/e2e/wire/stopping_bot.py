@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from roas.commands import run_command_line
+from roas.cli import run_command_line
 from roas.deployment import peer_processes
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.models.environment import Environment

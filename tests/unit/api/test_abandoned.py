@@ -7,8 +7,8 @@ import pytest
 
 from roas.api.application import read_status
 from roas.api.documents import StatusReport
-from roas.commands.status_view import show_status
-from roas.commands.terminal import Terminal
+from roas.cli.output import Terminal
+from roas.cli.status import show_status
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.api.conftest import HEALTH

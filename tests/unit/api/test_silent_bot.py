@@ -18,10 +18,10 @@ import pytest
 from roas.api.client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlUnavailableError
-from roas.commands import connection, starting
-from roas.commands.connection import Connection
-from roas.commands.interruption import Interruption
-from roas.commands.starting import UnansweredStartError, start_deployment
+from roas.cli import connection, execution
+from roas.cli.connection import Connection
+from roas.cli.execution import UnansweredStartError, start_deployment
+from roas.cli.follow import Interruption
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.freeze import Freeze
 from roas.state.documents import to_json
@@ -215,7 +215,7 @@ class Said:
 
 
 async def test_start_that_is_not_answered_can_be_left(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "UNANSWERED_SECONDS", 0.05)
+    monkeypatch.setattr(execution, "UNANSWERED_SECONDS", 0.05)
     said, wanted = Said(), asyncio.Queue[Interruption]()
     bot = HangingBot(state)
     async with bot, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):

@@ -6,7 +6,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
-from roas.commands.heartbeat import send_heartbeats
+from roas.cli.connection import send_heartbeats
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers

@@ -122,7 +122,7 @@ class World:
             "roas.state.manager.Journal": journal,
             "roas.leadership.leader_tasks.ControlServer": ClosedDoor,
             "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
-            "roas.commands.heartbeat.this_process": lambda: LIFE.get().mark,
+            "roas.cli.connection.this_process": lambda: LIFE.get().mark,
         }.items():
             self._patches.enter_context(mock.patch(name, stand_in))
         self._patches.enter_context(clocks_of(self.loop))

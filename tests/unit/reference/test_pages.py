@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from reference import command_line, events, example_env, exit_codes
 from reference.markdown import rows, section, table
 from reference.pages import write_pages
-from roas.commands import application
-from roas.commands.exit_codes import ExitCode
+from roas.cli import application
+from roas.cli.running import ExitCode
 from roas.settings import EnvironmentSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,7 +17,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 import roas
 from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
-from roas.commands.exit_codes import ExitCode
+from roas.cli.running import ExitCode
 from roas.messages.stored import MESSAGES
 from roas.models.alert import Alert
 from roas.models.change import StateChange

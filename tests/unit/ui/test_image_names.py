@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.commands.formatting import image as on_terminal
+from roas.cli.output import image as on_terminal
 from roas.engine.images.readable_names import readable_reference
 from roas.ui.formatting import image, image_change
 

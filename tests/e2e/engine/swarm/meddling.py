@@ -2,7 +2,7 @@
 
 from testbed.swarm_look import StackLook
 from testbed.waiting import wait_until
-from tests.e2e.commands.conftest import SECONDS
+from tests.e2e.cli.conftest import SECONDS
 from tests.e2e.engine.swarm.swarm_line import MORE, SwarmLine, job
 
 WELL = {"every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "app": "2/2"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from campaigns.swarm.ground import QUICK
 from testbed.sample import HEALTH_COMMAND
-from tests.e2e.commands.conftest import CommandLine
+from tests.e2e.cli.conftest import CommandLine
 
 # Nothing here becomes unhealthy: once a task is well, it is asked no more.
 HEALTH_CHECK = f"""

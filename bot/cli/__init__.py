@@ -1,0 +1,99 @@
+"""Define the command line: one command a file."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from roas.cli.compose import compose
+from roas.cli.config import configuration
+from roas.cli.deploy import deploy, hotfix, rollback
+from roas.cli.doctor import doctor
+from roas.cli.events import events
+from roas.cli.history import history, releases
+from roas.cli.init import init
+from roas.cli.lock import lock, unlock
+from roas.cli.login import login
+from roas.cli.restore import restore
+from roas.cli.run import run
+from roas.cli.status import status
+from roas.cli.under_way import cancel, resume
+from roas.cli.wrong_usage import Commands
+from roas.terminals import outlive_terminals
+from roas.version import __version__
+
+HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
+
+A running bot executes what is requested here. Without one, this command does it itself, with the same deployment lock
+and journal.
+"""
+EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
+4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
+69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
+
+SETTINGS = "config"
+# The release before called it so.
+FORMER_RESUME = "go-on"
+# Each command with what it does and its help, in the order in which they are listed.
+COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
+    "run": (run, "Run the bot."),
+    "deploy": (deploy, "Deploy a version."),
+    "hotfix": (hotfix, "Deploy a fix at once, without a second approval."),
+    "rollback": (rollback, "Go back to an earlier release."),
+    "status": (status, "Show the status of environments."),
+    "history": (history, "List the last deployments."),
+    "events": (events, "Show events, and follow them as they happen."),
+    "releases": (releases, "List the releases that are kept."),
+    "login": (login, "Log in to an image registry."),
+    "restore": (restore, "Bring the journal back from one of its copies."),
+    "cancel": (cancel, "Ask a deployment to stop."),
+    "resume": (resume, "Resume a paused deployment, or roll it back."),
+    "lock": (lock, "Lock an environment: nobody can deploy to it."),
+    "unlock": (unlock, "Unlock an environment: deployments are allowed again."),
+    "init": (init, "Describe a stack that runs in roas.toml."),
+    "doctor": (doctor, "Check the environments: what is wrong, and how to fix it."),
+    "compose": (compose, "Run Docker Compose on what an environment runs."),
+}
+
+
+def application() -> typer.Typer:
+    """Gather the commands."""
+    commands = typer.Typer(
+        name="roas",
+        cls=Commands,
+        help=HELP,
+        epilog=EPILOG,
+        add_completion=False,
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
+    def _no_command(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+    ) -> None:
+        if version:
+            typer.echo(f"roas {__version__}")
+            raise typer.Exit
+        if context.invoked_subcommand is None:
+            run()
+
+    for name, (function, short) in COMMANDS.items():
+        commands.command(name, short_help=short)(function)
+    commands.command(FORMER_RESUME, hidden=True)(resume)
+    commands.add_typer(configuration(), name=SETTINGS, short_help="Check and show the settings.")
+    return commands
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; wrong usage is reported on stderr, with code 2."""
+    outlive_terminals()
+    try:
+        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0

@@ -1,0 +1,65 @@
+"""`compose`: run Docker Compose on what an environment runs."""
+
+import os
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from roas.cli.running import run_command
+from roas.cli.session import EnvironmentName, Session, find_environment, open_journal
+from roas.engine.client import EngineClients
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.images.readable_names import set_references
+from roas.engine.model.services import services_of
+from roas.engine.model.store import MODELS, ModelStore
+from roas.errors import InvalidRequestError, RoasError
+from roas.models.environment import EngineKind, Environment
+
+Arguments = Annotated[
+    list[str], typer.Argument(metavar="-- ARGS...", help="Arguments for Compose, such as `-- ps -a`.")
+]
+
+
+def compose(environment: EnvironmentName, arguments: Arguments) -> None:
+    """Run Docker Compose on the release that an environment runs, not on today's files; with Compose's exit code."""
+    run_command(lambda session: _compose(session, environment, arguments))
+
+
+async def _compose(session: Session, name: str, arguments: list[str]) -> int:
+    environment = find_environment(session.settings, name)
+    if environment.engine is EngineKind.SWARM:
+        raise InvalidRequestError(
+            f"{environment.name} runs on a Swarm, which Compose knows nothing of.",
+            hint=f"Use Docker's own commands on a manager: `docker stack ps {environment.project}`.",
+        )
+    async with open_journal(session) as state:
+        model_hash = await state.releases.applied_model(environment.name)
+        lock = await state.locks.get(environment.name)
+        instance_id = state.instance_id
+    if model_hash is None:
+        raise InvalidRequestError(
+            f"{environment.name} runs no release that this journal knows.", hint="Its first deployment creates one."
+        )
+    if lock is not None:
+        session.terminal.say(f"warning: {lock.deployment_id} is changing {environment.name} right now.", on_err=True)
+    models = ModelStore(session.state_dir / MODELS)
+    clients = EngineClients()
+    try:
+        await set_references(clients, environment, services_of(models.load(model_hash)))
+    except RoasError as error:  # Compose says itself what it cannot do without
+        session.terminal.say(f"warning: {error.message}", on_err=True)
+    finally:
+        await clients.close()
+    _become_compose(environment, models.existing(model_hash), arguments, instance_id)
+
+
+def _become_compose(environment: Environment, model: Path, arguments: list[str], instance_id: str) -> NoReturn:
+    """Replace this process by Compose, so that the terminal, signals and the exit code are its own."""
+    project = ComposeProject.of_model(environment, model)
+    command, variables = ComposeRunner(instance_id).run_in_foreground([*project.arguments(), *arguments], environment)
+    variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
+    if environment.folder.is_dir():
+        os.chdir(environment.folder)
+    os.execve(command[0], command, variables)  # noqa: S606 - a path of our own finding, and an argument list

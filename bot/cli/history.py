@@ -1,0 +1,210 @@
+"""`history` and `releases`: list what was deployed, what is kept, and archive all that the journal has of the past."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from roas.cli.output import add_row, at, discard, image, make_table, person, release
+from roas.cli.running import ExitCode, run_command
+from roas.cli.session import AnyEnvironment, EnvironmentName, Json, Session, find_environment, open_journal
+from roas.errors import InvalidRequestError
+from roas.models.check import ValidationReport
+from roas.models.deployment import Deployment, Outcome
+from roas.models.release import Release
+from roas.state.document_texts import hidden_json
+from roas.state.documents import to_json
+from roas.state.manager import StateManager
+from roas.ui.quantities import duration
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentList:
+    """The output of `history --json`."""
+
+    deployments: tuple[Deployment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseList:
+    """The output of `releases --json`; `current` is the number of the running one."""
+
+    environment: str
+    current: int | None
+    releases: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReports:
+    """The output of `doctor --json`."""
+
+    passed: bool
+    reports: tuple[ValidationReport, ...]
+
+
+STDOUT = Path("-")
+OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+MODE = 0o600
+
+
+async def export_history(session: Session, target: Path, environment: str | None) -> int:
+    """Write deployments and events, oldest first. Raises InvalidRequestError where the file cannot be made."""
+    if environment is not None:
+        find_environment(session.settings, environment)
+    async with open_journal(session) as state:
+        with _opened(target) as file:
+            count = await _write(file, _lines(state, environment))
+    where = "stdout" if target == STDOUT else str(target)
+    session.terminal.say(f"{count} deployments and events written to {where}.", on_err=True)
+    return ExitCode.SUCCEEDED
+
+
+async def _lines(state: StateManager, environment: str | None) -> AsyncIterator[str]:
+    async for deployment in state.history.deployments():
+        if environment in {None, deployment.environment}:
+            yield f'{{"kind": "deployment", "document": {hidden_json(deployment)}}}'
+    async for sequence, change in state.history.changes():
+        if environment in {None, change.environment}:
+            yield f'{{"kind": "event", "sequence": {sequence}, "document": {hidden_json(change)}}}'
+
+
+async def _write(file: IO[str], lines: AsyncIterator[str]) -> int:
+    count = 0
+    async for line in lines:
+        file.write(f"{line}\n")
+        count += 1
+    file.flush()
+    return count
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[IO[str]]:
+    """Open a new file, and remove it again where it cannot be written to its end: half of it would pass for all."""
+    if target == STDOUT:
+        try:
+            yield sys.stdout
+        except BrokenPipeError as error:
+            discard(sys.stdout)
+            raise InvalidRequestError("Not all was written: whatever reads stdout has closed it.") from error
+        return
+    try:
+        descriptor = os.open(target, OPTIONS, MODE)
+    except OSError as error:
+        raise _refusal(target, error) from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _refusal(target, error) from error
+        raise
+
+
+def _refusal(target: Path, error: OSError) -> InvalidRequestError:
+    hint = "Name a new file in a folder that the bot's user may write, or `-` for stdout."
+    return InvalidRequestError(f"{target} cannot be written: {error.strerror}", hint=hint)
+
+
+OutcomeOption = Annotated[Outcome | None, typer.Option("--outcome", help="Only those that ended so.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export", metavar="FILE", help="Write all deployments and events that are kept to a new file; - is stdout."
+    ),
+]
+
+
+def history(
+    environment: AnyEnvironment = None,
+    outcome: OutcomeOption = None,
+    limit: Limit = 20,
+    export: Export = None,
+    as_json: Json = False,
+) -> None:
+    """List the last deployments, the newest first: who, what, when, and how it ended."""
+    if export is not None:
+        run_command(lambda session: export_history(session, export, environment), as_json=as_json)
+    else:
+        run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
+
+
+async def _history(session: Session, environment: str | None, outcome: Outcome | None, limit: int) -> int:
+    if environment is not None:
+        find_environment(session.settings, environment)
+    async with open_journal(session) as state:
+        found = await state.deployments.list(environment, limit=limit, outcome=outcome)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(DeploymentList(found)))
+    elif found:
+        _show(session, found)
+    else:
+        found_none = f"No deployment ended {outcome}" if outcome else "No deployment yet"
+        session.terminal.say(f"{found_none} (state folder: {session.state_dir}).")
+    return ExitCode.SUCCEEDED
+
+
+def _show(session: Session, deployments: tuple[Deployment, ...]) -> None:
+    table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
+    for one in deployments:
+        cells = (
+            one.id,
+            one.environment,
+            one.request.version or "-",
+            f"{release(one.from_release)} → {release(one.to_release)}",
+            person(one.request.requested_by),
+            at(one.created_at),
+            duration(one.duration_seconds),
+            one.outcome or "under way",
+            one.problem.message if one.problem else one.request.reason,
+        )
+        add_row(table, cells)
+    session.terminal.out.print(table)
+
+
+MOST = 100
+
+
+def releases(environment: EnvironmentName, as_json: Json = False) -> None:
+    """List the releases that are kept, the newest first: what they are made of, and which one runs."""
+    run_command(lambda session: _releases(session, environment), as_json=as_json)
+
+
+async def _releases(session: Session, environment: str) -> int:
+    find_environment(session.settings, environment)
+    async with open_journal(session) as state:
+        current = await state.releases.current(environment)
+        kept = await state.releases.list(environment, limit=MOST)
+    found = ReleaseList(environment, current.number if current else None, kept)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(found))
+    elif kept:
+        _show_releases(session, found)
+    else:
+        session.terminal.say(f"{environment} has no release yet: its first deployment creates one.")
+    return ExitCode.SUCCEEDED
+
+
+def _show_releases(session: Session, found: ReleaseList) -> None:
+    table = make_table("release", "version", "state", "made", "by", "images")
+    for kept in found.releases:
+        running = " (runs)" if kept.number == found.current else ""
+        images = ", ".join(f"{s.name} {s.image.reference} {image(s.image.image_id)}" for s in kept.services)
+        cells = (
+            kept.label + running,
+            kept.version or "-",
+            str(kept.state),
+            at(kept.created_at),
+            person(kept.created_by),
+            images,
+        )
+        add_row(table, cells, ("bold",) if running else ())
+    session.terminal.out.print(table)

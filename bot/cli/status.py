@@ -1,0 +1,184 @@
+"""`status`: show how environments are."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from roas.api.application import read_status
+from roas.api.documents import ControlUnavailableError, EnvironmentStatus, StatusReport
+from roas.application import open_application
+from roas.cli.connection import ASKING_SECONDS, find_running_bot
+from roas.cli.output import Terminal, add_row, at, image, make_table, person, printable
+from roas.cli.running import ExitCode, run_command
+from roas.cli.session import AnyEnvironment, Json, Session, wanted_environments, warn_of_first_use
+from roas.errors import RoasError
+from roas.models.deployment import PhaseStatus
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
+from roas.models.release import Release
+from roas.state.documents import to_json
+from roas.ui.quantities import size
+
+STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
+
+
+def show_status(terminal: Terminal, report: StatusReport) -> None:
+    """Write each environment: a line about it, then a table of its services."""
+    for position, status in enumerate(report.environments):
+        if position:
+            terminal.say("")
+        _show_environment(terminal, status)
+
+
+def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
+    verdict = status.health.verdict if status.health and status.health.services else None
+    heading = Text(status.environment, style="bold")
+    heading.append(f"  {verdict or 'nothing runs' if _is_known(status) else 'not known'}", style=_style(verdict))
+    terminal.say(heading)
+    if status.release is not None:
+        made = f"{at(status.release.created_at)} by {person(status.release.created_by)}"
+        terminal.say(f"  release {status.release.label} ({status.release.version or 'adopted'}), made {made}")
+    else:
+        terminal.say("  no release yet")
+    _show_holder(terminal, status)
+    if (freeze := status.freeze) is not None:
+        terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
+    if status.fault:
+        terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
+    if status.health is not None and status.health.remembered:
+        seconds = int((datetime.now(UTC) - status.health.taken_at).total_seconds())
+        terminal.say(f"  as it was seen {at(status.health.taken_at)}, {seconds} s ago:")
+    for drift in status.health.drift if status.health is not None else ():
+        reason = printable(f"{drift.service} was changed by hand: {drift.reason}")
+        terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
+    if status.health is not None and status.health.lost:
+        lost = f"cannot be restored: {', '.join(status.health.lost)}; images were pruned"
+        terminal.say(Text("  warning: ", style="yellow") + Text(printable(lost), style="default"))
+    if status.health is not None and status.health.services:
+        _show_services(terminal, status.health.services, status.release)
+
+
+def _show_holder(terminal: Terminal, status: EnvironmentStatus) -> None:
+    """Write what holds the environment, and whether that lives."""
+    if status.active is not None:
+        terminal.say(f"  under way: {_active(status)}")
+    elif status.lock is not None:
+        terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
+    if status.abandoned:
+        text = "its process died, and nobody carries it out: a bot that starts or the next `roas deploy` resumes it; "
+        text += f"`roas cancel {status.environment}` takes it back"
+        terminal.say(Text("  warning: ", style="yellow") + Text(text, style="default"))
+
+
+def _is_known(status: EnvironmentStatus) -> bool:
+    """Return whether the engine said how the services are."""
+    return status.health is not None and not status.fault
+
+
+def _active(status: EnvironmentStatus) -> str:
+    deployment = status.active
+    if deployment is None:
+        return ""
+    phases = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
+    by = person(deployment.request.requested_by)
+    text = f"{deployment.id} by {by} since {at(deployment.created_at)}"
+    purpose = f": {status.lock.purpose}" if status.lock else ""
+    if deployment.is_waiting and deployment.pause is not None:
+        name = deployment.environment
+        since, why = at(deployment.pause.since), printable(deployment.pause.message)
+        decide = f"`roas resume {name}` or `roas resume --roll-back {name}`"
+        return f"{text}{purpose}\n  paused since {since}: {why}\n  decide by {decide}"
+    return f"{text}{purpose}{f', now in {phases[-1]}' if phases else ''}"
+
+
+def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:
+    on_swarm = any(service.nodes for service in services)
+    columns = ("  service", "verdict", "image", *(["node"] if on_swarm else []), "cpu", "memory", "restarts", "reason")
+    table = make_table(*columns)
+    for service in services:
+        references = dict.fromkeys(_image(container, release) for container in service.containers)
+        cells = (
+            f"  {service.service}",
+            str(service.verdict),
+            ", ".join(references) or "-",
+            *([", ".join(service.nodes) or "-"] if on_swarm else []),
+            "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",
+            _memory(service),
+            str(sum(container.restart_count for container in service.containers)),
+            service.reason,
+        )
+        add_row(table, cells, ("", _style(service.verdict)))
+    terminal.talk.print(table)
+
+
+def _memory(service: ServiceHealth) -> str:
+    """Write the memory that is known of; other nodes of a Swarm know of theirs alone."""
+    known = size(service.memory_bytes)
+    if not service.unmeasured:
+        return known
+    return f"{known} + not known" if known else "not known"
+
+
+def _image(container: ContainerSnapshot, release: Release | None) -> str:
+    """Write the image as the release names it, where the container runs just that."""
+    pinned = release.service(container.service) if release is not None else None
+    runs_it = pinned is not None and pinned.image.image_id == container.image_id
+    return image(pinned.image.reference if pinned is not None and runs_it else container.image_reference)
+
+
+def _style(verdict: Verdict | None) -> str:
+    return "dim" if verdict is None else STYLES.get(verdict, "")
+
+
+def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
+    """Show how environments are: their services, their release, and the deployment that is under way."""
+    run_command(lambda session: _status(session, environment), as_json=as_json)
+
+
+async def _status(session: Session, name: str | None) -> int:
+    """Ask the running bot; where none lives, or it does not answer, look for ourselves."""
+    wanted = wanted_environments(session.settings, name)
+    try:
+        async with AsyncExitStack() as stack:
+            client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
+            report = await client.status(name) if client is not None else await _look(session, wanted)
+    except ControlUnavailableError as error:
+        report = await _look_instead(session, wanted, error)
+    return _show(session, report)
+
+
+def _show(session: Session, report: StatusReport) -> int:
+    if session.terminal.as_json:
+        session.terminal.document(to_json(report))
+    else:
+        show_status(session.terminal, report)
+    nothing_known = all(environment.fault for environment in report.environments)
+    return ExitCode.UNAVAILABLE if nothing_known or report.fault else ExitCode.SUCCEEDED
+
+
+async def _look_instead(
+    session: Session, wanted: Sequence[Environment], fault: ControlUnavailableError
+) -> StatusReport:
+    """Look beside a bot that does not answer, and say so. Raises its fault where that shows nothing either."""
+    try:
+        report = await _look(session, wanted)
+    except RoasError as error:
+        raise fault from error
+    text = f"{fault.message} This is what the journal and the engine show."
+    session.terminal.say(f"warning: {text}", on_err=True)
+    session.terminal.say(f"→ {fault.hint}", on_err=True)
+    return replace(report, fault=text)
+
+
+async def _look(session: Session, wanted: Sequence[Environment]) -> StatusReport:
+    warn_of_first_use(session)
+    async with AsyncExitStack() as stack:
+        application = await stack.enter_async_context(
+            open_application(session.settings, instance_prefix="CLI", only_looks=True)
+        )
+        parts = (application.state, application.collector)
+        return StatusReport(tuple(await asyncio.gather(*(read_status(environment, *parts) for environment in wanted))))

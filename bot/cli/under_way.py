@@ -1,0 +1,79 @@
+"""`cancel` and `resume`: stop a deployment that is under way, or let one that is paused continue."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from roas.cli.connection import open_connection
+from roas.cli.execution import finish_orphans
+from roas.cli.running import ExitCode, run_command
+from roas.cli.session import Json, Session, find_environment, open_journal
+from roas.environments import environments
+from roas.errors import InvalidRequestError
+from roas.models.deployment import Deployment
+from roas.models.rollout import Choice
+from roas.state.documents import to_json
+from roas.state.manager import StateManager
+
+DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]{26}")
+Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
+
+
+def cancel(target: Target, as_json: Json = False) -> None:
+    """Ask a deployment to stop at its next safe point; what it changed is rolled back."""
+    run_command(lambda session: _cancel(session, target), as_json=as_json)
+
+
+async def _cancel(session: Session, target: str) -> int:
+    async with open_journal(session) as state:
+        found = await find_under_way(session, state, target)
+    async with open_connection(session) as connection:
+        cancelled = await connection.cancel(found.id, session.user)
+        environment = environments(session.settings).get(found.environment)
+        on_swarm = environment is not None and environment.on_swarm
+        when = "when Swarm's current updates are over" if on_swarm else "at its next safe point"
+        session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
+        # Where its process is dead, no other process would see the request.
+        await finish_orphans(session, connection, found.environment)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(cancelled))
+    return ExitCode.SUCCEEDED
+
+
+async def find_under_way(session: Session, state: StateManager, target: str) -> Deployment:
+    """Return the deployment of that id, or the running one of that environment. Raises InvalidRequestError."""
+    if DEPLOYMENT_ID.fullmatch(target):
+        found = await state.deployments.get(target)
+        missing = f"There is no deployment {target}."
+    else:
+        environment = find_environment(session.settings, target)
+        found = await state.deployments.active(environment.name)
+        missing = f"No deployment of {environment.name} is under way."
+    if found is None:
+        raise InvalidRequestError(missing, hint="See `status` and `history`.")
+    return found
+
+
+Paused = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What is paused.")]
+Back = Annotated[bool, typer.Option("--roll-back", help="Roll it back instead, as the button of that name does.")]
+
+
+def resume(target: Paused, roll_back: Back = False, as_json: Json = False) -> None:
+    """Resume a deployment that paused because new replicas failed (`failure_action: pause`), or roll it back."""
+    run_command(lambda session: _resume(session, target, roll_back=roll_back), as_json=as_json)
+
+
+async def _resume(session: Session, target: str, *, roll_back: bool) -> int:
+    async with open_journal(session) as state:
+        found = await find_under_way(session, state, target)
+    choice = Choice.ROLL_BACK if roll_back else Choice.GO_ON
+    async with open_connection(session) as connection:
+        decided = await connection.decide(found.id, choice, session.user)
+        what = "is rolled back" if roll_back else "resumes"
+        session.terminal.say(f"{found.id} of {found.environment} {what}.")
+        # Where its process is dead, no other process would see the decision.
+        await finish_orphans(session, connection, found.environment)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(decided))
+    return ExitCode.SUCCEEDED

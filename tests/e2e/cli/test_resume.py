@@ -1,0 +1,70 @@
+"""A rollout that pauses is decided on by `roas resume`, whichever process carries it out."""
+
+import signal
+
+from tests.e2e.cli.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
+
+PAUSING = f"""
+services:
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    network_mode: none
+    stop_grace_period: 1s
+    healthcheck: {HEALTH_CHECK}
+    deploy:
+      replicas: 2
+      update_config: {{parallelism: 1, failure_action: pause, order: start-first}}
+"""
+
+
+def test_paused_rollout_goes_on_or_back(line: CommandLine) -> None:
+    line.write(PAUSING)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    its_process_hears_the_decision(line)
+    decision_reaches_what_a_dead_process_left(line)
+
+
+def its_process_hears_the_decision(pausing: CommandLine) -> None:
+    """v3 exits at once: it pauses twice, and is then taken back; what is not paused is not decided on."""
+    first = pausing.start("deploy", "dev", "v3")
+    wait_for_line(first, "Decide by `roas resume dev`")
+    assert pausing.running() == {"web": "v1"}
+    assert "paused since" in pausing.run("status", "dev").stdout
+    refused = pausing.run("deploy", "dev", "v2")
+    assert refused.returncode == 5
+    assert "It is paused, and waits for a decision" in refused.stderr
+    assert "resumes" in pausing.run("resume", "dev").stdout
+    wait_for_line(first, "Paused: The rollout of web paused")
+    decided = pausing.document("resume", "dev", "--roll-back")
+    assert decided["decision"]["choice"] == "roll_back"
+    late = pausing.run("resume", decided["id"])
+    assert late.returncode == 2
+    assert f"{decided['decision']['decided_by']['name']} rolled it back" in late.stderr
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 3, out
+    assert pausing.running() == {"web": "v1"}
+    nothing = pausing.run("resume", "dev")
+    assert nothing.returncode == 2
+    assert "under way" in nothing.stderr
+
+
+def decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None:
+    """Whoever decides where nobody carries it out any more carries it out."""
+    first = pausing.start("deploy", "dev", "v3")
+    wait_for_line(first, "Decide by `roas resume dev`")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert pausing.run("resume", "dev", "--roll-back").returncode == 0
+    assert pausing.running() == {"web": "v1"}
+    assert "under way" not in pausing.run("status", "dev").stdout
+
+
+def test_plan_refuses_what_means_nothing(line: CommandLine) -> None:
+    """Compose takes any word for an action: one in capitals would be read as another than it says."""
+    line.write(PAUSING.replace("failure_action: pause", "failure_action: PAUSE, delay: -5s"))
+    refused = line.run("deploy", "dev", "v1", "--dry-run")
+    assert refused.returncode != 0
+    assert "web: failure_action of `update_config` is 'PAUSE', and has to be one of rollback, pause, continue" in (
+        refused.stderr
+    )
+    assert "delay of `update_config` is '-5s', and has to be a duration" in refused.stderr

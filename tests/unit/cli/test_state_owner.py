@@ -1,0 +1,76 @@
+"""Who cannot read the program is told so, and no bot replaces the container it runs in."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roas.api.client import ControlClient
+from roas.application import Application
+from roas.cli.connection import Connection
+from roas.cli.running import check_readable
+from roas.errors import InvalidRequestError, StateError
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+
+OWNER = 12345
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+
+@needs_root
+def test_unreadable_program_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hidden = tmp_path / "python"
+    hidden.touch(mode=0o600)
+    monkeypatch.setattr("sys.executable", str(hidden))
+    with pytest.raises(StateError, match=f"belongs to user {OWNER}, who cannot read this program"):
+        check_readable(OWNER)
+    assert os.geteuid() == 0
+
+
+@dataclass
+class PlayedProbe:
+    """Say that this process runs in a container of some project."""
+
+    project: str
+
+    def in_container(self) -> bool:
+        return True
+
+    async def own_container(self) -> OwnContainer:
+        return OwnContainer("c" * 64, "shop-discord-bot-1", self.project, "discord-bot")
+
+
+@dataclass
+class PlayedOrchestrator:
+    resumed: int = 0
+    environments: dict[str, Environment] = field(default_factory=dict)
+
+    def environment(self, name: str) -> Environment:
+        return Environment(name, f"shop-{name}", Path("/shop"), ())
+
+    async def resume(self) -> tuple[Any, ...]:
+        self.resumed += 1
+        return ()
+
+
+def connection_in(project: str, orchestrator: PlayedOrchestrator) -> Connection:
+    engine = SimpleNamespace(probe_for=lambda _environment: PlayedProbe(project))
+    application = cast("Application", SimpleNamespace(orchestrator=orchestrator, engine=engine))
+    return Connection(ControlClient(Path()), Path(), application)
+
+
+async def test_own_container_not_replaced() -> None:
+    orchestrator = PlayedOrchestrator()
+    with pytest.raises(InvalidRequestError, match="a container of prod that the deployment may replace"):
+        await connection_in("shop-prod", orchestrator).resume("prod")
+    assert orchestrator.resumed == 0
+
+
+async def test_other_project_deployable_from_container() -> None:
+    orchestrator = PlayedOrchestrator()
+    assert await connection_in("shop-prod", orchestrator).resume("dev") == ()
+    assert orchestrator.resumed == 1
