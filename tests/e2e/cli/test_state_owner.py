@@ -11,7 +11,7 @@ from tests.unit.cli.test_state_owner import OWNER, needs_root
 LOCK_AS_ROOT = """
 import os, sys
 from pathlib import Path
-from roas.cli import state_owner
+from roas.cli import running as state_owner
 from roas.cli import run_command_line
 os.environ["STATE_DIR"] = "state-of-root"
 assert run_command_line(["lock", "dev", "--reason", "the fair"]) == 0

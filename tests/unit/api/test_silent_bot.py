@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[3]
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})
 OF_THIS_VERSION = f"HTTP/1.0 200 OK\r\nContent-Length: {len(GREETING)}\r\n\r\n{GREETING}"
 # One that is not greeted again is waited for longer than this.
-SECONDS = 25.0
+SECONDS = 100.0
 
 
 def environment(state: Path) -> dict[str, str]:
