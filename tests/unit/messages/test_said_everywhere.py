@@ -58,7 +58,6 @@ NOT_SAID = {
     "bot/state/deployment_control.py": "names of what the audit log has",
     "bot/state/deployments.py": "names of what the audit log has",
     "bot/state/earlier_rows.py": "what rows of earlier releases have",
-    "bot/state/projection_source.py": "names of rows",
     "bot/state/schema.py": "statements of SQL",
     "bot/validation/checks/tested_versions.py": "names of products",
     "bot/validation/discord_facts.py": "the name of a client",
