@@ -193,10 +193,14 @@ class ProxyError(RoasError):
 
 
 class ServiceFailedError(RoasError):
-    """A service exited, restarts in a loop, or did not become healthy; `container_id` is who failed, where known."""
+    """A service exited, restarts in a loop, or did not become healthy; `container_id` is who failed, where known.
+
+    What is done `by_somebody`, a person or a program, says nothing of the release.
+    """
 
     key = "service_failed"
     container_id: str | None = None
+    by_somebody = False
 
 
 class RolloutPausedError(RoasError):

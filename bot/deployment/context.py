@@ -34,6 +34,7 @@ from roas.models.deployment import (
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
@@ -49,10 +50,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Hold when a service was ready, on the monotonic clock, and how often its containers had restarted by then."""
+    """Hold when a service was ready, on the monotonic clock, and how its containers were then."""
 
     at: float
-    restarts: Mapping[str, int]
+    containers: tuple[ContainerSnapshot, ...]
 
 
 @dataclass(slots=True)
@@ -215,7 +216,7 @@ class DeploymentContext:
             return None
         containers = () if self.watch is None else self.watch.of_service(service)
         began = self.watched_from.pop(service, time.monotonic())
-        self.ready[service] = Ready(began, {one.id: one.restart_count for one in containers})
+        self.ready[service] = Ready(began, containers)
         if definition.has_health_check or definition.one_shot:
             return None
         return datetime.now(UTC) + timedelta(seconds=observation_seconds(definition, self.environment))

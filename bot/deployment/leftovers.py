@@ -1,11 +1,14 @@
 """Find and clear what killed processes left, and the container that the bot itself runs in."""
 
+from collections.abc import Callable
+
+from roas.deployment.authorship import Authorship, left_alone
 from roas.deployment.components import Components
 from roas.deployment.peers import spared_bots
 from roas.engine.interface import SweptContainers
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.models.health import AT_WORK
+from roas.models.health import AT_WORK, ContainerSnapshot
 
 
 async def sweep_leftovers(
@@ -13,22 +16,34 @@ async def sweep_leftovers(
     environment: Environment,
     service: str | None = None,
     *,
-    spared: frozenset[str] = frozenset(),
+    on_left: Callable[[str], None] = lambda text: None,
 ) -> tuple[str, ...]:
-    """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
+    """Fix what a killed Compose of ours left behind, of one service or all, but for bots that are no peers.
 
-    What is `spared`, by container id, stays as it is, too. Returns a summary of what was done.
+    What somebody else is making stays as it is (`Authorship`), and `on_left` is told. Returns a summary of what was
+    done. Raises RoasError.
     """
-    bot = await find_own_bot(components, environment)
-    spared |= await spared_bots(components.peers, components.engine, environment, bot)
+    spared, others = await _spared(components, environment)
+    for one in others:
+        on_left(left_alone(one))
     return await components.engine.sweep(environment, service, spared=spared)
 
 
 async def expected_containers(components: Components, environment: Environment) -> SweptContainers:
     """Return the containers as sweep_leftovers would leave them; changes nothing."""
-    bot = await find_own_bot(components, environment)
-    spared = await spared_bots(components.peers, components.engine, environment, bot)
+    spared, _ = await _spared(components, environment)
     return await components.engine.expected_repairs(environment, spared=spared)
+
+
+async def _spared(
+    components: Components, environment: Environment
+) -> tuple[frozenset[str], tuple[ContainerSnapshot, ...]]:
+    """Return, by id, what is not to be swept, and those of them that somebody else is making."""
+    engine = components.engine
+    bot = await find_own_bot(components, environment)
+    spared = await spared_bots(components.peers, engine, environment, bot)
+    others = await Authorship(engine, components.state).of_others(environment, await engine.outline(environment))
+    return spared | {one.id for one in others}, others
 
 
 async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:

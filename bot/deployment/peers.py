@@ -12,7 +12,8 @@ from typing import Protocol
 
 import aiohttp
 
-from roas.engine.interface import EngineReader
+from roas.deployment.authorship import Authorship
+from roas.engine.interface import Engine, EngineReader
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -82,6 +83,7 @@ class Peers:
     | container | source | what it, or our journal, says | standing |
     |---|---|---|---|
     | any | another, or none | whatever | foreign |
+    | created | the same | somebody else is making it (`Authorship`) | unproven |
     | created, restarting, ended | the same | whatever | peer |
     | running | the same | /health: our journal's id | peer |
     | running | the same | /health: another id, or that it lost its journal | foreign |
@@ -98,7 +100,7 @@ class Peers:
 
     def __init__(
         self,
-        engine: EngineReader,
+        engine: Engine,
         state: StateManager,
         own_container: Callable[[Environment], Awaitable[OwnContainer | None]],
         ask: AskHealth | None = None,
@@ -107,6 +109,7 @@ class Peers:
         self._state = state
         self._own_container = own_container
         self._ask = ask or ask_health
+        self._authorship = Authorship(engine, state)
 
     async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
         """Judge containers of the bot's service other than this process's own. Raises RoasError."""
@@ -118,7 +121,13 @@ class Peers:
         places = await self._engine.bot_places(environment, ids)
         ours = places.get(own.id) if own else None
         source = str(self._state.folder) if own is None else ours.state_source if ours else ""
-        return tuple([await self._judge(one, places.get(one.id), ours, source, environment) for one in judged])
+        others = await self._authorship.of_others(environment, judged)
+        return tuple(
+            [
+                await self._judge(one, places.get(one.id), ours, source, environment, is_theirs=one in others)
+                for one in judged
+            ]
+        )
 
     async def _judge(
         self,
@@ -127,6 +136,8 @@ class Peers:
         ours: BotPlace | None,
         source: str,
         environment: Environment,
+        *,
+        is_theirs: bool,
     ) -> Judgement:
         if place is None:  # it is gone: there is nothing to be spared
             return Judgement(container, Standing.PEER)
@@ -137,6 +148,8 @@ class Peers:
                 Standing.FOREIGN,
                 said("its STATE_DIR is {where}, this bot's {source}", where=where, source=source or "unknown"),
             )
+        if is_theirs and container.never_ran:
+            return Judgement(container, Standing.UNPROVEN, said("somebody else created it and has not started it"))
         if container.state not in {ContainerState.RUNNING, ContainerState.PAUSED}:
             return Judgement(container, Standing.PEER)
         answer = await self._answer(place, ours) if container.state is ContainerState.RUNNING else None

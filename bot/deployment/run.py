@@ -22,6 +22,7 @@ from roas.errors import (
     ReleaseNotRestorableError,
     RoasError,
     RolloutPausedError,
+    ServiceFailedError,
     TakenBackError,
 )
 from roas.log import correlated, get_logger
@@ -36,6 +37,9 @@ log = get_logger(__name__)
 
 # How often the journal is asked whether another process wants this deployment cancelled.
 CANCEL_POLL_SECONDS = 1.0
+# How often what somebody else undid is applied again.
+MOST_AGAIN = 2
+APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK})
 
 
 class DeploymentRun:
@@ -62,10 +66,9 @@ class DeploymentRun:
         context = self._context
         if context.deployment.problem is not None:  # an earlier attempt was rolling back already
             return await self._roll_back(context.deployment.problem)
+        left = [one for one in context.coordination.phases if one.name is not PhaseName.COMPLETION]
         try:
-            for policy in context.coordination.phases:
-                if policy.name is not PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
-                    await self._run_phase(policy)
+            await self._run_phases([one for one in left if not context.phase_succeeded(one.name)], left)
         except (FencedOffError, JournalUnusableError):  # of the second kind is what passes: it is resumed
             raise
         except RoasError as error:
@@ -73,6 +76,26 @@ class DeploymentRun:
         await self._complete()
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
+
+    async def _run_phases(self, left: Sequence[PhasePolicy], phases: Sequence[PhasePolicy]) -> None:
+        """Run the phases that are left; what somebody else undoes meanwhile is applied again, but not for ever."""
+        for _ in range(MOST_AGAIN):
+            try:
+                for policy in left:
+                    await self._run_phase(policy)
+            except ServiceFailedError as error:
+                if not error.by_somebody:
+                    raise
+                self._warn_of_disturbance(error)
+                left = phases[next(place for place, one in enumerate(phases) if one.name in APPLYING) :]
+            else:
+                return
+        for policy in left:
+            await self._run_phase(policy)
+
+    def _warn_of_disturbance(self, error: ServiceFailedError) -> None:
+        log.warning("somebody else changes the same services", error=error.message)
+        self._context.warn(said("{problem} The release was applied again.", problem=error.message))
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
         """Run a phase; where it pauses, wait for a person, and go on with it. Raises TakenBackError."""
@@ -156,8 +179,9 @@ class DeploymentRun:
         context.restore()
         if context.deployment.pauses:  # while it waited, recovery looked after what it did not hold
             await context.components.stop_recovery(context.environment)
+        back = [context.coordination.policy(PhaseName.ROLLBACK)]
         try:
-            await self._runner.run(context.coordination.policy(PhaseName.ROLLBACK))
+            await self._run_phases(back, back)
         except (FencedOffError, JournalUnusableError):
             raise
         except RoasError as error:

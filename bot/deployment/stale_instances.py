@@ -68,13 +68,11 @@ async def remove_stale_instances(components: Components, environment: Environmen
 class OwnServiceSweep:
     """Remove what interrupted replacements of this bot left and no deployment will remove, now that this one leads.
 
-    A container that never ran is left over only where it is still there at the next look: somebody's `docker compose
-    up` makes it a moment before its start, and would fail without it.
+    What somebody else is just making is looked at again (`Authorship`).
     """
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self._never_ran: frozenset[str] = frozenset()  # ids, as the look before saw them
 
     async def run(self, environment: Environment) -> bool:
         """Look once; return whether that is done.
@@ -88,12 +86,10 @@ class OwnServiceSweep:
         own = await components.own_container(environment)
         if own is None:
             return True
-        new = await self._appeared(environment, own)
-        for action in await sweep_leftovers(components, environment, own.service, spared=new):
+        for action in await sweep_leftovers(components, environment, own.service):
             log.warning("leftovers of a replacement removed", action=action)
         containers = await components.engine.containers(environment)
-        left = tuple(one for one in _leftovers(containers, own) if one.id not in new)
-        judged = await components.peers.judge(environment, left)
+        judged = await components.peers.judge(environment, _leftovers(containers, own))
         leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
         # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
         if not await _nothing_is_under_way(components, environment):
@@ -101,14 +97,7 @@ class OwnServiceSweep:
         for container in leftovers:
             log.warning("removing a stale instance", container=container.name, state=container.state.value)
         await components.manager.remove_containers(environment, leftovers)
-        return not new and all(one.standing is not Standing.UNPROVEN for one in judged)
-
-    async def _appeared(self, environment: Environment, own: OwnContainer) -> frozenset[str]:
-        """Return the containers of the own service that never ran and were not there at the look before."""
-        there = await self._components.engine.containers(environment)
-        never_ran = frozenset(one.id for one in there if one.service == own.service and one.never_ran)
-        before, self._never_ran = self._never_ran, never_ran
-        return never_ran - before
+        return all(one.standing is not Standing.UNPROVEN for one in judged)
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
@@ -119,10 +108,11 @@ async def _nothing_is_under_way(components: Components, environment: Environment
 
 
 def _leftovers(containers: tuple[ContainerSnapshot, ...], own: OwnContainer) -> tuple[ContainerSnapshot, ...]:
-    """Return the other bots that have ended, or run as another release says.
+    """Return the other bots that have ended, or were never started, or run as another release says.
 
     An instance with the same configuration was started by hand (`--scale`); it stays on standby and does no harm.
     """
     bots = tuple(c for c in containers if c.service == own.service)
     config_hash = next((c.config_hash for c in bots if c.id == own.id), None)
-    return tuple(c for c in bots if c.id != own.id and (c.state in ENDED or config_hash not in {None, c.config_hash}))
+    others = (c for c in bots if c.id != own.id)
+    return tuple(c for c in others if c.state in ENDED or c.never_ran or config_hash not in {None, c.config_hash})

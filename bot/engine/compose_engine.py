@@ -21,7 +21,13 @@ from roas.engine.containers.removal import remove_container, start_container, st
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.containers.service_creation import ServiceCreator
 from roas.engine.containers.service_logs import read_log
-from roas.engine.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
+from roas.engine.containers.snapshots import (
+    engine_time,
+    take_named_outlines,
+    take_outlines,
+    take_snapshots,
+    take_snapshots_of,
+)
 from roas.engine.containers.statistics import StatisticsReader
 from roas.engine.images.building import build_image
 from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions
@@ -169,6 +175,10 @@ class ComposeEngine(ComposeReleases):
     ) -> Mapping[str, ContainerDifference]:
         """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
         return await find_container_differences(self._clients, environment, model)
+
+    async def now(self, environment: Environment) -> datetime:
+        """Return what the engine's clock says."""
+        return await engine_time(self._clients, environment)
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

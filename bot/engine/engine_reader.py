@@ -113,6 +113,10 @@ class EngineReader(Protocol):
         """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
         ...
 
+    async def now(self, environment: Environment) -> datetime:
+        """Return what the engine's clock says."""
+        ...
+
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()
     ) -> SweptContainers:

@@ -9,6 +9,7 @@ from roas.engine.behind_proxy import BehindProxy, still_open
 from roas.engine.comparison import WantedService, compare_service
 from roas.engine.containers.made_service import MadeService
 from roas.engine.containers.readiness import Readiness
+from roas.engine.containers.repair import is_of_others
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.images.supply import ServiceReport, obtain_images
@@ -109,7 +110,7 @@ class DeploymentManager:
             )
             if rollout is not None and definition.proxy is not None:
                 rollout.allow(definition.proxy.limit_seconds)
-            left = await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
+            left = await self._remove_others(environment, wanted, watch, report, before, forgiving=restoring)
             await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
@@ -126,6 +127,7 @@ class DeploymentManager:
     ) -> Readiness:
         """Replace the replicas of a service as its policy says; what is too many goes after."""
         definition = wanted.definition
+        before = watch.of_service(definition.name)
         in_front = _InFront(self, environment, wanted, watch, report, log, forgiving=restoring)
         old = _old(watch.of_service(definition.name), restoring=restoring)
         rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, in_front, old)
@@ -135,7 +137,9 @@ class DeploymentManager:
             # It may wait for long: what is well gets requests, and so does what is started again meanwhile.
             await self.behind_proxy.settle(environment, definition)
             raise
-        left = in_front.left + await self._remove_others(environment, wanted, watch, report, forgiving=restoring)
+        left = in_front.left + await self._remove_others(
+            environment, wanted, watch, report, before, forgiving=restoring
+        )
         await self.behind_proxy.settle(environment, definition)
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
@@ -217,11 +221,17 @@ class DeploymentManager:
         wanted: WantedService,
         watch: ContainerWatch,
         report: ServiceReport,
+        before: tuple[ContainerSnapshot, ...],
         *,
         forgiving: bool,
     ) -> int:
-        """After a start-first update the new containers serve; the old ones go, and those that are too many."""
+        """After a start-first update the new containers serve; the old ones go, and those that are too many.
+
+        What somebody else has created since `before`, and is about to start, is left to them.
+        """
         definition, there = wanted.definition, watch.of_service(wanted.definition.name)
+        known = {one.id for one in before}
+        there = tuple(one for one in there if one.id in known or not is_of_others(one))
         difference = compare_service(wanted, there)
         going = difference.unlike + difference.surplus
         staying = [one for one in there if one not in going]

@@ -77,6 +77,8 @@ class ContainerSnapshot:
     note: str = ""
     surplus_runs: int = 0
     left_on: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    of_release: bool = False  # made from the model of a release, by this bot or `roas compose`
     was_stopped: bool = False  # the engine was asked to end it, as far as whoever follows it saw
 
     @property

@@ -373,6 +373,10 @@ class EngineDouble:
         """Find none: what hands change in place is drift, and no plan is made of it."""
         return {}
 
+    async def now(self, environment: Environment) -> datetime:
+        """Return the machine's time: what hands make, they make just now."""
+        return BEGAN
+
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()
     ) -> SweptContainers:

@@ -24,7 +24,7 @@ async def make_ready(context: DeploymentContext) -> str:
     """Do what every deployment needs first; a hotfix, which has no initialization, does it within its first phase."""
     components = context.components
     await components.state.locks.check(context.fence)
-    for action in await sweep_leftovers(components, context.environment):
+    for action in await sweep_leftovers(components, context.environment, on_left=context.warn):
         context.warn(action)
     deployment = context.deployment
     request = deployment.request

@@ -10,6 +10,7 @@ from roas.deployment.dependent_restarts import begun
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from roas.deployment.phases.verification import require_undisturbed
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.watch import ContainerWatch
@@ -55,7 +56,7 @@ class Rollback:
         engine, manager = context.components.engine, context.components.manager
         await _refuse_other_plan(context, target)
         stays = await self._bot_without_place(context, target)
-        for action in await sweep_leftovers(context.components, context.environment):
+        for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
         model_hash, warnings = await engine.refresh_credentials(context.environment, target)
         for warning in warnings:
@@ -90,6 +91,8 @@ class Rollback:
         await self._restore_services(applier, differing & late, restarts & late)
         await manager.settle_proxies(context.environment, definitions.values())
         if context.deployment.problem is not None:  # no verification comes after this
+            if not context.environment.on_swarm and not stays:
+                await require_undisturbed(context, model_hash, watch)
             await remove_predecessors(context, watch)
 
     async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:

@@ -5,15 +5,18 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from roas.concurrency import begun, run_concurrently
+from roas.deployment.changes import Scope, find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.observation import is_critical, observation_seconds
 from roas.deployment.phases.preparation import load_release
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.comparison import compare_service
-from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
+from roas.engine.containers.repair import is_of_others
 from roas.engine.containers.service_wait import service_failure, wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ProxyError, ServiceFailedError
@@ -21,11 +24,12 @@ from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
-from roas.models.health import ContainerSnapshot, HealthStatus
+from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 
 # What is left of a step that another process was in.
 OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
+NOTED_WITHIN = timedelta(seconds=0.5)
 CHANGED = said("somebody else changed the service meanwhile")
 
 
@@ -65,6 +69,8 @@ class Verification:
             await _close_steps(context, definitions, judged)
             await context.components.manager.settle_proxies(context.environment, definitions.values())
             summary = summary_of(definitions, judged)
+            if not context.environment.on_swarm:
+                await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)
             await remove_predecessors(context, watch)
             return summary
 
@@ -113,10 +119,12 @@ async def _get_ready_and_observe(
     """Observe from when the service was ready on; from now on where this process has not seen that.
 
     A deployment that was resumed, or that an engine went away from and came back to, may find containers that were
-    started again with a machine: they get ready first.
+    started again with a machine, or by somebody: they get ready first.
     """
     log = ServiceRolloutLog(context, definition, no_news)
-    if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away:
+    at_first = of_release(watch.containers, definition.name, own)
+    started_again = any(c.state is ContainerState.RUNNING and c.health is HealthStatus.STARTING for c in at_first)
+    if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None
         again = wait_until_ready(
             context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
@@ -144,15 +152,21 @@ async def _observe(
     """
     log, ready = ServiceRolloutLog(context, definition, no_news), context.ready[definition.name]
 
+    first = {one.id: one for one in of_release(ready.containers, definition.name, own)}
+    restarts = {one.id: one.restart_count for one in ready.containers}
+
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
         judged = of_release(containers, definition.name, own)
-        return find_trouble(*without(log.tolerated, definition, judged), ready.restarts)
+        found = find_trouble(*without(log.tolerated, definition, judged), restarts)
+        if found is None or context.environment.on_swarm:
+            return found
+        return find_disturbance(first, judged) or found
 
     ends_at = ready.at + observation_seconds(definition, context.environment)
     while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
         await _require_nobody_elses_doing(context, definition.name)
         error = await service_failure(context.components.engine, context.environment, definition.name, found)
-        refused = await log.late_failure(found.container_id, error)
+        refused = error if error.by_somebody else await log.late_failure(found.container_id, error)
         if refused is error:
             await context.report(definition.name, ServiceStep.FAILED, found.reason)
         if refused is not None:
@@ -222,6 +236,51 @@ def find_trouble(
     return None
 
 
+def find_disturbance(
+    first: Mapping[str, ContainerSnapshot], containers: Collection[ContainerSnapshot]
+) -> ServiceReadiness | None:
+    """Return what somebody else did to the containers of a service since they were observed `first`, or None."""
+    failed = Readiness.FAILED
+    for container in containers if first else ():
+        before = first.get(container.id)
+        if before is None or is_of_others(container):
+            return ServiceReadiness(failed, said("its container was replaced by somebody else"), removed=True)
+        if container.was_stopped and container.state in ENDED:
+            return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
+        if container.restart_count <= before.restart_count and _was_started(before, container):
+            return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
+    return removed() if first.keys() - {one.id for one in containers} else None
+
+
+def _was_started(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
+    """Return whether a container was started again; the time of its event is not quite the one that is noted."""
+    if before.started_at is None or after.started_at is None:
+        return False
+    return after.started_at - before.started_at > NOTED_WITHIN
+
+
+async def require_undisturbed(
+    context: DeploymentContext, model_hash: str, watch: ContainerWatch, *, with_bot: bool = False
+) -> None:
+    """Read once more what runs. Raises ServiceFailedError where it is not the release: somebody else changed it.
+
+    The bot itself may stay as it is on the way back.
+    """
+    engine, environment, deployment = context.components.engine, context.environment, context.deployment
+    await watch.refresh()
+    scope = Scope(named=frozenset(deployment.request.services), moved=await context.services_before())
+    model = await engine.load_model(model_hash)
+    changes = await find_changes(engine, environment, model, watch.containers, bot=await context.bot(), scope=scope)
+    tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
+    changed = (changes.differing.keys() | changes.gone) - tolerated
+    if with_bot and changes.own is not None and changes.own.unlike:
+        changed |= {changes.own.service}
+    for service in sorted(changed):
+        error = await _changed_by_another(context, service)
+        error.by_somebody = True
+        raise error
+
+
 async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:
     """Raise ServiceFailedError where a service of a Swarm is not well since somebody removed or changed it."""
     engine, environment = context.components.engine, context.environment
@@ -240,7 +299,9 @@ async def _changed_by_another(context: DeploymentContext, service: str, reason: 
     await context.report(service, ServiceStep.FAILED, reason)
     return ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=reason),
-        hint=said("Find out who writes to the Swarm, then deploy again."),
+        hint=said("Find out who writes to the Swarm, then deploy again.")
+        if context.environment.on_swarm
+        else said("Find out who changed it, a person or a program, then deploy again."),
         service=service,
     )
 

@@ -30,7 +30,7 @@ class Readiness(StrEnum):
 class ServiceReadiness:
     """Hold the verdict, its reason, and the container that a failure is about.
 
-    Somebody may have `removed` or `stopped` it.
+    Somebody may have `removed` it, or `stopped` it and perhaps started it again.
     """
 
     state: Readiness

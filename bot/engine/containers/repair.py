@@ -35,9 +35,19 @@ class ContainerRepair:
         return said("removed {name}, left over from an interrupted update", name=name)
 
 
+def has_wrong_name(container: ContainerSnapshot) -> bool:
+    """Return whether a container has the name of a successor whose predecessor is not gone yet."""
+    return WRONG_NAME.fullmatch(container.name) is not None
+
+
+def is_of_others(container: ContainerSnapshot) -> bool:
+    """Return whether a container was made by hand and not started yet."""
+    return container.never_ran and not container.of_release
+
+
 def needs_repair(containers: Iterable[ContainerSnapshot]) -> bool:
     """Return whether a container has a wrong name."""
-    return any(WRONG_NAME.fullmatch(container.name) for container in containers)
+    return any(has_wrong_name(container) for container in containers)
 
 
 def plan_repairs(
@@ -91,15 +101,11 @@ def _right_names(containers: Sequence[ContainerSnapshot], own: str | None) -> It
     """Decide which container gets each name that is in doubt."""
     wanted = {match["name"] for container in containers if (match := WRONG_NAME.fullmatch(container.name))}
     for name in sorted(wanted):
-        claimants = [c for c in containers if c.name == name or (c.name.partition("_")[2] == name and _is_wrong(c))]
+        claimants = [c for c in containers if c.name == name or (has_wrong_name(c) and c.name.endswith(f"_{name}"))]
         best = max(claimants, key=lambda claimant: (claimant.id == own, *_rank(claimant)))
         yield from (ContainerRepair(claimant) for claimant in claimants if claimant is not best)
         if best.name != name:
             yield ContainerRepair(best, name)
-
-
-def _is_wrong(container: ContainerSnapshot) -> bool:
-    return WRONG_NAME.fullmatch(container.name) is not None
 
 
 def _rank(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool]:
@@ -108,7 +114,7 @@ def _rank(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool]:
         container.health is HealthStatus.HEALTHY and container.state in ALIVE,
         container.state in ALIVE,
         not container.never_ran,
-        not _is_wrong(container),
+        not has_wrong_name(container),
     )
 
 

@@ -1,15 +1,18 @@
 """Create the containers of one service, in place of the old ones or beside them."""
 
+import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
+from roas.concurrency import pause
 from roas.engine.comparison import WantedService, rank
 from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.containers.pinned_services import PinnedService
 from roas.engine.containers.removal import remove_container, unpause
-from roas.engine.containers.repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.containers.snapshots import take_snapshots
+from roas.engine.containers.repair import is_of_others, needs_repair, plan_repairs, repair_containers
+from roas.engine.containers.snapshots import engine_time, take_snapshots
 from roas.engine.model.services import stop_grace_seconds
 from roas.errors import (
     EngineError,
@@ -22,6 +25,10 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 
 log = get_logger(__name__)
+
+# What somebody's Compose has created it starts in a moment, unless it waits for something, or has died.
+OTHERS_SECONDS = 15.0
+OTHERS_LOOK_SECONDS = 0.2
 
 
 class ServiceCreator:
@@ -51,7 +58,7 @@ class ServiceCreator:
             return await self._with_networks(
                 environment, model_hash, pinned, _to_be_started(wanted, seen, spared), seen
             )
-        before = existing = await self._existing(environment, service)
+        before = existing = await self._started_by_others(environment, service)
         ours = [container for container in existing if container.id not in spared]
         if needs_repair(ours):
             own = await self._clients.local(own_container_id)
@@ -120,6 +127,18 @@ class ServiceCreator:
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
+
+    async def _started_by_others(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+        """Return a service's containers once what somebody else creates is started: who takes it away breaks that."""
+        deadline = time.monotonic() + OTHERS_SECONDS
+        existing = await self._existing(environment, service)
+        while (unstarted := [one for one in existing if is_of_others(one)]) and time.monotonic() < deadline:
+            latest = max(one.created_at for one in unstarted if one.created_at)
+            if await engine_time(self._clients, environment) - latest > timedelta(seconds=OTHERS_SECONDS):
+                break
+            await pause(OTHERS_LOOK_SECONDS)
+            existing = await self._existing(environment, service)
+        return existing
 
     async def _remove_extra(
         self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool

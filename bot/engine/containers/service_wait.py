@@ -49,6 +49,8 @@ async def wait_until_ready(
             return removed()
         were_all_there = len(own) >= fewer.replicas and not environment.on_swarm  # there, tasks come and go
         readiness = judge_readiness(fewer, own, restarts_before=before, excused=excused)
+        if readiness.stopped and not patient:  # whoever restarts it would have done so by now
+            return replace(readiness, state=Readiness.FAILED)
         return None if readiness.state is Readiness.WAITING else readiness
 
     try:
@@ -86,4 +88,5 @@ async def service_failure(
         report=report,
     )
     failure.container_id = readiness.container_id
+    failure.by_somebody = by_somebody or readiness.stopped
     return failure

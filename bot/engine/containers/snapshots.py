@@ -2,14 +2,16 @@
 
 import re
 import signal
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.docker_client import EngineClient
-from roas.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.engine.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.engine.model.store import is_kept_model
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
@@ -47,6 +49,12 @@ async def take_named_outlines(clients: EngineClients, environment: Environment) 
     unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
     asked = {one["Id"]: snapshot(one) for one in await inspect_each(clients, environment, unnamed)}
     return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
+
+
+async def engine_time(clients: EngineClients, environment: Environment) -> datetime:
+    """Return what the engine's clock says, by which it notes when it created a container."""
+    told = await clients.call(environment, lambda client: client.info().get("SystemTime", ""))
+    return _moment(told) or datetime.now(UTC)
 
 
 async def take_snapshots_of(
@@ -120,6 +128,8 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         stop_signal=_signal(config.get("StopSignal") or ""),
         unnamed_volumes=_has_unnamed_volumes(inspected),
         shares_with=_shares_with(inspected["HostConfig"]),
+        created_at=_moment(inspected.get("Created", "")),
+        of_release=_is_of_release(labels),
     )
 
 
@@ -144,12 +154,18 @@ def outline(listed: dict[str, Any]) -> ContainerSnapshot:
         project=labels.get(PROJECT, ""),
         endpoints=tuple(sorted(_endpoints(listed))),
         unnamed_volumes=_has_unnamed_volumes(listed),
+        created_at=datetime.fromtimestamp(listed["Created"], UTC) if listed.get("Created") else None,
+        of_release=_is_of_release(labels),
     )
 
 
 def _shares_with(host: dict[str, Any]) -> tuple[str, ...]:
     modes = {str(host.get(key) or "") for key in ("NetworkMode", "PidMode", "IpcMode")}
     return tuple(sorted(mode.removeprefix(OF_CONTAINER) for mode in modes if mode.startswith(OF_CONTAINER)))
+
+
+def _is_of_release(labels: Mapping[str, str]) -> bool:
+    return is_kept_model(Path(labels.get(CONFIG_FILES, "")))
 
 
 def _has_unnamed_volumes(found: dict[str, Any]) -> bool:

@@ -60,7 +60,8 @@ async def assert_one_end(home, people, deployment_id) -> str:
     return told
 
 
-async def test_next_start_sweeps_killed_updates(home, people, images):
+async def test_next_start_sweeps_dead_bots_and_leaves_what_is_being_made(home, people, images):
+    """A container that never ran may be somebody's, who is about to start it; what has ended is nobody's any more."""
     old = home.bots()[0]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")  # it has swept what it found
     home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
@@ -70,7 +71,7 @@ async def test_next_start_sweeps_killed_updates(home, people, images):
     second.kill()
     state = home.folder / "state"
     ours = {"environment": {"STATE_DIR": str(state)}, "volumes": [f"{state}:{state}"]}
-    home.client.containers.create(
+    made = home.client.containers.create(
         old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"], **ours
     )
     of_another_release = old.labels | {"com.docker.compose.config-hash": "another"}
@@ -80,7 +81,10 @@ async def test_next_start_sweeps_killed_updates(home, people, images):
     ended.wait()
     assert len(home.bots(stopped=True)) == 4
     hit(old, signal.SIGKILL)
-    await until(lambda: [b.id for b in home.bots(stopped=True)] == [old.id] or None, "not swept", seconds=END_SECONDS)
+    await until(
+        lambda: {b.id for b in home.bots(stopped=True)} == {old.id, made.id} or None, "not swept", seconds=END_SECONDS
+    )
     assert home.bots()[0].name == old.name
+    made.remove()
     await people.wait_until_connected(END_SECONDS)
     assert "healthy" in await ask(people, "dora", "status", environment="dev")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -225,6 +226,8 @@ class FakeEngine:
             image,
             image,
             restart_policy="unless-stopped",
+            created_at=datetime.now(UTC),
+            of_release=True,
         )
         return self.running[container_id]
 
@@ -246,6 +249,9 @@ class FakeEngine:
         self, environment: Environment, model: Mapping[str, Any]
     ) -> Mapping[str, ContainerDifference]:
         return {}
+
+    async def now(self, environment: Environment) -> datetime:
+        return datetime.now(UTC)
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

@@ -236,7 +236,16 @@ class HomeEngine(FakeEngine):
         created = (ContainerState.CREATED, HealthStatus.NONE)
         self._put(
             ContainerSnapshot(
-                container_id, name, service, *created, image, image, image, restart_policy="unless-stopped"
+                container_id,
+                name,
+                service,
+                *created,
+                image,
+                image,
+                image,
+                restart_policy="unless-stopped",
+                created_at=datetime.now(UTC),
+                of_release=True,
             )
         )
         return container_id

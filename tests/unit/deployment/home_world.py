@@ -120,7 +120,7 @@ class World:
         self._eyes = StateManager(Path(self.settings.state_dir), instance_prefix="EYES")
         for name, stand_in in {
             "roas.state.manager.Journal": journal,
-            "roas.leadership.leader_tasks.ControlServer": ClosedDoor,
+            "roas.leadership.leader_tasks.serve_control_socket": ClosedDoor,
             "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
             "roas.cli.connection.this_process": lambda: LIFE.get().mark,
         }.items():

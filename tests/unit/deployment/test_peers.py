@@ -36,6 +36,9 @@ class Machine:
     answer: HealthAnswer | None = None
     asked: list[str] = field(default_factory=list)
 
+    async def now(self, environment: Environment) -> datetime:
+        return datetime.now(UTC)
+
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         return {one: self.places[one] for one in container_ids if one in self.places}
 
@@ -90,12 +93,14 @@ async def test_own_folder_in_no_mount_proves_nobody(machine, state):
     assert await standing(machine, state, NOWHERE) is Standing.FOREIGN
 
 
-@pytest.mark.parametrize(
-    "condition", [ContainerState.CREATED, ContainerState.RESTARTING, ContainerState.EXITED, ContainerState.DEAD]
-)
+@pytest.mark.parametrize("condition", [ContainerState.RESTARTING, ContainerState.EXITED, ContainerState.DEAD])
 async def test_same_source_without_process_is_peer(machine, state, condition):
     assert await standing(machine, state, HERE, condition) is Standing.PEER
     assert machine.asked == []
+
+
+async def test_what_somebody_is_about_to_start_is_no_peer_yet(machine, state):
+    assert await standing(machine, state, HERE, ContainerState.CREATED) is Standing.UNPROVEN
 
 
 async def test_our_id_from_health_is_peer(machine, state):
