@@ -227,6 +227,7 @@ class DeploymentContext:
         until = self._note_ready(service)
         if until is not None:
             await self.plan_services([replace(progress, watched_until=until)], may_wait=True)
+            self._publish_progress(progress)
 
     def _publish_progress(self, one: ServiceProgress) -> None:
         told = {name: getattr(one, name) for name in ("service", "step", "detail", "fraction")}

@@ -125,8 +125,9 @@ class PhaseRunner:
     async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
         phase, losses = self._phases[policy.name], quorum_losses(self._context)
+        began, limit = asyncio.get_running_loop().time(), asyncio.timeout(policy.timeout_seconds)
         try:
-            async with asyncio.timeout(policy.timeout_seconds) as limit:
+            async with limit:
                 self._context.limit = limit
                 async for attempt in stamina.retry_context(
                     on=_is_transient,
@@ -150,7 +151,7 @@ class PhaseRunner:
                 said(
                     "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
                     policy=policy.name,
-                    timeout_seconds=f"{policy.timeout_seconds:g}",
+                    timeout_seconds=f"{round((limit.when() or began) - began, 2):g}",
                     describe_waiting=self._describe_waiting(),
                 ),
                 hint=said("Fix what was still waiting, then deploy again."),

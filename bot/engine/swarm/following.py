@@ -136,11 +136,11 @@ class _Followed:
         self._began = time.monotonic()
         self._away_since: float | None = None
         self._asked_why = False
-        self._ran: set[str] = set()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._waits = Waits()
+        self._ran: set[str] = set()
         self._stalled_since: float | None = None
         self._lost_nodes = LostNodes(lambda: self._looks.nodes(self._environment))
 
@@ -181,7 +181,8 @@ class _Followed:
     def _unless_it_died(self, judged: Judgement, service: Json | None, look: Look) -> Judgement:
         """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
 
-        What never ran is Swarm's to try again; and so is a service whose `max_failure_ratio` lets some fail.
+        What never ran is Swarm's to try again, and so is what was lost with its node or with the managers; and a
+        service whose `max_failure_ratio` lets some fail.
         """
         if service is None or _is_job(service) or _tolerates_failures(service):
             return judged
@@ -189,7 +190,7 @@ class _Followed:
             one for one in read_tasks(service, look.tasks, look.networks) if one.id not in self._written.tasks_before
         ]
         self._ran.update(one.id for one in own if one.state == "running" and one.spec_hash == self._written.spec_hash)
-        died = next((one for one in own if one.id in self._ran and one.ended_badly), None)
+        died = next((one for one in own if one.id in self._ran and one.ended_badly and not one.is_orphaned), None)
         if judged.verdict is not UpdateVerdict.DONE or died is None:
             return judged
         return Judgement(UpdateVerdict.FAILED, died.reason, died.id)

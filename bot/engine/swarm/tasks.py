@@ -47,6 +47,11 @@ class SwarmTask:
         return self.state in FAILED
 
     @property
+    def is_orphaned(self) -> bool:
+        """Return whether it was lost with its node: that says nothing of it."""
+        return self.state == "orphaned"
+
+    @property
     def has_ended(self) -> bool:
         """Return whether it is known to have ended, well or not."""
         return self.state in ENDED

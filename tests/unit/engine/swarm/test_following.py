@@ -147,6 +147,7 @@ async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
         (task(2, "failed", "shutdown", **CRASHED), {"MaxFailureRatio": 0.5}, UpdateVerdict.DONE),
         (task(2, "failed", "shutdown", **CRASHED), {"FailureAction": "continue"}, UpdateVerdict.DONE),
         (task(2, "shutdown", "shutdown"), {}, UpdateVerdict.DONE),  # told to
+        (task(2, "orphaned", "shutdown"), {}, UpdateVerdict.DONE),  # lost with its node
     ],
 )
 async def test_task_that_ran_and_ended_is_a_failure(died: Any, update: dict[str, Any], verdict: str) -> None:
