@@ -18,6 +18,7 @@ from testbed.waiting import wait_until
 from tests.integration.engine.swarm.conftest import Shop
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
+OVERLAY = "three_overlay"
 ELSEWHERE = {"placement": {"constraints": ["node.hostname != node1"]}}
 
 
@@ -62,14 +63,21 @@ async def test_lost_leader_and_lost_quorum(managers: Swarm, tmp_path: Path, monk
         assert (judged.verdict, len(sent)) == (UpdateVerdict.DONE, 1), judged
         assert {one["State"] for one in await shop.statuses()} <= {"running", "shutdown"}
 
+        overlay = {"Name": OVERLAY, "Driver": "overlay"}
+        network = await shop.writer.ask(environment, lambda calls: calls.create("networks", overlay))
         third.stop(kill=True)
         # Until then the leader takes a write into its log, and may have it committed when the others are back.
         assert wait_until(lambda: sees_no_quorum(second), 60)
+        # Without a leader a manager leaves the overlay out of its list, and calls that an answer.
+        with pytest.raises(EngineUnavailableError):
+            await shop.writer.ask(environment, lambda calls: calls.network_names(names={OVERLAY}))
         with pytest.raises(EngineUnavailableError):
             await shop.bring(image="app:v1", deploy=ELSEWHERE)
         for node in (first, third):
             node.start()
         managers.wait_until_ready(3, asked=second)
+        names = await shop.writer.ask(environment, lambda calls: calls.network_names(names={OVERLAY}))
+        assert names[network] == OVERLAY
         image = (await shop.there())["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
         assert image == "app:v2", "nothing was written meanwhile"
         assert (await shop.bring(image="app:v1", deploy=ELSEWHERE)).verdict is UpdateVerdict.DONE
