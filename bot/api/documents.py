@@ -101,7 +101,8 @@ def from_document(document: FaultDocument) -> RoasError:
         return LockHeldError(document.lock)
     kinds = {kind.key: kind for kind in reversed(list(_kinds(RoasError))) if kind is not LockHeldError}
     kind = kinds.get(document.key, RoasError)
-    error = kind(document.message, hint=document.hint, service=document.service, report=document.report)
+    error = kind.__new__(kind)  # what some kinds are made of is not in the document
+    RoasError.__init__(error, document.message, hint=document.hint, service=document.service, report=document.report)
     error.key = document.key
     return error
 

@@ -26,10 +26,14 @@ TEXT_READ = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StackFiles:
-    """Hold the compose files of an environment, and those in the folder that Compose would take and we do not."""
+    """Hold the compose files of an environment, and those in the folder that Compose would take and we do not.
+
+    `by_stack` says that the stack's own `.env` names them, and not the settings.
+    """
 
     used: tuple[Path, ...]
     ignored: tuple[Path, ...] = ()
+    by_stack: bool = False
 
 
 def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> StackFiles:
@@ -39,7 +43,8 @@ def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> 
     it exists, the override of every other environment is left out.
     """
     if named := variables.get("COMPOSE_FILE"):
-        return StackFiles(split_files(folder, named, variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep))
+        separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        return StackFiles(split_files(folder, named, separator), by_stack=True)
     found = _present(folder, NAMES)
     if not found:
         return StackFiles((folder / "docker-compose.yml",))
@@ -99,10 +104,14 @@ def plain_name(folder_name: str) -> str:
 
 def read_text(path: Path) -> str:
     """Return the beginning of a file's text; nothing of what is no readable file."""
-    if not path.is_file():
-        return ""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(TEXT_READ)
-    except OSError:
+        if not path.is_file():
+            return ""
+        # Without waiting: a stack may name what never ends, such as `/proc/kmsg`.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, TEXT_READ).decode(errors="replace")
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
         return ""

@@ -43,6 +43,7 @@ class Environment:
     observation_seconds: float | None = None
     is_home: bool = False
     ignored_files: tuple[Path, ...] = ()
+    files_named_by_stack: bool = False
     project_is_given: bool = False
     version_variables: tuple[str, ...] = ()
     one_shots: frozenset[str] = frozenset()

@@ -15,6 +15,8 @@ from roas.engine.sources.opening import is_there, resolve
 from roas.messages.message import said
 from roas.models.environment import Environment
 
+COMPOSE_FILE = "compose_file"
+
 
 class RawPolicy:
     """Judge where the files of one stack lead; each path is resolved once, and that is what is read."""
@@ -25,9 +27,12 @@ class RawPolicy:
         self.folder = resolve(environment.folder)
 
     def judge_own(self, kind: str, path: Path, resolved: Path) -> list[Violation]:
-        """Judge a file that the settings name: a link to elsewhere; what they name elsewhere may be there."""
+        """Judge a file of the environment: the settings may name one elsewhere, the stack's own `.env` may not."""
         found: list[Violation] = []
-        if path.is_relative_to(self._environment.folder):
+        if self._environment.files_named_by_stack and kind == COMPOSE_FILE and not resolved.is_relative_to(self.folder):
+            text = said("COMPOSE_FILE in the stack's .env, which names a file outside the stack's folder")
+            found.append(Violation(text, f"{kind}:{path}"))
+        elif path.is_relative_to(self._environment.folder):
             if not resolved.is_relative_to(self.folder):
                 text = said(
                     "{path} is a link to {resolved}, outside the stack's folder", path=path.name, resolved=resolved

@@ -15,7 +15,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.model.raw_files import FileReference, RawFile, as_written, references_of
 from roas.engine.model.raw_yaml import read_raw
-from roas.engine.policy.raw_policy import RawPolicy
+from roas.engine.policy.raw_policy import COMPOSE_FILE, RawPolicy
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import MOST_FILES, SourceSnapshot
@@ -63,7 +63,7 @@ class SourceDiscovery:
 
     def _copy_own(self, environment: Environment) -> None:
         """Copy what the settings name. It is judged first: a message about a path could quote a stolen env file."""
-        own = [("compose_file", as_written(path), resolve(path)) for path in environment.compose_files]
+        own = [(COMPOSE_FILE, as_written(path), resolve(path)) for path in environment.compose_files]
         own += [("env_file", as_written(path), resolve(path)) for path in environment.env_files]
         self._judge.refuse(violation for source in own for violation in self._judge.judge_own(*source))
         for _, path, resolved in own:

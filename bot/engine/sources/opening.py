@@ -94,7 +94,8 @@ def open_regular(descriptor: int, path: Path) -> int:
         raise ComposeFileError(
             said("{path} is {kind}.", path=path, kind=kind), hint=said("Name a regular file in its place.")
         )
-    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    # Without waiting: some files of the kernel, such as `/proc/kmsg`, are regular ones that never end.
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_bounded(descriptor: int, most_bytes: int) -> bytes | None:

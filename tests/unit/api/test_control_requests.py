@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,10 +10,11 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
+import roas.service  # noqa: F401 - every kind of fault is known once all is imported
 from roas.api.application import ControlApi
 from roas.api.client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve_control_socket
-from roas.api.documents import ControlUnavailableError
+from roas.api.documents import ControlUnavailableError, FaultDocument, from_document, to_document
 from roas.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
@@ -205,3 +207,16 @@ async def test_malformed_body_refused(client: ControlClient, state: StateManager
 async def test_oversized_body_refused(client: ControlClient) -> None:
     with pytest.raises(InvalidRequestError, match="Large"):
         await client.plan(request(reason="x" * 100_000))
+
+
+def _kinds(kind: type[RoasError]) -> Iterator[type[RoasError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _kinds(child)
+
+
+@pytest.mark.parametrize("kind", sorted(set(_kinds(RoasError)), key=lambda kind: kind.__name__))
+def test_every_fault_reaches_the_other_side(kind: type[RoasError]) -> None:
+    document = FaultDocument(kind.key, "what is wrong", "what to do", "web", "its last line")
+    error = from_document(document)
+    assert to_document(error) == document
