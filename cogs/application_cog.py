@@ -30,6 +30,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         self._opened: list[AsyncExitStack] = []
         self._online = asyncio.Event()
         self._is_complete = False
+        self._loading = asyncio.current_task()  # by it, `setup_hook` may load the extension
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
 
@@ -43,7 +44,15 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         return self._leadership.is_leader
 
     async def wait_until_leader(self) -> None:
-        """Wait until this bot leads and Discord is connected: only then do timers act."""
+        """Wait until this bot leads and Discord is connected: only then do timers act.
+
+        Raises RuntimeError where it is awaited by `setup_hook`, which has to end before the bot connects.
+        """
+        if asyncio.current_task() is self._loading and self._bot.ws is None:
+            raise RuntimeError(
+                "wait_until_leader() never ends in setup_hook or cog_load, after which the bot connects: "
+                "await it in a task of its own, as at the beginning of a loop."
+            )
         while not (self.is_leader and self._bot.is_ready()):
             await self._bot.wait_until_ready()
             await self._leadership.wait_until_leader()
@@ -83,8 +92,8 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @commands.Cog.listener()
     async def on_interaction(self, _interaction: discord.Interaction) -> None:
-        """Check that no other command has taken one of our names: discord.py sends no event for that."""
-        self.sync.report_replaced()
+        """Check that our commands are as they were: discord.py sends no event for that."""
+        self.sync.report_changes()
 
     def _begin(self) -> None:
         if self._task is None and self._leadership.is_leader:

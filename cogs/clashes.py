@@ -1,14 +1,13 @@
 """Refuse to come into a bot that has something under our names, before anything is added to it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
 from roas.errors import NameClashError
-from roas.log import get_logger
-
-log = get_logger(__name__)
 
 SETTING = "ROAS_DISCORD_COMMAND_GROUP"
 MOST_COMMANDS = 100
@@ -20,9 +19,9 @@ OWN_GROUP = (
 def refuse_clashes(
     bot: commands.Bot, guild: discord.Object, command_names: Iterable[str], cog_names: Iterable[str]
 ) -> None:
-    """Raise NameClashError where the bot has a cog, or in the guild a command, of one of these names.
+    """Raise NameClashError where the bot has a cog, or in the guild or globally a command, of one of these names.
 
-    A global command of such a name is the bot's too, but both can be there: Discord keeps them apart.
+    Discord takes both a global command and one of the guild, and shows only the guild's there.
     """
     names = tuple(command_names)
     cogs = [name for name in cog_names if bot.get_cog(name) is not None]
@@ -40,9 +39,17 @@ def refuse_clashes(
             f"and the extension brings {len(names)}.",
             hint=OWN_GROUP,
         )
-    everywhere = {command.name for command in bot.tree.get_commands(type=discord.AppCommandType.chat_input)}
-    if shared := [f"/{name}" for name in names if name in everywhere]:
-        log.warning("the bot has global commands of the same names", commands=_listed(shared), hint=OWN_GROUP)
+    if hidden := hidden_commands(bot.tree, names):
+        raise NameClashError(
+            f"This bot has {_listed(hidden)} as a global command, which would be hidden in the server {guild.id}.",
+            hint=OWN_GROUP,
+        )
+
+
+def hidden_commands(tree: app_commands.CommandTree[Any], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the global commands that a guild's commands of these names hide there."""
+    everywhere = {command.name for command in tree.get_commands(type=discord.AppCommandType.chat_input)}
+    return tuple(f"/{name}" for name in names if name in everywhere)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.cogs.clashes import OWN_GROUP
+from roas.cogs.clashes import OWN_GROUP, hidden_commands
 from roas.cogs.command_set import CommandSet
 from roas.log import get_logger
 from roas.models.post import Post
@@ -29,15 +29,34 @@ class CommandSync:
         self._state = state
         self._guild = discord.Object(guild_id)
         self._ours = ours
-        self._reported: tuple[str, ...] = ()
+        self._reported: tuple[tuple[str, tuple[str, ...], str], ...] = ()
         self._has_synced = False
+        self._sync_tree = bot.tree.sync
+
+    def watch_host(self) -> None:
+        """Look at our commands whenever the host syncs the tree: discord.py sends no event for what it did to them."""
+        self._sync_tree = self._bot.tree.sync
+        self._bot.tree.sync = self._sync_and_look  # type: ignore[method-assign]
+
+    def leave_host(self) -> None:
+        """Leave the tree as it was found."""
+        tree = self._bot.tree
+        if tree.sync == self._sync_and_look:
+            if getattr(self._sync_tree, "__func__", None) is type(tree).sync:
+                del tree.sync  # the class's own shows again
+            else:
+                tree.sync = self._sync_tree  # type: ignore[method-assign]
+
+    async def _sync_and_look(self, *, guild: discord.abc.Snowflake | None = None) -> list[app_commands.AppCommand]:
+        self.report_changes()
+        return await self._sync_tree(guild=guild)
 
     async def run(self) -> bool:
         """Sync where the payload changed, or Discord has lost the commands; returns whether it did.
 
         Raises discord.HTTPException, discord.app_commands.CommandSyncFailure.
         """
-        self.report_replaced()
+        self.report_changes()
         wanted = await self._hash()
         known = await self._state.posts.get(self._subject, KIND)
         if known is not None and known.content_hash == wanted and await self._discord_has_them():
@@ -48,16 +67,32 @@ class CommandSync:
         log.info("commands were synced", guild_id=self._guild.id)
         return True
 
-    def report_replaced(self) -> None:
-        """Log, once, which of our commands the host bot has overridden."""
-        replaced = self._ours.replaced
-        if replaced and replaced != self._reported:
-            log.error(
-                "commands of this bot override commands of roas",
-                commands=", ".join(f"/{name}" for name in replaced),
-                hint=f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
+    def report_changes(self) -> None:
+        """Log, once, which of our commands the host bot has overridden or removed, and which hide some of its own."""
+        found = tuple(
+            (what, names, hint)
+            for what, names, hint in (
+                (
+                    "commands of this bot override commands of roas",
+                    tuple(f"/{name}" for name in self._ours.replaced),
+                    f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
+                ),
+                (
+                    "this bot has removed commands of roas",
+                    tuple(f"/{name}" for name in self._ours.removed),
+                    "`clear_commands` removes all commands of the server: reload the extension after it.",
+                ),
+                (
+                    "commands of roas hide global commands of this bot",
+                    hidden_commands(self._bot.tree, self._ours.names),
+                    OWN_GROUP,
+                ),
             )
-        self._reported = replaced
+            if names
+        )
+        for what, names, hint in found if found != self._reported else ():
+            log.error(what, commands=", ".join(names), hint=hint)
+        self._reported = found
 
     async def withdraw(self) -> None:
         """Sync the remaining commands, where ours were synced before; raises as `run` does."""

@@ -55,7 +55,10 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
         ours = CommandSet(bot.tree, guild, application.settings.discord_command_group)
         await _add(bot, cogs, ours, opened)
         _translate(bot, opened)
-        application_cog = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), leadership)
+        sync = CommandSync(bot, application.state, guild_id, ours)
+        sync.watch_host()
+        opened.callback(sync.leave_host)
+        application_cog = ApplicationCog(bot, sync, leadership)
         await bot.add_cog(application_cog)
         application_cog.keep(opened.pop_all())
         return application_cog

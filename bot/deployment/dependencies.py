@@ -176,7 +176,12 @@ class _Run:
                             on=dependency.on,
                             reason=reason,
                         ),
-                        hint=said("Fix {on} first.", on=dependency.on),
+                        hint=said(
+                            "Fix {on} first. To start {service} without it, set `kind: optional` for {on} in "
+                            "x-deploy.depends_on of {service}.",
+                            on=dependency.on,
+                            service=dependency.service,
+                        ),
                         service=dependency.on,
                         report=error.report if isinstance(error, RoasError) else "",
                     ) from error

@@ -70,8 +70,7 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
         hint=said(
             "Keep {service} in the compose file under that name, with one replica, and not "
             "in an inactive profile. To run the stack without its bot, or to rename the "
-            "service, first remove the bot manually (`docker rm -f {bot}`), then deploy with "
-            "`roas deploy` or `docker compose up -d`.",
+            "service, first remove the bot manually (`docker rm -f {bot}`), then deploy with `roas deploy`.",
             service=bot.service,
             bot=bot.name,
         ),

@@ -57,7 +57,7 @@ class StateMove:
             ),
             hint=said(
                 "To move it: `docker compose stop {service}`, then `mv {from_folder} "
-                "{to_folder}`, set STATE_DIR in .env, then `docker compose up -d {service}`. To "
+                "{to_folder}`, set STATE_DIR in .env, then `docker compose up -d --no-deps {service}`. To "
                 "leave it: set STATE_DIR back.",
                 service=self.service,
                 from_folder=from_folder,

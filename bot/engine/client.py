@@ -38,7 +38,8 @@ AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be a
 # Where a container gets a path that the host does not have, Docker makes a folder of it.
 NO_SOCKET_HINT = said(
     "Name the engine's socket on the host (`docker context ls` shows it): DOCKER_SOCKET in the shipped stack, else "
-    "DOCKER_HOST. Remove the folder that Docker made there, and start the bot by `docker compose up -d`."
+    "DOCKER_HOST. Remove the folder that Docker made there, and start the bot by `docker compose up -d --no-deps "
+    "discord-bot`, with its service's name."
 )
 
 Answer = TypeVar("Answer")

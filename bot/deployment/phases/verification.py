@@ -354,7 +354,11 @@ async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, de
                 definition=definition.name,
                 reason=readiness.reason,
             ),
-            hint=said("This deployment did not change {definition}; look at its logs.", definition=definition.name),
+            hint=said(
+                "This deployment did not change {definition}; look at its logs. To let its health fail no deployment, "
+                "take it out of `critical_services` (CRITICAL_SERVICES), and `critical` out of its x-deploy.",
+                definition=definition.name,
+            ),
             service=definition.name,
         )
     context.warn(

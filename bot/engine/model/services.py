@@ -109,6 +109,27 @@ def with_inactive_services(model: Mapping[str, Any], inactive: Iterable[str]) ->
     return {**model, "x-deploy": {**(model.get("x-deploy") or {}), INACTIVE: sorted(inactive)}}
 
 
+def without_home_services(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model of an environment that is not home: without `x-deploy.home_only` services.
+
+    Nothing waits for those any more. They are named among those of inactive profiles: who started one by hand keeps it.
+    """
+    services = services_of(model)
+    home = {name for name, service in services.items() if (service.get("x-deploy") or {}).get("home_only")}
+    if not home:
+        return dict(model)
+    left = {name: _not_waiting_for(home, service) for name, service in services.items() if name not in home}
+    return with_inactive_services({**model, "services": left}, home | inactive_services(model))
+
+
+def _not_waiting_for(others: Collection[str], service: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(service)
+    for holder, key in ((found, "depends_on"), (extension := dict(found.get("x-deploy") or {}), "depends_on")):
+        if isinstance(holder.get(key), Mapping):
+            holder[key] = {name: how for name, how in holder[key].items() if name not in others}
+    return found | ({"x-deploy": extension} if extension else {})
+
+
 def with_one_shots(model: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return the model with what the settings know of services that end; what the compose file says counts."""
     services = {

@@ -6,7 +6,7 @@ from typing import Any
 from roas.engine.machine.host_ports import wanted_ports
 from roas.engine.model.services import services_of
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.environment import Environment
 from roas.models.obstacle import Obstacle, ObstacleKind
 
@@ -27,7 +27,7 @@ def find_obstacles(
         *_missing("network", model, _networks_used(services), holdings.networks),
         *_missing("volume", model, _volumes_used(services), holdings.volumes),
         *_held_names(services, environment.project, holdings),
-        *_held_ports(services, environment.project, holdings),
+        *_held_ports(services, environment, holdings),
     )
 
 
@@ -69,9 +69,9 @@ def _held_names(services: Mapping[str, Any], project: str, holdings: EngineHoldi
                 )
 
 
-def _held_ports(services: Mapping[str, Any], project: str, holdings: EngineHoldings) -> Iterator[Obstacle]:
+def _held_ports(services: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Obstacle]:
     for port in wanted_ports(services):
-        holder = port.holder(holdings.ports, project)
+        holder = port.holder(holdings.ports, environment.project)
         if holder is not None:
             yield Obstacle(
                 ObstacleKind.PORT,
@@ -81,8 +81,18 @@ def _held_ports(services: Mapping[str, Any], project: str, holdings: EngineHoldi
                     container=holder.container,
                     owner="",
                 ),
-                said("Stop {container}, or publish another port.", container=holder.container),
+                another_port(holder.container, environment),
             )
+
+
+def another_port(container: str, environment: Environment) -> Message:
+    """Say what to do about a port that a container holds."""
+    return said(
+        "Stop {container}, or publish another port: by a variable in .env.{environment}, or in "
+        "docker-compose.{environment}.yml.",
+        container=container,
+        environment=environment.name,
+    )
 
 
 def _networks_used(services: Mapping[str, Any]) -> set[str]:

@@ -18,7 +18,12 @@ from roas.engine.model.rollout_policy import refuse_wrong_rollouts
 from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
 from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
-from roas.engine.model.services import services_of, with_inactive_services, with_one_shots
+from roas.engine.model.services import (
+    services_of,
+    with_inactive_services,
+    with_one_shots,
+    without_home_services,
+)
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.policy.raw_policy import RawPolicy
@@ -219,6 +224,8 @@ class StackResolver:
             )
         if resolved.inactive:
             model = with_inactive_services(model, resolved.inactive)
+        if not environment.is_home:
+            model = without_home_services(model)
         warnings = tuple(
             said("The variable {name} is not set: Compose uses an empty string for it.", name=name)
             for name in resolved.unset

@@ -1,6 +1,7 @@
 """Check that nobody else holds the host ports that the stack publishes."""
 
 from roas.engine.machine.host_ports import WantedPort, wanted_ports
+from roas.engine.resolution.obstacles import another_port
 from roas.messages.message import Message, said
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
@@ -46,7 +47,7 @@ class PortsCheck:
     async def _judge(self, subject: Subject, port: WantedPort, held: tuple[PublishedPort, ...]) -> CheckResult | None:
         if (other := port.holder(held, subject.environment.project)) is not None:
             owner = said(" of project {project}", project=other.project) if other.project else ""
-            remedy = said("Stop {container}, or publish another port.", container=other.container)
+            remedy = another_port(other.container, subject.environment)
             return failed(
                 self,
                 said(

@@ -8,7 +8,7 @@ from roas.validation.subject import Subject
 
 
 class RedisCheck:
-    """Ping Redis; without it the journal goes on, so that it never stops a deployment."""
+    """Ping Redis. Without it the bot and its journal go on: only as a service of the stack can it fail a deployment."""
 
     name = "redis"
     severity = Severity.WARNING
@@ -17,7 +17,10 @@ class RedisCheck:
         """Check that Redis answers."""
         if subject.ping_redis is None:
             return passed(self, said("REDIS_URL is not set: state is kept in the journal alone."))
-        remedy = said("Look at the redis service, or correct REDIS_URL; deployments continue without it.")
+        remedy = said(
+            "Look at the redis service, or correct REDIS_URL. The bot does without it; a stack that has it as a "
+            "critical or required service does not."
+        )
         try:
             await subject.ping_redis()
         except RoasError as error:

@@ -173,14 +173,14 @@ HOSTS = [
 async def test_host_is_as_it_was(
     start: Start, sandbox: Sandbox, pytestconfig: pytest.Config, layout: Layout, group: str
 ) -> None:
-    """With `/status` of its own everywhere; with one in the server too where all of ours are in a group."""
+    """With `/status` of its own, everywhere and in the server, where all of ours are in a group."""
     # What reloads and a second load leave behind says nothing of the layout: one host is enough, but in the long lane.
     is_enough = (layout, group) != (PLAIN, "") and not pytestconfig.getoption("--long")
     prefix = f"{group} " if group else ""
     ours = {f"{prefix}{name}" for name in OURS}
     async with (
         SandboxClient(sandbox.control_url, sandbox.control_token) as people,
-        start(layout, DISCORD_COMMAND_GROUP=group, GUILD_STATUS=group) as host,
+        start(layout, DISCORD_COMMAND_GROUP=group, GUILD_STATUS=group, GLOBAL_STATUS=group) as host,
     ):
         at_discord = await people.commands()
         for reloads in (1,) if is_enough else (MANY_RELOADS, 0):
@@ -209,10 +209,12 @@ def bare(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(({key: one.get(key) for key in kept} for one in commands), key=lambda one: (one["name"], one["type"]))
 
 
-async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["GUILD_STATUS", "GLOBAL_STATUS"])
+async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_path: Path, where: str) -> None:
+    """One in the server, and one everywhere, which ours would hide there."""
     async with (
         SandboxClient(sandbox.control_url, sandbox.control_token) as people,
-        start(PLAIN, GUILD_STATUS="1") as host,
+        start(PLAIN, **{where: "1"}) as host,
     ):
         at_discord = await people.commands()
         refused = await host.order("load")
@@ -243,7 +245,7 @@ async def test_unloading_beside_a_peer_keeps_commands(start: Start, sandbox: San
         assert not await names(people) >= OURS
 
 
-async def test_copied_commands_are_named_and_closing_keeps_them(start: Start, sandbox: Sandbox) -> None:
+async def test_copied_and_cleared_commands_are_named(start: Start, sandbox: Sandbox) -> None:
     async with (
         SandboxClient(sandbox.control_url, sandbox.control_token) as people,
         start(PLAIN) as host,
@@ -257,8 +259,9 @@ async def test_copied_commands_are_named_and_closing_keeps_them(start: Start, sa
         (line,) = [line for line in log.read_text().splitlines() if "override commands of roas" in line]
         assert "commands=/status" in line
         assert "ROAS_DISCORD_COMMAND_GROUP" in line
+        await host.order("clear")
+        await until(lambda: "has removed commands of roas" in log.read_text())
         assert await host.close() == 0
-        assert await names(people) >= OURS
 
 
 async def test_upgrade_by_reload(environment: CleanEnvironment, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -251,3 +251,26 @@ def test_alertmanager_alert_reaches_bot_and_resolves(running):
 def test_grafana_bound_to_this_machine(running):
     ports = running["grafana"].attrs["NetworkSettings"]["Ports"]["3000/tcp"]
     assert [(port["HostIp"], port["HostPort"]) for port in ports] == [("127.0.0.1", "13000")]
+
+
+def test_other_environment_is_deployed_without_the_bot(running, engine, folder):
+    """The first thing that people do. What doctor says is in the way is put right as it says, until nothing is left."""
+
+    def roas(*arguments):
+        code, said = running["discord-bot"].exec_run(["entrypoint", "roas", *arguments], environment={"COLUMNS": "400"})
+        return code, said.decode()
+
+    code, said = roas("doctor", "dev")
+    assert code == 1, said
+    assert "13000" in said
+    assert ".env.dev" in said
+    (folder / ".env.dev").write_text("GRAFANA_PORT=13001\n")
+    code, said = roas("doctor", "dev")
+    assert code == 0, said
+    code, said = roas("deploy", "dev", "v1", "--yes")
+    assert code == 0, said
+    client = engine.client()
+    ours = client.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}-dev"})
+    assert {one.labels["com.docker.compose.service"] for one in ours} == set(running) - {"discord-bot"}
+    client.close()
+    compose(engine, folder, "-p", f"{PROJECT}-dev", "down", "--volumes")

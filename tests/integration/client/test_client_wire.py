@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import KIND
+from roas.cogs.departure import Departure
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
@@ -316,3 +318,21 @@ async def relay(port: int, to_port: int) -> AsyncIterator[None]:
 
     async with await asyncio.start_server(accept, "127.0.0.1", port):
         yield
+
+
+async def test_unloading_takes_cancel_off(living: Living) -> None:
+    """Nobody answers it any more; a bot that is only stopped leaves it to the next one."""
+    bot = await living.start()
+    living.application.orchestrator.hold.clear()
+    people = living.people
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="staging", version="v2"))).message
+    assert plan is not None
+    await confirm(people, "dora", plan)
+    live = await people.wait_for_message(lambda m: bool(m.buttons))
+    departure = Departure(bot, living.application, bot.roas_leadership, lambda: False)  # type: ignore[arg-type]
+    application_cog = bot.get_cog("ROAS")
+    assert isinstance(application_cog, ApplicationCog)
+    await bot.remove_cog("ROAS Deployment")
+    await departure.leave(application_cog.sync)
+    (message,) = [one for one in await people.messages() if one.id == live.id]
+    assert message.buttons == []

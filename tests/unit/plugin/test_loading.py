@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from roas.errors import RoasError, SettingsError, StateError
 from roas.state.manager import StateManager
+from tests.unit.log_lines import captured_logs
 from tests.unit.plugin.host.host_state import host_state, settled
 
 EXTENSION = "roas"
@@ -137,11 +138,10 @@ def own(name: str) -> app_commands.Command:
 
 @pytest.fixture
 async def host(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch) -> commands.Bot:
-    """Give the bot global commands of all our names, and all else that a bot may have."""
+    """Give the bot global commands, and all else that a bot may have."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    for name in NAMES:
-        bot.tree.add_command(own(name))
+    bot.tree.add_command(own("mine"))
 
     @bot.tree.context_menu(name="status")
     async def menu(interaction: discord.Interaction, member: discord.Member) -> None:
@@ -209,6 +209,57 @@ async def test_clash_in_the_guild_changes_nothing(host: commands.Bot, tmp_path: 
     assert not (tmp_path / "state").exists(), "it is refused before anything is opened"
 
 
+async def test_global_command_of_our_name_is_refused_but_for_a_group(
+    host: commands.Bot, monkeypatch: pytest.MonkeyPatch
+):
+    """Ours would hide it in the server."""
+    host.tree.add_command(own("status"))
+    before = host_state(host)
+    error = await clash(host)
+    assert error.message == "This bot has /status as a global command, which would be hidden in the server 1."
+    assert "ROAS_DISCORD_COMMAND_GROUP" in error.hint
+    assert await settled(host, before) == {}
+    monkeypatch.setenv("ROAS_DISCORD_COMMAND_GROUP", "roas")
+    await host.load_extension(EXTENSION)
+
+
+@pytest.mark.parametrize(
+    ("happens", "told"),
+    [
+        (lambda tree: tree.clear_commands(guild=GUILD), "this bot has removed commands of roas"),
+        (lambda tree: tree.add_command(own("status")), "commands of roas hide global commands of this bot"),
+        (lambda tree: tree.add_command(own("status"), guild=GUILD, override=True), "commands of this bot override"),
+    ],
+)
+async def test_what_the_host_does_to_commands_is_logged(host: commands.Bot, happens, told: str):
+    await host.load_extension(EXTENSION)
+    happens(host.tree)
+    with captured_logs() as logs:
+        for _ in range(2):
+            host.get_cog("ROAS").sync.report_changes()  # type: ignore[union-attr]
+    (line,) = logs
+    assert line["event"].startswith(told)
+    assert "/status" in line["commands"]
+
+
+async def test_reload_with_a_wrong_setting_keeps_the_extension(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+    await host.load_extension(EXTENSION)
+    cogs = dict(host.cogs)
+    monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", "general")
+    with pytest.raises(commands.ExtensionFailed) as failed:
+        await host.reload_extension(EXTENSION)
+    assert isinstance(failed.value.original, SettingsError)
+    assert dict(host.cogs) == cogs
+    assert {command.name for command in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
+
+
+async def test_waiting_to_lead_in_setup_hook_is_an_error(host: commands.Bot):
+    """It would wait for ever: the bot connects after that."""
+    await host.load_extension(EXTENSION)
+    with pytest.raises(RuntimeError, match="setup_hook"):
+        await host.get_cog("ROAS").wait_until_leader()  # type: ignore[union-attr]
+
+
 async def test_full_server_is_refused_but_for_a_group(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
     for number in range(98):
         host.tree.add_command(own(f"own-{number}"), guild=GUILD)
@@ -247,6 +298,8 @@ async def clash(host: commands.Bot) -> RoasError:
 async def test_commands_copied_over_ours_stay(host: commands.Bot):
     """`copy_global_to` puts the host's commands in the place of ours: they are the host's when we leave, too."""
     await host.load_extension(EXTENSION)
+    for name in NAMES:
+        host.tree.add_command(own(name))
     host.tree.copy_global_to(guild=GUILD)
     commands = ("global commands", "guild commands", "context menus")
     copied = [host_state(host)[name] for name in commands]

@@ -80,7 +80,8 @@ class Host(commands.Bot):
     async def setup_hook(self) -> None:
         logging.getLogger("host").info("begins")
         await self.tree.set_translator(OwnTranslator())
-        self.tree.add_command(status)
+        if os.environ.get("GLOBAL_STATUS"):
+            self.tree.add_command(status)
         self.tree.add_command(hello, guild=self.server)
         if os.environ.get("GUILD_STATUS"):
             self.tree.add_command(status, guild=self.server)
@@ -118,7 +119,11 @@ class Host(commands.Bot):
                 await self.reload_extension(EXTENSION)
                 await self.get_cog("ROAS").wait_until_leader()
             case "copy":
+                self.tree.add_command(status)
                 self.tree.copy_global_to(guild=self.server)
+            case "clear":
+                self.tree.clear_commands(guild=self.server)
+                await self.tree.sync(guild=self.server)
             case "changed":
                 return {"changed": await settled(self, before), "translator": self.tree.translator.calls}
             case "modules":
