@@ -136,6 +136,9 @@ ASSIGNED = (
     "auth",
 )
 SENTENCE = re.compile(r"[a-z]+\b(?![\d_])(?=[.,;]?(?: [a-z]|$))")
+# An entry of COMPOSE_POLICY_ALLOW, which people are told to paste: what follows is the name of a service.
+POWER_KIND = "bot_token:"
+POWER = re.compile(POWER_KIND + r"[a-z][a-z0-9_-]{0,30}[`'\".,;)]*")
 
 CONTEXTS = (
     _context("bearer", r"\bbearer\s+(?P<secret>[\w.~+/=-]{6,})", "bearer"),
@@ -181,5 +184,7 @@ def _assigned(text: str) -> Iterator[Span]:
         group = next(name for name in ("q", "s", "v") if match.group(name) is not None)
         start, end = match.span(group)
         is_prose = group == "v" and match.group(0)[: start - match.start()].endswith(": ")
+        if POWER.fullmatch(text[max(0, start - len(POWER_KIND)) : end]):
+            continue
         if start < end and not (is_prose and SENTENCE.match(text, start)):
             yield start, end

@@ -7,7 +7,7 @@ import typer
 
 from roas.application import Application, open_application
 from roas.cli.history import ValidationReports
-from roas.cli.output import add_row, make_table
+from roas.cli.output import add_row, counted, make_table
 from roas.cli.running import ExitCode, run_command
 from roas.cli.session import AnyEnvironment, Json, Session, wanted_environments, warn_of_first_use
 from roas.models.check import CheckResult, Severity, ValidationReport
@@ -50,7 +50,8 @@ async def _validate(application: Application, name: str, version: str | None) ->
 def _show(session: Session, report: ValidationReport, *, show_all: bool) -> None:
     good = sum(result.passed for result in report.results)
     session.terminal.say(
-        f"{report.environment}: {len(report.failures)} failures, {len(report.warnings)} warnings, {good} passed"
+        f"{report.environment}: {counted(len(report.failures), 'failure')}, "
+        f"{counted(len(report.warnings), 'warning')}, {good} passed"
     )
     shown = [result for result in report.results if show_all or not result.passed]
     if not shown:

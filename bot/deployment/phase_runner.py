@@ -36,6 +36,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.state.boot_clock import boot_id, boot_seconds
 
 log = get_logger(__name__)
 
@@ -196,13 +197,17 @@ class PhaseRunner:
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
     """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
 
-    The duration is known from the wall clock only: the monotonic clock of the other process is gone.
+    All processes of a machine share the clock of its boot. After another boot there is the wall clock only.
     """
     now, begun_at = time.monotonic(), datetime.now(UTC)
     if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
-        now -= max(0.0, (begun_at - known.started_at).total_seconds())
-        begun_at = known.started_at
-    return now, PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=begun_at)
+        by_wall = (begun_at - known.started_at).total_seconds()
+        now -= max(0.0, boot_seconds() - known.boot_seconds if known.boot_id == boot_id() else by_wall)
+        started = (known.started_at, known.boot_id, known.boot_seconds)
+    else:
+        started = (begun_at, boot_id(), boot_seconds())
+    begun = PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1)
+    return now, replace(begun, started_at=started[0], boot_id=started[1], boot_seconds=started[2])
 
 
 def _to_internal_error(error: Exception) -> InternalFaultError:

@@ -149,6 +149,8 @@ class PhaseResult:
     warnings: tuple[str, ...] = ()
     problem: Problem | None = None
     brought_up: bool | None = None
+    boot_id: str = ""  # by the clock of which boot `boot_seconds` says when it started
+    boot_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ def _hint(folder: Path, error: OSError) -> Message:
         return said("Make room, for instance with `docker image prune` and `docker builder prune`.")
     if not folder.is_dir():
         return said("Set STATE_DIR to a folder that this user may write.")
+    if error.errno == errno.EROFS:
+        return said(
+            "{folder} lies on a file system that is mounted read-only: `findmnt -T {folder}` shows it. Mount the right "
+            "one, writable. Do not name another STATE_DIR: it would begin without releases to go back to.",
+            folder=folder,
+        )
     if error.errno in REFUSED:
         return said(
             "Give it and what is in it to the user that the bot runs as: `chown -R {user} {folder}`. Do not name "

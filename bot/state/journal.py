@@ -17,8 +17,8 @@ from roas.errors import (
 from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.group_commit import GroupCommit
-from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, refusal
-from roas.state.journal_place import JournalPlace
+from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, is_moved, refusal
+from roas.state.journal_place import JournalPlace, moved
 from roas.state.schema import give_identity, migrate, read_choice
 from roas.state.transaction import Fence, Transaction, run_apart
 
@@ -259,6 +259,8 @@ class Journal:
         typed: Exception
         if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
             typed = self.lost = damage(self._path, str(error))
+        elif is_moved(error):
+            typed = self.lost = moved(self._path)
         else:
             typed = refusal(self._path, error)
         typed.__cause__ = error

@@ -60,6 +60,12 @@ def damage(path: Path, text: str) -> JournalDamagedError:
     )
 
 
+def is_moved(error: Exception) -> bool:
+    """Return whether SQLite sees that what it has open is not at its path any more; it calls that read-only."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_READONLY_DBMOVED
+
+
 def refusal(path: Path, error: Exception) -> JournalUnusableError:
     """Return the error that says why a journal cannot be used now; that may pass."""
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:

@@ -93,14 +93,7 @@ class JournalPlace:
         if table == self._mount_table:
             return
         if _mount_source(self._path.parent, table) != self._mount:
-            raise JournalLostError(
-                said(
-                    "The folder of {path} was moved or deleted on the host while this bot was "
-                    "running; the bot has stopped acting.",
-                    path=self._path.name,
-                ),
-                hint=HINT,
-            )
+            raise moved(self._path)
         self._mount_table = table
 
     def check_content(
@@ -146,6 +139,18 @@ class JournalPlace:
             ),
             hint=HINT,
         )
+
+
+def moved(path: Path) -> JournalLostError:
+    """Return the error that says that a journal is not at its path any more."""
+    return JournalLostError(
+        said(
+            "The folder of {path} was moved or deleted on the host while this bot was "
+            "running; the bot has stopped acting.",
+            path=path.name,
+        ),
+        hint=HINT,
+    )
 
 
 def _status(path: str) -> os.stat_result | None:

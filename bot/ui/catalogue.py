@@ -33,8 +33,11 @@ class Catalogue:
         """Return what the core said; a text without a key, or with one that is not known here, stays as it is."""
         if not isinstance(text, Message):
             return text
-        translated = self._text(SENTENCE, text.key) or self._text(WORD, text.key.replace("_", " ")) or text.key
-        return filled(translated, {name: self._field(value) for name, value in text.fields.items()})
+        return filled(self.template(text.key), {name: self._field(value) for name, value in text.fields.items()})
+
+    def template(self, key: str) -> str:
+        """Return the translation of a message's key."""
+        return self._text(SENTENCE, key) or self._text(WORD, key.replace("_", " ")) or key
 
     def _text(self, context: str, english: str) -> str | None:
         return self._texts.get(f"{context}{CONTEXT_END}{english}")

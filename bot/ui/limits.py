@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import discord
 
-from roas.ui.translation import _
+from roas.messages.message import FIELD, Field, Message, filled
+from roas.ui.translation import _, template_of, translate
 
 TITLE = 256
 DESCRIPTION = 4096
@@ -46,6 +47,31 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
     escaped = "]\\(".join(map(_escaped, text.split("]("))) if "](" in text else _escaped(text)
     return clip(_without_mentions(escaped), limit)
+
+
+def marked_up(text: str, limit: int = DESCRIPTION) -> str:
+    """Write what the core said: the commands and names that it quotes are code spans, all else is escaped."""
+    return clip(_marked_up(text), limit) if isinstance(text, Message) else plain(text, limit)
+
+
+def _marked_up(text: Field) -> str:
+    if not isinstance(text, Message):
+        return plain(str(text))
+    spans = template_of(text.key).split("`")
+    if len(spans) % 2 == 0:  # one of them has no end
+        return plain(translate(text))
+    parts = []
+    for number, span in enumerate(spans):
+        if number % 2:
+            filled_in = filled(span, {name: translate(str(value)) for name, value in text.fields.items()})
+            parts.append(code(filled_in, len(filled_in)))
+        else:
+            pieces = FIELD.split(span)  # texts, and between them the names of fields
+            parts += [
+                _marked_up(text.fields.get(piece, f"{{{piece}}}")) if index % 2 else plain(piece)
+                for index, piece in enumerate(pieces)
+            ]
+    return "".join(parts)
 
 
 def _escaped(part: str) -> str:

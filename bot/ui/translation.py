@@ -58,6 +58,11 @@ def translate(text: str) -> str:
     return _catalogue().rendered(text)
 
 
+def template_of(key: str) -> str:
+    """Return the template of what the core said in the reader's language."""
+    return _catalogue().template(key)
+
+
 def command_word(english: str, locale: object) -> str | None:
     """Return the name of a command or an option in one of Discord's locales; None where there is no other."""
     name = catalogue(language_of(locale)).pgettext("name", english)

@@ -279,3 +279,10 @@ def test_large_secret_costs_little() -> None:
 def test_every_shape_can_be_compiled(shape: Shape) -> None:
     """Each is compiled when a text has a keyword of it, which could be long after the start."""
     assert list(shape.find("".join(shape.keywords))) == []
+
+
+@pytest.mark.parametrize("text", ["COMPOSE_POLICY_ALLOW=bot_token:discord-bot", "Allow it: `prod/bot_token:web`."])
+def test_power_that_is_to_be_pasted_stays(text: str) -> None:
+    """What follows is the name of a service; a token is hidden all the same."""
+    assert Redactor().redact(text) == text
+    assert "hunter2" not in Redactor().redact('bot_token: "hunter2-HUNTER2"')

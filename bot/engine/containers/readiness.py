@@ -74,10 +74,7 @@ def _judge(
 ) -> ServiceReadiness:
     match container.state:
         case ContainerState.RUNNING if container.restart_count > tolerated_restarts:
-            times = container.restart_count
-            return _failed(
-                container, said("it restarted once") if times == 1 else said("it restarted {times} times", times=times)
-            )
+            return _failed(container, _restarted(container))
         case ContainerState.RUNNING:
             return _judge_running(definition, container, excused)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
@@ -126,6 +123,13 @@ def removed(container_id: str | None = None) -> ServiceReadiness:
 
 def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:
     return ServiceReadiness(Readiness.FAILED, reason, container.id)
+
+
+def _restarted(container: ContainerSnapshot) -> str:
+    times = container.restart_count
+    if container.oom_killed:
+        return said("it ran out of memory (OOM-killed), and was restarted")
+    return said("it restarted once") if times == 1 else said("it restarted {times} times", times=times)
 
 
 def _exit_text(container: ContainerSnapshot) -> str:

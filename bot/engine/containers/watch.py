@@ -46,6 +46,8 @@ class ContainerWatch:
         self._probed: set[str] = set()
         # Containers that the engine was asked to end, and did not start again since.
         self._stopped: set[str] = set()
+        # Containers of which the kernel ended a process for want of memory: one that runs again does not tell.
+        self._starved: set[str] = set()
         self._told_at = float("-inf")
         self._look_seconds = 0.0
         # When all of it was looked at last, or tried to be.
@@ -171,6 +173,8 @@ class ContainerWatch:
             self._stopped.add(event.container_id)
         elif event.action in {"start", "destroy"}:
             self._stopped.discard(event.container_id)
+        elif event.action == "oom":
+            self._starved.add(event.container_id)
 
     def _note(self, event: ContainerEvent) -> None:
         """Have the container of an event looked at; without an id, all of them.
@@ -255,6 +259,8 @@ class ContainerWatch:
     def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
         if self._stopped:
             containers = tuple(replace(one, was_stopped=one.id in self._stopped) for one in containers)
+        if self._starved:
+            containers = tuple(replace(one, oom_killed=one.oom_killed or one.id in self._starved) for one in containers)
         found: dict[str, list[ContainerSnapshot]] = {}
         for container in containers:
             found.setdefault(container.service, []).append(container)

@@ -7,9 +7,9 @@ import discord
 
 from roas.models.alert import Alert, AlertState, RecoveryStatus, Severity
 from roas.ui.drawing import Button, Drawing
-from roas.ui.formatting import mentions, person, since
+from roas.ui.formatting import at, mentions, person, since
 from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from roas.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
+from roas.ui.limits import FIELD_VALUE, add_field, code, fit, lines, marked_up, one_line
 from roas.ui.translation import _, translate, word
 
 # Takes secrets out of an alert.
@@ -40,7 +40,7 @@ def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     """Draw one alert; an urgent one that is not silenced pings a role where one is set."""
     icon, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
-        title=f"{icon} {_title(alert, 200)}", description=plain(translate(alert.summary), 1500), colour=colour
+        title=f"{icon} {_title(alert, 200)}", description=marked_up(alert.summary, 1500), colour=colour
     )
     add_field(embed, _("State"), _state(alert))
     if done := _done(alert):
@@ -76,7 +76,7 @@ def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
     """Draw an escalation: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
         title=f"🆘 {_('Operator needed: {title}', title=_title(alert, 180))}",
-        description=_actions(alert) or plain(translate(alert.summary), 1000),
+        description=_actions(alert) or marked_up(alert.summary, 1000),
         colour=BAD,
     )
     _add_what_to_do(embed, [alert])
@@ -88,7 +88,7 @@ def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
     icon, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
         title=f"{icon} {_urgent([alert], _title(alert, 180))}",
-        description=plain(translate(alert.summary), 1000),
+        description=marked_up(alert.summary, 1000),
         colour=colour,
     )
     return _ping_drawing(embed, f"{alert.id}{CALL_SUFFIX}", role, [alert])
@@ -151,8 +151,8 @@ def _state(alert: Alert) -> str:
     if alert.state is AlertState.ACKNOWLEDGED and alert.acknowledged_by is not None:
         parts.append(person(alert.acknowledged_by))
     if alert.state is AlertState.SILENCED and alert.silenced_until is not None:
-        parts.append(_("until {when}", when=since(alert.silenced_until)))
-    parts.append(_("since {when}", when=since(alert.started_at)))
+        parts.append(_("until {when}", when=at(alert.silenced_until)))
+    parts.append(_("since {when}", when=at(alert.started_at)))
     if alert.resolved_at is not None:
         parts.append(_("resolved {when}", when=since(alert.resolved_at)))
     if alert.count > 1:

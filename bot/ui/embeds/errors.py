@@ -4,9 +4,9 @@ import discord
 
 from roas.errors import NotPermittedError, RoasError
 from roas.ui.icons import BAD, CAREFUL
-from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
+from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, marked_up
 from roas.ui.secrets import Redact, without_secrets
-from roas.ui.translation import _, translate
+from roas.ui.translation import _
 
 
 def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
@@ -15,11 +15,11 @@ def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
     refused = isinstance(error, NotPermittedError)
     embed = discord.Embed(
         title=_("⛔ You may not do this") if refused else _("⚠️ That did not work"),
-        description=plain(translate(problem.message), DESCRIPTION // 2),
+        description=marked_up(problem.message, DESCRIPTION // 2),
         colour=CAREFUL if refused else BAD,
     )
     if problem.hint:
-        add_field(embed, _("What to do"), plain(translate(problem.hint), FIELD_VALUE))
+        add_field(embed, _("What to do"), marked_up(problem.hint, FIELD_VALUE))
     if problem.report.strip():
         add_field(embed, _("Details"), code_block(problem.report, FIELD_VALUE))
     return fit([embed])

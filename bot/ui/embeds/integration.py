@@ -60,4 +60,7 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio * 100:.3g} %"
+    if ratio is None:
+        return ""
+    percent = ratio * 100
+    return _("under 0.1 %") if 0 < percent < 0.1 else f"{percent:.3g} %"

@@ -10,7 +10,7 @@ from roas.ui.embeds.live import service_line
 from roas.ui.formatting import person, release
 from roas.ui.headlines import ending, headline
 from roas.ui.icons import CAREFUL, mark
-from roas.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
+from roas.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, marked_up, one_line, plain
 from roas.ui.quantities import duration
 from roas.ui.translation import _, translate
 
@@ -93,7 +93,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
         return
     named = problem.service is None or problem.service in problem.message
     where = "" if named else f"{code(problem.service or '')}: "
-    add_field(embed, _("Why"), where + plain(translate(problem.message), 900))
+    add_field(embed, _("Why"), where + marked_up(problem.message, 900))
     if hint := next_step(deployment, problem):
         add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
     if problem.report.strip():

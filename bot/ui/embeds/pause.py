@@ -9,8 +9,8 @@ from roas.ui.embeds.outcome import REPORT_PREVIEW
 from roas.ui.formatting import person
 from roas.ui.headlines import headline
 from roas.ui.icons import CAREFUL, QUIET
-from roas.ui.limits import add_field, code_block, fit, plain
-from roas.ui.translation import _, translate
+from roas.ui.limits import add_field, code_block, fit, marked_up
+from roas.ui.translation import _
 
 GO_ON_PREFIX = "roas:go-on:"
 TAKE_BACK_PREFIX = "roas:take-back:"
@@ -26,7 +26,7 @@ def draw_pause(deployment: Deployment, pause: Pause) -> Drawing:
     waits = deployment.is_waiting and deployment.pause == pause
     embed = discord.Embed(
         title=f"⏸️ {headline(deployment)}: {_('paused')}",
-        description="\n".join([plain(translate(pause.message), 1500), "", _state(deployment, pause, waits=waits)]),
+        description="\n".join([marked_up(pause.message, 1500), "", _state(deployment, pause, waits=waits)]),
         colour=CAREFUL if waits else QUIET,
     )
     if pause.report.strip():

@@ -22,7 +22,20 @@ from roas.ui.embeds.service_table import (
 from roas.ui.formatting import at, person, since
 from roas.ui.headlines import headline
 from roas.ui.icons import QUIET, VERDICTS, WORST_FIRST
-from roas.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
+from roas.ui.limits import (
+    DESCRIPTION,
+    EMBEDS,
+    FIELD_VALUE,
+    TOTAL,
+    add_field,
+    clip,
+    code,
+    fit,
+    lines,
+    marked_up,
+    one_line,
+    plain,
+)
 from roas.ui.quantities import size
 from roas.ui.translation import _, translate, word
 
@@ -142,13 +155,13 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
     """Count the services by verdict, then give each a line, the worst first."""
     if status.health is None:
         unknown = _("Nothing is known of its services.")
-        return [f"⚠️ {plain(translate(status.fault), 1000)}\n{unknown}" if status.fault else unknown]
+        return [f"⚠️ {marked_up(status.fault, 1000)}\n{unknown}" if status.fault else unknown]
     if not status.health.services:
         return [_("No container of this environment runs.")]
     before = []
     if status.health.remembered:
         seen = _("As it was seen {when}:", when=since(status.health.taken_at))
-        before = [f"⚠️ {plain(translate(status.fault), 1000)}\n{seen}"]
+        before = [f"⚠️ {marked_up(status.fault, 1000)}\n{seen}"]
     services = worst_first(status.health.services)
     counts = Counter(service.verdict for service in services)
     summary = " · ".join(f"{VERDICTS[one][0]} {counts[one]} {word(one)}" for one in WORST_FIRST if counts[one])
@@ -225,7 +238,7 @@ def _going_on(status: EnvironmentStatus) -> str:
         return _(
             "🔒 held by {person} since {when}: {purpose}",
             person=person(lock.held_by),
-            when=since(lock.since),
+            when=at(lock.since),
             purpose=one_line(translate(lock.purpose), 300),
         )
     return ""

@@ -10,9 +10,9 @@ from roas.log import get_logger
 from roas.models.ownership import JournalLoss
 from roas.settings import Settings
 from roas.ui.drawing import Drawing
-from roas.ui.limits import CONTENT, clip, plain
+from roas.ui.limits import CONTENT, clip, marked_up
 from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError
-from roas.ui.translation import _, translate, using_locale
+from roas.ui.translation import _, using_locale
 
 log = get_logger(__name__)
 
@@ -52,13 +52,13 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
     """Say in plain text, which needs no other permission than to post, what happened and what to do."""
     parts = [
         _("🛑 **This bot has stopped acting**"),
-        plain(translate(loss.message), CONTENT // 4),
+        marked_up(loss.message, CONTENT // 4),
         _("Where it runs: `docker exec {container} …`", container=loss.container) if loss.container else "",
         *(
             _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
             for one in loss.interrupted
         ),
         _("A copy of what this bot still had of it: `{path}`", path=loss.rescued) if loss.rescued else "",
-        _("What to do: {hint}", hint=plain(translate(loss.hint), CONTENT // 4)),
+        _("What to do: {hint}", hint=marked_up(loss.hint, CONTENT // 4)),
     ]
     return Drawing("journal lost", (), clip("\n".join(part for part in parts if part), CONTENT))

@@ -1,12 +1,17 @@
 """How a phase ended is written with the beginning of the next one, however that goes."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from roas.deployment.phase_runner import _begun
 from roas.deployment.phases.execution import Execution
 from roas.errors import RolloutPausedError
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Outcome, PhaseStatus
+from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.rollout import Choice
+from roas.state.boot_clock import boot_id, boot_seconds
 from roas.ui.embeds.live import draw_live
 from tests.unit.deployment.requested import DORA, deploy, reached
 
@@ -62,3 +67,18 @@ async def test_phase_that_a_person_took_back_from_its_pause_has_ended(orchestrat
     phase = deployment.phase(PhaseName.EXECUTION)
     assert (phase.status, phase.problem) == (PhaseStatus.CANCELLED, deployment.problem)
     assert "interrupted" not in draw_live(deployment).embeds[0].description
+
+
+@pytest.mark.parametrize(("boot", "seconds"), [(boot_id(), 5.0), ("another boot", 720 * 3600.0)])
+def test_duration_of_a_resumed_phase_is_by_the_boots_clock(boot: str, seconds: float) -> None:
+    """The wall clock may have been set by a month since another process began it."""
+    known = PhaseResult(
+        PhaseName.EXECUTION,
+        PhaseStatus.IN_PROGRESS,
+        started_at=datetime.now(UTC) - timedelta(days=30),
+        boot_id=boot,
+        boot_seconds=boot_seconds() - 5.0,
+    )
+    since, resumed = _begun(known, PhaseName.EXECUTION)
+    assert time.monotonic() - since == pytest.approx(seconds, abs=1.0)
+    assert resumed.started_at == known.started_at

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roas.messages.message import joined, said
 from roas.ui import limits
 from roas.ui.limits import (
     FIELD_VALUE,
@@ -16,6 +17,7 @@ from roas.ui.limits import (
     code_block,
     fit,
     lines,
+    marked_up,
     one_line,
     plain,
 )
@@ -105,3 +107,11 @@ def test_long_texts_are_not_remembered() -> None:
     for text in ("a*b", "x*" * limits.REMEMBERED_LENGTH):
         assert plain(text, 10_000) == text.replace("*", "\\*")
     assert limits._escaped_before.cache_info().currsize == 1
+
+
+def test_quoted_commands_are_code_and_fields_are_escaped() -> None:
+    """What others wrote ends no code span, and is no markdown outside of one."""
+    hint = said("Set TO_KEEP, then `docker rm -f {name}`: {reason}", name="a_b`c", reason="*no* `room`")
+    assert marked_up(hint) == "Set TO\\_KEEP, then `docker rm -f a_bʼc`: \\*no\\* \\`room\\`"
+    assert marked_up("by `hand`") == "by \\`hand\\`"
+    assert marked_up(joined(" ", (said("See `roas status`."), said("Done.")))) == "See `roas status`. Done."

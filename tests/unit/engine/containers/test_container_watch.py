@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from roas.concurrency import end_tasks
+from roas.engine.containers.readiness import judge_readiness
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import ContainerEvent
 from roas.errors import EngineUnavailableError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
 
 NEVER = 3600.0
 TURNS = 50
@@ -340,3 +342,14 @@ async def test_events_that_name_containers_put_the_poll_off(engine: Watched, mon
     while await watch._named_or_due():
         looks.append(now)
     assert (looks[0], looks[-1], now) == (1000.5, 1009.5, 1010.0)
+
+
+async def test_want_of_memory_is_told_of_what_runs_again(engine: Watched) -> None:
+    """The engine forgets it with the restart: only its event tells why the container was restarted."""
+    async with watching(engine) as watch:
+        engine.say("a", "oom")
+        engine.change("a", restart_count=1)
+        while not any(one.restart_count for one in watch.of_service("a")):
+            assert await watch.changed_within(10.0)
+        judged = judge_readiness(ServiceDefinition("a", "i", "h"), watch.of_service("a"), tolerated_restarts=0)
+    assert "ran out of memory" in judged.reason
