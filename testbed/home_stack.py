@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ STORE_IMAGE = "store:v1"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 BOT_SERVICE = "discord-bot"
+RELEASES = "roas-release"
 COMPOSE_SECONDS = 120
 
 
@@ -78,6 +79,15 @@ def _log_of(bot: Any, lines: int) -> str:
         return "it is gone"
 
 
+def forget_releases(client: docker.DockerClient) -> None:
+    """Remove the tags of the stack's releases: a bot with an empty journal takes them for those of a lost one."""
+    for image in client.images.list(name=f"{RELEASES}/*"):
+        for tag in image.tags:
+            if tag.startswith(f"{RELEASES}/{PROJECT}-"):
+                with suppress(APIError):
+                    client.images.remove(tag)
+
+
 def lay_out(
     engine: Engine,
     client: docker.DockerClient,
@@ -92,6 +102,7 @@ def lay_out(
     `healthcheck` overrides settings of the bot's; `services` adds to the store's keys, or adds services.
     """
     folder.mkdir()
+    forget_releases(client)
     shipped = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     bot = shipped["services"][BOT_SERVICE]
     bot.pop("build")

@@ -32,7 +32,15 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home, home_settings, lay_out, running_sandbox
+from testbed.home_stack import (
+    BOT_SERVICE,
+    SERVICE_LABEL,
+    Home,
+    forget_releases,
+    home_settings,
+    lay_out,
+    running_sandbox,
+)
 from testbed.sample import CHECK
 
 # Services of a stack beside the usual ones, and settings that go with them, made on its engine.
@@ -204,6 +212,7 @@ class Lane:
         for container in self.home.client.containers.list(all=True, ignore_removed=True):
             with suppress(docker.errors.APIError):
                 container.remove(force=True, v=True)
+        forget_releases(self.home.client)
         for path in self.state_dir.iterdir():
             if path != self.gate.path:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

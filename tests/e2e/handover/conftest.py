@@ -12,7 +12,7 @@ import pytest
 from sandbox.client import SandboxClient
 from testbed.bot_image import bot_image
 from testbed.engine import Engine
-from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
+from testbed.home_stack import IMAGE, STORE_IMAGE, Home, forget_releases, home_settings, lay_out, running_sandbox
 from testbed.sample import CHECK, sample_image
 from testbed.waiting import wait_until
 from tests.e2e.handover.versions import STARTS, make_versions
@@ -124,6 +124,7 @@ def clear_away(home: Home) -> None:
     """Remove the stack, and all that its bot remembers."""
     for container in home.everything():
         container.remove(force=True, v=True)
+    forget_releases(home.client)
     shutil.rmtree(home.folder / "state", ignore_errors=True)
 
 

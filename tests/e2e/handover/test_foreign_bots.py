@@ -83,6 +83,7 @@ async def test_bot_with_another_state_dir_is_left_alone(home, people):
     before = seen(home)
     assert set(before) == {own.id, other.id}
     await told(people, "is not on this bot's journal", old, START_SECONDS)
+    other.exec_run(["roas", "restore", "--new"])  # the engine may have releases of the first one's journal
     await until(lambda: ACTIVE in other.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
     await until(lambda: "left alone" in other.logs().decode() or None, "it did not look", seconds=START_SECONDS)
     await asked_until_named(people, old)
@@ -137,7 +138,7 @@ def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
 
 
 async def test_bot_that_lost_its_journal_acts_no_more(home, people):
-    """Its folder is moved away while it runs: it stops, and the next one begins another journal."""
+    """Its folder is moved away while it runs: it stops, and a person lets the next one begin another journal."""
     try:
         await stops_acting(home, people)
         await leaves_the_journal_to_the_next(home, people)
@@ -172,11 +173,14 @@ async def leaves_the_journal_to_the_next(home, people) -> None:
     (first,), old, before = home.bots(), await posted(people), seen(home)
     home.compose("up", "-d", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
     second = next(bot for bot in home.bots() if bot.id != first.id)
+    journal = ["test", "-e", str(home.folder / "state" / "journal.sqlite3")]
+    await until(lambda: second.exec_run(journal).exit_code == 0 or None, "no journal", seconds=START_SECONDS)
+    second.exec_run(["roas", "restore", "--new"])  # the engine may have releases of the journal that is away
     await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
     await told(people, "is not on this bot's journal", old, START_SECONDS)
     assert seen(home)[first.id] == before[first.id]
     new = [message.text for message in await people.messages() if message.id not in old]
-    assert not [text for text in new if STOPPED in text], "it was said before, and once"
+    assert not [text for text in new if STOPPED in text and first.name in text], "it was said before, and once"
     first.restart()
     await until(lambda: on_one_journal(first, second) or None, "not on one journal", seconds=START_SECONDS)
     ended = asyncio.create_task(asyncio.to_thread(second.wait))  # afterwards it may be swept at any time

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from testbed.container_processes import until
-from testbed.home_stack import BOT_SERVICE, Home
+from testbed.home_stack import BOT_SERVICE, Home, forget_releases
 from testbed.waiting import wait_until
 from tests.e2e.handover.conftest import clear_away, started
 from tests.integration.sandbox.channel import ask
@@ -50,6 +50,7 @@ def as_people_have_it(standing: Home) -> Iterator[Callable[..., Home]]:
         for bot in standing.bots(stopped=True):
             bot.remove(force=True)
         state = standing.folder / "state"
+        forget_releases(standing.client)
         shutil.rmtree(state, ignore_errors=True)
         state.mkdir(mode=0o700)
         os.chown(state, BOT_USER, BOT_USER)

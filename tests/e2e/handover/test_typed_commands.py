@@ -1,0 +1,51 @@
+"""Each command that people are told to type for the bot is typed, where today's files would change another service."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed.home_stack import BOT_SERVICE, Home, HomeStackError
+from tests.e2e.handover.conftest import comes_to_rest
+from tests.unit.advised_commands import advised_commands
+
+pytestmark = pytest.mark.timeout(300)
+
+# A deployment is asked for to change services; a word in capitals stands for one's own.
+NOT_TYPED = ("roas deploy", "roas COMMAND", "roas login")
+# The entrypoint of these images is how they start as a bot; the shipped image's takes a command.
+WITHOUT_TERMINAL = {"exec": ("-T",), "run": ("-T", "--entrypoint", "entrypoint")}
+
+
+def typed() -> list[list[str]]:
+    """Return the commands that name the bot's service, for this stack, each once."""
+    found = {command.replace("{service}", BOT_SERVICE).replace(" prod", " dev") for command in advised_commands()}
+    named = sorted(one for one in found if f" {BOT_SERVICE}" in one and not any(word in one for word in NOT_TYPED))
+    return [one.removeprefix("docker compose ").split() for one in named]
+
+
+def others(home: Home) -> dict[str, Any]:
+    """Return all other containers, and since when each runs."""
+    everything = [one for one in home.everything() if one not in home.bots(stopped=True)]
+    return {one.id: (one.name, one.attrs["State"]["StartedAt"], one.status) for one in everything}
+
+
+def test_typed_commands_leave_other_services_alone(home: Home):
+    file = home.folder / "docker-compose.yml"
+    before, written = others(home), file.read_text()
+    stack = yaml.safe_load(written)
+    stack["services"]["store"]["environment"] = {"CHANGED": "since it was deployed"}
+    commands = typed()
+    assert len(commands) >= 7, commands
+    try:
+        file.write_text(yaml.safe_dump(stack, sort_keys=False))
+        for command in commands:
+            arguments = [command[0], *WITHOUT_TERMINAL.get(command[0], ()), *command[1:]]
+            with suppress(HomeStackError):  # it may be refused as things are; it changes nothing else all the same
+                home.compose(*arguments)
+            assert others(home) == before, " ".join(command)
+    finally:
+        file.write_text(written)
+        home.compose("up", "-d", "--no-deps", BOT_SERVICE)
+    assert comes_to_rest(home)
