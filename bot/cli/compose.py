@@ -9,10 +9,10 @@ import typer
 from roas.cli.running import run_command
 from roas.cli.session import EnvironmentName, Session, find_environment, open_journal
 from roas.engine.client import EngineClients
-from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.commands import ALL_PROFILES, ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.images.readable_names import set_references
-from roas.engine.model.services import services_of
+from roas.engine.model.services import named_model, services_of
 from roas.engine.model.store import MODELS, ModelStore
 from roas.errors import InvalidRequestError, RoasError
 from roas.models.environment import EngineKind, Environment
@@ -46,19 +46,22 @@ async def _compose(session: Session, name: str, arguments: list[str]) -> int:
         session.terminal.say(f"warning: {lock.deployment_id} is changing {environment.name} right now.", on_err=True)
     models = ModelStore(session.state_dir / MODELS)
     clients = EngineClients()
+    model, names = models.load(model_hash), dict[str, str]()
     try:
-        await set_references(clients, environment, services_of(models.load(model_hash)))
+        names = await set_references(clients, environment, services_of(model))
     except RoasError as error:  # Compose says itself what it cannot do without
         session.terminal.say(f"warning: {error.message}", on_err=True)
     finally:
         await clients.close()
-    _become_compose(environment, models.existing(model_hash), arguments, instance_id)
+    _become_compose(environment, models.existing(models.save(named_model(model, names))), arguments, instance_id)
 
 
 def _become_compose(environment: Environment, model: Path, arguments: list[str], instance_id: str) -> NoReturn:
     """Replace this process by Compose, so that the terminal, signals and the exit code are its own."""
     project = ComposeProject.of_model(environment, model)
-    command, variables = ComposeRunner(instance_id).run_in_foreground([*project.arguments(), *arguments], environment)
+    command, variables = ComposeRunner(instance_id).run_in_foreground(
+        [*project.arguments(), *ALL_PROFILES, *arguments], environment
+    )
     variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
     if environment.folder.is_dir():
         os.chdir(environment.folder)

@@ -121,7 +121,8 @@ def _row(service: ServicePlan) -> tuple[str, ...]:
     action = f"{action}?" if service.if_image_differs else action
     new = service.new_image
     if new is not None and new == service.old_image and service.action is ServiceAction.RECREATE:
-        new = f"{new} → {image(service.expected_image)}" if not service.changed_keys else new
+        content = "is built, then compared" if service.is_built else image(service.expected_image)
+        new = f"{new} → {content}" if not service.changed_keys else new
     return service.service, action, image(service.old_image), image(new), ", ".join(service.changed_keys)
 
 

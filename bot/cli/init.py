@@ -1,6 +1,7 @@
 """`init`: describe a stack that runs in `roas.toml`, and show that taking it over changes nothing."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +21,29 @@ Environment = Annotated[
     str | None, typer.Option("--environment", help="What to call it here; its project's name if left out.")
 ]
 Project = Annotated[str | None, typer.Option("--project", help="Its Compose project, where several run from there.")]
+File = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", help="A compose file of it, where `docker compose` takes others; once for each."),
+]
 Config = Annotated[Path | None, typer.Option("--config", help="The roas.toml to write; by default the one in use.")]
 
 
-def init(folder: Folder, environment: Environment = None, project: Project = None, config: Config = None) -> None:
+def init(
+    folder: Folder, environment: Environment = None, project: Project = None, file: File = None, config: Config = None
+) -> None:
     """Look at a stack that runs, write it into roas.toml, and show the plan of taking it over."""
-    run_command(lambda session: _init(session, folder.expanduser().resolve(), environment, project, config))
+    run_command(lambda session: _init(session, folder.expanduser().resolve(), environment, project, file or (), config))
 
 
-async def _init(session: Session, folder: Path, name: str | None, project: str | None, config: Path | None) -> int:
-    found = await survey_stack(session.settings, folder, name, project)
+async def _init(
+    session: Session,
+    folder: Path,
+    name: str | None,
+    project: str | None,
+    files: Sequence[str],
+    config: Path | None,
+) -> int:
+    found = await survey_stack(session.settings, folder, name, project, files)
     target = _target(session, config)
     _write(session, target, found)
     if found.allow:

@@ -1,7 +1,7 @@
 """Look at a stack that runs, and describe it as an environment of `roas.toml`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,13 +38,18 @@ class FoundStack:
     notes: tuple[str, ...] = field(default=())
 
 
-async def survey_stack(settings: Settings, folder: Path, name: str | None, project: str | None) -> FoundStack:
-    """Return how a folder's stack runs. Raises InvalidRequestError, ComposeFileError, ComposePolicyError."""
-    found = await _running(settings, folder, project)
+async def survey_stack(
+    settings: Settings, folder: Path, name: str | None, project: str | None, files: Sequence[str] = ()
+) -> FoundStack:
+    """Return how a folder's stack runs, or would, of these files.
+
+    Raises InvalidRequestError, ComposeFileError, ComposePolicyError.
+    """
+    found = await _running(settings, folder, project, files)
     values: Values = {"folder": str(folder)}
     values["project_name"] = found.name
     notes: list[str] = []
-    values |= _files(found, folder, notes)
+    values |= {"compose_file": ":".join(files)} if files else _files(found, folder, notes)
     name = _checked_name(name or plain_name(found.name)[:32])
     values |= _profiles(_environment(settings, name, values), found, notes)
     stack, allow = await _resolve(settings, name, values)
@@ -55,7 +60,7 @@ async def survey_stack(settings: Settings, folder: Path, name: str | None, proje
     return FoundStack(name, values, allow, len(found.containers), tuple(notes))
 
 
-async def _running(settings: Settings, folder: Path, project: str | None) -> FoundProject:
+async def _running(settings: Settings, folder: Path, project: str | None, files: Sequence[str]) -> FoundProject:
     """Return the project that runs from a folder; one of Compose's usual name where none does."""
     place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host)
     engine = _engine(settings, ())
@@ -63,12 +68,18 @@ async def _running(settings: Settings, folder: Path, project: str | None) -> Fou
         projects = await engine.projects(place)
     finally:
         await engine.close()
-    return _chosen(projects, folder, project)
+    return _chosen(projects, folder, project, files)
 
 
-def _chosen(projects: tuple[FoundProject, ...], folder: Path, project: str | None) -> FoundProject:
+def _chosen(
+    projects: tuple[FoundProject, ...], folder: Path, project: str | None, files: Sequence[str]
+) -> FoundProject:
     if not folder.is_dir():
         raise InvalidRequestError(f"There is no folder {folder}.", hint="Name the folder of the compose files.")
+    if absent := [name for name in files if not (folder / name).is_file()]:
+        raise InvalidRequestError(
+            f"There is no {', '.join(absent)} in {folder}.", hint="Name each compose file as it lies in that folder."
+        )
     if project is not None:
         return next((one for one in projects if one.name == project), FoundProject(project))
     here = [one for one in projects if folder in {Path(path).resolve() for path in one.folders}]
@@ -80,7 +91,8 @@ def _chosen(projects: tuple[FoundProject, ...], folder: Path, project: str | Non
     if here:
         return here[0]
     env = tuple(path for path in (folder / ".env",) if path.is_file())
-    usual = usual_project(folder, find_files(folder, "", {}).used, env)
+    used = [folder / name for name in files] or find_files(folder, "", {}).used
+    usual = usual_project(folder, used, env)
     return next((one for one in projects if one.name == usual and not one.folders), FoundProject(usual))
 
 

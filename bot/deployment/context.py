@@ -288,6 +288,19 @@ class DeploymentContext:
                 others.append(with_proxies(self.components.engine, model))
         return with_dropped_proxies(await self.definitions(model_hash), *others)
 
+    async def name_images(self, model_hash: str) -> None:
+        """Let the names that the stack's files have for images mean those of a model: Compose goes by the files."""
+        left = await self.components.engine.name_images(self.environment, model_hash)
+        for name in sorted({*left.values()}):
+            self.warn(
+                said(
+                    "{image} keeps its meaning on this machine, since a container of another project uses it: "
+                    "`docker compose up -d` makes {services} of that image.",
+                    image=name,
+                    services=", ".join(sorted(service for service, one in left.items() if one == name)),
+                )
+            )
+
     async def services_before(self) -> frozenset[str]:
         """Return the services of the releases between which the deployment moves: those are the bot's to remove."""
         return brought_services(*await self._releases())

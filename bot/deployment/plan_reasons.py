@@ -59,8 +59,6 @@ def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
 
 
 def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:
-    if plan.if_image_differs:
-        yield said("it stays if the image turns out to be the one that runs")
     shared = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_replaced(comparison, on))
     yield from (said("it shares a namespace with {on}, which is recreated", on=on) for on in shared)
     current, released = comparison.current, comparison.as_released.get(plan.service)

@@ -1,6 +1,6 @@
 """Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
 
 from roas.concurrency import begun
@@ -17,7 +17,8 @@ from roas.deployment.proxy_changes import refuse_unready_proxies, warn_of_droppe
 from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.interface import SweptContainers
+from roas.engine.interface import ResolvedStack, SweptContainers
+from roas.engine.model.services import BOUND, services_of, written_fields
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, RegistryUnavailableError
 from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest
@@ -68,7 +69,7 @@ async def _plan_deployment(
     )
     subject = PlanSubject(
         environment=environment.name,
-        version=(request.version or "") if stack.follows_version else "",
+        version=stack.version if stack.version == request.version else "",
         definitions=stack.definitions,
         wanted=wanted,
         warnings=(
@@ -80,7 +81,7 @@ async def _plan_deployment(
     before = with_proxies(engine, old_model)
     plan = bind_to_inputs(make_plan(comparison, subject), stack.inputs)
     plan = replace(plan, refusals=tuple(one.message for one in stack.obstacles if one.refuses))
-    plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before))
+    plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before), *_beside_compose(plan, stack))
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_unready_proxies(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
@@ -139,9 +140,32 @@ async def plan_rollback(
     before = with_proxies(engine, comparison.old_model)
     plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
     plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
+    if plan.changed and not environment.on_swarm:
+        text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
+        plan = plan.with_warnings(text)
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan
+
+
+def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
+    """Say where somebody's `docker compose up -d` in the stack's folder will do something else than this."""
+    if stack.environment.on_swarm:
+        return
+    services = services_of(stack.model)
+    made = (one.service for one in plan.services if one.action in {ServiceAction.CREATE, ServiceAction.RECREATE})
+    if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services[name]))):
+        yield said(
+            "`docker compose up -d` makes {services} anew: it binds the stack's files, a release has copies of them.",
+            services=", ".join(copied),
+        )
+    if plan.changed and stack.beside_files:
+        yield said(
+            "`docker compose up -d` goes by the stack's files, which name another version. Write {version} there, too, "
+            "or use `roas compose {environment} -- up -d`.",
+            version=stack.version,
+            environment=plan.environment,
+        )
 
 
 def _partially_applied(target: Release) -> Message:

@@ -16,7 +16,6 @@ from roas.engine.containers.docker_events import EventSubscription
 from roas.engine.containers.failure_output import read_failure_output
 from roas.engine.containers.joint_creation import Created, JointCreator
 from roas.engine.containers.own_container import own_container_id
-from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.removal import remove_container, start_container, stop_container
 from roas.engine.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.containers.service_creation import ServiceCreator
@@ -32,11 +31,13 @@ from roas.engine.containers.statistics import StatisticsReader
 from roas.engine.images.building import build_image
 from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions
 from roas.engine.images.pull import pull_image
+from roas.engine.images.readable_names import files_reference, set_references
 from roas.engine.interface import ContainerEvent, ProgressReport, ResolvedStack, SweptContainers
 from roas.engine.machine.bot_places import find_bot_places
 from roas.engine.machine.probe import DockerProbe
 from roas.engine.machine.processes import end_process
 from roas.engine.machine.projects import ended_services, find_projects
+from roas.engine.model.services import services_of
 from roas.engine.policy.misled_binds import MisledBinds
 from roas.engine.policy.probe_targets import ProbeTargets
 from roas.engine.proxied_service import ProxiedService
@@ -66,7 +67,6 @@ class ComposeEngine(ComposeReleases):
         )
         self._misled = MisledBinds(self._clients, self._policy)
         self._just_judged: set[str] = set()
-        self._pinned = PinnedServices(self._clients, self._runner, self._models)
         creation = ComposeCreation(self._clients, self._runner, self._models, self._pinned)
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
         self.probe_targets = ProbeTargets(self._clients, self._policy)
@@ -134,6 +134,13 @@ class ComposeEngine(ComposeReleases):
         # What was told of may have been started since the last look at it: its next start is judged again.
         self._just_judged |= {one.id for one in made if one.never_ran and one.id not in told}
         return made
+
+    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Let the names that the files of a model have for its images mean these; returns what is another project's."""
+        services = services_of(await self.load_model(model_hash))
+        given = await set_references(self._clients, environment, services, lenient=True)
+        names = {name: files_reference(environment.project, name, fields) for name, fields in services.items()}
+        return {name: one for name, one in names.items() if one and name not in given and "@" not in one}
 
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
         """Let the engine pull with today's logins; on one machine it is given them with each pull."""

@@ -9,19 +9,21 @@ from roas.concurrency import begun, run_concurrently
 from roas.engine.adopting.adoption import adopt_project
 from roas.engine.client import Answer, EngineClients
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.containers.snapshots import take_outlines
+from roas.engine.containers.pinned_services import PinnedServices
+from roas.engine.containers.snapshots import take_outlines, take_snapshots
 from roas.engine.images.building import build_hash
 from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ReleaseDraft, ResolvedStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
-from roas.engine.model.secret_sources import model_secrets
-from roas.engine.model.services import services_of
+from roas.engine.model.secret_sources import literal_names, model_secrets
+from roas.engine.model.services import ADOPTED_HASH, adopted_hash, pinned_content, replicas_of, services_of
 from roas.engine.model.store import MODELS, ModelStore
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.releases.credential_refresh import CredentialRefresher
 from roas.engine.releases.drafter import ReleaseDrafter
+from roas.engine.releases.pinning import SHARED_KINDS, pin
 from roas.engine.releases.plan_inputs import hash_inputs, hash_release
 from roas.engine.releases.policy_check import ReleasePolicy
 from roas.engine.resolution.resolver import StackResolver
@@ -29,7 +31,7 @@ from roas.engine.sources.build_sources import BuildSources
 from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
-from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
+from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ALIVE
@@ -37,6 +39,8 @@ from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
 
+# In `x-deploy` of a service that was adopted: what its containers say.
+OF_CONTAINERS = ("depends_on", "one_shot", ADOPTED_HASH)
 # What nothing refers to may still belong to a deployment that is about to refer to it.
 UNUSED_SECONDS = 24 * 3600.0
 
@@ -50,13 +54,14 @@ class ComposeReleases:
         self._clients = EngineClients(redactor.redact)
         self._runner = ComposeRunner(instance_id, redactor.redact, self._clients)
         self._redactor = redactor
-        self._models = ModelStore(state_dir / MODELS, redactor.add)
+        self._models = ModelStore(state_dir / MODELS, self._learn)
         self._definitions = PerModel(read_definitions)
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")
         self._contents = ContentStore(state_dir / CONTENTS_FOLDER, self._key.read)
         self._policy = ComposePolicy(policy_allow, state_dir, token)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, self._policy, redactor)
+        self._pinned = PinnedServices(self._clients, self._runner, self._models)
         self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
@@ -64,6 +69,11 @@ class ComposeReleases:
     async def close(self) -> None:
         """Close the connections to every engine."""
         await self._clients.close()
+
+    def _learn(self, model: Mapping[str, Any]) -> None:
+        """Let the redactor know the secrets of a model, and which words are names in it."""
+        self._redactor.keep(literal_names(model))
+        self._redactor.add(model_secrets(model))
 
     async def resolve(
         self, environment: Environment, version: str | None, *, write_contents: bool = True
@@ -84,18 +94,23 @@ class ComposeReleases:
         return self._definitions(model)
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Return the content that each service's image means now; each reference is queried once."""
+        """Return the content that each service's image means now; each reference is queried once.
+
+        What any service of the stack builds is that of all who name it.
+        """
         wanted = {name: stack.definitions[name] for name in sorted(services)}
+        builders = {name: _builder(stack, name) for name in wanted}
         questions: dict[tuple[str, str], list[str]] = {}
         for name, one in wanted.items():
-            if not one.built:
+            builder = builders[name]
+            if not (builder and stack.definitions[builder].built):
                 questions.setdefault((one.image, one.pull_policy), []).append(name)
         answers = await run_concurrently(
             self._look_up_image(stack, reference, policy, names) for (reference, policy), names in questions.items()
         )
         found = dict(zip(questions, answers, strict=True))
         return {
-            name: found.get((one.image, one.pull_policy)) or await self._to_build(stack, name)
+            name: found.get((one.image, one.pull_policy)) or await self._to_build(stack, builders[name] or name)
             for name, one in wanted.items()
         }
 
@@ -141,10 +156,42 @@ class ComposeReleases:
         adopted = await adopt_project(self._clients, environment, written)
         if adopted is None:
             return None
-        self._redactor.add(model_secrets(adopted.model))
+        self._learn(adopted.model)
         model = await self._drafter.bound(environment, adopted, write=True)
-        self._redactor.add(model_secrets(model))
+        model = await self._as_in_files(environment, version, model, adopted.references)
+        self._learn(model)
         return await self._drafter.draft_model(environment, adopted.version, model, adopted.references)
+
+    async def _as_in_files(
+        self, environment: Environment, version: str | None, model: Mapping[str, Any], images: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Return an adopted model with the services of the files in it whose containers Compose made of just these.
+
+        `images` are the names that their containers have for their images, of the version that runs.
+        """
+        try:
+            stack = await self._resolver.resolve(environment, version, write_contents=True)
+        except RoasError:  # who wants to deploy them is told
+            return model
+        running = services_of(model)
+        services = {
+            name: {**fields, "image": images[name]} if fields.get("image") else fields
+            for name, fields in services_of(stack.model).items()
+            if name in running
+        }
+        ids = {name: pinned_content(running[name]) for name in services}
+        definitions = {name: replace(stack.definitions[name], image=images[name]) for name in services}
+        made = pin({**stack.model, "services": services}, definitions, ids)
+        containers = await take_snapshots(self._clients, environment)
+        hashes = await self._pinned.hashes_of(made, environment, containers)
+        same = {
+            name: _running_as(fields, running[name])
+            for name, fields in services_of(made).items()
+            if hashes[name] == adopted_hash(running[name])
+        }
+        shared = {kind: {**(model.get(kind) or {}), **(made.get(kind) or {})} for kind in SHARED_KINDS}
+        named = {kind: found for kind, found in shared.items() if found} if same else {}
+        return {**model, **named, "services": {**running, **same}}
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""
@@ -221,8 +268,7 @@ class ComposeReleases:
         try:
             return await look_up_image(self._clients, stack.environment, reference, policy)
         except (ImageNotFoundError, RegistryUnavailableError):
-            services = services_of(stack.model)
-            if all(services[name].get("build") for name in names):
+            if all(_builder(stack, name) for name in names):
                 return None
             raise
 
@@ -231,7 +277,8 @@ class ComposeReleases:
         reference = stack.definitions[service].image
         found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
         sources = await self._clients.local(lambda: self._sources(stack, service).digest())
-        return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service, sources))
+        hashed = build_hash(stack, service, sources)
+        return WantedImage(reference, found["Id"] if found else None, build_hash=hashed, builder=service)
 
     def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
         """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""
@@ -244,6 +291,23 @@ class ComposeReleases:
             may_leave=self._policy.allows(f"build:{service}", stack.environment),
             may_bind=lambda path: self._policy.allows(f"bind:{path}", stack.environment),
         )
+
+
+def _builder(stack: ResolvedStack, service: str) -> str | None:
+    """Return the service that says how a service's image is built: itself, or the first that builds what it names."""
+    fields, image = services_of(stack.model), stack.definitions[service].image
+    same = sorted(name for name, one in stack.definitions.items() if one.image == image and fields[name].get("build"))
+    own = fields[service].get("build")
+    return next((name for name in same if not own or fields[name]["build"] == own), None)
+
+
+def _running_as(fields: Mapping[str, Any], adopted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a service of the files with what its containers say: how many, if they end, and what they wait for."""
+    extension = adopted.get("x-deploy") or {}
+    own = {key: extension[key] for key in OF_CONTAINERS if key in extension}
+    said_by_files = {key: one for key, one in fields["x-deploy"].items() if key not in OF_CONTAINERS}
+    number = {"scale": replicas_of(adopted)} if replicas_of(adopted) != replicas_of(fields) else {}
+    return {**fields, **number, "x-deploy": {**said_by_files, **own}}
 
 
 def holder(environment: Environment, release: Release) -> str:

@@ -1,6 +1,6 @@
 """Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from roas.engine.proxied_service import ProxiedService
@@ -23,7 +23,7 @@ class EngineActor(Protocol):
     ) -> str:
         """Pull an image; returns its image ID.
 
-        Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError.
+        Raises ImageNotFoundError, RegistryUnavailableError.
         """
         ...
 
@@ -99,6 +99,13 @@ class EngineActor(Protocol):
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove these containers, which are all of a service; where it is one of a Swarm, the service."""
+        ...
+
+    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Let the names that the files of a model have for its images mean these again.
+
+        Returns, by service, the names that a container of another project uses: those stay as they are.
+        """
         ...
 
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class DeploymentManager:
         wanted = (
             replace(made.wanted, definition=definition)
             if made
-            else await self._wanted(environment, model_hash, definition, watch)
+            else await self._wanted(environment, model_hash, definition, watch, anew=anew)
         )
         before = watch.of_service(definition.name)
         on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas by itself
@@ -205,14 +205,24 @@ class DeploymentManager:
         await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
 
     async def _wanted(
-        self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
+        self,
+        environment: Environment,
+        model_hash: str,
+        definition: ServiceDefinition,
+        watch: ContainerWatch,
+        *,
+        anew: bool,
     ) -> WantedService:
-        """Return what a model wants of a service; the caller may have given it another order of updating."""
+        """Return what a model wants of a service; the caller may have given it another order of updating.
+
+        How its containers are hashed that are to be made `anew` does not count.
+        """
         model = await self._engine.load_model(model_hash)
         if shared_with(services_of(model).get(definition.name, {})):
             # Compose hashes the id of that container, and who took its place may not have been seen yet.
             await watch.refresh()
-        wanted = await self._engine.wanted_services(environment, model, watch.containers, as_it_is=True)
+        counting = tuple(one for one in watch.containers if not (anew and one.service == definition.name))
+        wanted = await self._engine.wanted_services(environment, model, counting, as_it_is=True)
         return replace(wanted[definition.name], definition=definition)
 
     async def _remove_others(

@@ -15,7 +15,8 @@ class ResolvedStack:
     """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
-    whether the version that is asked for makes any difference. `obstacles` are what its execution would come upon on
+    whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
+    another. `obstacles` are what its execution would come upon on
     the engine. `inputs` is a hash of what a plan depends on besides: secrets, settings and policy.
     """
 
@@ -27,6 +28,7 @@ class ResolvedStack:
     follows_version: bool = True
     obstacles: tuple[Obstacle, ...] = ()
     inputs: str = ""
+    beside_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

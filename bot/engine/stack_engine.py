@@ -200,6 +200,10 @@ class StackEngine(StackReader):
         """Repair what a killed Compose left; a Swarm is left nothing half-made."""
         return () if on_swarm(environment) else await super().sweep(environment, service, spared=spared)
 
+    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Let the names that the files have for images mean those of a model; the nodes of a Swarm go by digests."""
+        return {} if on_swarm(environment) else await super().name_images(environment, model_hash)
+
     async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
         """Let a Swarm pull with today's logins; returns the services that it was told so of."""
         return await self._swarm.renew_logins(environment) if on_swarm(environment) else ()

@@ -1,7 +1,10 @@
 """Describe what a deployment would change, before anything is touched."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+BUILD_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class ServiceAction(StrEnum):
@@ -38,6 +41,11 @@ class ServicePlan:
     start_first: bool = False
     reasons: tuple[str, ...] = ()
     if_image_differs: bool = False
+
+    @property
+    def is_built(self) -> bool:
+        """Return whether the image is yet to be built: what is expected of it is what it is built from."""
+        return BUILD_HASH.fullmatch(self.expected_image or "") is not None
 
 
 @dataclass(frozen=True, slots=True)

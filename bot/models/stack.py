@@ -81,6 +81,7 @@ class WantedImage:
     digest: str | None = None
     build_hash: str | None = None
     must_pull: bool = False
+    builder: str = ""  # the service that says how it is built
 
     @property
     def identity(self) -> str:

@@ -12,11 +12,13 @@ from testbed.images import import_image
 from testbed.rootfs import APPLETS, Rootfs
 
 SOURCE = "corpus/stand-in"
-VERSIONS = ("today", "next")
+CRASHING = "crashing"
+VERSIONS = ("today", "next", CRASHING)
 # What its answer is searched for, by the health checks that people write.
 ANSWER = '#!/bin/sh\necho "PONG OK ok pong healthy alive running imok"\n'
 SERVE = """#!/bin/sh
 trap 'exit 0' TERM INT
+[ "$VERSION_OF" != crashing ] || exit 1
 [ "$ONCE" != all ] || exit 0
 [ -z "$*" ] || ! grep -qxF -- "$*" /once || exit 0
 while :; do sleep 3600 & wait $!; done
@@ -84,7 +86,7 @@ def _image(client: docker.DockerClient, model: Model, version: str, *, once: boo
         root.tar(),
         f"{SOURCE}:{version}",
         ENTRYPOINT='["/serve"]',
-        ENV=["PATH=/usr/local/bin:/usr/bin:/bin", f"ONCE={'all' if once else ''}"],
+        ENV=["PATH=/usr/local/bin:/usr/bin:/bin", f"ONCE={'all' if once else ''}", f"VERSION_OF={version}"],
         **({"HEALTHCHECK": OWN_PROBE} if model.needs_own_probe else {}),
     )
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from campaigns.corpus.ground import NO_ANSWER, Ground, Look, Typed, document
-from campaigns.corpus.images import stand_ins, tag_images
+from campaigns.corpus.images import CRASHING, stand_ins, tag_images
 from campaigns.corpus.stacks import Model, Stack
 from testbed.waiting import wait_until
 
 TRUSTED = '[policy]\nlevel = "trusted"\n'
 # What a stack without a variable in its images is deployed as: no image follows it.
 ANY_VERSION = "v1"
-NEXT_VERSION = "v99.9.9"
+NEXT_VERSION, LAST_VERSION = "v99.9.9", "v99.9.10"
 # What gets the version without anybody saying so.
 USUAL_VARIABLE = "VERSION"
 SETTLED_SECONDS = 15.0
@@ -63,6 +63,8 @@ class Played:
     planned: Mapping[str, str] = field(default_factory=dict)
     adoption: Adoption = Adoption.NOT_PLAYED
     notes: list[str] = field(default_factory=list)
+    # By what was typed: the services of which containers were made anew, started, or run as jobs.
+    beside: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -201,13 +203,7 @@ class Play:
         deployed = self._deploy(name, self._version)
         after = self.ground.looks(project)
         self._judge(deployed, before, after)
-        typed = self._compose("up", "--detach")
-        again = self.ground.looks(project)
-        if typed.code:
-            self.played.notes.append(f"`docker compose up -d` afterwards: {typed.last}")
-        elif changed := changed_services(after, again):
-            self.played.notes.append(f"`docker compose up -d` afterwards changed {', '.join(sorted(changed))}")
-            self._expect_told(name, after, again)
+        self._up(name, project, "`up -d` after the take-over", self._variables_of(self._version))
 
     def _expect_told(self, name: str, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
         """Note what somebody's Compose replaced and `roas status` does not name as another than the release has it."""
@@ -230,30 +226,73 @@ class Play:
             self.played.adoption = Adoption.AS_PLANNED if changed else Adoption.KEPT
 
     def _move_on(self, name: str, project: str, made: dict[str, str]) -> None:
-        """Deploy another version where images have a variable, and roll back: the images of before are back."""
-        if not self._movable:
-            return
+        """Deploy, change, fail and go back, with somebody's Compose after each: nobody undoes what the other made."""
         before = self.ground.looks(project)
-        resolved = self._compose("config", "--format", "json", **dict.fromkeys(self._variables, NEXT_VERSION))
-        if resolved.code:
-            return
-        tag_images(self.ground.client, Model.of(resolved.out), made, "next")
-        moved = self._deploy(name, NEXT_VERSION)
+        self._deploy(name, self._version)
+        self._up(name, project, "`up -d` after a deployment", self._variables_of(self._version))
+        moved = self._change(name, made, "next", NEXT_VERSION)
         there = self.ground.looks(project)
-        self._compose("up", "--detach")
-        self._expect_told(name, there, self.ground.looks(project))
+        if moved is None:
+            return
+        now = NEXT_VERSION if self._movable else self._version
+        self._up(name, project, "`up -d` after a change", self._variables_of(now))
+        failed = self._change(name, made, CRASHING, LAST_VERSION)
+        self._up(name, project, "`up -d` after a rollback", self._variables_of(now))
+        there_now = self.ground.looks(project)
+        typed = self.ground.roas(self.home, "compose", name, "--", "up", "-d")
+        self._note(name, project, "`roas compose … up -d`", there_now, typed)
         back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus")
-        images = [sorted((one.service, one.image) for one in look.values()) for look in (before, there)]
-        if moved.code or back.code:
-            self.played.notes.append(
-                f"another version ({moved.code}, back {back.code}): {_error(moved)} {_error(back)}"
-            )
+        after = self.ground.looks(project)
+        images = [sorted((one.service, one.image) for one in look.values()) for look in (before, there, after)]
+        if moved.code or back.code or failed is None or failed.code == 0:
+            codes = (moved.code, failed.code if failed else None, back.code)
+            self.played.notes.append(f"changed, failed, back: {codes}: {_error(moved)} {_error(back)}")
         elif images[0] == images[1]:
             self.played.notes.append("another version changed no image")
-        elif sorted((one.service, one.image) for one in self.ground.looks(project).values()) != images[0]:
+        elif images[2] != images[0]:
             self.played.notes.append("a rollback did not bring the images of before back")
         else:
-            self.played.notes.append("another version and back")
+            self.played.notes.append("another version, a failure, and back")
+
+    def _change(self, name: str, made: dict[str, str], images: str, version: str) -> Typed | None:
+        """Deploy other images: by another version where there is a variable, else by what the same names mean."""
+        variables = dict.fromkeys(self._variables, version) if self._movable else {}
+        resolved = self._compose("config", "--format", "json", **variables)
+        model = Model.of(resolved.out) if not resolved.code else Model({})
+        if resolved.code or any("@" in one for one in model.images):
+            return None
+        tag_images(self.ground.client, model, made, images)
+        return self._deploy(name, version if self._movable else self._version)
+
+    def _up(self, name: str, project: str, when: str, variables: dict[str, str]) -> None:
+        """Type `docker compose up -d` twice: what it made anew or started the first time, and the second."""
+        for step in (when, f"{when}, again"):
+            before = self.ground.looks(project)
+            self._note(name, project, step, before, self._compose("up", "--detach", **variables))
+
+    def _note(self, name: str, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
+        after = self.ground.looks(project)
+        done = {
+            "made anew": sorted(look.service for one, look in after.items() if one not in before),
+            "started": sorted(
+                look.service
+                for one, look in after.items()
+                if one in before and look.status != ENDED and look.started_at != before[one].started_at
+            ),
+            "jobs": sorted(
+                look.service
+                for one, look in after.items()
+                if one in before and look.status == ENDED and look.started_at != before[one].started_at
+            ),
+        }
+        self.played.beside[when] = {what: services for what, services in done.items() if services}
+        if typed.code:
+            self.played.notes.append(f"{when}: {typed.last}")
+        elif done["made anew"]:
+            self._expect_told(name, before, after)
+
+    def _variables_of(self, version: str) -> dict[str, str]:
+        return dict.fromkeys(self._variables, version) if self._movable else {}
 
     def _deploy(self, name: str, version: str) -> Typed:
         quick = {f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": "0.2"}

@@ -40,6 +40,7 @@ def summary(played: Sequence[Played]) -> str:
         said = f": {one.said}" if one.said else ""
         adopted = "; ".join((str(one.adoption), *one.notes))
         lines.append(f"| {one.name} | {one.repository} | {one.services} | {one.verdict}{said} | {adopted} |")
+    lines += ["", *_beside(played)]
     verdicts = Counter(str(one.verdict) for one in played)
     adoptions = Counter(str(one.adoption) for one in played)
     lines.append("")
@@ -47,3 +48,17 @@ def summary(played: Sequence[Played]) -> str:
     lines.append(", ".join(f"{count} {what}" for what, count in adoptions.most_common()))
     lines.append(f"{share(played):.1%} of those that Compose takes can be planned")
     return "\n".join(lines) + "\n"
+
+
+def _beside(played: Sequence[Played]) -> list[str]:
+    """Return the table of what somebody's Compose did beside the bot: containers, and in how many stacks."""
+    steps = list(dict.fromkeys(step for one in played for step in one.beside))
+    lines = ["| Typed | Stacks | Made anew | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
+    for step in steps:
+        seen = [one.beside[step] for one in played if step in one.beside]
+        counts = [
+            f"{sum(len(one.get(what, ())) for one in seen)} (in {sum(what in one for one in seen)})"
+            for what in ("made anew", "started", "jobs")
+        ]
+        lines.append(f"| {step} | {len(seen)} | {' | '.join(counts)} |")
+    return lines

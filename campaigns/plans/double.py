@@ -270,6 +270,10 @@ class EngineDouble:
         services, there = _services(self.models[model_hash]), await self.containers(environment)
         return {name: _wanted_hash(services, name, there) for name in services}
 
+    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Let names mean what they mean: nobody else is here."""
+        return {}
+
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:

@@ -62,6 +62,7 @@ class Execution:
             before = await context.definition_before(service)
             context.allow_drain(before)
             await manager.remove_service(context.environment, service, watch, context.report, before)
+        await context.name_images(model_hash)
 
     async def _changes(
         self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None

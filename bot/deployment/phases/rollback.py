@@ -73,6 +73,7 @@ class Rollback:
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
         await manager.releases.require_images(context.environment, target, needed, context.report)
+        await context.name_images(model_hash)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own

@@ -27,6 +27,9 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
         "runtime": engine.get("DefaultRuntime"),
         "logging": {"driver": engine.get("LoggingDriver")},
     }
+    if logging := form.get("logging"):
+        given = {"driver": engine.get("LoggingDriver"), **logging}
+        form = {**form, "logging": {key: value for key, value in given.items() if value}}
     kept = {key: value for key, value in form.items() if key not in defaults or value != defaults[key]}
     _leave_out_discarded(kept, engine)
     if form.get("pid") == "host" or form.get("ipc") == "host" or form.get("privileged"):

@@ -36,12 +36,12 @@ def _own(config: Mapping[str, Any], defaults: Mapping[str, Any], key: str) -> An
 
 
 def _command(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry point of the container's own makes the engine forget the image's command."""
-    entrypoint, command = config.get("Entrypoint"), config.get("Cmd")
-    own_entrypoint = (entrypoint or None) != (defaults.get("Entrypoint") or None)
-    if own_entrypoint:
-        return {"entrypoint": entrypoint or [""], "command": command or None}
-    return {"command": None if (command or None) == (defaults.get("Cmd") or None) else command or None}
+    """An entry point that is written makes the engine forget the image's command, also where it is the image's own."""
+    entrypoint, command = config.get("Entrypoint") or None, config.get("Cmd") or None
+    of_image, usual = defaults.get("Entrypoint") or None, defaults.get("Cmd") or None
+    if entrypoint != of_image or (command is None and usual is not None):
+        return {"entrypoint": entrypoint or [""], "command": command}
+    return {"command": None if command == usual else command}
 
 
 def _environment(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 
 SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+ALL_PROFILES = ("--profile", "*")
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@:/-]{0,127}")
 
 
@@ -60,20 +61,12 @@ def config_as_json(project: ComposeProject) -> list[str]:
 
 def all_services(project: ComposeProject) -> list[str]:
     """Print the names of all services, those of inactive profiles too."""
-    return [*project.arguments(), "--profile", "*", "config", "--services"]
+    return [*project.arguments(), *ALL_PROFILES, "config", "--services"]
 
 
 def config_hashes(project: ComposeProject) -> list[str]:
-    """Print the configuration hash that each service's containers will have.
-
-    Compose 2.26 also hashes what a service depends on by sharing or linking; `create` leaves that out, so does this.
-    """
-    return [*project.arguments(), "config", "--no-normalize", "--hash", "*"]
-
-
-def former_config_hashes(project: ComposeProject) -> list[str]:
-    """Print the hashes of containers that 0.1 made, with what they depend on by sharing or linking."""
-    return [*project.arguments(), "config", "--hash", "*"]
+    """Print the configuration hash of each service as it is written, whatever its profiles; nothing is added to it."""
+    return [*project.arguments(), *ALL_PROFILES, "config", "--no-normalize", "--hash", "*"]
 
 
 def create(

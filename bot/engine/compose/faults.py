@@ -45,6 +45,7 @@ FILE_INVALID = (
 )
 UNREADABLE_VARIABLES = re.compile(r"failed to read (?P<file>/\S+): (?P<reason>[^\n]+)\Z")
 UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
+HOMELESS = "the environment lacks HOME"
 LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
 CHECK_ENGINE_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
@@ -55,8 +56,9 @@ def _says(pattern: str, text: str) -> bool:
 
 
 def unset_variables(stderr: str) -> tuple[str, ...]:
-    """Return the variables that interpolation needs and that are not set, each once."""
-    return tuple(dict.fromkeys(match["name"] for match in UNSET_VARIABLE.finditer(stderr)))
+    """Return the variables that interpolation needs and that are not set, each once; `~` needs one, too."""
+    home = ["HOME"] if HOMELESS in stderr else []
+    return tuple(dict.fromkeys([*(match["name"] for match in UNSET_VARIABLE.finditer(stderr)), *home]))
 
 
 def compose_fault(

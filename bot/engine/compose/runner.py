@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 from roas.concurrency import run_concurrently
-from roas.engine.client import EngineClients, engine_address
+from roas.engine.client import EngineClients, engine_address, socket_path
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
 from roas.engine.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
@@ -28,7 +29,7 @@ from roas.engine.compose.processes import (
 )
 from roas.engine.compose.program import compose_binary, compose_command, die_with_parent, find_plugin, mark
 from roas.engine.docker_client import EngineClient
-from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
+from roas.engine.sources.snapshot import SourceSnapshot
 from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -38,10 +39,6 @@ INSTANCE_VARIABLE = "ROAS_INSTANCE"
 INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
-# What a jailed command gets anew each time, and what leaves no mark on its output.
-SET_IN_JAIL = frozenset({"PATH", "DOCKER_CONFIG", INSTANCE_VARIABLE})
-# A path below which nothing exists or can be created.
-NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
 VERSION_SECONDS = 8.0
 # In which words a Go program says that it got no more memory, or no more threads, which need some.
@@ -72,13 +69,15 @@ class ComposeRunner:
         timeout_seconds: float = CONFIG_SECONDS,
         service: str | None = None,
         on_line: LineReport | None = None,
+        engine_socket: str | None = None,
     ) -> ComposeOutput:
-        """Run a command to its end; `on_line` is called with each line.
+        """Run a command to its end; `on_line` is called with each line. It may reach the engine by a socket of ours.
 
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
         folder = environment.folder if environment.folder.is_dir() else Path("/")
         scrubbed = self._scrubbed(environment, variables or {})
+        scrubbed |= {"DOCKER_HOST": f"unix://{engine_socket}"} if engine_socket else {}
         process = await start_process((*self._find(), *arguments), scrubbed, folder)
         try:
             async with deadline(timeout_seconds, service):
@@ -89,7 +88,11 @@ class ComposeRunner:
         finally:
             await end_process(process)
         if code != 0:
-            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=self._redact)
+            text = stderr or stdout
+            if engine_socket is not None:  # nobody knows ours
+                there = socket_path(environment)
+                text = text.replace(engine_socket, there).replace(quote(engine_socket, safe=""), quote(there, safe=""))
+            raise compose_fault(text, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
     async def run_jailed(
@@ -106,8 +109,7 @@ class ComposeRunner:
         Raises the fault that its stderr names, with the real paths in it; ComposeFileError where it would take too
         much; EngineUnavailableError where it does not end in time; EngineError where nothing here can confine it.
         """
-        scrubbed = self._scrubbed(environment, variables)
-        scrubbed |= {"PATH": NO_PROGRAMS, "DOCKER_CONFIG": str(snapshot.scratch / SETTINGS)}
+        scrubbed = _interpolated(environment, variables)
         folder = snapshot.mapping.to_copy(environment.folder)
         folder.mkdir(parents=True, exist_ok=True)
         command = (str(compose_binary()), *arguments)
@@ -152,8 +154,7 @@ class ComposeRunner:
 
         Raises EngineError where there is no Compose.
         """
-        reaching = self._scrubbed(environment, variables).items()
-        seen = sorted(f"{name}={value}" for name, value in reaching if name not in SET_IN_JAIL)
+        seen = sorted(f"{name}={value}" for name, value in _interpolated(environment, variables).items())
         return snapshot.digest(), str(environment.folder), *seen, *mark(compose_binary())
 
     async def _run_confined(
@@ -227,6 +228,14 @@ class ComposeRunner:
         own["DOCKER_HOST"] = engine_address(environment)
         own[INSTANCE_VARIABLE] = self._instance_id
         return {**variables, **own, **PINNED}
+
+
+def _interpolated(environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return all that Compose has of a process's environment where it reads a stack's files, which may name it.
+
+    It is what the environment gives them, and the folder, as in the shell of whoever types Compose there.
+    """
+    return {**variables, "PWD": str(environment.folder), **PINNED}
 
 
 def _names(environment: Environment) -> str:

@@ -1,15 +1,17 @@
 """Let Compose create containers as a pinned model defines them: what is the same for one service and for many."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
-from roas.engine.client import EngineClients
+from roas.engine.client import EngineClients, is_local, socket_path
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.create_requests import Completion, completing_socket
 from roas.engine.compose.processes import LineReport
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.images.readable_names import set_references
+from roas.engine.model.services import services_of
 from roas.engine.model.store import ModelStore
 from roas.models.environment import Environment
 
@@ -32,7 +34,7 @@ class ComposeCreation:
         self,
         environment: Environment,
         model_hash: str,
-        services: Mapping[str, Mapping[str, Any]],
+        hashes: Mapping[str, str],
         *,
         keep_existing: bool,
         scale: Mapping[str, int],
@@ -40,10 +42,33 @@ class ComposeCreation:
         more_seconds: float = 0.0,
         on_line: LineReport | None = None,
     ) -> None:
-        """Name the images of services, given with their fields, and create what is lacking. Raises RoasError."""
-        names = list(services)
+        """Name the images of services, given with their hashes, and create what is lacking. Raises RoasError.
+
+        The containers get these, and the names that the files have for their images.
+        """
+        names = list(hashes)
         project = ComposeProject.of_model(environment, self._models.existing(model_hash))
         arguments = commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale)
-        await set_references(self.clients, environment, services)
+        model = await self.clients.local(lambda: self._models.load(model_hash))
+        images = await set_references(self.clients, environment, services_of(model), names)
+        completions = {name: Completion(hashes[name], images.get(name)) for name in names}
         seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
-        await self._runner.run(arguments, environment, timeout_seconds=seconds, service=service, on_line=on_line)
+        async with _completing(environment, completions) as path:
+            await self._runner.run(
+                arguments,
+                environment,
+                timeout_seconds=seconds,
+                service=service,
+                on_line=on_line,
+                engine_socket=path,
+            )
+
+
+@asynccontextmanager
+async def _completing(environment: Environment, completions: Mapping[str, Completion]) -> AsyncIterator[str | None]:
+    """Complete what Compose asks for within the block; an engine on another machine is asked by Compose itself."""
+    if not is_local(environment):
+        yield None
+        return
+    async with completing_socket(socket_path(environment), completions) as path:
+        yield path

@@ -5,10 +5,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from roas.engine.client import EngineClients, engine_address
+from roas.engine.client import EngineClients, engine_address, is_local
 from roas.engine.comparison import rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
@@ -16,13 +15,22 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.services import (
+    BOUND,
+    NOTHING,
     OF_SERVICE,
     SHARED_NAMESPACES,
+    WRITTEN,
+    WRITTEN_BEFORE,
     adopted_hash,
+    as_written,
+    linked_to,
     pinned_image_id,
     replicas_of,
     services_of,
     shared_with,
+    with_known_needs,
+    written_fields,
+    written_model,
 )
 from roas.engine.model.text import write_model
 from roas.models.environment import Environment
@@ -41,7 +49,8 @@ class ConfigHashes:
         self._runner = runner
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
         self._digest = PerModel(_digest)
-        self._particular = PerModel(_particular)
+        self._sharing = PerModel(_sharing)
+        self._written = PerModel(written_model)
         # By engine: Compose asks it for its version, for seconds where it hangs.
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -59,19 +68,16 @@ class ConfigHashes:
         another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
         beside the other one `as_it_is`.
         """
-        hashes = await self._ask(model, environment)
-        found = self._particular(model)
-        if not (found.sharing or found.linking or found.adopted):
-            return dict(hashes)
-        services = services_of(model)
+        hashes = await self._ask(self._made(model, environment), environment)
+        sharing, services = self._sharing(model), services_of(model)
         if containers is None:
             containers = await take_snapshots(self._clients, environment)
-        kept = _untouched(services, found.sharing, containers)
-        linking = found.linking - kept.keys() - found.sharing.keys()
-        if linking := _otherwise(linking, hashes, containers):
-            former = await self._ask(model, environment, former=True)
-            kept |= _had(linking, former, services, containers)
-        sharing = {name: shared for name, shared in found.sharing.items() if name not in kept}
+        kept = _untouched(services, sharing, containers)
+        others = hashes.keys() - kept.keys() - sharing.keys()
+        kept |= await self._accepted(model, others, hashes, environment, containers)
+        sharing = {name: shared for name, shared in sharing.items() if name not in kept}
+        if not sharing:
+            return {**hashes, **kept}
         return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is)
 
     async def _with_shared(
@@ -108,25 +114,63 @@ class ConfigHashes:
         environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
     ) -> dict[str, str]:
-        services = dict(services_of(model))
-        services |= {name: _resolved(services[name], ids) for name in names}
-        hashes = await self._ask({**model, "services": services}, environment)
+        services = services_of(model)
+        joined = {**model, "services": {**services, **{name: _resolved(services[name], ids) for name in names}}}
+        hashes = await self._ask(self._made(joined, environment), environment)
         found = {name: hashes[name] for name in names}
-        if not (others := _otherwise(names, hashes, containers)):
-            return found
-        before = {name: {**services[name], "depends_on": _implied(services_of(model)[name])} for name in names}
-        former = await self._ask({**model, "services": services | before}, environment, former=True)
-        return found | _had(others, former, services, containers)
+        return found | await self._accepted(joined, names, hashes, environment, containers, implied=services)
 
-    async def _ask(
-        self, model: Mapping[str, Any], environment: Environment, *, former: bool = False
-    ) -> Mapping[str, str]:
-        ask = commands.former_config_hashes if former else commands.config_hashes
+    async def _accepted(
+        self,
+        model: Mapping[str, Any],
+        names: Iterable[str],
+        hashes: Mapping[str, str],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
+        *,
+        implied: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> dict[str, str]:
+        """Return the hashes of services, of these, whose containers are as wanted and were hashed otherwise.
+
+        Somebody's Compose made them of the same files, or the release before of the same model. `implied` are the
+        services before the ids of containers were put in the place of those that they share with.
+        """
+        services = services_of(model)
+        variants = {
+            name: _variants(services[name], (implied or services)[name])
+            for name in _otherwise(names, hashes, containers)
+        }
+        if not any(variants.values()):
+            return {}
+        every = {f"{name}.{number}": one for name, ways in variants.items() for number, one in enumerate(ways)}
+        asked = {**services_of(self._made(model, environment)), **every}
+        files = {one["source"] for fields in asked.values() for one in fields.get("secrets") or ()}
+        configs = {one["source"] for fields in asked.values() for one in fields.get("configs") or ()}
+        found = await self._ask(
+            {
+                **model,
+                "services": with_known_needs(asked),
+                # Which file it is does not count in the hash of a service.
+                "secrets": {name: {"file": NOTHING} for name in files},
+                "configs": {name: {"file": NOTHING} for name in configs},
+            },
+            environment,
+        )
+        kept: dict[str, str] = {}
+        for name, ways in variants.items():
+            for number in range(len(ways)):
+                kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
+        return kept
+
+    def _made(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, Any]:
+        """Return the model of which the hashes of containers are that we make (see `completing_socket`)."""
+        return self._written(model) if is_local(environment) else model
+
+    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
         # Another Compose hashes otherwise, and makes the containers from then on.
         key = (
             environment.project,
             self._digest(model),
-            ask.__name__,
             *await self._clients.local(self._runner.installed),
         )
         async with self._asking[engine_address(environment)]:
@@ -135,7 +179,7 @@ class ConfigHashes:
                     path = folder / "model.yml"
                     with writing_temporary():
                         path.write_text(write_model(model), encoding="utf-8")
-                    arguments = ask(ComposeProject.of_model(environment, path))
+                    arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
                     output = await self._runner.run(arguments, environment)
                 lines = (line.split() for line in output.stdout.splitlines())
                 self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
@@ -149,22 +193,31 @@ def _digest(model: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(model, sort_keys=True, default=repr).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Particular:
-    """Name the services whose hashes depend on containers: which others they share with, or that they link to some."""
-
-    sharing: Mapping[str, frozenset[str]]
-    linking: frozenset[str]
-    adopted: bool
+def _sharing(model: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """Return the services whose hashes depend on containers: those that share, with the others that they share with."""
+    return {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
 
 
-def _particular(model: Mapping[str, Any]) -> Particular:
-    services = services_of(model)
-    return Particular(
-        sharing={name: shared for name, fields in services.items() if (shared := shared_with(fields))},
-        linking=frozenset(name for name, fields in services.items() if fields.get("links")),
-        adopted=any(adopted_hash(fields) for fields in services.values()),
-    )
+def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the other ways in which containers of a service that are as it is wanted may have been hashed.
+
+    `as_named` is the service as it names others whose namespaces it shares.
+    """
+    written = as_written(fields)
+    extension = dict(fields.get("x-deploy") or {})
+    found: list[Mapping[str, Any]] = [
+        as_written({**fields, "x-deploy": {**extension, WRITTEN: {**written_fields(fields), "image": name}}})
+        for name in extension.get(WRITTEN_BEFORE) or ()
+    ]
+    if any(key in BOUND for key in written_fields(fields)):
+        found.append(as_written(fields, with_binds=True))
+    # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
+    # also left out what it depends on; 0.1, but for what follows from its links and namespaces.
+    pinned = {key: one for key, one in fields.items() if key != "x-deploy"}
+    found += [{**written, "image": fields["image"]}, pinned]
+    if needs := _implied(as_named):
+        found.append({**pinned, "depends_on": needs})
+    return [written, *found]
 
 
 def _untouched(
@@ -234,8 +287,8 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
 
 
 def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what Compose 2.26 adds to `depends_on` of a service that shares with others."""
-    return dict.fromkeys(sorted(shared_with(fields)), IMPLIED)
+    """Return what Compose 2.26 adds to `depends_on` of a service that links to others, or shares with them."""
+    return dict.fromkeys(sorted(shared_with(fields) | linked_to(fields)), IMPLIED)
 
 
 def _first(

@@ -48,7 +48,7 @@ class JointCreator:
         """
         model = await self._creation.pinned.model_to_apply(model_hash, environment)
         lacking = await self._lacking(environment, model, chosen)
-        taken, known = lacking.taken, lacking.known
+        taken = lacking.taken
         complete: set[str] = set()
 
         async def read_line(line: str) -> None:
@@ -57,12 +57,13 @@ class JointCreator:
 
         for names in lacking.calls:
             await unpause(self._clients, environment, [one for one in taken if one.service in names])
+            wanted = await self._creation.pinned.wanted(model, environment, as_it_is=True)
             try:
                 async with begun(self._report(environment, complete, created)):
                     await self._creation.create(
                         environment,
                         model_hash,
-                        {name: known[name] for name in names},
+                        {name: wanted[name].config_hash for name in names},
                         keep_existing=True,
                         scale=lacking.scale(names),
                         more_seconds=CREATE_SECONDS_EACH * len(names),

@@ -8,6 +8,7 @@ from roas.engine.client import EngineClients
 from roas.engine.comparison import WantedService
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.config_hashes import ConfigHashes
+from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.services import pinned_image_id, services_of
@@ -40,6 +41,12 @@ class PinnedServices:
         """Return the configuration hash that each service's containers should have."""
         model = await self._clients.local(lambda: self._models.load(model_hash))
         return await self._hashes.of(model, environment)
+
+    async def hashes_of(
+        self, model: Mapping[str, Any], environment: Environment, containers: tuple[ContainerSnapshot, ...]
+    ) -> Mapping[str, str]:
+        """Return the hashes of a model that need not be stored, where these containers are."""
+        return await self._hashes.of(model, environment, containers, as_it_is=True)
 
     async def wanted(
         self,
@@ -86,8 +93,13 @@ class PinnedServices:
             )
         return model
 
-    async def pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
-        """Return one service of a model whose containers are to be made. Raises InvalidRequestError."""
+    async def pinned(
+        self, environment: Environment, model_hash: str, service: str, *, anew: bool = False
+    ) -> PinnedService:
+        """Return one service of a model whose containers are to be made. Raises InvalidRequestError.
+
+        What its containers are hashed with, made by whom they were, counts for nothing where they are made `anew`.
+        """
         model = await self.model_to_apply(model_hash, environment)
         fields = services_of(model).get(service)
         if fields is None:
@@ -96,7 +108,9 @@ class PinnedServices:
                 hint=said("Name one of its services."),
             )
         # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
-        return PinnedService((await self.wanted(model, environment, as_it_is=True))[service], fields)
+        there = await take_snapshots(self._clients, environment)
+        counting = tuple(one for one in there if not (anew and one.service == service))
+        return PinnedService((await self.wanted(model, environment, counting, as_it_is=True))[service], fields)
 
 
 def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:

@@ -52,7 +52,7 @@ class ServiceCreator:
         at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
-        pinned = await self._pinned.pinned(environment, model_hash, service)
+        pinned = await self._pinned.pinned(environment, model_hash, service, anew=anew)
         wanted = pinned.wanted
         if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
             return await self._with_networks(
@@ -98,7 +98,7 @@ class ServiceCreator:
                 await self._creation.create(
                     environment,
                     model_hash,
-                    {name: pinned.fields},
+                    {name: pinned.wanted.config_hash},
                     keep_existing=True,
                     scale={name: len(await self._existing(environment, name))},
                 )
@@ -181,7 +181,7 @@ class ServiceCreator:
         await self._creation.create(
             environment,
             model_hash,
-            {name: pinned.fields},
+            {name: wanted.config_hash},
             keep_existing=keep,
             anew=anew,
             scale=scale,

@@ -18,7 +18,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
-from roas.engine.images.reference import split_reference
+from roas.engine.images.reference import in_repository
 from roas.engine.interface import ProgressReport, ResolvedStack
 from roas.engine.model.services import services_of
 from roas.engine.model.text import write_model
@@ -39,6 +39,8 @@ BUILD_SECONDS = 3600.0
 REPORTED_LINES = 60
 LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
 PRIVATE = 0o700
+# What is built has a name of ours until it is needed.
+BUILT = "roas-build"
 # BuildKit names the step at the beginning; what a program prints may be of any length.
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
@@ -82,10 +84,12 @@ async def build_image(
             await report(service, log[-1], _fraction(line))
 
     reference = stack.definitions[service].image
+    # What the files call it is everybody's, and means what runs until a release with another image is brought up.
+    name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await clients.call(stack.environment, lambda client: find_image(client, reference))
     copy = folder / secrets.token_hex(8)
     try:
-        path = await run_uninterrupted(clients.local(lambda: _copied(stack, service, sources, copy, expected)))
+        path = await run_uninterrupted(clients.local(lambda: _copied(stack, service, name, sources, copy, expected)))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -102,10 +106,10 @@ async def build_image(
         await run_uninterrupted(clients.local(lambda: discard(copy)))
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
-    image_id = await clients.call(stack.environment, lambda client: _built(client, reference, kept))
+    image_id = await clients.call(stack.environment, lambda client: _built(client, name, kept))
     if image_id is None:
         raise BuildFailedError(
-            said("{service} was built, but there is no image {reference}.", service=service, reference=reference),
+            said("{service} was built, but there is no image {reference}.", service=service, reference=name),
             service=service,
         )
     return image_id
@@ -118,9 +122,8 @@ def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | Non
         return None
     if before is None or found["Id"] == before["Id"] or any(found.get(key) != before.get(key) for key in CONTENT):
         return str(found["Id"])
-    repository, tag = split_reference(reference)
     try:
-        client.tag(before["Id"], repository, tag or "latest", force=True)
+        client.tag(before["Id"], reference, "latest", force=True)
     except ApiNotFoundError:  # a prune took it during the build
         return str(found["Id"])
     if not (find_image(client, found["Id"]) or {}).get("RepoTags"):  # `build.tags` may name it, too
@@ -129,7 +132,9 @@ def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | Non
     return str(before["Id"])
 
 
-def _copied(stack: ResolvedStack, service: str, sources: BuildSources, copy: Path, expected: str | None) -> Path:
+def _copied(
+    stack: ResolvedStack, service: str, image: str, sources: BuildSources, copy: Path, expected: str | None
+) -> Path:
     """Copy what is built, and return the model that builds the copy."""
     copy.mkdir(parents=True, mode=PRIVATE)
     found, section, given = sources.copy(copy)
@@ -140,17 +145,17 @@ def _copied(stack: ResolvedStack, service: str, sources: BuildSources, copy: Pat
             service=service,
         )
     path = copy / "build.yml"
-    path.write_text(write_model(_only(stack.model, service, section, given)), encoding="utf-8")
+    path.write_text(write_model(_only(stack.model, service, image, section, given)), encoding="utf-8")
     return path
 
 
 def _only(
-    model: Mapping[str, Any], service: str, section: Mapping[str, Any], given: Mapping[str, Any]
+    model: Mapping[str, Any], service: str, image: str, section: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Leave of a model what building one service needs, from the copy."""
     fields = services_of(model)[service]
-    kept = {key: fields[key] for key in ("image", "platform") if key in fields}
-    return {"name": model["name"], "services": {service: {**kept, "build": section}}, "secrets": given}
+    kept = {key: fields[key] for key in ("platform",) if key in fields}
+    return {"name": model["name"], "services": {service: {**kept, "image": image, "build": section}}, "secrets": given}
 
 
 def _fault(error: EngineError, service: str, log: str) -> EngineError:

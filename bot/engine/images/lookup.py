@@ -54,8 +54,9 @@ async def look_up_image(
         if here is None and pull_policy in NEVER:
             raise image_not_found(said("{reference} is not here, and its pull policy is `never`", reference=reference))
         digest = registry_digest(client, reference) if here is not None else _digest_of_absent(client, reference)
-        if here is not None and digest in (here.get("RepoDigests") or ()):
-            return WantedImage(reference, here["Id"], digest)
+        # It may be here by its digest alone: a pull moves no name.
+        if (known := find_image(client, digest)) is not None:
+            return WantedImage(reference, known["Id"], digest)
         return WantedImage(reference, None, digest, must_pull=True)
 
     return await clients.call(environment, look_up)

@@ -1,4 +1,4 @@
-"""Pull an image, and check that it is the planned one."""
+"""Pull an image, by the digest that was planned."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from roas.engine.images.lookup import find_image
 from roas.engine.images.reference import split_reference
 from roas.engine.images.threaded import iterate_in_thread
 from roas.engine.interface import ProgressReport
-from roas.errors import ImageChangedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
@@ -68,19 +67,21 @@ async def pull_image(
 ) -> str:
     """Pull an image unless it is here, and return its image ID.
 
-    Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError, EngineUnavailableError.
+    Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
     if image.image_id and not image.must_pull:
         return await clients.call(environment, lambda client: _present(client, image.image_id or image.reference))
     progress = PullProgress()
+    # By its digest it is the planned one, and no name is moved: each means what runs, until it is to mean another.
+    pulled = image.digest or image.reference
     client, address = await clients.client(environment), engine_address(environment)
-    messages = iterate_in_thread(lambda: _pull(client, address, image.reference), f"pull {image.reference}")
+    messages = iterate_in_thread(lambda: _pull(client, address, pulled), f"pull {image.reference}")
     async with aclosing(messages):  # type: ignore[type-var]
         async for message in messages:
             if step := progress.take(message):
                 for service in services:
                     await report(service, *step)
-    return await clients.call(environment, lambda client: _verified(client, image))
+    return await clients.call(environment, lambda client: _named(client, image))
 
 
 def _pull(client: EngineClient, address: str, reference: str) -> Iterator[dict[str, Any]]:
@@ -104,15 +105,14 @@ def _present(client: EngineClient, reference: str) -> str:
     return str(found["Id"])
 
 
-def _verified(client: EngineClient, image: WantedImage) -> str:
-    found = find_image(client, image.reference)
+def _named(client: EngineClient, image: WantedImage) -> str:
+    """Return the image ID of what was pulled, with its name where nobody has that."""
+    found = find_image(client, image.digest or image.reference)
     if found is None:
         raise image_not_found(
             said("{reference} is gone from this machine since it was pulled", reference=image.reference)
         )
-    if image.digest is not None and image.digest not in (found.get("RepoDigests") or ()):
-        raise ImageChangedError(
-            said("{reference} points to a different image now than when this was planned.", reference=image.reference),
-            hint=said("Look at the plan again and deploy once more."),
-        )
+    if "@" not in image.reference and find_image(client, image.reference) is None:
+        repository, tag = split_reference(image.reference)
+        client.tag(found["Id"], repository, tag or "latest")
     return str(found["Id"])

@@ -5,16 +5,17 @@ missing, or that somebody moved, is set again from it before Compose is called.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.docker_client import EngineClient
-from roas.engine.images.lookup import find_image
+from roas.engine.images.lookup import find_image, repository_of
 from roas.engine.images.reference import split_reference
-from roas.engine.model.services import pinned_image_id
+from roas.engine.labels import project_of
+from roas.engine.model.services import image_reference, pinned_image_id, written_fields
 from roas.messages.message import said
 from roas.models.environment import Environment
 
@@ -41,30 +42,82 @@ def readable_reference(reference: str, image_id: str) -> str:
 
 
 async def set_references(
-    clients: EngineClients, environment: Environment, services: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Let the image of each service mean its pinned content. Raises ImageNotFoundError where that is gone."""
-    wanted = {
-        str(fields["image"]): (name, image_id)
-        for name, fields in services.items()
-        if (image_id := pinned_image_id(fields)) and str(fields.get("image")) != image_id
-    }
+    clients: EngineClients,
+    environment: Environment,
+    services: Mapping[str, Mapping[str, Any]],
+    only: Collection[str] | None = None,
+    *,
+    lenient: bool = False,
+) -> dict[str, str]:
+    """Let the names of services' images mean their pinned content: ours, and those that the files give them.
 
-    def set_missing(client: EngineClient) -> None:
-        for reference, (service, image_id) in wanted.items():
-            found = find_image(client, reference)
-            if found is not None and found["Id"] == image_id:
+    Returns the latter by service. One is left out where a container of another project uses it, and means what it
+    meant: a name on this machine is everybody's. Raises ImageNotFoundError where the content is gone; with `lenient`,
+    what is gone has no name. Of the services of a model, the names of `only` some are set.
+    """
+    pinned = {name: (fields, image_id) for name, fields in services.items() if (image_id := pinned_image_id(fields))}
+    # Of two services, one may be on an older image that the same files called so.
+    means: dict[str, str] = {}
+    for service, (fields, image_id) in sorted(pinned.items()):
+        means.setdefault(files_reference(environment.project, service, fields), image_id)
+
+    def set_missing(client: EngineClient) -> dict[str, str]:
+        given: dict[str, str] = {}
+        for service, (fields, image_id) in pinned.items():
+            if (only is not None and service not in only) or (lenient and find_image(client, image_id) is None):
                 continue
-            repository, tag = split_reference(reference)
-            try:
-                client.tag(image_id, repository, tag, force=True)
-            except ApiNotFoundError as error:
-                raise image_not_found(
-                    said("{reference} is gone from this machine", reference=reference), service
-                ) from error
+            if (reference := str(fields["image"])) != image_id:
+                _set(client, service, reference, image_id)
+            name = files_reference(environment.project, service, fields)
+            if name and means[name] == image_id and _may_set(client, name, image_id, environment.project):
+                _set(client, service, name, image_id)
+                given[service] = name
+        return given
 
-    if wanted:
-        await clients.call(environment, set_missing)
+    return await clients.call(environment, set_missing) if pinned else {}
+
+
+def files_reference(project: str, service: str, fields: Mapping[str, Any]) -> str:
+    """Return what a pinned service's files call its image; empty where that is not known."""
+    written = written_fields(fields)
+    return image_reference(project, service, written) if "image" in written else ""
+
+
+def _set(client: EngineClient, service: str, reference: str, image_id: str) -> None:
+    found = find_image(client, reference)
+    if found is not None and found["Id"] == image_id:
+        return
+    repository, tag = split_reference(reference)
+    try:
+        client.tag(image_id, repository, tag or "latest", force=True)
+    except ApiNotFoundError as error:
+        raise image_not_found(said("{reference} is gone from this machine", reference=reference), service) from error
+
+
+def _may_set(client: EngineClient, name: str, image_id: str, project: str) -> bool:
+    """Return whether a name means an image, or may be made to: nobody else's container is made of what it means now.
+
+    The one place that decides it.
+    """
+    found = find_image(client, name)
+    if found is not None and found["Id"] == image_id:
+        return True
+    if "@" in name or name.startswith(IMAGE_ID):  # which nobody can make mean something else
+        return False
+    if found is None:
+        return True
+    # An engine lists a container with the name of its image for as long as that means it.
+    listed = client.containers(all=True, filters={"ancestor": found["Id"]})
+    others = (one for one in listed if project_of(one.get("Labels")) != project)
+    return not any(_same_name(str(one.get("Image") or ""), name) for one in others)
+
+
+def _same_name(one: str, other: str) -> bool:
+    return repository_of(one) == repository_of(other) and _tag(one) == _tag(other)
+
+
+def _tag(reference: str) -> str:
+    return split_reference(reference)[1] or "latest"
 
 
 def unneeded_references(tags: Iterable[str], protecting: str) -> tuple[str, ...]:

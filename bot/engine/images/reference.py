@@ -1,4 +1,13 @@
-"""Read the name of an image."""
+"""Read the name of an image, and write one."""
+
+import re
+
+NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
+
+
+def in_repository(name: str) -> str:
+    """Return a name as it may stand in that of an image."""
+    return NOT_IN_A_REPOSITORY.sub("-", name.lower()).strip("-")
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

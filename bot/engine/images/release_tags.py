@@ -9,18 +9,17 @@ from roas.engine.compose.faults import image_not_found
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.readable_names import unneeded_references
+from roas.engine.images.reference import NOT_IN_A_REPOSITORY, in_repository
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseService
 
 REPOSITORY = "roas-release"
-NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
 def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
     """Return repository and tag under which a release keeps a service's image."""
-    name = NOT_IN_A_REPOSITORY.sub("-", f"{project}-{service}".lower()).strip("-")
-    return f"{REPOSITORY}/{name}", f"r{number}"
+    return f"{REPOSITORY}/{in_repository(f'{project}-{service}')}", f"r{number}"
 
 
 async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:

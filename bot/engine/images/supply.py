@@ -27,20 +27,20 @@ async def obtain_images(
     pulls = by_reference(
         {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
     )
-    built = [service for service, image in wanted.items() if image.build_hash is not None and builds]
+    building = by_build(wanted) if builds else []
     here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
     pulling = [_obtain(engine, stack, image, names, report) for image, names in pulls]
-    building = [
+    builds_under_way = [
         _within(
             BUILD_TIMEOUT_SECONDS,
-            _build(engine, stack, name, wanted[name], report),
-            said("The build of {name}", name=name),
+            _build(engine, stack, builder, wanted[names[0]], names, report),
+            said("The build of {name}", name=builder),
         )
-        for name in built
+        for builder, names in building
     ]
-    results = await run_concurrently(pulling + building)
-    fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
-    return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
+    results = await run_concurrently(pulling + builds_under_way)
+    users = [names for _, names in (*pulls, *building)]
+    return here | {name: image_id for names, image_id in zip(users, results, strict=True) for name in names}
 
 
 async def pull(
@@ -61,6 +61,15 @@ def by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, t
     for service, image in images.items():
         groups.setdefault(image.reference, []).append(service)
     return [(images[services[0]], tuple(services)) for services in groups.values()]
+
+
+def by_build(images: Mapping[str, WantedImage]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what is built, by the service that says how, each with all services that use the image."""
+    groups: dict[str, list[str]] = {}
+    for service, image in images.items():
+        if image.build_hash is not None:
+            groups.setdefault(image.builder or service, []).append(service)
+    return [(builder, tuple(names)) for builder, names in groups.items()]
 
 
 async def _pull(
@@ -84,14 +93,23 @@ async def _obtain(
     return image_id
 
 
-async def _build(engine: Engine, stack: ResolvedStack, service: str, image: WantedImage, report: ServiceReport) -> str:
-    await report(service, ServiceStep.BUILDING, "", None)
+async def _build(
+    engine: Engine,
+    stack: ResolvedStack,
+    builder: str,
+    image: WantedImage,
+    services: tuple[str, ...],
+    report: ServiceReport,
+) -> str:
+    for service in services:
+        await report(service, ServiceStep.BUILDING, "", None)
 
     async def progress(name: str, text: str, fraction: float | None) -> None:
         await report(name, ServiceStep.BUILDING, text, fraction)
 
-    image_id = await engine.build(stack, service, progress, expected=image.build_hash)
-    await report(service, ServiceStep.BUILT, "", 1.0)
+    image_id = await engine.build(stack, builder, progress, expected=image.build_hash)
+    for service in services:
+        await report(service, ServiceStep.BUILT, "", 1.0)
     return image_id
 
 

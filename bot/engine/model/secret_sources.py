@@ -25,6 +25,9 @@ LARGEST_BYTES = 256 << 10
 # A line of an env file that is wrong somewhere is quoted all the same. Each name is tried once: a file may be one word.
 VARIABLE = re.compile(r"(?<!\w)(?P<name>[A-Za-z_][\w.-]{0,255}+)[ \t]*[=:][ \t]*(?P<value>[^\r\n]*)")
 DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")
+APART = re.compile(r"[/:@.,\s]+")
+# What somebody made up by chance is no word.
+PLAIN_WORD = re.compile(r"[A-Za-z](?:[a-z]{1,20}|[A-Z]{1,20})(?:[-_][A-Za-z]{1,20}){0,3}\d{0,2}")
 # Where a container finds the secrets that Compose gives it.
 MOUNTED_SECRETS = "/run/secrets/"
 
@@ -93,6 +96,22 @@ def model_secrets(model: Mapping[str, Any]) -> Iterator[str]:
             yield read_plain(Path(str(source)))
         if content := (definition or {}).get("content"):
             yield str(content)
+
+
+def literal_names(model: Mapping[str, Any]) -> set[str]:
+    """Return the words that a resolved model has in names of images, paths, services and the like.
+
+    Whoever takes one of them for a password has one that anybody guesses; and without them no message is understood.
+    """
+    services = services_of(model)
+    texts: list[object] = [model.get("name"), *services]
+    for service in services.values():
+        texts += [service.get("image"), service.get("container_name"), *_mapping(service.get("environment"))]
+        texts += [volume.get(key) for volume in service.get("volumes") or () for key in ("source", "target")]
+    for kind in ("networks", "volumes", "configs", "secrets"):
+        for name, definition in (model.get(kind) or {}).items():
+            texts += [name, (definition or {}).get("name"), (definition or {}).get("file")]
+    return {word for text in texts if text for word in APART.split(str(text)) if PLAIN_WORD.fullmatch(word)}
 
 
 def container_secrets(inspected: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,13 @@ OF_SERVICE = "service:"
 ADOPTED_HASH = "adopted_hash"
 # In `x-deploy` of a pinned service: the content that its `image` has to mean.
 IMAGE_ID = "image_id"
+# In `x-deploy` of a pinned service: its fields as the files have them, where a release has others, and the names that
+# the same image had in the releases before, which its containers may still be hashed with.
+WRITTEN, WRITTEN_BEFORE = "written", "written_before"
+# What a release leaves out of its model, and Compose 2.26 hashes; and what it binds by content, or names by ID.
+LEFT_OUT = ("depends_on", "develop", "profiles")
+BOUND = ("volumes", "configs", "secrets")
+NOTHING = "/dev/null"
 # In `x-deploy` of a service that was adopted and is made anew: the fields in which it is another.
 UNLIKE = "unlike"
 # In `x-deploy` of a service: the places in its containers to which Compose copies what a release binds, and those of
@@ -22,7 +29,10 @@ ROUND = "round"
 # configs and secrets that it has there, as Swarm names them, whose content only Swarm knows.
 AS_FOUND, SWARM_FILES = "as_found", "swarm_files"
 # What a release adds to `x-deploy`, or writes there in its own way.
-OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND, AS_FOUND, SWARM_FILES})
+OF_RELEASE = frozenset(
+    {"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND, AS_FOUND, SWARM_FILES}
+    | {WRITTEN, WRITTEN_BEFORE}
+)
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
@@ -139,6 +149,64 @@ def with_one_shots(model: Mapping[str, Any], names: Collection[str]) -> dict[str
         for name, service in services_of(model).items()
     }
     return {**model, "services": services} if names else dict(model)
+
+
+def written_fields(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a pinned service as the files have them, where it has others; None for what they lack."""
+    written = (service.get("x-deploy") or {}).get(WRITTEN)
+    return written if isinstance(written, Mapping) else {}
+
+
+def with_written(model: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model that says of each service how its files have what is bound by content."""
+    services = {}
+    for name, fields in services_of(model).items():
+        there = services_of(files)[name]
+        written = {key: there.get(key) for key in BOUND if there.get(key) != fields.get(key)}
+        services[name] = {**fields, "x-deploy": {**(fields.get("x-deploy") or {}), WRITTEN: written}}
+    return {**model, "services": services}
+
+
+def as_written(service: Mapping[str, Any], *, with_binds: bool = False) -> dict[str, Any]:
+    """Return a pinned service as its files have it, of which Compose makes its hash.
+
+    What is bound by content stays that, unless the binds of the files are asked for, too: then its containers are
+    those that somebody's Compose makes of them.
+    """
+    written = {key: one for key, one in written_fields(service).items() if with_binds or key not in BOUND}
+    fields = {key: one for key, one in {**service, **written}.items() if one is not None and key != "x-deploy"}
+    # Compose wants one of the two, and hashes this one in no version. Nothing can be built of it.
+    return fields if fields.get("image") else {**fields, "build": {"context": NOTHING}}
+
+
+def written_model(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pinned model as its files have it, but for what is bound by content."""
+    services = {name: as_written(fields) for name, fields in services_of(model).items()}
+    return {**model, "services": with_known_needs(services)}
+
+
+def named_model(model: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pinned model as its files have it, with images by the `names` of the files as far as these mean them."""
+    named = written_model(model)
+    pinned = {name: fields["image"] for name, fields in services_of(model).items() if name not in names}
+    services = {
+        name: {**fields, "image": pinned[name]} if name in pinned else fields
+        for name, fields in named["services"].items()
+    }
+    return {**named, "services": services}
+
+
+def with_known_needs(services: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return services that depend on none which is not there: Compose takes no model with such a one."""
+    return {
+        name: {
+            **fields,
+            "depends_on": {on: how for on, how in (fields.get("depends_on") or {}).items() if on in services},
+        }
+        if fields.get("depends_on")
+        else dict(fields)
+        for name, fields in services.items()
+    }
 
 
 def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:

@@ -6,13 +6,12 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from roas.engine.model.definitions import read_definitions
-from roas.engine.model.secret_sources import model_secrets
 from roas.engine.model.text import read_model, write_model
 from roas.errors import ReleaseNotRestorableError, StateFolderError
 from roas.messages.message import said
@@ -32,9 +31,9 @@ def is_kept_model(path: Path) -> bool:
 
 
 class ModelStore:
-    """Keep each model once, in a file named by the hash of its text; `learn` hears of the secrets in any of them."""
+    """Keep each model once, in a file named by the hash of its text; `learn` hears of each, which holds secrets."""
 
-    def __init__(self, folder: Path, learn: Callable[[Iterable[str]], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, learn: Callable[[Mapping[str, Any]], None] = lambda _: None) -> None:
         self._folder = folder
         self._learn = learn
         # A model is named by its content, so what was read once stays true; reading 50 services takes 50 ms.
@@ -61,7 +60,7 @@ class ModelStore:
 
     def save(self, model: Mapping[str, Any]) -> str:
         """Keep a model and return its hash."""
-        self._learn(model_secrets(model))
+        self._learn(model)
         text = write_model(model).encode()
         model_hash = hashlib.sha256(text).hexdigest()
         try:
@@ -100,7 +99,7 @@ class ModelStore:
             raise _gone(model_hash) from error
         except OSError as error:
             raise _unusable(self._folder, error) from error
-        self._learn(model_secrets(model))
+        self._learn(model)
         return model
 
     def definitions(self, model_hash: str) -> Mapping[str, ServiceDefinition]:

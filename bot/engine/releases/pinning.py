@@ -5,11 +5,28 @@ from typing import Any
 
 from roas.engine.images.readable_names import readable_reference
 from roas.engine.model.service_dependencies import written
-from roas.engine.model.services import ADOPTED_HASH, IMAGE_ID, INACTIVE, inactive_services, pinned_content, services_of
+from roas.engine.model.services import (
+    ADOPTED_HASH,
+    BOUND,
+    IMAGE_ID,
+    INACTIVE,
+    LEFT_OUT,
+    OF_RELEASE,
+    WRITTEN,
+    WRITTEN_BEFORE,
+    inactive_services,
+    pinned_content,
+    services_of,
+    written_fields,
+)
 from roas.models.stack import ServiceDefinition
 
-# Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.
-DROPPED = ("build", "depends_on", "develop", "profiles")
+# Compose orders by these; we order by ourselves, so that creating one service never touches another. Its hash of them
+# is taken from the fields as they are written.
+DROPPED = frozenset({"build", *LEFT_OUT})
+# What a file may not say in the place of a release.
+NOT_OF_FILES = OF_RELEASE & {"depends_on", IMAGE_ID, ADOPTED_HASH, WRITTEN, WRITTEN_BEFORE}
+MOST_BEFORE = 3
 SHARED_KINDS = ("networks", "volumes", "secrets", "configs")
 
 
@@ -33,7 +50,9 @@ def pin(
             pinned_service = _pinned(
                 service, definitions[name].image, image_ids[name], written(definitions[name].dependencies)
             )
-            services[name] = _unchanged(pinned_service, kept_from.get(name)) or pinned_service
+            services[name] = _unchanged(pinned_service, kept_from.get(name)) or _changed(
+                pinned_service, kept_from.get(name)
+            )
     pinned: dict[str, Any] = {"name": model["name"], "services": services}
     if inactive := sorted(inactive_services(model) - services.keys()):
         pinned["x-deploy"] = {INACTIVE: inactive}
@@ -48,10 +67,12 @@ def _pinned(
     service: Mapping[str, Any], reference: str, image_id: str, dependencies: Mapping[str, Any]
 ) -> dict[str, Any]:
     fields = {key: value for key, value in service.items() if key not in DROPPED}
-    extension = {key: value for key, value in (service.get("x-deploy") or {}).items() if key != "depends_on"}
+    extension = {key: value for key, value in (service.get("x-deploy") or {}).items() if key not in NOT_OF_FILES}
     if dependencies:
         extension["depends_on"] = dict(dependencies)
     extension[IMAGE_ID] = image_id
+    left_out = {key: service[key] for key in LEFT_OUT if service.get(key)}
+    extension[WRITTEN] = {**written_fields(service), "image": service.get("image"), **left_out}
     image = readable_reference(reference, image_id)
     return {**fields, "image": image, "pull_policy": "never", "x-deploy": extension}
 
@@ -63,10 +84,22 @@ def _unchanged(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[st
     """
     if old is None or pinned_content(old) != pinned_content(new) or _plain(old) != _plain(new):
         return None
-    extension = dict(new["x-deploy"])
-    if adopted := (old.get("x-deploy") or {}).get(ADOPTED_HASH):
+    extension, had = dict(new["x-deploy"]), old.get("x-deploy") or {}
+    if adopted := had.get(ADOPTED_HASH):
         extension[ADOPTED_HASH] = adopted
+    name, names = written_fields(new).get("image"), [*had.get(WRITTEN_BEFORE, ())]
+    names += [written_fields(old)["image"]] if WRITTEN in had else []
+    if before := [one for one in dict.fromkeys(names) if one != name]:
+        extension[WRITTEN_BEFORE] = before[-MOST_BEFORE:]
     return {**new, "image": old["image"], "x-deploy": extension}
+
+
+def _changed(new: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a service that is made anew where what it binds by content has changed, whoever made its containers."""
+    if old is None or all(old.get(key) == new.get(key) for key in BOUND):
+        return new
+    written = {key: one for key, one in written_fields(new).items() if key not in BOUND}
+    return {**new, "x-deploy": {**new["x-deploy"], WRITTEN: written}}
 
 
 def _plain(service: Mapping[str, Any]) -> dict[str, Any]:

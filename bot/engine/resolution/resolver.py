@@ -15,20 +15,28 @@ from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import impossible_updates, read_definitions
 from roas.engine.model.raw_files import FileReference
 from roas.engine.model.rollout_policy import refuse_wrong_rollouts
-from roas.engine.model.secret_sources import copied_secrets, model_secrets, stack_secrets
+from roas.engine.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
 from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
 from roas.engine.model.services import (
+    is_built,
     services_of,
     with_inactive_services,
     with_one_shots,
+    with_written,
     without_home_services,
 )
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.policy.raw_policy import RawPolicy
 from roas.engine.policy.violation import Violation
-from roas.engine.resolution.bind_sources import missing_sources, refuse_missing_sources
+from roas.engine.resolution.bind_sources import (
+    MARK,
+    marked_sources,
+    missing_sources,
+    refuse_marked_sources,
+    refuse_missing_sources,
+)
 from roas.engine.resolution.content_binding import ContentBinder
 from roas.engine.resolution.copied_targets import with_copied_targets
 from roas.engine.resolution.discovery import SourceDiscovery
@@ -48,7 +56,7 @@ from roas.engine.resolution.version_use import (
 )
 from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.opening import resolve
-from roas.engine.sources.snapshot import new_snapshot
+from roas.engine.sources.snapshot import SourceSnapshot, new_snapshot
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
 from roas.log import get_logger
 from roas.messages.message import said
@@ -96,9 +104,11 @@ class StackResolver:
         """Resolve the files, and judge what they resolve to by the holdings of the engine."""
         read = await self._read(environment, version)
         model, files = read.model, read.named
-        await self._clients.local(lambda: self._policy.check(model, environment, files))
-        self._redactor.keep(services_of(model))
+        names = literal_names(model)
+        guessed = names & set(await self._clients.local(lambda: [*model_secrets(model)]))
+        self._redactor.keep({*services_of(model), *names})
         await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
+        await self._clients.local(lambda: self._policy.check(model, environment, files))
         holdings = await asking
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
@@ -112,19 +122,26 @@ class StackResolver:
         secretive = await self._with_secrets(environment, valued, write=write_contents)
         binder = ContentBinder(self._contents, environment.folder, self._may_bind(environment), write=write_contents)
         bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
+        bound = with_written(bound, model)
         trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)
-        named = version
-        if version is None or not follows:
-            named = await self._clients.local(lambda: version_of_files(environment, read.contents))
+        # What is built is of the version that its files are of: whoever asks for it says what that is called.
+        is_named = follows or any(map(is_built, services_of(model).values()))
+        in_files = await self._clients.local(lambda: version_of_files(environment, read.contents))
+        named = in_files if version is None or not is_named else version
         return ResolvedStack(
             environment=environment,
             version=named or "",
             model=bound,
             definitions=read_definitions(bound),
             warnings=(
-                *([] if follows or version is None else [unfollowed_warning(version, environment)]),
+                *([] if is_named or version is None else [unfollowed_warning(version, environment)]),
+                *(
+                    [said("A password of this stack is a name in its own files: anybody guesses it.")]
+                    if guessed
+                    else []
+                ),
                 *ignored_files(environment),
                 *read.warnings,
                 *missing,
@@ -137,6 +154,7 @@ class StackResolver:
             ),
             follows_version=follows,
             obstacles=find_obstacles(model, environment, holdings),
+            beside_files=follows and version not in {None, in_files} and await self._is_beside(environment, read),
         )
 
     async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
@@ -198,6 +216,27 @@ class StackResolver:
         sees_host = own_container_id() is None
         return refuse_missing_sources(missing_sources(model, environment.folder, sees_host=sees_host))
 
+    async def _refuse_unset_sources(
+        self,
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        unset: tuple[str, ...],
+    ) -> None:
+        """Raise ComposeFileError where a variable without a value stands in a path: that would be another place.
+
+        Where each stands is seen in what Compose makes of it with a value that is nowhere else.
+        """
+        for names in (unset, *((name,) for name in unset)) if unset else ():
+            try:
+                marked = await self._copies.resolve(environment, snapshot, {**variables, **dict.fromkeys(names, MARK)})
+            except ComposeFileError:  # one stands where no such text may
+                continue
+            if names == unset and not any(marked_sources(marked.model)):
+                return
+            if len(names) == 1:
+                refuse_marked_sources(marked.model, names[0])
+
     async def _follows(self, environment: Environment, version: str | None, read: "_Read") -> bool:
         """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
         if not await self._clients.local(lambda: names_version(environment, read.contents)):
@@ -205,6 +244,13 @@ class StackResolver:
         if version is None or await self._clients.local(lambda: has_text(read.model, version)):
             return True
         return (await self._read(environment, OTHER_VERSION)).model != read.model
+
+    async def _is_beside(self, environment: Environment, read: "_Read") -> bool:
+        """Return whether the files resolve to something else without the version that was asked for."""
+        try:
+            return (await self._read(environment, None)).model != read.model
+        except ComposeFileError:  # they want one
+            return False
 
     async def _read(self, environment: Environment, version: str | None) -> "_Read":
         """Copy the files that the model is made of, and have Compose resolve the copy."""
@@ -217,6 +263,7 @@ class StackResolver:
             named = await discovery.collect(environment, variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
+            await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
         model = with_own_namespaces(with_copied_targets(resolved.model))
         if not services_of(model):
             raise ComposeFileError(
@@ -265,7 +312,8 @@ def _refuse_missing_files(environment: Environment) -> None:
     if missing:
         names = ", ".join(map(str, missing))
         raise ComposeFileError(
-            said("There is no such file: {names}.", names=names), hint=said("Check STACK_DIR and COMPOSE_FILE.")
+            said("There is no such file: {names}.", names=names),
+            hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
         )
 
 

@@ -20,7 +20,6 @@ MOST_BYTES = 4 << 20
 MOST_BYTES_IN_ALL = 32 << 20
 MOST_DEPTH = 64
 FOLDER = "files"
-SETTINGS = "docker"
 
 
 @dataclass(slots=True)
@@ -75,7 +74,6 @@ class SourceSnapshot:
         """Write what is not written yet. Raises EngineError where there is no place."""
         with writing_temporary():
             self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.scratch / SETTINGS).mkdir(exist_ok=True)
             for folder in self._folders - self._written:
                 self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in self._copied.keys() - self._written:

@@ -77,7 +77,9 @@ def _reasons(service: ServicePlan) -> Iterator[str]:
         yield _("image {change}", change=f"{old} → {new}")
     elif image := new or old:
         yield _("image {image}", image=image)
-    if service.expected_image:
+    if service.is_built:
+        yield _("is built, then compared")
+    elif service.expected_image:
         yield _("content {identity}", identity=service.expected_image)
     if service.changed_keys:
         yield _("changed: {keys}", keys=", ".join(service.changed_keys))

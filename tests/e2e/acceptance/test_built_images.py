@@ -2,6 +2,8 @@
 
 import pytest
 
+from roas.models.deployment import Outcome
+from tests.e2e.acceptance.people import told
 from tests.e2e.acceptance.stack import REPOSITORY
 
 
@@ -40,3 +42,43 @@ async def test_the_same_files_are_built_to_the_same_image(people, stack, built):
     await people.succeed("v3")
     assert stack.ids() == replaced, "this one is of a release of the bot's"
     assert stack.read("web", "/main") == "2"
+
+
+async def test_what_failed_keeps_no_name(people, stack, built):
+    """`docker compose up -d` starts what runs, and not what was built and rolled back, or built and never started."""
+    stack.manually("up", "-d", "--build")
+    await people.succeed("v1")
+    stack.put("app/main", "2")
+    await people.succeed("v2")
+    runs, before = stack.client.images.get(built).id, stack.ids()
+    assert stack.images()["web-1"] == runs
+    stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\nENTRYPOINT false\n")
+    crashed = await people.deploy("v3")
+    assert crashed.outcome is Outcome.ROLLED_BACK, told(crashed)
+    assert (stack.client.images.get(built).id, stack.images()["web-1"]) == (runs, runs)
+    after = stack.ids()
+    stack.manually("up", "-d")
+    assert stack.ids() == after
+    stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY absent /main\n")
+    assert (await people.deploy("v4")).outcome is Outcome.FAILED
+    assert (stack.client.images.get(built).id, stack.ids()) == (runs, after)
+    assert before
+
+
+@pytest.mark.parametrize("again", ["build", "image"], ids=["each says how", "one says how"])
+async def test_what_one_service_builds_is_built_once_for_all(people, stack, built, again):
+    """A worker and a job have the image that the web builds; also one that is not on this machine yet."""
+    name, quick = built.removesuffix(":latest"), {"network_mode": "none", "init": True, "stop_grace_period": "1s"}
+    shared = {"image": name, **({"build": "app"} if again == "build" else {}), **quick}
+    stack.write({"worker": shared, "web": {"build": "app", "image": name, **quick}})
+    await people.succeed("v1")
+    first = stack.images()
+    assert len({*first.values()}) == 1
+    stack.put("app/main", "2")
+    await people.succeed("v2")
+    second = stack.images()
+    assert len({*second.values()}) == 1
+    assert {*first.values()} != {*second.values()}
+    before = stack.ids()
+    stack.manually("up", "-d")
+    assert stack.ids() == before

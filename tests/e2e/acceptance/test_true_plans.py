@@ -133,7 +133,9 @@ async def services_not_named_are_kept_until_all_go_back(people, stack):
 
     A rollback names all, and does what it plans, too.
     """
+    write(stack, db=service(image=f"{REPOSITORY}:v1", environment={"BY": "hand"}))
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    write(stack)
     assert "configuration" in (await drift(people.application))["db"]
     stack.container("api").stop()
     planned = await plan_and_deploy(people, stack, "v2", services=("vpn",))

@@ -84,6 +84,9 @@ def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
     verdicts = {name: one["verdict"] for name, one in found.items()}
     assert verdicts == {"house": "plans", "refused": "Compose refuses its files"}
     assert found["house"]["adoption"] == "kept"
-    assert found["house"]["notes"] == ["another version and back"]
+    assert found["house"]["notes"] == ["another version, a failure, and back"]
+    beside = found["house"]["beside"]
+    assert {step for step, done in beside.items() if done.keys() - {"jobs"}} == set(), beside
+    assert len(beside) == 9
     assert "100.0%" in (results / "summary.md").read_text()
     assert not Path("/mnt/media").exists()

@@ -65,3 +65,16 @@ def test_running_stack_described_once(line: CommandLine, app: Path) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing was written" in again.stdout + again.stderr
     assert target.read_bytes() == text
+
+
+def test_stack_that_does_not_run_is_described_by_its_file(line: CommandLine) -> None:
+    """By a name that nobody looks for."""
+    folder = line.folder / "other"
+    folder.mkdir()
+    (folder / "stack.yml").write_text(APP.format(project=f"{line.project}-other").replace("    pid: host\n", ""))
+    refused = line.run("init", str(folder))
+    assert (refused.returncode, "--file" in refused.stderr) == (2, True), refused.stderr
+    ended = line.run("init", str(folder), "--environment", "other", "--file", "stack.yml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    written = tomllib.loads((line.state / "roas.toml").read_text())["environments"]["other"]
+    assert (written["compose_file"], written["project_name"]) == ("stack.yml", f"{line.project}-other")

@@ -202,6 +202,10 @@ class FakeEngine:
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         return ()
 
+    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Let names mean what they mean: nobody else is here."""
+        return {}
+
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:

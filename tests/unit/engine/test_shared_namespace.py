@@ -14,10 +14,10 @@ MODEL = {"services": {"shared": {}, "plain": {}, "sidecar": {"network_mode": "se
 class Watch:
     """Show the container that was replaced, until somebody looks."""
 
-    containers = ("old",)
+    containers = (SimpleNamespace(service="plain", config_hash="old"),)
 
     async def refresh(self) -> None:
-        self.containers = ("new",)
+        self.containers = (SimpleNamespace(service="plain", config_hash="new"),)
 
 
 class Engine:
@@ -28,11 +28,18 @@ class Engine:
 
     async def wanted_services(self, _environment, model, containers, *, as_it_is):
         assert as_it_is
-        return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), *containers) for name in model["services"]}
+        seen = containers[0].config_hash if containers else "none"
+        return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), seen) for name in model["services"]}
 
 
 @pytest.mark.parametrize(("service", "seen"), [("sidecar", "new"), ("plain", "old")])
 async def test_hash_goes_by_who_is_there_now(service: str, seen: str) -> None:
-    manager = DeploymentManager(Engine(), SimpleNamespace())
-    wanted = await manager._wanted(SimpleNamespace(), "m", ServiceDefinition(service, "app:v1", "d"), Watch())
+    manager, definition = DeploymentManager(Engine(), SimpleNamespace()), ServiceDefinition(service, "app:v1", "d")
+    wanted = await manager._wanted(SimpleNamespace(), "m", definition, Watch(), anew=False)
     assert wanted.config_hash == seen
+
+
+async def test_hash_of_what_is_made_anew_is_not_that_of_its_containers() -> None:
+    manager, definition = DeploymentManager(Engine(), SimpleNamespace()), ServiceDefinition("plain", "app:v1", "d")
+    wanted = await manager._wanted(SimpleNamespace(), "m", definition, Watch(), anew=True)
+    assert wanted.config_hash == "none"

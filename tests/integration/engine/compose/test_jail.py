@@ -179,7 +179,7 @@ def compose_config(environment: Environment, variables: dict[str, str]) -> subpr
     files = [option for path in environment.compose_files for option in ("-f", path)]
     env_files = [option for path in environment.env_files or (Path("/dev/null"),) for option in ("--env-file", path)]
     command = [*program.compose_command(), "-p", "p", *env_files, *files, "config"]
-    own = {**chosen_programs(), "HOME": os.environ["HOME"], **variables}
+    own = {**chosen_programs(), "HOME": os.environ["HOME"], "PWD": str(environment.folder), **variables}
     return subprocess.run(command, env=own, capture_output=True, text=True, check=False, cwd=environment.folder)
 
 
@@ -188,7 +188,7 @@ async def test_copy_resolves_as_the_original(tmp_path: Path, environment: Enviro
     folder = environment.folder
     for name, content in FILES.items():
         (folder / name).write_text(content)
-    variables = {"STACK": str(folder)}
+    variables = {"STACK": str(folder), "HOME": os.environ["HOME"]}
     environment = replace(write_stacks(environment, names), variables=variables, env_files=(folder / "own.env",))
     resolver = StackResolver(
         EngineClients(),

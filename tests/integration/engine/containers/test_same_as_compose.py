@@ -2,18 +2,26 @@
 
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+import yaml
 
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.compose_releases import ComposeReleases
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
+from roas.models.release import ReleaseState
 from roas.redaction import Redactor
+from testbed.busybox import busybox
 from testbed.engine import manual_environment
-from tests.integration.engine.applying import deploy
+from testbed.images import import_image
+from testbed.rootfs import Rootfs
+from tests.integration.engine.applying import deploy, make
+from tests.integration.engine.images.test_readable_images import release_of
 from tests.integration.engine.normalised import normalised
 from tests.unit.engine.containers.test_same_as_compose import STACK
 
@@ -223,6 +231,42 @@ volumes: {store: {driver: local}}
 """
 
 
+# What an image says, and each part of it once more, as a file may repeat it.
+SAYS: dict[str, Any] = {
+    "ENTRYPOINT": '["/bin/env"]',
+    "CMD": '["sleep", "1000"]',
+    "ENV": "PATH=/bin",
+    "LABEL": "of=image",
+    "USER": "1000:1000",
+    "WORKDIR": "/tmp",
+    "STOPSIGNAL": "SIGINT",
+    "EXPOSE": "9000",
+    "VOLUME": "/data",
+    "HEALTHCHECK": '--interval=7s --timeout=5s --start-period=3s --retries=4 CMD ["true"]',
+}
+REPEATED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "entrypoint": {"entrypoint": ["/bin/env"]},
+    "command": {"command": ["sleep", "1000"]},
+    "both": {"entrypoint": ["/bin/env"], "command": ["sleep", "1000"]},
+    "neither": {"entrypoint": [""], "command": ["sleep", "1000"]},
+    "empty": {"entrypoint": [], "command": []},
+    "environment": {"environment": {"PATH": "/bin"}},
+    "labels": {"labels": {"of": "image"}},
+    "user": {"user": "1000:1000"},
+    "working": {"working_dir": "/tmp"},
+    "signal": {"stop_signal": "SIGINT"},
+    "expose": {"expose": ["9000/tcp"]},
+    "volume": {"volumes": ["/data"]},
+    "check": {"healthcheck": {"test": ["CMD", "true"], "interval": "7s", "timeout": "5s", "retries": 4}},
+    "times": {"healthcheck": {"start_period": "3s"}},
+    "disabled": {"healthcheck": {"disable": True}},
+    "options": {"logging": {"options": {"max-size": "1m"}}},
+    "driver": {"logging": {"driver": "json-file", "options": {"max-file": "2"}}},
+    "grace": {"stop_grace_period": "10s"},
+}
+
+
 async def as_adopted(environment: Environment, client: docker.DockerClient, state_dir: Path) -> tuple[Any, Any, Any]:
     """Start a stack by hand and take it over; returns the containers before and after, and what differs of which."""
     started_by_hand(environment, "up", "-d")
@@ -249,3 +293,42 @@ async def test_adopted_containers_stay(stack_folder: Environment, docker_client,
     before, after, unlike = await as_adopted(stack_folder, docker_client, tmp_path / "trusting")
     assert unlike == {}
     assert after == before
+
+
+async def test_what_the_image_says_already_is_read_back(
+    environment: Environment, docker_client, busybox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the containers alone: they stay, and what is made of their model is the same once more."""
+
+    async def unread(_self: object, _environment: object, _version: object, model: object, _images: object) -> object:
+        return model
+
+    monkeypatch.setattr(ComposeReleases, "_as_in_files", unread)
+    root = Rootfs()
+    root.add_busybox(busybox(docker_client))
+    import_image(docker_client, root.tar(), "says:v1", **SAYS)
+    services = {name: {"image": "says:v1", "network_mode": "none", **fields} for name, fields in REPEATED.items()}
+    environment.compose_files[0].write_text(yaml.safe_dump({"services": services}))
+    started_by_hand(environment, "create")
+    started_by_hand(environment, "up", "-d", "nothing")
+    engine = await trusting(environment, tmp_path / "state")
+    try:
+        adopted = await engine.adopt(environment)
+        assert adopted is not None
+        model = await engine.load_model(adopted.model_hash)
+        stack = await engine.resolve(environment, None)
+        ids = {one.name: one.image.image_id for one in adopted.services}
+        release = replace(release_of(adopted.model_hash, adopted.services), state=ReleaseState.ADOPTED)
+        again = await engine.draft_release(stack, ids, kept_from=release)
+        drafted = (await engine.load_model(again.model_hash))["services"]
+        assert {name: keys for name, one in drafted.items() if (keys := one["x-deploy"].get("unlike"))} == {}
+        before = looks(docker_client, environment.project)
+        for fields in model["services"].values():
+            fields["x-deploy"].pop("adopted_hash")
+        started_by_hand(environment, "down", "-t", "0")
+        await make(engine, environment, engine._models.save(model))
+    finally:
+        await engine.close()
+    after = looks(docker_client, environment.project)
+    found = [path for name in before for path in differences(before[name], after.get(name), f"{name}:")]
+    assert found == []

@@ -10,7 +10,6 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ProgressReport, ReleaseDraft
 from roas.errors import (
     BuildFailedError,
-    ImageChangedError,
     ImageNotFoundError,
     RegistryUnavailableError,
     ReleaseNotRestorableError,
@@ -95,15 +94,23 @@ async def test_local_image_pulled_only_by_always(
     assert not (await look_up(engine, environment)).must_pull
 
 
-async def test_moved_tag_refused(
-    engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
+async def test_planned_content_is_pulled_and_moves_no_name(
+    engine: ComposeEngine,
+    stack: Callable[..., Environment],
+    registry: FakeRegistry,
+    report: ProgressReport,
+    docker_client: docker.DockerClient,
 ) -> None:
+    """Somebody moved the tag since; and what it means here runs until a release with the image is brought up."""
+    name = registry.reference("v1")
+    docker_client.images.get("tiny:v1").tag(*name.rsplit(":", 1))
+    before = docker_client.images.get(name).id
     registry.publish("v1", "one")
-    environment = stack(one(registry.reference("v1")))
-    planned = await look_up(engine, environment)
+    planned = await look_up(engine, stack(one(name, "pull_policy: always")))
     registry.publish("v1", "two")
-    with pytest.raises(ImageChangedError):
-        await engine.pull(environment, planned, ("web",), report)
+    image_id = await engine.pull(stack(one(name)), planned, ("web",), report)
+    assert docker_client.images.get(planned.digest).id == image_id != before
+    assert docker_client.images.get(name).id == before
 
 
 async def test_unknown_tag_not_found(

@@ -48,10 +48,15 @@ async def test_created_containers_are_reported_meanwhile(monkeypatch: pytest.Mon
     async def model(*_: object) -> object:
         return MODEL
 
+    async def wanted(*_: object, as_it_is: bool) -> object:
+        return {name: SimpleNamespace(config_hash="h") for name in MODEL["services"]}
+
     monkeypatch.setattr(joint_creation, "take_outlines", look)
     monkeypatch.setattr(joint_creation, "missing_networks", none)
     monkeypatch.setattr(joint_creation, "unpause", none)
     monkeypatch.setattr(joint_creation, "REPORT_SECONDS", 0.001)
-    creation: Any = SimpleNamespace(clients=None, pinned=SimpleNamespace(model_to_apply=model), create=create)
+    creation: Any = SimpleNamespace(
+        clients=None, pinned=SimpleNamespace(model_to_apply=model, wanted=wanted), create=create
+    )
     made = await JointCreator(creation).create_missing(ENVIRONMENT, "m", None, told.put_nowait)
     assert [one.name for one in made] == ["a", "b", "c"]
