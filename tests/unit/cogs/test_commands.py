@@ -7,10 +7,12 @@ import pytest
 
 from roas.errors import EngineUnavailableError
 from roas.held_environment import LockHeldError
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus
 from roas.models.health import Verdict
 from roas.models.release import Release
 from roas.models.series import ServicePoint, ServiceSeries
+from roas.state.transaction import Fence
 from tests.unit.cogs.conftest import Scene, shown
 from tests.unit.ui.samples import a_release
 from tests.unit.ui.story import Story
@@ -170,6 +172,22 @@ async def test_second_deployment_refused_with_lock_details(scene: Scene) -> None
     assert "staging is held by dora since" in answer
     assert "deploy v2" in answer
     assert len(scene.application.orchestrator.requests) == 1
+
+
+async def test_deployment_that_only_watches_is_in_nobodys_way(scene: Scene) -> None:
+    """The plan of the next one is shown at once; whoever confirms it ends the watch."""
+    scene.application.orchestrator.hold.clear()
+    await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
+    state = scene.application.state
+    lock = await state.locks.get("staging")
+    assert lock is not None
+    watching = PhaseResult(PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS, 1)
+    first = await state.deployments.get(lock.deployment_id)
+    assert first is not None
+    await state.deployments.save_phase(first, watching, Fence("staging", lock.token))
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
+    assert "is held by" not in answer
+    assert [one.version for one in scene.application.orchestrator.planned][-1] == "v3"
 
 
 async def test_deployment_lock_after_plan_refuses_start(scene: Scene) -> None:
