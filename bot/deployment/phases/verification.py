@@ -323,7 +323,7 @@ async def _require_as_written(
             context.warn(
                 said("{service} has ended well, and Swarm ran it {times} times more.", service=name, times=times)
             )
-        if left_on := {node for one in own for node in one.left_on}:
+        if name in changed and (left_on := {node for one in own for node in one.left_on}):
             context.warn(
                 said(
                     "{nodes} is down: {service} may still run there as it was before, until the node is back.",
