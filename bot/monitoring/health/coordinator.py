@@ -72,9 +72,12 @@ class HealthCoordinator:
         stack = _with_unseen(stack, set(known) - {STACK}, reason)
         changes = self._forget(stack.environment, set(known) - {service.service for service in stack.services})
         for service in stack.services:
-            moved = service.service in moving
-            changes += self._offer(stack.environment, service.service, service.verdict, service.reason, moved=moved)
-        changes += self._offer(stack.environment, STACK, stack.verdict, reason, moved=bool(moving))
+            moved, unstarted = service.service in moving, any(one.never_ran for one in service.containers)
+            changes += self._offer(
+                stack.environment, service.service, service.verdict, service.reason, moved=moved, unstarted=unstarted
+            )
+        unstarted = any(one.never_ran for service in stack.services for one in service.containers)
+        changes += self._offer(stack.environment, STACK, stack.verdict, reason, moved=bool(moving), unstarted=unstarted)
         self._stacks[stack.environment] = self._steady(stack)
         # At the same time, so that they share a commit: of a large stack all may change at once.
         await run_concurrently(self._record(change) for change in changes if change.service != STACK)
@@ -97,11 +100,11 @@ class HealthCoordinator:
         return min((seconds for seconds in pending if seconds is not None), default=None)
 
     def _offer(
-        self, environment: str, service: str, verdict: Verdict, reason: str, *, moved: bool
+        self, environment: str, service: str, verdict: Verdict, reason: str, *, moved: bool, unstarted: bool
     ) -> list[HealthChange]:
         steady = self._verdicts[environment].setdefault(service, SteadyVerdict(self._rules, self._clock))
         old = steady.current
-        changed = steady.take(verdict) if moved else steady.offer(verdict)
+        changed = steady.take(verdict) if moved else steady.offer(verdict, is_unstarted=unstarted)
         return [HealthChange(environment, service, old, verdict, reason)] if changed else []
 
     def _forget(self, environment: str, services: set[str]) -> list[HealthChange]:

@@ -16,11 +16,14 @@ WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})
 class HysteresisRules:
     """Set how long a new verdict must hold before it is accepted.
 
-    Getting worse counts after `worse_after_seconds`. Getting better counts at once, unless the verdict has become worse
-    `flaps` times within `flap_window_seconds`: then only after `better_after_seconds`.
+    Getting worse counts after `worse_after_seconds`, for who has just begun to look, too; what was created and not
+    started after `unstarted_seconds`: whoever created it starts it, perhaps once something else is well. Getting better
+    counts at once, unless the verdict has become worse `flaps` times within `flap_window_seconds`: then only after
+    `better_after_seconds`.
     """
 
     worse_after_seconds: float = 2.0
+    unstarted_seconds: float = 30.0
     better_after_seconds: float = 30.0
     flaps: int = 2
     flap_window_seconds: float = 300.0
@@ -35,10 +38,12 @@ class SteadyVerdict:
         self._clock = clock
         self._candidate: Verdict | None = None
         self._since = 0.0
+        self._is_unstarted = False
         self._worsened: deque[float] = deque()
 
-    def offer(self, verdict: Verdict) -> bool:
+    def offer(self, verdict: Verdict, *, is_unstarted: bool = False) -> bool:
         """Record what was just seen; returns whether the accepted verdict changed by it."""
+        self._is_unstarted = is_unstarted
         if verdict is self.current:
             self._candidate = None
             return False
@@ -68,10 +73,12 @@ class SteadyVerdict:
         return self._since + self._hold_seconds(now) - now
 
     def _hold_seconds(self, now: float) -> float:
-        if self.current is Verdict.UNKNOWN or {self.current, self._candidate} <= WELL:
+        if self.current is Verdict.UNKNOWN and self._candidate is not Verdict.UNHEALTHY:
+            return 0.0
+        if {self.current, self._candidate} <= WELL:
             return 0.0
         if self._candidate is not None and self._is_worse(self._candidate):
-            return self._rules.worse_after_seconds
+            return self._rules.unstarted_seconds if self._is_unstarted else self._rules.worse_after_seconds
         while self._worsened and now - self._worsened[0] > self._rules.flap_window_seconds:
             self._worsened.popleft()
         return self._rules.better_after_seconds if len(self._worsened) >= self._rules.flaps else 0.0

@@ -24,6 +24,9 @@ CALM_SECONDS = 2.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
 KNOWN_EVENTS = 256
 ENGINE = "engine"
+# What happened so long before the watch began tells of an end who asked for it.
+BEFORE_SECONDS = 60.0
+WHO_ASKED = frozenset({"kill", "start"})
 
 
 class StackWatch:
@@ -55,6 +58,7 @@ class StackWatch:
         self._dirty = asyncio.Event()
         self._calm: asyncio.TimerHandle | None = None
         self._known: deque[tuple[int, str, str]] = deque(maxlen=KNOWN_EVENTS)
+        self._begun_ns = 0
         self._seen_until_ns: int | None = None
         self._is_failing = False
         self._trouble = LastingTrouble()
@@ -78,7 +82,8 @@ class StackWatch:
     async def _follow(self) -> None:
         """Observe as long as the events flow. Raises EngineUnavailableError when they end."""
         if self._seen_until_ns is None:
-            self._seen_until_ns = time.time_ns()
+            self._begun_ns = time.time_ns()
+            self._seen_until_ns = self._begun_ns - int(BEFORE_SECONDS * 1e9)
         async with self._engine.events(self._environment, since_ns=self._seen_until_ns) as events:
             reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
             try:
@@ -119,7 +124,7 @@ class StackWatch:
     async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
         try:
             async for event in events:
-                if self._is_repeated(event):
+                if self._is_repeated(event) or (self._is_from_before(event) and event.action not in WHO_ASKED):
                     continue
                 if self._on_event is not None:
                     await self._handle_event(event, self._on_event)
@@ -137,6 +142,9 @@ class StackWatch:
     def _end_calm(self) -> None:
         self._calm = None
         self._dirty.set()
+
+    def _is_from_before(self, event: ContainerEvent) -> bool:
+        return 0 < event.time_ns < self._begun_ns
 
     def _is_repeated(self, event: ContainerEvent) -> bool:
         """Return whether an event was received already; one without a time always counts as new."""

@@ -9,7 +9,7 @@ from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
-from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.hysteresis import HysteresisRules
 
@@ -50,10 +50,12 @@ class Scene:
     async def _hear(self, event: ServiceHealthChanged) -> None:
         self.heard.append(event)
 
-    async def see(self, verdict: Verdict | None, after: float = 0.0) -> list[tuple[str, str]]:
+    async def see(
+        self, verdict: Verdict | None, after: float = 0.0, containers: tuple[ContainerSnapshot, ...] = ()
+    ) -> list[tuple[str, str]]:
         """Let time pass, show a verdict (None: the service is gone), and return what was announced by now."""
         self.clock.now += after
-        services = () if verdict is None else (ServiceHealth("web", verdict, "because"),)
+        services = () if verdict is None else (ServiceHealth("web", verdict, "because", containers),)
         await self.health.observe(StackHealth("dev", verdict or UNKNOWN, services, datetime.now(UTC)), "because")
         await self.bus.drain()
         return [(event.old, event.new) for event in self.heard]
@@ -72,9 +74,25 @@ async def test_first_verdict_announced_once(scene: Scene) -> None:
     assert await scene.see(HEALTHY, after=60) == [("unknown", "healthy")]
 
 
+async def test_who_begins_to_look_waits_before_it_calls_anything_unhealthy(scene: Scene) -> None:
+    """A new leader may see the middle of somebody's `docker compose up`."""
+    assert await scene.see(UNHEALTHY) == []
+    assert scene.health.due_in("dev") == pytest.approx(2.0)
+    assert await scene.see(HEALTHY, after=1) == [("unknown", "healthy")]
+
+
+async def test_what_was_created_has_time_to_be_started(scene: Scene) -> None:
+    """Compose starts what it has created once what that depends on is well."""
+    made = ContainerSnapshot("c", "web-1", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "web", "h")
+    assert await scene.see(UNHEALTHY, containers=(made,)) == []
+    assert await scene.see(UNHEALTHY, after=29, containers=(made,)) == []
+    assert await scene.see(UNHEALTHY, after=1, containers=(made,)) == [("unknown", "unhealthy")]
+
+
 async def test_announcement_complete_and_journalled_first(scene: Scene) -> None:
     """It says where, what and why, and is in the journal before it is published."""
     await scene.see(UNHEALTHY)
+    await scene.see(UNHEALTHY, after=2)
     (heard,) = scene.heard
     assert (heard.environment, heard.service, heard.old, heard.new) == ("dev", "web", Verdict.UNKNOWN, UNHEALTHY)
     assert heard.reason == "because"
@@ -98,6 +116,7 @@ async def test_worse_verdict_announced_once_held(scene: Scene) -> None:
 
 async def test_first_recovery_announced_at_once(scene: Scene) -> None:
     await scene.see(UNHEALTHY)
+    await scene.see(UNHEALTHY, after=2)
     assert (await scene.see(HEALTHY, after=1))[-1] == ("unhealthy", "healthy")
 
 
@@ -130,13 +149,15 @@ async def test_removed_service_is_unknown_and_forgotten(scene: Scene) -> None:
 
 async def test_stack_verdict_announced(scene: Scene) -> None:
     await scene.see(UNHEALTHY)
+    await scene.see(UNHEALTHY, after=2)
     told = [event for event in scene.bus.history() if isinstance(event, StackHealthChanged)]
     assert [(event.old, event.new) for event in told] == [("unknown", "unhealthy")]
 
 
 async def test_journal_failure_keeps_announcements(scene: Scene) -> None:
     scene.journal.broken = True
-    assert await scene.see(UNHEALTHY) == [("unknown", "unhealthy")]
+    await scene.see(UNHEALTHY)
+    assert await scene.see(UNHEALTHY, after=2) == [("unknown", "unhealthy")]
 
 
 async def test_engine_away_makes_unseen_services_unknown(scene: Scene) -> None:

@@ -20,8 +20,12 @@ DEV = Environment("dev", "shop-dev", Path(), ())
 STARTED = ContainerEvent("start", "c1", "web", "shop-dev", {})
 
 
-def ended(time_ns: int) -> ContainerEvent:
-    return ContainerEvent("die", "c1", "web", "shop-dev", {}, time_ns)
+# Later than any watch of these tests begins.
+LATER_NS = time.time_ns() + 3_600 * 10**9
+
+
+def ended(time_ns: int, action: str = "die") -> ContainerEvent:
+    return ContainerEvent(action, "c1", "web", "shop-dev", {}, LATER_NS + time_ns)
 
 
 class EventSource:
@@ -121,9 +125,23 @@ async def test_missed_events_replayed_once(
         while len(scene.source.since) < 3 or not scene.source.queue.empty():  # noqa: ASYNC110 - the watch reads it
             await asyncio.sleep(0.01)
     await scene.end()
-    assert begun <= scene.source.since[0] <= time.time_ns()
-    assert scene.source.since[1:] == [10, 20]
+    assert 0 <= scene.source.since[0] + 60 * 10**9 - begun <= time.time_ns() - begun
+    assert scene.source.since[1:] == [LATER_NS + 10, LATER_NS + 20]
     assert scene.heard == [ended(10), ended(20)]
+
+
+async def test_who_asked_for_an_end_is_known_from_before_the_watch() -> None:
+    """A bot that is started in the middle of somebody's command hears what was asked, and of no end but later ones."""
+    scene = Scene()
+    await scene.looks()
+    before = -LATER_NS + time.time_ns() - 10**9
+    for event in (ended(before, "kill"), ended(before + 1), ended(before + 2, "start"), ended(10)):
+        scene.source.queue.put_nowait(event)
+    async with asyncio.timeout(5):
+        while len(scene.heard) < 3:  # noqa: ASYNC110 - the watch reads it
+            await asyncio.sleep(0.01)
+    await scene.end()
+    assert [one.action for one in scene.heard] == ["kill", "start", "die"]
 
 
 @pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
