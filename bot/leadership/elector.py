@@ -5,6 +5,7 @@ nothing. It becomes the leader when leadership is transferred to it, when the le
 watches its successor, when that one hangs or is unhealthy: then the old release comes back.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from roas.application import Application
@@ -25,6 +26,8 @@ log = get_logger(__name__)
 # A standby polls more often: people wait for the new leader.
 BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
+# How long a process that is told to stop tries to note that.
+STOP_SECONDS = 2.0
 
 
 class LeaderElector:
@@ -57,8 +60,19 @@ class LeaderElector:
         """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
         try:
             await self._run_steps()
+        except asyncio.CancelledError:
+            await self._note_stop()
+            raise
         finally:
             await self._place.close()
+
+    async def _note_stop(self) -> None:
+        """Write that this process was told to stop: it does not leave by a fault of its own."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._application.state.ownership.beat(self._heartbeat(stopped=True))
+        except (TimeoutError, RoasError) as error:
+            log.warning("the stop could not be noted", error=str(error))
 
     async def _run_steps(self) -> None:
         while True:
@@ -183,8 +197,11 @@ class LeaderElector:
 
     async def _beat(self) -> LeaderLease | None:
         """Write a heartbeat, and renew the lease where it is this bot's; returns the lease."""
+        return await self._application.state.ownership.beat_and_renew(self._heartbeat())
+
+    def _heartbeat(self, *, stopped: bool = False) -> Heartbeat:
         ready = self._readiness()
-        heartbeat = Heartbeat(
+        return Heartbeat(
             instance_id=self._application.state.instance_id,
             boot_id=boot_id(),
             beat_at=boot_seconds(),
@@ -195,8 +212,8 @@ class LeaderElector:
             cogs_loaded=ready.cogs_loaded,
             process=this_process(),
             project=self._place.project,
+            stopped=stopped,
         )
-        return await self._application.state.ownership.beat_and_renew(heartbeat)
 
     async def _lead(self, lease: LeaderLease, occasion: Occasion) -> None:
         """Lead, or go on leading: `start_leading` is called at each beat, so that a failed start is made up for."""

@@ -16,6 +16,8 @@ from roas.messages.message import said
 from roas.models.deployment import Deployment, Problem
 from roas.models.health import AT_WORK, ENDED, HealthStatus
 from roas.models.ownership import LeaderLease, Readiness
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.ownership import renewed_at
 
 log = get_logger(__name__)
 
@@ -55,6 +57,7 @@ class Takeover:
         self._place = place
         self._readiness = readiness
         self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
+        self._began = boot_seconds()
         self._lease_watch = LeaseWatch()
         self._journal_unreadable_at = float("-inf")
         self._waiting_since: float | None = None
@@ -90,7 +93,7 @@ class Takeover:
         acquired = await self._application.state.ownership.acquire()
         if acquired is None:
             return None
-        if lease is not None:
+        if lease is not None and (self._ended_holder or not await self._ended_from_outside(lease)):
             text = await self._peer_processes.failure_output(self._place.home, lease.instance_id)
             self._failed = self._ended_holder or FailedPeer(reason, text)
         self._ended_holder = None
@@ -138,6 +141,16 @@ class Takeover:
             self._ended_holder = FailedPeer(TakeoverReason.HUNG, output)
             await engine.remove(home, container.id, grace_seconds=0.0)
         return bool(suspended)
+
+    async def _ended_from_outside(self, lease: LeaderLease) -> bool:
+        """Return whether a dead leader was told to stop, as by `docker compose restart`, or died with the machine.
+
+        Nor is one blamed that died before this process began, which ended then, too: nobody saw how.
+        """
+        heartbeat = await self._application.state.ownership.heartbeat(instance_id=lease.instance_id)
+        if lease.boot_id != boot_id() or (heartbeat is not None and heartbeat.stopped):
+            return True
+        return renewed_at(lease) < self._began
 
     async def _find_reason(self, lease: LeaderLease | None, now: float) -> TakeoverReason | None:
         if lease is None or not self._application.state.instance.is_alive(lease.instance_id):

@@ -40,7 +40,8 @@ class ProcessMark:
 class Heartbeat:
     """Record the state of a bot, or of a command line that runs a deployment.
 
-    It is the only thing that a process may write without owning anything. `config_hash` says of which release its
+    It is the only thing that a process may write without owning anything. The last one of a process that was told to
+    stop says that it `stopped`. `config_hash` says of which release its
     container is, and `project` in which Compose project. Older versions leave out what they do not know.
     """
 
@@ -54,6 +55,7 @@ class Heartbeat:
     cogs_loaded: bool = False
     process: ProcessMark | None = None
     project: str = ""
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

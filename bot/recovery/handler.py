@@ -180,6 +180,8 @@ class ErrorHandler:
         ended, problem = await self._recovery_attempts.run(
             environment, self._apply(fault, environment, action), is_locked
         )
+        if problem is not None and await is_locked():  # it met what the deployment does to the service
+            return YIELDED_TO_DEPLOYMENT
         return problem if ended else YIELDED_TO_DEPLOYMENT
 
     async def _try_rollback(self, fault: Fault, environment: Environment) -> str | None:

@@ -198,6 +198,11 @@ class Ownership:
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
 
+def renewed_at(lease: LeaderLease) -> float:
+    """Return when, on the boot clock, an owner renewed its lease last."""
+    return lease.lease_until - LEASE_SECONDS
+
+
 def lease_has_lapsed(lease: LeaderLease, now: float | None = None) -> bool:
     """Return whether an owner has not renewed its lease in time; `now` is a boot time from before the lease was read.
 

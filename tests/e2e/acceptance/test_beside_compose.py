@@ -7,10 +7,11 @@ import pytest
 
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseStatus
+from roas.models.health import Verdict
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import NUMBER, REPOSITORY, alone
-from tests.e2e.acceptance.trouble import until
+from tests.e2e.acceptance.stack import CHECK, NUMBER, REPOSITORY, alone
+from tests.e2e.acceptance.trouble import of_services, until
 
 # Long enough for a command of Compose.
 OBSERVED_SECONDS = 1.5
@@ -71,6 +72,32 @@ async def test_up_in_the_moment_of_the_start_is_not_broken(people, stack, images
     web = stack.container("web")
     assert (web.status, web.name) == ("running", f"{stack.project()}-web-1")
     assert "BY=hand" in web.attrs["Config"]["Env"]
+
+
+async def test_bot_that_starts_in_the_middle_of_an_up_raises_no_alert(application, people, stack, images):
+    """Compose has created web, and starts it once store is well: nothing of that is a fault."""
+    slow = CHECK | {"test": ["CMD-SHELL", "sleep 3"], "start_period": "30s", "timeout": "10s"}
+    write(stack)
+    await people.succeed("v1")
+    services = {"store": alone(healthcheck=slow), "web": alone(depends_on={"store": {"condition": "service_healthy"}})}
+    stack.write(services)
+    typed = asyncio.create_task(asyncio.to_thread(stack.manually, "up", "-d", VERSION="v2"))
+
+    async def is_created():
+        return any(one.status == "created" and "-web-" in one.name for one in stack.containers())
+
+    await until(is_created)
+    await application.maintenance.start()
+    await typed
+    release = await application.state.releases.current("dev")
+    await until(lambda: is_healthy(application))
+    assert await of_services(application) == []
+    assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert (await application.state.releases.current("dev")) == release
+
+
+async def is_healthy(application):
+    return application.health.verdict("dev", "web") is Verdict.HEALTHY
 
 
 @asynccontextmanager

@@ -188,6 +188,19 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_successor_that_was_told_to_stop_is_not_blamed(bot, other, leadership, monkeypatch, stopped):
+    """Somebody's `docker compose restart`, or a reboot, says nothing of its version: its deployment is resumed."""
+    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 60.0)
+    await hand_over(other, leadership)
+    last = Heartbeat(other.instance_id, boot_id(), boot_seconds(), process=HUNG, stopped=stopped)
+    await other.ownership.beat(last)
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)
+    problem = (await bot._state.deployments.get("DEPLOY-1")).problem
+    assert (problem is None) is stopped
+
+
 async def test_deployment_of_dead_successor_is_taken_back(bot, other, leadership, monkeypatch):
     """Its lease is still good for a while, and nobody holds it."""
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
