@@ -1,6 +1,8 @@
 """Play one round: begin a deployment, lay the hand on it at its moment, and wait until all is well."""
 
 import asyncio
+import os
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import Ground
 from campaigns.hands.hands import lay
 from campaigns.hands.judge import SERVICES
-from campaigns.hands.rounds import BY_HAND, Kind, Moment, Round
+from campaigns.hands.rounds import ALONE, BY_HAND, Kind, Moment, Round
 from roas.api.client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
@@ -26,6 +28,9 @@ ANSWER_SECONDS = 60.0
 MOMENT_SECONDS = 120.0
 AFTER_SECONDS = 1.0
 LOOK_SECONDS = 0.2
+# So long before the deployment begins a hand comes at most, and so long after the start of a bot.
+YES_SECONDS = 1.0
+START_SECONDS = 3.0
 # How far into its moment a hand comes at most, of the length of a whole deployment.
 PARTS = {Moment.EARLY: 0.15, Moment.MIDDLE: 0.15, Moment.LATE: 0.4}
 # A bot that never starts is rolled back within moments.
@@ -58,13 +63,20 @@ async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECO
         await ground.lane.wait_until_asked()
         await ground.lane.wait_until_idle()
         await ground.begin()
-        if wanted.moment is not Moment.IDLE:
+        typed: asyncio.Task[None] | None = None
+        if wanted.moment is Moment.START:
+            await _start_a_bot(ground)
+            await asyncio.sleep(wanted.shift * START_SECONDS)
+        if wanted.moment not in ALONE:
             if wanted.kind is Kind.BACK and not await _can_go_back(ground):
                 await clean(ground)
             before = await _containers(ground)
+            if wanted.moment is Moment.YES:
+                typed = asyncio.create_task(lay(ground, wanted.hand))
+                await asyncio.sleep(wanted.shift * YES_SECONDS)
             asked = (await _begin(ground, wanted.kind)).id
             await _reach(ground, wanted, asked, before)
-        await lay(ground, wanted.hand)
+        await (typed or lay(ground, wanted.hand))
     except MissedError as missed:
         _, wrong = await ground.settle(REST_SECONDS, asked)
         return Played(wanted, Verdict.UNPLAYED if wrong else Verdict.MISSED, 0.0, (str(missed), *wrong))
@@ -81,6 +93,17 @@ async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECO
     if not wrong and took > well_seconds:
         wrong = (f"all was well only after {took:.0f} s",)
     return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong, outcome)
+
+
+async def _start_a_bot(ground: Ground) -> None:
+    """Kill the bot's process as an accident would, and wait until the engine has started it again."""
+    (bot,) = await asyncio.to_thread(ground.lane.bots)
+    os.kill(bot.pid, signal.SIGKILL)
+    deadline = time.monotonic() + MOMENT_SECONDS
+    while not any(one.pid != bot.pid for one in await asyncio.to_thread(ground.lane.bots)):
+        if time.monotonic() > deadline:
+            raise MissedError("the bot was not started again")
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def clean(ground: Ground) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ class Hand(StrEnum):
     COMPOSE_STOP = "docker compose stop, then start"
     COMPOSE_DOWN = "docker compose down, then up -d of the version that ran"
     COMPOSE_UP = "docker compose up -d"
+    COMPOSE_RECREATE = "docker compose up -d --force-recreate"
+    COMPOSE_BUILD = "docker compose up -d --build"
+    COMPOSE_PULL = "docker compose pull --ignore-pull-failures"
     COMPOSE_KILL_WEB = "docker compose kill web, then start"
     COMPOSE_RM_WEB = "docker compose rm -fs web, then up -d of it by roas compose"
     DOCKER_KILL_BOT = "docker kill of the bot, then docker start"
@@ -46,13 +49,24 @@ class Hand(StrEnum):
 
 
 # After these, services may be of another version or configuration than the release has: status and an alert say so.
-BY_HAND = frozenset({Hand.COMPOSE_UP, Hand.COMPOSE_DOWN, Hand.DOCKER_RM_BOT, Hand.DOCKER_UPDATE})
+BY_HAND = frozenset(
+    {
+        Hand.COMPOSE_UP,
+        Hand.COMPOSE_RECREATE,
+        Hand.COMPOSE_BUILD,
+        Hand.COMPOSE_DOWN,
+        Hand.DOCKER_RM_BOT,
+        Hand.DOCKER_UPDATE,
+    }
+)
 
 
 class Moment(StrEnum):
     """When the hand comes."""
 
     IDLE = "nothing under way"
+    START = "as a bot starts"
+    YES = "in the second before the yes"
     EARLY = "early"
     MIDDLE = "in execution"
     LATE = "two bots there"
@@ -68,7 +82,11 @@ class Kind(StrEnum):
 
 
 # Where nothing is under way, or no longer, it makes no difference what was deployed.
-UNDER_WAY = (Moment.EARLY, Moment.MIDDLE, Moment.LATE)
+UNDER_WAY = (Moment.YES, Moment.EARLY, Moment.MIDDLE, Moment.LATE)
+
+
+# At these nothing is deployed.
+ALONE = (Moment.IDLE, Moment.START)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +105,7 @@ class Round:
         return (is_web and self.kind is Kind.BACK) or self.hand is Hand.SYSTEM_PRUNE
 
     def __str__(self) -> str:
-        under_way = "" if self.moment is Moment.IDLE else f" of {self.kind}"
+        under_way = "" if self.moment in ALONE else f" of {self.kind}"
         return f"{self.hand} ({self.moment}{under_way})"
 
 
