@@ -1,17 +1,19 @@
 """Gather what is to be judged: from the engine and the journal, never from what a bot says of itself."""
 
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
-import yaml
 from docker.errors import NotFound
 
 from campaigns.crash.journal import JournalFacts, JournalReader, Mark
+from roas.engine.model.services import written_model
 from roas.engine.model.store import ModelStore
+from roas.engine.model.text import write_model
 from testbed.home_stack import PROJECT, Home
 
 COMPOSE_SECONDS = 60
@@ -77,13 +79,20 @@ class FactFinder:
 
     def _wanted_hashes(self, model: str) -> Mapping[str, frozenset[str]]:
         if model not in self._hashes:
-            path = self._models.existing(model)
-            text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
-            done = subprocess.run(
-                [*text, "config", "--hash", "*"], capture_output=True, text=True, check=True, timeout=COMPOSE_SECONDS
-            )
+            stored = self._models.load(model)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.yml"
+                path.write_text(write_model(written_model(stored)))
+                text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
+                done = subprocess.run(
+                    [*text, "--profile", "*", "config", "--no-normalize", "--hash", "*"],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    timeout=COMPOSE_SECONDS,
+                )
             hashes = dict(line.split() for line in done.stdout.splitlines())
-            adopted = _adopted(yaml.safe_load(path.read_text()))
+            adopted = _adopted(stored)
             self._hashes[model] = {name: frozenset({own, adopted.get(name, own)}) for name, own in hashes.items()}
         return self._hashes[model]
 
