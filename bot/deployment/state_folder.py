@@ -1,6 +1,8 @@
 """Refuse to act by a journal that is not the stack's: an empty one, and one that a deployment would move to."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +18,7 @@ from roas.engine.machine.bot_places import (
     mounts_of_service,
     variables_of_service,
 )
+from roas.engine.model.raw_yaml import read_raw
 from roas.engine.model.store import MODELS
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
@@ -92,8 +95,10 @@ async def refuse_missing_journal(
 async def _traces(engine: Engine, environment: Environment, folder: Path) -> str:
     """Say what an earlier journal left of an environment; empty where nothing is seen of it."""
     try:
-        numbers = await engine.held_releases(environment)
-        projects = await engine.projects(environment)
+        projects = [one for one in await engine.projects(environment) if one.name == environment.project]
+        services = await asyncio.to_thread(_written_services, environment)
+        services |= {service for project in projects for service in project.services}
+        numbers = await engine.held_releases(environment, services)
     except RoasError:
         return ""
     if numbers:
@@ -102,15 +107,21 @@ async def _traces(engine: Engine, environment: Environment, folder: Path) -> str
             number=max(numbers),
             environment=environment.name,
         )
-    for project in projects:
-        if project.name != environment.project:
-            continue
-        for file in map(Path, project.files):
-            if file.parent == folder / MODELS and not file.exists():
-                return said(
-                    "{environment} runs from {file}, which is not there.", environment=environment.name, file=file
-                )
-    return ""
+    files = (Path(file) for project in projects for file in project.files)
+    gone = next((file for file in files if file.parent == folder / MODELS and not file.exists()), None)
+    if gone is None:
+        return ""
+    return said("{environment} runs from {file}, which is not there.", environment=environment.name, file=gone)
+
+
+def _written_services(environment: Environment) -> set[str]:
+    """Return the services that the compose files name by themselves; one that cannot be read names none."""
+    found: set[str] = set()
+    for path in environment.compose_files:
+        with suppress(OSError, RoasError):
+            for document in read_raw(path, path.read_bytes()):
+                found |= {name for section in document.all("services") for name, _ in getattr(section, "entries", ())}
+    return found
 
 
 async def refuse_moved_state(

@@ -1,6 +1,6 @@
 """Make releases of stacks with Compose and the Docker Engine, and keep them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,10 +216,10 @@ class ComposeReleases:
         await tag_images(self._clients, environment, release)
         await self._clients.local(lambda: self._models.add_reference(release.model_hash, holder(environment, release)))
 
-    async def held_releases(self, environment: Environment) -> frozenset[int]:
-        """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
+    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
+        """Return the numbers of releases of which tags or a model may be held, the tags of these services if given."""
         held = await self._stored(lambda: self._models.held_by(environment.project))
-        return held | await tagged_numbers(self._clients, environment)
+        return held | await tagged_numbers(self._clients, environment, services)
 
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()

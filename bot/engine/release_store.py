@@ -1,6 +1,6 @@
 """Define how a stack becomes a release, and how releases, their models and their images are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -132,8 +132,11 @@ class ReleaseStore(Protocol):
         """Tag the release's images so that pruning leaves them alone."""
         ...
 
-    async def held_releases(self, environment: Environment) -> frozenset[int]:
-        """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
+    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
+        """Return the numbers of releases of which tags or a model may be held, the tags of these services if given.
+
+        Without them, another project's may be among them.
+        """
         ...
 
     async def unprotect(

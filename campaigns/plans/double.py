@@ -6,7 +6,7 @@ Of the product there are the interface's own types here, and nothing that plans,
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -196,7 +196,7 @@ class EngineDouble:
     async def protect(self, release: Release, environment: Environment) -> None:
         """Do nothing: nobody prunes here."""
 
-    async def held_releases(self, environment: Environment) -> frozenset[int]:
+    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
         """Hold nothing."""
         return frozenset()
 

@@ -1,6 +1,7 @@
 """Keep the images of releases from pruning, by tags of our own."""
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 
 from roas.engine.api_errors import ApiError, ApiNotFoundError
@@ -44,13 +45,19 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
     await clients.each(environment, tag, first.values())
 
 
-async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
-    """Return the numbers of releases whose tags have the project's name.
+async def tagged_numbers(
+    clients: EngineClients, environment: Environment, services: Collection[str] | None = None
+) -> frozenset[int]:
+    """Return the numbers of releases whose tags have the project's name, and that of one of the `services` if given.
 
-    Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): some may be another project's.
+    Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): without services, some may be another project's.
     """
     prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
-    pattern = re.compile(rf"{REPOSITORY}/{re.escape(prefix)}.+:r(\d+)")
+    names = f"{REPOSITORY}/{re.escape(prefix)}.+"
+    if services is not None:
+        own = (release_tag(environment.project, service, 0)[0] for service in services)
+        names = "|".join(map(re.escape, own)) or "(?!)"
+    pattern = re.compile(rf"(?:{names}):r(\d+)")
 
     def look(client: EngineClient) -> frozenset[int]:
         images = client.images(filters={"reference": f"{REPOSITORY}/*"})

@@ -124,3 +124,15 @@ async def test_disk_mounted_over_the_state_is_told(bot, people, shop, tmp_path: 
         subprocess.run(["umount", state], check=True)
     assert len(list(state.joinpath("backups").glob("journal-*.sqlite3"))) == 1
     assert everything(shop) == before
+
+
+async def test_releases_of_another_project_are_no_evidence(bot_settings, shop, image_ids):
+    """Its name may begin like ours: `shop-dev` has a `web`, and `shop-dev-demo` has one, too."""
+    shop.write(store=STAYS)
+    other = f"roas-release/{shop.base_name}-dev-demo-web"
+    shop.client.images.get(image_ids["v1"]).tag(other, "r3")
+    try:
+        code, said = await roas(bot_settings, "deploy", "dev", "v1")
+        assert code == 0, said
+    finally:
+        shop.client.images.remove(f"{other}:r3")

@@ -1,7 +1,7 @@
 """An engine of plain dictionaries, for tests of logic: containers become ready, fail or hang as a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -184,7 +184,7 @@ class FakeEngine:
     async def protect(self, release: Release, environment: Environment) -> None:
         self.protected.add(release.number)
 
-    async def held_releases(self, environment: Environment) -> frozenset[int]:
+    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
         self._called("held_releases")
         return frozenset(self.protected)
 
