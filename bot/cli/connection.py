@@ -31,6 +31,14 @@ from roas.version import __version__
 log = get_logger(__name__)
 
 BEAT_SECONDS = 1.0
+# A bot that has just been started is given this long until it listens.
+STARTING_SECONDS = 10.0
+# Who only asks can do so without it.
+ASKING_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 0.2
+# The restart policy starts a dead bot again; until then no other process needs to run the deployment.
+ORPHANED_SECONDS = 60.0
+LOOK_FOR_BOT_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -57,16 +65,6 @@ async def _beat(state: StateManager) -> None:
     await state.ownership.beat(
         Heartbeat(state.instance_id, boot_id(), boot_seconds(), version=__version__, process=this_process())
     )
-
-
-# A bot that has just been started is given this long until it listens.
-STARTING_SECONDS = 10.0
-# Who only asks can do so without it.
-ASKING_SECONDS = 2.0
-LOOK_AGAIN_SECONDS = 0.2
-# The restart policy starts a dead bot again; until then no other process needs to run the deployment.
-ORPHANED_SECONDS = 60.0
-LOOK_FOR_BOT_SECONDS = 5.0
 
 
 class Connection:

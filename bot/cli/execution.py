@@ -22,6 +22,24 @@ from roas.ui.quantities import duration
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
+HEADERS = ("service", "action", "old image", "new image", "changed configuration")
+ACTION_STYLES = {
+    ServiceAction.CREATE: "green",
+    ServiceAction.RECREATE: "yellow",
+    ServiceAction.RESTART: "yellow",
+    ServiceAction.START: "yellow",
+    ServiceAction.ADJUST: "yellow",
+    ServiceAction.REMOVE: "red",
+    ServiceAction.KEEP: "dim",
+}
+OUTCOME_STYLES = {
+    Outcome.SUCCEEDED: "bold green",
+    Outcome.ROLLED_BACK: "bold yellow",
+    Outcome.CANCELLED: "bold",
+    Outcome.FAILED: "bold red",
+}
+# Whoever waits for longer is told what for.
+UNANSWERED_SECONDS = 5.0
 
 
 def make_request(
@@ -72,18 +90,6 @@ def read_release(text: str | None) -> int | None:
     return int(matched[1])
 
 
-HEADERS = ("service", "action", "old image", "new image", "changed configuration")
-ACTION_STYLES = {
-    ServiceAction.CREATE: "green",
-    ServiceAction.RECREATE: "yellow",
-    ServiceAction.RESTART: "yellow",
-    ServiceAction.START: "yellow",
-    ServiceAction.ADJUST: "yellow",
-    ServiceAction.REMOVE: "red",
-    ServiceAction.KEEP: "dim",
-}
-
-
 def show_plan(terminal: Terminal, plan: Plan) -> None:
     """Write the plan as a table: per service what happens, old and new image, and the keys that change."""
     goal = release(plan.to_release) if plan.to_release is not None else "a new release"
@@ -126,14 +132,6 @@ def _row(service: ServicePlan) -> tuple[str, ...]:
     return service.service, action, image(service.old_image), image(new), ", ".join(service.changed_keys)
 
 
-OUTCOME_STYLES = {
-    Outcome.SUCCEEDED: "bold green",
-    Outcome.ROLLED_BACK: "bold yellow",
-    Outcome.CANCELLED: "bold",
-    Outcome.FAILED: "bold red",
-}
-
-
 def show_outcome(terminal: Terminal, deployment: Deployment) -> None:
     """Write the outcome in one line, then the warnings, then the fault and what to do about it."""
     if deployment.outcome is None:
@@ -169,10 +167,6 @@ def _back(deployment: Deployment) -> str:
 def _where(deployment: Deployment) -> str:
     failed = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.FAILED]
     return f" It did not get through {' and '.join(failed)}." if failed else ""
-
-
-# Whoever waits for longer is told what for.
-UNANSWERED_SECONDS = 5.0
 
 
 class UnansweredStartError(Exception):

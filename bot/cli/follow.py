@@ -23,6 +23,22 @@ from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.ui.quantities import duration
 
+UNSAID_STEPS = frozenset({ServiceStep.PENDING})
+REDRAWS_PER_SECOND = 8
+BAR_WIDTH = 24
+ICONS = {
+    PhaseStatus.PENDING: ("·", "dim"),
+    PhaseStatus.SUCCESS: ("✓", "green"),
+    PhaseStatus.FAILED: ("✗", "red"),
+    PhaseStatus.CANCELLED: ("−", "yellow"),
+}
+GOOD_STEPS = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.RESTORED, ServiceStep.UNVERIFIED})
+QUIET_STEPS = frozenset({ServiceStep.PENDING, ServiceStep.UNCHANGED, ServiceStep.REMOVED})
+WITH_CONTAINER = (
+    "Another bot carries it on. Where this command runs in the old bot's container, it ends with that, with code 137: "
+    "`roas history {environment} --limit 1`, in the new one, says how the deployment ended."
+)
+
 
 class Interruption(Enum):
     """What the person at the keyboard wants."""
@@ -58,9 +74,6 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
 
 def _ignore_hangup() -> None:
     """Handle the closing of the terminal, which does not end the deployment."""
-
-
-UNSAID_STEPS = frozenset({ServiceStep.PENDING})
 
 
 class ProgressLines:
@@ -133,18 +146,6 @@ def step_text(service: ServiceProgress) -> str:
     return f"running, {until}" if service.step is ServiceStep.UNVERIFIED else f"{service.step}, {until}"
 
 
-REDRAWS_PER_SECOND = 8
-BAR_WIDTH = 24
-ICONS = {
-    PhaseStatus.PENDING: ("·", "dim"),
-    PhaseStatus.SUCCESS: ("✓", "green"),
-    PhaseStatus.FAILED: ("✗", "red"),
-    PhaseStatus.CANCELLED: ("−", "yellow"),
-}
-GOOD_STEPS = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.RESTORED, ServiceStep.UNVERIFIED})
-QUIET_STEPS = frozenset({ServiceStep.PENDING, ServiceStep.UNCHANGED, ServiceStep.REMOVED})
-
-
 class ProgressScreen:
     """Redraw the deployment in place; what was drawn last stays."""
 
@@ -210,12 +211,6 @@ def _service(service: ServiceProgress, *, finished: bool) -> tuple[RenderableTyp
 
 def _elapsed(phase: PhaseResult) -> float | None:
     return (datetime.now(UTC) - phase.started_at).total_seconds() if phase.started_at else None
-
-
-WITH_CONTAINER = (
-    "Another bot carries it on. Where this command runs in the old bot's container, it ends with that, with code 137: "
-    "`roas history {environment} --limit 1`, in the new one, says how the deployment ended."
-)
 
 
 class Progress(Protocol):

@@ -22,6 +22,11 @@ from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.ui.quantities import duration
 
+STDOUT = Path("-")
+OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+MODE = 0o600
+MOST = 100
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentList:
@@ -45,11 +50,6 @@ class ValidationReports:
 
     passed: bool
     reports: tuple[ValidationReport, ...]
-
-
-STDOUT = Path("-")
-OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-MODE = 0o600
 
 
 async def export_history(session: Session, target: Path, environment: str | None) -> int:
@@ -168,9 +168,6 @@ def _show(session: Session, deployments: tuple[Deployment, ...]) -> None:
         )
         add_row(table, cells)
     session.terminal.out.print(table)
-
-
-MOST = 100
 
 
 def releases(environment: EnvironmentName, as_json: Json = False) -> None:

@@ -22,6 +22,13 @@ from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings, load_settings
 
+# From here on a deployment changes what runs.
+CHANGING_PHASES = (PhaseName.EXECUTION, PhaseName.ROLLBACK)
+LOG_NAME = "command-line.log"
+LARGEST_BYTES = 1024 * 1024
+FILE_MODE = 0o600
+DEFAULT_SOCKET = "/var/run/docker.sock"
+
 
 class ExitCode(IntEnum):
     """The codes that scripts can rely on; docs/command-line.md explains each."""
@@ -71,8 +78,6 @@ BY_OUTCOME = {
     Outcome.ROLLED_BACK: ExitCode.ROLLED_BACK,
     Outcome.CANCELLED: ExitCode.CANCELLED,
 }
-# From here on a deployment changes what runs.
-CHANGING_PHASES = (PhaseName.EXECUTION, PhaseName.ROLLBACK)
 
 
 def code_of_fault(key: str) -> ExitCode:
@@ -92,11 +97,6 @@ def code_of_deployment(deployment: Deployment) -> ExitCode:
 def _changed_anything(deployment: Deployment) -> bool:
     phases = (deployment.phase(name) for name in CHANGING_PHASES)
     return any(phase is not None and phase.status is not PhaseStatus.PENDING for phase in phases)
-
-
-LOG_NAME = "command-line.log"
-LARGEST_BYTES = 1024 * 1024
-FILE_MODE = 0o600
 
 
 def configure_log(settings: Settings, redactor: Redactor) -> None:
@@ -140,9 +140,6 @@ class LogFile(io.StringIO):
             self._path.replace(self._path.with_suffix(".log.old"))
         self._path.touch(mode=FILE_MODE, exist_ok=True)
         return self._path.open("a", encoding="utf-8")
-
-
-DEFAULT_SOCKET = "/var/run/docker.sock"
 
 
 def become_owner(settings: Settings) -> None:

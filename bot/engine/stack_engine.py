@@ -13,8 +13,7 @@ from roas.engine.policy.compose_policy import CONTENTS_FOLDER
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.stack_reader import StackReader, on_swarm
 from roas.engine.swarm.drafting import SwarmDrafter
-from roas.engine.swarm.joint_refusal import with_unsupported
-from roas.engine.swarm.unsupported import refuse_unsupported
+from roas.engine.swarm.unsupported import refuse_unsupported, with_unsupported
 from roas.errors import ComposePolicyError, without_secrets
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot

@@ -17,25 +17,20 @@ from roas.engine.model.per_model import PerModel
 from roas.engine.model.store import ModelStore
 from roas.engine.swarm.adopting import adopt_stack, is_ours
 from roas.engine.swarm.calls import SwarmCalls
-from roas.engine.swarm.endings import replacements
-from roas.engine.swarm.facts import swarm_facts
-from roas.engine.swarm.failure_hints import failure_hint
+from roas.engine.swarm.facts import MANAGER, no_manager, swarm_facts
 from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
-from roas.engine.swarm.judgement import Judgement, UpdateVerdict
-from roas.engine.swarm.membership import MANAGER, no_manager
+from roas.engine.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
+from roas.engine.swarm.obstacles import find_on_swarm
 from roas.engine.swarm.service_spec import service_spec
 from roas.engine.swarm.service_writes import ServiceWrites
 from roas.engine.swarm.shared import JustMade, make_shared, remove_unneeded
 from roas.engine.swarm.snapshots import service_name, task_snapshots
-from roas.engine.swarm.stack_look import StackLook, look_at_stack
-from roas.engine.swarm.swarm_events import SwarmSubscription
-from roas.engine.swarm.swarm_obstacles import find_on_swarm
-from roas.engine.swarm.task_events import TaskEvents
 from roas.engine.swarm.task_logs import read_ending, read_place_log
-from roas.engine.swarm.tasks import read_tasks
+from roas.engine.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
+from roas.engine.swarm.tasks import StackLook, look_at_stack, read_tasks
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import ServiceFailedError
 from roas.messages.message import said

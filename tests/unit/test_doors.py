@@ -23,7 +23,11 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             r"\.(send_message|edit_original_response|edit_message|create_thread|create_dm|reply|send_modal)$|followup\.send$"
             r"|(?:_channel|message\(…\)|user|member|author|owner)\.(send|edit)$|^message\.edit$"
         ),
-        {"bot/ui/notifications/ops_channel.py": "hidden_drawing", "cogs/answers.py": "hidden_embeds"},
+        {
+            "bot/ui/notifications/ops_channel.py": "hidden_drawing",
+            "cogs/answers.py": "hidden_embeds",
+            "cogs/departure.py": "view=None",  # buttons are taken away, and nothing is said
+        },
     ),
     "HTTP": (
         r"^web\.(Response|json_response|StreamResponse|FileResponse|WebSocketResponse|HTTP\w+)$",

@@ -1,19 +1,38 @@
-"""Read what a manager says of its Swarm."""
+"""Read what a manager says of the Swarm, and what an engine is in it."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from roas.engine.swarm.calls import SwarmCalls
+from roas.engine.swarm.calls import MANAGER_HINT, QUORUM_HINT, SwarmCalls, locked
 from roas.engine.swarm.snapshots import read_moment
-from roas.engine.swarm.stack_look import hostname
-from roas.engine.swarm.tasks import ENDED
+from roas.engine.swarm.tasks import ENDED, hostname
+from roas.errors import EngineError, NoQuorumError
+from roas.messages.message import said
 from roas.models.swarm import SwarmFacts, SwarmNode, TaskTrace
 
-Json = dict[str, Any]
+MANAGER, WORKER, LOCKED = "active/manager", "active/worker", "locked"
+# It begins, or does not find the others.
+STARTING = frozenset({"pending", "error", "active/pending", "active/error"})
 NO_IMAGE = "No such image"
 # A task that got so far has its image on its node.
 HAVE_IMAGE = frozenset({"ready", "starting", "running", "complete"})
+
+
+def no_manager(state: str, name: str, address: str) -> EngineError:
+    """Return the error for an engine of an environment, by what Docker says that it is."""
+    if state == LOCKED:
+        return locked(address)
+    if state in STARTING:
+        text = said("The engine of {environment} is not ready in its Swarm.", environment=name)
+        return NoQuorumError(text, hint=QUORUM_HINT)
+    text = said("The engine of {environment} is no manager of a Swarm.", environment=name)
+    if state == WORKER:
+        return EngineError(text, hint=MANAGER_HINT)
+    return EngineError(text, hint=said("Run `docker swarm init` there, or name a manager by `docker_host`."))
+
+
+Json = dict[str, Any]
 
 
 def swarm_facts(calls: SwarmCalls, *, with_traces: bool = False) -> SwarmFacts:

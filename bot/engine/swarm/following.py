@@ -1,7 +1,4 @@
-"""Follow writes to their ends: ask the manager again and again, since it announces nothing of a task.
-
-All that are followed in a stack at the same time share each look: while tasks start, the nodes have enough to do.
-"""
+"""Know which nodes are lost, for who follows a job: Swarm moves a service from a node that is down, and no job."""
 
 import asyncio
 import time
@@ -12,19 +9,45 @@ from typing import Any
 from roas.concurrency import leave_if_interrupted, pause
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
-from roas.engine.swarm.lost_nodes import LostNodes
-from roas.engine.swarm.tasks import UNPLACED, read_tasks
+from roas.engine.swarm.tasks import DOWN, UNPLACED, hostname, read_tasks
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 
 Json = dict[str, Any]
+# How often the nodes are asked about: Swarm itself takes some fifteen seconds to know that one is down.
+LOOK_SECONDS = 3.0
+# How long one is down before it counts as lost: an engine that is restarted is back sooner.
+LOST_SECONDS = 15.0
 POLL_SECONDS = 0.25
 # How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
 LEADER_SECONDS = 90.0
 # How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
 STALLED_SECONDS = 15.0
 NANOSECONDS = 10**9
+# Swarm does these when a task has failed.
+FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
+
+
+class LostNodes:
+    """Look at the nodes now and then, and know for how long each has been down."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Iterable[Json]]]) -> None:
+        self._ask = ask
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._down: dict[str, tuple[str, float]] = {}
+
+    async def find(self) -> Mapping[str, str]:
+        """Return the names of the lost nodes by id. Raises EngineUnavailableError."""
+        now = time.monotonic()
+        if self._next_look <= now:
+            self._next_look = now + LOOK_SECONDS
+            nodes = await self._ask()
+            down = {str(one["ID"]): hostname(one) for one in nodes if (one.get("Status") or {}).get("State") in DOWN}
+            self._down = {key: self._down.get(key, (name, now)) for key, name in down.items()}
+        return {key: name for key, (name, since) in self._down.items() if now - since > LOST_SECONDS}
+
+
 Noted = Callable[[str], Awaitable[None]]
 
 
@@ -117,10 +140,6 @@ def _monitor_seconds(service: Json | None) -> float:
 def _tolerates_failures(service: Json) -> bool:
     update = (service.get("Spec") or {}).get("UpdateConfig") or {}
     return bool(update.get("MaxFailureRatio")) or update.get("FailureAction") == "continue"
-
-
-# Swarm does these when a task has failed.
-FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
 
 
 class _Followed:

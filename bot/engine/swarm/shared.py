@@ -9,8 +9,16 @@ from typing import Any
 from roas.engine.api_errors import ApiError
 from roas.engine.labels import STACK
 from roas.engine.swarm.calls import OutOfSequenceError, SwarmCalls
-from roas.engine.swarm.kept_files import CONFIGS, SECRETS, KeptFile, kept_files
-from roas.engine.swarm.service_spec import SwarmIds, network_name, network_spec, networks_of
+from roas.engine.swarm.service_spec import (
+    CONFIGS,
+    SECRETS,
+    KeptFile,
+    SwarmIds,
+    kept_files,
+    network_name,
+    network_spec,
+    networks_of,
+)
 from roas.errors import EngineError
 from roas.messages.message import said
 

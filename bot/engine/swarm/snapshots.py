@@ -7,8 +7,7 @@ from typing import Any
 
 from roas.engine.labels import STACK
 from roas.engine.swarm.names import SERVICE
-from roas.engine.swarm.stack_look import StackLook
-from roas.engine.swarm.tasks import FAILED, WAITING, SwarmTask, failures_before, read_tasks
+from roas.engine.swarm.tasks import FAILED, WAITING, StackLook, SwarmTask, failures_before, read_tasks
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 Json = dict[str, Any]

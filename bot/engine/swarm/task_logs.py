@@ -5,8 +5,7 @@ from typing import Any
 
 from roas.engine.api_errors import ApiError
 from roas.engine.swarm.calls import SwarmCalls
-from roas.engine.swarm.stack_look import hostname
-from roas.engine.swarm.tasks import ENDED
+from roas.engine.swarm.tasks import ENDED, hostname
 from roas.messages.message import said
 
 Json = dict[str, Any]

@@ -1,14 +1,16 @@
-"""Read the tasks of a service: which counts, how each is, and what Swarm says of it."""
+"""Read the tasks of a stack at one moment, and say how each ended."""
 
 import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.normal_form import task_hash
 from roas.messages.message import said
 
 Json = dict[str, Any]
+DOWN = frozenset({"down", "disconnected"})
 WAITING = frozenset({"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready"})
 UNPLACED = frozenset({"new", "allocated", "pending"})
 FAILED = frozenset({"failed", "rejected", "orphaned"})
@@ -18,6 +20,37 @@ STOPPED = frozenset({None, 0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
 OLD_NETWORK = "no configured subnet or ip-range contain the IP address"
 # What a task is meant to become: it counts, unless it is meant to be gone.
 DOOMED = frozenset({"shutdown", "remove", "complete"})
+
+
+@dataclass(frozen=True, slots=True)
+class StackLook:
+    """Hold what a manager showed; `networks` and `hostnames` are names by id, `lost` the ids of nodes that are down."""
+
+    services: tuple[Json, ...] = ()
+    tasks: tuple[Json, ...] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
+    hostnames: Mapping[str, str] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+
+def look_at_stack(calls: SwarmCalls, project: str) -> StackLook:
+    """Ask a manager about a stack; where it has no service, nothing else is said of it."""
+    tasks, services = calls.tasks_of_stack(project), calls.services(project)
+    if not services:
+        return StackLook(tasks=tuple(tasks))
+    nodes = calls.nodes()
+    return StackLook(
+        tuple(services),
+        tuple(tasks),
+        calls.network_names(services),
+        {str(one["ID"]): hostname(one) for one in nodes},
+        frozenset(str(one["ID"]) for one in nodes if (one.get("Status") or {}).get("State") in DOWN),
+    )
+
+
+def hostname(node: Mapping[str, Any]) -> str:
+    """Return what a node calls itself; one that never joined wholly has no name yet."""
+    return str((node.get("Description") or {}).get("Hostname") or node["ID"])
 
 
 @dataclass(frozen=True, slots=True)

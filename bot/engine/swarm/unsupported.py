@@ -6,9 +6,11 @@ from typing import Any
 
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import services_of
-from roas.engine.swarm.constraints import is_readable
+from roas.engine.policy.refusal import refusal
+from roas.engine.policy.violation import Violation
 from roas.engine.swarm.names import LONGEST_NAME, stack_name
-from roas.errors import ComposeFileError
+from roas.engine.swarm.obstacles import is_readable
+from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 
@@ -69,6 +71,7 @@ CONDITIONS = ("none", "on-failure", "any")
 NO_CONTENTS = Path("/dev/null/contents")  # below which nothing is
 PINNING = ("node.hostname==", "node.id==", "node.labels.")
 Found = tuple[str, str]  # what is asked for, and what to do instead
+SOCKET = "docker.sock"
 
 
 def refuse_unsupported(
@@ -282,3 +285,47 @@ def _is_pinned(fields: Mapping[str, Any]) -> bool:
     constraints = (str(one).replace(" ", "") for one in (deploy.get("placement") or {}).get("constraints") or ())
     pinned = any(one.startswith(PINNING) and "==" in one for one in constraints)
     return pinned or deploy.get("mode") == "global"
+
+
+def with_unsupported(
+    error: ComposePolicyError, model: Mapping[str, Any], environment: Environment, *, allows: Callable[[str], bool]
+) -> RoasError:
+    """Return the policy's error with what Swarm cannot do of a model, as far as its files tell; the model may be empty.
+
+    Nothing that the policy refuses is let pass: what is left out of its list, Swarm's list has.
+    """
+    try:
+        lines = find_unbound(model, allows)
+    except RoasError:  # what the model asks for besides has its own refusal, once this one is settled
+        return error
+    if not lines:
+        return error
+    swarm = unsupported(lines, environment)
+    kept = [Violation(*one) for one in error.found if not _is_refused_anyway(one[1], model)]
+    if not kept:
+        return swarm
+    policy = refusal(kept, environment, of_release=False)
+    return ComposePolicyError(
+        joined("\n", (swarm.message, policy.message)),
+        hint=joined("\n", (swarm.hint, policy.hint)),
+        entries=policy.entries,
+        found=policy.found,
+    )
+
+
+def _is_refused_anyway(entry: str, model: Mapping[str, Any]) -> bool:
+    """Return whether what an entry would allow is in Swarm's own list."""
+    kind, _, name = entry.partition(":")
+    services = services_of(model)
+    if kind == "bind":
+        return name in {source for fields in services.values() for source in _refused_binds(fields)}
+    if kind == "docker_socket":
+        return any(one.endswith(SOCKET) for one in _refused_binds(services.get(name) or {}))
+    if kind == "network":
+        return not is_of_a_swarm((model.get("networks") or {}).get(name) or {})
+    return kind in INSTEAD and bool((services.get(name) or {}).get(kind))
+
+
+def _refused_binds(fields: Mapping[str, Any]) -> list[str]:
+    volumes = fields.get("volumes") or ()
+    return [str(one.get("source")) for one in volumes if one.get("type") == "bind" and not becomes_a_config(one)]

@@ -1,6 +1,6 @@
 """Check that for each service there is a node that takes it."""
 
-from roas.engine.swarm.placement import find_unplaced
+from roas.engine.swarm.obstacles import find_unplaced
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, passed

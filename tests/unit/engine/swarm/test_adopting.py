@@ -10,7 +10,7 @@ from roas.engine.model.definitions import read_definitions
 from roas.engine.swarm.adopting import adopt_stack
 from roas.engine.swarm.normal_form import normal_form
 from roas.engine.swarm.service_spec import service_spec
-from roas.engine.swarm.stack_look import StackLook
+from roas.engine.swarm.tasks import StackLook
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.engine.swarm.constraints import label_to_set, satisfies
+from roas.engine.swarm.obstacles import label_to_set, satisfies
 from roas.models.swarm import SwarmNode
 
 NODE = SwarmNode(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from roas.engine.swarm.earlier_write import earlier_write
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm.service_writes import earlier_write
 from tests.unit.engine.swarm.test_judgement import GONE, OLD, service, spec, task
 
 UPDATED = "2026-01-01T00:00:05Z"

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from roas.engine.labels import STACK
-from roas.engine.swarm.endings import replacements
-from roas.engine.swarm.stack_look import StackLook
-from roas.engine.swarm.task_events import changes
+from roas.engine.swarm.task_watch import changes, replacements
+from roas.engine.swarm.tasks import StackLook
 from tests.unit.engine.swarm.test_judgement import service, task
 
 MADE = service()

@@ -10,10 +10,8 @@ import pytest
 
 from roas.concurrency import run_uninterrupted
 from roas.engine.swarm import following
-from roas.engine.swarm.failure_hints import failure_hint
-from roas.engine.swarm.following import STALLED_SECONDS, Look, SharedLooks, follow_update
-from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written
-from roas.engine.swarm.lost_nodes import LOST_SECONDS
+from roas.engine.swarm.following import LOST_SECONDS, STALLED_SECONDS, Look, SharedLooks, follow_update
+from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from roas.engine.swarm.normal_form import spec_hash
 from roas.errors import NoQuorumError
 from roas.models.environment import Environment

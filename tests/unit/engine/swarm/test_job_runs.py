@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from roas.engine.labels import STACK
-from roas.engine.swarm import job_runs
-from roas.engine.swarm.job_runs import end_earlier_run
+from roas.engine.swarm import service_writes
 from roas.engine.swarm.names import SERVICE
+from roas.engine.swarm.service_writes import end_earlier_run
 from roas.engine.swarm.writer import Seen, SwarmWriter
 from roas.errors import EngineError
 from roas.models.environment import Environment
@@ -59,7 +59,7 @@ class ToManager(SwarmWriter):
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_runs, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(service_writes, "POLL_SECONDS", 0.0)
 
 
 async def test_run_that_goes_on_is_ended_first() -> None:
@@ -96,7 +96,7 @@ async def test_what_is_no_run_under_way_stays(task: Json) -> None:
 
 
 async def test_run_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_runs, "REPORT_SECONDS", -1e6)
+    monkeypatch.setattr(service_writes, "REPORT_SECONDS", -1e6)
     with pytest.raises(EngineError, match="node1 has not said"):
         await end_earlier_run(ToManager(Manager([run_of("running")])), DEV, SPEC, Seen(JOB, (), {}))
 

@@ -7,7 +7,7 @@ import pytest
 
 from roas.engine.policy.refusal import refusal
 from roas.engine.policy.violation import Violation
-from roas.engine.swarm.joint_refusal import with_unsupported
+from roas.engine.swarm.unsupported import with_unsupported
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 

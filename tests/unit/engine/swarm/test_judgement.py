@@ -4,8 +4,15 @@ from typing import Any
 
 import pytest
 
-from roas.engine.swarm.failure_hints import failure_hint
-from roas.engine.swarm.judgement import PLACING_SECONDS, TAKING_SECONDS, Judgement, UpdateVerdict, Written, judge_update
+from roas.engine.swarm.judgement import (
+    PLACING_SECONDS,
+    TAKING_SECONDS,
+    Judgement,
+    UpdateVerdict,
+    Written,
+    failure_hint,
+    judge_update,
+)
 from roas.engine.swarm.names import NONCE
 from roas.engine.swarm.normal_form import spec_hash
 

@@ -7,7 +7,7 @@ import pytest
 
 from roas.engine.docker_client import EngineClient
 from roas.engine.swarm.calls import SwarmCalls
-from roas.engine.swarm.membership import no_manager
+from roas.engine.swarm.facts import no_manager
 from roas.errors import NoQuorumError
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients
-from roas.engine.swarm import quorum_watch
 from roas.engine.swarm import writer as module
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
@@ -33,8 +32,7 @@ class Manager:
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     clock = SimpleNamespace(now=100.0)
-    for one in (module, quorum_watch):
-        monkeypatch.setattr(one.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
     return Manager(clock)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from roas.engine.labels import STACK
 from roas.engine.swarm.snapshots import task_snapshots
-from roas.engine.swarm.stack_look import StackLook
+from roas.engine.swarm.tasks import StackLook
 
 SPEC: dict[str, Any] = {"ContainerSpec": {"Image": "web:1"}}
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roas.engine.labels import STACK
-from roas.engine.swarm.swarm_obstacles import find_on_swarm
+from roas.engine.swarm.obstacles import find_on_swarm
 from roas.models.obstacle import ObstacleKind
 
 Json = dict[str, Any]
