@@ -27,8 +27,15 @@ NOT_TRANSLATED = {
     "Missing Permissions": "Discord's own words, for the log",
     CHANGED: "for the journal, where it is English",
 }
-# What is told to who loads the extension, and what is painted with a font that knows Latin letters only.
-ENGLISH = ("cogs/clashes.py", "cogs/loading.py", "cogs/names.py", "bot/ui/chart.py")
+# What is told to who writes the bot around the extension, and what is painted with a font that knows Latin letters only.
+ENGLISH = (
+    "cogs/application_cog.py",
+    "cogs/clashes.py",
+    "cogs/command_sync.py",
+    "cogs/loading.py",
+    "cogs/names.py",
+    "bot/ui/chart.py",
+)
 
 
 @pytest.fixture(params=LANGUAGES.values(), scope="module")
