@@ -52,10 +52,10 @@ class Verification:
             await context.run_unless_cancelled(
                 run_concurrently(_get_ready_and_observe(context, watch, definition, own) for definition in watched)
             )
-            await watch.refresh()  # by what runs in the end: of a Swarm's tasks no event tells
-            await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
             _warn_of_ended_watch(context, windows)
             if context.environment.on_swarm:
+                await watch.refresh()  # no event tells of its tasks: what runs in the end counts
+                await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
                 await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])

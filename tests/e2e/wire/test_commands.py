@@ -78,7 +78,7 @@ async def status_shows_what_runs(people):
         assert text in answer.message.text
     (chart,) = answer.message.attachments
     assert chart["content_type"] == "image/png"
-    assert "Chart of the last 20 minutes: 2 services" in chart["description"]
+    assert "Chart of the last hour: 2 services" in chart["description"]
 
 
 async def history_and_logs_show_the_past(people):
