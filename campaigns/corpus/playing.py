@@ -259,7 +259,7 @@ class Play:
         variables = dict.fromkeys(self._variables, version) if self._movable else {}
         resolved = self._compose("config", "--format", "json", **variables)
         model = Model.of(resolved.out) if not resolved.code else Model({})
-        if resolved.code or any("@" in one for one in model.images):
+        if resolved.code:
             return None
         tag_images(self.ground.client, model, made, images)
         return self._deploy(name, version if self._movable else self._version)

@@ -111,13 +111,13 @@ def _process(given: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
         name: str(value) for name, value in (given.pop("environment", None) or {}).items() if value is not None
     }
     entrypoint, command = given.pop("entrypoint", None), given.pop("command", None)
-    if not entrypoint:
-        command = command or config.get("Cmd")
+    if entrypoint is None:
+        entrypoint, command = config.get("Entrypoint"), command or config.get("Cmd")
     grace = given.pop("stop_grace_period", None)
     return {
         "environment": own | variables,
         "labels": {**(config.get("Labels") or {}), **(given.pop("labels", None) or {})},
-        "entrypoint": [one for one in entrypoint or config.get("Entrypoint") or () if one],
+        "entrypoint": [one for one in entrypoint or () if one],
         "command": list(command or ()),
         "healthcheck": _health_check(given.pop("healthcheck", None) or {}, config.get("Healthcheck") or {}),
         "user": given.pop("user", None) or config.get("User"),

@@ -33,11 +33,10 @@ def readable_reference(reference: str, image_id: str) -> str:
     suffix = image_id.removeprefix(IMAGE_ID)[:DIGITS]
     if reference.startswith(PREFIX) and reference.endswith(suffix):
         return reference
-    repository, tag = split_reference("" if reference.startswith(IMAGE_ID) else reference)
+    repository, tag = split_reference("" if reference.startswith(IMAGE_ID) else reference.partition("@")[0])
     parts = str(repository or NAMELESS).split("/")
     path = "/".join(parts[1:] if len(parts) > 1 and ADDRESS.fullmatch(parts[0]) else parts)
-    is_digest = "@" in reference
-    named = "" if is_digest else f"{tag or 'latest'}-"
+    named = "" if "@" in reference and not tag else f"{tag or 'latest'}-"
     return f"{PREFIX}{path}:{named[: LONGEST_TAG - len(suffix) - 1].rstrip('-')}{'-' if named else ''}{suffix}"
 
 

@@ -226,15 +226,24 @@ def _reasons(
     pinned = release.service(difference.service)
     unlike = difference.unlike
     if pinned is not None:
-        others = dict.fromkeys(one.image_reference for one in unlike if one.image_id != pinned.image.image_id)
-        yield from (
-            said("it runs the image {image} instead of {reference}", image=image, reference=pinned.image.reference)
-            for image in others
-        )
+        wanted_image = pinned.image
+        others = {one.image_reference: one.image_id for one in unlike if one.image_id != wanted_image.image_id}
+        for name, image_id in others.items():
+            # The name may mean something else by now: then only the IDs tell one from the other.
+            same = name == wanted_image.reference
+            yield said(
+                "it runs the image {image} instead of {reference}",
+                image=f"{name} ({_short(image_id)})" if same else name,
+                reference=_short(wanted_image.image_id) if same else wanted_image.reference,
+            )
     if keys or difference.unwritten or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
         yield _configuration(release, keys)
     if difference.surplus:
         yield said("it has {count} containers instead of {replicas}", count=count, replicas=wanted.definition.replicas)
+
+
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12]
 
 
 def _configuration(release: Release, keys: tuple[str, ...]) -> str:

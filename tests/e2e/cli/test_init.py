@@ -73,7 +73,7 @@ def test_stack_that_does_not_run_is_described_by_its_file(line: CommandLine) -> 
     folder.mkdir()
     (folder / "stack.yml").write_text(APP.format(project=f"{line.project}-other").replace("    pid: host\n", ""))
     refused = line.run("init", str(folder))
-    assert (refused.returncode, "--file" in refused.stderr) == (2, True), refused.stderr
+    assert (refused.returncode, "--file" in refused.stderr) == (6, True), refused.stderr
     ended = line.run("init", str(folder), "--environment", "other", "--file", "stack.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     written = tomllib.loads((line.state / "roas.toml").read_text())["environments"]["other"]

@@ -27,7 +27,7 @@ async def test_folder_is_known_and_nothing_of_the_bot(engine, stack, monkeypatch
         "services: {web: {image: 'tiny:v1', volumes: ['${DATA}/db:/db']}}",
         "services: {web: {image: 'tiny:v1', ports: ['127.0.0.1:${PORT}:80'], volumes: ['${DATA}/db:/db']}}",
         "services: {web: {image: 'tiny:v1', secrets: [s]}}\nsecrets: {s: {file: '${DATA}/s'}}",
-        "services: {web: {image: 'tiny:v1', volumes: ['v:/v']}}\nvolumes: {v: {driver_opts: {device: '${DATA}/v'}}}",
+        "services: {web: {image: 'tiny:v1', volumes: ['vol:/v']}}\nvolumes: {vol: {driver_opts: {device: '${DATA}'}}}",
     ],
     ids=["bind", "beside a port", "secret", "device"],
 )

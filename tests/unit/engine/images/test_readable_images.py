@@ -15,6 +15,7 @@ ID = "sha256:" + "0123456789abcdef" * 4
         ("ghcr.io/team/app:v1.2", "roas/team/app:v1.2-0123456789ab"),
         ("localhost:5000/app:v1", "roas/app:v1-0123456789ab"),
         ("team/app@sha256:" + "f" * 64, "roas/team/app:0123456789ab"),
+        ("docker.io/team/app:8@sha256:" + "f" * 64, "roas/team/app:8-0123456789ab"),
         (ID, "roas/image:latest-0123456789ab"),
         ("roas/app:v1-0123456789ab", "roas/app:v1-0123456789ab"),
         ("app:" + "x" * 128, "roas/app:" + "x" * 115 + "-0123456789ab"),
