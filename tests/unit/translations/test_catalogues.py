@@ -27,7 +27,7 @@ NOT_TRANSLATED = {
     "Missing Permissions": "Discord's own words, for the log",
     CHANGED: "for the journal, where it is English",
 }
-# What is told to who writes the bot around the extension, and what is painted with a font that knows Latin letters only.
+# What is told to who writes the bot around the extension, and what is painted with a font of Latin letters only.
 ENGLISH = (
     "cogs/application_cog.py",
     "cogs/clashes.py",
