@@ -29,6 +29,7 @@ ACTION_STYLES = {
     ServiceAction.RESTART: "yellow",
     ServiceAction.START: "yellow",
     ServiceAction.ADJUST: "yellow",
+    ServiceAction.RELOAD: "yellow",
     ServiceAction.REMOVE: "red",
     ServiceAction.KEEP: "dim",
 }

@@ -76,7 +76,7 @@ async def find_changes(
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
-    restarts = to_restart(running, differing.keys() | scope.replaced)
+    restarts = to_restart(running, {name for name, one in differing.items() if not one.is_only_unread} | scope.replaced)
     extra = (there.keys() | await engine.written_services(environment)) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})

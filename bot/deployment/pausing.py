@@ -1,19 +1,21 @@
 """Pause a deployment until a person lets it go on or takes it back; the journal holds all of it."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import end_tasks
+from roas.concurrency import begun, end_tasks, pause_in_step
 from roas.deployment.context import DeploymentContext
 from roas.engine.rollout import gone_on
-from roas.errors import RolloutPausedError, TakenBackError
+from roas.errors import RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.events import DeploymentPaused
 from roas.models.rollout import Choice, Decision, Pause
 
 log = get_logger(__name__)
+TEND_SECONDS = 1.0
 
 
 async def pause_deployment(context: DeploymentContext, error: RolloutPausedError) -> None:
@@ -36,9 +38,10 @@ async def wait_for_decision(context: DeploymentContext) -> None:
 
     Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back.
     """
-    while (decision := await _decision(context)) is None:
-        await _first_of(context.decided, context.cancel)
-        context.checkpoint()
+    async with begun(_tend_proxy(context)):
+        while (decision := await _decision(context)) is None:
+            await _first_of(context.decided, context.cancel)
+            context.checkpoint()
     context.decided.clear()
     pause = context.deployment.pauses[-1]
     log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
@@ -54,6 +57,20 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     await context.plan_services(replace(one, rollout=gone_on(one.rollout)) for one in rolled if one.rollout)
     went_on = replace(pause, decision=decision)
     await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
+
+
+async def _tend_proxy(context: DeploymentContext) -> None:
+    """Let the proxy of the service that waits send requests to what is well, and nothing to what is started again."""
+    name, model_hash = context.deployment.pauses[-1].service, context.model_hash or context.deployment.applied_model
+    if model_hash is None:
+        return
+    definition = (await context.definitions_to_apply(model_hash)).get(name)
+    while definition is not None and definition.proxy is not None:
+        with suppress(RoasError):
+            await context.components.manager.behind_proxy.settle(
+                context.environment, definition, waits=False, holds=True
+            )
+        await pause_in_step(TEND_SECONDS)
 
 
 async def _decision(context: DeploymentContext) -> Decision | None:

@@ -101,7 +101,9 @@ def _action(changes: StackChanges, comparison: Comparison, name: str) -> Service
         return ServiceAction.RECREATE
     if difference.missing:
         return ServiceAction.ADJUST if there else ServiceAction.CREATE
-    return ServiceAction.ADJUST if difference.surplus else ServiceAction.START
+    if difference.surplus:
+        return ServiceAction.ADJUST
+    return ServiceAction.RELOAD if difference.is_only_unread else ServiceAction.START
 
 
 def _removal(comparison: Comparison, name: str) -> ServicePlan:

@@ -33,6 +33,8 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
         yield _how_many(len(there), replicas, on_swarm=comparison.on_swarm)
     if difference.unwritten and not there:
         yield said("it has no replicas, and its service in the Swarm is missing or has another configuration")
+    if plan.action is ServiceAction.RELOAD:
+        yield said("its configuration changed: connections through it stay open")
     if difference.idle:
         for one in difference.idle:
             text = said("its task {one} is {state}", one=one.name, state=one.state)

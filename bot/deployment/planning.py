@@ -13,7 +13,13 @@ from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refu
 from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.planned_changes import compare, compare_candidate
-from roas.deployment.proxy_changes import refuse_unready_proxies, warn_of_dropped, warn_of_unready, with_proxies
+from roas.deployment.proxy_changes import (
+    refuse_broken_proxies,
+    refuse_unready_proxies,
+    warn_of_dropped,
+    warn_of_unready,
+    with_proxies,
+)
 from roas.deployment.rollback_target import find_rollback_target, is_same
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
@@ -84,6 +90,9 @@ async def _plan_deployment(
     plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before), *_beside_compose(plan, stack))
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_unready_proxies(components, environment, plan, stack.definitions)
+    images = {name: one.image_id for name, one in wanted.items() if one.image_id}
+    if with_proxies(engine, stack.model):
+        await refuse_broken_proxies(engine, environment, plan, stack.model, images)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)
 

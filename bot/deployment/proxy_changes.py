@@ -1,11 +1,13 @@
 """See what a release changes of the proxies in front of its services, and what cannot be done in one deployment."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from roas.deployment.components import Components
 from roas.engine.interface import Engine
+from roas.engine.model.service_proxy import servers_needed
 from roas.engine.model.services import services_of
 from roas.errors import ComposeFileError, ProxyError
 from roas.messages.message import said
@@ -18,6 +20,8 @@ Definitions = Mapping[str, ServiceDefinition]
 
 # What is done to a service that has containers with users: of a new one, the proxy learns in time.
 REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.ADJUST})
+# What is done to a proxy that is another one afterwards.
+CHANGING = frozenset({ServiceAction.RECREATE, ServiceAction.RELOAD})
 
 
 def with_proxies(engine: Engine, model: Mapping[str, Any] | None) -> Definitions:
@@ -66,8 +70,17 @@ async def refuse_unready_proxies(
 ) -> None:
     """Raise ComposeFileError where new containers would have to be made known to a proxy that cannot be told of them.
 
-    The change of the proxy may put that right, but which of the two is replaced first is not certain.
+    The change of the proxy may put that right, but which of the two comes first is not certain.
     """
+    actions = {one.service: one.action for one in plan.services}
+    for name, definition in sorted(definitions.items()):
+        if definition.proxy is None or actions.get(name) is not ServiceAction.RECREATE:
+            continue
+        if actions.get(definition.proxy.service) not in CHANGING:
+            with suppress(ProxyError):  # one that does not answer may do so by then
+                proxied = components.engine.proxied_service(environment, name, definition.proxy)
+                for problem in await proxied.examine(servers_needed(definition)):
+                    raise ComposeFileError(problem, hint=said("Nothing was changed."), service=name)
     for name, proxy, problem in await _find_unready(components, environment, plan, definitions):
         raise ComposeFileError(
             said(
@@ -114,13 +127,26 @@ async def _find_unready(
         proxy = definition.proxy
         if proxy is None or actions.get(name) not in REPLACING:
             continue
-        if actions.get(proxy.service) is not ServiceAction.RECREATE or _waits_for(definitions, name, proxy.service):
+        if actions.get(proxy.service) not in CHANGING or _waits_for(definitions, name, proxy.service):
             continue
         try:
             await components.engine.proxied_service(environment, name, proxy).examine(0)
         except ProxyError as error:
             found.append((name, proxy.service, error.message))
     return found
+
+
+async def refuse_broken_proxies(
+    engine: Engine,
+    environment: Environment,
+    plan: Plan,
+    model: Mapping[str, Any],
+    images: Mapping[str, str],
+) -> None:
+    """Raise ComposeFileError where a proxy that changes would not take its new configuration, as far as it is here."""
+    for one in plan.services:
+        if one.action in CHANGING and (image := images.get(one.service)):
+            await engine.check_configuration(environment, model, one.service, image)
 
 
 def _waits_for(definitions: Definitions, service: str, other: str, seen: Collection[str] = ()) -> bool:

@@ -118,14 +118,12 @@ class BehindProxy:
         report: ProxyReport,
         *,
         even_last: bool = True,
-        others: Iterable[ContainerSnapshot] = (),
-        seconds: float = 0.0,
     ) -> int:
         """Wait until requests to containers that are about to be stopped have ended; returns what is still open."""
-        running = [one.id for one in containers if one.state is ContainerState.RUNNING]
+        running = _running(containers)
         if not running or (proxied := self._proxied(environment, definition)) is None:
             return 0
-        return await proxied.drain(running, report, even_last=even_last, others=_well(others), seconds=seconds)
+        return await proxied.drain(running, report, even_last=even_last)
 
     async def take_out(
         self,
@@ -145,9 +143,16 @@ class BehindProxy:
         its end: where those that stay are found `failing`, by id, None is returned. Returns how many connections were
         still open. Raises ProxyError unless `forgiving`.
         """
-        taking = asyncio.ensure_future(
-            self._take_out(environment, definition, going, staying, report, forgiving=forgiving, seconds=seconds)
-        )
+        proxied = self._proxied(environment, definition)
+
+        async def take() -> int:
+            await self.admit(environment, definition, staying, report, forgiving=forgiving)
+            if proxied is None or not (running := _running(going)):
+                return 0
+            others = () if forgiving else _well(staying)
+            return await proxied.drain(running, report, others=others, seconds=seconds)
+
+        taking = asyncio.ensure_future(take())
         found = asyncio.ensure_future(failing) if failing is not None else None
         is_out, failed = False, frozenset[str]()
         try:
@@ -160,28 +165,18 @@ class BehindProxy:
             return left
         finally:
             await end_tasks(*({taking, found} if found else {taking}))
-            if not is_out and (proxied := self._proxied(environment, definition)) is not None:
+            if not is_out and proxied is not None:
                 await run_uninterrupted(proxied.give_back([one.id for one in going], failed))
 
-    async def _take_out(
-        self,
-        environment: Environment,
-        definition: ServiceDefinition,
-        going: Collection[ContainerSnapshot],
-        staying: Collection[ContainerSnapshot],
-        report: ProxyReport,
-        *,
-        forgiving: bool,
-        seconds: float,
-    ) -> int:
-        await self.admit(environment, definition, staying, report, forgiving=forgiving)
-        others = () if forgiving else staying
-        return await self.drain(environment, definition, going, report, others=others, seconds=seconds)
+    async def settle(
+        self, environment: Environment, definition: ServiceDefinition, *, waits: bool = True, holds: bool = False
+    ) -> None:
+        """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten.
 
-    async def settle(self, environment: Environment, definition: ServiceDefinition, *, waits: bool = True) -> None:
-        """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten."""
+        Where it `holds`, what is not well gets nothing, nor what starts meanwhile.
+        """
         if (proxied := self._proxied(environment, definition)) is not None:
-            await proxied.settle(waits=waits)
+            await proxied.settle(waits=waits, holds=holds)
 
     async def settle_idle(
         self, environment: Environment, definitions: Iterable[ServiceDefinition], *, waits: bool = False
@@ -216,6 +211,10 @@ class BehindProxy:
         if definition.proxy is None:
             return None
         return self._engine.proxied_service(environment, definition.name, definition.proxy)
+
+
+def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:
+    return [one.id for one in containers if one.state is ContainerState.RUNNING]
 
 
 def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:

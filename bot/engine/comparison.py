@@ -15,12 +15,14 @@ class WantedService:
     """Hold what a model wants of one service; `image_id` is empty where the configuration hash covers the image.
 
     `unwritten` is a service of a Swarm that is to have no replicas, and is not there like that: no container shows it.
+    `unread` is a proxy whose files hold another configuration than it has read.
     """
 
     definition: ServiceDefinition
     config_hash: str
     image_id: str = ""
     unwritten: bool = False
+    unread: bool = False
 
     def fits(self, container: ContainerSnapshot) -> bool:
         """Return whether a container is as the model says, running or not."""
@@ -37,7 +39,7 @@ class ServiceDifference:
     """Say how the containers of a service differ from what is wanted.
 
     `unlike` are replaced, `idle` are started, `surplus` are removed; `missing` are created. One that is `unwritten` has
-    no containers by which it would differ.
+    no containers by which it would differ; one that is `unread` by its proxy needs no other ones.
     """
 
     service: str
@@ -46,6 +48,12 @@ class ServiceDifference:
     surplus: tuple[ContainerSnapshot, ...] = ()
     missing: int = 0
     unwritten: bool = False
+    unread: bool = False
+
+    @property
+    def is_only_unread(self) -> bool:
+        """Return whether nothing differs but the configuration that a proxy has read."""
+        return self.unread and not (self.unlike or self.idle or self.surplus or self.missing or self.unwritten)
 
     @property
     def is_short(self) -> bool:
@@ -54,7 +62,7 @@ class ServiceDifference:
 
     def __bool__(self) -> bool:
         """Return whether anything differs."""
-        return bool(self.unlike or self.idle or self.surplus or self.missing or self.unwritten)
+        return bool(self.unlike or self.idle or self.surplus or self.missing or self.unwritten or self.unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
         surplus=tuple(beyond),
         missing=replicas - len(kept),
         unwritten=wanted.unwritten,
+        unread=wanted.unread,
     )
 
 

@@ -41,6 +41,7 @@ from roas.engine.model.services import services_of
 from roas.engine.policy.misled_binds import MisledBinds
 from roas.engine.policy.probe_targets import ProbeTargets
 from roas.engine.proxied_service import ProxiedService
+from roas.engine.proxy.live_configuration import LiveConfiguration
 from roas.engine.proxy.proxies import proxied_service
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
@@ -67,6 +68,7 @@ class ComposeEngine(ComposeReleases):
         )
         self._misled = MisledBinds(self._clients, self._policy)
         self._just_judged: set[str] = set()
+        self._live = LiveConfiguration(self._clients, self._live_files)
         creation = ComposeCreation(self._clients, self._runner, self._models, self._pinned)
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
         self.probe_targets = ProbeTargets(self._clients, self._policy)
@@ -216,6 +218,17 @@ class ComposeEngine(ComposeReleases):
     def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
         """Return what tells the proxy in front of a service which of its containers come and go."""
         return proxied_service(self._clients, environment, service, proxy)
+
+    async def check_configuration(
+        self, environment: Environment, model: Mapping[str, Any], service: str, image_id: str
+    ) -> None:
+        """Raise ComposeFileError where a proxy that runs would not take the configuration that a model has of it."""
+        await self._live.check(environment, model, service, image_id)
+
+    async def reload_configuration(self, environment: Environment, model_hash: str, service: str) -> bool:
+        """Have a proxy that runs read its configuration again; returns False where it has to be replaced."""
+        await self.check_release(environment, model_hash)
+        return await self._live.reload(environment, await self.load_model(model_hash), service)
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
         """Stop and remove these containers, which are all of a service."""

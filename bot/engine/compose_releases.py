@@ -16,6 +16,7 @@ from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ReleaseDraft, ResolvedStack
 from roas.engine.model.definitions import read_definitions
+from roas.engine.model.live_files import LiveFiles
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.secret_sources import literal_names, model_secrets
 from roas.engine.model.services import ADOPTED_HASH, adopted_hash, pinned_content, replicas_of, services_of
@@ -59,9 +60,10 @@ class ComposeReleases:
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")
         self._contents = ContentStore(state_dir / CONTENTS_FOLDER, self._key.read)
+        self._live_files = LiveFiles(self._contents.folder)
         self._policy = ComposePolicy(policy_allow, state_dir, token)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, self._policy, redactor)
-        self._pinned = PinnedServices(self._clients, self._runner, self._models)
+        self._pinned = PinnedServices(self._clients, self._runner, self._models, self._live_files)
         self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)

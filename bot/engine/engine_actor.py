@@ -1,7 +1,7 @@
 """Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.release_store import ResolvedStack
@@ -95,6 +95,22 @@ class EngineActor(Protocol):
 
     def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
         """Return what tells the proxy in front of a service which of its containers come and go."""
+        ...
+
+    async def check_configuration(
+        self, environment: Environment, model: Mapping[str, Any], service: str, image_id: str
+    ) -> None:
+        """Raise ComposeFileError where a proxy that runs would not take the configuration that a model has of it.
+
+        Nothing is changed: it is asked in a container that is thrown away. Where none runs, nothing is asked.
+        """
+        ...
+
+    async def reload_configuration(self, environment: Environment, model_hash: str, service: str) -> bool:
+        """Have a proxy that runs read its configuration again; returns False where it has to be replaced for that.
+
+        Raises ProxyError where it goes on with the one that it had.
+        """
         ...
 
     async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:

@@ -83,6 +83,13 @@ class DeploymentManager:
             else await self._wanted(environment, model_hash, definition, watch, anew=anew)
         )
         before = watch.of_service(definition.name)
+        if not anew and compare_service(wanted, before).is_only_unread:
+            await report(definition.name, ServiceStep.WAITING, said("until it has read its configuration again"), None)
+            # One that cannot is replaced.
+            anew = not await run_uninterrupted(
+                self._engine.reload_configuration(environment, model_hash, definition.name)
+            )
+            restart = False
         on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas by itself
         if rollout is not None and not anew and not on_swarm and is_rolled_out(wanted, before, rollout.record):
             with self.behind_proxy.working(environment, definition):
@@ -134,8 +141,8 @@ class DeploymentManager:
         try:
             readiness = await rollout.run()
         except RolloutPausedError:
-            # It may wait for long: what is well gets requests, and so does what is started again meanwhile.
-            await self.behind_proxy.settle(environment, definition)
+            # It may wait for long: what is well gets requests, and what is not gets none, however often it starts.
+            await self.behind_proxy.settle(environment, definition, holds=True)
             raise
         left = in_front.left + await self._remove_others(
             environment, wanted, watch, report, before, forgiving=restoring

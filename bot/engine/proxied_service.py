@@ -57,10 +57,11 @@ class ProxiedService(Protocol):
         """
         ...
 
-    async def settle(self, *, waits: bool = True) -> None:
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind, but what is not well or is about to go. Never raises ProxyError.
 
-        Where it `waits`, the servers of containers that are gone are made ready as soon as the proxy knows it.
+        Where it `waits`, the servers of containers that are gone are made ready as soon as the proxy knows it. Where it
+        `holds`, what is not well is sent nothing, and neither is what starts from now on, until it is well.
         """
         ...
 

@@ -8,13 +8,14 @@ BUILD_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class ServiceAction(StrEnum):
-    """What a plan does to a service; `adjust` changes only the number of its containers."""
+    """What a plan does to a service; `adjust` changes only the number of its containers, `reload` none of them."""
 
     CREATE = "create"
     RECREATE = "recreate"
     RESTART = "restart"
     START = "start"
     ADJUST = "adjust"
+    RELOAD = "reload"
     REMOVE = "remove"
     KEEP = "keep"
 

@@ -43,9 +43,12 @@ class LeftDrains:
 
     async def _settle(self, environment: Environment, proxied: tuple[ServiceDefinition, ...]) -> None:
         lock = await self._state.locks.get(environment.name)
-        # One that is paused changes nothing, and may wait for a person for hours.
-        if lock is None or lock.paused:
+        # One that is paused may wait for a person for hours, and looks after the service that it asks about.
+        if lock is None:
             await self._behind.settle_idle(environment, proxied)
+        elif lock.paused and (paused := await self._state.deployments.get(lock.deployment_id)) is not None:
+            asked = {one.service for one in paused.pauses[-1:]}
+            await self._behind.settle_idle(environment, (one for one in proxied if one.name not in asked))
 
     async def _proxied(self, environment: str, model_hash: str) -> tuple[ServiceDefinition, ...]:
         """Return the services of a model that have a proxy in front; a model never changes."""

@@ -74,6 +74,7 @@ ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.RESTART: "🔁",
     ServiceAction.START: "▶️",
     ServiceAction.ADJUST: "↕️",
+    ServiceAction.RELOAD: "🔁",
     ServiceAction.REMOVE: "➖",
     ServiceAction.KEEP: "▫️",
 }

@@ -49,6 +49,7 @@ class Wanted:
     config_hash: str
     image_id: str
     unwritten: bool = False  # only a service of a Swarm can be
+    unread: bool = False  # only a proxy can be
 
     def fits(self, container: ContainerSnapshot) -> bool:
         """Return whether Compose would leave a container: its label and its image are those of the model."""
@@ -452,6 +453,15 @@ class EngineDouble:
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Have no bot in any container."""
         return {one: BotPlace(str(Path("/state"))) for one in container_ids}
+
+    async def check_configuration(
+        self, environment: Environment, model: Mapping[str, Any], service: str, image_id: str
+    ) -> None:
+        """Find nothing wrong with a proxy's configuration."""
+
+    async def reload_configuration(self, environment: Environment, model_hash: str, service: str) -> bool:
+        """Have every proxy replaced."""
+        return False
 
     async def kill_orphans(self, instance_id: str) -> int:
         """Have no Compose that could be left over."""

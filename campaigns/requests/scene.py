@@ -114,7 +114,8 @@ class Scene:
             return False
         up = {address for address, status in states.values() if status == "UP"}
         names = (one.partition("/")[2] for one in aside)
-        return bool(well) and up == _addresses(well) and {states.get(name, ("", ""))[0] for name in names} <= others
+        aside_addresses = {states[name][0] for name in names if name in states}
+        return bool(well) and up == _addresses(well) and aside_addresses <= others
 
     def _up(self) -> set[str]:
         return {address for address, status in self.admin().states().values() if status == "UP"}
@@ -146,7 +147,7 @@ def scene(
         for version in VERSIONS:
             web_image(client, f"shop/web:{version}", version=version)
         changes = {
-            "    stop_grace_period:": "    volumes: [./orders:/orders]\n    stop_grace_period:",
+            "    stop_grace_period: 10s": "    volumes: [./orders:/orders]\n    stop_grace_period: 10s",
             "replicas: 2": f"replicas: {replicas}",
             SLOW_CHECK: QUICK_CHECK,
         }

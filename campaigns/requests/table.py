@@ -38,6 +38,12 @@ VERSIONS = {
 }
 GOOD = ("good", "slow start")
 STREAMS = 2
+# What the configuration of HAProxy becomes: other text for some of it, and how the deployment of that ends.
+CONFIGURATIONS = {
+    "changed": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED),
+    "broken": ("bind :8080", "bind nowhere", Outcome.FAILED),
+    "too few servers": ("server-template web 6", "server-template web 3", Outcome.FAILED),
+}
 WHOLE_SECONDS = 30
 # What became of requests that were in flight on a container when it crashed, and what one answers that fails.
 OF_BAD = {
@@ -108,6 +114,29 @@ def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
     return f"| {case} | {outcome} | {figures} |", wrong
 
 
+def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[str]]:
+    """Deploy another configuration of the proxy alone, then the usual one; returns a row, and what is wrong."""
+    page, (before, after, expected) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
+    asyncio.run(_deploy(found, "v1"))
+    wrong, usual = [], page.read_text()
+    there = {one.id for one in (*found.containers(), *found.containers("haproxy"))}
+    with users(found.port, rate=rate, name=f"{time.time()}") as seen, _streams(found.port):
+        begun = time.monotonic()
+        page.write_text(usual.replace(before, after))
+        outcome = asyncio.run(_replace(found, "v1"))
+        took = time.monotonic() - begun
+        page.write_text(usual)
+        asyncio.run(_replace(found, "v1"))
+    if outcome is not expected:
+        wrong.append(f"it ended as {outcome}")
+    if there != {one.id for one in (*found.containers(), *found.containers("haproxy"))}:
+        wrong.append("a container was replaced")
+    if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
+        wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
+    figures = f"{seen.report['sent']} | {seen.lost} | 0 | {seen.report['longest_gap']:.2f} s | {took:.1f} s"
+    return f"| configuration | | | {kind} | streams | {outcome} | {figures} |", wrong
+
+
 async def _deploy(found: Scene, version: str) -> None:
     async with application(found) as opened:
         await deploy(opened, version)
@@ -159,14 +188,18 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="a part of the case's row; all have to fit")
     parser.add_argument("--observation", type=float, default=10.0, help="how long a new release is watched")
     given = parser.parse_args()
-    chosen = [one for one in cases() if all(part in f"| {one} |" for part in given.only)]
+    known: list[Case | str] = [*cases(), *CONFIGURATIONS]
+    chosen = [one for one in known if all(part in f"| {one} |" for part in given.only)]
     wrong: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
         scene(Path(folder), proxy="HAProxy", replicas=2, observation_seconds=given.observation) as found,
     ):
         for case in chosen:
-            row, its = play(found, case, given.rate)
+            if isinstance(case, Case):
+                row, its = play(found, case, given.rate)
+            else:
+                row, its = play_configuration(found, case, given.rate)
             print(row, flush=True)
             for one in its:
                 print(f"WRONG: {case}: {one}", flush=True)

@@ -1,11 +1,13 @@
 """Fetch everything that the new release needs, and make the release."""
 
 import asyncio
+from collections.abc import Mapping
 
 from roas.concurrency import begun
 from roas.deployment.candidate import Candidate
 from roas.deployment.context import DeploymentContext
 from roas.deployment.planning import plan_deployment, require_same_plan
+from roas.deployment.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import said
 from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
@@ -48,6 +50,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
     await context.plan_services(planned, may_wait=True)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, candidate))
+        await _check_obtained(context, candidate, images)
         release = await _make_release(context, candidate, images)
         await context.run_unless_cancelled(monitoring)
     return release
@@ -100,6 +103,14 @@ async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str,
         )
     manager = context.components.manager
     return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
+
+
+async def _check_obtained(context: DeploymentContext, candidate: Candidate, images: Mapping[str, str]) -> None:
+    """Check what could not be checked for the plan: the proxies whose image was not here."""
+    engine, stack = context.components.engine, candidate.stack
+    late = {name: image for name, image in images.items() if image != candidate.wanted[name].image_id}
+    if with_proxies(engine, stack.model):
+        await refuse_broken_proxies(engine, context.environment, candidate.plan, stack.model, late)
 
 
 async def _prepare_monitoring(context: DeploymentContext) -> None:

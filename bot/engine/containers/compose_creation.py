@@ -50,6 +50,8 @@ class ComposeCreation:
         project = ComposeProject.of_model(environment, self._models.existing(model_hash))
         arguments = commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale)
         model = await self.clients.local(lambda: self._models.load(model_hash))
+        services = [services_of(model)[name] for name in names]
+        await self.clients.local(lambda: self.pinned.live.put_all(services))
         images = await set_references(self.clients, environment, services_of(model), names)
         completions = {name: Completion(hashes[name], images.get(name)) for name in names}
         seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
@@ -62,6 +64,7 @@ class ComposeCreation:
                 on_line=on_line,
                 engine_socket=path,
             )
+        await self.clients.local(lambda: self.pinned.live.note_all(services))
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.config_hashes import ConfigHashes
 from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.model.definitions import read_definitions
+from roas.engine.model.live_files import LiveFiles
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.services import pinned_image_id, services_of
 from roas.engine.model.store import ModelStore
@@ -31,9 +32,10 @@ class PinnedService:
 class PinnedServices:
     """Read pinned models for who compares with them, and for who makes containers of them."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, live: LiveFiles) -> None:
         self._clients = clients
         self._models = models
+        self.live = live
         self._hashes = ConfigHashes(clients, runner)
         self._pins = PerModel(_pins)
 
@@ -65,8 +67,11 @@ class PinnedServices:
         hashes: Mapping[str, str] = dict.fromkeys(pins, "")
         if containers != () or as_it_is:
             hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
+        services = services_of(model)
+        unread = await self._clients.local(lambda: {name for name in pins if self.live.is_unread(services[name])})
         return {
-            name: WantedService(definition, hashes[name], image_id) for name, (definition, image_id) in pins.items()
+            name: WantedService(definition, hashes[name], image_id, unread=name in unread)
+            for name, (definition, image_id) in pins.items()
         }
 
     async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:

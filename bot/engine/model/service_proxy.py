@@ -10,6 +10,7 @@ from roas.engine.model.durations import read_duration
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.rollout import FailureAction
 from roas.models.stack import ServiceDefinition
 
 KNOWN = frozenset({"service", "kind", "socket", "backends", "websockets", "drain", "refresh"})
@@ -74,6 +75,27 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
             # Whoever replaces one of the services would release what is held for the other.
             if (other := taken.setdefault((proxy.service, backend), name)) != name:
                 raise _wrong(name, said("the backend {backend} is that of {other}", backend=backend, other=other))
+
+
+def proxies_of(definitions: Mapping[str, ServiceDefinition]) -> tuple[tuple[ServiceProxy, ServiceDefinition], ...]:
+    """Return every proxy, with the service behind it."""
+    return tuple((one.proxy, one) for one in definitions.values() if one.proxy is not None)
+
+
+def servers_for(definition: ServiceDefinition) -> int:
+    """Return how many servers a backend needs, whatever fails.
+
+    A new one that failed and is let pass needs one more: its old one stays, and has its server, while the next starts.
+    """
+    update = definition.update
+    lets_pass = update.failure_action is not FailureAction.ROLLBACK or update.max_failure_ratio > 0
+    return 2 * definition.replicas if lets_pass else servers_needed(definition)
+
+
+def servers_needed(definition: ServiceDefinition) -> int:
+    """Return how many servers a backend needs: one for each container, and for each that is started beside them."""
+    at_once = min(definition.update.parallelism or definition.replicas, definition.replicas)
+    return definition.replicas + (0 if definition.denies_start_first else at_once)
 
 
 def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:

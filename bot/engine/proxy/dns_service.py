@@ -56,7 +56,7 @@ class DnsService:
     async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
         """Nothing was taken away."""
 
-    async def settle(self, *, waits: bool = True) -> None:
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Nothing is left behind."""
 
     async def examine(self, servers: int) -> tuple[str, ...]:

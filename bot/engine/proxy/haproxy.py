@@ -21,10 +21,11 @@ NO_CHECK = "no check"
 
 
 class ServerState(StrEnum):
-    """The states that a server is put into; by hand there is also `maint`, which the bot leaves alone."""
+    """The states that a server is put into; `maint` is of people, and set again where HAProxy has forgotten it."""
 
     READY = "ready"
     DRAIN = "drain"
+    MAINT = "maint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ class HAProxyRuntime:
                     said("The proxy refused: {answer}", answer=answer.strip()[:200]),
                     hint=said("Give its socket `level admin`."),
                 )
+
+    async def worker(self) -> str:
+        """Return which process answers: each reload begins another. Raises ProxyAwayError."""
+        lines = (await self._ask("show info")).splitlines()
+        return next((line for line in lines if line.startswith("Pid:")), "")
 
     async def level(self) -> str:
         """Return what whoever asks at the socket may do: `admin`, `operator` or `user`. Raises ProxyAwayError."""

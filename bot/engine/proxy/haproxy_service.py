@@ -57,6 +57,8 @@ class HAProxyService:
         self._look = look
         # Where a proxy was there and is not any more, it is being started again.
         self._was_there = False
+        # The addresses of what was drained by this.
+        self._drained = frozenset[str]()
 
     async def hold(self, new: int) -> None:
         """Let the proxy send nothing to containers that come from now on."""
@@ -179,6 +181,7 @@ class HAProxyService:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
         there = await self._look()
         addresses, served = _addresses(there, containers), _addresses(there, others)
+        self._drained = addresses
         if not addresses:
             return 0
         watched_until = time.monotonic() + seconds
@@ -237,17 +240,17 @@ class HAProxyService:
         )
 
     async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
-        """Make ready what was drained, then drain what was to take its place and failed."""
+        """Make ready what was drained, at once; then drain what was to take its place and failed."""
         try:
-            there = await self._look()
-            runtime = await self._connect()
-            servers = await self._known_servers(runtime) if runtime is not None else []
-            addresses, bad = _addresses(there, containers), _addresses(there, failed)
-            if runtime is not None:
-                back = [one for one in servers if one.address in addresses and one.draining]
-                await runtime.put(back, ServerState.READY)
-                put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
-                await runtime.put(put if back else (), ServerState.DRAIN)
+            if (runtime := await self._connect()) is None:
+                return
+            servers = await self._known_servers(runtime)
+            addresses = self._drained or _addresses(await self._look(), containers)
+            back = [one for one in servers if one.address in addresses and one.draining]
+            await runtime.put(back, ServerState.READY)
+            bad = _addresses(await self._look(), failed) if back else ()
+            put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
+            await runtime.put(put, ServerState.DRAIN)
         except ProxyError as error:  # one that was started again has forgotten it all
             log.warning("requests could not be given back", service=self._service, error=error.message)
 
@@ -259,10 +262,13 @@ class HAProxyService:
                 found += await runtime.servers([backend])
         return found
 
-    async def settle(self, *, waits: bool = True) -> None:
-        """Leave nothing held or drained behind, but what is not well or is about to go."""
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
+        """Leave nothing held or drained behind, but what is not well or is about to go; or hold that."""
         deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
         try:
+            if holds:
+                await self._hold_failing()
+                return
             while await self._settle() and time.monotonic() < deadline:
                 await pause(LOOK_SECONDS)
         except ProxyError as error:  # one that was started again has forgotten it all, and the next round looks again
@@ -283,6 +289,18 @@ class HAProxyService:
         free = [one for one in held if not one.address or one.address in well or (_is_gone(one, known) and one.down)]
         await runtime.put(free, ServerState.READY)
         return any(_is_gone(one, known) and not one.down for one in held)
+
+    async def _hold_failing(self) -> None:
+        """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
+        runtime = await self._connect()
+        there = await self._look()
+        well = {address for one in there if _is_well(one) for address in one.addresses}
+        if runtime is None or not well:
+            return
+        servers = [one for one in await runtime.servers(self._proxy.all_backends) if not one.by_hand]
+        await runtime.put([one for one in servers if one.draining and one.address in well], ServerState.READY)
+        others = [one for one in servers if not one.draining and one.address not in well]
+        await runtime.put(others, ServerState.DRAIN)
 
     async def examine(self, servers: int) -> tuple[str, ...]:
         """Return what is wrong with HAProxy as it runs; nothing where no container of it does."""

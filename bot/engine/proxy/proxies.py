@@ -8,7 +8,7 @@ from roas.engine.proxied_service import ProxiedService
 from roas.engine.proxy.addresses import SocketPlace, find_endpoints, find_socket
 from roas.engine.proxy.dns_service import DnsService
 from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError
-from roas.engine.proxy.haproxy_service import HAProxyService
+from roas.engine.proxy.haproxy_service import Connect, HAProxyService
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.proxy import ProxyKind, ServiceProxy
@@ -28,8 +28,13 @@ def proxied_service(
             return any(one.addresses for one in ends)
 
         return DnsService(proxy, runs)
-    place = _Place(clients, environment, proxy)
-    return HAProxyService(service, proxy, place.connect, lambda: find_endpoints(clients, environment, service))
+    connect = connector(clients, environment, proxy)
+    return HAProxyService(service, proxy, connect, lambda: find_endpoints(clients, environment, service))
+
+
+def connector(clients: EngineClients, environment: Environment, proxy: ServiceProxy) -> Connect:
+    """Return what connects to HAProxy's admin socket, wherever that is just then."""
+    return _Place(clients, environment, proxy).connect
 
 
 class _Place:

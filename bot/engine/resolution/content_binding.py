@@ -22,15 +22,24 @@ class ContentBinder:
     """Bind `configs` and read-only files and folders of one stack from the content store.
 
     What a container writes to, what lies outside the stack's folder and what holds the folder itself is data and stays
-    where it is.
+    where it is. The files of `proxies` are kept for a plan, too: they are checked for it.
     """
 
-    def __init__(self, store: ContentStore, folder: Path, may_bind: Callable[[Path], bool], *, write: bool) -> None:
+    def __init__(
+        self,
+        store: ContentStore,
+        folder: Path,
+        may_bind: Callable[[Path], bool],
+        *,
+        write: bool,
+        proxies: frozenset[str] = frozenset(),
+    ) -> None:
         self._store = store
         self._given = folder.absolute()
         self._folder = folder.resolve()
         self._may_bind = may_bind
         self._write = write
+        self._proxies = proxies
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
@@ -110,7 +119,7 @@ class ContentBinder:
 
     def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
         try:
-            return self._store.place(resolved, beneath=self._folder, write=self._write)
+            return self._store.place(resolved, beneath=self._folder, write=self._write or service in self._proxies)
         except TooLargeError:
             self.warnings.append(
                 said(

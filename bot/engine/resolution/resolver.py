@@ -13,11 +13,12 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import impossible_updates, read_definitions
+from roas.engine.model.live_files import services_with_live_files, with_live_files
 from roas.engine.model.raw_files import FileReference
 from roas.engine.model.rollout_policy import refuse_wrong_rollouts
 from roas.engine.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
 from roas.engine.model.service_probes import refuse_impossible_probes
-from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
+from roas.engine.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
 from roas.engine.model.services import (
     is_built,
     services_of,
@@ -120,8 +121,17 @@ class StackResolver:
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
         secretive = await self._with_secrets(environment, valued, write=write_contents)
-        binder = ContentBinder(self._contents, environment.folder, self._may_bind(environment), write=write_contents)
+        reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
+        binder = ContentBinder(
+            self._contents,
+            environment.folder,
+            self._may_bind(environment),
+            write=write_contents,
+            proxies=reloaded,
+        )
         bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
+        if not environment.on_swarm:
+            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
         bound = with_written(bound, model)
         trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         _refuse_remote_files(environment, bound)

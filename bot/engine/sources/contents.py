@@ -93,7 +93,7 @@ class ContentStore:
         """Remove the contents that nothing needs and that were not used lately."""
         before = time.time() - older_than_seconds  # files have wall clock times
         for kept in self.folder.iterdir() if self.folder.is_dir() else ():
-            if kept.lstat().st_mtime < before and not is_needed(kept.name):
+            if kept.lstat().st_mtime < before and not is_needed(kept.name.partition(".")[0] or kept.name):
                 discard(kept)
 
     def _keep(self, source: Path, beneath: Path) -> Path:

@@ -39,6 +39,7 @@ def action_text(service: ServicePlan) -> str:
         ServiceAction.RESTART: _("is restarted"),
         ServiceAction.START: _("is started"),
         ServiceAction.ADJUST: _("changes its number of containers"),
+        ServiceAction.RELOAD: _("reads its configuration again"),
         ServiceAction.REMOVE: _("is removed"),
         ServiceAction.KEEP: _("stays"),
     }[service.action]

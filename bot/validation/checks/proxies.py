@@ -1,10 +1,9 @@
 """Check that the proxies in front of services can be told of containers."""
 
+from roas.engine.model.service_proxy import servers_for
 from roas.errors import ProxyError
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
-from roas.models.rollout import FailureAction
-from roas.models.stack import ServiceDefinition
 from roas.validation.finding import failed, listed, passed
 from roas.validation.subject import Subject
 
@@ -35,14 +34,3 @@ class ProxiesCheck:
         if found or not asked:
             return found
         return [passed(self, said("{proxies} can be told of containers.", proxies=listed(sorted({*asked}))))]
-
-
-def servers_for(definition: ServiceDefinition) -> int:
-    """Return how many servers a backend needs: one for each container, and for each that is started beside them.
-
-    A new one that failed and is let pass is one of these: its old one stays, and has its server, while the next starts.
-    """
-    update = definition.update
-    lets_pass = update.failure_action is not FailureAction.ROLLBACK or update.max_failure_ratio > 0
-    at_once = definition.replicas if lets_pass else update.parallelism or definition.replicas
-    return definition.replicas + min(at_once, definition.replicas)

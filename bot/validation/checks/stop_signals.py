@@ -11,13 +11,13 @@ SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/bin/a
 
 
 class StopSignalsCheck:
-    """Look for services without `init: true`: as PID 1, a program without a handler of its own ignores SIGTERM."""
+    """Look for services without `init: true`: as PID 1, a program without a handler ignores its stop signal."""
 
     name = "stop_signals"
     severity = Severity.INFO
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Name the services that may not stop on SIGTERM."""
+        """Name the services that may not stop on their signal."""
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         without = {name: service for name, service in subject.services.items() if not service.get("init")}
@@ -26,7 +26,7 @@ class StopSignalsCheck:
         found: list[CheckResult] = []
         if shells:
             message = said(
-                "PID 1 is a shell, which does not pass SIGTERM on: {shells} will take 10 s to stop.",
+                "PID 1 is a shell, which does not pass its stop signal on: {shells} will take 10 s to stop.",
                 shells=listed(shells),
             )
             found.append(
@@ -34,9 +34,12 @@ class StopSignalsCheck:
             )
         if rest:
             message = said("Without `init: true`: {rest}.", rest=listed(rest))
-            remedy = said("Add it unless the program handles SIGTERM itself; without a handler each stop takes 10 s.")
+            remedy = said(
+                "Add it unless the program handles its stop signal (SIGTERM, or that of its image) itself; without a "
+                "handler each stop takes 10 s."
+            )
             found.append(failed(self, message, remedy))
-        return found or [passed(self, said("Every service stops on SIGTERM."))]
+        return found or [passed(self, said("Every service stops on its stop signal."))]
 
 
 def _starts_a_shell(service: dict[str, Any]) -> bool:

@@ -39,7 +39,7 @@ def write(stack, orders, proxy_images) -> Callable[..., int]:
     def write(proxy: str, **changes: str) -> int:
         port = free_port()
         orders.parent.mkdir(exist_ok=True)
-        place = {"    stop_grace_period:": "    volumes: [./orders:/orders]\n    stop_grace_period:"}
+        place = {"    stop_grace_period: 10s": "    volumes: [./orders:/orders]\n    stop_grace_period: 10s"}
         write_recipe(stack.folder, proxy, port, **(place | changes))
         return port
 

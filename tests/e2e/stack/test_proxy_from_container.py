@@ -95,7 +95,7 @@ def shop(building_engine, tmp_path) -> Iterator[Shop]:
     folder = tmp_path / "shop"
     port = free_port()
     changes = {
-        "    stop_grace_period:": "    volumes: [./orders:/orders]\n    stop_grace_period:",
+        "    stop_grace_period: 10s": "    volumes: [./orders:/orders]\n    stop_grace_period: 10s",
         RECIPES_CHECK: CHECK,
     }
     write_recipe(folder, "HAProxy", port, **changes)

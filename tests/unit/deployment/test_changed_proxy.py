@@ -45,7 +45,7 @@ class SilentProxy:
     async def examine(self, servers: int) -> tuple[str, ...]:
         return ()
 
-    async def settle(self, *, waits: bool = True) -> None:
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Have nothing to settle."""
 
 

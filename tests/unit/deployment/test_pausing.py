@@ -40,6 +40,7 @@ async def test_going_on_accepts_only_what_the_pause_is_about() -> None:
 
     context = SimpleNamespace(
         deployment=deployment,
+        model_hash=None,
         decided=asyncio.Event(),
         checkpoint=lambda: None,
         components=SimpleNamespace(state=SimpleNamespace(deployments=SimpleNamespace(get=get))),

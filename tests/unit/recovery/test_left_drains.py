@@ -18,9 +18,10 @@ class Scene:
         self.settled: list[str] = []
         self._lock = lock
         releases = SimpleNamespace(applied_by_environment=self._applied)
-        state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of))
+        deployments = SimpleNamespace(get=self._paused)
+        state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of), deployments=deployments)
         engine = SimpleNamespace(
-            load_model=self._load_model, definitions=lambda _model: {"web": SimpleNamespace(proxy=proxy)}
+            load_model=self._load_model, definitions=lambda _model: {"web": SimpleNamespace(name="web", proxy=proxy)}
         )
         known = {name: SimpleNamespace(name=name) for name in NAMES}
         behind = SimpleNamespace(settle_idle=self._settle_idle)
@@ -34,15 +35,23 @@ class Scene:
         self.reads.append(f"lock of {name}")
         return self._lock
 
+    async def _paused(self, _deployment_id: str) -> object:
+        return SimpleNamespace(pauses=(SimpleNamespace(service="web"),))
+
     async def _load_model(self, _model_hash: str) -> object:
         return {}
 
-    async def _settle_idle(self, environment: Any, _definitions: object) -> None:
-        self.settled.append(environment.name)
+    async def _settle_idle(self, environment: Any, definitions: Any) -> None:
+        self.settled += [environment.name for _ in definitions]
 
 
 @pytest.mark.parametrize(
-    ("lock", "looked"), [(None, NAMES), (SimpleNamespace(paused=True), NAMES), (SimpleNamespace(paused=False), ())]
+    ("lock", "looked"),
+    [
+        (None, NAMES),
+        (SimpleNamespace(paused=True, deployment_id="D"), ()),  # it waits because of that very service
+        (SimpleNamespace(paused=False), ()),
+    ],
 )
 async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, looked: tuple[str, ...]) -> None:
     scene = Scene(lock, proxy="proxy")

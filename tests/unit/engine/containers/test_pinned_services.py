@@ -6,6 +6,7 @@ from typing import Any
 
 from roas.engine.compose.runner import ComposeOutput
 from roas.engine.containers.pinned_services import PinnedServices
+from roas.engine.model.live_files import LiveFiles
 from roas.models.environment import Environment
 
 MODEL = {"name": "shop-dev", "services": {"web": {"image": "web:1"}}}
@@ -30,7 +31,7 @@ class Runner:
 
 async def test_plan_of_new_stack_asks_nobody() -> None:
     runner = Runner()
-    pinned = PinnedServices(Clients(), runner, None)  # type: ignore[arg-type]
+    pinned = PinnedServices(Clients(), runner, None, LiveFiles(Path("/nowhere")))  # type: ignore[arg-type]
     found = await pinned.wanted(MODEL, ENVIRONMENT, ())
     assert found["web"].config_hash == ""
     assert not runner.asked

@@ -322,3 +322,17 @@ async def test_drain_lasts_as_long_as_it_is_watched(scene: Scene) -> None:
     begun = asyncio.get_running_loop().time()
     assert await scene.service.drain({"a"}, scene.report, others={"b"}, seconds=0.5) == 0
     assert asyncio.get_running_loop().time() - begun >= 0.5
+
+
+async def test_what_starts_again_and_again_is_held(scene: Scene) -> None:
+    """In a pause: a free server is where it gets its next address, and would count as up there."""
+    scene.ends[1] = end("b", "10.0.0.2", HealthStatus.STARTING)
+    scene.server("web1").drained = True
+    await scene.service.settle(holds=True)
+    assert scene.proxy.drained() == {"web2", "web3", "web4", "ws2", "ws3", "ws4"}
+    scene.ends[1] = end("b", "10.0.0.2")
+    await scene.service.settle(holds=True)
+    assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
+    scene.ends.clear()
+    await scene.service.settle(holds=True)
+    assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}, "nobody else would serve"
