@@ -29,7 +29,7 @@ class Authorship:
 
     | container | it is |
     |---|---|
-    | of a service and hash that a deployment or a recovery meant to make, made after that | left over |
+    | of a release's model, of a service and hash that was meant to be made, and made after that | left over |
     | under a passing name, and older than `STABLE` by the engine's clock | left over |
     | any other | theirs; while it is young, so is what else of its service looks left over |
 
@@ -62,6 +62,8 @@ class Authorship:
     async def _is_intended(
         self, environment: Environment, container: ContainerSnapshot, deployments: Iterable[Deployment]
     ) -> bool:
+        if not container.of_release:  # Compose gives the same hash to what is made from the stack's own files
+            return False
         for deployment in deployments:
             meant = any(
                 one.service == container.service and (one.changed or one.step not in UNTOUCHED_STEPS)

@@ -1,7 +1,7 @@
 """Run one deployment through its phases to a recorded outcome."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +13,11 @@ from roas.deployment.pausing import pause_deployment, wait_for_decision
 from roas.deployment.phase_runner import PhaseRunner
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.preparation import load_release
+from roas.deployment.phases.verification import require_undisturbed
 from roas.deployment.stale_instances import remove_stale_instances
 from roas.errors import (
     DeploymentCancelledError,
+    EngineUnavailableError,
     FencedOffError,
     ImageNotFoundError,
     JournalUnusableError,
@@ -40,6 +42,10 @@ CANCEL_POLL_SECONDS = 1.0
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK})
+
+
+async def nothing_more() -> None:
+    """Do nothing after the phases."""
 
 
 class DeploymentRun:
@@ -68,30 +74,44 @@ class DeploymentRun:
             return await self._roll_back(context.deployment.problem)
         left = [one for one in context.coordination.phases if one.name is not PhaseName.COMPLETION]
         try:
-            await self._run_phases([one for one in left if not context.phase_succeeded(one.name)], left)
+            await self._run_phases([one for one in left if not context.phase_succeeded(one.name)], left, self._conclude)
         except (FencedOffError, JournalUnusableError):  # of the second kind is what passes: it is resumed
             raise
         except RoasError as error:
             return await self._handle_failure(error)
-        await self._complete()
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
 
-    async def _run_phases(self, left: Sequence[PhasePolicy], phases: Sequence[PhasePolicy]) -> None:
+    async def _run_phases(
+        self,
+        left: Sequence[PhasePolicy],
+        phases: Sequence[PhasePolicy],
+        conclude: Callable[[], Awaitable[None]] = nothing_more,
+    ) -> None:
         """Run the phases that are left; what somebody else undoes meanwhile is applied again, but not for ever."""
-        for _ in range(MOST_AGAIN):
+        for again in range(MOST_AGAIN + 1):
             try:
                 for policy in left:
                     await self._run_phase(policy)
+                await conclude()
             except ServiceFailedError as error:
-                if not error.by_somebody:
+                if not error.by_somebody or again == MOST_AGAIN:
                     raise
                 self._warn_of_disturbance(error)
                 left = phases[next(place for place, one in enumerate(phases) if one.name in APPLYING) :]
             else:
                 return
-        for policy in left:
-            await self._run_phase(policy)
+
+    async def _conclude(self) -> None:
+        """Clean up, and look once more whether the release is what runs, before it has succeeded."""
+        context = self._context
+        await self._complete()
+        if context.environment.on_swarm:
+            return
+        model_hash = context.model_hash or (await load_release(context)).model_hash
+        with suppress(EngineUnavailableError):
+            async with context.watching() as watch:
+                await require_undisturbed(context, model_hash, watch, with_bot=True)
 
     def _warn_of_disturbance(self, error: ServiceFailedError) -> None:
         log.warning("somebody else changes the same services", error=error.message)

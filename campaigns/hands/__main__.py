@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 from campaigns.hands.campaign import HandsCampaign, HandsOptions
 from campaigns.hands.plants import play_plants
+from campaigns.hands.races import races, run_races
 from campaigns.hands.rounds import all_rounds
 
 
@@ -23,10 +25,16 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=0, help="at most so many rounds")
     parser.add_argument("--minutes", type=float, default=0, help="begin no round after so many minutes")
     parser.add_argument("--match", default=[], nargs="*", help="only rounds whose name has one of these in it")
+    parser.add_argument("--races", type=int, default=0, help="race so many commands of Compose with a bot of its own")
     parser.add_argument("--plants", action="store_true", help="plant each defect, and see that its round turns red")
     parser.add_argument("--results", type=Path, help="where evidence goes, and is gone on with (default: a new folder)")
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp(prefix="roas-hands-results-"))
+    if given.races:
+        logging.disable(logging.CRITICAL)
+        with tempfile.TemporaryDirectory(prefix="roas-races-") as folder:
+            playing = run_races(Path(folder), races(given.seed, given.races), given.lanes, given.minutes)
+            return int(not asyncio.run(_until_stopped(playing)))
     if given.plants:
         return int(not asyncio.run(_until_stopped(play_plants(results, given.match))))
     words = given.match or [""]

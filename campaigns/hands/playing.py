@@ -75,7 +75,8 @@ async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECO
                 typed = asyncio.create_task(lay(ground, wanted.hand))
                 await asyncio.sleep(wanted.shift * YES_SECONDS)
             asked = (await _begin(ground, wanted.kind)).id
-            await _reach(ground, wanted, asked, before)
+            if typed is None:
+                await _reach(ground, wanted, asked, before)
         await (typed or lay(ground, wanted.hand))
     except MissedError as missed:
         _, wrong = await ground.settle(REST_SECONDS, asked)

@@ -90,14 +90,15 @@ async def test_bot_that_starts_in_the_middle_of_an_up_raises_no_alert(applicatio
     await application.maintenance.start()
     await typed
     release = await application.state.releases.current("dev")
-    await until(lambda: is_healthy(application))
-    assert not await of_services(application)
+    await until(lambda: is_healthy(application, stack))
+    assert not [(one.title, one.summary, one.actions) for one in await of_services(application)]
     assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
     assert (await application.state.releases.current("dev")) == release
 
 
-async def is_healthy(application):
-    return application.health.verdict("dev", "web") is Verdict.HEALTHY
+async def is_healthy(application, stack):
+    seen = application.health.verdict("dev", "web") is Verdict.HEALTHY
+    return seen and all("(healthy)" in one["Status"] for one in stack.listed().values())
 
 
 @asynccontextmanager

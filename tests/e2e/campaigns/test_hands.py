@@ -1,10 +1,13 @@
-"""A round of the campaign of hands, played."""
+"""A round of the campaign of hands, and a few of its races, played."""
+
+from pathlib import Path
 
 import pytest
 
 from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import opened_ground
 from campaigns.hands.playing import play
+from campaigns.hands.races import races, run_races
 from campaigns.hands.rounds import Hand, Kind, Moment, Round
 from testbed.engine import Engine
 
@@ -24,3 +27,8 @@ async def test_hands_leave_a_stack_that_is_well(
         played = await play(ground, SAMPLE, well_seconds=PATIENT_SECONDS)
     assert played.verdict is Verdict.GOOD, str(played)  # whole: pytest cuts what is no text
     assert played.outcome == "succeeded"
+
+
+@pytest.mark.timeout(600)
+async def test_races_with_compose_leave_one_release(tmp_path: Path) -> None:
+    assert await run_races(tmp_path, races(seed=1, number=6), lanes=2)
