@@ -166,6 +166,8 @@ def _back(deployment: Deployment) -> str:
 
 
 def _where(deployment: Deployment) -> str:
+    if deployment.was_put_back:
+        return f" {_back(deployment)}: what was well before runs again."
     failed = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.FAILED]
     return f" It did not get through {' and '.join(failed)}." if failed else ""
 

@@ -53,7 +53,8 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         seconds = int((datetime.now(UTC) - status.health.taken_at).total_seconds())
         terminal.say(f"  as it was seen {at(status.health.taken_at)}, {seconds} s ago:")
     for drift in status.health.drift if status.health is not None else ():
-        reason = printable(f"{drift.service} was changed by hand: {drift.reason}")
+        how = f"is as {drift.left_by} left it" if drift.left_by else "was changed by hand"
+        reason = printable(f"{drift.service} {how}: {drift.reason}")
         terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
     if status.health is not None and status.health.lost:
         lost = f"cannot be restored: {', '.join(status.health.lost)}; images were pruned"

@@ -15,6 +15,7 @@ from roas.messages.message import said
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep
 from roas.models.events import DependenciesResolved, ServiceStarted
+from roas.models.health import AT_WORK
 from roas.models.stack import ServiceDefinition
 
 # Between two tries of a probe that an event does not wake earlier.
@@ -37,6 +38,8 @@ class Applier:
     definitions: dict[str, ServiceDefinition]
     model_hash: str
     restarts: frozenset[str] = frozenset()
+    model_before: str = ""
+    keeps: bool = False
     made: Made = nothing_made
 
     @property
@@ -45,7 +48,10 @@ class Applier:
         return DependencyCoordinator(self.definitions)
 
     async def apply_all(self, services: Iterable[str], *, restoring: bool = False) -> None:
-        """Start services, each when its own dependencies are ready. Raises the first failure."""
+        """Start services, each when its own dependencies are ready. Raises the first failure.
+
+        What is restored goes on beside a failure, whose old containers run again: kept, or made by the `model_before`.
+        """
 
         async def bring_up(service: str, milestones: Milestones) -> None:
             await self._apply(service, milestones, restoring=restoring)
@@ -60,6 +66,7 @@ class Applier:
             warn=self.context.warn,
             parallel=self.context.parallel,
             resolved=self._resolved,
+            to_the_end=restoring,
         )
 
     async def _apply(self, service: str, milestones: Milestones, *, restoring: bool) -> None:
@@ -80,6 +87,8 @@ class Applier:
                     restart=service in self.restarts,
                     made=made,
                     restoring=restoring,
+                    model_before=self.model_before,
+                    keeps=self.keeps,
                     deployment=context.deployment.id,
                     rollout=ServiceRolloutLog(
                         self.context, self.definitions[service], lambda: self._started(service, milestones)
@@ -104,8 +113,12 @@ class Applier:
     async def _settled(self, dependency: Dependency) -> None:
         """Wait until a service that is not touched is ready. Raises ServiceFailedError, RolloutPausedError.
 
-        Of this very bot's service only its own container counts: the one beside it is to go, or has failed already.
+        Of this very bot's service only its own container counts: the one beside it is to go, or has failed already. A
+        job that is not to run, and does not, is done.
         """
+        there = self.watch.of_service(dependency.on)
+        if self.definitions[dependency.on].one_shot and not any(one.state in AT_WORK for one in there):
+            return
         own = await self.context.components.own_container(self.context.environment)
         only = own.id if own is not None and own.service == dependency.on else None
         log = ServiceRolloutLog(self.context, self.definitions[dependency.on], no_news)

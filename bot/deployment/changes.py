@@ -22,13 +22,17 @@ class Scope:
     """Say what a deployment may touch.
 
     `named` services only (empty: all of them); of those that the model does not have, not what `inactive` profiles
-    have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did.
+    have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did. Of the
+    jobs, those do not run that are as the model `released` last has them, and none on a way that `goes_back`, unless
+    it `runs_on_rollback`.
     """
 
     named: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     begun: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
+    released: Mapping[str, Any] | None = None
+    goes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class StackChanges:
     """Hold what is done: `differing` services are made as the model says, `restarts` stopped and started again.
 
     `gone` are removed. The bot's own service is not among those that differ: `own` says how it does. `left_alone` runs
-    by hand and is in an inactive profile; `skipped` differs, and was not named.
+    by hand and is in an inactive profile; `skipped` differs, and was not named. `done` are jobs that do not run, though
+    none of their containers is as the model says; what they left unfinished is among the `gone`.
     """
 
     definitions: Mapping[str, ServiceDefinition]
@@ -46,6 +51,7 @@ class StackChanges:
     own: ServiceDifference | None = None
     left_alone: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
     sharing: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -65,7 +71,10 @@ async def find_changes(
     own = _own_difference(bot, wanted, containers)
     definitions = {name: one.definition for name, one in wanted.items()}
     sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
+    done = await _done_jobs(engine, environment, wanted, containers, scope)
+    unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
     all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
+    all_differing = {name: one for name, one in all_differing.items() if name not in done}
     if bot is not None:
         all_differing.pop(bot.service, None)
     # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
@@ -84,11 +93,41 @@ async def find_changes(
         definitions,
         differing,
         restarts - own_service,
-        frozenset() if scope.named else frozenset(extra) - left_alone,
+        frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
         own,
         frozenset(left_alone),
         frozenset(all_differing.keys() - differing.keys()),
+        frozenset(name for name in done if differences[name]),
         sharing,
+    )
+
+
+async def _done_jobs(
+    engine: EngineReader,
+    environment: Environment,
+    wanted: Mapping[str, WantedService],
+    containers: tuple[ContainerSnapshot, ...],
+    scope: Scope,
+) -> frozenset[str]:
+    """Return the jobs that do not run: their work is done, or belongs to a release that is newer.
+
+    A job that is named runs where nothing of it is there, and so does each where the stack is gone.
+    """
+    jobs = {name: one for name, one in wanted.items() if one.definition.one_shot and name not in scope.named}
+    if scope.goes_back:
+        return frozenset(name for name, one in jobs.items() if not one.definition.runs_on_rollback)
+    if not jobs or not containers or scope.released is None:
+        return frozenset()
+    before = await engine.wanted_services(environment, scope.released, containers)
+    return frozenset(name for name, one in jobs.items() if name in before and one.is_like(before[name]))
+
+
+def _is_unfinished(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> bool:
+    """Return whether there are containers of a job that have not ended well, and are not at work as it says."""
+    return any(
+        not (one.state is ContainerState.EXITED and one.exit_code == 0)
+        and not (one.state is ContainerState.RUNNING and wanted.fits(one))
+        for one in containers
     )
 
 

@@ -1,7 +1,8 @@
 """Hold what a plan is made of: the model that is wanted beside what the engine shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from roas.deployment.changes import StackChanges
@@ -17,9 +18,8 @@ class Comparison:
 
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
     none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
-    a container without making it anew, by its id. `by_service` are the containers that are left, by service;
-    `under_way` are services that a deployment which goes on has touched: those are of no hand. What is `on_swarm` has
-    tasks.
+    a container without making it anew, by its id. `by_service` are the containers that are left, by service. What
+    deployments of ours changed, and no hand, `by_us` says in words. What is `on_swarm` has tasks.
     """
 
     certain: StackChanges
@@ -31,7 +31,7 @@ class Comparison:
     as_released: Mapping[str, WantedService]
     in_place: Mapping[str, ContainerDifference]
     by_service: Mapping[str, list[ContainerSnapshot]]
-    under_way: frozenset[str] = frozenset()
+    by_us: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     on_swarm: bool = False
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:

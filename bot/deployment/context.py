@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from roas.concurrency import end_tasks
 from roas.deployment.candidate import PlannedStart
-from roas.deployment.changes import brought_services
+from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.observation import observation_seconds
@@ -300,6 +300,17 @@ class DeploymentContext:
                     services=", ".join(sorted(service for service, one in left.items() if one == name)),
                 )
             )
+
+    async def scope(self) -> Scope:
+        """Return what the deployment may touch on the way that it is on, there or back."""
+        if self.failed or self.deployment.request.kind is DeploymentKind.ROLLBACK:
+            return Scope(moved=await self.services_before(), goes_back=True)
+        released = await self.components.state.releases.applied(self.environment.name)
+        return Scope(
+            named=frozenset(self.deployment.request.services),
+            moved=await self.services_before(),
+            released=None if released is None else await self.components.engine.load_model(released.model_hash),
+        )
 
     async def services_before(self) -> frozenset[str]:
         """Return the services of the releases between which the deployment moves: those are the bot's to remove."""

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from roas.concurrency import run_concurrently
-from roas.errors import DependencyCycleError, RoasError, RolloutPausedError, ServiceFailedError
+from roas.errors import (
+    DependencyCycleError,
+    FencedOffError,
+    JournalUnusableError,
+    RoasError,
+    RolloutPausedError,
+    ServiceFailedError,
+)
 from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 from roas.models.stack import ServiceDefinition
@@ -91,18 +98,34 @@ class DependencyCoordinator:
         warn: Warn,
         parallel: bool,
         resolved: Resolved = lambda _service, _seconds, _allowed: None,
+        to_the_end: bool = False,
     ) -> None:
         """Start services in data-flow order; without `parallel` one by one, in topological order.
 
-        Raises the first failure, after what is under way has come to a safe point.
+        Raises the first failure, after what is under way has come to a safe point; where it goes on `to_the_end`, after
+        all that do not need what failed.
         """
         ordered = self.order(services)
         run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn, resolved)
+        failures: list[RoasError] = []
+
+        async def bring_up(name: str) -> None:
+            try:
+                await run.bring_up(name)
+            except (FencedOffError, JournalUnusableError, RolloutPausedError):
+                raise
+            except RoasError as error:
+                if not to_the_end:
+                    raise
+                failures.append(error)
+
         if parallel:
-            await run_concurrently(run.bring_up(name) for name in ordered)
-            return
-        for name in ordered:
-            await run.bring_up(name)
+            await run_concurrently(bring_up(name) for name in ordered)
+        else:
+            for name in ordered:
+                await bring_up(name)
+        if failures:
+            raise failures[0]
 
 
 @dataclass(slots=True)

@@ -1,53 +1,34 @@
-"""Find out where a rollback that failed leaves an environment, and say what an operator has to do."""
+"""Say what a rollback that failed leaves, and what an operator has to do."""
 
 from dataclasses import replace
 
-from roas.deployment.context import DeploymentContext
-from roas.deployment.phases.preparation import load_release
-from roas.errors import RoasError
+from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import joined, said
-from roas.models.coordination import PhaseName
-from roas.models.deployment import PhaseStatus, Problem
+from roas.models.deployment import Deployment, DeploymentKind, Problem
 from roas.models.release import Release
 
-ALL_OF_IT_RUNS = said("all of it runs, and not all of it is well")
+ASKED_BACK = frozenset({DeploymentCancelledError.key, TakenBackError.key})
 
 
-async def find_active(context: DeploymentContext) -> Release | None:
-    """Return the release that a rollback which somebody asked for has brought up, or None where parts of two may run.
-
-    That is the release which runs then, however its verification went: status, recovery and the next rollback go by it.
-    """
-    phase = context.deployment.phase(PhaseName.ROLLBACK)
-    if phase is not None and phase.status is PhaseStatus.FAILED and await _runs_target(context):
-        # The release before reads the summary.
-        await context.save_phases(replace(phase, brought_up=True, summary=ALL_OF_IT_RUNS))
-    return (context.release or await load_release(context)) if context.deployment.brought_back else None
+def is_put_back(deployment: Deployment) -> bool:
+    """Return whether a rollback that somebody asked for has failed: what was well before it is brought back."""
+    problem = deployment.problem
+    is_rollback = deployment.request.kind is DeploymentKind.ROLLBACK
+    return is_rollback and problem is not None and problem.key not in ASKED_BACK
 
 
-async def _runs_target(context: DeploymentContext) -> bool:
-    """Return whether the containers of every service are those of the release that was to be brought back."""
-    engine, environment = context.components.engine, context.environment
-    try:
-        model = await engine.load_model(context.deployment.applied_model or "")
-        wanted = await engine.wanted_services(environment, model)
-        there = await engine.containers(environment)
-    except RoasError:
-        return False
-    return all(
-        sum(one.service == name and service.fits(one) for one in there) >= service.definition.replicas
-        and not service.unwritten
-        for name, service in wanted.items()
-    )
-
-
-def on_unproven(problem: Problem, name: str, release: Release) -> Problem:
-    """Say that all of a release runs, and that it failed."""
+def after_putting_back(problem: Problem, deployment: Deployment, release: Release) -> Problem:
+    """Say on which release an environment is after a rollback that failed, and what of it was left."""
+    name = deployment.environment
+    left = ", ".join(sorted(one.service for one in deployment.services if one.changed and one.was_well is False))
     hint = said(
-        "{name} is on {release} now. Fix the cause, then `/rollback {name}` or deploy again.",
+        "{name} is on {release}: what was well before runs again. Fix the cause, then `/rollback {name}` or deploy.",
         name=name,
         release=release.label,
     )
+    if left:
+        stays = said("{services} was not well before, and stays as the rollback left it.", services=left)
+        hint = joined(" ", (hint, stays))
     return replace(problem, hint=_after(problem.hint, hint))
 
 
@@ -63,17 +44,21 @@ def _after(first: str, second: str) -> str:
     return joined("\n", (first, second)) if first else second
 
 
-def rollback_failed(problem: Problem | None, error: RoasError, name: str) -> Problem:
-    """Report both faults: what made the rollback necessary, and what stopped it."""
+def rollback_failed(problem: Problem | None, error: RoasError, name: str, current: Release | None) -> Problem:
+    """Report both faults, what made the rollback necessary and what stopped it, and name the current release."""
     failed = said("The rollback failed too: {message}", message=error.message)
+    hint = said(
+        "An operator is needed. {hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
+        hint=error.hint,
+        name=name,
+    )
+    if current is not None:
+        on = said("{name} is on {release}, and may run parts of another one.", name=name, release=current.label)
+        hint = joined("\n", (hint, on))
     return Problem(
         key="rollback_failed",
         message=_after(problem.message, failed) if problem else failed,
-        hint=said(
-            "An operator is needed. {hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
-            hint=error.hint,
-            name=name,
-        ),
+        hint=hint,
         service=error.service,
         report=error.report or (problem.report if problem else ""),
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,8 +40,9 @@ class PlanSubject:
 def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
     """Make a plan of what was compared."""
     coordinator = DependencyCoordinator(comparison.most.definitions)
-    plans = [_service(comparison, name, subject) for name in coordinator.order()]
-    plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
+    gone = comparison.most.gone
+    plans = [_service(comparison, name, subject) for name in coordinator.order() if name not in gone]
+    plans += [_removal(comparison, name) for name in sorted(gone)]
     plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
         said("{service} would start after {on}, but that closes a cycle: left out", service=edge.service, on=edge.on)
@@ -55,9 +56,26 @@ def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
         to_release=subject.to_release,
         services=tuple(plans),
         order=tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP),
-        warnings=subject.warnings + dropped + tuple(left_alone(comparison)),
+        warnings=subject.warnings + dropped + tuple(_done_jobs(comparison, subject)) + tuple(left_alone(comparison)),
         digest=_digest(subject, current, plans),
     )
+
+
+def _done_jobs(comparison: Comparison, subject: PlanSubject) -> Iterator[str]:
+    """Say which jobs do not run, though nothing shows that they did."""
+    for name in sorted(comparison.most.done):
+        if subject.goes_back:
+            yield said(
+                "{service} does not run again: a job does so on the way back only with `x-deploy.on_rollback: run`.",
+                service=name,
+            )
+        elif comparison.current is not None:
+            yield said(
+                "{service} does not run again: it is the job of {release}, as before. A deployment that names it runs "
+                "it.",
+                service=name,
+                release=comparison.current.label,
+            )
 
 
 def _service(comparison: Comparison, name: str, subject: PlanSubject) -> ServicePlan:
@@ -109,6 +127,8 @@ def _action(changes: StackChanges, comparison: Comparison, name: str) -> Service
 def _removal(comparison: Comparison, name: str) -> ServicePlan:
     released = comparison.released_image(name)[0]
     reasons = () if released or comparison.current is None else (NO_RELEASE_HAS_IT,)
+    if name in comparison.most.definitions:
+        reasons = (said("it is a job that did not end well, and does not run again"),)
     return ServicePlan(name, ServiceAction.REMOVE, comparison.running_image(name), reasons=reasons)
 
 

@@ -10,6 +10,7 @@ from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
 KEYS_SHOWN = 4
+RUNS = frozenset({ServiceAction.CREATE, ServiceAction.RECREATE, ServiceAction.START})
 NO_RELEASE_HAS_IT = said("it is in no release: somebody started it by hand")
 
 
@@ -24,6 +25,8 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
         yield from (said("it depends on {on}, which changes", on=edge.on) for edge in edges)
     if difference is None:
         return
+    if comparison.most.definitions[name].one_shot and plan.action in RUNS:
+        yield said("it is a job, and runs")
     if plan.action is ServiceAction.RECREATE:
         yield from _reasons_to_recreate(comparison, plan, difference)
     if plan.action is ServiceAction.CREATE and comparison.released_image(name)[0]:
@@ -35,10 +38,9 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
         yield said("it has no replicas, and its service in the Swarm is missing or has another configuration")
     if plan.action is ServiceAction.RELOAD:
         yield said("its configuration changed: connections through it stay open")
-    if difference.idle:
-        for one in difference.idle:
-            text = said("its task {one} is {state}", one=one.name, state=one.state)
-            yield text if comparison.on_swarm else said("its container {one} is {state}", one=one.name, state=one.state)
+    for one in difference.idle:
+        text = said("its task {one} is {state}", one=one.name, state=one.state)
+        yield text if comparison.on_swarm else said("its container {one} is {state}", one=one.name, state=one.state)
 
 
 def _how_many(there: int, replicas: int, *, on_swarm: bool) -> str:
@@ -71,8 +73,8 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
         short = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_short(comparison, on))
         if short:
             yield from (said("it shares a namespace with {on}, of which a container is missing", on=on) for on in short)
-        elif plan.service in comparison.under_way:
-            yield said("the deployment that is under way has changed it")
+        elif plan.service in comparison.by_us:
+            yield comparison.by_us[plan.service]
         elif current is not None and not adopted:
             yield _changed_by_hand(current.label, on_swarm=comparison.on_swarm)
         elif unlike:

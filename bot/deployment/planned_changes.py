@@ -10,6 +10,7 @@ from roas.deployment.leftovers import find_own_bot
 from roas.engine.comparison import ContainerDifference
 from roas.engine.containers.changed_in_place import without_our_own
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
+from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -41,7 +42,8 @@ async def compare_candidate(
 
     certain = await model(same)
     most = certain if same == other else await model(other)
-    scope = Scope(named=named, moved=brought_services(current))
+    old_model = await components.engine.load_model(current.model_hash) if current else None
+    scope = Scope(named=named, moved=brought_services(current), released=old_model)
     return await compare(components, environment, current, certain, most, scope, containers)
 
 
@@ -72,15 +74,19 @@ async def compare(
         as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
         in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
         by_service=by_service(containers.left),
-        under_way=await _under_way(components, environment),
+        by_us=await _changed_by_us(components, environment),
         on_swarm=environment.on_swarm,
     )
 
 
-async def _under_way(components: Components, environment: Environment) -> frozenset[str]:
-    """Return the services that a deployment which goes on has touched."""
-    progress = await components.state.deployments.progress_under_way(environment.name)
-    return frozenset(one.service for one in progress if one.step not in UNTOUCHED_STEPS)
+async def _changed_by_us(components: Components, environment: Environment) -> Mapping[str, str]:
+    """Say of services what a deployment that goes on, or the last one that failed, made of them."""
+    deployments = components.state.deployments
+    last, left = await deployments.left_by_failure(environment.name)
+    found = {service: said("{deployment}, which failed, left it so", deployment=last) for service in left}
+    under_way = said("the deployment that is under way has changed it")
+    progress = await deployments.progress_under_way(environment.name)
+    return found | {one.service: under_way for one in progress if one.step not in UNTOUCHED_STEPS}
 
 
 async def _changed_in_place(

@@ -78,6 +78,7 @@ async def _plan_deployment(
         version=stack.version if stack.version == request.version else "",
         definitions=stack.definitions,
         wanted=wanted,
+        to_release=current.number if current and comparison.new_model == comparison.old_model else None,
         warnings=(
             *stack.warnings,
             *(obstacle.message for obstacle in stack.obstacles),
@@ -133,7 +134,7 @@ async def plan_rollback(
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
     renewed, warnings = await engine.preview_refreshed(environment, target)
-    scope = Scope(moved=brought_services(current, target))
+    scope = Scope(moved=brought_services(current, target), goes_back=True)
     containers = await expected_containers(components, environment)
     comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
     subject = PlanSubject(

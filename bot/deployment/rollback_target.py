@@ -1,15 +1,18 @@
 """Find the release that a rollback goes back to, and see that it can be restored."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from roas.deployment.changes import by_service
 from roas.deployment.components import Components
+from roas.engine.comparison import WantedService, compare_service
 from roas.engine.release_keeper import not_restorable
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
-from roas.models.deployment import DeploymentRequest, Outcome
+from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.release import Release
+from roas.models.release import Release, ReleaseState
 
 
 async def find_rollback_target(
@@ -20,11 +23,13 @@ async def find_rollback_target(
     Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
     """
     releases = components.state.releases
-    half_way = await _is_partially_applied(components, environment)
+    half_way = current is not None and await _is_partially_applied(components, environment, current)
     if request.target_release is None:
-        number = None if current is None else current.number
-        target = current if half_way and current is not None else await releases.previous(environment.name, number)
-        missing = said("{environment} has no release before the current one.", environment=environment.name)
+        target = current if half_way else await _last_that_differs(components, environment, current)
+        missing = said(
+            "{environment} has no release before the current one, none that differs from it.",
+            environment=environment.name,
+        )
     else:
         target = await releases.get(environment.name, request.target_release)
         missing = said(
@@ -54,11 +59,54 @@ def is_same(target: Release, current: Release | None) -> bool:
     return current is not None and target.number == current.number
 
 
-async def _is_partially_applied(components: Components, environment: Environment) -> bool:
-    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since."""
-    last = await components.state.deployments.list(environment.name)
-    decisive = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
-    return next((one.outcome is Outcome.FAILED for one in decisive), False)
+async def _is_partially_applied(components: Components, environment: Environment, current: Release) -> bool:
+    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since.
+
+    One that was put back, all of it, has left nothing of another release.
+    """
+    _, left = await components.state.deployments.left_by_failure(environment.name)
+    if not left:
+        return False
+    wanted = await components.engine.wanted_services(environment, await _model_of(components, current))
+    there = by_service(await components.engine.containers(environment))
+    written = await components.engine.written_services(environment)
+    if left & ((there.keys() | written) - wanted.keys()):
+        return True
+    lasting = {name: one for name, one in wanted.items() if name in left and not one.definition.one_shot}
+    return any(compare_service(one, there.get(name, ())) for name, one in lasting.items())
+
+
+async def _last_that_differs(
+    components: Components, environment: Environment, current: Release | None
+) -> Release | None:
+    """Return the last release before the current one that succeeded, is kept, and is not the same once more."""
+    if current is None:
+        return None
+    now = await _wanted(components, environment, current)
+    for release in await components.state.releases.before(environment.name, current.number):
+        try:
+            before = await _wanted(components, environment, release)
+        except ReleaseNotRestorableError:
+            return release  # which says why
+        closely = ReleaseState.ADOPTED not in {release.state, current.state}  # that one says less of its services
+        if before.keys() != now.keys() or any(_differs(one, now[name], closely) for name, one in before.items()):
+            return release
+    return None
+
+
+async def _wanted(components: Components, environment: Environment, release: Release) -> Mapping[str, WantedService]:
+    """Return what a release wants of its services, with today's credentials."""
+    model, _ = await components.engine.preview_refreshed(environment, release)
+    return await components.engine.wanted_services(environment, model)
+
+
+def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
+    """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise."""
+    if not one.is_like(other) or one.definition.replicas != other.definition.replicas:
+        return True
+    return closely and replace(one.definition, image="", definition_hash="") != replace(
+        other.definition, image="", definition_hash=""
+    )
 
 
 async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:

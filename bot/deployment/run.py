@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from roas.concurrency import end_tasks, wait_for
 from roas.deployment.context import DeploymentContext
-from roas.deployment.failed_rollback import find_active, on_a_mixture, on_unproven, rollback_failed
+from roas.deployment.failed_rollback import after_putting_back, is_put_back, on_a_mixture, rollback_failed
 from roas.deployment.pausing import pause_deployment, wait_for_decision
 from roas.deployment.phase_runner import PhaseRunner
 from roas.deployment.phases import ALL_PHASES, Phase
@@ -19,9 +19,7 @@ from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,
     FencedOffError,
-    ImageNotFoundError,
     JournalUnusableError,
-    ReleaseNotRestorableError,
     RoasError,
     RolloutPausedError,
     ServiceFailedError,
@@ -176,23 +174,16 @@ class DeploymentRun:
             )
         if not context.deployment.touched:
             return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
-        if context.deployment.request.kind is DeploymentKind.ROLLBACK and not asked_back:
-            if isinstance(error, ImageNotFoundError | ReleaseNotRestorableError):
-                return await self._roll_back(problem)  # a prune took its images since they were looked at
-            return await self._finish_failed_rollback(problem)
-        if not context.coordination.rollback_on_failure and not asked_back:
+        is_rollback = context.deployment.request.kind is DeploymentKind.ROLLBACK
+        if not (context.coordination.rollback_on_failure or asked_back or is_rollback):
             return await self._finish(Outcome.FAILED, on_a_mixture(problem, context.environment.name))
         return await self._roll_back(problem)
 
-    async def _finish_failed_rollback(self, problem: Problem) -> Deployment:
-        """Leave a rollback that somebody asked for where it is: on its release, if all of that was brought up."""
-        name = self._context.environment.name
-        active = await find_active(self._context)
-        reported = on_a_mixture(problem, name) if active is None else on_unproven(problem, name, active)
-        return await self._finish(Outcome.FAILED, reported, active=active)
-
     async def _roll_back(self, problem: Problem | None) -> Deployment:
-        """Roll back to the old release; a failed rollback is never rolled back, but left to an operator."""
+        """Bring the old release back; where that fails, too, an operator is needed.
+
+        A rollback that somebody asked for is put back like that, and has failed.
+        """
         context = self._context
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
@@ -206,7 +197,17 @@ class DeploymentRun:
             raise
         except RoasError as error:
             log.error("rollback failed", key=error.key, error=error.message)
-            return await self._finish(Outcome.FAILED, rollback_failed(problem, error, context.environment.name))
+            current = await context.components.state.releases.current(context.environment.name)
+            return await self._finish(
+                Outcome.FAILED, rollback_failed(problem, error, context.environment.name, current)
+            )
+        if problem is not None and context.release is not None and is_put_back(context.deployment):
+            await self._runner.write()
+            phase = context.deployment.phase(PhaseName.ROLLBACK)
+            if phase is not None:
+                await context.save_phases(replace(phase, brought_up=False))
+            problem = after_putting_back(problem, context.deployment, context.release)
+            return await self._finish(Outcome.FAILED, problem, active=context.release)
         return await self._finish(
             Outcome.CANCELLED if cancelled else Outcome.ROLLED_BACK, problem, active=context.release
         )
@@ -261,8 +262,12 @@ class DeploymentRun:
 
 
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
-    """Return the final state of the release that a deployment created, by number; a rollback creates none."""
-    if deployment.to_release is None or deployment.request.kind is DeploymentKind.ROLLBACK:
+    """Return the final state of the release that a deployment created, by number.
+
+    A rollback creates none, nor does what changes nothing of the release.
+    """
+    created = deployment.to_release not in {None, deployment.from_release}
+    if deployment.to_release is None or not created or deployment.request.kind is DeploymentKind.ROLLBACK:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED
     return {deployment.to_release: ReleaseState.SUCCEEDED if succeeded else ReleaseState.FAILED}

@@ -28,6 +28,10 @@ class WantedService:
         """Return whether a container is as the model says, running or not."""
         return container.config_hash == self.config_hash and self.image_id in {"", container.image_id}
 
+    def is_like(self, other: "WantedService") -> bool:
+        """Return whether another model wants the same of the service, but for how many there are."""
+        return (self.config_hash, self.image_id) == (other.config_hash, other.image_id)
+
     def is_settled(self, container: ContainerSnapshot) -> bool:
         """Return whether a container needs no start: it runs, or has done its work."""
         done = container.state is ContainerState.EXITED and container.exit_code == 0

@@ -18,8 +18,15 @@ from roas.engine.model.services import services_of, shared_with
 from roas.engine.release_keeper import ReleaseKeeper
 from roas.engine.replica_replacement import is_rolled_out
 from roas.engine.service_rollout import RolloutLog, ServiceRollout
-from roas.engine.service_start import ServiceStart, is_beside, waiting_steps
-from roas.errors import ProxyError, RolloutPausedError, ServiceFailedError
+from roas.engine.service_start import Replaced, ServiceStart, is_beside, waiting_steps
+from roas.errors import (
+    FencedOffError,
+    JournalUnusableError,
+    ProxyError,
+    RoasError,
+    RolloutPausedError,
+    ServiceFailedError,
+)
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import EngineKind, Environment
@@ -67,12 +74,15 @@ class DeploymentManager:
         rollout: RolloutLog | None = None,
         made: MadeService | None = None,
         deployment: str = "",
+        model_before: str = "",
+        keeps: bool = False,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
         With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. A container
         that was there before, of a release that is restored, or suspended, has a moment to be well again. What was
-        `made` for it already, together with others, is only started.
+        `made` for it already, together with others, is only started. Where a release that is restored fails, what
+        was well before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. With a
         `rollout`, replicas are replaced as the definition's policy says. Raises ServiceFailedError with the container's
         failure output, RolloutPausedError where that policy asks a person. A Swarm is told the id of the `deployment`.
@@ -90,35 +100,52 @@ class DeploymentManager:
                 self._engine.reload_configuration(environment, model_hash, definition.name)
             )
             restart = False
-        on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas by itself
-        if rollout is not None and not anew and not on_swarm and is_rolled_out(wanted, before, rollout.record):
-            with self.behind_proxy.working(environment, definition):
-                return await self._roll_out(environment, model_hash, wanted, watch, report, rollout, restoring)
-        old = _old(before, restoring=restoring)
+        on_swarm = environment.engine is EngineKind.SWARM  # which replaces replicas, and takes back, by itself
+        replaced = Replaced(self._engine, environment, wanted, before, model_before)
         with self.behind_proxy.working(environment, definition):
-            if rollout is not None and definition.proxy is not None and restart:
-                rollout.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
-            if is_beside(definition, watch, anew=anew):
-                await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
-            created = await run_uninterrupted(
-                self._start.start_made(environment, model_hash, definition.name, made, report)
-                if made
-                else self._start.create_and_start(
-                    environment, model_hash, definition, watch, report, restart, anew, deployment
+            try:
+                if rollout is not None and not anew and not on_swarm and is_rolled_out(wanted, before, rollout.record):
+                    aside = replaced if keeps and replaced.can_be_kept else None
+                    return await self._roll_out(
+                        environment, model_hash, wanted, watch, report, rollout, restoring, aside
+                    )
+                if rollout is not None and definition.proxy is not None and restart:
+                    rollout.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
+                beside = is_beside(definition, watch, anew=anew)
+                if beside:
+                    await self.behind_proxy.hold(environment, wanted, before, forgiving=restoring)
+                elif keeps and not (on_swarm or made) and replaced.can_be_kept:
+                    stopping = said("stopping the one that is replaced")
+                    await report(definition.name, ServiceStep.RESTORING, stopping, None)
+                    await run_uninterrupted(replaced.set_aside())
+                    beside = True
+                created = await run_uninterrupted(
+                    self._start.start_made(environment, model_hash, definition.name, made, report)
+                    if made
+                    else self._start.create_and_start(
+                        environment, model_hash, definition, watch, report, restart, anew, deployment, beside=beside
+                    )
                 )
-            )
-            await started()
-            await watch.look_at(
-                _to_look_at(watch.of_service(definition.name), created, has_events_alone=made is not None)
-            )
-            await report(definition.name, ServiceStep.WAITING, "", None)
-            readiness = await wait_until_ready(
-                self._engine, environment, definition, watch, wanted.config_hash, old=old
-            )
-            if rollout is not None and definition.proxy is not None:
-                rollout.allow(definition.proxy.limit_seconds)
-            left = await self._remove_others(environment, wanted, watch, report, before, forgiving=restoring)
-            await self.behind_proxy.settle(environment, definition)
+                await started()
+                await watch.look_at(
+                    _to_look_at(watch.of_service(definition.name), created, has_events_alone=made is not None)
+                )
+                await report(definition.name, ServiceStep.WAITING, "", None)
+                old = _old(before, restoring=restoring)
+                limit = rollout.seconds_left if restoring and rollout is not None else None
+                readiness = await wait_until_ready(
+                    self._engine, environment, definition, watch, wanted.config_hash, old=old, limit=limit
+                )
+                if rollout is not None and definition.proxy is not None:
+                    rollout.allow(definition.proxy.limit_seconds)
+                left = await self._remove_others(environment, wanted, watch, report, before, forgiving=restoring)
+                await self.behind_proxy.settle(environment, definition)
+            except (FencedOffError, JournalUnusableError, RolloutPausedError):
+                raise
+            except RoasError:
+                if restoring and not on_swarm:
+                    await run_uninterrupted(replaced.put_back())
+                raise
         await report(definition.name, READY_STEPS[readiness.state], still_open(readiness.reason, left), None)
         return readiness.state
 
@@ -131,13 +158,16 @@ class DeploymentManager:
         report: ServiceReport,
         log: RolloutLog,
         restoring: bool,
+        aside: Replaced | None,
     ) -> Readiness:
-        """Replace the replicas of a service as its policy says; what is too many goes after."""
+        """Replace the replicas of a service as its policy says; what is too many goes after, and what is set aside."""
         definition = wanted.definition
         before = watch.of_service(definition.name)
-        in_front = _InFront(self, environment, wanted, watch, report, log, forgiving=restoring)
+        in_front = _InFront(self, environment, wanted, watch, report, log, aside, forgiving=restoring)
         old = _old(watch.of_service(definition.name), restoring=restoring)
-        rollout = ServiceRollout(self._engine, environment, model_hash, wanted, watch, log, in_front, old)
+        rollout = ServiceRollout(
+            self._engine, environment, model_hash, wanted, watch, log, in_front, old, keeps=aside is not None
+        )
         try:
             readiness = await rollout.run()
         except RolloutPausedError:
@@ -267,12 +297,13 @@ class DeploymentManager:
         failing: Coroutine[Any, Any, Collection[str]] | None = None,
         seconds: float = 0.0,
         removes: bool = True,
+        aside: Replaced | None = None,
     ) -> int | None:
         """Take old replicas out of service, then stop and remove them: every replica that is replaced goes this way.
 
         Those that are `staying` have to get requests first, and go on being well until the old ones are gone: where
         any is found `failing`, these serve again, and None is returned. Returns how many connections were still open.
-        Raises ProxyError, with nothing taken away, unless `forgiving`.
+        Raises ProxyError, with nothing taken away, unless `forgiving`. What is set `aside` is only stopped.
         """
         left = await self.behind_proxy.take_out(
             environment,
@@ -284,7 +315,10 @@ class DeploymentManager:
             failing=failing,
             seconds=seconds,
         )
-        if left is not None and removes:
+        if left is not None and aside is not None:
+            await run_uninterrupted(aside.set_aside(containers))
+            await watch.look_at(one.id for one in containers)
+        elif left is not None and removes:
             await run_uninterrupted(self._remove_watched(environment, containers, watch))
         return left
 
@@ -306,6 +340,7 @@ class _InFront:
     watch: ContainerWatch
     report: ServiceReport
     log: RolloutLog
+    aside: Replaced | None
     forgiving: bool
     left: int = 0
 
@@ -347,6 +382,7 @@ class _InFront:
             failing=failing,
             seconds=seconds,
             removes=removes,
+            aside=self.aside,
         )
         self.left += left or 0
         return left is not None

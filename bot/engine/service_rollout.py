@@ -105,7 +105,8 @@ class InFront(Protocol):
 class ServiceRollout:
     """Roll one service out: decides by `roas.engine.rollout`, and does what that says.
 
-    Containers that ran before and are kept, which are `old`, have a moment to be well again.
+    Containers that ran before and are kept, which are `old`, have a moment to be well again. Where it `keeps` what it
+    retires, that is stopped, and stays until all are replaced.
     """
 
     engine: Engine
@@ -116,6 +117,7 @@ class ServiceRollout:
     log: RolloutLog
     in_front: InFront
     old: frozenset[str] = frozenset()
+    keeps: bool = False
     rollout: Rollout = field(init=False)
     _allowed_to: float = field(default_factory=time.monotonic)
     _restarts: dict[str, int] = field(default_factory=dict)
@@ -124,6 +126,7 @@ class ServiceRollout:
     _reasons: dict[str, ServiceReadiness] = field(default_factory=dict)
     _overdue: set[str] = field(default_factory=set)
     _admitted: set[str] = field(default_factory=set)
+    _retired: set[str] = field(default_factory=set)
     _excused_until: float = field(default_factory=lambda: time.monotonic() + HEALTHY_AGAIN_SECONDS)
 
     def __post_init__(self) -> None:
@@ -166,13 +169,14 @@ class ServiceRollout:
     def _is_in_place(self) -> bool:
         """Return whether Compose replaces what differs, all of it at once: it passes unnamed volumes on."""
         definition = self.wanted.definition
-        return not (definition.start_first or is_gradual(self.rollout.policy, definition.replicas))
+        return not (self.keeps or definition.start_first or is_gradual(self.rollout.policy, definition.replicas))
 
     @property
     def _there(self) -> tuple[ContainerSnapshot, ...]:
         return self.watch.of_service(self.wanted.definition.name)
 
     def _view(self, there: tuple[ContainerSnapshot, ...]) -> View:
+        there = tuple(one for one in there if one.id not in self._retired)
         old = [one for one in rank(self.wanted.fits, there) if not self.wanted.fits(one)]
         new = [self._judge(one) for one in there if self.wanted.fits(one)]
         return View(tuple(one.id for one in reversed(old)), tuple(new))
@@ -261,7 +265,9 @@ class ServiceRollout:
         is_last = len(going) == len(self._view(there).old)
         seconds = self._seconds_to_watch() if is_last else 0.0
         found = self.watch.until(failing, service=self.wanted.definition.name)
-        return await self.in_front.retire(going, found, seconds, removes=removes)
+        is_retired = await self.in_front.retire(going, found, seconds, removes=removes)
+        self._retired.update(one.id for one in going if is_retired and self.keeps)
+        return is_retired
 
     def _seconds_to_watch(self) -> float:
         now, ready_at = time.monotonic(), self.rollout.ready_at

@@ -158,7 +158,8 @@ class ServiceProgress:
     """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step.
 
     `rollout` is how far the replacing of its replicas has come, where that is done a few at a time. `watched_until` is
-    when the deployment stops watching it, from when it was ready on.
+    when the deployment stops watching it, from when it was ready on. `was_well` is said where a rollback was asked for:
+    what was not well before is not put back, if that fails.
     """
 
     service: str
@@ -171,6 +172,7 @@ class ServiceProgress:
     updated_at: datetime | None = None
     rollout: RolloutRecord | None = None
     watched_until: datetime | None = None
+    was_well: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +261,21 @@ class Deployment:
 
     @property
     def brought_back(self) -> bool:
-        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended."""
+        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended.
+
+        One that failed is put back; only before that was so, it was left there.
+        """
         phase = self.phase(PhaseName.ROLLBACK)
         if phase is None or self.request.kind is not DeploymentKind.ROLLBACK:
             return False
-        return phase.status is PhaseStatus.SUCCESS or bool(phase.brought_up)
+        return phase.status is PhaseStatus.SUCCESS if phase.brought_up is None else phase.brought_up
+
+    @property
+    def was_put_back(self) -> bool:
+        """Return whether a rollback failed, and what was well before it runs again."""
+        phase = self.phase(PhaseName.ROLLBACK)
+        succeeded = phase is not None and phase.status is PhaseStatus.SUCCESS and phase.brought_up is False
+        return succeeded and self.outcome is Outcome.FAILED
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""

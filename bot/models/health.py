@@ -28,6 +28,8 @@ class ContainerState(StrEnum):
 
 
 # Its process runs, or the engine keeps restarting it.
+# Exit codes of a normal end, Ctrl-C, SIGKILL and SIGTERM: how containers end that are stopped on request.
+ORDERLY_CODES = frozenset({0, 130, 137, 143})
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 # It is running, or paused.
 ALIVE = AT_WORK | {ContainerState.PAUSED}
@@ -110,16 +112,17 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDrift:
-    """Say how what runs of a service differs from the release: somebody changed it by hand.
+    """Say how what runs of a service differs from the release: somebody changed it by hand, or a failed deployment did.
 
     `keys` are those of its configuration that differ, such as `ports` or `environment: GREETING`; never a value.
-    `reason` is all `reasons` in one text, for a command line of the release before.
+    `reason` is all `reasons` in one text, for a command line of the release before. `left_by` is the deployment.
     """
 
     service: str
     reason: str
     keys: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    left_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

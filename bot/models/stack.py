@@ -20,10 +20,12 @@ class ServiceDefinition:
     """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
     `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
-    health check says that they run. `fixed_place` names what forbids a second container beside the first (a fixed host
-    port, a `container_name`), or is empty. `shared_by` share a namespace with it, `linked_by` link to it; `proxy` is in
-    front of it. `update` and `rollback` say how its replicas are replaced, a few at a time or all at once, on the way
-    there and back. One `on_each_node` of a Swarm (`mode: global`) has as many replicas as there are nodes for it.
+    health check says that they run. On the way back to an earlier release a one-shot runs only where it
+    `runs_on_rollback`. `fixed_place` names what forbids a second container beside the first (a fixed host port, a
+    `container_name`), or is empty; one with a `fixed_name` not even beside a stopped one. `shared_by` share a namespace
+    with it, `linked_by` link to it; `proxy` is in front of it. `update` and `rollback` say how its replicas are
+    replaced, a few at a time or all at once, on the way there and back. One `on_each_node` of a Swarm (`mode: global`)
+    has as many replicas as there are nodes for it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ServiceDefinition:
     has_health_check: bool = False
     one_shot: bool = False
     may_end: bool = False
+    runs_on_rollback: bool = False
     critical: bool = False
     start_first: bool = False
     rollback_start_first: bool = False
@@ -45,6 +48,7 @@ class ServiceDefinition:
     rollback: RolloutPolicy = ALL_AT_ONCE
     pull_policy: str = "missing"
     fixed_place: str = ""
+    fixed_name: bool = False
     denies_start_first: bool = False
     shared_by: tuple[str, ...] = ()
     linked_by: tuple[str, ...] = ()

@@ -92,6 +92,8 @@ class ErrorHandler:
         refusal = await find_refusal(self._state, self._checks, fault, environment)
         if refusal is not None:
             return refusal
+        if await self._is_job(fault):
+            return RecoveryReport(fault, RecoveryOutcome.ESCALATED, said("it is a job, which only a deployment runs"))
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it had recovered already"))
@@ -115,6 +117,12 @@ class ErrorHandler:
             return refusal
         used_up = said("the recovery budget is used up, the service failed again each time")
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, joined("; ", tried) if tried else used_up)
+
+    async def _is_job(self, fault: Fault) -> bool:
+        try:
+            return (await self._wanted(fault))[1].one_shot
+        except RoasError:
+            return False
 
     async def _category(self, fault: Fault, environment: Environment) -> FaultCategory:
         if fault.category is not FaultCategory.PROCESS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from roas.models.deployment import Deployment, Outcome, ServiceProgress
+from roas.models.deployment import UNTOUCHED_STEPS, Deployment, Outcome, ServiceProgress
 from roas.models.holding import Holding
 from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
 from roas.state.journal import Journal
@@ -102,6 +102,21 @@ class DeploymentReader:
             return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
 
         return await self._journal.read(work)
+
+    async def left_by_failure(self, environment: str) -> tuple[str, frozenset[str]]:
+        """Return the last deployment, where it failed and changed something, and the services that it left changed.
+
+        What is not as the release says, or stopped, among those was this bot's doing, and nobody's hands.
+        """
+        found = await self._journal.read(
+            lambda transaction: select_deployments(
+                transaction, "environment = ? AND outcome IS NOT NULL ORDER BY rowid DESC LIMIT 20", (environment,)
+            )
+        )
+        last = next((one for one in found if one.touched or one.outcome is Outcome.SUCCEEDED), None)
+        if last is None or last.outcome is not Outcome.FAILED:
+            return "", frozenset()
+        return last.id, frozenset(one.service for one in last.services if one.step not in UNTOUCHED_STEPS)
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""

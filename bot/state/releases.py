@@ -70,19 +70,24 @@ class Releases:
         )
         return dict(rows)
 
-    async def previous(self, environment: str, of: int | None = None) -> Release | None:
-        """Return the release that one (by default the current) replaced, or the one before that, if still kept."""
+    async def before(self, environment: str, of: int | None = None) -> tuple[Release, ...]:
+        """Return the release that one (by default the current) replaced, the one before that, and so on: those kept."""
 
-        def work(transaction: Transaction) -> Release | None:
+        def work(transaction: Transaction) -> tuple[Release, ...]:
             number = current_number(transaction, environment) if of is None else of
             release = None if number is None else _read(transaction, environment, number)
+            found = []
             while release is not None and release.replaces is not None:
                 release = _read(transaction, environment, release.replaces)
                 if release is not None and release.state in RESTORABLE and _is_kept(transaction, release):
-                    return release
-            return None
+                    found.append(release)
+            return tuple(found)
 
         return await self._journal.read(work)
+
+    async def previous(self, environment: str, of: int | None = None) -> Release | None:
+        """Return the last of these."""
+        return next(iter(await self.before(environment, of)), None)
 
     async def applied_model(self, environment: str) -> str | None:
         """Return the hash of the model that the environment runs, or None before the first release."""

@@ -17,6 +17,7 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
 from roas.engine.interface import FoundStack
 from roas.engine.manager import DeploymentManager
+from roas.errors import InvalidRequestError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
 from roas.models.check import ValidationReport
@@ -122,7 +123,13 @@ class Case:
         for _ in range(self.rng.randint(0, 4)):
             self.result.story.append(self.hands.use())
         request = self._request(limited=True)
-        plan = await self.orchestrator.plan(request)
+        try:
+            plan = await self.orchestrator.plan(request)
+        except InvalidRequestError:
+            if request.kind is not DeploymentKind.ROLLBACK:
+                raise
+            request = self._request()  # there is no release that differs from the one that runs
+            plan = await self.orchestrator.plan(request)
         before = self.machine.look(PROJECT)
         between(self)
         deployment = await self._deploy(replace(request, plan_digest=plan.digest if bound else None))

@@ -55,6 +55,10 @@ class Wanted:
         """Return whether Compose would leave a container: its label and its image are those of the model."""
         return (container.config_hash, container.image_id) == (self.config_hash, self.image_id)
 
+    def is_like(self, other: "Wanted") -> bool:
+        """Return whether another model wants the same containers."""
+        return (self.config_hash, self.image_id) == (other.config_hash, other.image_id)
+
     def is_settled(self, container: ContainerSnapshot) -> bool:
         """Return whether a container is as it should be without a start."""
         if self.definition.one_shot and (container.state, container.exit_code) == (ContainerState.EXITED, 0):

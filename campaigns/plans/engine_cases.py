@@ -13,6 +13,7 @@ from campaigns.plans.effects import find_lies
 from campaigns.plans.engine_hands import Hands
 from campaigns.plans.ground import ENDS, VERSIONS, Ground
 from roas.application import Application, open_application
+from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import Plan, ServiceAction
 from roas.settings import EnvironmentSettings, Settings
@@ -115,11 +116,18 @@ class EngineCase:
     async def _limited(self, application: Application) -> DeploymentRequest:
         rng = self.rng
         releases = await application.state.releases.list(ENVIRONMENT)
-        if rng.random() < 0.2 and len(releases) > 1 and await application.state.releases.previous(ENVIRONMENT):
+        if rng.random() < 0.2 and len(releases) > 1 and await self._can_go_back(application):
             return DeploymentRequest(ENVIRONMENT, DeploymentKind.ROLLBACK, DORA)
         active = [name for name, fields in sorted(self.services.items()) if "profiles" not in fields]
         named = tuple(rng.sample(active, 1)) if rng.random() < 0.25 and releases else ()
         return self._request(services=named)
+
+    async def _can_go_back(self, application: Application) -> bool:
+        try:
+            await application.orchestrator.plan(DeploymentRequest(ENVIRONMENT, DeploymentKind.ROLLBACK, DORA))
+        except InvalidRequestError:  # there is no release that differs from the one that runs
+            return False
+        return True
 
     def _request(self, **more: Any) -> DeploymentRequest:
         version = self.rng.choice(VERSIONS)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
-from roas.deployment.changes import Scope, StackChanges, find_changes
+from roas.deployment.changes import StackChanges, find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.creation import Creation
 from roas.deployment.dependent_restarts import begun, replaced_before
@@ -51,7 +51,7 @@ class Execution:
         context.checkpoint()
         lacking = {name for name in changes.differing if not watch.of_service(name)}
         async with Creation(context, watch, model_hash, lacking, to_do) as creation:
-            applier = Applier(context, watch, definitions, model_hash, changes.restarts, creation.of)
+            applier = Applier(context, watch, definitions, model_hash, changes.restarts, made=creation.of)
             after_ourselves = applier.coordinator.dependents(own)
             await applier.apply_all(to_do - after_ourselves)
         if not (named := frozenset(context.deployment.request.services)) or own & named:
@@ -68,11 +68,8 @@ class Execution:
         self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
     ) -> StackChanges:
         model = await context.components.engine.load_model(model_hash)
-        scope = Scope(
-            named=frozenset(context.deployment.request.services),
-            moved=await context.services_before(),
-            begun=begun(context.deployment),
-            replaced=replaced_before(context.deployment),
+        scope = replace(
+            await context.scope(), begun=begun(context.deployment), replaced=replaced_before(context.deployment)
         )
         return await find_changes(
             context.components.engine, context.environment, model, watch.containers, bot=bot, scope=scope

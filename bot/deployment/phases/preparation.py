@@ -23,8 +23,10 @@ class Preparation:
     name = PhaseName.PREPARATION
 
     async def run(self, context: DeploymentContext) -> str:
-        """Return the release that was made."""
+        """Return the release that was made, or the one that this deployment changes nothing of."""
         release = await prepare_release(context)
+        if release.number == context.deployment.from_release:
+            return said("{release} stays the release: nothing of it changes", release=release.label)
         return said(
             "release {release} is made of {services} services", release=release.label, services=len(release.services)
         )
@@ -137,6 +139,12 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
     draft = await components.engine.draft_release(
         candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
     )
+    current = candidate.current
+    if current is not None and current.model_hash == draft.model_hash:
+        # Whoever deploys the same again and again keeps the releases that differ, and so the way back.
+        await context.update(may_wait=True, to_release=current.number, applied_model=draft.model_hash)
+        context.release, context.model_hash = current, draft.model_hash
+        return current
     release = await components.manager.releases.create_release(
         draft,
         context.environment,

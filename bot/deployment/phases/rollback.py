@@ -1,29 +1,38 @@
 """Return the whole environment to its earlier release."""
 
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
-from roas.deployment.changes import Scope, find_changes
+from roas.deployment.changes import find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.dependent_restarts import begun
+from roas.deployment.failed_rollback import is_put_back
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.verification import require_undisturbed
 from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
+from roas.engine.containers.readiness import Readiness, judge_readiness
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.replica_replacement import stays_up
+from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
+from roas.models.dependency import DependencyKind
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
+from roas.models.health import ContainerState
 from roas.models.release import Release
+from roas.models.stack import ServiceDefinition
+
+WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 
 
 class Rollback:
-    """Stop what differs in reverse order, then bring the old release up in dependency order; needs no registry."""
+    """Bring the old release up in dependency order; what it replaces goes once that is ready. Needs no registry."""
 
     name = PhaseName.ROLLBACK
 
@@ -68,7 +77,7 @@ class Rollback:
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         own_bot, bot = bot, None if stays else bot
         model = await engine.load_model(model_hash)
-        scope = Scope(moved=await context.services_before(), begun=begun(context.deployment))
+        scope = replace(await context.scope(), begun=begun(context.deployment))
         changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
@@ -79,22 +88,66 @@ class Rollback:
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
         wanted = await context.definitions_to_apply(model_hash)
         definitions = {name: one.for_rollback() for name, one in wanted.items()}
+        if is_put_back(context.deployment):  # a service that waits in vain for another was well without it before
+            definitions = {name: _without_needs(one) for name, one in definitions.items()}
+            stays |= {one.service for one in context.deployment.services if one.was_well is False}
+            differing -= stays
+        await _plan_services(context, watch, differing | restarts)
         coordinator = DependencyCoordinator(definitions)
-        for service in sorted(changes.gone - own):
-            before = await context.definition_before(service)
-            context.allow_drain(before)
-            await manager.remove_service(context.environment, service, watch, context.report, before)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
-        applier = Applier(context, watch, definitions, model_hash, restarts)
-        await self._restore_services(applier, differing - late, restarts - late)
-        await replace_bot_if_needed(context, watch, model_hash, bot)
-        await self._restore_services(applier, differing & late, restarts & late)
+        # People find what they asked for under the names that it had; a kept container has its name until it goes.
+        keeps = context.deployment.request.kind is not DeploymentKind.ROLLBACK
+        applier = Applier(context, watch, definitions, model_hash, restarts, await _model_before(context), keeps)
+        async with self._gone_once_restored(context, watch, changes.gone - own, frozenset(definitions)):
+            await applier.apply_all((differing | restarts) - late, restoring=True)
+            await replace_bot_if_needed(context, watch, model_hash, bot)
+            await applier.apply_all((differing | restarts) & late, restoring=True)
         await manager.settle_proxies(context.environment, definitions.values())
         if context.deployment.problem is not None:  # no verification comes after this
             if not context.environment.on_swarm and not stays:
                 await require_undisturbed(context, model_hash, watch)
             await remove_predecessors(context, watch)
+
+    @asynccontextmanager
+    async def _gone_once_restored(
+        self, context: DeploymentContext, watch: ContainerWatch, gone: frozenset[str], restored: frozenset[str]
+    ) -> AsyncIterator[None]:
+        """Remove, after the block, the services that the old release does not have; what a job left goes first.
+
+        What has a place that only one container can have makes room before, and is started again if the block fails.
+        """
+        engine, environment = context.components.engine, context.environment
+        before = {service: await context.definition_before(service) for service in sorted(gone)}
+
+        async def remove(services: Iterable[str]) -> None:
+            for service in services:
+                context.allow_drain(before[service])
+                await context.components.manager.remove_service(
+                    environment, service, watch, context.report, before[service]
+                )
+
+        held = {
+            name for name, one in before.items() if one is not None and one.fixed_place and not environment.on_swarm
+        }
+        first = {name for name, one in before.items() if name in restored or (one is not None and one.fixed_name)}
+        await remove(sorted(first))
+        stopped = [
+            one
+            for service in sorted(held - first)
+            for one in watch.of_service(service)
+            if one.state is ContainerState.RUNNING
+        ]
+        await context.report_all(sorted({one.service for one in stopped}), ServiceStep.RESTORING)
+        await context.components.manager.stop_containers(environment, tuple(stopped))
+        try:
+            yield
+        except ServiceFailedError:
+            for one in stopped:
+                await engine.start(environment, one.id)
+            raise
+        await watch.refresh()
+        await remove(sorted(gone - first))
 
     async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
         """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
@@ -115,31 +168,6 @@ class Rollback:
             )
         )
         return frozenset({bot.service})
-
-    async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
-        """Remove what differs, dependents first, then start it as it was."""
-        order, definitions = applier.coordinator.order(differing), applier.definitions
-        replaced = [name for name in order if not stays_up(definitions[name])]
-        await self._remove_services(applier.context, applier.watch, replaced[::-1], applier.model_hash)
-        await _plan_restarts(applier.context, restarts)
-        await applier.apply_all(differing | restarts, restoring=True)
-
-    async def _remove_services(
-        self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str
-    ) -> None:
-        """Stop what is not of the old release, dependents first; containers of the old release stay.
-
-        Compose replaces a stopped container, and takes its unnamed volumes over; those of a removed one would be lost.
-        """
-        engine = context.components.engine
-        wanted = await engine.wanted_services(context.environment, await engine.load_model(model_hash))
-        known = {progress.service: progress for progress in context.deployment.services}
-        for service in services:
-            await context.plan_services([known.get(service, ServiceProgress(service, changed=True))])
-            await context.report(service, ServiceStep.RESTORING, said("stopping the failed one"))
-            failed = tuple(c for c in watch.of_service(service) if not wanted[service].fits(c))
-            await context.components.manager.stop_containers(context.environment, failed)
-        await watch.refresh()
 
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> OwnContainer | None:
         """Remove what there is, and return the bot, which stays: also one that is stopped and was not touched."""
@@ -168,9 +196,34 @@ async def _refuse_other_plan(context: DeploymentContext, target: Release) -> Non
     require_same_plan(request, (await plan_rollback(context.components, context.environment, asked))[1])
 
 
-async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -> None:
-    """Record that services that are only restarted are changed too, so that they are verified."""
+async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:
+    """Record what is restored, so that it is verified, and which of it was well before somebody asked for that."""
     known = {progress.service: progress for progress in context.deployment.services}
-    await context.plan_services(
-        replace(known.get(service, ServiceProgress(service)), changed=True) for service in sorted(services)
+    is_asked_for = context.deployment.problem is None
+    there = await context.definitions(await _model_before(context)) if is_asked_for else {}
+    planned = []
+    for service in sorted(services):
+        progress = replace(known.get(service, ServiceProgress(service)), changed=True)
+        if is_asked_for and progress.was_well is None and service in there:
+            readiness = judge_readiness(there[service], watch.of_service(service), tolerated_restarts=2**31)
+            progress = replace(progress, was_well=readiness.state in WELL)
+        planned.append(progress)
+    await context.plan_services(planned)
+
+
+async def _model_before(context: DeploymentContext) -> str:
+    """Return the hash of the model that services are of which this way leads from; empty where none is known."""
+    deployment, releases = context.deployment, context.components.state.releases
+    if deployment.problem is None:  # asked for, and not applied yet: the journal has what runs
+        return await releases.applied_model(context.environment.name) or ""
+    number = deployment.to_release
+    found = None if number is None else await releases.get(context.environment.name, number)
+    return "" if found is None else found.model_hash
+
+
+def _without_needs(definition: ServiceDefinition) -> ServiceDefinition:
+    edges = (
+        replace(edge, kind=DependencyKind.OPTIONAL) if edge.kind is DependencyKind.REQUIRED else edge
+        for edge in definition.dependencies
     )
+    return replace(definition, dependencies=tuple(edges))

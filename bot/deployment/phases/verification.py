@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from roas.concurrency import begun, run_concurrently
-from roas.deployment.changes import Scope, find_changes
+from roas.deployment.changes import find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.observation import is_critical, observation_seconds
 from roas.deployment.phases.preparation import load_release
@@ -268,7 +268,7 @@ async def require_undisturbed(
     """
     engine, environment, deployment = context.components.engine, context.environment, context.deployment
     await watch.refresh()
-    scope = Scope(named=frozenset(deployment.request.services), moved=await context.services_before())
+    scope = await context.scope()
     model = await engine.load_model(model_hash)
     changes = await find_changes(engine, environment, model, watch.containers, bot=await context.bot(), scope=scope)
     tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
@@ -332,7 +332,8 @@ async def _require_as_written(
                 )
             )
         found = compare_service(wanted[name], own)
-        if not (found.unlike or found.missing or found.unwritten):
+        is_done = definition.one_shot and name not in changed
+        if is_done or not (found.unlike or found.missing or found.unwritten):
             continue
         if name not in changed and not is_critical(definition, environment):
             context.warn(

@@ -27,12 +27,14 @@ async def wait_until_ready(
     only: str | None = None,
     old: frozenset[str] = frozenset(),
     without: frozenset[str] = frozenset(),
+    limit: float | None = None,
 ) -> ServiceReadiness:
     """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
     With `only`, no other container than that one counts. Once all are there, one that goes has failed. The `old` ones,
     by id, and those that are suspended meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those
-    for which nobody waits. Raises ServiceFailedError with the container's failure output.
+    for which nobody waits. What is not ready within the `limit` has failed. Raises ServiceFailedError with the
+    container's failure output.
     """
     before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
     suspended = set(old)
@@ -53,10 +55,18 @@ async def wait_until_ready(
             return replace(readiness, state=Readiness.FAILED)
         return None if readiness.state is Readiness.WAITING else readiness
 
+    patience = HEALTHY_AGAIN_SECONDS if limit is None else min(limit, HEALTHY_AGAIN_SECONDS)
     try:
-        readiness = await watch.until(partial(judge, patient=True), HEALTHY_AGAIN_SECONDS, service=definition.name)
+        readiness = await watch.until(partial(judge, patient=True), patience, service=definition.name)
     except TimeoutError:
-        readiness = await watch.until(judge, service=definition.name)
+        left = None if limit is None else limit - patience
+        try:
+            readiness = await watch.until(judge, left, service=definition.name)
+        except TimeoutError:
+            if left is None:
+                raise
+            late = next((c.id for c in watch.of_service(definition.name) if wanted in {None, c.config_hash}), None)
+            readiness = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), late)
     if readiness.state is Readiness.FAILED:
         raise await service_failure(engine, environment, definition.name, readiness)
     return readiness

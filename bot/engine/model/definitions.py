@@ -21,6 +21,7 @@ from roas.engine.model.services import (
     shared_with,
     stop_grace_seconds,
 )
+from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.stack import ServiceDefinition
@@ -29,6 +30,7 @@ from roas.models.stack import ServiceDefinition
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
 ENDS = frozenset({"no", "on-failure"})
 START_FIRST = "start-first"
+RUN, SKIP = "run", "skip"
 
 
 def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
@@ -137,6 +139,7 @@ def _definition(
         has_health_check=_has_health_check(service),
         one_shot=bool(own.get("one_shot", awaited)),
         may_end=own.get("one_shot") is not False and _may_end(service),
+        runs_on_rollback=_runs_on_rollback(name, own),
         critical=bool(own.get("critical", False)),
         start_first=wanted and not fixed_place,
         rollback_start_first=wanted_back and not fixed_place,
@@ -146,9 +149,21 @@ def _definition(
         rollback=rollout_policy(rollback),
         pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
         fixed_place=fixed_place,
+        fixed_name=bool(service.get("container_name")),
         denies_start_first=bool(fixed_place) and (wanted or wanted_back),
         proxy=proxy,
     )
+
+
+def _runs_on_rollback(name: str, extension: Mapping[str, Any]) -> bool:
+    """Return whether a job runs when its release is brought back. Raises ComposeFileError."""
+    written = extension.get("on_rollback", SKIP)
+    if written not in (RUN, SKIP):
+        raise ComposeFileError(
+            said("x-deploy of {name}: on_rollback is neither `run` nor `skip`.", name=name),
+            hint=said("See `x-deploy` in the documentation."),
+        )
+    return bool(written == RUN)
 
 
 def definition_hash(model: Mapping[str, Any], service: Mapping[str, Any], dependencies: tuple[Dependency, ...]) -> str:

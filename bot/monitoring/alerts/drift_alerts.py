@@ -50,10 +50,16 @@ class DriftAlerts:
 def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
     """Say each reason in a sentence of its own."""
     for one in found:
-        yield from (
-            said("{service} was changed by hand: {reason}", service=one.service, reason=reason)
-            for reason in one.reasons
-        )
+        for reason in one.reasons:
+            if one.left_by:
+                yield said(
+                    "{service} is as {deployment} left it: {reason}",
+                    service=one.service,
+                    deployment=one.left_by,
+                    reason=reason,
+                )
+            else:
+                yield said("{service} was changed by hand: {reason}", service=one.service, reason=reason)
 
 
 def alert_title(environment: str) -> str:

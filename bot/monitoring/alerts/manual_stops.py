@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.interface import ContainerEvent
-from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth
+from roas.models.health import ORDERLY_CODES, ContainerSnapshot, ContainerState, ServiceHealth
 from roas.monitoring.health.hysteresis import Clock
 
 # A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
@@ -18,8 +18,6 @@ GRACE_SECONDS = 60.0
 # A look that began before a stop may end after it: this long, seeing a service at work proves nothing.
 LOOK_SECONDS = 5.0
 RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
-# Exit codes of a normal end, Ctrl-C, SIGKILL and SIGTERM: how containers end that are stopped on request.
-ORDERLY_CODES = frozenset({0, 130, 137, 143})
 
 Place = tuple[str, str]  # environment, service
 

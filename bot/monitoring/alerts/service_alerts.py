@@ -13,7 +13,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, 
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.failed_replicas import failed_replicas, without_failed
-from roas.monitoring.alerts.manual_stops import ManualStops, Place
+from roas.monitoring.alerts.manual_stops import ManualStops, Place, looks_stopped
 from roas.monitoring.alerts.service_reports import down, engine_reports, how_it_died, over, stopped
 from roas.monitoring.health.hysteresis import Clock
 from roas.monitoring.health.judgement import reason_of
@@ -102,6 +102,7 @@ class ServiceAlerts:
         await self._retry_recovery(environment, stack, known)
         reports = engine_reports(environment, stack, alerts)
         failed = await self._failed_replicas(environment)
+        await self._learn_what_we_left(environment, [one for one in stack.services if one.service not in look.owned])
         for seen in stack.services:
             self._manual_stops.learn_stop_signals(seen.containers)
             health = without_failed(seen, definitions.get(seen.service), failed)
@@ -121,6 +122,17 @@ class ServiceAlerts:
         """
         progress = await self._state.deployments.progress_under_way(environment.name)
         return await self._of_deployment(environment, progress)
+
+    async def _learn_what_we_left(self, environment: Environment, services: Iterable[ServiceHealth]) -> None:
+        """Remember that what a failed deployment of ours left stopped was stopped by nobody's hands."""
+        unhealthy = [one for one in services if one.verdict is Verdict.UNHEALTHY and looks_stopped(one)]
+        guessed = [
+            one.service for one in unhealthy if not self._manual_stops.has_seen_end(environment.name, one.service)
+        ]
+        if guessed:
+            _, left = await self._state.deployments.left_by_failure(environment.name)
+            for service in left.intersection(guessed):
+                self._manual_stops.mark_failed(environment.name, service)
 
     async def _is_ours(self, environment: Environment, event: ContainerEvent) -> bool:
         if event.container_id in self._expected_ends:
@@ -233,7 +245,7 @@ def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool
     A verdict that holds lags behind what was just seen: containers that have ended do no work, whatever it says.
     """
     may_end = definition is not None and definition.ends_well
-    if definition is not None and len(health.containers) < definition.replicas:
+    if definition is not None and len(health.containers) < definition.replicas and not definition.one_shot:
         return False
     return health.verdict in SERVING and all(_works(one, may_end=may_end) for one in health.containers)
 

@@ -32,8 +32,9 @@ def judge_service(
     """Judge one service; its worst replica decides, since each of them answers a part of its users.
 
     Fewer replicas than wanted is unhealthy, more is degraded (two of them side by side are a deployment under way or
-    one that was left lying). `starting` is degraded: it serves nobody yet, but nothing is wrong. `restarts_before` are
-    the restart counts by container id that the growth is measured from. What a service has `on_swarm` are tasks.
+    one that was left lying); a job without a container has nothing to do. `starting` is degraded: it serves nobody yet,
+    but nothing is wrong. `restarts_before` are the restart counts by container id that the growth is measured from.
+    What a service has `on_swarm` are tasks.
     """
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
@@ -43,7 +44,9 @@ def judge_service(
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
         reason = said("{reason} ({alike} of {replicas})", reason=reason, alike=alike, replicas=definition.replicas)
-    if len(containers) < definition.replicas:
+    if definition.one_shot:
+        pass  # what it has done is done, in however many containers
+    elif len(containers) < definition.replicas:
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers), on_swarm=on_swarm)
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
         verdict, reason = Verdict.DEGRADED, _too_many(definition, len(containers), on_swarm=on_swarm)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
@@ -47,6 +47,10 @@ class Holdings(Protocol):
 
     async def holding(self, environment: str) -> Holding | None:
         """Return what is held of an environment, or None where nothing is."""
+        ...
+
+    async def left_by_failure(self, environment: str) -> tuple[str, frozenset[str]]:
+        """Return the last deployment, where it failed, and the services that it left changed."""
         ...
 
 
@@ -107,7 +111,12 @@ class DriftFinder:
         holding = await self._holdings.holding(name)
         if _changes(holding) or (found and not await self._is_still(name, release, model_hash)):
             return None
-        return tuple(one for one in found if holding is None or not holding.has_moved(one.service))
+        deployment, left = await self._holdings.left_by_failure(name) if found else ("", frozenset[str]())
+        return tuple(
+            replace(one, left_by=deployment) if one.service in left else one
+            for one in found
+            if holding is None or not holding.has_moved(one.service)
+        )
 
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
         """Return whether an environment is on the release, and on the model, that was compared with."""
@@ -199,6 +208,8 @@ def _drifts(
             if name not in inactive:
                 yield _drift(name, [said("{release} does not have it", release=release.label)])
             continue
+        if wanted[name].definition.one_shot and not any(_alive(there)):
+            continue  # a release that was brought back ran none of its jobs
         difference = compare_service(wanted[name], there)
         unlike = {one.id for one in difference.unlike}
         keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)

@@ -82,6 +82,8 @@ def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
         return _("**{environment}** stays on {old}.", **values)
     if not deployment.touched:
         return _("Nothing that runs was changed: **{environment}** stays on {old}.", **values)
+    if deployment.was_put_back:
+        return _("**{environment}** is on {old}: what was well before runs again.", **values)
     if deployment.brought_back:
         return _("**{environment}** is on {new}, but that failed its verification. Look at it now.", **values)
     return _("**{environment}** may be on a mixture of {old} and {new}. Look at it now.", **values)

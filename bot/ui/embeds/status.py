@@ -98,7 +98,10 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     if going_on := _going_on(status):
         facts.append((_("In progress"), going_on))
     if status.health is not None and status.health.drift:
-        facts.append((_("Changed by hand"), _drift(status.health.drift)))
+        by_hand = [one for one in status.health.drift if not one.left_by]
+        left = [one for one in status.health.drift if one.left_by]
+        titled = ((_("Changed by hand"), by_hand), (_("Left by a failed deployment"), left))
+        facts += [(title, _drift(found)) for title, found in titled if found]
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
     if status.health is not None and status.health.lost:

@@ -8,7 +8,7 @@ import pytest
 
 from roas.application import open_application
 from roas.deployment import orchestrator
-from roas.errors import ReleaseNotRestorableError
+from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
@@ -39,6 +39,33 @@ def two_releases(stack, make):
     """Write a stack of an image of this file's own, and make v1 and v2 of it."""
     stack.write({"web": alone(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
     return {version: make(version) for version in ("v1", "v2")}
+
+
+async def test_repeated_deployments_keep_the_way_back(people, stack, two_releases):
+    """As CI does, the same again and again: that makes no release, and a plain rollback goes to the other version."""
+    state = people.application.state
+    await people.succeed("v1")
+    for _ in range(11):
+        deployment = await people.succeed("v2")
+        assert (deployment.request.version, deployment.to_release) == ("v2", 2)
+    stack.container("web").remove(force=True)
+    assert (await people.succeed("v2")).to_release == 2, "what is missing is made again"
+    assert stack.images() == {"web-1": two_releases["v2"]}
+    assert [one.number for one in await state.releases.list("dev")] == [2, 1]
+    succeeded(await people.rollback())
+    assert stack.images() == {"web-1": two_releases["v1"]}
+    with pytest.raises(InvalidRequestError, match="no release before the current one, none that differs"):
+        await people.rollback()
+
+
+async def test_images_are_named_before_any_bot_needs_them(people, stack, make, images):
+    """Also those of services that another bot is to create: a successor of an older version names none by itself."""
+    after = {"store": {"condition": "service_healthy"}}
+    store = alone(image="roas-acceptance/app:exits")
+    stack.write({"store": store, "web": alone(image=f"{OWN_REPOSITORY}:${{VERSION}}", depends_on=after)})
+    image = make("v1")
+    assert (await people.deploy("v1")).outcome is Outcome.ROLLED_BACK
+    assert any(tag.startswith(f"roas/{OWN_REPOSITORY}:v1-") for tag in stack.client.images.get(image).tags)
 
 
 def exists(stack, image_id: str) -> bool:

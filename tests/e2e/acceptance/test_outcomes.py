@@ -16,8 +16,8 @@ from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alon
 LONG_OBSERVATION_SECONDS = 60.0
 
 
-async def test_rollback_that_breaks_in_verification_runs(stack, settings, images):
-    """All of the older release was brought up, and then one breaks: an operator is told, and what runs is known."""
+async def test_rollback_that_breaks_in_verification_is_put_back(stack, settings, images):
+    """All of the older release was brought up, and then one breaks: what ran before, and was well, runs again."""
     stack.write({"web": alone(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
     async with open_application(settings) as application:
         for version in ("v1", "v2"):
@@ -33,11 +33,12 @@ async def test_rollback_that_breaks_in_verification_runs(stack, settings, images
         deployment = await application.orchestrator.wait(asked.id)
         assert (deployment.outcome, deployment.problem.service) == (Outcome.FAILED, "web")
         assert "health check fails" in deployment.problem.message
-        assert "dev is on r1 now" in deployment.problem.hint
-        assert [one.attrs["Image"] for one in stack.containers()] == [images["v1"]]
-        assert (await state.releases.current("dev")).number == 1
+        assert "dev is on r2: what was well before runs again" in deployment.problem.hint
+        assert stack.images() == {"web-1": images["v2"]}
+        assert (await state.releases.current("dev")).number == 2
         seen = await application.collector.collect_all_metrics(application.environments["dev"])
         assert seen.drift == ()
+        assert (await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))).to_release == 1, "once more"
 
 
 async def test_first_deployments_end_as_they_say(people, stack, images):

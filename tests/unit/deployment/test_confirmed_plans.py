@@ -70,8 +70,9 @@ async def test_partial_deployment_rolled_back_to_source(orchestrator, engine, st
     with pytest.raises(InvalidRequestError, match="is on r2 already"):
         await orchestrator.plan(rollback(target_release=2))
     engine.behaviour["v2", "web"] = UNHEALTHY
-    engine.behaviour["v1", "web"] = UNHEALTHY
+    engine.behaviour["v1", "store"] = UNHEALTHY
     assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.FAILED
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
     engine.behaviour.clear()
     plan = await orchestrator.plan(rollback())
     assert plan.to_release == 2

@@ -123,7 +123,8 @@ async def test_starting_successor_awaited(scene, old, monkeypatch):
     assert (await old.state.ownership.lease()).instance_id == new.state.instance_id
 
 
-async def test_failed_rollback_after_handover_leaves_one_bot(scene, old, monkeypatch):
+async def test_failed_rollback_after_handover_is_put_back(scene, old, monkeypatch):
+    """The bot that was there before takes over again, and what was well runs as before."""
     monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.2)
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
@@ -131,11 +132,15 @@ async def test_failed_rollback_after_handover_leaves_one_bot(scene, old, monkeyp
     rollback = await new.orchestrator.start(DeploymentRequest("home", DeploymentKind.ROLLBACK, DORA))
     older = await handed_over(scene, new, rollback)
     scene.home.become("store", *UNHEALTHY)
-    ended = await carried_on(older, rollback)
+    await older.orchestrator.resume()
+    with pytest.raises(HandedOverError):
+        await older.orchestrator.wait(rollback.id)
+    await new.lead()
+    ended = await carried_on(new, rollback)
     assert ended.outcome is Outcome.FAILED
-    assert "home is on r0 now" in ended.problem.hint
-    assert (await older.state.releases.current("home")).version == "v0"
-    assert scene.bot_containers() == [older.container_id]
+    assert "home is on r1: what was well before runs again" in ended.problem.hint
+    assert (await new.state.releases.current("home")).version == "v1"
+    assert scene.bot_containers() == [new.container_id]
 
 
 async def test_predecessor_that_cannot_be_removed_warns(scene, old, monkeypatch):

@@ -74,13 +74,13 @@ async def test_a_rollback_to_a_release_without_the_bot_is_refused(scene, old, mo
 async def without_bot_in_history(scene: Scene, bot: Bot) -> None:
     """Put a release 1 without the bot into the journal, and home on release 2 with it."""
     assert (await bot.orchestrator.run(deploy("v0"))).outcome is Outcome.SUCCEEDED
-    current = await bot.state.releases.current("home")
+    first = await bot.state.releases.current("home")
+    assert (await bot.orchestrator.run(deploy("v1", services=("store",)))).outcome is Outcome.SUCCEEDED
     scene.home.models["alone"] = {"services": {"store": {"image": "store:v0"}}}
-    lone = tuple(one for one in current.services if one.name == "store")
-    written = to_json(replace(current, services=lone, model_hash="alone"))
+    lone = tuple(one for one in first.services if one.name == "store")
+    written = to_json(replace(first, services=lone, model_hash="alone"))
     statement = "UPDATE releases SET document = ? WHERE environment = 'home' AND number = 1"
     await bot.state.releases._journal.write(lambda t: t.execute(statement, (written,)))
-    assert (await bot.orchestrator.run(deploy("v0"))).outcome is Outcome.SUCCEEDED
 
 
 @pytest.fixture

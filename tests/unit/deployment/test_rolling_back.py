@@ -29,42 +29,48 @@ class Pruned(FakeEngine):
 
 
 @pytest.mark.parametrize("engine", [Pruned({"store": service("store"), "web": service("web", "store")})])
-async def test_rollback_that_lost_an_image_is_undone(orchestrator, engine, state):
+async def test_rollback_that_lost_an_image_is_put_back(orchestrator, engine, state):
     """A prune in its middle: what it had begun goes back to the release that ran, and nothing is left of two."""
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
     engine.lost = "web:v1"
     ended = await orchestrator.run(rollback())
-    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
     assert "web:v1 is gone" in ended.problem.message
-    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
-    assert (await state.releases.current("dev")).version == "v2"
+    assert await is_on_v2(ended, engine, state)
     engine.lost = ""
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
 
 
-async def test_rollback_to_what_is_not_well_is_on_it(orchestrator, engine, state):
-    """Where all of a release runs, and one service of it is not well, nothing is left of another release."""
+async def is_on_v2(ended, engine, state) -> bool:
+    """See that a rollback has failed, says where that leaves everything, and is not taken for one that is on r1."""
+    assert (ended.outcome, ended.brought_back) == (Outcome.FAILED, False)
+    assert "dev is on r2: what was well before runs again" in ended.problem.hint
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    return (await state.releases.current("dev")).version == "v2"
+
+
+@pytest.mark.parametrize("service", ["store", "web"])
+async def test_rollback_to_what_is_not_well_is_put_back(orchestrator, engine, state, service):
+    """Whether all of the old release ran by then or not: what was well before runs again."""
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
-    engine.behaviour["v1", "web"] = UNHEALTHY
+    engine.behaviour["v1", service] = UNHEALTHY
+    assert await is_on_v2(await orchestrator.run(rollback()), engine, state)
+
+
+async def test_what_was_not_well_before_is_not_put_back(orchestrator, engine, state):
+    """People go back from what is broken: what of that works now is not taken away, though another service failed."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.become("web", *UNHEALTHY)
+    engine.behaviour["v1", "store"] = UNHEALTHY
+    engine.stack["web"] = service("web")
     ended = await orchestrator.run(rollback())
     assert ended.outcome is Outcome.FAILED
-    assert "dev is on r1 now" in ended.problem.hint
-    assert ended.brought_back
-    assert ended.phase(PhaseName.ROLLBACK).summary == "all of it runs, and not all of it is well", "for older readers"
-    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
-    assert (await state.releases.current("dev")).version == "v1"
-
-
-async def test_rollback_that_breaks_off_is_on_neither(orchestrator, engine, state):
-    for version in ("v1", "v2"):
-        await orchestrator.run(deploy(version))
-    engine.behaviour["v1", "store"] = UNHEALTHY
-    ended = await orchestrator.run(rollback())
-    assert "may run parts of two releases" in ended.problem.hint
-    assert not ended.brought_back
-    assert (await state.releases.current("dev")).version == "v2"
+    assert "web was not well before, and stays as the rollback left it" in ended.problem.hint
+    assert engine.versions() == {"store": "store:v2", "web": "web:v1"}
+    deployment, left = await state.deployments.left_by_failure("dev")
+    assert (deployment, left) == (ended.id, {"store", "web"})
 
 
 class Suspending(FakeEngine):
@@ -116,12 +122,15 @@ async def test_unhealthy_service_restores_whole_release(orchestrator, engine, st
     assert statuses(deployment)["rollback"] == "success"
 
 
-async def test_rollback_stops_dependents_first(orchestrator, engine):
+async def test_rollback_replaces_one_after_the_other(orchestrator, engine):
+    """What serves goes when its own turn has come, and only once the one in its place is well."""
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.calls.clear()
     await orchestrator.run(deploy("v2"))
-    assert [subject for name, subject in engine.calls if name == "stop"] == ["web", "store"]
+    done = [(name, subject) for name, subject in engine.calls if name in {"stop", "start", "remove"}]
+    restored = done[done.index(("stop", "store")) :]
+    assert restored == [("stop", "store"), ("start", "store"), ("remove", "store"), ("start", "web")]
 
 
 async def test_rollback_removes_added_service(orchestrator, engine):

@@ -16,6 +16,7 @@ from roas.models.environment import Environment
 from roas.models.health import Verdict
 from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
+from roas.models.stack import ServiceDefinition
 from roas.recovery.budget import WINDOW, Budget
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
@@ -155,7 +156,10 @@ async def test_paused_deployment_blocks_only_what_it_is_in_the_middle_of(
     async def holding(environment: str) -> Holding:
         return Holding("DEPLOY-1", paused=True, to_release=2, services={"web": ServiceProgress("web", step)})
 
-    scene.state.deployments = SimpleNamespace(holding=holding)  # type: ignore[assignment]
+    async def of_no_deployment(_id: str) -> None:
+        return None
+
+    scene.state.deployments = SimpleNamespace(holding=holding, get=of_no_deployment)  # type: ignore[assignment]
     report = await scene.handler.handle(FAULT, DEV)
     assert (report.outcome, scene.tried) == (outcome, tried)
 
@@ -217,3 +221,15 @@ async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
 
 def booted_for(seconds: float) -> Any:
     return mock.patch("roas.recovery.budget.boot_seconds", return_value=seconds)
+
+
+async def test_job_not_run_by_recovery(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its release was brought back, perhaps, and it would undo what a newer one did."""
+
+    async def wanted(_fault: Fault) -> tuple[str, ServiceDefinition]:
+        return "m", ServiceDefinition("web", "web:v1", "d", one_shot=True)
+
+    monkeypatch.setattr(scene.handler, "_wanted", wanted)
+    report = await scene.handler.handle(FAULT, DEV)
+    assert (report.outcome, scene.tried) == (RecoveryOutcome.ESCALATED, [])
+    assert "only a deployment runs" in report.text

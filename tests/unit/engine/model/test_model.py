@@ -89,6 +89,15 @@ def test_completion_dependency_is_one_shot() -> None:
     assert definition({"x-deploy": {"one_shot": True}}).one_shot
 
 
+def test_job_runs_on_rollback_only_where_it_says_so() -> None:
+    assert not definition({"x-deploy": {"one_shot": True}}).runs_on_rollback
+    assert not definition({"x-deploy": {"on_rollback": "skip"}}).runs_on_rollback
+    assert definition({"x-deploy": {"on_rollback": "run"}}).runs_on_rollback
+    for wrong in (True, "yes", None, ["run"]):
+        with pytest.raises(ComposeFileError, match="neither `run` nor `skip`"):
+            definition({"x-deploy": {"on_rollback": wrong}})
+
+
 @pytest.mark.parametrize(
     ("fields", "may_end"),
     [

@@ -12,7 +12,7 @@ from roas.engine.interface import ContainerEvent
 from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.alert import AlertState, RecoveryStatus, Severity
-from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.deployment import Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.events import AlertTriggered
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
@@ -367,3 +367,21 @@ async def test_start_asks_the_journal_nothing(scene: Scene, monkeypatch: pytest.
     for action in ("die", "stop", "pause", "destroy"):
         with pytest.raises(AssertionError, match="asked"):
             await scene.event(action)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "severity"), [(Outcome.FAILED, Severity.HIGH), (Outcome.SUCCEEDED, Severity.WARNING)]
+)
+async def test_what_a_failed_deployment_left_stopped_is_no_manual_stop(
+    scene: Scene, outcome: Outcome, severity: Severity
+) -> None:
+    """Also for a bot that did not see it stop."""
+    deployment = replace(a_deployment("dev"), services=())
+    fence = await scene.state.deployments.create(deployment, "deploy")
+    touched = ServiceProgress("web", ServiceStep.RESTORING, changed=True)
+    await scene.state.deployments.save_services(replace(deployment, services=(touched,)), (touched,), fence)
+    await scene.state.deployments.finish(replace(deployment, outcome=outcome, services=(touched,)), fence)
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.severity is severity
+    assert ("intentional" in alert.summary) == (outcome is Outcome.SUCCEEDED)

@@ -42,6 +42,9 @@ def test_single_container_decides_verdict(container: ContainerSnapshot, verdict:
 def test_one_shot_healthy_after_exit_0() -> None:
     assert judge_service(ONCE, [ended(0)]).verdict is Verdict.HEALTHY
     assert judge_service(ONCE, [ended(2)]).verdict is Verdict.UNHEALTHY
+    assert judge_service(ONCE, []).verdict is Verdict.HEALTHY, (
+        "it was pruned, or a release that came back did not run it"
+    )
     assert judge_service(ONCE, [replace(RUNNING, health=HealthStatus.NONE)]).verdict is Verdict.DEGRADED
 
 

@@ -44,6 +44,7 @@ class World:
     def __init__(self) -> None:
         self.there = [container("web"), container("db")]
         self.holds: Holding | None = None
+        self.left: tuple[str, frozenset[str]] = ("", frozenset())
         self.looks = 0
         self.compared = 0
         self.now = 1000.0
@@ -62,6 +63,9 @@ class World:
 
     async def holding(self, environment: str) -> Any:
         return self.holds
+
+    async def left_by_failure(self, environment: str) -> tuple[str, frozenset[str]]:
+        return self.left
 
     async def load_model(self, model_hash: str) -> dict[str, Any]:
         return {"services": {"web": {}, "db": {}}, "x-deploy": {"inactive": ["tools"]}}
@@ -108,6 +112,26 @@ async def test_drift_names_what_differs(world: Any, there: Any, reasons: Any) ->
     world.there = there
     found = await DriftFinder(world, world, world).find(DEV)
     assert {one.service: one.reason for one in found or ()} == reasons
+
+
+async def test_drift_of_what_a_failed_deployment_left_is_of_no_hand(world: Any) -> None:
+    world.there, world.left = [container("web", "x"), container("db", "x")], ("ROLLBACK-1", frozenset({"web"}))
+    found = await DriftFinder(world, world, world).find(DEV)
+    assert {one.service: one.left_by for one in found or ()} == {"web": "ROLLBACK-1", "db": ""}
+
+
+async def test_job_that_has_ended_does_not_drift(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release was brought back, and ran none: whatever there is of one is left of another release."""
+    job = WantedService(ServiceDefinition("web", "app:v1", "d", one_shot=True), "h")
+
+    async def wanted_services(*_: Any) -> dict[str, WantedService]:
+        return {"web": job}
+
+    monkeypatch.setattr(world, "wanted_services", wanted_services)
+    world.there = [replace(container("web", "x"), state=ContainerState.EXITED)]
+    assert await DriftFinder(world, world, world).find(DEV) == ()
+    world.there = [container("web", "x")]
+    assert await DriftFinder(world, world, world).find(DEV) != ()
 
 
 async def test_containers_asked_once_a_minute(world: Any) -> None:
