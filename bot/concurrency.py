@@ -6,14 +6,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
-from roas.errors import RoasError
+from roas.errors import RoasError, find_shortage
 from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
+# For blocking work that asks no engine: files, mostly.
+THREADS = 8
 # From here the steps of `pause_in_step` are counted: not the same for two bots of one journal.
 _BEGAN = time.monotonic()
 _INTERRUPTED: ContextVar[asyncio.Event | None] = ContextVar("interrupted", default=None)
@@ -77,8 +80,16 @@ async def run_uninterrupted(work: Awaitable[Result]) -> Result:
         raise
 
 
+def start_thread(work: Callable[[], object], name: str) -> None:
+    """Do blocking work in a thread of its own, for which the end of the process does not wait. Raises ShortageError."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        raise find_shortage(error) or error from error
+
+
 async def in_daemon_thread(work: Callable[[], Result], name: str) -> Result:
-    """Do blocking work that nobody can end in a thread of its own, for which the end of the process does not wait."""
+    """Do blocking work that nobody can end in a thread of its own. Raises ShortageError."""
     done: Future[Result] = Future()
     done.set_running_or_notify_cancel()  # whoever gives it up cannot end it
 
@@ -88,12 +99,12 @@ async def in_daemon_thread(work: Callable[[], Result], name: str) -> Result:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    start_thread(run, name)
     return await asyncio.wrap_future(done)
 
 
 def started_threads(count: int, name: str) -> ThreadPoolExecutor:
-    """Return a pool of which all threads run already. Raises RuntimeError where they cannot be started.
+    """Return a pool of which all threads run already. Raises ShortageError where they cannot be started.
 
     A pool that starts a thread when it gets work, and cannot, raises and keeps the work: what was reported as failed is
     done later all the same.
@@ -104,11 +115,25 @@ def started_threads(count: int, name: str) -> ThreadPoolExecutor:
         for _ in range(count):
             threads.submit(all_run.wait)
         all_run.wait()
-    except RuntimeError:
+    except RuntimeError as error:
         all_run.abort()
         threads.shutdown(wait=False, cancel_futures=True)
-        raise
+        raise find_shortage(error) or error from error
     return threads
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return started_threads(THREADS, "roas")
+
+
+async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
+    """Do blocking work that asks no engine in a thread. Raises ShortageError where there is none; then it is not done.
+
+    `asyncio.to_thread` raises then, and does it all the same.
+    """
+    threads, context = _threads(), copy_context()
+    return await asyncio.get_running_loop().run_in_executor(threads, partial(context.run, work, *arguments))
 
 
 def leave_if_interrupted() -> None:

@@ -1,10 +1,11 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from roas.messages.message import hide_in, joined
+from roas.messages.message import hide_in, joined, said
 from roas.models.deployment import Problem
 
 
@@ -50,6 +51,56 @@ def without_secrets(redact: Callable[[str], str]) -> Iterator[None]:
     except RoasError as error:
         error.hide(redact)
         raise
+
+
+SHORT_OF = {
+    errno.EAGAIN: said("processes or threads"),
+    errno.ENOMEM: said("memory"),
+    errno.EMFILE: said("open files"),
+    errno.ENFILE: said("open files"),
+    errno.ENOSPC: said("disk space"),
+    errno.EDQUOT: said("disk space"),
+}
+# What Python raises where the system has no thread for it.
+NO_THREAD = (("can't start new thread",),)
+
+
+def find_shortage(error: BaseException, *, service: str | None = None) -> "ShortageError | None":
+    """Return what ran out for a while where that is what an error of the system says, else None."""
+    number = None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    elif isinstance(error, RuntimeError) and error.args in NO_THREAD:
+        number = errno.EAGAIN
+    elif isinstance(error, OSError):
+        number = error.errno
+    if number not in SHORT_OF:
+        return None
+    return shortage(SHORT_OF[number], str(getattr(error, "strerror", "") or error or type(error).__name__), service)
+
+
+def find_passing(error: BaseException | None) -> "EngineUnavailableError | None":
+    """Return what passes by itself where that is what an error is, or came of: no release or file is to blame then."""
+    seen: set[int] = set()  # a fault that is raised again may be its own cause
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, EnginePartAwayError | ShortageError):
+            return error
+        if (short := find_shortage(error)) is not None:
+            return short
+        error = error.__cause__
+    return None
+
+
+def shortage(what: str, reason: str, service: str | None = None) -> "ShortageError":
+    """Create the error for what ran out for a while."""
+    return ShortageError(
+        said("Out of {what} for the moment: {reason}.", what=what, reason=reason.rstrip(".")),
+        hint=said(
+            "Find what uses it up, or raise the limit (`pids_limit`, `ulimits`, memory, disk space), then try again."
+        ),
+        service=service,
+    )
 
 
 class SettingsError(RoasError):
@@ -133,6 +184,19 @@ class EngineUnavailableError(EngineError):
     key = "engine_unavailable"
     transient = True
     was_awaited = False
+
+
+class EnginePartAwayError(EngineUnavailableError):
+    """The engine answers, but a part that runs containers or builds images (containerd, a shim, BuildKit) does not."""
+
+
+class ShortageError(EngineUnavailableError):
+    """Processes, threads, memory, open files or disk space have run out for a while, here or on the engine's machine.
+
+    Who waits for an engine that is away waits for this, too.
+    """
+
+    key = "shortage"
 
 
 class NoQuorumError(EngineUnavailableError):

@@ -1,10 +1,10 @@
 """Open what every room of the application stands on: the journal, the engine, and the bus between the rooms."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from roas.concurrency import in_thread
 from roas.deployment.state_folder import refuse_missing_journal
 from roas.engine.model.secret_sources import of_variables, stack_secrets
 from roas.engine.stack_engine import StackEngine
@@ -68,7 +68,7 @@ async def open_foundation(
         bus = EventBus()
         stack.push_async_callback(bus.close)
         base = Foundation(settings, known, redactor, state, bus, engine, metrics)
-        redactor.add(await asyncio.to_thread(_look_around, known))
+        redactor.add(await in_thread(_look_around, known))
         await refuse_missing_journal(state, engine, known.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)
         if instance_prefix == BOT:  # a command that is typed need not wait for this

@@ -38,6 +38,7 @@ class IntegrationCoordinator:
         self._consume(events.EnvironmentValidated, self._validated)
         self._consume(events.PreparationStarted, self._preparation_starts)
         self._consume(events.ServiceStarted, self._service_started)
+        self._consume(events.DeploymentStoodStill, self._deployment_stands_still)
         self._consume(events.DeploymentEnded, self._deployment_ended)
         self._consume(events.AlertTriggered, self._alert_triggered)
         self._consume(events.RecoveryCompleted, self._recovery_completed)
@@ -89,11 +90,21 @@ class IntegrationCoordinator:
             )
         )
 
+    async def _deployment_stands_still(self, event: events.DeploymentStoodStill) -> None:
+        """Raise an alert, which ends with the deployment."""
+        phase = said("its phase {phase}", phase=event.phase) if event.phase else said("the moment between two phases")
+        summary = said(
+            "Nothing of it has moved for {seconds} s, longer than {phase} may take. Restart the bot, which resumes it.",
+            seconds=f"{event.seconds:.0f}",
+            phase=phase,
+        )
+        await self._alert_service.take([_standstill(event, summary, firing=True)])
+
     async def _deployment_ended(self, event: events.DeploymentEnded) -> None:
         """Write the outcome to the audit log; a deployment that nobody could finish raises an alert."""
         facts = {"outcome": event.outcome, "kind": event.kind, "duration_seconds": event.duration_seconds}
         await self._audit(event, "deployment ended", **facts)
-        await self._alert_service.take([_abandoned(event)])
+        await self._alert_service.take([_abandoned(event), _standstill(event, "", firing=False)])
         self._request_look(event, event.environment)
 
     async def _alert_triggered(self, event: events.AlertTriggered) -> None:
@@ -162,6 +173,20 @@ class IntegrationCoordinator:
             change_type, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
         )
         await self._state.record(change)
+
+
+def _standstill(event: events.DeploymentEvent, summary: str, *, firing: bool) -> AlertReport:
+    """Report that a deployment stands still, or that it does not any more."""
+    return AlertReport(
+        fingerprint=f"standstill:{event.environment}",
+        source=AlertSource.INTEGRATION,
+        severity=Severity.CRITICAL,
+        title=said("{deployment} stands still", deployment=event.deployment_id),
+        summary=summary,
+        environment=event.environment,
+        firing=firing,
+        correlation_id=event.correlation_id,
+    )
 
 
 def _abandoned(event: events.DeploymentEnded) -> AlertReport:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from roas.concurrency import end_tasks, pause_in_step, run_concurrently
+from roas.concurrency import end_tasks, in_thread, pause_in_step, run_concurrently
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -148,7 +148,7 @@ class Maintenance:
 
     async def _check_journal(self) -> None:
         """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
-        free = await asyncio.to_thread(free_bytes, self._parts.state.folder)
+        free = await in_thread(free_bytes, self._parts.state.folder)
         low = free is not None and free < MINIMUM_FREE_BYTES
         if low is not self._is_room_low:
             megabytes = (free or 0) // 1_000_000

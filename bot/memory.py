@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from roas.concurrency import end_tasks, pause
+from roas.concurrency import end_tasks, in_thread, pause
 
 # From glibc's malloc.h.
 M_ARENA_MAX = -8
@@ -43,7 +43,7 @@ async def kept_trimmed(seconds: float = TRIM_SECONDS) -> AsyncIterator[None]:
     """Trim every so often within the block, in a thread."""
 
     async def rounds() -> None:
-        while await asyncio.to_thread(trim):
+        while await in_thread(trim):
             await pause(seconds)
 
     task = asyncio.create_task(rounds(), name="trim memory")

@@ -1,5 +1,6 @@
 """Folders in TMPDIR that are there while they are used; what a process left that was killed is removed by the next."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -9,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from roas.errors import EngineError
+from roas.errors import EngineError, ShortageError, find_shortage
 from roas.messages.message import said
 
 PREFIX = "roas-tmp-"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
@@ -39,7 +41,10 @@ def writing_temporary() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EngineError(
+        short = find_shortage(error)
+        if short is not None and error.errno not in FULL:
+            raise short from error
+        raise (ShortageError if short is not None else EngineError)(
             said("No temporary file can be written: {error}.", error=error.strerror or error),
             hint=said("Free space in the folder for temporary files, or name another one by TMPDIR."),
         ) from error

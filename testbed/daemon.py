@@ -47,8 +47,18 @@ class PrivateDaemon(SlotHolder):
     `docker build --network host`, needs `settings={"dns": []}`: the machine's own name servers.
     """
 
-    def __init__(self, folder: Path, *, live_restore: bool = False, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        live_restore: bool = False,
+        settings: dict[str, Any] | None = None,
+        beside_containerd: bool = False,
+    ) -> None:
+        """Prepare one; `beside_containerd`, as packages install it, that is a process apart, which may be away."""
         super().__init__(folder)
+        self._beside_containerd = beside_containerd
+        self._containerd: subprocess.Popen[bytes] | None = None
         self._live_restore = live_restore
         self._settings = settings or {}
         self._api_version: str | None = None
@@ -92,6 +102,8 @@ class PrivateDaemon(SlotHolder):
         """Start the engine and wait until it answers."""
         if shutil.which("dockerd") is None:
             raise DaemonError("dockerd is not installed: run script/bootstrap --engine")
+        if self._beside_containerd:
+            self.start_containerd()
         # Without live-restore an engine with address pools of its own removes `docker0` when it starts, whose ever it
         # is. So every start is one with live-restore, and the wanted setting is applied once it runs.
         self._write_configuration(live_restore=True)
@@ -141,6 +153,35 @@ class PrivateDaemon(SlotHolder):
             self._live_restore = wanted
             self._set_live_restore(wanted=wanted)
 
+    def start_containerd(self) -> None:
+        """Start the containerd beside it, where it does not run; the engine connects by itself."""
+        if self._containerd is not None:
+            return
+        run = self.run_folder / "containerd"
+        run.mkdir(exist_ok=True)
+        (run / "config.toml").write_text(
+            f'version = 2\nroot = "{self.folder}/containerd"\nstate = "{run}/state"\n'
+            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f'[grpc]\n  address = "{self._containerd_socket}"\n'
+        )
+        with self.log.open("ab") as log:
+            command = ["containerd", "--config", str(run / "config.toml"), "--log-level", "warn"]
+            self._containerd = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        if not wait_until(self._containerd_socket.exists, START_SECONDS):
+            raise DaemonError(f"containerd did not start\n{self.log_tail()}")
+
+    def kill_containerd(self) -> None:
+        """Kill the containerd beside it; containers go on running, and nothing can be started, stopped or probed."""
+        if self._containerd is not None:
+            self._containerd.kill()
+            self._containerd.wait(STOP_SECONDS)
+            self._containerd_socket.unlink(missing_ok=True)
+        self._containerd = None
+
+    @property
+    def _containerd_socket(self) -> Path:
+        return self.run_folder / "containerd" / "containerd.sock"
+
     def pause(self) -> None:
         """Stall the engine: connections are taken and never answered."""
         if self._process:
@@ -170,9 +211,12 @@ class PrivateDaemon(SlotHolder):
 
     def _end(self) -> None:
         self.resume()
+        if self._beside_containerd:
+            self.start_containerd()
         if self.pid is not None:
             self._remove_containers()
         self.stop()
+        self.kill_containerd()
 
     def _remove_containers(self) -> None:
         with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
@@ -203,6 +247,7 @@ class PrivateDaemon(SlotHolder):
     def _flags(self) -> list[str]:
         run = self.run_folder
         return [
+            *(("--containerd", str(self._containerd_socket)) if self._beside_containerd else ()),
             *("--config-file", str(self.folder / "daemon.json")),
             *("--host", f"unix://{run}/docker.sock"),
             *("--exec-root", f"{run}/exec"),

@@ -61,6 +61,7 @@ BY_KEY = {
     "dependency_cycle": ExitCode.REFUSED,
     "image_changed": ExitCode.REFUSED,
     "engine_unavailable": ExitCode.UNAVAILABLE,
+    "shortage": ExitCode.UNAVAILABLE,
     "registry_unavailable": ExitCode.UNAVAILABLE,
     "state": ExitCode.UNAVAILABLE,
     "state_folder": ExitCode.UNAVAILABLE,

@@ -8,14 +8,18 @@ from datetime import UTC, datetime, timedelta
 from roas.backoff import SOON
 from roas.concurrency import begun, pause
 from roas.deployment.context import DeploymentContext
+from roas.engine.api_errors import PART_AWAY_HINT
 from roas.engine.containers.watch import ENGINE_GRACE_SECONDS
 from roas.errors import (
     DeploymentCancelledError,
     EngineError,
+    EnginePartAwayError,
     EngineUnavailableError,
     RolloutPausedError,
+    ServiceFailedError,
     StateError,
     TakenBackError,
+    find_passing,
 )
 from roas.log import get_logger
 from roas.messages.message import said
@@ -23,6 +27,9 @@ from roas.models.swarm import Absence, QuorumLosses, SwarmFacts
 
 log = get_logger(__name__)
 
+# How long is waited, beyond a phase's retries and within its time, for what passes by itself. A rollback waits for as
+# long as it may take: nothing comes after it.
+PASSING_SECONDS = 120.0
 # How long a Swarm may be without a quorum: machines that were lost come back by themselves, or somebody starts them.
 QUORUM_SECONDS = 600.0
 LOOK_SECONDS = 2.0
@@ -31,6 +38,30 @@ NODES_SECONDS = 30.0
 # What is shorter nobody has to know: a leader was elected.
 SHORT_SECONDS = 5.0
 WITHOUT_ENGINE = (DeploymentCancelledError, RolloutPausedError, StateError, TakenBackError)
+
+
+async def find_passing_fault(context: DeploymentContext, error: Exception) -> EngineUnavailableError | None:
+    """Return what passes by itself, where a phase failed for that: a part of the engine is away, or something ran out.
+
+    Neither the release nor a service is to blame then, whatever failed: where the engine cannot even run the health
+    checks, what they say of a service says nothing of it.
+    """
+    if isinstance(error, StateError):  # a deployment that only the journal stopped is resumed
+        return None
+    if (passing := find_passing(error)) is not None:
+        return passing
+    if isinstance(error, ServiceFailedError) and not context.environment.on_swarm:
+        with suppress(EngineError):
+            there = await context.components.engine.containers(context.environment)
+            if unchecked := sorted({one.service for one in there if one.unchecked}):
+                return EnginePartAwayError(
+                    said(
+                        "A part of the engine is away: it cannot run the health check of {service}.",
+                        service=unchecked[0],
+                    ),
+                    hint=PART_AWAY_HINT,
+                )
+    return None
 
 
 async def wait_for_engine(context: DeploymentContext) -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import stamina
 
-from roas.backoff import SOON
+from roas.backoff import SOON, Backoff
+from roas.concurrency import wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.engine_return import (
+    PASSING_SECONDS,
+    find_passing_fault,
     has_lost_quorum,
     quorum_losses,
     telling_absence,
@@ -45,7 +48,7 @@ MOVING = frozenset(
     {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
 )
 # Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
-AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.ROLLBACK})
+AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.VERIFICATION, PhaseName.ROLLBACK})
 # How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
 MOST_QUORUM_LOSSES = 10
 
@@ -59,6 +62,10 @@ class PhaseRunner:
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
         # What succeeded and is written with what comes next: nothing happens between the two.
         self._unwritten: list[PhaseResult] = []
+        self._tell: Callable[[str], Awaitable[None]] = _tell_nobody
+        # What passes by itself, and the phase that runs waited for last.
+        self._awaited: EngineUnavailableError | None = None
+        self._awaited_since = 0.0
 
     async def write(self, *results: PhaseResult) -> None:
         """Write what is not written yet of phases, and how far another one has come. Raises FencedOffError."""
@@ -84,6 +91,7 @@ class PhaseRunner:
             await self.write(replace(result, summary=summary))
 
         try:
+            self._tell, self._awaited = told, None
             async with telling_absence(context, told):
                 if policy.name is PhaseName.COMPLETION:
                     summary = await self._tidy_up(policy, attempted)
@@ -171,7 +179,7 @@ class PhaseRunner:
         for _ in range(MOST_QUORUM_LOSSES):
             losses, warned = quorum_losses(context), len(context.warnings)
             try:
-                return await phase.run(context)
+                return await self._run_beyond_passing_faults(phase)
             except RoasError as error:
                 is_away = isinstance(error, EngineUnavailableError)
                 context.was_away = context.was_away or is_away
@@ -186,12 +194,46 @@ class PhaseRunner:
             del context.warnings[warned:]
             await wait_for_quorum(context)
             context.checkpoint()
-        return await phase.run(context)
+        return await self._run_beyond_passing_faults(phase)
+
+    async def _run_beyond_passing_faults(self, phase: Phase) -> str:
+        """Run a phase; what passes by itself is told and waited for, and the phase is done again, whatever failed.
+
+        That is none of its retries. Raises that very fault, which blames no service, where it takes too long.
+        """
+        context, backoff = self._context, Backoff(SOON)
+        while True:
+            warned = len(context.warnings)
+            try:
+                return await phase.run(context)
+            except Exception as error:
+                passing = await find_passing_fault(context, error)
+                if passing is None:
+                    raise
+                if self._awaited is None:
+                    self._awaited_since = time.monotonic()
+                waited = time.monotonic() - self._awaited_since
+                if phase.name is PhaseName.COMPLETION or (waited > PASSING_SECONDS and not context.restoring):
+                    passing.was_awaited = True
+                    raise passing from error
+                self._awaited, context.was_away = passing, True
+            log.warning("a phase waits for what passes by itself", phase=phase.name, error=passing.message)
+            del context.warnings[warned:]
+            await self._tell(said("goes on by itself once this has passed: {reason}", reason=passing.message))
+            await wait_for(context.cancel, backoff.failed())
+            context.checkpoint()
+            await self._tell("")
 
     def _describe_waiting(self) -> str:
+        if self._awaited is not None:
+            return f" {self._awaited.message}"
         moving = [one for one in self._context.deployment.services if one.step in MOVING]
         waiting = [said("{service} ({step})", service=one.service, step=one.step) for one in moving]
         return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
+
+
+async def _tell_nobody(summary: str) -> None:
+    """Say nothing: no phase runs."""
 
 
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:

@@ -1,12 +1,13 @@
 """Run one deployment through its phases to a recorded outcome."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import end_tasks, pause, wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.failed_rollback import after_putting_back, is_put_back, on_a_mixture, rollback_failed
 from roas.deployment.pausing import pause_deployment, wait_for_decision
@@ -29,8 +30,8 @@ from roas.log import correlated, get_logger
 from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName, PhasePolicy
-from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
-from roas.models.events import DeploymentEnded
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, Problem
+from roas.models.events import DeploymentEnded, DeploymentStoodStill
 from roas.models.release import Release, ReleaseState
 
 log = get_logger(__name__)
@@ -40,6 +41,9 @@ CANCEL_POLL_SECONDS = 1.0
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK})
+# How often the watchdog looks, and how long beyond a phase's limit, or between two phases, nothing need move.
+STANDSTILL_LOOK_SECONDS = 5.0
+STANDSTILL_SECONDS = 60.0
 
 
 async def nothing_more() -> None:
@@ -58,11 +62,12 @@ class DeploymentRun:
         deployment = self._context.deployment
         with correlated(deployment.correlation_id, deployment_id=deployment.id):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
+            watchdog = asyncio.create_task(self._watch_for_standstill(), name="watchdog")
             try:
                 await self._context.components.stop_recovery(self._context.environment)
                 return await self._run()
             finally:
-                await end_tasks(watcher)
+                await end_tasks(watcher, watchdog)
                 await self._context.end_watch()
                 await self._context.writes.abandon()
 
@@ -260,6 +265,26 @@ class DeploymentRun:
                     context.supersede(newer)
             await wait_for(context.cancel, CANCEL_POLL_SECONDS)
 
+    async def _watch_for_standstill(self) -> None:
+        """Tell, once each time, when nothing has moved for longer than the phase that runs may take.
+
+        Within its phases a deployment is ended by their limits. What stands still all the same waits for something
+        that has no end, and only whoever ends its process lets the next one go on with it.
+        """
+        context, told = self._context, 0.0
+        while True:
+            await pause(STANDSTILL_LOOK_SECONDS)
+            moved_at, now = context.writes.moved_at, time.monotonic()
+            running = [one for one in context.deployment.phases if one.status is PhaseStatus.IN_PROGRESS]
+            allowed = context.coordination.policy(running[-1].name).timeout_seconds if running else 0.0
+            limit = context.limit.when() if context.limit is not None else None
+            ends = max(moved_at + allowed, limit if limit is not None and running else 0.0) + STANDSTILL_SECONDS
+            if now < ends or moved_at == told or context.deployment.is_waiting:
+                continue
+            told, phase = moved_at, running[-1].name.value if running else ""
+            log.error("deployment stands still", phase=phase, seconds=round(now - moved_at))
+            context.publish(DeploymentStoodStill(phase=phase, seconds=now - moved_at, **context.origin))
+
 
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
     """Return the final state of the release that a deployment created, by number.
@@ -268,6 +293,9 @@ def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, Relea
     """
     created = deployment.to_release not in {None, deployment.from_release}
     if deployment.to_release is None or not created or deployment.request.kind is DeploymentKind.ROLLBACK:
+    """Return the final state of the release that a deployment created, by number; a rollback of all creates none."""
+    goes_back = deployment.request.kind is DeploymentKind.ROLLBACK and not deployment.request.services
+    if deployment.to_release is None or goes_back:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED
     return {deployment.to_release: ReleaseState.SUCCEEDED if succeeded else ReleaseState.FAILED}

@@ -8,7 +8,7 @@ from roas.concurrency import end_tasks
 from roas.deployment.context import DeploymentContext
 from roas.deployment.resume_backoff import ResumeBackoff
 from roas.deployment.run import DeploymentRun
-from roas.errors import FencedOffError, JournalLostError, JournalUnusableError
+from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, ShortageError, find_shortage
 from roas.log import get_logger
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment
@@ -131,7 +131,8 @@ class RunningDeployments:
         self._tasks.pop(deployment_id, None)
         if task.cancelled():
             return
-        match task.exception():
+        error = task.exception()
+        match find_shortage(error) or error if error is not None else None:
             case None:
                 self._resume_backoff.forget(deployment_id)
             case FencedOffError() as error:
@@ -141,7 +142,7 @@ class RunningDeployments:
             case JournalLostError() as error:
                 self._lost_with.add(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
-            case JournalUnusableError() as error:
+            case (JournalUnusableError() | ShortageError()) as error:
                 self._resume_backoff.record(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
             case error:

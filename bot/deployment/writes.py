@@ -22,10 +22,13 @@ class Writes:
     def __init__(self) -> None:
         self._beside: list[asyncio.Task[None]] = []
         self._written_at: dict[str, float] = {}
+        # When the deployment moved last: each step that it takes is written.
+        self.moved_at = time.monotonic()
 
     def are_due(self, old: ServiceProgress, new: ServiceProgress) -> bool:
         """Return whether the progress of a service is to be written: within a step, not each of it is."""
-        now, service = time.monotonic(), new.service
+        self.moved_at = now = time.monotonic()
+        service = new.service
         is_within = old.step is new.step and new.step in PROGRESSING
         if is_within and now - self._written_at.get(service, 0.0) < PROGRESS_INTERVAL_SECONDS:
             return False
@@ -39,6 +42,7 @@ class Writes:
 
         What may wait is not waited for here, but by the next that may not. Raises what any of it raises.
         """
+        self.moved_at = time.monotonic()
         task = asyncio.create_task(_written(writing, then))
         if may_wait:
             self._beside.append(task)

@@ -15,10 +15,10 @@ from docker.errors import DockerException
 from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
-from roas.engine.api_errors import ApiError
+from roas.engine.api_errors import ApiError, find_passing_fault
 from roas.engine.docker_client import LOCAL_SCHEMES, EngineClient, path_of
 from roas.engine.registry_logins import RegistryLogins
-from roas.errors import EngineError, EngineUnavailableError, without_secrets
+from roas.errors import EngineError, EngineUnavailableError, ShortageError, find_shortage, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment
 
@@ -68,21 +68,15 @@ class _Engine:
     """
 
     def __init__(self, address: str) -> None:
-        """Start the threads. Raises EngineUnavailableError."""
+        """Start the threads. Raises ShortageError."""
         self.address = address
         self._opening: asyncio.Future[EngineClient] | None = None
+        self.asking = started_threads(ASKING_THREADS, "engine")
         try:
-            self.asking = started_threads(ASKING_THREADS, "engine")
-            try:
-                self.acting = started_threads(ACTING_THREADS, "engine-acts")
-            except RuntimeError:
-                self.asking.shutdown(wait=False)
-                raise
-        except RuntimeError as error:
-            raise EngineUnavailableError(
-                said("The engine at {address} cannot be asked: {error}.", address=address, error=error),
-                hint=said("Let the bot have more processes (`pids_limit`), or look at what takes them."),
-            ) from error
+            self.acting = started_threads(ACTING_THREADS, "engine-acts")
+        except ShortageError:
+            self.asking.shutdown(wait=False)
+            raise
 
     async def opened(self) -> EngineClient:
         """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
@@ -189,7 +183,11 @@ def typed_faults(address: str) -> Iterator[None]:
         yield
     except ApiError as error:
         raise _refusal(error, address) from error
-    except (OSError, DockerException, urllib3.exceptions.HTTPError) as error:
+    except (OSError, RuntimeError, MemoryError, DockerException, urllib3.exceptions.HTTPError) as error:
+        if (short := next(filter(None, map(find_shortage, _chain(error))), None)) is not None:
+            raise short from error
+        if isinstance(error, RuntimeError | MemoryError):
+            raise
         raise engine_unavailable(address, error) from error
 
 
@@ -212,6 +210,8 @@ def _refusal(error: ApiError, address: str) -> EngineError:
             said("The engine at {address} is of another version than before: {text}", address=address, text=text),
             hint=said("Try again in a moment."),
         )
+    if passing := find_passing_fault(text):
+        return passing
     if error.status in BUSY_STATUSES:
         return EngineUnavailableError(
             said("The engine at {address} is too busy: {text}", address=address, text=text),
@@ -222,14 +222,19 @@ def _refusal(error: ApiError, address: str) -> EngineError:
 
 def _brief(error: BaseException) -> str:
     """Find the shortest true reason in a chain of wrapped errors; without one, what the outermost says."""
-    reason: BaseException | None = error
-    while reason is not None:
+    for reason in _chain(error):
         if isinstance(reason, InvalidHeader):  # of Docker's configuration; it may be a secret
             return type(reason).__name__
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
         if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
             return str(reason)
-        reason = reason.__cause__ or reason.__context__
     said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
     return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    reason: BaseException | None = error
+    while reason is not None:
+        yield reason
+        reason = reason.__cause__ or reason.__context__

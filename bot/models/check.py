@@ -17,13 +17,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Hold the result of a check and, where it failed, how to fix it."""
+    """Hold the result of a check and, where it failed, how to fix it; `passing` is a fault that passes by itself."""
 
     check: str
     severity: Severity
     passed: bool
     message: str
     remedy: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,15 @@ class PauseDecided(DeploymentEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentStoodStill(DeploymentEvent):
+    """Say that nothing of a deployment has moved for longer than its phase may take; empty `phase`: between two."""
+
+    type: ClassVar[str] = "deployment.stood_still"
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentEnded(DeploymentEvent):
     """Say how a deployment ended; `abandoned` says why nobody could finish it, and is empty where somebody did."""
 

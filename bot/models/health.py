@@ -82,6 +82,7 @@ class ContainerSnapshot:
     created_at: datetime | None = None
     of_release: bool = False  # made from the model of a release, by this bot or `roas compose`
     was_stopped: bool = False  # the engine was asked to end it, as far as whoever follows it saw
+    unchecked: bool = False  # its health check could not be run: a part of the engine is away, or something ran out
 
     @property
     def never_ran(self) -> bool:

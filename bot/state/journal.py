@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from roas.concurrency import started_threads
 from roas.errors import (
     FencedOffError,
     JournalLostError,
@@ -43,7 +44,7 @@ class Journal:
         self._path = path
         self._instance_id = instance_id
         self._after_commit = after_commit
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._thread: ThreadPoolExecutor | None = None  # started when it is opened
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Task[object]] = set()
         self._commits = GroupCommit(self._commit)
@@ -103,6 +104,7 @@ class Journal:
 
     async def open(self) -> None:
         """Open the journal and add what this version knows. Raises StateError."""
+        self._thread = self._thread or started_threads(1, "journal")
         await self._in_thread(self._connect)
 
     async def check_whole(self) -> None:
@@ -123,7 +125,8 @@ class Journal:
         if self._connection is not None:
             await self._in_thread(self._connection.close)
             self._connection = None
-        self._executor.shutdown(wait=False)
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
 
     async def write(
         self, work: Callable[[Transaction], Result], *, fence: Fence | None = None, may_wait: bool = False
@@ -174,7 +177,7 @@ class Journal:
     async def _commit(self, writes: list[QueuedWork]) -> list[Any]:
         """Commit writes together; returns the result and the changes of each, or what it raised."""
         try:
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._executor, self._transact_all, writes)
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._running, self._transact_all, writes)
         except Exception as error:
             outcomes = [error] * len(writes)
         return [self._typed(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
@@ -238,15 +241,21 @@ class Journal:
             raise
         return result, transaction.changes
 
+    @property
+    def _running(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            raise _closed()
+        return self._thread
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise StateError(said("The journal is closed."), hint=said("Start the bot again."))
+            raise _closed()
         return self._connection
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except (sqlite3.Error, OSError) as error:
+            return await asyncio.get_running_loop().run_in_executor(self._running, work)
+        except (sqlite3.Error, OSError, MemoryError) as error:
             typed = self._typed(error)
             if typed is error:
                 raise
@@ -254,7 +263,7 @@ class Journal:
 
     def _typed(self, error: Exception) -> Exception:
         """Return the journal's own error for one of SQLite or the disk; damage is final."""
-        if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error | OSError):
+        if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error | OSError | MemoryError):
             return error
         typed: Exception
         if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
@@ -265,3 +274,7 @@ class Journal:
             typed = refusal(self._path, error)
         typed.__cause__ = error
         return typed
+
+
+def _closed() -> StateError:
+    return StateError(said("The journal is closed."), hint=said("Start the bot again."))

@@ -76,6 +76,6 @@ def refusal(path: Path, error: Exception) -> JournalUnusableError:
             ),
         )
     return JournalUnusableError(
-        said("The journal {path} cannot be used: {error}", path=path.name, error=error),
+        said("The journal {path} cannot be used: {error}", path=path.name, error=str(error) or type(error).__name__),
         hint=said("Check that {parent} exists, is writable and has free space.", parent=path.parent),
     )

@@ -1,6 +1,5 @@
 """Open the state folder and provide its parts: the StateManager."""
 
-import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from roas.concurrency import in_thread
 from roas.errors import JournalLostError
 from roas.log import get_logger
 from roas.models.change import StateChange
@@ -140,7 +140,7 @@ class StateManager:
 
     async def is_chosen_anew(self) -> bool:
         """Return whether a person has put another journal in the place of this one, by `roas restore`."""
-        chosen = await asyncio.to_thread(choice_at, self.folder / JOURNAL_NAME)
+        chosen = await in_thread(choice_at, self.folder / JOURNAL_NAME)
         return chosen not in {None, self._journal.choice}
 
     async def __aenter__(self) -> "StateManager":

@@ -1,12 +1,12 @@
 """Keep how stacks were seen last, each in a file of its own: a bot that starts and can ask nobody shows that."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from roas.concurrency import in_thread
 from roas.log import get_logger
 from roas.models.health import StackHealth
 from roas.state.documents import from_json, to_json
@@ -26,14 +26,14 @@ class SeenStacks:
     async def save(self, stack: StackHealth) -> None:
         """Keep what was seen in the place of what was seen before; a disk that refuses is logged."""
         try:
-            await asyncio.to_thread(self._write, stack.environment, self._redact(to_json(stack)))
+            await in_thread(self._write, stack.environment, self._redact(to_json(stack)))
         except OSError as error:
             log.warning("what was seen is not kept", environment=stack.environment, error=str(error))
 
     async def load(self, environment: str) -> StackHealth | None:
         """Return what was seen last, or None where nothing was that can be read."""
         try:
-            return from_json(StackHealth, await asyncio.to_thread(self._path(environment).read_text))
+            return from_json(StackHealth, await in_thread(self._path(environment).read_text))
         except (OSError, ValidationError, ValueError):
             return None
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from roas.engine.interface import FoundStack
-from roas.errors import EngineUnavailableError, RoasError
+from roas.errors import EngineUnavailableError, RoasError, find_passing
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity, ValidationReport
@@ -59,20 +59,22 @@ class EnvironmentValidator:
             async with deadline:
                 found = await check.run(subject)
             return found if isinstance(found, list) else [found]
-        except EngineUnavailableError:  # reported once, by the engine's own check
-            message = said("This could not be checked, since the engine does not answer.")
-            return [
-                CheckResult(
-                    check.name, Severity.WARNING, False, message, said("Fix the connection to the Docker engine first.")
-                )
-            ]
-        except RoasError as error:
-            return [CheckResult(check.name, check.severity, False, error.message, error.hint)]
         except Exception as error:
-            if deadline.expired():
-                return [self._hangs(check)]
-            log.exception("check broke", check=check.name, environment=subject.environment.name)
-            return [self._broke(check, error)]
+            return [self._failed(check, subject, error, is_late=deadline.expired())]
+
+    def _failed(self, check: Check, subject: Subject, error: Exception, *, is_late: bool) -> CheckResult:
+        if (passing := find_passing(error)) is not None:
+            return CheckResult(check.name, check.severity, False, passing.message, passing.hint, passing=True)
+        if isinstance(error, EngineUnavailableError):  # reported once, by the engine's own check
+            message = said("This could not be checked, since the engine does not answer.")
+            remedy = said("Fix the connection to the Docker engine first.")
+            return CheckResult(check.name, Severity.WARNING, False, message, remedy)
+        if isinstance(error, RoasError):
+            return CheckResult(check.name, check.severity, False, error.message, error.hint)
+        if is_late:
+            return self._hangs(check)
+        log.exception("check broke", check=check.name, environment=subject.environment.name, exc_info=error)
+        return self._broke(check, error)
 
     def _hangs(self, check: Check) -> CheckResult:
         message = said("The check did not end within {seconds} s.", seconds=f"{self._deadline_seconds:g}")

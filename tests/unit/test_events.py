@@ -22,6 +22,7 @@ NAMES = [
     "deployment.preparation.start",
     "deployment.service.progressed",
     "deployment.service.started",
+    "deployment.stood_still",
     "environment.validation.completed",
     "error.auto_handling.start",
     "error.recovery.completed",

@@ -182,6 +182,27 @@ def test_retries_set_in_one_place():
     assert {path for path in SOURCES if setting.search(path.read_text())} == places
 
 
+# What starts a thread or a process, and where that is done: there a refusal gets a word, and leaves nothing queued.
+STARTS = re.compile(
+    r"\bto_thread\(|threading\.Thread\(|ThreadPoolExecutor\(|run_in_executor\(|create_subprocess_|subprocess\.(run|Popen)\("
+)
+STARTING = {
+    "concurrency.py",
+    "state/journal.py",
+    "ui/chart.py",
+    "log_output.py",
+    "engine/client.py",
+    "engine/compose/jail.py",
+    "engine/compose/jail_container.py",
+    "engine/compose/processes.py",
+}
+
+
+def test_threads_and_processes_are_started_in_few_places():
+    found = {str(path.relative_to(ROOT / "bot")) for path in SOURCES if STARTS.search(path.read_text())}
+    assert found <= STARTING
+
+
 OWN = ("bot", "cogs", "benchmarks", "campaigns", "demo", "release", "sandbox", "testbed", "tests")
 EVERYWHERE = sorted(path for folder in OWN for path in (ROOT / folder).rglob("*.py"))
 

@@ -3,7 +3,7 @@
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.initialization import make_ready
 from roas.engine.release_keeper import not_restorable
-from roas.errors import ReleaseNotRestorableError, ValidationFailedError
+from roas.errors import EnginePartAwayError, ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, CheckResult, ValidationReport
 from roas.models.coordination import PhaseName
@@ -17,10 +17,15 @@ class Validation:
     name = PhaseName.VALIDATION
 
     async def run(self, context: DeploymentContext) -> str:
-        """Return how many checks passed. Raises ValidationFailedError that lists every failed critical check."""
+        """Return how many checks passed. Raises ValidationFailedError that lists every failed critical check.
+
+        Raises EnginePartAwayError where one could not be made for a fault that passes by itself.
+        """
         if not context.phase_succeeded(PhaseName.INITIALIZATION):
             await make_ready(context)
         report = await self._validate(context)
+        if passing := next((result for result in report.failures if result.passing), None):
+            raise EnginePartAwayError(passing.message, hint=passing.remedy)
         context.publish(
             EnvironmentValidated(
                 passed=report.passed,
@@ -51,7 +56,8 @@ class Validation:
             raise ReleaseNotRestorableError(
                 said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
             )
-        if missing := await components.engine.missing_images(release, context.environment):
+        missing = await components.engine.missing_images(release, context.environment)
+        if missing := tuple(one for one in missing if one in (request.services or missing)):
             pins = [service.image for service in release.services if service.name in missing]
             raise not_restorable(release, missing, pins)
         return await components.validator.validate(context.environment, None, model_hash=release.model_hash)

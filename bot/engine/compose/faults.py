@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from roas.engine.api_errors import find_passing_fault
 from roas.errors import (
     ComposeFileError,
     ContainerConflictError,
@@ -48,6 +49,8 @@ UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set'
 HOMELESS = "the environment lacks HOME"
 LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
+# A program in Go that got no thread, or no memory, ends so.
+CRASH = re.compile(r"^(runtime|runtime/cgo|fatal error): ")
 CHECK_ENGINE_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 
@@ -71,6 +74,8 @@ def compose_fault(
     written, text = summarize_stderr(stderr), summarize_stderr(redact(stderr))
     if missing := MISSING_VARIABLE.search(written):
         return _missing_variable(written, missing, files).hide(redact)
+    if passing := find_passing_fault(text, service):
+        return passing
     if _says(ENGINE_UNAVAILABLE, written):
         return EngineUnavailableError(said("The engine cannot be reached: {text}", text=text), hint=CHECK_ENGINE_HINT)
     if _says(CONTAINER_CONFLICT, written):
@@ -100,6 +105,8 @@ def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = 
 
 def registry_fault(text: str, reference: str) -> RoasError:
     """Name the fault behind a failed look-up or pull of an image."""
+    if passing := find_passing_fault(text):
+        return passing
     message = said("{reference}: {text}", reference=reference, text=text)
     if _says(IMAGE_MISSING, text):
         return image_not_found(message)
@@ -140,6 +147,8 @@ def summarize_stderr(stderr: str) -> str:
     """Leave out progress and warnings; what is left says what went wrong."""
     kept: list[str] = []
     for line in stderr.splitlines():
+        if CRASH.match(line):  # what follows is a trace
+            return line
         if found := LEVEL.match(line):
             kept.append(found["text"].replace('\\"', '"'))
         elif line.strip() and not NOISE.match(line):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roas.engine.compose.faults import too_much
-from roas.errors import EngineError, EngineUnavailableError
+from roas.errors import EngineError, EngineUnavailableError, find_shortage
 from roas.messages.message import said
 
 LEAVE_SECONDS = 2.0
@@ -44,7 +44,9 @@ async def start_process(
             start_new_session=True,
             pass_fds=descriptors,
         )
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if (short := find_shortage(error)) is not None:
+            raise short from error
         raise EngineError(
             said("Compose cannot be started: {error}", error=error), hint=said("Install the Docker Compose plugin.")
         ) from error

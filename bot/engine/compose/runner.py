@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import in_thread, run_concurrently
+from roas.engine.api_errors import find_passing_fault
 from roas.engine.client import EngineClients, engine_address, socket_path
 from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
@@ -39,6 +40,7 @@ INSTANCE_VARIABLE = "ROAS_INSTANCE"
 INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
+CGROUPS = Path("/proc/self/cgroup")
 CONFIG_SECONDS = 30.0
 VERSION_SECONDS = 8.0
 # In which words a Go program says that it got no more memory, or no more threads, which need some.
@@ -114,11 +116,14 @@ class ComposeRunner:
         folder.mkdir(parents=True, exist_ok=True)
         command = (str(compose_binary()), *arguments)
         kind = kind or jail_kind()
+        refused = forks_refused()
         if kind is JailKind.CONTAINER:
             stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
         else:
             stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
         stderr = snapshot.mapping.text_back(stderr)
+        if forks_refused() > refused and (short := find_passing_fault(stderr)) is not None:
+            raise short
         if has_run_out(code, stderr):
             raise too_much(
                 said(
@@ -135,7 +140,7 @@ class ComposeRunner:
 
     async def version(self, environment: Environment, *, timeout_seconds: float = VERSION_SECONDS) -> str:
         """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
-        mark = await asyncio.to_thread(self.installed)
+        mark = await in_thread(self.installed)
         async with self._asking:
             if mark not in self._versions:
                 output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
@@ -245,3 +250,16 @@ def _names(environment: Environment) -> str:
 def has_run_out(code: int, said: str) -> bool:
     """Return whether a jailed command ended since it may take no more: by a signal, or with Go's own words."""
     return code < 0 or (code != 0 and any(words in said for words in RAN_OUT))
+
+
+def forks_refused() -> int:
+    """Return how often the limit on processes of this process's control group has refused one; 0 where none tells."""
+    with suppress(OSError, ValueError):
+        for line in CGROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            root = Path("/sys/fs/cgroup", "pids" if controllers else "")
+            if controllers in {"", "pids"}:
+                for events in (root / path.lstrip("/") / "pids.events", root / "pids.events"):
+                    if events.is_file():
+                        return int(events.read_text().split()[1])
+    return 0

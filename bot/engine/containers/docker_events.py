@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
+from roas.concurrency import in_thread, start_thread
 from roas.engine.client import EngineClients, engine_address, engine_unavailable, typed_faults
 from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
-from roas.errors import EngineError, EngineUnavailableError
+from roas.errors import EngineUnavailableError, find_shortage
 from roas.models.environment import Environment
 
 # What the probes of health checks cause (`exec_*`) is left out by the engine already.
@@ -48,8 +50,7 @@ class EventSubscription:
     async def __aenter__(self) -> AsyncIterator[ContainerEvent]:
         client = await self._clients.client(self._environment)
         # A thread of its own: the engine may stall before it answers, and no timeout holds for this request.
-        name = f"events of {self._environment.project}"
-        threading.Thread(target=self._run, args=(client,), name=name, daemon=True).start()
+        start_thread(partial(self._run, client), f"events of {self._environment.project}")
         try:
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 await self._subscribed
@@ -64,27 +65,27 @@ class EventSubscription:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        await asyncio.shield(asyncio.to_thread(self._unblock))
+        await asyncio.shield(in_thread(self._unblock))
 
     def _run(self, client: EngineClient) -> None:
-        """Subscribe, then read until the stream ends; runs in the thread."""
+        """Subscribe, then read until the stream ends; runs in the thread, and says how that ended, whatever it was."""
         try:
             with typed_faults(self._address):
                 self._stream = self._subscribe(client)
-        except EngineError as error:
+        except Exception as error:
             self._deliver(self._refuse, error)
             return
         self._deliver(self._wait_until_subscribed)
         if self._closed.is_set():  # no caller waited for the answer
             self._unblock()
-        fault = engine_unavailable(self._address, EOFError())
+        fault: BaseException = EOFError()
         try:
             for raw in self._stream:
                 if (event := self._read(raw)) is not None:
                     self._deliver(self._events.put_nowait, event)
-        except STREAM_FAULTS as error:
-            fault = engine_unavailable(self._address, error)
-        self._deliver(self._events.put_nowait, fault)
+        except Exception as error:
+            fault = error
+        self._deliver(self._events.put_nowait, find_shortage(fault) or engine_unavailable(self._address, fault))
 
     def _subscribe(self, client: EngineClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
@@ -113,7 +114,7 @@ class EventSubscription:
         if not self._subscribed.done():
             self._subscribed.set_result(None)
 
-    def _refuse(self, error: EngineError) -> None:
+    def _refuse(self, error: Exception) -> None:
         if not self._subscribed.done():
             self._subscribed.set_exception(error)
 

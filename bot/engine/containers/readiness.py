@@ -105,6 +105,9 @@ def _judge_running(
             return ServiceReadiness(Readiness.WAITING, said("its health check has not passed again"), container.id)
         case HealthStatus.UNHEALTHY:
             return _failed(container, said("its health check fails"))
+        case _ if container.unchecked:
+            reason = said("its health check cannot be run: a part of the engine is away")
+            return ServiceReadiness(Readiness.WAITING, reason, container.id)
         case HealthStatus.STARTING:
             return ServiceReadiness(Readiness.WAITING, said("its health check has not passed yet"), container.id)
         case _ if definition.one_shot:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from roas.engine.api_errors import ApiError, ApiNotFoundError
+from roas.engine.api_errors import ApiError, ApiNotFoundError, find_passing_fault
 from roas.engine.client import EngineClients
 from roas.engine.containers.networks import rejoin
 from roas.engine.containers.own_container import refuse_own_container
@@ -32,7 +32,7 @@ async def start_container(clients: EngineClients, environment: Environment, cont
         try:
             client.start(container_id, timeout=START_SECONDS)
         except ApiError as error:
-            if error.status in ENGINE_STATUSES:
+            if error.status in ENGINE_STATUSES or find_passing_fault(error.explanation):
                 raise
             inspected = inspect_or_none(client, container_id)
             if inspected is None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from roas.engine.api_errors import ApiNotFoundError
+from roas.engine.api_errors import ApiNotFoundError, find_passing_fault
 from roas.engine.client import EngineClients
 from roas.engine.docker_client import EngineClient
 from roas.engine.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
@@ -16,6 +16,8 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = "0001-01-01"
+# The exit code of a health check that the engine ended, or could not start.
+NOT_RUN = -1
 IMAGE_ID = "sha256:"
 OF_CONTAINER = "container:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
@@ -109,12 +111,14 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
     state, config = inspected["State"], inspected["Config"]
     labels = config.get("Labels") or {}
     ended = state["Status"] in {"exited", "dead", "restarting"}
+    health = state.get("Health") or {}
+    unchecked = health.get("Status") == HealthStatus.UNHEALTHY.value and _could_not_run(health.get("Log") or [])
     return ContainerSnapshot(
         id=inspected["Id"],
         name=inspected["Name"].lstrip("/"),
         service=labels.get(SERVICE, ""),
         state=ContainerState(state["Status"]),
-        health=HealthStatus((state.get("Health") or {}).get("Status", "none")),
+        health=HealthStatus.STARTING if unchecked else HealthStatus(health.get("Status", "none")),
         image_id=inspected["Image"],
         image_reference=config.get("Image", ""),
         config_hash=labels.get(CONFIG_HASH, ""),
@@ -130,7 +134,14 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         shares_with=_shares_with(inspected["HostConfig"]),
         created_at=_moment(inspected.get("Created", "")),
         of_release=_is_of_release(labels),
+        unchecked=unchecked,
     )
+
+
+def _could_not_run(probes: list[dict[str, Any]]) -> bool:
+    """Return whether the engine could not even start the last run of a health check, which says nothing of it."""
+    last = probes[-1] if probes else {}
+    return last.get("ExitCode") == NOT_RUN and find_passing_fault(str(last.get("Output", ""))) is not None
 
 
 def outline(listed: dict[str, Any]) -> ContainerSnapshot:

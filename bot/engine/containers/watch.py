@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import begun, end_tasks, wait_for
 from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.containers.snapshots import in_order
 from roas.engine.interface import ContainerEvent, EngineReader
@@ -23,7 +23,6 @@ POLL_SHARE = 0.05
 MOST_POLLS_LEFT_OUT = 5
 # How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
-VERDICTS = frozenset({HealthStatus.HEALTHY.value, HealthStatus.UNHEALTHY.value})
 Verdict = TypeVar("Verdict")
 
 
@@ -53,18 +52,42 @@ class ContainerWatch:
         # When all of it was looked at last, or tried to be.
         self._whole_at = float("-inf")
         self._fault: EngineUnavailableError | None = None
+        self._broken: BaseException | None = None
         self._away_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "ContainerWatch":
-        subscribed = asyncio.get_running_loop().create_future()
-        self._tasks.append(asyncio.create_task(self._follow(subscribed), name="container events"))
-        await subscribed
-        self._dirty.clear()  # subscribed before the first look, so that it is all that is needed
-        self._touched = set()
-        await self.refresh()
-        self._tasks.append(asyncio.create_task(self._keep_fresh(), name="container poll"))
+        subscribed = asyncio.Event()
+        try:
+            await self._until_subscribed(subscribed)
+            self._dirty.clear()  # subscribed before the first look, so that it is all that is needed
+            self._touched = set()
+            await self.refresh()
+        except BaseException:
+            await end_tasks(*self._tasks)
+            raise
+        self._do(self._keep_fresh(), "container poll")
         return self
+
+    async def _until_subscribed(self, subscribed: asyncio.Event) -> None:
+        """Follow the events from here on. Raises what following them ended with instead."""
+        follow = self._do(self._follow(subscribed), "container events")
+        async with begun(subscribed.wait()) as waiting:
+            await asyncio.wait({waiting, follow}, return_when=asyncio.FIRST_COMPLETED)
+        if follow.done():
+            follow.result()
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Begin what goes on for as long as the watch; where it breaks, whoever waits gets to know."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error
+            self._wake(tuple(self._waiting))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -135,8 +158,8 @@ class ContainerWatch:
         async with asyncio.timeout(deadline_seconds):
             while (verdict := judge(self._containers if service is None else self.of_service(service))) is None:
                 await self._woken(service)
-                if self._fault is not None:
-                    raise self._fault
+                if (fault := self._broken or self._fault) is not None:
+                    raise fault
             return verdict
 
     async def changed_within(self, seconds: float) -> bool:
@@ -148,23 +171,21 @@ class ContainerWatch:
             return False
         return True
 
-    async def _follow(self, subscribed: "asyncio.Future[None]") -> None:
-        """Wake the reader at every event; subscribe again when the stream breaks."""
+    async def _follow(self, subscribed: asyncio.Event) -> None:
+        """Wake the reader at every event; subscribe again when the stream breaks, but not before it was there once."""
         while True:
             try:
                 async with self._engine.events(self._environment) as events:
-                    if not subscribed.done():
-                        subscribed.set_result(None)
+                    subscribed.set()
                     self._touched = None
                     self._dirty.set()
                     async for event in events:
                         self._remember_stop(event)
                         if not self._told_all(event):
                             self._note(event)
-            except EngineUnavailableError as error:
-                if not subscribed.done():
-                    subscribed.set_exception(error)
-                    return
+            except EngineUnavailableError:
+                if not subscribed.is_set():
+                    raise
             await self.changed_within(self._poll_seconds)
 
     def _remember_stop(self, event: ContainerEvent) -> None:
@@ -207,7 +228,7 @@ class ContainerWatch:
         return True
 
     def _after(self, event: ContainerEvent, seen: ContainerSnapshot) -> ContainerSnapshot | None:
-        """Return how a container is after an event: its first start, or the verdict of a health check on its process.
+        """Return how a container is after an event: its first start, or a health check that passes on its process.
 
         A verdict counts for the process that was seen, so only where it is later than its start.
         """
@@ -216,11 +237,13 @@ class ContainerWatch:
             started = datetime.fromtimestamp(event.time_ns / 1e9, UTC)
             return replace(seen, state=ContainerState.RUNNING, health=HealthStatus.STARTING, started_at=started)
         told = event.attributes.get(event.action, "")
-        if event.action != "health_status" or told not in VERDICTS:
+        # Why a check fails is looked at: perhaps the engine could not run it.
+        if event.action != "health_status" or told != HealthStatus.HEALTHY.value:
             return None
         if seen.state is not ContainerState.RUNNING or seen.started_at is None:
             return None
-        return replace(seen, health=HealthStatus(told)) if event.time_ns > seen.started_at.timestamp() * 1e9 else None
+        is_later = event.time_ns > seen.started_at.timestamp() * 1e9
+        return replace(seen, health=HealthStatus.HEALTHY, unchecked=False) if is_later else None
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -271,7 +294,9 @@ class ContainerWatch:
         self._wake({None, *moved})
 
     async def _woken(self, service: str | None) -> None:
-        """Wait for a change of a service's containers; without one, for the next look."""
+        """Wait for a change of a service's containers; without one, for the next look. Who broke off wakes nobody."""
+        if self._broken is not None:
+            raise self._broken
         woken = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(service, set())
         waiting.add(woken)

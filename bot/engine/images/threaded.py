@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
+from roas.concurrency import start_thread
+
 Item = TypeVar("Item")
 
 
 async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> AsyncIterator[Item]:
-    """Yield what a blocking stream gives; its exceptions are raised here.
+    """Yield what a blocking stream gives; its exceptions are raised here, and ShortageError where there is no thread.
 
     The thread is a daemon: where nothing wakes it any more it does not keep the process. A consumer that leaves ends
     the stream at its next item.
@@ -34,7 +36,7 @@ async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> 
         else:
             deliver(False, None, None)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    start_thread(run, name)
     try:
         while True:
             more, item, error = await items.get()

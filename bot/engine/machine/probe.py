@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from roas.concurrency import in_thread
 from roas.engine.api_errors import ApiNotFoundError
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.jail import JailKind, jail_kind
@@ -57,7 +58,7 @@ class DockerProbe:
 
     async def jail(self) -> JailKind:
         """Return what confines Compose while it reads the stack's files."""
-        return await asyncio.to_thread(jail_kind)
+        return await in_thread(jail_kind)
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
@@ -76,7 +77,7 @@ class DockerProbe:
 
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
-        own_id = await asyncio.to_thread(own_container_id)
+        own_id = await in_thread(own_container_id)
         if own_id is None:
             return None
         return await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
@@ -92,7 +93,7 @@ class DockerProbe:
     async def disk_free(self, path: Path) -> int | None:
         """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
         try:
-            return (await asyncio.to_thread(shutil.disk_usage, path)).free
+            return (await in_thread(shutil.disk_usage, path)).free
         except OSError:
             return None
 
@@ -100,13 +101,13 @@ class DockerProbe:
         """Return the bytes of memory left on this machine, or None where the engine is on another one."""
         if not is_local(self._environment):
             return None
-        return await asyncio.to_thread(_memory_available)
+        return await in_thread(_memory_available)
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
         """Return whether a port could be bound, or None where that cannot be determined from here."""
         if not self.shares_host():
             return None
-        return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
+        return await in_thread(_port_is_free, host_ip, port, protocol)
 
 
 def _own_container(client: EngineClient, container_id: str) -> OwnContainer | None:

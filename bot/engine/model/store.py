@@ -13,7 +13,7 @@ from typing import Any
 
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.text import read_model, write_model
-from roas.errors import ReleaseNotRestorableError, StateFolderError
+from roas.errors import ReleaseNotRestorableError, StateFolderError, find_shortage
 from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 
@@ -153,9 +153,12 @@ class ModelStore:
 
 
 def _unusable(folder: Path, error: OSError) -> StateFolderError:
+    short = find_shortage(error)
     return StateFolderError(
         said("The state folder cannot be used: {strerror} ({folder}).", strerror=error.strerror, folder=folder),
-        hint=said("Make it readable and writable for the bot's user again; what was under way then goes on."),
+        hint=short.hint
+        if short is not None
+        else said("Make it readable and writable for the bot's user again; what was under way then goes on."),
     )
 
 

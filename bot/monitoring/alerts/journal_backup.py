@@ -1,9 +1,9 @@
 """Keep the journal's daily copy: made by the leader, verified when it is made, with an alert while that fails."""
 
-import asyncio
 import time
 
 from roas.backoff import BACKUP_RETRY_SECONDS
+from roas.concurrency import in_thread
 from roas.errors import StateError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -35,9 +35,9 @@ class JournalBackup:
         self._not_before = time.monotonic() + LOOK_SECONDS
         backups = self._state.backups
         try:
-            if not await asyncio.to_thread(backups.is_due):
+            if not await in_thread(backups.is_due):
                 return
-            made = await asyncio.to_thread(backups.make)
+            made = await in_thread(backups.make)
         except DamagedCopyError as error:
             await self._state.check_whole()
             await self._fail(error.message)

@@ -1,11 +1,10 @@
 """Keep what runs from being started with a folder that was swapped for a link, and raise an alert."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterable, Mapping
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import in_thread, run_concurrently
 from roas.engine.interface import Engine
 from roas.engine.model.services import bind_sources
 from roas.errors import RoasError, StateError
@@ -62,7 +61,7 @@ class SwappedBinds:
         An environment that a deployment changes now is left alone; where that waits for a person, only what it is in
         the middle of.
         """
-        leads = await asyncio.to_thread(_leads, self._sources) if self._sources else {}
+        leads = await in_thread(_leads, self._sources) if self._sources else {}
         if leads == self._led and time.monotonic() < self._until:
             return
         self._until = time.monotonic() + WHOLE_SECONDS

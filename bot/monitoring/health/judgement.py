@@ -100,6 +100,8 @@ def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, 
     if restarts >= RESTARTS_OF_A_LOOP:
         return Verdict.UNHEALTHY, times
     match container.health:
+        case _ if container.unchecked:
+            return Verdict.UNKNOWN, said("cannot be checked, since a part of the engine is away")
         case HealthStatus.UNHEALTHY:
             return Verdict.UNHEALTHY, said("fails its health check")
         case HealthStatus.STARTING:

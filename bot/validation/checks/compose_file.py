@@ -1,6 +1,6 @@
 """Check that the compose file parses and asks for nothing that the policy refuses."""
 
-from roas.errors import ComposePolicyError
+from roas.errors import ComposePolicyError, find_passing
 from roas.messages.message import said
 from roas.models.check import COMPOSE_FILE, CheckResult, Severity
 from roas.validation.finding import failed, passed
@@ -15,6 +15,8 @@ class ComposeFileCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Check that the files parse, and pass on the warnings of their resolution."""
+        if (passing := find_passing(subject.stack_error)) is not None:
+            raise passing
         if subject.stack_error is not None and not isinstance(subject.stack_error, ComposePolicyError):
             return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
         if subject.stack is None:

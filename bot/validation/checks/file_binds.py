@@ -1,8 +1,8 @@
 """Advise on single files that are mounted writable."""
 
-import asyncio
 from pathlib import Path
 
+from roas.concurrency import in_thread
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, listed, passed
@@ -25,7 +25,7 @@ class FileBindsCheck:
             for mount in service.get("volumes") or ()
             if mount.get("type") == "bind" and mount.get("source") and not mount.get("read_only")
         }
-        found = await asyncio.to_thread(_only_files, binds)
+        found = await in_thread(_only_files, binds)
         if not found:
             return [passed(self, said("No single file is mounted writable."))]
         message = said("Single files are mounted writable: {found}.", found=listed(found))

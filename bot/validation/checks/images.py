@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from roas.errors import ImageNotFoundError, RegistryUnavailableError, RoasError
+from roas.errors import ImageNotFoundError, RegistryUnavailableError, RoasError, find_passing
 from roas.messages.message import joined, said
 from roas.models.check import CheckResult, Severity
 from roas.models.stack import WantedImage
@@ -61,6 +61,8 @@ class ImagesCheck:
             )
             return failed(self, message, said("Preparation tries again; look at the registry."), Severity.WARNING)
         except RoasError as error:
+            if find_passing(error) is not None:
+                raise
             return failed(self, joined(" ", (error.message, text)), error.hint)
         return None
 

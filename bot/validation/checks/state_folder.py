@@ -1,10 +1,10 @@
 """Check that the state folder exists, is writable and is private."""
 
-import asyncio
 import os
 import stat
 from pathlib import Path
 
+from roas.concurrency import in_thread
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.finding import existing, failed, passed
@@ -21,7 +21,7 @@ class StateFolderCheck:
 
     async def run(self, subject: Subject) -> CheckResult:
         """Check that the folder exists, is writable and is closed to others."""
-        return await asyncio.to_thread(self._look, subject.settings.state_dir)
+        return await in_thread(self._look, subject.settings.state_dir)
 
     def _look(self, folder: Path) -> CheckResult:
         try:

@@ -1,7 +1,6 @@
 """Check that every variable that the compose files demand has a value."""
 
-import asyncio
-
+from roas.concurrency import in_thread
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.compose_variables import Use, known_variables, variable_uses
@@ -19,7 +18,7 @@ class VariablesCheck:
         """Name every variable without a value."""
         if not subject.reads_working_copy:
             return [passed(self, said("The release has its values already."))]
-        return await asyncio.to_thread(self._look, subject)
+        return await in_thread(self._look, subject)
 
     def _look(self, subject: Subject) -> list[CheckResult]:
         environment = subject.environment

@@ -1,8 +1,8 @@
 """Check that something in the stack follows the version that is deployed."""
 
-import asyncio
 from collections.abc import Mapping
 
+from roas.concurrency import in_thread
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity
 from roas.validation.compose_variables import variables_of_images
@@ -25,7 +25,7 @@ class VersionCheck:
         message = said(
             "Nothing in the stack follows the version that is deployed: what runs stays what the files name."
         )
-        found = await asyncio.to_thread(variables_of_images, subject.environment.compose_files)
+        found = await in_thread(variables_of_images, subject.environment.compose_files)
         return [failed(self, message, _remedy(subject.environment.name, found))]
 
 

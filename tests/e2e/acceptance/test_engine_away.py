@@ -1,6 +1,8 @@
 """An engine that is unavailable is told as such, and what it held when it went is put right when it is back."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -9,22 +11,43 @@ from roas.backoff import Retries
 from roas.deployment import engine_return, phase_runner
 from roas.engine.containers import watch as container_watch
 from roas.errors import EngineUnavailableError
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.settings import EnvironmentSettings
+from testbed.daemon import PrivateDaemon
 from testbed.sample import sample_image
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, told
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone, patiently
+from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, Stack, alone, patiently
 from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
+from tests.e2e.acceptance.trouble import alert_that, is_over, until
 
 
 @pytest.fixture
 def frail(fresh_daemon, tmp_path):
     """Give a stack on an engine of its own, which the test may break."""
-    client = fresh_daemon.client()
+    yield from stack_on(fresh_daemon, tmp_path)
+
+
+@pytest.fixture
+def parted(tmp_path_factory):
+    """Give an engine whose containerd is a process apart, as packages install it."""
+    with PrivateDaemon(tmp_path_factory.mktemp("parted"), beside_containerd=True) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def on_parted(parted, tmp_path):
+    """Give a stack on that."""
+    yield from stack_on(parted, tmp_path)
+
+
+def stack_on(daemon, tmp_path):
+    client = daemon.client()
     for version in ("v1", "v2"):
         sample_image(client, f"{REPOSITORY}:{version}", version=version)
     (tmp_path / "stack").mkdir()
-    stack = Stack(tmp_path / "stack", "frail", client, fresh_daemon.docker_host)
+    stack = Stack(tmp_path / "stack", "frail", client, daemon.docker_host)
     yield stack
     stack.clear()
     client.close()
@@ -80,3 +103,74 @@ async def test_engine_restart_delays_deployment(frail, fresh_daemon, tmp_path):
         deployment = await application.orchestrator.wait(started.id)
         assert deployment.outcome is Outcome.SUCCEEDED, told(deployment)
         assert list(frail.images()) == ["web-1"]
+
+
+async def until_told(application, deployment_id, phase):
+    """Wait until the live message of a deployment says that a phase waits for a part of the engine."""
+
+    async def is_told():
+        deployment = await application.state.deployments.get(deployment_id)
+        known = deployment.phase(phase)
+        return known is not None and "A part of the engine is away" in known.summary
+
+    await until(is_told)
+
+
+@pytest.mark.parametrize("phase", [PhaseName.EXECUTION, PhaseName.VERIFICATION])
+async def test_containerd_away_is_waited_for_and_blames_nobody(on_parted, parted, tmp_path, phase):
+    """It is upgraded, or ended for want of memory, for longer than all retries of a phase take."""
+    ready = WATCHED_CHECK | {"test": patiently("test -e /tmp/ready"), "start_period": "60s"}
+    on_parted.write({"web": alone(healthcheck=ready), "other": alone(healthcheck=WATCHED_CHECK)})
+    observed = {"dev": EnvironmentSettings(observation_seconds=4.0, critical_services=("other",))}
+    settings = settings_for(on_parted, tmp_path / "state", environments=observed)
+    async with open_application(settings) as application:
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
+        await until_waiting(application, started.id, "web")
+        await asyncio.to_thread(on_parted.container("web").exec_run, ["touch", "/tmp/ready"])
+        assert (await application.orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+        before = on_parted.ids()["other-1"]
+        other = alone(healthcheck=WATCHED_CHECK, image=f"{REPOSITORY}:v1")
+        on_parted.write({"web": alone(healthcheck=WATCHED_CHECK), "other": other})
+        if phase is PhaseName.EXECUTION:
+            await asyncio.to_thread(parted.kill_containerd)
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        if phase is PhaseName.VERIFICATION:
+            await until_phase(application, started.id, phase)
+            await asyncio.to_thread(parted.kill_containerd)
+        await until_told(application, started.id, phase)
+        await asyncio.to_thread(parted.start_containerd)
+        deployment = await application.orchestrator.wait(started.id)
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+        assert deployment.problem is None
+        assert on_parted.ids()["other-1"] == before
+
+
+async def test_containerd_away_rolls_nothing_back(on_parted, parted, tmp_path):
+    """Recovery waits for it, and what it could not do says nothing of the service."""
+    on_parted.write({"web": alone(healthcheck=WATCHED_CHECK), "store": alone(healthcheck=None)})
+    async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
+        people = People(application)
+        await people.succeed("v1")
+        await people.succeed("v2")
+        store = on_parted.ids()["store-1"]
+        await application.maintenance.start()
+        pid = on_parted.container("web").attrs["State"]["Pid"]
+        await asyncio.to_thread(parted.kill_containerd)
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(parted.start_containerd)
+        raised = await alert_that(application, lambda one: one.service == "web")
+        over = await alert_that(application, lambda one: one.id == raised.id and is_over(one))
+        assert not [text for text in over.actions if text.startswith("roll back")], over.actions
+        assert (await application.state.releases.current("dev")).number == 2
+        assert on_parted.ids()["store-1"] == store
+        assert set(on_parted.images().values()) == {on_parted.client.images.get(f"{REPOSITORY}:v2").id}
+
+
+async def until_phase(application, deployment_id, phase):
+    """Wait until a phase is under way."""
+
+    async def is_under_way():
+        known = (await application.state.deployments.get(deployment_id)).phase(phase)
+        return known is not None and known.status is PhaseStatus.IN_PROGRESS
+
+    await until(is_under_way)

@@ -1,18 +1,23 @@
 """How a phase ended is written with the beginning of the next one, however that goes."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from roas.deployment import run
 from roas.deployment.phase_runner import _begun
 from roas.deployment.phases.execution import Execution
 from roas.errors import RolloutPausedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
+from roas.models.events import DeploymentStoodStill
 from roas.models.rollout import Choice
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.ui.embeds.live import draw_live
+from tests.unit.deployment.fake_engine import FakeEngine
+from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import DORA, deploy, reached
 
 
@@ -82,3 +87,28 @@ def test_duration_of_a_resumed_phase_is_by_the_boots_clock(boot: str, seconds: f
     since, resumed = _begun(known, PhaseName.EXECUTION)
     assert time.monotonic() - since == pytest.approx(seconds, abs=1.0)
     assert resumed.started_at == known.started_at
+
+
+@pytest.mark.parametrize("engine", [FakeEngine({"web": service("web")})])
+async def test_deployment_that_stands_still_is_told(orchestrator, engine, bus, monkeypatch):
+    """Whatever it waits for, and wherever: here for the end of a recovery that does not end."""
+    monkeypatch.setattr(run, "STANDSTILL_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(run, "STANDSTILL_SECONDS", 0.05)
+    told, going_on = asyncio.Event(), asyncio.Event()
+    found: list[DeploymentStoodStill] = []
+
+    async def take(event: DeploymentStoodStill) -> None:
+        found.append(event)
+        told.set()
+
+    async def never_ends(_environment: object) -> None:
+        await going_on.wait()
+
+    bus.subscribe(DeploymentStoodStill, take, name="test")
+    object.__setattr__(orchestrator._components, "stop_recovery", never_ends)
+    started = await orchestrator.start(deploy("v1"))
+    async with asyncio.timeout(30):
+        await told.wait()
+        going_on.set()
+        assert (await orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+    assert {one.deployment_id for one in found} == {started.id}

@@ -1,6 +1,7 @@
 """What passes by itself is tried again, within bounds; what does not is told at once."""
 
 import asyncio
+import errno
 from dataclasses import replace
 
 import pytest
@@ -8,16 +9,19 @@ import stamina
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
 from roas.backoff import Retries
-from roas.deployment import engine_return
+from roas.deployment import engine_return, phase_runner
 from roas.errors import (
     ContainerConflictError,
     ContainerRemovedError,
+    EngineError,
+    EnginePartAwayError,
     EngineUnavailableError,
     ImageNotFoundError,
+    ShortageError,
 )
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Outcome
-from roas.models.health import ContainerState
+from roas.models.health import ContainerState, HealthStatus
 from roas.state.manager import StateManager
 from tests.unit.deployment.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deployment.played_parts import service
@@ -246,3 +250,85 @@ async def test_all_intents_are_written_before_what_is_made_together(orchestrator
     assert engine.said == {"store creating", "web creating"}
     steps = [change.new for change in await state.changes("dev") if change.subject == "web"]
     assert [step for step in steps if step in {"creating", "starting"}] == ["creating", "starting"]
+
+
+def refused(number: int) -> EngineError:
+    """Return the error of a place that has words of its own for what the system refuses."""
+    error = EngineError("The file cannot be read.")
+    error.__cause__ = OSError(number, "no more")
+    return error
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        EnginePartAwayError("A part of the engine is away: containerd.sock"),
+        ShortageError("There are not enough processes or threads."),
+        refused(errno.EMFILE),
+        RuntimeError("can't start new thread"),
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+@pytest.mark.parametrize("act", ["look_up_images", "start", "refresh_credentials"])
+async def test_what_passes_is_waited_for(orchestrator, engine, monkeypatch, act, fault):
+    """More often than any phase is tried again, forwards and back; nobody is to blame."""
+    monkeypatch.setattr(phase_runner, "SOON", Retries(0.0, 0.0))
+    await orchestrator.run(deploy("v1"))
+    if act == "refresh_credentials":
+        engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.faults[act] = [fault] * 20
+    deployment = await orchestrator.run(deploy("v2"))
+    assert engine.faults[act] == []
+    back = act == "refresh_credentials"
+    assert deployment.outcome is (Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED), deployment.problem
+    assert engine.versions()["web"] == ("web:v1" if back else "web:v2")
+    assert {phase.attempts for phase in deployment.phases} <= {0, 1}
+
+
+async def test_what_does_not_pass_is_told(orchestrator, engine, monkeypatch):
+    monkeypatch.setattr(phase_runner, "PASSING_SECONDS", -1.0)
+    engine.faults["start"] = [ShortageError("There are not enough processes.") for _ in range(99)]
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.problem is not None
+    assert deployment.problem.message.startswith("There are not enough processes.")
+    assert deployment.problem.service is None
+
+
+async def test_cancellation_ends_the_wait_for_what_passes(orchestrator, engine):
+    met = asyncio.Event()
+
+    class Forever(list):
+        def pop(self, _index):
+            met.set()
+            return self[0]
+
+    engine.faults["look_up_images"] = Forever([ShortageError("There are not enough processes.")])
+    started = await orchestrator.start(deploy("v1"))
+    async with asyncio.timeout(30):
+        await met.wait()
+        await orchestrator.cancel(started.id, started.request.requested_by)
+        assert (await orchestrator.wait(started.id)).outcome is Outcome.CANCELLED
+
+
+async def test_health_check_that_cannot_be_run_blames_nobody(orchestrator, engine, monkeypatch):
+    """A part of the engine went away while the release was observed: it is observed again."""
+    monkeypatch.setattr(phase_runner, "SOON", Retries(0.01, 0.01))
+    looks = 0
+    containers = engine.containers
+
+    async def unchecked(environment):
+        nonlocal looks
+        found = await containers(environment)
+        there = [one for one in found if one.service == "web"]
+        looks += bool(there)
+        if 1 < looks < 12:
+            return tuple(
+                replace(one, health=HealthStatus.STARTING, unchecked=True) if one in there else one for one in found
+            )
+        return found
+
+    engine.containers = unchecked
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem

@@ -1,5 +1,6 @@
 """What Compose and registries write of what went wrong is understood, and quotes no secret."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from roas.errors import (
     ComposeFileError,
     ContainerConflictError,
     EngineError,
+    EnginePartAwayError,
     EngineUnavailableError,
     ImageNotFoundError,
     InvalidRequestError,
     RegistryUnavailableError,
     RoasError,
+    ShortageError,
+    find_shortage,
 )
 from roas.redaction import Redactor
 
@@ -33,6 +37,22 @@ def test_service_name_never_an_option(service: str) -> None:
         ("Error response from daemon: manifest for app:v9 not found: manifest unknown", ImageNotFoundError),
         ("Error response from daemon: pull access denied for app, repository does not exist", ImageNotFoundError),
         ("Error response from daemon: No such image: sha256:abc", ImageNotFoundError),
+        (
+            'connection error: desc = "transport: Error while dialing: dial unix /run/c.sock": unavailable',
+            EnginePartAwayError,
+        ),
+        ("cannot stop container: c9: tried to kill container, but did not receive an exit event", EnginePartAwayError),
+        ("failed to solve: Unavailable: error reading from server: EOF", EnginePartAwayError),
+        ("failed to create task for container: ttrpc: closed: unknown", EnginePartAwayError),
+        ("received unexpected HTTP status: 503 Service Unavailable", RegistryUnavailableError),
+        (
+            "runtime: failed to create new OS thread (have 5 already; errno=11)\nfatal error: newosproc\n\ngoroutine",
+            ShortageError,
+        ),
+        ("fork/exec /usr/bin/docker-buildx: resource temporarily unavailable", ShortageError),
+        ("failed to create shim task: OCI runtime create failed: cannot allocate memory: unknown", ShortageError),
+        ("write /var/lib/docker/tmp/x: no space left on device", ShortageError),
+        ("accept4: too many open files", ShortageError),
         ("net/http: TLS handshake timeout", RegistryUnavailableError),
         ("dial tcp 1.2.3.4:443: connect: connection refused", RegistryUnavailableError),
         ("received unexpected HTTP status: 502 Bad Gateway", RegistryUnavailableError),
@@ -106,3 +126,26 @@ def test_log_that_is_cut_begins_with_a_whole_line() -> None:
     cut = readable_log(b"half of a secret " + b"x" * MOST_BYTES + b"\nwhole line\n")
     assert cut == "whole line\n"
     assert len(readable_log(b"y" * 2 * MOST_BYTES)) == MOST_BYTES - LONGEST_SECRET
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "processes or threads"),
+        (RuntimeError("can't start new thread"), "processes or threads"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (MemoryError(), "memory"),
+        (OSError(errno.EMFILE, "Too many open files"), "open files"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk space"),
+    ],
+)
+def test_what_ran_out_is_told(error: Exception, told: str) -> None:
+    fault = find_shortage(error)
+    assert fault is not None
+    assert fault.transient
+    assert f"Out of {told}" in fault.message
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "no"), RuntimeError("a bug"), ValueError("no")])
+def test_other_errors_are_no_shortage(error: Exception) -> None:
+    assert find_shortage(error) is None

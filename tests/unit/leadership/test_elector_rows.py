@@ -144,7 +144,7 @@ async def test_leader_at_rest_visits_its_journal_once_a_beat(scene: Scene) -> No
     submit, beat = ThreadPoolExecutor.submit, scene.own.ownership.beat_and_renew
 
     def visit(executor: ThreadPoolExecutor, *arguments: object) -> object:
-        visits["journal"] += executor is scene.own._journal._executor
+        visits["journal"] += executor is scene.own._journal._thread
         return submit(executor, *arguments)
 
     async def beat_and_renew(heartbeat: Heartbeat) -> LeaderLease | None:

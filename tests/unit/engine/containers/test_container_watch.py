@@ -13,7 +13,7 @@ from roas.concurrency import end_tasks
 from roas.engine.containers.readiness import judge_readiness
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import ContainerEvent
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineUnavailableError, ShortageError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 
@@ -353,3 +353,44 @@ async def test_want_of_memory_is_told_of_what_runs_again(engine: Watched) -> Non
             assert await watch.changed_within(10.0)
         judged = judge_readiness(ServiceDefinition("a", "i", "h"), watch.of_service("a"), tolerated_restarts=0)
     assert "ran out of memory" in judged.reason
+
+
+@pytest.mark.parametrize("error", [ShortageError("no thread"), RuntimeError("a bug"), EngineUnavailableError("away")])
+async def test_watch_that_gets_no_events_does_not_begin(engine: Watched, error: Exception) -> None:
+    """Whatever keeps it from them: who waits for the first of them would wait for ever."""
+
+    def refuse(_: Any) -> Any:
+        raise error
+
+    engine.events = refuse  # type: ignore[method-assign]
+    async with asyncio.timeout(5):
+        with pytest.raises(type(error), match=str(error)):
+            await watching(engine).__aenter__()
+
+
+async def test_broken_watch_tells_who_waits(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        waiting = asyncio.create_task(watch.until(lambda _: None))
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        engine.containers_by_id = None  # type: ignore[assignment, method-assign]
+        engine.say("a")
+        async with asyncio.timeout(5):
+            with pytest.raises(TypeError):
+                await waiting
+            with pytest.raises(TypeError):  # and who comes later
+                await watch.until(lambda _: None)
+
+
+@pytest.mark.parametrize("unchecked", [False, True])
+async def test_failing_health_check_is_looked_at(engine: Watched, unchecked: bool) -> None:
+    """The event does not tell whether it failed, or whether the engine could not run it."""
+    engine.there["a"] = replace(engine.there["a"], started_at=STARTED)
+    async with watching(engine) as watch:
+        await engine.looks.get()
+        health = HealthStatus.STARTING if unchecked else HealthStatus.UNHEALTHY
+        engine.there["a"] = replace(engine.there["a"], health=health, unchecked=unchecked)
+        engine.say("a", "health_status", LATER, health_status="unhealthy")
+        assert await engine.looks.get() == {"a"}
+        async with asyncio.timeout(5):
+            await watch.until(lambda them: them[0].health is health or None)
