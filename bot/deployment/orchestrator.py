@@ -14,6 +14,7 @@ from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
 from roas.deployment.resumption import Resumption
+from roas.deployment.rollback_target import find_rollback_target
 from roas.deployment.run import CANCEL_POLL_SECONDS
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep
@@ -99,9 +100,7 @@ class DeploymentOrchestrator:
         await refuse_missing_journal(state, self._components.engine, (environment,), state.folder)
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
-            target, plan = await self._plan_rollback(environment, request)
-            require_same_plan(request, plan)
-            to_release = target.number
+            to_release = await self._rollback_target(environment, request)
         planned, self._planned = self._planned, None
         if planned is not None and not planned.is_for(request):
             planned = None
@@ -131,6 +130,19 @@ class DeploymentOrchestrator:
             await self._running.wait(deployment_id)
         while (lock := await self._components.state.locks.get(environment)) and lock.deployment_id == deployment_id:
             await pause(CANCEL_POLL_SECONDS)  # another process has it
+
+    async def _rollback_target(self, environment: Environment, request: DeploymentRequest) -> int:
+        """Return the number of the release to go back to; some services of it are what recovery takes, without a plan.
+
+        Raises what planning raises, and ImageChangedError.
+        """
+        if request.services:
+            current = await self._components.state.releases.current(environment.name)
+            target, _model = await find_rollback_target(self._components, environment, request, current)
+        else:
+            target, plan = await self._plan_rollback(environment, request)
+            require_same_plan(request, plan)
+        return target.number
 
     async def wait(self, deployment_id: str) -> Deployment:
         """Wait until a deployment that this process runs has ended, and return its record."""

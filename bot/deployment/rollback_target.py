@@ -44,7 +44,8 @@ async def find_rollback_target(
         )
         raise InvalidRequestError(missing, hint=hint)
     model = await _model_of(components, target)
-    if gone := await components.engine.missing_images(target, environment):
+    gone = await components.engine.missing_images(target, environment)
+    if gone := tuple(one for one in gone if one in (request.services or gone)):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     if is_same(target, current) and not half_way:
         raise InvalidRequestError(

@@ -150,6 +150,24 @@ class ComposeReleases:
             stack, image_ids, kept_from=kept_from, kept_services=kept_services
         )
 
+    async def draft_with(
+        self, environment: Environment, current: Release, service: str, earlier: Release
+    ) -> ReleaseDraft:
+        """Draft a release that runs, with one service as an earlier one has it; all else stays."""
+        model_hash, _warnings = await self.refresh_credentials(environment, earlier)
+
+        def merged() -> str:
+            old, now = self._models.load(model_hash), self._models.load(current.model_hash)
+            shared = {kind: {**old.get(kind, {}), **now.get(kind, {})} for kind in SHARED_KINDS if kind in old}
+            services = {**services_of(now), service: services_of(old)[service]}
+            return self._models.save({**now, **shared, "services": services})
+
+        merged_hash = await self._clients.local(merged)
+        await self.check_release(environment, merged_hash)
+        taken = earlier.service(service)
+        services = tuple(taken if taken and one.name == service else one for one in current.services)
+        return ReleaseDraft(current.version, services, merged_hash)
+
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         """Draft a release of what runs now; None where nothing runs."""
         if not any(one.state in ALIVE for one in await take_outlines(self._clients, environment)):

@@ -98,6 +98,15 @@ class ReleaseStore(Protocol):
         """Return the model that `draft_release` would store for the same; nothing is written."""
         ...
 
+    async def draft_with(
+        self, environment: Environment, current: Release, service: str, earlier: Release
+    ) -> ReleaseDraft:
+        """Draft a release that runs, with one service as an earlier one has it and today's credentials: all else stays.
+
+        Raises ComposePolicyError, ReleaseNotRestorableError.
+        """
+        ...
+
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         """Draft a release of what runs now; None where nothing runs.
 

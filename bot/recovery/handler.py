@@ -1,16 +1,19 @@
 """Recover a service by the gentlest action that helps: the ErrorHandler."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, Unpack
 
+from roas.backoff import SOON, Backoff
+from roas.concurrency import pause
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
-from roas.errors import RoasError
+from roas.errors import EngineUnavailableError, RoasError, find_passing
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
@@ -27,12 +30,18 @@ from roas.recovery.beside_deployment import is_held, wanted_service
 from roas.recovery.budget import Budget
 from roas.recovery.refusals import RecoveryChecks, find_refusal
 from roas.recovery.restart import restart_service, settle, until_answered
+from roas.recovery.sound_release import find_sound_release
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
+# Between two attempts: what the one before did shows by then.
+RUNG_SECONDS = 2.0
+# How long an attempt waits for an engine that is away: it is upgraded, or somebody starts it again.
+AWAY_SECONDS = 600.0
+ASKS_A_PERSON = said("no automatic rollback: its version was sound, or no earlier one is known to be; a person decides")
 RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, RECOVERY, said("automatic recovery"))
 LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
@@ -97,21 +106,25 @@ class ErrorHandler:
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it had recovered already"))
+        return await self._climb(fault, environment)
+
+    async def _climb(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        """Try one thing after the other, the gentlest first; each only once the one before has shown what it did."""
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
-            if action is RecoveryAction.ROLL_BACK and await self._holding(fault) is not None:
-                continue  # a deployment is paused: which release it is to be is what a person is asked
-            if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
+            if not await self._may_try(fault, action):
                 continue
-            if tried and (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
-                return refusal
+            if tried:
+                await pause(RUNG_SECONDS)
+                if (report := await self._look_between(fault, environment)) is not None:
+                    return report
+            if action is RecoveryAction.ROLL_BACK and not await self._has_sound_release(fault):
+                tried.append(ASKS_A_PERSON)
+                continue
             problem = await self._attempt(fault, environment, action)
             if problem is None:
-                return RecoveryReport(
-                    fault,
-                    RecoveryOutcome.RECOVERED,
-                    said("{action}: it has recovered", action=ACTION_NAMES[action]),
-                )
+                text = said("{action}: it has recovered", action=ACTION_NAMES[action])
+                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, text)
             tried.append(said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem))
         if tried and (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
             return refusal
@@ -123,6 +136,21 @@ class ErrorHandler:
             return (await self._wanted(fault))[1].one_shot
         except RoasError:
             return False
+    async def _may_try(self, fault: Fault, action: RecoveryAction) -> bool:
+        if action is RecoveryAction.ROLL_BACK and await self._holding(fault) is not None:
+            return False  # a deployment is paused: which release it is to be is what a person is asked
+        return await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action)
+
+    async def _look_between(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
+        """Return why nothing more is to be tried, a moment after an attempt that did not help; None where it is."""
+        if (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
+            return refusal
+        if await self._is_recovered(fault, environment):
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it has recovered meanwhile"))
+        return None
+
+    async def _has_sound_release(self, fault: Fault) -> bool:
+        return await find_sound_release(self._state, fault.environment, fault.service) is not None
 
     async def _category(self, fault: Fault, environment: Environment) -> FaultCategory:
         if fault.category is not FaultCategory.PROCESS:
@@ -149,11 +177,30 @@ class ErrorHandler:
         )
         await self._state.recoveries.save(step)
         log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
-        problem = await self._try(fault, environment, action)
+        problem = await self._try_with_engine(fault, environment, action)
         await self._state.recoveries.save(replace(step, result=problem or RECOVERED, ended=True))
         text = said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem or RECOVERED)
         await self._notes.note(fault.alert_id, text)
         return problem
+
+    async def _try_with_engine(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        """Try, and try the same again for as long as the engine, or a part of it, is away: the service is not to blame.
+
+        Nothing gentler or harsher would help then. What has run out on the machine is waited for, too.
+        """
+        backoff, deadline, told = Backoff(SOON), time.monotonic() + AWAY_SECONDS, False
+        while True:
+            try:
+                return await self._try(fault, environment, action)
+            except EngineUnavailableError as error:
+                if time.monotonic() > deadline:
+                    return error.message
+                log.warning("recovery waits for the engine", alert_id=fault.alert_id, error=error.message)
+                if not told:
+                    text = said("{action}: waits: {reason}", action=ACTION_NAMES[action], reason=error.message)
+                    await self._notes.note(fault.alert_id, text)
+                told = True
+            await pause(backoff.failed())
 
     async def _close_interrupted(self, fault: Fault) -> bool:
         """Record that attempts of a bot that died were interrupted; returns whether there were any."""
@@ -198,6 +245,8 @@ class ErrorHandler:
         except TimeoutError:
             return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
         except RoasError as error:
+            if isinstance(passing := find_passing(error) or error, EngineUnavailableError):
+                raise passing from error
             return error.message
 
     async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
@@ -223,6 +272,8 @@ class ErrorHandler:
         except TimeoutError:
             return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
         except RoasError as error:
+            if isinstance(passing := find_passing(error) or error, EngineUnavailableError):
+                raise passing from error
             return error.message
         return None
 
@@ -245,15 +296,16 @@ class ErrorHandler:
         await until_answered(environment, definition, watch, self._checks.answers)
 
     async def _deploy_previous(self, fault: Fault, environment: Environment) -> str | None:
-        """Roll back to the release before this one, as a normal deployment."""
-        previous = await self._state.releases.previous(fault.environment)
-        if previous is None:
-            return said("there is no release to go back to")
+        """Take the service, and nothing else, from the last release in which it was sound: a deployment like any."""
+        earlier = await find_sound_release(self._state, fault.environment, fault.service)
+        if earlier is None:
+            return ASKS_A_PERSON
         request = DeploymentRequest(
             environment=fault.environment,
             kind=DeploymentKind.ROLLBACK,
             requested_by=RECOVERY_ACTOR,
-            target_release=previous.number,
+            services=(fault.service,),
+            target_release=earlier.number,
             reason=said("{service} stays down ({alert_id})", service=fault.service, alert_id=fault.alert_id),
             correlation_id=fault.correlation_id or None,
         )

@@ -19,10 +19,13 @@ from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.readiness import Readiness, judge_readiness
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
+from roas.engine.replica_replacement import stays_up
+from roas.errors import ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.dependency import DependencyKind
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
+from roas.models.events import ReleaseCreated
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
 from roas.models.release import Release
@@ -59,7 +62,10 @@ class Rollback:
         number = deployment.to_release if asked_for else deployment.from_release
         if number is None:
             return None
-        return await context.components.state.releases.get(context.environment.name, number)
+        release = await context.components.state.releases.get(context.environment.name, number)
+        if release is None or not asked_for or not deployment.request.services:
+            return release
+        return await _with_earlier_services(context, release)
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         engine, manager = context.components.engine, context.components.manager
@@ -67,9 +73,12 @@ class Rollback:
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
-        model_hash, warnings = await engine.refresh_credentials(context.environment, target)
-        for warning in warnings:
-            context.warn(warning)
+        named = frozenset(context.deployment.request.services if context.deployment.problem is None else ())
+        model_hash = target.model_hash  # what others have stays
+        if not named:
+            model_hash, warnings = await engine.refresh_credentials(context.environment, target)
+            for warning in warnings:
+                context.warn(warning)
         context.release, context.model_hash = target, model_hash
         await context.update(applied_model=model_hash)
         await watch.refresh()
@@ -78,6 +87,7 @@ class Rollback:
         own_bot, bot = bot, None if stays else bot
         model = await engine.load_model(model_hash)
         scope = replace(await context.scope(), begun=begun(context.deployment))
+        scope = Scope(named=named, moved=await context.services_before(), begun=begun(context.deployment))
         changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
@@ -183,6 +193,31 @@ class Rollback:
         for service in sorted(there - own):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
         return bot
+
+
+async def _with_earlier_services(context: DeploymentContext, earlier: Release) -> Release:
+    """Make a release of the current one with some services as an earlier one has them, once: all else stays."""
+    components, deployment = context.components, context.deployment
+    if earlier.deployment_id == deployment.id:  # by an earlier attempt
+        return earlier
+    current = await components.state.releases.applied(context.environment.name)
+    if current is None:
+        raise ReleaseNotRestorableError(
+            said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
+        )
+    (service,) = deployment.request.services
+    draft = await components.engine.draft_with(context.environment, current, service, earlier)
+    release = await components.manager.releases.create_release(
+        draft,
+        context.environment,
+        deployment.request.requested_by,
+        context.fence,
+        deployment_id=deployment.id,
+        correlation_id=deployment.correlation_id,
+    )
+    await context.update(to_release=release.number, applied_model=release.model_hash)
+    context.publish(ReleaseCreated(release=release.number, **context.origin))
+    return release
 
 
 async def _refuse_other_plan(context: DeploymentContext, target: Release) -> None:

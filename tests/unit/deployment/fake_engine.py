@@ -162,6 +162,15 @@ class FakeEngine:
         images = {name: f"{name}:{stack.version}" for name in image_ids} | kept
         return {"services": {name: {"image": images[name]} for name in self.stack if name in images}}
 
+    async def draft_with(
+        self, environment: Environment, current: Release, service: str, earlier: Release
+    ) -> ReleaseDraft:
+        taken = earlier.service(service)
+        services = tuple(taken if taken and s.name == service else s for s in current.services)
+        model_hash = "|".join(s.image.reference for s in services)
+        self.models[model_hash] = {"services": {s.name: {"image": s.image.reference} for s in services}}
+        return ReleaseDraft(current.version, services, model_hash)
+
     async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         self._called("adopt")
         return self.adoptable

@@ -1,6 +1,7 @@
 """A rollback brings the release before back, whole, and says where it could not."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -249,3 +250,33 @@ async def test_failed_hotfix_rolled_back(orchestrator, engine):
     engine.behaviour["v2", "web"] = UNHEALTHY
     assert (await orchestrator.run(hotfix("v2"))).outcome is Outcome.ROLLED_BACK
     assert engine.versions()["web"] == "web:v1"
+
+
+async def test_one_service_goes_back_alone(orchestrator, engine, state):
+    """As recovery asks for it: a release of its own, and all else stays as it is, drift too."""
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    store = next(one for one in engine.running.values() if one.service == "store")
+    engine.running[store.id] = replace(store, config_hash="changed by hand")
+    deployment = await orchestrator.run(replace(rollback(), services=("web",), target_release=1))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.versions() == {"store": "store:v2", "web": "web:v1"}
+    assert store.id in engine.running
+    current = await state.releases.current("dev")
+    assert (current.number, current.state, current.version, deployment.to_release) == (
+        3,
+        ReleaseState.SUCCEEDED,
+        "v2",
+        3,
+    )
+    assert [one.image.reference for one in current.services] == ["store:v2", "web:v1"]
+
+
+async def test_one_service_that_does_not_get_well_fails(orchestrator, engine, state):
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(replace(rollback(), services=("web",), target_release=1))
+    assert deployment.outcome is Outcome.FAILED
+    assert engine.versions()["store"] == "store:v2"
+    assert (await state.releases.get("dev", 3)).state is ReleaseState.FAILED

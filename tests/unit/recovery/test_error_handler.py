@@ -11,15 +11,20 @@ from unittest import mock
 import pytest
 import time_machine
 
+from roas.backoff import Retries
+from roas.errors import EnginePartAwayError
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
 from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from roas.models.stack import ServiceDefinition
+from roas.models.release import ReleaseState
+from roas.recovery import handler
 from roas.recovery.budget import WINDOW, Budget
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
+from roas.recovery.sound_release import find_sound_release
 from roas.state.boot_clock import boot_seconds
 from roas.state.manager import StateManager
 
@@ -44,7 +49,9 @@ class Scene:
         self.state = state
         self.notes = Notes()
         self.verdict = Verdict.UNHEALTHY
-        self.manually = self.own = False
+        self.manually = self.own = self.recovers = False
+        self.has_sound_release = True
+        self.away = 0
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
         checks = RecoveryChecks(lambda *_: self.verdict, lambda *_: self.manually, self._is_own, self._answers, str)
@@ -53,12 +60,16 @@ class Scene:
         self.handler = ErrorHandler(parts)
         self.handler._try = self._try  # type: ignore[method-assign]
         self.handler._is_recovered = self._is_recovered  # type: ignore[method-assign]
+        self.handler._has_sound_release = self._has_sound_release  # type: ignore[method-assign]
 
     async def _is_own(self, environment: Environment, service: str) -> bool:
         return self.own
 
     async def _is_recovered(self, *_: object) -> bool:
-        return False
+        return self.recovers
+
+    async def _has_sound_release(self, *_: object) -> bool:
+        return self.has_sound_release
 
     async def _answers(self, *_: object) -> bool:
         return True
@@ -70,12 +81,16 @@ class Scene:
         return SimpleNamespace(id="ROLLBACK-1", outcome=Outcome.SUCCEEDED)
 
     async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        if self.away:
+            self.away -= 1
+            raise EnginePartAwayError("A part of the engine is away: containerd.sock")
         self.tried.append(action)
         return None if action in self.helps else "it ended again"
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    monkeypatch.setattr(handler, "RUNG_SECONDS", 0.0)
     async with StateManager(tmp_path / "state") as state:
         yield Scene(state)
 
@@ -92,6 +107,87 @@ async def test_failed_steps_escalate_to_person(scene: Scene) -> None:
     report = await scene.handler.handle(FAULT, DEV)
     assert report.outcome is RecoveryOutcome.ESCALATED
     assert scene.tried == [RESTART, RECREATE, ROLL_BACK]
+
+
+async def test_attempt_waits_for_the_engine(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it cannot do then says nothing of the service: neither another attempt nor the budget is spent on it."""
+    monkeypatch.setattr(handler, "SOON", Retries(0.0, 0.0))
+    scene.away, scene.helps = 9, frozenset({RESTART})
+    assert (await scene.handler.handle(FAULT, DEV)).succeeded
+    assert scene.tried == [RESTART]
+    assert len(await scene.state.recoveries.of("dev", "web", RESTART)) == 1
+    assert scene.notes.text == [
+        "restart: waits: A part of the engine is away: containerd.sock",
+        "restart: recovered",
+    ]
+
+
+async def test_service_that_is_well_by_now_is_left(scene: Scene) -> None:
+    """What an attempt did may take a moment to show: the next one is not made then."""
+    scene.recovers = True
+    assert (await scene.handler.handle(FAULT, DEV)).succeeded
+    assert scene.tried == [RESTART]
+
+
+async def test_sound_version_is_not_rolled_back(scene: Scene) -> None:
+    scene.has_sound_release = False
+    report = await scene.handler.handle(FAULT, DEV)
+    assert report.outcome is RecoveryOutcome.ESCALATED
+    assert "a person decides" in report.text
+    assert scene.tried == [RESTART, RECREATE]
+
+
+GOOD, WATCHED, LEFT, BAD = ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.UNCHANGED, ServiceStep.FAILED
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([("a", GOOD)], None),
+        ([("a", GOOD), ("b", GOOD)], None),
+        ([("a", GOOD), ("b", BAD)], 0),
+        ([("a", WATCHED), ("b", BAD)], 0),
+        ([("a", GOOD), ("b", GOOD), ("c", BAD)], 1),
+        ([("a", GOOD), ("b", BAD), ("c", BAD)], 0),
+        ([("a", GOOD), ("a", LEFT)], None),
+        ([("a", GOOD), ("b", GOOD), ("b", LEFT)], None),
+        ([("a", GOOD), ("b", BAD), ("b", LEFT)], 0),
+        ([("a", LEFT), ("b", BAD)], None),
+        ([("a", BAD)], None),
+    ],
+)
+async def test_service_goes_back_to_where_it_was_sound_last(
+    history: list[tuple[str, ServiceStep]], expected: int | None
+) -> None:
+    """Each release with the version of the service, and how its deployment left it; never past one that was sound."""
+    releases, deployments = {}, {}
+    for number, (version, step) in enumerate(history):
+        pin = SimpleNamespace(image_id=version)
+        there = SimpleNamespace(image=pin, definition_hash="d")
+        releases[number] = SimpleNamespace(
+            number=number,
+            state=ReleaseState.SUCCEEDED,
+            deployment_id=str(number),
+            replaces=number - 1 if number else None,
+            service=lambda _, there=there: there,
+        )
+        progress = ServiceProgress("web", step, changed=step is not LEFT)
+        deployments[str(number)] = SimpleNamespace(services=(progress,))
+
+    async def current(_environment: str) -> Any:
+        return releases[len(history) - 1]
+
+    async def release(_environment: str, number: int) -> Any:
+        return releases.get(number)
+
+    async def deployment(id_: str) -> Any:
+        return deployments[id_]
+
+    state: Any = SimpleNamespace(
+        releases=SimpleNamespace(current=current, get=release), deployments=SimpleNamespace(get=deployment)
+    )
+    found = await find_sound_release(state, "dev", "web")
+    assert (found.number if found is not None else None) == expected
 
 
 async def test_missing_container_recreated(scene: Scene) -> None:
