@@ -1,13 +1,12 @@
 """Refuse to act by a journal that is not the stack's: an empty one, and one that a deployment would move to."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import in_thread, run_concurrently
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing
@@ -96,7 +95,7 @@ async def _traces(engine: Engine, environment: Environment, folder: Path) -> str
     """Say what an earlier journal left of an environment; empty where nothing is seen of it."""
     try:
         projects = [one for one in await engine.projects(environment) if one.name == environment.project]
-        services = await asyncio.to_thread(_written_services, environment)
+        services = await in_thread(_written_services, environment)
         services |= {service for project in projects for service in project.services}
         numbers = await engine.held_releases(environment, services)
     except RoasError:
