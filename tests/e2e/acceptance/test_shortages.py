@@ -1,0 +1,151 @@
+"""Out of processes, threads, memory, open files or disk space for a while: a deployment goes on, or ends and says so.
+
+Each place in the product that starts a thread or a process, or opens a file, is found by watching a deployment. At each
+of them the system then refuses, a few times, for another reason.
+"""
+
+import asyncio
+import builtins
+import errno
+import io
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from roas import application as application_
+from roas.application import open_application
+from roas.backoff import Retries
+from roas.concurrency import pause
+from roas.deployment import phase_runner, resume_backoff
+from roas.errors import StateError
+from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from tests.e2e.acceptance.conftest import settings_for
+from tests.e2e.acceptance.people import People, request
+from tests.e2e.acceptance.stack import alone
+
+PRODUCT = str(Path(application_.__file__).parent)
+# What is done for everybody is counted where it is asked for.
+HELPERS = ("concurrency.py", "temporary.py", "engine/compose/processes.py", "engine/client.py")
+REFUSALS = 3
+STARTS = (
+    (threading.Thread, "start"),
+    (subprocess.Popen, "__init__"),
+    (tempfile, "mkdtemp"),
+    (os, "open"),
+    (os, "mkdir"),
+    (io, "open"),
+    (builtins, "open"),
+    (socket.socket, "__init__"),
+)
+ERRORS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENOSPC)
+
+
+class Site(NamedTuple):
+    """Where in the product what is started or opened."""
+
+    what: str
+    file: str
+    line: int
+
+
+class System:
+    """The starts of this process, of which some are refused."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[Site] = Counter()
+        self.refused: Site | None = None
+        self.number = 0
+        self.left = 0
+
+    def refuse(self, site: Site, number: int) -> None:
+        """Refuse the next few starts at a place."""
+        self.refused, self.number, self.left = site, number, REFUSALS
+
+    def pass_by(self, owner: Any, name: str) -> None:
+        site = self._site(f"{getattr(owner, '__name__', owner)}.{name}")
+        if site is None:
+            return
+        self.seen[site] += 1
+        if site == self.refused and self.left > 0:
+            self.left -= 1
+            if owner is threading.Thread:
+                raise RuntimeError("can't start new thread")
+            raise OSError(self.number, os.strerror(self.number))
+
+    def _site(self, what: str) -> Site | None:
+        frame = sys._getframe(3)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith(PRODUCT) and not file.endswith(HELPERS):
+                return Site(what, file.removeprefix(f"{PRODUCT}/"), frame.f_lineno)
+            frame = frame.f_back
+        return None
+
+
+@contextmanager
+def watched_system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    system = System()
+    for owner, name in STARTS:
+        original = getattr(owner, name)
+
+        def start(*arguments: Any, _original: Any = original, _place: Any = (owner, name), **named: Any) -> Any:
+            system.pass_by(*_place)
+            return _original(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, start)
+    yield system
+    monkeypatch.undo()
+
+
+async def carried_out(people: People, version: str) -> Deployment:
+    """Deploy; what only the state folder stopped is resumed, as the leader does."""
+    orchestrator = people.application.orchestrator
+    started = await orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+    while True:
+        try:
+            return await orchestrator.wait(started.id)
+        except StateError:
+            while not await orchestrator.resume():
+                await pause(0.05)
+
+
+async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch):
+    for module, name in ((phase_runner, "SOON"), (resume_backoff, "PATIENTLY")):
+        monkeypatch.setattr(module, name, Retries(0.01, 0.05))
+
+    def change(number: int) -> None:
+        """Write files that are none that were read before: all is done that a first deployment does."""
+        stack.write({"web": alone(healthcheck=None, labels={"number": str(number)})})
+
+    change(0)
+    async with open_application(settings_for(stack, tmp_path / "state")) as application:
+        people = People(application)
+        await people.succeed("v1")
+        with watched_system(monkeypatch) as system:
+            change(1)
+            await people.succeed("v2")
+            sites = sorted(system.seen)
+            assert len(sites) > 10
+            not_reached = []
+            for index, site in enumerate(sites):
+                number = ERRORS[index % len(ERRORS)]
+                system.refuse(site, number)
+                change(index + 2)
+                async with asyncio.timeout(60):
+                    deployment = await carried_out(people, f"v{index % 2 + 1}")
+                told = f"{site} {errno.errorcode[number]}: {deployment.outcome} {deployment.problem}"
+                print(told, system.left, flush=True)
+                assert deployment.outcome is Outcome.SUCCEEDED, told
+                assert await application.state.locks.get("dev") is None
+                not_reached += [site] * (system.left == REFUSALS)
+            assert len(not_reached) < len(sites) / 4, not_reached
