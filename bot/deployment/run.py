@@ -289,13 +289,11 @@ class DeploymentRun:
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
     """Return the final state of the release that a deployment created, by number.
 
-    A rollback creates none, nor does what changes nothing of the release.
+    A rollback of all creates none, nor does what changes nothing of the release.
     """
     created = deployment.to_release not in {None, deployment.from_release}
-    if deployment.to_release is None or not created or deployment.request.kind is DeploymentKind.ROLLBACK:
-    """Return the final state of the release that a deployment created, by number; a rollback of all creates none."""
     goes_back = deployment.request.kind is DeploymentKind.ROLLBACK and not deployment.request.services
-    if deployment.to_release is None or goes_back:
+    if deployment.to_release is None or not created or goes_back:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED
     return {deployment.to_release: ReleaseState.SUCCEEDED if succeeded else ReleaseState.FAILED}

@@ -136,6 +136,7 @@ class ErrorHandler:
             return (await self._wanted(fault))[1].one_shot
         except RoasError:
             return False
+
     async def _may_try(self, fault: Fault, action: RecoveryAction) -> bool:
         if action is RecoveryAction.ROLL_BACK and await self._holding(fault) is not None:
             return False  # a deployment is paused: which release it is to be is what a person is asked

@@ -18,9 +18,7 @@ from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.readiness import Readiness, judge_readiness
 from roas.engine.containers.watch import ContainerWatch
-from roas.errors import ServiceFailedError
-from roas.engine.replica_replacement import stays_up
-from roas.errors import ReleaseNotRestorableError
+from roas.errors import ReleaseNotRestorableError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.dependency import DependencyKind
@@ -86,8 +84,7 @@ class Rollback:
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         own_bot, bot = bot, None if stays else bot
         model = await engine.load_model(model_hash)
-        scope = replace(await context.scope(), begun=begun(context.deployment))
-        scope = Scope(named=named, moved=await context.services_before(), begun=begun(context.deployment))
+        scope = replace(await context.scope(), named=named, begun=begun(context.deployment))
         changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays

@@ -18,8 +18,8 @@ from roas.models.environment import Environment
 from roas.models.health import Verdict
 from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
-from roas.models.stack import ServiceDefinition
 from roas.models.release import ReleaseState
+from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.budget import WINDOW, Budget
 from roas.recovery.handler import ErrorHandler, RecoveryParts
