@@ -1,15 +1,16 @@
 """Run the bot as a service: the client, its HTTP endpoints, and leader election."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+import ctypes
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiohttp import web
 
 from roas.application import Application, open_application
 from roas.client import EXIT_RESTART, RoasBot, run_bot
 from roas.cogs.stopped_bot import StoppedBot
-from roas.concurrency import begun, pause_in_step
+from roas.concurrency import begun, end_tasks, in_thread, pause, pause_in_step
 from roas.engine.client import engine_address
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.machine.socket_mount import is_socket_stale
@@ -17,7 +18,6 @@ from roas.errors import JournalLostError, RoasError, StateError
 from roas.foundation import open_foundation
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging, get_logger
-from roas.memory import keep_little, kept_trimmed
 from roas.messages.message import said
 from roas.models.ownership import JournalLoss
 from roas.monitoring.http.server import HttpServer, JournalStanding
@@ -29,11 +29,48 @@ from roas.signals import stop_signals
 from roas.ui.standby_gate import StandbyGate
 from roas.version import __version__
 
+# From glibc's malloc.h.
+M_ARENA_MAX = -8
+M_MMAP_THRESHOLD = -3
+LARGE_BYTES = 1 << 20
+TRIM_SECONDS = 60.0
 log = get_logger(__name__)
-
 EXIT_BEGIN_AGAIN = -1  # of this process, which goes on: no exit code that anybody sees
 LOOK_SECONDS = 1.0
 JOURNAL_LOOK_SECONDS = 5.0
+
+
+def keep_little() -> bool:
+    """Have threads started from now on share one arena, and what is large go back when it is freed.
+
+    Returns whether the C library knows that.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1) and mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+def trim() -> bool:
+    """Give free memory back; returns whether the C library can, which musl cannot."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is None:
+        return False
+    malloc_trim(0)
+    return True
+
+
+@asynccontextmanager
+async def kept_trimmed(seconds: float = TRIM_SECONDS) -> AsyncIterator[None]:
+    """Trim every so often within the block, in a thread."""
+
+    async def rounds() -> None:
+        while await in_thread(trim):
+            await pause(seconds)
+
+    task = asyncio.create_task(rounds(), name="trim memory")
+    try:
+        yield
+    finally:
+        await end_tasks(task)
 
 
 async def serve(settings: Settings) -> int:

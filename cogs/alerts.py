@@ -1,16 +1,16 @@
 """Let people acknowledge and silence alerts, read the logs of their services, and roll back."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import discord
 from discord.ext import commands
 
-from roas.cogs.alert_button import AlertButton
-from roas.cogs.answers import ANSWERED_ELSEWHERE, answer
-from roas.cogs.hosts import deployment_host
+from roas.cogs.answers import ANSWERED_ELSEWHERE, acknowledge, answer
+from roas.cogs.hosts import alert_host, deployment_host
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
@@ -20,14 +20,41 @@ from roas.models.alert import Alert
 from roas.models.deployment import DeploymentKind
 from roas.models.health import ContainerSnapshot
 from roas.ui.drawing import Attachment, Drawing
+from roas.ui.embeds.alert import PREFIX
 from roas.ui.limits import code
 from roas.ui.translation import _, translate
 
 log = get_logger(__name__)
-
 SILENCE = timedelta(hours=1)
 LOG_LINES = 300
 LOGS_OF_CONTAINERS = 5
+
+
+class AlertButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=re.escape(PREFIX) + r"(?P<action>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
+):
+    """Do something about an alert; the button knows its id only, everything else is read again on the click."""
+
+    def __init__(self, action: str, subject: str) -> None:
+        super().__init__(discord.ui.Button(label=action, custom_id=f"{PREFIX}{action}:{subject}"))
+        self.action = action
+        self.subject = subject
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the button from its custom id."""
+        return cls(match["action"], match["subject"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Pass the click to the cog."""
+        host = alert_host(interaction.client)
+        if host is None or not await acknowledge(interaction):
+            return
+        async with host.answering(interaction):
+            await host.clicked(interaction, self.action, self.subject)
 
 
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):

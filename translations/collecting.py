@@ -7,7 +7,7 @@ from pathlib import Path
 
 from babel.messages.extract import extract
 
-from roas.ui.catalogue import SENTENCE
+from roas.ui.translation import SENTENCE
 from translations.literals import has_own, is_speech, template, texts
 
 ROOT = Path(__file__).resolve().parents[1]

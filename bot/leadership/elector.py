@@ -6,14 +6,14 @@ watches its successor, when that one hangs or is unhealthy: then the old release
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 
 from roas.application import Application
 from roas.concurrency import pause_in_step
-from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
+from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.own_place import OwnPlace
 from roas.leadership.takeover import Takeover, TakeoverReason
-from roas.leadership.transitions import ElectorState, Occasion, after
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.ownership import Heartbeat, LeaderLease, Readiness
@@ -22,12 +22,61 @@ from roas.state.process_marks import this_process
 from roas.version import __version__
 
 log = get_logger(__name__)
-
 # A standby polls more often: people wait for the new leader.
 BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
 # How long a process that is told to stop tries to note that.
 STOP_SECONDS = 2.0
+
+
+class ElectorState(StrEnum):
+    """What a process is, of those that share a journal."""
+
+    STANDBY = "standby"
+    LEADER = "leader"
+    STOPPED = "stopped"
+
+
+class Occasion(StrEnum):
+    """What makes a process become something else, or stay what it is."""
+
+    HELD = "the lease names this process, and was renewed"
+    TAKEN = "the leader was dead, and this process took the lease"
+    SEIZED = "the leader hung, or was an unhealthy successor: it was ended, and its lease seized"
+    ELSEWHERE = "the lease names another process, or none"
+    UNREADABLE = "the journal cannot be read"
+    LOST = "the journal is lost"
+
+
+# A stopped process stays so: another may lead with the journal that is at the path now.
+TRANSITIONS: Mapping[tuple[ElectorState, Occasion], ElectorState] = {
+    (ElectorState.STANDBY, Occasion.HELD): ElectorState.LEADER,
+    (ElectorState.STANDBY, Occasion.TAKEN): ElectorState.LEADER,
+    (ElectorState.STANDBY, Occasion.SEIZED): ElectorState.LEADER,
+    (ElectorState.STANDBY, Occasion.ELSEWHERE): ElectorState.STANDBY,
+    (ElectorState.STANDBY, Occasion.UNREADABLE): ElectorState.STANDBY,
+    (ElectorState.STANDBY, Occasion.LOST): ElectorState.STOPPED,
+    (ElectorState.LEADER, Occasion.HELD): ElectorState.LEADER,
+    (ElectorState.LEADER, Occasion.ELSEWHERE): ElectorState.STANDBY,
+    (ElectorState.LEADER, Occasion.UNREADABLE): ElectorState.STANDBY,
+    (ElectorState.LEADER, Occasion.LOST): ElectorState.STOPPED,
+}
+
+
+def after(state: ElectorState, occasion: Occasion) -> ElectorState:
+    """Return what a process is after an occasion. Raises InternalFaultError for one that cannot come in that state."""
+    try:
+        return TRANSITIONS[state, occasion]
+    except KeyError:
+        raise InternalFaultError(
+            said("A {state} process cannot meet this: {occasion}.", state=state, occasion=occasion)
+        ) from None
+
+
+def as_table() -> str:
+    """Return all transitions as a Markdown table, for docs/architecture.md."""
+    rows = [f"| {state} | {occasion} | {target} |" for (state, occasion), target in TRANSITIONS.items()]
+    return "\n".join(["| From | When | To |", "|---|---|---|", *rows])
 
 
 class LeaderElector:

@@ -9,7 +9,6 @@ from functools import partial
 from roas.application import Application
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
-from roas.leadership.lease_watch import LeaseWatch
 from roas.leadership.own_place import OwnPlace
 from roas.log import get_logger
 from roas.messages.message import said
@@ -17,14 +16,32 @@ from roas.models.deployment import Deployment, Problem
 from roas.models.health import AT_WORK, ENDED, HealthStatus
 from roas.models.ownership import LeaderLease, Readiness
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.ownership import renewed_at
+from roas.state.ownership import lease_has_lapsed, renewed_at
 
+# A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
+LAPSE_CONFIRM_SECONDS = 2.0
 log = get_logger(__name__)
-
 # A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
 JOURNAL_GRACE_SECONDS = 45.0
 # One that is not ready leaves a dead bot's lease for so long to another container of the same service.
 READY_PEER_WAIT_SECONDS = 20.0
+
+
+class LeaseWatch:
+    """Look at the lease of another process, again and again."""
+
+    def __init__(self) -> None:
+        self._lapsed: LeaderLease | None = None
+        self._since = 0.0
+
+    def has_lapsed(self, lease: LeaderLease, now: float) -> bool:
+        """Return whether a lease has lapsed by a boot time, and stayed so for as long as a living owner may need."""
+        if not lease_has_lapsed(lease, now):
+            self._lapsed = None
+            return False
+        if self._lapsed != lease:
+            self._lapsed, self._since = lease, time.monotonic()
+        return time.monotonic() - self._since >= LAPSE_CONFIRM_SECONDS
 
 
 class TakeoverReason(StrEnum):

@@ -1,5 +1,6 @@
 """Write what people ask of a deployment that runs, whichever process runs it: to stop, or how to go on."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from roas.errors import InvalidRequestError
@@ -7,13 +8,138 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, PhaseStatus
+from roas.models.deployment import UNTOUCHED_STEPS, Deployment, Outcome, PhaseStatus, ServiceProgress
+from roas.models.holding import Holding
 from roas.models.rollout import WATCH, Choice, Decision
 from roas.state.deployment_changes import change_of
-from roas.state.deployment_reader import DeploymentReader
-from roas.state.deployment_rows import read_deployment
+from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
 from roas.state.documents import to_json
+from roas.state.journal import Journal
+from roas.state.locks import read_lock
 from roas.state.transaction import Transaction
+
+
+class DeploymentReader:
+    """Read deployments; whoever writes them reads them, too."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, deployment_id: str) -> Deployment | None:
+        """Return one deployment, whole, or None."""
+        return await self._journal.read(lambda transaction: read_deployment(transaction, deployment_id))
+
+    async def get_own(self, deployment_id: str) -> Deployment | None:
+        """Return one deployment without its phases and services, or None."""
+        found = await self._journal.read(
+            lambda transaction: select_deployments(transaction, "id = ?", (deployment_id,), whole=False)
+        )
+        return found[0] if found else None
+
+    async def list(
+        self,
+        environment: str | None = None,
+        *,
+        limit: int = 20,
+        outcome: Outcome | None = None,
+        offset: int = 0,
+        whole: bool = True,
+    ) -> tuple[Deployment, ...]:
+        """Return the last deployments, newest first; `offset` leaves out the newest ones.
+
+        Unless `whole`, they have no phases and no services: of a large stack, these take nearly all of the time.
+        """
+        return await self._journal.read(
+            lambda transaction: select_deployments(
+                transaction,
+                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?",
+                (environment, environment, outcome, outcome, limit, offset),
+                whole=whole,
+            )
+        )
+
+    async def counts(self) -> Mapping[tuple[str, str, str], int]:
+        """Return how many deployments have ended, by environment, kind and outcome."""
+        rows = await self._journal.read(
+            lambda transaction: transaction.execute(
+                "SELECT environment, kind, outcome, count(*) FROM deployments"
+                " WHERE outcome IS NOT NULL GROUP BY environment, kind, outcome"
+            ).fetchall()
+        )
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+    async def active(self, environment: str) -> Deployment | None:
+        """Return the deployment that moves an environment right now, or None."""
+        found = await self._journal.read(
+            lambda transaction: select_deployments(
+                transaction, "environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1", (environment,)
+            )
+        )
+        return found[0] if found else None
+
+    async def progress_under_way(self, environment: str, service: str | None = None) -> tuple[ServiceProgress, ...]:
+        """Return how far the services of the deployment that holds an environment are, or that one of them.
+
+        Asked at each event of a container: only what is asked for is read.
+        """
+
+        def work(transaction: Transaction) -> tuple[ServiceProgress, ...]:
+            if read_lock(transaction, environment) is None:
+                return ()
+            row = transaction.execute(
+                "SELECT id FROM deployments WHERE environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1",
+                (environment,),
+            ).fetchone()
+            if row is None:
+                return ()
+            if service is None:
+                return read_services(transaction, row[0])
+            found = read_service(transaction, row[0], service)
+            return () if found is None else (found,)
+
+        return await self._journal.read(work)
+
+    async def holding(self, environment: str) -> Holding | None:
+        """Return what the deployment that holds an environment holds of it, or None where none does."""
+
+        def work(transaction: Transaction) -> Holding | None:
+            lock = read_lock(transaction, environment)
+            if lock is None:
+                return None
+            known = read_deployment(transaction, lock.deployment_id) if lock.paused else None
+            services = {one.service: one for one in known.services} if known is not None else {}
+            return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
+
+        return await self._journal.read(work)
+
+    async def left_by_failure(self, environment: str) -> tuple[str, frozenset[str]]:
+        """Return the last deployment, where it failed and changed something, and the services that it left changed.
+
+        What is not as the release says, or stopped, among those was this bot's doing, and nobody's hands.
+        """
+        found = await self._journal.read(
+            lambda transaction: select_deployments(
+                transaction, "environment = ? AND outcome IS NOT NULL ORDER BY rowid DESC LIMIT 20", (environment,)
+            )
+        )
+        last = next((one for one in found if one.touched or one.outcome is Outcome.SUCCEEDED), None)
+        if last is None or last.outcome is not Outcome.FAILED:
+            return "", frozenset()
+        return last.id, frozenset(one.service for one in last.services if one.step not in UNTOUCHED_STEPS)
+
+    async def unfinished(self) -> tuple[Deployment, ...]:
+        """Return every deployment that has no outcome yet, oldest first."""
+        # With the plus SQLite takes the index of those few; else it would read all rows in their order.
+        return await self._journal.read(
+            lambda transaction: select_deployments(transaction, "outcome IS NULL ORDER BY +rowid", ())
+        )
+
+    async def of_interaction(self, interaction_id: str) -> Deployment | None:
+        """Return the deployment that an interaction started, or None."""
+        found = await self._journal.read(
+            lambda transaction: select_deployments(transaction, "interaction_id = ?", (interaction_id,))
+        )
+        return found[0] if found else None
 
 
 class DeploymentControl(DeploymentReader):

@@ -2,30 +2,96 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from roas.concurrency import started_threads
-from roas.errors import (
-    FencedOffError,
-    JournalLostError,
-    JournalUnusableError,
-    StateError,
-)
+from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, StateError
 from roas.messages.message import said
 from roas.models.change import StateChange
-from roas.state.group_commit import GroupCommit
 from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, is_moved, refusal
 from roas.state.journal_place import JournalPlace, moved
 from roas.state.schema import give_identity, migrate, read_choice
 from roas.state.transaction import Fence, Transaction, run_apart
 
+# A commit of more would keep readers waiting; far more than that never waits in practice.
+MOST_WRITES = 64
+# For so long what may wait is held back for another write, with which it shares a commit.
+HELD_SECONDS = 0.05
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 # What a deployment reads and writes again; SQLite would keep two megabytes, and what is older is the system's to keep.
 CACHE_KIBIBYTES = 768
+
+
+@dataclass(slots=True)
+class QueuedWrite:
+    """Hold a write until it is committed; `done` gets what it returned, or the exception that it raised."""
+
+    work: Any
+    done: asyncio.Future[Any]
+
+
+# Commit a batch and return what each write returned or raised, in the same order. It raises nothing.
+CommitBatch = Callable[[list[Any]], Awaitable[list[Any]]]
+
+
+class GroupCommit:
+    """Pass writes to a commit in the order in which they came; those that come during one share the next."""
+
+    def __init__(self, commit: CommitBatch) -> None:
+        self._commit = commit
+        self._waiting: list[QueuedWrite] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._is_due = False
+        self._held: asyncio.TimerHandle | None = None
+
+    async def submit(self, work: Any, *, may_wait: bool = False) -> Any:
+        """Return what a write returned once it is committed; raises what it raised."""
+        loop = asyncio.get_running_loop()
+        queued = QueuedWrite(work, loop.create_future())
+        self._waiting.append(queued)
+        if not may_wait:
+            self.hold_back_no_longer()
+        elif self._held is None:
+            self._held = loop.call_later(HELD_SECONDS, self.hold_back_no_longer)
+        return await queued.done
+
+    def hold_back_no_longer(self) -> None:
+        """Commit all that waits by now."""
+        self._is_due = bool(self._waiting)
+        if self._is_due and (self._committing is None or self._committing.done()):
+            self._committing = asyncio.create_task(self._commit_all(), name="journal commits")
+
+    async def _commit_all(self) -> None:
+        while self._is_due:
+            batch, self._waiting = self._waiting[:MOST_WRITES], self._waiting[MOST_WRITES:]
+            self._is_due = bool(self._waiting)
+            if self._held is not None:
+                self._held.cancel()
+                self._held = None
+            try:
+                outcomes = await self._commit([one.work for one in batch])
+            except BaseException:
+                for one in (*batch, *self._waiting):
+                    one.done.cancel()
+                raise
+            for one, outcome in zip(batch, outcomes, strict=True):
+                _settle(one.done, outcome)
+
+
+def _settle(done: asyncio.Future[Any], outcome: Any) -> None:
+    if done.done():
+        return
+    if isinstance(outcome, BaseException):
+        done.set_exception(outcome)
+    else:
+        done.set_result(outcome)
+
+
 Result = TypeVar("Result")
 QueuedWork = tuple[Callable[[Transaction], Any], Fence | None]
 

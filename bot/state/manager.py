@@ -1,23 +1,25 @@
 """Open the state folder and provide its parts: the StateManager."""
 
+import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from roas.concurrency import in_thread
-from roas.errors import JournalLostError
+from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
+from roas.messages.message import Message, said
 from roas.models.change import StateChange
+from roas.models.post import Post
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
 from roas.state.backups import Backup, Backups, choice_at
 from roas.state.deployments import DeploymentStateManager
-from roas.state.documents import readable
-from roas.state.folder_faults import folder_unusable
+from roas.state.documents import from_row, readable, to_json
 from roas.state.freezes import Freezes
 from roas.state.history import History
 from roas.state.instance import INSTANCES, Instance
@@ -26,16 +28,79 @@ from roas.state.journal_faults import WriteTrouble
 from roas.state.locks import Locks
 from roas.state.looked_at import JOURNAL_NAME
 from roas.state.ownership import Ownership
-from roas.state.posts import Posts
 from roas.state.projection_source import ProjectionSource
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
 from roas.state.schema import CHOSEN
 from roas.state.transaction import Fence, Transaction
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+REFUSED = frozenset({errno.EACCES, errno.EPERM})
 log = get_logger(__name__)
-
 FOLDER_MODE = 0o700
+
+
+def folder_unusable(folder: Path, error: OSError) -> StateError:
+    """Create the error for a state folder in which nothing can be written."""
+    message = said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=error.strerror)
+    return StateError(message, hint=_hint(folder, error))
+
+
+def _hint(folder: Path, error: OSError) -> Message:
+    if error.errno in FULL:
+        return said("Make room, for instance with `docker image prune` and `docker builder prune`.")
+    if not folder.is_dir():
+        return said("Set STATE_DIR to a folder that this user may write.")
+    if error.errno == errno.EROFS:
+        return said(
+            "{folder} lies on a file system that is mounted read-only: `findmnt -T {folder}` shows it. Mount the right "
+            "one, writable. Do not name another STATE_DIR: it would begin without releases to go back to.",
+            folder=folder,
+        )
+    if error.errno in REFUSED:
+        return said(
+            "Give it and what is in it to the user that the bot runs as: `chown -R {user} {folder}`. Do not name "
+            "another STATE_DIR: it would begin without releases to go back to.",
+            user=os.geteuid(),
+            folder=folder,
+        )
+    return said(
+        "Find out why {folder} cannot be written, for instance by `dmesg`, and mend that. Do not name another "
+        "STATE_DIR: it would begin without releases to go back to.",
+        folder=folder,
+    )
+
+
+class Posts:
+    """Read and write what was posted."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, subject: str, kind: str) -> Post | None:
+        """Return what was posted of a subject, or None."""
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM posts WHERE subject = ? AND kind = ?", (subject, kind)).fetchone()
+        )
+        return from_row(Post, row[0]) if row else None
+
+    async def save(self, post: Post) -> None:
+        """Write what was posted."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT OR REPLACE INTO posts (subject, kind, finished, document) VALUES (?, ?, ?, ?)",
+                (post.subject, post.kind, int(post.finished), to_json(post)),
+            )
+
+        await self._journal.write(work)
+
+    async def unfinished(self, kinds: Sequence[str]) -> tuple[Post, ...]:
+        """Return the posts of some kinds that are not in their last state yet."""
+        marks = ", ".join("?" * len(kinds))
+        statement = f"SELECT document FROM posts WHERE finished = 0 AND kind IN ({marks}) ORDER BY subject"  # noqa: S608
+        rows = await self._journal.read(lambda t: t.execute(statement, tuple(kinds)).fetchall())
+        return readable(Post, (row[0] for row in rows))
 
 
 class StateManager:

@@ -1,6 +1,7 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
 import socket
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -12,18 +13,98 @@ from roas.concurrency import in_daemon_thread, run_concurrently
 from roas.messages.message import said
 from roas.models.facts import DiscordFacts
 from roas.settings import Settings
-from roas.validation.discord_permissions import effective_permissions, missing_permissions
-from roas.validation.discord_roles import silent_roles, unknown_roles
 from roas.version import __version__
 
+ADMINISTRATOR = 1 << 3
+NEEDED = {
+    "View Channel": 1 << 10,
+    "Send Messages": 1 << 11,
+    "Embed Links": 1 << 14,
+    "Attach Files": 1 << 15,
+    "Read Message History": 1 << 16,
+}
+
+Document = Mapping[str, Any]
+MENTION_EVERYONE = 1 << 17
 DEFAULT_API_URL = "https://discord.com/api/v10"
 REQUEST_SECONDS = 5.0
 # Text channels and announcement channels take messages from a bot; so do threads.
 MESSAGE_CHANNEL_TYPES = frozenset({0, 5, 10, 11, 12})
-# What a refused token, a missing permission and an unknown thing are answered with.
-REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
 # What an answer leads to that Discord would not give: another server may be behind DISCORD_API_URL, or a proxy.
 STRANGE = (ValueError, LookupError, TypeError, AttributeError)
+
+
+def missing_permissions(guild: Document, member: Document, channel: Document) -> tuple[str, ...]:
+    """Return the names of what the bot needs in the channel and does not have."""
+    held = effective_permissions(guild, member, channel)
+    if not held & NEEDED["View Channel"]:
+        held = 0  # without it nothing else counts
+    return tuple(name for name, bit in NEEDED.items() if not held & bit)
+
+
+def effective_permissions(guild: Document, member: Document, channel: Document) -> int:
+    """Return the permission bits of a member in a channel.
+
+    Roles add up; then the channel's overwrites of @everyone, of all roles together and of the member, in that order.
+    """
+    everyone, member_id = str(guild["id"]), str(member["user"]["id"])
+    roles = {str(role) for role in member.get("roles", ())}
+    base = _either(int(role["permissions"]) for role in guild["roles"] if str(role["id"]) in roles | {everyone})
+    if base & ADMINISTRATOR or str(guild.get("owner_id")) == member_id:
+        return ~0
+    overwrites = {str(entry["id"]): entry for entry in channel.get("permission_overwrites") or ()}
+    for ids in ({everyone}, roles - {everyone}, {member_id}):
+        entries = [overwrites[one] for one in ids if one in overwrites]
+        base &= ~_either(int(entry["deny"]) for entry in entries)
+        base |= _either(int(entry["allow"]) for entry in entries)
+    return base
+
+
+def _either(bits: Iterable[int]) -> int:
+    every_bit = 0
+    for one in bits:
+        every_bit |= one
+    return every_bit
+
+
+def unknown_roles(guild: Document, settings: Settings) -> tuple[str, ...]:
+    """Return the ids that no role of the server has, each with its setting."""
+    there = {str(role["id"]) for role in guild["roles"]}
+    return tuple(f"{role} ({setting})" for setting, role in named_roles(settings) if str(role) not in there)
+
+
+def silent_roles(guild: Document, settings: Settings, held: int) -> tuple[str, ...]:
+    """Return the names of roles that are to be mentioned and whose members Discord does not notify.
+
+    It does where anyone may mention the role, or the bot, by the permissions that it has held, all roles.
+    """
+    if held & MENTION_EVERYONE:
+        return ()
+    mentioned = {str(role) for _, role in _mentioned(settings)}
+    found = (role for role in guild["roles"] if str(role["id"]) in mentioned and not role.get("mentionable"))
+    return tuple(str(role.get("name") or role["id"]) for role in found)
+
+
+def named_roles(settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield each role of the settings, with the name of its setting before it."""
+    for role in sorted(settings.discord_deployer_role_ids):
+        yield "DISCORD_DEPLOYER_ROLE_IDS", role
+    for role in sorted(settings.discord_approver_role_ids):
+        yield "DISCORD_APPROVER_ROLE_IDS", role
+    for role in sorted(settings.discord_hotfix_role_ids):
+        yield "DISCORD_HOTFIX_ROLE_IDS", role
+    if settings.discord_alert_role_id is not None:
+        yield "DISCORD_ALERT_ROLE_ID", settings.discord_alert_role_id
+
+
+def _mentioned(settings: Settings) -> Iterator[tuple[str, int]]:
+    unless = set() if settings.discord_mention_approvers else {"DISCORD_APPROVER_ROLE_IDS"}
+    wanted = {"DISCORD_ALERT_ROLE_ID", "DISCORD_APPROVER_ROLE_IDS"} - unless
+    return ((setting, role) for setting, role in named_roles(settings) if setting in wanted)
+
+
+# What a refused token, a missing permission and an unknown thing are answered with.
+REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
 
 
 class _Names:

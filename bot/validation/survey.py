@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import Generic, TypeVar
 
 from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
 from roas.engine.proxied_service import ProxiedService
@@ -16,10 +17,37 @@ from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
-from roas.validation.cached_call import CachedCall
 from roas.validation.subject import EngineProbe, Subject
 
+Answer = TypeVar("Answer")
 RESOLVE_SECONDS = 30.0
+
+
+class CachedCall(Generic[Answer]):
+    """Call an asynchronous function at the first call only; its answer or its error is kept.
+
+    An asker that gives up while the answer is under way leaves the question to the next one.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._answers: list[Answer] = []
+        self._error: Exception | None = None
+
+    async def __call__(self) -> Answer:
+        """Return the answer. Raises what the function raised."""
+        async with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._answers:
+                try:
+                    self._answers.append(await self._ask())
+                except Exception as error:
+                    self._error = error
+                    raise
+            return self._answers[0]
+
 
 AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
 AskSwarm = Callable[[Environment], Awaitable[SwarmFacts | None]]

@@ -9,7 +9,7 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
-from roas.state import group_commit
+from roas.state import journal
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
 
@@ -54,7 +54,7 @@ class Hooks:
 
     def _hold_commits(self) -> None:
         transact, hooks = Journal._transact, self
-        group_commit.MOST_WRITES = 1  # each step is a commit of its own, of the same name in every run
+        journal.MOST_WRITES = 1  # each step is a commit of its own, of the same name in every run
 
         def held(journal: Journal, work: Callable[[Transaction], Any], mode: str, fence: Any) -> Any:
             if mode != WRITING:

@@ -76,7 +76,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "bot/cli/history.py": "hidden_json",
             "bot/cli/init.py": "",  # names and folders of a stack, for people to read and edit
-            "bot/log_output.py": "",  # lines that log.py made, and out of which it has hidden them
+            "bot/log.py": "",  # lines that log.py made, and out of which it has hidden them
             "bot/state/backups.py": "",  # copies of the journal
             "bot/state/instance.py": "",  # one constant word
             "bot/state/seen_stacks.py": "self._redact(to_json(stack))",

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from roas import log_output
-from roas.log import configure_logging, get_logger
-from roas.log_output import log_handler, may_block
+from roas import log as log_module
+from roas.log import configure_logging, get_logger, log_handler, may_block
 from roas.redaction import Redactor
 
 ROOM = 64 * 1024
@@ -52,7 +51,7 @@ def read_until(descriptor: int, event: str, between: Callable[[], Any]) -> list[
 
 @pytest.mark.parametrize("opened", [os.pipe, pty.openpty], ids=["pipe", "terminal"])
 def test_reader_away_blocks_nobody(monkeypatch: pytest.MonkeyPatch, opened: Callable[[], tuple[int, int]]) -> None:
-    monkeypatch.setattr(log_output, "MOST_BYTES", 4 * ROOM)
+    monkeypatch.setattr(log_module, "MOST_BYTES", 4 * ROOM)
     reader, writer = opened()
     stream = os.fdopen(writer, "w")
     configure_logging("info", "json", Redactor(), stream)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.memory import keep_little, kept_trimmed, trim
+from roas.service import keep_little, kept_trimmed, trim
 from testbed.waiting import wait_until
 
 PIECES = 60_000
@@ -59,7 +59,7 @@ async def test_memory_is_trimmed_within_the_block() -> None:
 LARGE_PIECES = """
 import sys
 from pathlib import Path
-from roas.memory import keep_little
+from roas.service import keep_little
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

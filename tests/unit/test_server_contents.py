@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roas.server_contents import log_missing
+from roas.client import log_missing
 from roas.settings import EnvironmentSettings, GivenSettings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from roas.monitoring.http.webhook_formats import Webhook
+from roas.monitoring.http.webhook import Webhook
 from roas.settings import GivenSettings
 from roas.wrong_values import PATTERNS, wrong_values
 

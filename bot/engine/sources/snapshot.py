@@ -3,23 +3,60 @@
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from roas.engine.sources.mapping import PathMapping
 from roas.engine.sources.opening import held, open_regular, read_bounded
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.temporary import temporary_folder, writing_temporary
 
+DEPTH = 32
+STEP = "_"
+STEPS = re.compile(rf"(?:/{STEP}){{0,{DEPTH}}}(?=/|$)")
 MOST_FILES = 200
 MOST_BYTES = 4 << 20
 MOST_BYTES_IN_ALL = 32 << 20
 MOST_DEPTH = 64
 FOLDER = "files"
+
+
+class PathMapping:
+    """Lead from real paths to those in the copy, and back."""
+
+    def __init__(self, base: Path) -> None:
+        self.root = base.joinpath(*[STEP] * DEPTH)
+        # Not as a pattern: each copy has a folder of its own, and Python keeps the last 512 patterns.
+        self._base = str(base)
+
+    def to_copy(self, path: Path) -> Path:
+        """Return where the copy of an absolute path is; `..` goes up by the text, as Compose takes it."""
+        return self.root / os.path.normpath(path).lstrip("/")
+
+    def text_back(self, text: str) -> str:
+        """Return a message with the real paths in it."""
+        first, *others = text.split(self._base)
+        return first + "".join(
+            other[steps.end() :] if (steps := STEPS.match(other)) else self._base + other for other in others
+        )
+
+    def model_back(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a resolved model with the real paths in it."""
+        return {self._value(key): self._value(item) for key, item in model.items()}
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return (self.text_back(value) or "/") if value else value
+        if isinstance(value, Mapping):
+            return self.model_back(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        return value
 
 
 @dataclass(slots=True)

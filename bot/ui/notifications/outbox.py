@@ -4,20 +4,22 @@ Every post of the product goes this way: deployments, plans and alerts. What was
 sent by the next one, since its `Notifier` reads it from the journal again.
 """
 
+import asyncio
 import hashlib
+import heapq
 import time
-from collections.abc import Awaitable, Callable, Iterator, Set
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import combinations
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import combinations, count
 
+from roas.concurrency import wait_for
 from roas.log import get_logger
 from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.missing_permission import MissingPermission
-from roas.ui.notifications.channel_problems import MAIN_SETTING, ChannelProblems
 from roas.ui.notifications.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
@@ -25,14 +27,192 @@ from roas.ui.notifications.ops_channel import (
     OpsChannel,
     PermissionMissingError,
 )
-from roas.ui.notifications.post_queue import PostQueue
+from roas.ui.translation import _, word
 
 log = get_logger(__name__)
 
+# For how long `/status` shows that messages were deleted.
+RECENT_SECONDS = 3600.0
+# The setting that names the channel, unless an environment has one of its own.
+MAIN_SETTING = "DISCORD_OPS_CHANNEL_ID"
 NONCE_LENGTH = 25
 BETWEEN_EDITS_SECONDS = 1.5
 # For what people wait for, like a change of phase: of a small stack, several phases are over in that time.
 PROMPT_EDITS_SECONDS = 0.5
+
+
+class ChannelProblems:
+    """Remember what is wrong with the ops channel; the outbox reports it, people read it."""
+
+    def __init__(self, channel_id: int, setting: str = MAIN_SETTING) -> None:
+        self._channel_id = channel_id
+        self._setting = setting
+        self._closed: tuple[MissingPermission | None, str] | None = None
+        self._missing_permissions: frozenset[MissingPermission] = frozenset()
+        self._deleted: list[float] = []
+
+    @property
+    def missing_permissions(self) -> frozenset[MissingPermission]:
+        """Return the permissions without which messages are posted as far as they go."""
+        return self._missing_permissions
+
+    @property
+    def text(self) -> str:
+        """Describe in the reader's language what is wrong; empty where nothing is."""
+        now = time.monotonic()
+        self._deleted = [moment for moment in self._deleted if now - moment < RECENT_SECONDS]
+        parts = []
+        if self._closed:
+            parts.append(_("Nothing can be posted there: {reason}", reason=self._reason(*self._closed)))
+        if self._missing_permissions:
+            parts.append(
+                _(
+                    "The bot lacks {permissions} there: messages are posted without what needs it.",
+                    permissions=_named(self._missing_permissions),
+                )
+            )
+        if self._deleted:
+            parts.append(
+                _(
+                    "Messages that somebody deleted in the last hour and that were posted again: {count}",
+                    count=len(self._deleted),
+                )
+            )
+        return "\n".join(parts)
+
+    def closed(self, missing_permission: MissingPermission | None, reason: str) -> None:
+        """Record that nothing can be posted: the missing permission, or Discord's reason where that is not known."""
+        known = self._closed and (self._closed[0] or self._closed[1])
+        if known != (missing_permission or reason):
+            self._closed = (missing_permission, reason)
+            log.error(
+                "ops channel is not accessible",
+                channel_id=self._channel_id,
+                missing=missing_permission and missing_permission.value,
+                reason=reason,
+                hint="Give the bot View Channel, Send Messages, Embed Links, Attach Files and Read Message History "
+                f"there, or set {self._setting} to a channel that exists.",
+            )
+
+    def record_sent(self, *, with_: Set[MissingPermission], without: Set[MissingPermission]) -> None:
+        """Record that a message was posted: the permissions that it used, and what had to be left out."""
+        if self._closed:
+            log.info("ops channel is accessible again", channel_id=self._channel_id)
+        self._closed = None
+        before, self._missing_permissions = self._missing_permissions, self._missing_permissions - with_ | without
+        if self._missing_permissions - before:
+            log.error(
+                "permission missing in the ops channel; posting without it",
+                channel_id=self._channel_id,
+                missing=[missing_permission.value for missing_permission in sorted(self._missing_permissions)],
+                hint="Give the bot Embed Links, Attach Files and Read Message History there.",
+            )
+        elif before and not self._missing_permissions:
+            log.info("ops channel permissions are complete again", channel_id=self._channel_id)
+
+    def record_deleted(self, subject: str, kind: str) -> None:
+        """Record that a person deleted a message that was still needed."""
+        self._deleted.append(time.monotonic())
+        log.warning("a message was deleted and is posted again", subject=subject, kind=kind)
+
+    def _reason(self, missing_permission: MissingPermission | None, reason: str) -> str:
+        if missing_permission is None:
+            return reason
+        if missing_permission is MissingPermission.CHANNEL:
+            return _("the channel is gone. Set {setting} to one that exists.", setting=self._setting)
+        return _("the bot lacks {permissions}.", permissions=word(missing_permission))
+
+
+def _named(missing_permissions: Set[MissingPermission]) -> str:
+    return ", ".join(word(missing_permission) for missing_permission in sorted(missing_permissions))
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Hold the place of one notifier; two of the same moment go in the order in which they came."""
+
+    decided_at: datetime
+    number: int
+    sender: str = field(compare=False)
+    wake: Callable[[], None] = field(compare=False)
+    future: asyncio.Future[None] = field(compare=False)
+
+    def __lt__(self, other: "_Waiting") -> bool:
+        return (self.decided_at, self.number) < (other.decided_at, other.number)
+
+
+class PostQueue:
+    """Let one notifier at a time post something new."""
+
+    def __init__(self) -> None:
+        self._holder = ""
+        self._wake_holder: Callable[[], None] = lambda: None
+        self._waiting: list[_Waiting] = []
+        self._numbers = count()
+        self._asked: set[str] | None = None  # set only during `wait_for_all`
+        self._asked_one = asyncio.Event()
+
+    async def acquire(self, sender: str, decided_at: datetime, wake: Callable[[], None]) -> None:
+        """Wait for the head of the queue; the one that has it is woken, so that it tries at once.
+
+        The head keeps it for its next message, unless another one waits with an older message.
+        """
+        self._note_asked(sender)
+        if self._holder == sender and not self._has_older_request(decided_at):
+            return
+        if not self._holder:
+            self._holder, self._wake_holder = sender, wake
+            return
+        self.release(sender)
+        self._wake_holder()
+        waiting = _Waiting(decided_at, next(self._numbers), sender, wake, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, waiting)
+        await waiting.future
+
+    def release(self, sender: str) -> None:
+        """Let the next one post; without being at the head, this only answers `wait_for_all`."""
+        self._note_asked(sender)
+        if self._holder != sender:
+            return
+        self._holder, self._wake_holder = "", lambda: None
+        self._forget_cancelled()
+        if self._waiting:
+            first = heapq.heappop(self._waiting)
+            self._holder, self._wake_holder = first.sender, first.wake
+            first.future.set_result(None)
+
+    @asynccontextmanager
+    async def hold(self, holder: str) -> AsyncIterator[None]:
+        """Keep the head of the queue free within, so that `wait_for_all` can collect those that must go in order."""
+        await self.acquire(holder, datetime.min.replace(tzinfo=UTC), lambda: None)
+        try:
+            self._asked = set()
+            yield
+        finally:
+            self._asked = None
+            self.release(holder)
+
+    async def wait_for_all(self, senders: Iterable[str], within_seconds: float) -> None:
+        """Wait, with the queue held, until each of these is queued, or has nothing to post."""
+        missing = set(senders)
+        deadline = asyncio.get_running_loop().time() + within_seconds
+        while self._asked is not None and not missing <= self._asked:
+            self._asked_one.clear()
+            if not await wait_for(self._asked_one, deadline - asyncio.get_running_loop().time()):
+                return
+
+    def _has_older_request(self, decided_at: datetime) -> bool:
+        self._forget_cancelled()
+        return bool(self._waiting) and self._waiting[0].decided_at < decided_at
+
+    def _forget_cancelled(self) -> None:
+        while self._waiting and self._waiting[0].future.done():
+            heapq.heappop(self._waiting)
+
+    def _note_asked(self, sender: str) -> None:
+        if self._asked is not None:
+            self._asked.add(sender)
+            self._asked_one.set()
 
 
 @dataclass(frozen=True, slots=True)

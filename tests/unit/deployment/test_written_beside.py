@@ -45,7 +45,7 @@ async def test_nothing_is_started_where_what_was_seen_before_is_not_written(orch
 
 async def test_all_that_was_seen_is_written_before_the_end(orchestrator, state, monkeypatch):
     """Also where nothing comes after it with which it would share a commit."""
-    monkeypatch.setattr("roas.state.group_commit.HELD_SECONDS", 1000)
+    monkeypatch.setattr("roas.state.journal.HELD_SECONDS", 1000)
     deployment = await orchestrator.run(deploy())
     steps = {one.service: one.step for one in (await state.deployments.get(deployment.id)).services}
     assert steps == {"store": ServiceStep.HEALTHY, "web": ServiceStep.HEALTHY}

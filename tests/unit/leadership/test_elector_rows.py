@@ -10,8 +10,8 @@ import pytest
 
 from roas.concurrency import end_tasks
 from roas.errors import JournalLostError
-from roas.leadership import elector, lease_watch
-from roas.leadership.transitions import TRANSITIONS, ElectorState, Occasion, after
+from roas.leadership import elector, takeover
+from roas.leadership.elector import TRANSITIONS, ElectorState, Occasion, after
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.state import ownership
 from roas.state.boot_clock import boot_id, boot_seconds
@@ -72,7 +72,7 @@ class Scene:
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(elector, "BEAT_SECONDS", 0.02)
     monkeypatch.setattr(elector, "ACTIVE_BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 0.1)
+    monkeypatch.setattr(takeover, "LAPSE_CONFIRM_SECONDS", 0.1)
     async with StateManager(tmp_path) as other, StateManager(tmp_path) as own:
         await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), process=HUNG))
         await other.ownership.acquire()

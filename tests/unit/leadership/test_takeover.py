@@ -11,7 +11,7 @@ import pytest
 
 from roas.concurrency import end_tasks
 from roas.errors import StateError
-from roas.leadership import elector, lease_watch, takeover
+from roas.leadership import elector, takeover
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
@@ -115,7 +115,7 @@ class Bot:
 async def other(tmp_path: Path, monkeypatch) -> AsyncIterator[StateManager]:
     """Be the bot that leads."""
     monkeypatch.setattr(elector, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 0.6)
+    monkeypatch.setattr(takeover, "LAPSE_CONFIRM_SECONDS", 0.6)
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 0.1)
     async with StateManager(tmp_path) as state:
         await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), process=HUNG))
@@ -191,7 +191,7 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
 @pytest.mark.parametrize("stopped", [True, False])
 async def test_successor_that_was_told_to_stop_is_not_blamed(bot, other, leadership, monkeypatch, stopped):
     """Somebody's `docker compose restart`, or a reboot, says nothing of its version: its deployment is resumed."""
-    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 60.0)
+    monkeypatch.setattr(takeover, "LAPSE_CONFIRM_SECONDS", 60.0)
     await hand_over(other, leadership)
     last = Heartbeat(other.instance_id, boot_id(), boot_seconds(), process=HUNG, stopped=stopped)
     await other.ownership.beat(last)

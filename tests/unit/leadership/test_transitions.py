@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import InternalFaultError
-from roas.leadership.transitions import TRANSITIONS, ElectorState, Occasion, after, as_table
+from roas.leadership.elector import TRANSITIONS, ElectorState, Occasion, after, as_table
 
 ROOT = Path(__file__).resolve().parents[3]
 IMPOSSIBLE = sorted({*itertools.product(ElectorState, Occasion)} - {*TRANSITIONS})

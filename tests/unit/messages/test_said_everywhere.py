@@ -46,7 +46,7 @@ NOT_SAID = {
     "bot/engine/swarm/facts.py": "what Docker says",
     "bot/engine/swarm/tasks.py": "what Docker says",
     "bot/integration.py": "names of what the audit log has",
-    "bot/leadership/transitions.py": "a table of the documentation",
+    "bot/leadership/elector.py": "a table of the documentation",
     "bot/monitoring/http/server.py": "answers to programs",
     "bot/monitoring/http/webhook.py": "answers to programs",
     "bot/monitoring/metrics/bot_metrics.py": "help of Prometheus's metrics",
@@ -60,8 +60,7 @@ NOT_SAID = {
     "bot/state/earlier_rows.py": "what rows of earlier releases have",
     "bot/state/schema.py": "statements of SQL",
     "bot/validation/checks/tested_versions.py": "names of products",
-    "bot/validation/discord_facts.py": "the name of a client",
-    "bot/validation/discord_permissions.py": "Discord's own names",
+    "bot/validation/discord_facts.py": "the name of a client, and Discord's own names",
     "bot/deployment/phase_runner.py": "a name in the log",
 }
 # Where a text of somebody else's, or a condition, looks like a message that is put into another.

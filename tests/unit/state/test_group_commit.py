@@ -9,8 +9,7 @@ import pytest
 
 from roas.errors import FencedOffError, JournalUnusableError
 from roas.models.change import ChangeType, StateChange
-from roas.state.group_commit import HELD_SECONDS
-from roas.state.journal import Journal
+from roas.state.journal import HELD_SECONDS, Journal
 from roas.state.transaction import Fence, Transaction
 
 MANY = 20
@@ -120,7 +119,7 @@ async def test_what_may_wait_is_written_without_a_next_write(journal: Journal, t
 
 
 async def test_closing_holds_nothing_back(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.state.group_commit.HELD_SECONDS", 1000)
+    monkeypatch.setattr("roas.state.journal.HELD_SECONDS", 1000)
     seen = asyncio.ensure_future(journal.write(writing("seen"), may_wait=True))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(10):

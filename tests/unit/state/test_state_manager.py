@@ -255,7 +255,7 @@ async def test_uncreatable_state_folder_named(tmp_path: Path) -> None:
     ("number", "hint"),
     [
         (errno.EACCES, "chown -R"),
-        (errno.EROFS, "dmesg"),
+        (errno.EROFS, "mounted read-only"),
         (errno.EIO, "dmesg"),
         (errno.ENOSPC, "Make room"),
     ],

@@ -17,15 +17,13 @@ from roas.concurrency import end_tasks
 from roas.models.check import CheckResult
 from roas.models.facts import DiscordFacts
 from roas.settings import EnvironmentSettings, Settings
-from roas.validation.cached_call import CachedCall
 from roas.validation.checks.discord_channel import DiscordChannelCheck
 from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
 from roas.validation.checks.discord_roles import DiscordRolesCheck
 from roas.validation.checks.discord_token import DiscordTokenCheck
-from roas.validation.discord_facts import fetch_discord_facts
-from roas.validation.discord_permissions import NEEDED, missing_permissions
-from roas.validation.discord_roles import MENTION_EVERYONE
+from roas.validation.discord_facts import MENTION_EVERYONE, NEEDED, fetch_discord_facts, missing_permissions
 from roas.validation.subject import Subject
+from roas.validation.survey import CachedCall
 
 ALL = sum(NEEDED.values())
 SECONDS = 10.0

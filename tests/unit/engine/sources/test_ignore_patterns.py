@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from roas.engine.sources import build_context
-from roas.engine.sources.build_context import IgnoreRules
-from roas.engine.sources.ignore_patterns import IgnorePattern, _steps, _walk
+from roas.engine.sources.build_context import IgnorePattern, IgnoreRules, _steps, _walk
 from roas.errors import ComposeFileError
 
 PARTS = ("a", "b", "/", "*", "**", "**/", "?", "[ab]", "[!a]", "[", "]", ".", "\\", "+")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.sources.mapping import DEPTH, PathMapping
+from roas.engine.sources.snapshot import DEPTH, PathMapping
 
 BASE = Path("/tmp/roas-plan.a+b/files")
 COPY = f"{BASE}{'/_' * DEPTH}"

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from roas.models.alert import AlertSource, Severity
-from roas.monitoring.alerts.sanitize import LONGEST_SECRET, sanitize
-from roas.monitoring.http.webhook_formats import Webhook, read_reports
+from roas.monitoring.alerts.alert_service import LONGEST_SECRET, sanitize
+from roas.monitoring.http.webhook import Webhook, read_reports
 from roas.redaction import Redactor
 
 SERVICES = {"dev": ["web"]}

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.engine.containers.statistics import ContainerReading, parse_reading
-from roas.monitoring.watching.usage import UsageHistory
+from roas.monitoring.watching.sampler import UsageHistory
 
 RAW = {
     "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},

@@ -26,8 +26,7 @@ from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.embeds.plan import draw_plan
-from roas.ui.embeds.plan_text import draw_plan_text
+from roas.ui.embeds.plan import draw_plan, draw_plan_text
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from roas.ui.secrets import without_secrets
