@@ -1,4 +1,4 @@
-"""Write the page of the events: the types that the code names, with what docs/architecture.md says of each."""
+"""Write the page of the events: the types that the code names, with what docs/explanation/state.md says of each."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from reference.markdown import code, rows, section, table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "explanation" / "state.md"
 EVENT_TYPE = re.compile(r"(deployment|environment|monitoring|error|integration|release)(\.[a-z_]+){1,2}")
 HEAD = """# Events
 
@@ -19,12 +19,12 @@ deployment or alert that caused it. `roas events --follow` shows what the journa
 
 
 def page() -> str:
-    """Return the page. Raises ValueError where docs/architecture.md knows other events than the code."""
+    """Return the page. Raises ValueError where docs/explanation/state.md knows other events than the code."""
     explained = dict(_explained(PAGE.read_text(encoding="utf-8")))
     named = event_types()
     if set(explained) != set(named):
         differ = ", ".join(sorted(set(explained) ^ set(named)))
-        raise ValueError(f"docs/architecture.md (Events) and the code do not have the same events: {differ}")
+        raise ValueError(f"docs/explanation/state.md (Events) and the code do not have the same events: {differ}")
     found = ((code(one), *explained[one], " ".join(code(m) for m in sorted(named[one]))) for one in sorted(named))
     return "\n".join([HEAD, table(("event", "published by", "effect", "named in"), found)])
 

@@ -53,7 +53,12 @@ def test_documents_use_the_names_of_today(path: Path):
     assert [name for name in old if name in text] == []
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md"])
+EXPLANATIONS = [
+    f"docs/explanation/{name}.md" for name in ("deployment", "staying-alive", "alerts-and-recovery", "state")
+]
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md", *EXPLANATIONS])
 def test_files_that_documents_name_exist(name: str):
     tops = [top for top in ROOT.iterdir() if not top.name.startswith(".")]
     files = [f"/{path.relative_to(ROOT)}" for top in tops for path in (top, *top.rglob("*"))]
@@ -101,7 +106,7 @@ def test_answers_are_where_the_table_says(file: str, words: str):
 
 def test_table_of_events_is_whole():
     """Its names are those of the kinds of events in the code."""
-    text = (ROOT / "docs/architecture.md").read_text().partition("\n## Events\n")[2]
+    text = (ROOT / "docs/explanation/state.md").read_text().partition("\n## Events\n")[2]
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
     listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
