@@ -60,6 +60,7 @@ NOT_SAID = {
     "bot/state/earlier_rows.py": "what rows of earlier releases have",
     "bot/state/schema.py": "statements of SQL",
     "bot/validation/checks/tested_versions.py": "names of products",
+    "bot/engine/proxy/live_configuration.py": "a command",
     "bot/validation/discord_facts.py": "the name of a client, and Discord's own names",
     "bot/deployment/phase_runner.py": "a name in the log",
 }
