@@ -103,6 +103,8 @@ class RaceLane:
             ended, said = time.monotonic(), self._view()
             typed = await typing
             outcome = str(deployment.outcome)
+            if deployment.problem is not None:
+                outcome += f": {deployment.problem.message}"
             if typed > ended or deployment.outcome is not Outcome.SUCCEEDED:
                 # What was typed had not ended: it counts. And who is told of a failure is told what is to be done.
                 return outcome, ()
@@ -115,7 +117,7 @@ class RaceLane:
             await bot.maintenance.start()
             await typing
             await asyncio.sleep(self._length)
-            alerts = [one for one in await bot.state.alerts.all() if one.source is AlertSource.HEALTH]
+            alerts = [one for one in await bot.state.alerts.all() if one.source is AlertSource.HEALTH and one.service]
             urgent = [f"an alert: {one.title}" for one in alerts if one.is_urgent and race.command not in TAKES_DOWN]
             found = await bot.state.deployments.list("dev", limit=1)
             undone = [f"{one.id} was begun by recovery" for one in found if one.request.requested_by.id != WHO.id]
@@ -210,7 +212,7 @@ async def run_races(folder: Path, chosen: list[Race], lanes: int, minutes: float
             if time.monotonic() > end:
                 return
             outcome, found = await lane.play(race)
-            played[race.command + (" (start)" if race.is_start else ""), outcome] += 1
+            played[race.command + (" (start)" if race.is_start else ""), outcome.partition(":")[0]] += 1
             wrong.extend(f"{race}: {one}" for one in found)
             print(f"{sum(played.values())}  {race}  {outcome}  {'; '.join(found)}", flush=True)
 

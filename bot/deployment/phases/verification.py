@@ -123,7 +123,7 @@ async def _get_ready_and_observe(
     """
     log = ServiceRolloutLog(context, definition, no_news)
     at_first = of_release(watch.containers, definition.name, own)
-    started_again = any(c.state is ContainerState.RUNNING and c.health is HealthStatus.STARTING for c in at_first)
+    started_again = any(map(_is_starting, at_first))
     if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None
         again = wait_until_ready(
@@ -252,6 +252,10 @@ def find_disturbance(
     return removed() if first.keys() - {one.id for one in containers} else None
 
 
+def _is_starting(container: ContainerSnapshot) -> bool:
+    return container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
+
+
 def _was_started(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
     """Return whether a container was started again; the time of its event is not quite the one that is noted."""
     if before.started_at is None or after.started_at is None:
@@ -275,6 +279,11 @@ async def require_undisturbed(
     changed = (changes.differing.keys() | changes.gone) - tolerated
     if with_bot and changes.own is not None and changes.own.unlike:
         changed |= {changes.own.service}
+    ready = {one.service for one in deployment.services if one.changed} - tolerated
+    if changes.own is not None:
+        ready -= {changes.own.service}
+    # It was ready before: what waits for its first check again was started again since.
+    changed |= {one.service for one in watch.containers if one.service in ready and _is_starting(one)}
     for service in sorted(changed):
         error = await _changed_by_another(context, service)
         error.by_somebody = True

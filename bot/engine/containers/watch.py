@@ -192,7 +192,7 @@ class ContainerWatch:
         seen = next((one for one in self.of_service(event.service) if one.id == event.container_id), None)
         if asks_to_end(event, seen.stop_signal if seen is not None else None):
             self._stopped.add(event.container_id)
-        elif event.action in {"start", "destroy"}:
+        elif event.action == "start":  # one that is removed may still be looked at
             self._stopped.discard(event.container_id)
         elif event.action == "oom":
             self._starved.add(event.container_id)
