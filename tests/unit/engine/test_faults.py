@@ -61,6 +61,10 @@ def test_service_name_never_an_option(service: str) -> None:
         ('Error response from daemon: Conflict. The container name "/x" is already in use', ContainerConflictError),
         ("Error response from daemon: removal of container c9 is already in progress", ContainerConflictError),
         ("Error response from daemon: No such container: c9", ContainerConflictError),
+        (
+            'Error response from daemon: cannot remove container "/x": container is running: stop the container before',
+            ContainerConflictError,
+        ),
         ("Error response from daemon: driver failed programming external connectivity", EngineError),
     ],
 )
