@@ -226,7 +226,7 @@ class PhaseRunner:
 
     def _describe_waiting(self) -> str:
         if self._awaited is not None:
-            return f" {self._awaited.message}"
+            return joined(" ", ("", self._awaited.message))
         moving = [one for one in self._context.deployment.services if one.step in MOVING]
         waiting = [said("{service} ({step})", service=one.service, step=one.step) for one in moving]
         return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""

@@ -190,7 +190,7 @@ STARTING = {
     "concurrency.py",
     "state/journal.py",
     "ui/chart.py",
-    "log_output.py",
+    "log.py",
     "engine/client.py",
     "engine/compose/jail.py",
     "engine/compose/jail_container.py",
