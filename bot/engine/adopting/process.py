@@ -40,7 +40,7 @@ def _command(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
     entrypoint, command = config.get("Entrypoint") or None, config.get("Cmd") or None
     of_image, usual = defaults.get("Entrypoint") or None, defaults.get("Cmd") or None
     if entrypoint != of_image or (command is None and usual is not None):
-        return {"entrypoint": entrypoint or [""], "command": command}
+        return {"entrypoint": entrypoint or ([] if config.get("Entrypoint") == [] else [""]), "command": command}
     return {"command": None if command == usual else command}
 
 

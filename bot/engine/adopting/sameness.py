@@ -111,8 +111,10 @@ def _process(given: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
         name: str(value) for name, value in (given.pop("environment", None) or {}).items() if value is not None
     }
     entrypoint, command = given.pop("entrypoint", None), given.pop("command", None)
+    if not entrypoint:  # an empty one leaves the image's command, `[""]` does not
+        command = command or config.get("Cmd")
     if entrypoint is None:
-        entrypoint, command = config.get("Entrypoint"), command or config.get("Cmd")
+        entrypoint = config.get("Entrypoint")
     grace = given.pop("stop_grace_period", None)
     return {
         "environment": own | variables,

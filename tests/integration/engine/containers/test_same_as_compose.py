@@ -241,7 +241,6 @@ SAYS: dict[str, Any] = {
     "WORKDIR": "/tmp",
     "STOPSIGNAL": "SIGINT",
     "EXPOSE": "9000",
-    "VOLUME": "/data",
     "HEALTHCHECK": '--interval=7s --timeout=5s --start-period=3s --retries=4 CMD ["true"]',
 }
 REPEATED: dict[str, dict[str, Any]] = {
@@ -257,7 +256,6 @@ REPEATED: dict[str, dict[str, Any]] = {
     "working": {"working_dir": "/tmp"},
     "signal": {"stop_signal": "SIGINT"},
     "expose": {"expose": ["9000/tcp"]},
-    "volume": {"volumes": ["/data"]},
     "check": {"healthcheck": {"test": ["CMD", "true"], "interval": "7s", "timeout": "5s", "retries": 4}},
     "times": {"healthcheck": {"start_period": "3s"}},
     "disabled": {"healthcheck": {"disable": True}},
