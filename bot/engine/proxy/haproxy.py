@@ -17,7 +17,7 @@ MOST_BYTES = 8 << 20
 # Bits of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
 DRAINING, BY_HAND, DOWN, RUNNING = 0x08, 0x01, 0, 2
 PASSED = ("L4OK", "L6OK", "L7OK")
-NO_CHECK = "no check"
+NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
 
 
 class ServerState(StrEnum):
@@ -30,7 +30,10 @@ class ServerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`."""
+    """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`.
+
+    One that is `failing` has failed its last check: after a few of them it is `down`.
+    """
 
     backend: str
     name: str
@@ -38,6 +41,7 @@ class Server:
     draining: bool
     passing: bool
     down: bool
+    failing: bool
     status: str
     connections: int
     by_hand: bool = False
@@ -147,6 +151,7 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             draining=bool(int(fields["srv_admin_state"]) & DRAINING),
             passing=int(fields["srv_op_state"]) == RUNNING and (status == NO_CHECK or check.startswith(PASSED)),
             down=int(fields["srv_op_state"]) == DOWN,
+            failing=bool(check) and not check.startswith(PASSED + NOT_CHECKED),
             status=" ".join(one for one in (status, check) if one),
             connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
             by_hand=bool(int(fields["srv_admin_state"]) & BY_HAND),

@@ -188,8 +188,9 @@ class HAProxyService:
         deadline = time.monotonic() + max(seconds, self._proxy.limit_seconds)
         quiet, left, reported = 0, 0, 0
         while quiet < QUIET_LOOKS or time.monotonic() < watched_until:
+            is_over = time.monotonic() >= deadline
             try:
-                found = await self._drain(addresses, served, even_last=even_last)
+                found = await self._drain(addresses, served, even_last=even_last, is_over=is_over)
             except ChecksFailError:
                 raise
             except ProxyError as error:
@@ -199,7 +200,7 @@ class HAProxyService:
                 return 0
             left = left if found is None else found
             quiet = quiet + 1 if found == 0 else 0
-            if time.monotonic() >= deadline:
+            if is_over:
                 break
             if left not in {0, reported}:
                 reported = left
@@ -207,7 +208,9 @@ class HAProxyService:
             await pause(LOOK_SECONDS if quiet < QUIET_LOOKS else WATCH_SECONDS)
         return left
 
-    async def _drain(self, addresses: Collection[str], served: Collection[str], *, even_last: bool) -> int | None:
+    async def _drain(
+        self, addresses: Collection[str], served: Collection[str], *, even_last: bool, is_over: bool
+    ) -> int | None:
         """Drain the servers that have addresses; returns how many connections are waited for, None without a proxy."""
         runtime = await self._connect()
         if runtime is None:
@@ -215,9 +218,12 @@ class HAProxyService:
         self._was_there = True
         servers = await self._known_servers(runtime)
         going = [one for one in servers if one.address in addresses]
-        if failing := [one for one in servers if one.address in served and one.down and not one.by_hand]:
+        if failing := [one for one in servers if one.address in served and one.failing and not one.by_hand]:
+            # Once they are down, who comes next would be refused: until then, HAProxy tries again.
             await runtime.put([one for one in going if one.draining], ServerState.READY)
-            raise self._checks_fail(failing[0])
+            if down := [one for one in failing if one.down or is_over]:
+                raise self._checks_fail(down[0])
+            return None
         if not even_last and not any(one.receives and one not in going for one in servers):
             return 0
         # Also what was drained before: HAProxy may have been started again meanwhile.

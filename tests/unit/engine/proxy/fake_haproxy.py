@@ -20,6 +20,7 @@ class FakeServer:
     drained: bool = False
     by_hand: bool = False
     check: str = "L7OK"
+    failed_once: bool = False
     sessions: int = 0
 
 
@@ -61,7 +62,7 @@ class FakeHAProxy:
         return "Can't find backend.\n"
 
     def _state(self, backend: str, name: str, one: FakeServer) -> str:
-        op = 2 if one.address and one.check == "L7OK" else 0
+        op = 2 if one.address and (one.check == "L7OK" or one.failed_once) else 0
         admin = (0 if one.address else 32) + (8 if one.drained else 0) + one.by_hand
         address = one.address or "-"
         return f"3 {backend} 1 {name} {address} {op} {admin} 1 1 2 15 3 2 6 0 0 0 web 8080 - 0 0 - - 0"

@@ -312,7 +312,12 @@ async def test_failing_check_ends_a_drain_at_once(scene: Scene) -> None:
     draining = asyncio.create_task(scene.service.drain({"a"}, scene.report, others={"b"}, seconds=60))
     await until(lambda: scene.proxy.looks >= 8)
     assert not draining.done()
-    scene.server("web2").check = "L7STS"
+    scene.server("web2").check, scene.server("web2").failed_once = "L7STS", True
+    await until(lambda: not scene.proxy.drained())
+    assert not draining.done(), "one check is no verdict, but somebody has to answer"
+    scene.server("web2").check = "L7OK"
+    await until(lambda: scene.proxy.drained() == {"web1", "ws1"})
+    scene.server("web2").check, scene.server("web2").failed_once = "L7STS", False
     with pytest.raises(ProxyError, match="The check of haproxy fails for the new web: web/web2: DOWN L7STS"):
         await draining
     assert not scene.proxy.drained()
