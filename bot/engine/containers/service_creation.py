@@ -15,6 +15,7 @@ from roas.engine.containers.repair import is_of_others, needs_repair, plan_repai
 from roas.engine.containers.snapshots import engine_time, take_snapshots
 from roas.engine.model.services import stop_grace_seconds
 from roas.errors import (
+    ContainerConflictError,
     EngineError,
     OwnContainerError,
 )
@@ -74,7 +75,7 @@ class ServiceCreator:
             )
             existing = await self._existing(environment, service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
-            raise EngineError(
+            raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
                 said("Compose created no container of {service}.", service=service),
                 hint=said("Run `/deploy` again."),
                 service=service,
