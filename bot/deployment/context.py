@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
@@ -16,14 +15,12 @@ from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.observation import observation_seconds
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
-from roas.deployment.writes import Writes
 from roas.engine.containers.watch import ContainerWatch
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
-    SEEN_STEPS,
     Deployment,
     DeploymentKind,
     PhaseResult,
@@ -42,6 +39,9 @@ from roas.models.swarm import QuorumLosses
 from roas.state.transaction import Fence
 
 SOURCE = "orchestrator"
+# Progress within these (layers of a pull) is saved at most so often; every intent to touch what runs always is.
+PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
+PROGRESS_INTERVAL_SECONDS = 1.0
 READY_STEPS = frozenset({ServiceStep.HEALTHY, ServiceStep.UNVERIFIED})
 # What is left of a phase's limit when a rollout gives up what it waits for.
 ENDING_SECONDS = 3.0
@@ -83,7 +83,8 @@ class DeploymentContext:
     watch: ContainerWatch | None = None
     limit: asyncio.Timeout | None = None
     warnings: list[str] = field(default_factory=list)
-    writes: Writes = field(default_factory=Writes)
+    moved_at: float = field(default_factory=time.monotonic)  # when it took a step last
+    saved_at: dict[str, float] = field(default_factory=dict)  # when progress of a service was saved last
 
     def request_stop(self) -> None:
         """Allow cancellation at the next safe point; once the old release is being restored, that is completed."""
@@ -172,42 +173,44 @@ class DeploymentContext:
         """Publish an event on the bus."""
         self.components.bus.publish(event)
 
-    async def update(self, *, may_wait: bool = False, **changes: object) -> None:
+    async def update(self, **changes: object) -> None:
         """Write fields of the deployment's own record. Raises FencedOffError."""
         self.deployment = replace(self.deployment, **changes)  # type: ignore[arg-type]
-        update = self.components.state.deployments.update
-        await self.writes.write(update(self.deployment, self.fence, may_wait=may_wait), may_wait=may_wait)
+        self.moved_at = time.monotonic()
+        await self.components.state.deployments.update(self.deployment, self.fence)
 
     async def set_pauses(self, pauses: tuple[Pause, ...], *, paused: bool) -> None:
         """Write that the deployment waits for a person, or that it goes on. Raises FencedOffError."""
         self.deployment = replace(self.deployment, pauses=pauses)
-        set_paused = self.components.state.deployments.set_paused
-        await self.writes.write(set_paused(self.deployment, self.fence, paused=paused))
+        self.moved_at = time.monotonic()
+        await self.components.state.deployments.set_paused(self.deployment, self.fence, paused=paused)
 
     async def save_phases(self, *phases: PhaseResult) -> None:
         """Write how far phases have come, in one transaction, then publish it on the bus. Raises FencedOffError."""
         known = {result.name: result for result in (*self.deployment.phases, *phases)}
         self.deployment = replace(self.deployment, phases=tuple(known.values()))
-        await self.writes.write(self.components.state.deployments.save_phases(self.deployment, phases, self.fence))
+        self.moved_at = time.monotonic()
+        await self.components.state.deployments.save_phases(self.deployment, phases, self.fence)
         for phase in phases:
             told = {name: getattr(phase, name) for name in ("status", "attempts", "duration_seconds", "summary")}
             self.publish(PhaseChanged(phase=phase.name, **told, **self.origin))
 
     async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
-        """Save the progress of a service, then publish it; only an intent is waited for. Raises FencedOffError."""
+        """Save the progress of a service, then publish it. Raises FencedOffError.
+
+        Progress within a pull or a build is saved about once a second.
+        """
         known = {progress.service: progress for progress in self.deployment.services}
         old = known.get(service, ServiceProgress(service))
         watched_until = self._note_ready(service) if step in READY_STEPS else None
         progress = replace(old, step=step, detail=detail, fraction=fraction, watched_until=watched_until)
         self.deployment = replace(self.deployment, services=tuple((known | {service: progress}).values()))
-        if not self.writes.are_due(old, progress):
-            self._publish_progress(progress)
-            return
-        may_wait = step in SEEN_STEPS
-        saving = self.components.state.deployments.save_service(
-            self.deployment, progress, self.fence, may_wait=may_wait
-        )
-        await self.writes.write(saving, partial(self._publish_progress, progress), may_wait=may_wait)
+        self.moved_at = now = time.monotonic()
+        is_within = old.step is step and step in PROGRESSING
+        if not is_within or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
+            self.saved_at[service] = now
+            await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
+        self._publish_progress(progress)
 
     def _note_ready(self, service: str) -> datetime | None:
         """Watch a service from now on; returns until when, where nothing but that tells that it is well."""
@@ -226,7 +229,7 @@ class DeploymentContext:
         progress = next(one for one in self.deployment.services if one.service == service)
         until = self._note_ready(service)
         if until is not None:
-            await self.plan_services([replace(progress, watched_until=until)], may_wait=True)
+            await self.plan_services([replace(progress, watched_until=until)])
             self._publish_progress(progress)
 
     def _publish_progress(self, one: ServiceProgress) -> None:
@@ -264,13 +267,13 @@ class DeploymentContext:
         for one in progress:
             self._publish_progress(one)
 
-    async def plan_services(self, planned: Iterable[ServiceProgress], *, may_wait: bool = False) -> None:
+    async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""
         planned = tuple(planned)
         services = {one.service: one for one in (*self.deployment.services, *planned)}
         self.deployment = replace(self.deployment, services=tuple(services.values()))
-        save = self.components.state.deployments.save_services
-        await self.writes.write(save(self.deployment, planned, self.fence, may_wait=may_wait), may_wait=may_wait)
+        self.moved_at = time.monotonic()
+        await self.components.state.deployments.save_services(self.deployment, planned, self.fence)
 
     async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:
         """Read from a stored model how each service is to be updated and judged."""

@@ -60,24 +60,13 @@ class PhaseRunner:
         self._context = context
         context.absence_told = quorum_losses(context)
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
-        # What succeeded and is written with what comes next: nothing happens between the two.
-        self._unwritten: list[PhaseResult] = []
         self._tell: Callable[[str], Awaitable[None]] = _tell_nobody
         # What passes by itself, and the phase that runs waited for last.
         self._awaited: EngineUnavailableError | None = None
         self._awaited_since = 0.0
 
-    async def write(self, *results: PhaseResult) -> None:
-        """Write what is not written yet of phases, and how far another one has come. Raises FencedOffError."""
-        if self._unwritten or results:
-            await self._context.save_phases(*self._unwritten, *results)
-            self._unwritten.clear()  # a journal that was too slow may have it twice, and misses nothing
-
     async def run(self, policy: PhasePolicy) -> None:
-        """Run one phase, and write how it went. Raises what it raises, once that is written.
-
-        That it succeeded is written with the beginning of the next one, or by who calls `write` after the last.
-        """
+        """Run one phase, and write how it went. Raises what it raises, once that is written."""
         context = self._context
         started, result = _begun(context.deployment.phase(policy.name), policy.name)
         warnings_before = len(context.warnings)
@@ -85,10 +74,10 @@ class PhaseRunner:
         async def attempted(number: int) -> None:
             nonlocal result
             result = replace(result, attempts=number)
-            await self.write(result)
+            await context.save_phases(result)
 
         async def told(summary: str) -> None:
-            await self.write(replace(result, summary=summary))
+            await context.save_phases(replace(result, summary=summary))
 
         try:
             self._tell, self._awaited = told, None
@@ -104,19 +93,19 @@ class PhaseRunner:
             warn_of_absence(context)
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
-            await self.write(_ended(result, status, started, problem=known.problem()))
+            await context.save_phases(_ended(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
         warn_of_absence(context)
         own_warnings = tuple(context.warnings[warnings_before:])
         done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
-        self._unwritten.append(done)
+        await context.save_phases(done)
 
     async def end_paused(self, name: PhaseName, error: RoasError) -> None:
         """Write that a phase that waits for a person does not go on, by what that person decided."""
         known = self._context.deployment.phase(name)
         if known is not None and known.status is PhaseStatus.IN_PROGRESS:
             ended = _ended(known, PhaseStatus.CANCELLED, _begun(known, name)[0], problem=error.problem())
-            await self.write(ended)
+            await self._context.save_phases(ended)
 
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""

@@ -69,7 +69,6 @@ class DeploymentRun:
             finally:
                 await end_tasks(watcher, watchdog)
                 await self._context.end_watch()
-                await self._context.writes.abandon()
 
     async def _run(self) -> Deployment:
         context = self._context
@@ -207,7 +206,6 @@ class DeploymentRun:
                 Outcome.FAILED, rollback_failed(problem, error, context.environment.name, current)
             )
         if problem is not None and context.release is not None and is_put_back(context.deployment):
-            await self._runner.write()
             phase = context.deployment.phase(PhaseName.ROLLBACK)
             if phase is not None:
                 await context.save_phases(replace(phase, brought_up=False))
@@ -220,8 +218,6 @@ class DeploymentRun:
     async def _finish(self, outcome: Outcome, problem: Problem | None, *, active: Release | None = None) -> Deployment:
         """Write the end and free the environment, in one transaction, then publish it on the bus."""
         context = self._context
-        await self._runner.write()
-        await context.writes.end()
         deployment = replace(
             context.deployment,
             outcome=outcome,
@@ -274,7 +270,7 @@ class DeploymentRun:
         context, told = self._context, 0.0
         while True:
             await pause(STANDSTILL_LOOK_SECONDS)
-            moved_at, now = context.writes.moved_at, time.monotonic()
+            moved_at, now = context.moved_at, time.monotonic()
             running = [one for one in context.deployment.phases if one.status is PhaseStatus.IN_PROGRESS]
             allowed = context.coordination.policy(running[-1].name).timeout_seconds if running else 0.0
             limit = context.limit.when() if context.limit is not None else None

@@ -74,19 +74,6 @@ class ServiceStep(StrEnum):
         return cls.WAITING
 
 
-# What was seen, or was done: no intent, after which nothing else may be done before it is in the journal.
-SEEN_STEPS = frozenset(
-    {
-        ServiceStep.PULLED,
-        ServiceStep.BUILT,
-        ServiceStep.HEALTHY,
-        ServiceStep.UNVERIFIED,
-        ServiceStep.COMPLETED,
-        ServiceStep.REMOVED,
-        ServiceStep.RESTORED,
-    }
-)
-
 # Steps that change nothing in what runs.
 UNTOUCHED_STEPS = frozenset(
     {

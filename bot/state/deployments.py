@@ -99,7 +99,7 @@ class DeploymentStateManager(DeploymentControl):
 
         return await self._journal.write(work)
 
-    async def update(self, deployment: Deployment, fence: Fence, *, may_wait: bool = False) -> None:
+    async def update(self, deployment: Deployment, fence: Fence) -> None:
         """Write the deployment's own record (not its phases or services); one on its way back waits for nobody.
 
         What may wait, here as below, is written together with what comes next.
@@ -111,7 +111,7 @@ class DeploymentStateManager(DeploymentControl):
             if held is not None and held.paused and deployment.pause is None:
                 put_lock(transaction, replace(held, paused=False))
 
-        await self._journal.write(work, fence=fence, may_wait=may_wait)
+        await self._journal.write(work, fence=fence)
 
     async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
         """Write a deployment's record together with whether it holds its environment while it waits for a person."""
@@ -166,15 +166,11 @@ class DeploymentStateManager(DeploymentControl):
 
         await self._journal.write(work, fence=fence)
 
-    async def save_service(
-        self, deployment: Deployment, progress: ServiceProgress, fence: Fence, *, may_wait: bool = False
-    ) -> None:
+    async def save_service(self, deployment: Deployment, progress: ServiceProgress, fence: Fence) -> None:
         """Write how far a service has come; an intent is written before the act."""
-        await self.save_services(deployment, (progress,), fence, may_wait=may_wait)
+        await self.save_services(deployment, (progress,), fence)
 
-    async def save_services(
-        self, deployment: Deployment, services: Iterable[ServiceProgress], fence: Fence, *, may_wait: bool = False
-    ) -> None:
+    async def save_services(self, deployment: Deployment, services: Iterable[ServiceProgress], fence: Fence) -> None:
         """Write how far several services have come, all of them or none."""
         now = datetime.now(UTC)
         written = [replace(progress, updated_at=now) for progress in services]
@@ -195,7 +191,7 @@ class DeploymentStateManager(DeploymentControl):
                 )
 
         if written:
-            await self._journal.write(work, fence=fence, may_wait=may_wait)
+            await self._journal.write(work, fence=fence)
 
     async def finish(
         self,

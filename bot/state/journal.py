@@ -20,8 +20,6 @@ from roas.state.transaction import Fence, Transaction, run_apart
 
 # A commit of more would keep readers waiting; far more than that never waits in practice.
 MOST_WRITES = 64
-# For so long what may wait is held back for another write, with which it shares a commit.
-HELD_SECONDS = 0.05
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 # What a deployment reads and writes again; SQLite would keep two megabytes, and what is older is the system's to keep.
 CACHE_KIBIBYTES = 768
@@ -46,33 +44,18 @@ class GroupCommit:
         self._commit = commit
         self._waiting: list[QueuedWrite] = []
         self._committing: asyncio.Task[None] | None = None
-        self._is_due = False
-        self._held: asyncio.TimerHandle | None = None
 
-    async def submit(self, work: Any, *, may_wait: bool = False) -> Any:
+    async def submit(self, work: Any) -> Any:
         """Return what a write returned once it is committed; raises what it raised."""
-        loop = asyncio.get_running_loop()
-        queued = QueuedWrite(work, loop.create_future())
+        queued = QueuedWrite(work, asyncio.get_running_loop().create_future())
         self._waiting.append(queued)
-        if not may_wait:
-            self.hold_back_no_longer()
-        elif self._held is None:
-            self._held = loop.call_later(HELD_SECONDS, self.hold_back_no_longer)
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all(), name="journal commits")
         return await queued.done
 
-    def hold_back_no_longer(self) -> None:
-        """Commit all that waits by now."""
-        self._is_due = bool(self._waiting)
-        if self._is_due and (self._committing is None or self._committing.done()):
-            self._committing = asyncio.create_task(self._commit_all(), name="journal commits")
-
     async def _commit_all(self) -> None:
-        while self._is_due:
+        while self._waiting:
             batch, self._waiting = self._waiting[:MOST_WRITES], self._waiting[MOST_WRITES:]
-            self._is_due = bool(self._waiting)
-            if self._held is not None:
-                self._held.cancel()
-                self._held = None
             try:
                 outcomes = await self._commit([one.work for one in batch])
             except BaseException:
@@ -186,7 +169,6 @@ class Journal:
 
     async def close(self) -> None:
         """Finish what is under way and close the journal."""
-        self._commits.hold_back_no_longer()
         await asyncio.gather(*self._writes, return_exceptions=True)
         if self._connection is not None:
             await self._in_thread(self._connection.close)
@@ -194,14 +176,12 @@ class Journal:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
-    async def write(
-        self, work: Callable[[Transaction], Result], *, fence: Fence | None = None, may_wait: bool = False
-    ) -> Result:
+    async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
         """Run a writing transaction, then notify subscribers. Cancelling the caller does not interrupt it.
 
-        One that may wait does so, not for long, for the next one. Raises FencedOffError, StateError.
+        Raises FencedOffError, StateError.
         """
-        task = asyncio.create_task(self._write(work, fence, may_wait))
+        task = asyncio.create_task(self._write(work, fence))
         self._writes.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -226,9 +206,9 @@ class Journal:
         self.unreadable = None
         return result
 
-    async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None, may_wait: bool) -> Result:
+    async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
         try:
-            result, changes = await self._commits.submit((work, fence), may_wait=may_wait)
+            result, changes = await self._commits.submit((work, fence))
         except FencedOffError:
             raise
         except JournalUnusableError as error:

@@ -86,4 +86,4 @@ async def _plan_services(context: DeploymentContext, changed: frozenset[str], ke
             planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
         if service in kept and old.step in NOT_TOUCHED_YET:
             planned.append(replace(old, step=ServiceStep.UNCHANGED, changed=False))
-    await context.plan_services(planned, may_wait=True)  # with the first intent
+    await context.plan_services(planned)  # with the first intent

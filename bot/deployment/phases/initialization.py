@@ -38,7 +38,7 @@ async def make_ready(context: DeploymentContext) -> str:
     if current is None:
         return said("nothing runs here yet")
     if deployment.from_release is None:
-        await context.update(may_wait=True, from_release=current.number)
+        await context.update(from_release=current.number)
     if current.state is ReleaseState.ADOPTED and current.deployment_id is None and current.number == 0:
         return said("what runs is release r0 (adopted)")
     return said("the environment is on {current}", current=current.label)

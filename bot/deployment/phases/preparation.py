@@ -49,7 +49,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
         )
         for plan in candidate.plan.services
     )
-    await context.plan_services(planned, may_wait=True)
+    await context.plan_services(planned)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, candidate))
         await _check_obtained(context, candidate, images)
@@ -142,7 +142,7 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
     current = candidate.current
     if current is not None and current.model_hash == draft.model_hash:
         # Whoever deploys the same again and again keeps the releases that differ, and so the way back.
-        await context.update(may_wait=True, to_release=current.number, applied_model=draft.model_hash)
+        await context.update(to_release=current.number, applied_model=draft.model_hash)
         context.release, context.model_hash = current, draft.model_hash
         return current
     release = await components.manager.releases.create_release(
@@ -153,7 +153,7 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
         deployment_id=deployment.id,
         correlation_id=deployment.correlation_id,
     )
-    await context.update(may_wait=True, to_release=release.number, applied_model=release.model_hash)
+    await context.update(to_release=release.number, applied_model=release.model_hash)
     context.release, context.model_hash = release, release.model_hash
     context.publish(ReleaseCreated(release=release.number, **context.origin))
     return release

@@ -73,9 +73,7 @@ class WatchedJournal(Journal):
 
     observer: Callable[[Noted, Standing, Fence | None], None]
 
-    async def write(
-        self, work: Callable[[Transaction], Result], *, fence: Fence | None = None, may_wait: bool = False
-    ) -> Result:
+    async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
         def watched(transaction: Transaction) -> Result:
             before = Standing.of(transaction)
             noted = Noted(transaction.connection, transaction.instance_id, transaction.changes)
@@ -85,7 +83,7 @@ class WatchedJournal(Journal):
 
         while True:
             try:
-                return await super().write(watched, fence=fence, may_wait=may_wait)
+                return await super().write(watched, fence=fence)
             except PutOffError:  # it was stopped, and goes on: now it begins
                 continue
 

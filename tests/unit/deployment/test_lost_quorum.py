@@ -207,7 +207,7 @@ class Hanging(Swarming):
 @pytest.mark.parametrize("engine", [Hanging({"web": service("web")})])
 async def test_time_that_passed_without_it_begins_anew(orchestrator, engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.left = 2
-    short = tuple(replace(one, timeout_seconds=0.3) for one in STANDARD.phases)
+    short = tuple(replace(one, timeout_seconds=1.0) for one in STANDARD.phases)
     monkeypatch.setitem(COORDINATIONS, DeploymentKind.DEPLOY, replace(STANDARD, phases=short))
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem

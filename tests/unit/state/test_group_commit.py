@@ -9,7 +9,7 @@ import pytest
 
 from roas.errors import FencedOffError, JournalUnusableError
 from roas.models.change import ChangeType, StateChange
-from roas.state.journal import HELD_SECONDS, Journal
+from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
 
 MANY = 20
@@ -97,32 +97,3 @@ async def test_write_counts_although_its_caller_left(journal: Journal, tmp_path:
     await asyncio.gather(*writes, return_exceptions=True)
     await journal.close()
     assert subjects(tmp_path / "journal.sqlite3") == ["0", "1", "2"]
-
-
-async def test_what_may_wait_shares_the_commit_of_the_next_write(journal: Journal, tmp_path: Path) -> None:
-    statements: list[str] = []
-    assert journal._connection is not None
-    journal._connection.set_trace_callback(statements.append)
-    seen = asyncio.ensure_future(journal.write(writing("seen"), may_wait=True))
-    await asyncio.sleep(HELD_SECONDS / 10)
-    assert not seen.done()
-    assert not subjects(tmp_path / "journal.sqlite3")
-    await journal.write(writing("intent"))
-    assert await seen == "seen"
-    assert subjects(tmp_path / "journal.sqlite3") == ["seen", "intent"]
-    assert statements.count("COMMIT") == 1
-
-
-async def test_what_may_wait_is_written_without_a_next_write(journal: Journal, tmp_path: Path) -> None:
-    assert await journal.write(writing("seen"), may_wait=True) == "seen"
-    assert subjects(tmp_path / "journal.sqlite3") == ["seen"]
-
-
-async def test_closing_holds_nothing_back(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.state.journal.HELD_SECONDS", 1000)
-    seen = asyncio.ensure_future(journal.write(writing("seen"), may_wait=True))
-    await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
-        await journal.close()
-    assert subjects(tmp_path / "journal.sqlite3") == ["seen"]
-    assert await seen == "seen"
