@@ -71,9 +71,8 @@ class Rollback:
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
-        named = frozenset(context.deployment.request.services if context.deployment.problem is None else ())
-        model_hash = target.model_hash  # what others have stays
-        if not named:
+        model_hash = target.model_hash
+        if context.failed or not context.deployment.request.services:  # else what others have stays
             model_hash, warnings = await engine.refresh_credentials(context.environment, target)
             for warning in warnings:
                 context.warn(warning)
@@ -84,7 +83,7 @@ class Rollback:
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         own_bot, bot = bot, None if stays else bot
         model = await engine.load_model(model_hash)
-        scope = replace(await context.scope(), named=named, begun=begun(context.deployment))
+        scope = replace(await context.scope(), begun=begun(context.deployment))
         changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
