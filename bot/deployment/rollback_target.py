@@ -102,8 +102,11 @@ async def _wanted(components: Components, environment: Environment, release: Rel
 
 
 def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
-    """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise."""
-    if not one.is_like(other) or one.definition.replicas != other.definition.replicas:
+    """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise.
+
+    Of two configurations of a proxy, at most one is what it has read.
+    """
+    if not one.is_like(other) or one.definition.replicas != other.definition.replicas or one.unread != other.unread:
         return True
     return closely and replace(one.definition, image="", definition_hash="") != replace(
         other.definition, image="", definition_hash=""
