@@ -153,6 +153,12 @@ class EngineDouble:
             services |= {name: old[name] for name in kept_services if name in old}
         return {"services": services, "x-deploy": stack.model["x-deploy"]}
 
+    async def draft_with(
+        self, environment: Environment, current: Release, service: str, earlier: Release
+    ) -> ReleaseDraft:
+        """Refuse: no plan has one service go back."""
+        raise NotImplementedError
+
     async def draft_release(
         self,
         stack: ResolvedStack,
