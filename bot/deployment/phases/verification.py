@@ -276,7 +276,14 @@ async def require_undisturbed(
     model = await engine.load_model(model_hash)
     changes = await find_changes(engine, environment, model, watch.containers, bot=await context.bot(), scope=scope)
     tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
-    changed = (changes.differing.keys() | changes.gone) - tolerated
+    # What has ended well may be idle: nothing would start it again by itself.
+    ended = {
+        name
+        for name, found in changes.differing.items()
+        if found.is_only_idle
+        and judge_readiness(changes.definitions[name], watch.of_service(name)).state is Readiness.COMPLETED
+    }
+    changed = (changes.differing.keys() | changes.gone) - tolerated - ended
     if with_bot and changes.own is not None and changes.own.unlike:
         changed |= {changes.own.service}
     ready = {one.service for one in deployment.services if one.changed} - tolerated

@@ -52,6 +52,6 @@ async def costs_of_looking(application: Application, counts: Counts) -> None:
     assert status["GET other"] <= 8
     with counts.of_one() as plan:
         await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))
-    assert plan["GET json"] == SERVICES, "whether hands changed it"
+    assert plan["GET json"] <= 2 * SERVICES, "its state, and whether hands changed it"
     assert plan["GET stats"] == 0
     assert plan["GET other"] <= 14

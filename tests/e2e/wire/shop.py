@@ -1,6 +1,7 @@
 """A small stack that a test may deploy: a store, and a web that depends on it and mounts a configuration file."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,8 @@ class Shop:
             assert service not in found, f"two containers of {service}"
             assert container.attrs["State"]["Status"] == "running", f"{container.name} is {container.status}"
             assert container.attrs["State"]["Health"]["Status"] == "healthy", f"{container.name} is unhealthy"
-            assert container.name == f"{self.base_name}-{environment}-{service}-1"
+            # What a rollback kept until its replacement was ready has given its number away.
+            assert re.fullmatch(rf"{self.base_name}-{environment}-{service}-\d", container.name)
             found[service] = container.attrs["Image"]
         return found
 
