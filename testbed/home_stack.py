@@ -79,11 +79,11 @@ def _log_of(bot: Any, lines: int) -> str:
         return "it is gone"
 
 
-def forget_releases(client: docker.DockerClient) -> None:
+def forget_releases(client: docker.DockerClient, project: str = PROJECT) -> None:
     """Remove the tags of the stack's releases: a bot with an empty journal takes them for those of a lost one."""
     for image in client.images.list(name=f"{RELEASES}/*"):
         for tag in image.tags:
-            if tag.startswith(f"{RELEASES}/{PROJECT}-"):
+            if tag.startswith(f"{RELEASES}/{project}-"):
                 with suppress(APIError):
                     client.images.remove(tag)
 

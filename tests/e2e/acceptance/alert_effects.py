@@ -5,7 +5,7 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.health import Verdict
 from roas.models.recovery import RecoveryOutcome
 from tests.e2e.acceptance.event_scene import Scene
-from tests.unit.sample_events import look
+from tests.unit.sample_events import ORIGIN, look
 
 TROUBLE = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
 OVER = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", firing=False)
@@ -85,6 +85,14 @@ async def integration_trouble_becomes_alert(scene: Scene) -> bool:
     say(scene, figure(events.IntegrationDegraded, "2000 ms"))
     await scene.application.bus.drain()
     return [alert.source for alert in await scene.application.state.alerts.open()] == [AlertSource.INTEGRATION]
+
+
+async def standstill_becomes_alert(scene: Scene) -> bool:
+    """Say that a deployment does not move."""
+    await scene.prepare()
+    say(scene, events.DeploymentStoodStill(**ORIGIN, phase="execution", seconds=900.0))
+    await scene.application.bus.drain()
+    return [alert.severity for alert in await scene.application.state.alerts.open()] == [Severity.CRITICAL]
 
 
 async def integration_alert_resolved(scene: Scene) -> bool:

@@ -14,6 +14,7 @@ from roas.models.alert import Severity
 from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
 from roas.monitoring.metrics.bot_metrics import Metrics
+from testbed.home_stack import forget_releases
 from tests.e2e.acceptance import alert_effects as alert
 from tests.e2e.acceptance import deployment_effects as deployment
 from tests.e2e.acceptance.event_scene import Scene
@@ -27,6 +28,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration: monitoring.health_check.completed": alert.look_journalled,
     "integration: integration.alert.triggered": alert.integration_trouble_becomes_alert,
     "integration: integration.alert.cleared": alert.integration_alert_resolved,
+    "integration: deployment.stood_still": alert.standstill_becomes_alert,
     "integration deployments": deployment.success_rate_measured,
     "collector": deployment.environment_watched_after_start,
     "collector health checks": alert.requested_look_taken,
@@ -62,6 +64,7 @@ async def test_each_effect_of_a_deployment_needs_its_event(scene, settings, tmp_
     await one_correlation_id_is_on_all(scene, deployment_id, events)
     await journal_changes_are_counted(scene)
     for number, without in enumerate(("", *deployment.OF_ONE_DEPLOYMENT)):
+        forget_releases(scene.stack.client, scene.stack.base_name)
         elsewhere = settings.model_copy(update={"state_dir": tmp_path / f"state{number}"})
         async with open_application(elsewhere, metrics=Metrics("test")) as application:
             again = Scene(application, scene.stack, without)
