@@ -19,7 +19,7 @@ SOON_SECONDS = 30.0
 async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
     """In dev, services are changed while they run; in staging, a plain `up` makes one anew.
 
-    `docker compose up -d` knows nothing of the release.
+    `docker compose up -d` knows nothing of the release: here its files name another version.
     """
     for environment, alone in (("dev", False), ("staging", True)):
         shop.write(networked=True, alone=alone, store=CALM, web=CALM)
@@ -28,7 +28,7 @@ async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
     network = shop.client.networks.get(f"{shop.base_name}-dev_default")
     in_place = [f"{one} was changed by hand: it was changed while it ran: " for one in ("store", "web")]
     staged = {one.id for one in shop.containers("staging")}
-    own = manual_environment(docker_host) | {"VERSION": "v1", "COMPOSE_PROJECT_NAME": f"{shop.base_name}-staging"}
+    own = manual_environment(docker_host) | {"VERSION": "v2", "COMPOSE_PROJECT_NAME": f"{shop.base_name}-staging"}
     changed = time.monotonic()
     subprocess.run(["docker", "compose", "up", "-d"], cwd=shop.folder, env=own, check=True, capture_output=True)
     print(f"up took {time.monotonic() - changed:.1f} s")
