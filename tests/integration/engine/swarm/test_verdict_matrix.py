@@ -8,7 +8,7 @@ import docker
 import pytest
 import requests
 
-from roas.engine.swarm import judgement, lost_nodes
+from roas.engine.swarm import following, judgement
 from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.judgement import UpdateVerdict, Written, judge_update
 from roas.engine.swarm.task_logs import read_ending
@@ -187,7 +187,7 @@ async def test_second_node_without_the_image_then_dead(
     """What a node alone keeps from going on is told of it."""
     await image_missing_on_one_node_is_told(shop, swarm_client, second_node)
     swarm_client.services.get(f"{shop.environment.project}_shop").remove()
-    monkeypatch.setattr(lost_nodes, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(following, "LOST_SECONDS", 1.0)
     await job_of_a_node_that_died_is_told(shop, second_node)
 
 
