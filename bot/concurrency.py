@@ -127,6 +127,13 @@ def _threads() -> ThreadPoolExecutor:
     return started_threads(THREADS, "roas")
 
 
+def end_threads() -> None:
+    """End the threads of `in_thread` once they are idle; the next work starts new ones."""
+    if _threads.cache_info().currsize:
+        _threads().shutdown(wait=False)
+        _threads.cache_clear()
+
+
 async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
     """Do blocking work that asks no engine in a thread. Raises ShortageError where there is none; then it is not done.
 

@@ -79,11 +79,11 @@ def _log_of(bot: Any, lines: int) -> str:
         return "it is gone"
 
 
-def forget_releases(client: docker.DockerClient, project: str = PROJECT) -> None:
-    """Remove the tags of the stack's releases: a bot with an empty journal takes them for those of a lost one."""
+def forget_releases(client: docker.DockerClient, project: str | None = PROJECT) -> None:
+    """Remove the tags of the releases of a project, or of all: a bot with an empty journal takes them for a lost one's."""
     for image in client.images.list(name=f"{RELEASES}/*"):
         for tag in image.tags:
-            if tag.startswith(f"{RELEASES}/{project}-"):
+            if project is None or tag.startswith(f"{RELEASES}/{project}-"):
                 with suppress(APIError):
                     client.images.remove(tag)
 

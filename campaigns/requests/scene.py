@@ -20,6 +20,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.settings import EnvironmentSettings, Settings
 from testbed.daemon import PrivateDaemon
 from testbed.engine import manual_environment
+from testbed.home_stack import forget_releases
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from testbed.redis_server import free_port
 from testbed.waiting import wait_until
@@ -142,6 +143,7 @@ def scene(
     port = free_port()
     with nullcontext(engine) if engine else PrivateDaemon(folder / "engine") as daemon:
         client = daemon.client()
+        forget_releases(client, None)  # of a scene before on this engine, whose journal is away
         haproxy_image(client)
         caddy_image(client)
         for version in VERSIONS:

@@ -134,7 +134,7 @@ async def in_chinese(visitor, shop, image_ids):
     assert set(shop.running("prod").values()) == {image_ids["v2"]}
     await visitor.become("dora")
     await visitor.run("/回復", 環境="staging")
-    await visitor.sees("沒有成功", "沒有其他發行版")
+    await visitor.sees("沒有成功", "沒有與它不同的發行版本")
 
     web = next(one for one in shop.containers("dev") if one.labels[SERVICE_LABEL] == "web")
     web.stop(timeout=1)

@@ -48,7 +48,7 @@ def job_that_is_cancelled_has_ended_before_it_runs_again(line: SwarmLine, look: 
     ended = line.docker("info", "--format", "{{.SystemTime}}").strip()
     kinds = ("--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}}")
     events = line.docker("events", "--since", began, "--until", ended, *shown, *kinds).split()
-    assert events == ["start", "die"] * 2, f"one run after the other: {events}\n{told}"
+    assert events.count("start") == 1, f"the way back runs no job: {events}\n{told}"
     assert look.versions("app") == {"v1": 2}, told
 
 

@@ -87,7 +87,7 @@ def _task_name(task: "asyncio.Task[Any]") -> str:
 
 def _is_loops_own(thread: threading.Thread) -> bool:
     """Tell a thread of the loop's own executor, which stays until the loop ends."""
-    return thread.name.startswith(("asyncio_", "roas_"))
+    return thread.name.startswith("asyncio_")
 
 
 def _open_files() -> list[str]:
