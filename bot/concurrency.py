@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hasha
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
-from functools import cache, partial
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from roas.errors import RoasError, find_shortage
@@ -15,8 +15,6 @@ from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
-# For blocking work that asks no engine: files, mostly.
-THREADS = 8
 # From here the steps of `pause_in_step` are counted: not the same for two bots of one journal.
 _BEGAN = time.monotonic()
 _INTERRUPTED: ContextVar[asyncio.Event | None] = ContextVar("interrupted", default=None)
@@ -122,25 +120,12 @@ def started_threads(count: int, name: str) -> ThreadPoolExecutor:
     return threads
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return started_threads(THREADS, "roas")
-
-
-def end_threads() -> None:
-    """End the threads of `in_thread` once they are idle; the next work starts new ones."""
-    if _threads.cache_info().currsize:
-        _threads().shutdown(wait=False)
-        _threads.cache_clear()
-
-
 async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
-    """Do blocking work that asks no engine in a thread. Raises ShortageError where there is none; then it is not done.
+    """Do blocking work that asks no engine in a thread of its own. Raises ShortageError; then it is not done.
 
     `asyncio.to_thread` raises then, and does it all the same.
     """
-    threads, context = _threads(), copy_context()
-    return await asyncio.get_running_loop().run_in_executor(threads, partial(context.run, work, *arguments))
+    return await in_daemon_thread(partial(copy_context().run, work, *arguments), "roas")
 
 
 def leave_if_interrupted() -> None:

@@ -15,7 +15,6 @@ from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.departure import Departure
 from roas.cogs.loading import load_cogs, refuse_ours
 from roas.cogs.stopped_bot import StoppedBot, stay_without_journal
-from roas.concurrency import end_threads
 from roas.errors import JournalLostError, RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
@@ -32,7 +31,6 @@ async def setup(bot: commands.Bot) -> None:
     """
     async with AsyncExitStack() as opened:
         opened.push(_show_hint)
-        opened.callback(end_threads)
         settings = load_settings(needs_discord=False, is_guest=True)
         refuse_ours(bot, settings)  # before anything is opened
         try:

@@ -15,7 +15,7 @@ from roas.engine.client import EngineClients, engine_address, engine_unavailable
 from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
-from roas.errors import EngineUnavailableError, find_shortage
+from roas.errors import EngineUnavailableError, ShortageError, find_shortage
 from roas.models.environment import Environment
 
 # What the probes of health checks cause (`exec_*`) is left out by the engine already.
@@ -65,7 +65,10 @@ class EventSubscription:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        await asyncio.shield(in_thread(self._unblock))
+        try:
+            await asyncio.shield(in_thread(self._unblock))
+        except ShortageError:  # it takes less than a millisecond, and must not be left undone
+            self._unblock()
 
     def _run(self, client: EngineClient) -> None:
         """Subscribe, then read until the stream ends; runs in the thread, and says how that ended, whatever it was."""
