@@ -48,9 +48,9 @@ from roas.state.ownership import HeldLease
 from roas.state.redis_server import ping
 from roas.state.seen_stacks import SeenStacks
 from roas.state.sync import DataSyncManager
+from roas.validation.checks import CHECKS
 from roas.validation.discord_facts import fetch_discord_facts
-from roas.validation.discovery import discover_checks
-from roas.validation.survey import EnvironmentSurvey
+from roas.validation.subject import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
 
 log = get_logger(__name__)
@@ -101,7 +101,7 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
 def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> DeploymentRoom:
     """Build what moves stacks from one release to another."""
     attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.engine, base.state)
-    validator = EnvironmentValidator(discover_checks(), _survey(base))
+    validator = EnvironmentValidator(CHECKS, _survey(base))
     find_own = partial(find_own_container, base.engine)
     peers = Peers(base.engine, base.state, find_own)
     components = Components(

@@ -1,20 +1,27 @@
-"""Define the input of an environment's checks; they fetch nothing themselves."""
+"""Define the input of an environment's checks, and gather it from the parts that provide it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from roas.engine.compose.jail import JailKind
-from roas.engine.interface import ResolvedStack
+from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
 from roas.engine.proxied_service import ProxiedService
-from roas.errors import RoasError
+from roas.engine.resolution.version_use import version_names
+from roas.errors import EngineUnavailableError, RoasError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
 from roas.models.proxy import ServiceProxy
 from roas.models.stack import WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
+
+Answer = TypeVar("Answer")
+RESOLVE_SECONDS = 30.0
 
 
 class EngineProbe(Protocol):
@@ -91,3 +98,113 @@ class Subject:
     def services(self) -> Mapping[str, Any]:
         """Return the services of the resolved model; none where it did not resolve."""
         return dict(self.stack.model.get("services") or {}) if self.stack is not None else {}
+
+
+class CachedCall(Generic[Answer]):
+    """Call an asynchronous function at the first call only; its answer or its error is kept.
+
+    An asker that gives up while the answer is under way leaves the question to the next one.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._answers: list[Answer] = []
+        self._error: Exception | None = None
+
+    async def __call__(self) -> Answer:
+        """Return the answer. Raises what the function raised."""
+        async with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._answers:
+                try:
+                    self._answers.append(await self._ask())
+                except Exception as error:
+                    self._error = error
+                    raise
+            return self._answers[0]
+
+
+AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
+AskSwarm = Callable[[Environment], Awaitable[SwarmFacts | None]]
+# Return what tells the proxy in front of a service of its containers.
+FindProxied = Callable[[Environment, str, ServiceProxy], ProxiedService]
+
+
+class EnvironmentSurvey:
+    """Build the subject of a validation; a failure on the way becomes a finding, never an exception."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: ReleaseStore,
+        probe_for: Callable[[Environment], EngineProbe],
+        *,
+        ping_redis: Callable[[], Awaitable[None]] | None = None,
+        discord_facts: AskDiscord | None = None,
+        swarm: AskSwarm | None = None,
+        proxied: FindProxied | None = None,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._probe_for = probe_for
+        self._ping_redis = ping_redis
+        self.discord_facts = discord_facts
+        self._swarm = swarm
+        self._proxied = proxied
+
+    async def __call__(
+        self,
+        environment: Environment,
+        version: str | None,
+        model_hash: str | None,
+        found: FoundStack | None = None,
+    ) -> Subject:
+        """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
+        subject = Subject(
+            environment,
+            self._settings,
+            self._probe_for(environment),
+            reads_working_copy=model_hash is None,
+            variables={} if version is None else dict.fromkeys(version_names(environment), version),
+            ping_redis=self._ping_redis,
+            discord_facts=None
+            if self.discord_facts is None
+            else CachedCall(partial(self.discord_facts, environment.name)),
+            swarm=CachedCall(partial(self._swarm, environment)) if self._swarm and environment.on_swarm else None,
+            proxied=None if self._proxied is None else partial(self._proxied, environment),
+        )
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                stack = found.stack if found else await self._stack(environment, version, model_hash)
+        except RoasError as error:
+            return replace(subject, stack_error=error)
+        except TimeoutError:
+            return replace(subject, stack_error=_hangs(environment))
+        return replace(subject, stack=stack, look_up_image=None if model_hash else self._look_up(stack, found))
+
+    async def _stack(self, environment: Environment, version: str | None, model_hash: str | None) -> ResolvedStack:
+        if model_hash is None:
+            return await self._engine.resolve(environment, version, write_contents=False)
+        model = await self._engine.load_model(model_hash)
+        return ResolvedStack(environment, version or "", model, self._engine.definitions(model))
+
+    def _look_up(self, stack: ResolvedStack, found: FoundStack | None) -> Callable[[str], Awaitable[WantedImage]]:
+        async def look_up(service: str) -> WantedImage:
+            if found is not None and service in found.wanted:
+                return found.wanted[service]
+            return (await self._engine.look_up_images(stack, frozenset({service})))[service]
+
+        return look_up
+
+
+def _hangs(environment: Environment) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        said(
+            "The compose files of {environment} were not resolved within {seconds} s.",
+            environment=environment.name,
+            seconds=f"{RESOLVE_SECONDS:g}",
+        ),
+        hint=said("Check whether Docker and the disk still respond."),
+    )

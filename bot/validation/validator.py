@@ -57,8 +57,7 @@ class EnvironmentValidator:
         deadline = asyncio.timeout(self._deadline_seconds)
         try:
             async with deadline:
-                found = await check.run(subject)
-            return found if isinstance(found, list) else [found]
+                return await check.run(subject)
         except Exception as error:
             return [self._failed(check, subject, error, is_late=deadline.expired())]
 

@@ -12,7 +12,7 @@ import pytest
 
 from roas.models.check import Severity
 from roas.state.redis_server import ping
-from roas.validation.checks.redis import RedisCheck
+from roas.validation.checks.machine import redis
 from roas.validation.subject import Subject
 
 
@@ -36,21 +36,21 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_reachable_redis_passes(subject: Subject, redis_url: str) -> None:
-    assert (await RedisCheck().run(replace(subject, ping_redis=partial(ping, redis_url)))).passed
+    assert (await redis.run(replace(subject, ping_redis=partial(ping, redis_url))))[0].passed
 
 
 async def test_wrong_password_warns_without_repeating_it(subject: Subject, redis_url: str) -> None:
     wrong = partial(ping, redis_url.replace("s3cret", "wr0ng"))
-    result = await RedisCheck().run(replace(subject, ping_redis=wrong))
+    (result,) = await redis.run(replace(subject, ping_redis=wrong))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
     assert "Authentication" in result.message
     assert "wr0ng" not in result.message + result.remedy
 
 
 async def test_unreachable_redis_warns(subject: Subject) -> None:
-    result = await RedisCheck().run(replace(subject, ping_redis=partial(ping, "redis://127.0.0.1:1/0")))
+    (result,) = await redis.run(replace(subject, ping_redis=partial(ping, "redis://127.0.0.1:1/0")))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
 
 
 async def test_unset_redis_skips_check(subject: Subject) -> None:
-    assert (await RedisCheck().run(subject)).passed
+    assert (await redis.run(subject))[0].passed

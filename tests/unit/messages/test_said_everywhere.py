@@ -59,7 +59,7 @@ NOT_SAID = {
     "bot/state/deployments.py": "names of what the audit log has",
     "bot/state/earlier_rows.py": "what rows of earlier releases have",
     "bot/state/schema.py": "statements of SQL",
-    "bot/validation/checks/tested_versions.py": "names of products",
+    "bot/validation/checks/engine.py": "names of products",
     "bot/engine/containers/watch.py": "names of tasks",
     "bot/errors.py": "what Python says of a thread",
     "bot/engine/api_errors.py": "patterns of what engines say",
@@ -74,7 +74,7 @@ NO_MESSAGE = {
     "bot/deployment/plan.py": "tuples of warnings",
     "bot/deployment/planning.py": "tuples of warnings",
     "bot/maintenance.py": "a fingerprint",
-    "bot/validation/checks/variables.py": "what the compose file says of a variable",
+    "bot/validation/checks/compose.py": "what the compose file says of a variable",
 }
 
 

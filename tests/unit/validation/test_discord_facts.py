@@ -17,13 +17,9 @@ from roas.concurrency import end_tasks
 from roas.models.check import CheckResult
 from roas.models.facts import DiscordFacts
 from roas.settings import EnvironmentSettings, Settings
-from roas.validation.checks.discord_channel import DiscordChannelCheck
-from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
-from roas.validation.checks.discord_roles import DiscordRolesCheck
-from roas.validation.checks.discord_token import DiscordTokenCheck
+from roas.validation.checks.discord import discord_channel, discord_permissions, discord_roles, discord_token
 from roas.validation.discord_facts import MENTION_EVERYONE, NEEDED, fetch_discord_facts, missing_permissions
-from roas.validation.subject import Subject
-from roas.validation.survey import CachedCall
+from roas.validation.subject import CachedCall, Subject
 
 ALL = sum(NEEDED.values())
 SECONDS = 10.0
@@ -77,8 +73,8 @@ async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
         return facts
 
     handed_in = replace(subject, discord_facts=known)
-    checks = (DiscordTokenCheck(), DiscordChannelCheck(), DiscordPermissionsCheck(), DiscordRolesCheck())
-    return [result for check in checks if not (result := await check.run(handed_in)).passed]
+    checks = (discord_token, discord_channel, discord_permissions, discord_roles)
+    return [result for check in checks for result in await check.run(handed_in) if not result.passed]
 
 
 async def test_complete_setup_passes(subject: Subject, settings: Settings) -> None:

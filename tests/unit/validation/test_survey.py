@@ -8,7 +8,7 @@ from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 from roas.settings import Settings
-from roas.validation.survey import EnvironmentSurvey
+from roas.validation.subject import EnvironmentSurvey
 from tests.unit.validation.conftest import StubProbe
 
 DEV = Environment("dev", "shop", Path(), ())

@@ -11,13 +11,8 @@ from roas.models.check import CheckResult, Severity
 from roas.models.environment import EngineKind
 from roas.models.facts import PublishedPort
 from roas.models.obstacle import Obstacle, ObstacleKind
-from roas.validation.checks.compose_version import ComposeVersionCheck
-from roas.validation.checks.disk import DiskCheck
-from roas.validation.checks.engine import EngineCheck
-from roas.validation.checks.jail import JailCheck
-from roas.validation.checks.memory import MemoryCheck
-from roas.validation.checks.ports import PortsCheck
-from roas.validation.checks.tested_versions import TestedVersionsCheck
+from roas.validation.checks.engine import compose_version, engine, jail, tested_versions
+from roas.validation.checks.machine import disk, memory, ports
 from roas.validation.subject import Subject
 
 Make = Callable[..., Subject]
@@ -34,22 +29,22 @@ def warns(results: list[CheckResult]) -> list[str]:
 
 async def test_unreachable_engine_stops_deployment(subject: Subject, probe: Any) -> None:
     probe.facts = None
-    result = await EngineCheck().run(subject)
+    (result,) = await engine.run(subject)
     assert stops(result) == ["The engine at unix:///x does not answer."]
     assert result.remedy == "Start Docker."
 
 
 async def test_engine_without_one_shot_stats_too_old(subject: Subject, probe: Any) -> None:
     probe.facts = replace(probe.facts, version="19.03", api_version="1.40")
-    assert "1.41 is needed" in stops(await EngineCheck().run(subject))[0]
+    assert "1.41 is needed" in stops(await engine.run(subject))[0]
 
 
 async def test_start_interval_needs_newer_engine_if_used(with_services: Make, probe: Any) -> None:
     probe.facts = replace(probe.facts, api_version="1.43")
     plain = with_services({"web": {"healthcheck": {"interval": "5s"}}})
     eager = with_services({"web": {"healthcheck": {"start_interval": "1s"}}})
-    assert stops(await EngineCheck().run(plain)) == []
-    assert "start_interval of web" in stops(await EngineCheck().run(eager))[0]
+    assert stops(await engine.run(plain)) == []
+    assert "start_interval of web" in stops(await engine.run(eager))[0]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +52,7 @@ async def test_start_interval_needs_newer_engine_if_used(with_services: Make, pr
 )
 async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, version: str, good: bool) -> None:
     probe.compose = version
-    assert (stops(await ComposeVersionCheck().run(subject)) == []) is good
+    assert (stops(await compose_version.run(subject)) == []) is good
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, vers
 )
 async def test_jail_in_force_is_named(subject: Subject, probe: Any, kind: JailKind, words: str) -> None:
     probe.confined = kind
-    result = await JailCheck().run(subject)
+    (result,) = await jail.run(subject)
     assert words in result.message
     assert result.passed
 
@@ -78,7 +73,7 @@ async def test_jail_in_force_is_named(subject: Subject, probe: Any, kind: JailKi
 @pytest.mark.parametrize(("free", "outcome"), [(1 << 20, "stop"), (1 << 30, "warn"), (1 << 33, "pass"), (None, "pass")])
 async def test_nearly_full_disk_stops_deployment(subject: Subject, probe: Any, free: int | None, outcome: str) -> None:
     probe.free = free
-    results = await DiskCheck().run(subject)
+    results = await disk.run(subject)
     assert len(results) == 2
     assert bool(stops(results)) is (outcome == "stop")
     assert bool(warns(results)) is (outcome == "warn")
@@ -86,22 +81,22 @@ async def test_nearly_full_disk_stops_deployment(subject: Subject, probe: Any, f
 
 async def test_state_disk_measured_without_engine(subject: Subject, probe: Any) -> None:
     probe.facts = None
-    assert len(await DiskCheck().run(subject)) == 1
+    assert len(await disk.run(subject)) == 1
 
 
 async def test_low_memory_warns_or_stops(subject: Subject, probe: Any) -> None:
     probe.memory = 100 << 20
-    assert warns(await MemoryCheck().run(subject)) == ["100 MiB of memory are left."]
+    assert warns(await memory.run(subject)) == ["100 MiB of memory are left."]
     probe.memory = 10 << 20
-    assert stops(await MemoryCheck().run(subject)) == ["10 MiB of memory are left."]
+    assert stops(await memory.run(subject)) == ["10 MiB of memory are left."]
 
 
 async def test_excess_memory_reservations_reported(with_services: Make) -> None:
     deploy = {"replicas": 3, "resources": {"reservations": {"memory": str(4 << 30)}}}
     subject = with_services({"web": {"deploy": deploy}})
-    assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(await MemoryCheck().run(subject))[0]
+    assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(await memory.run(subject))[0]
     on_swarm = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
-    assert warns(await MemoryCheck().run(on_swarm)) == [], "each node has that much"
+    assert warns(await memory.run(on_swarm)) == [], "each node has that much"
 
 
 def publishing(published: str = "8080", host_ip: str = "127.0.0.1") -> dict[str, Any]:
@@ -111,19 +106,19 @@ def publishing(published: str = "8080", host_ip: str = "127.0.0.1") -> dict[str,
 
 async def test_port_of_other_project_named_with_holder(with_services: Make, probe: Any) -> None:
     probe.ports = (PublishedPort("::", 8080, "tcp", "other-web-1", "other"),)
-    message = stops(await PortsCheck().run(with_services(publishing())))[0]
+    message = stops(await ports.run(with_services(publishing())))[0]
     assert message == "Port 127.0.0.1:8080/tcp of web is held by the container other-web-1 of project other."
 
 
 async def test_port_of_own_project_is_free(with_services: Make, probe: Any) -> None:
     probe.ports = (PublishedPort("127.0.0.1", 8080, "tcp", "shop-dev-web-1", "shop-dev"),)
     probe.free_port = False
-    assert stops(await PortsCheck().run(with_services(publishing()))) == []
+    assert stops(await ports.run(with_services(publishing()))) == []
 
 
 async def test_port_of_other_process_reported(with_services: Make, probe: Any) -> None:
     probe.free_port = False
-    assert "another process" in stops(await PortsCheck().run(with_services(publishing())))[0]
+    assert "another process" in stops(await ports.run(with_services(publishing())))[0]
 
 
 async def test_port_held_for_a_moment_is_free(with_services: Make, probe: Any) -> None:
@@ -134,20 +129,20 @@ async def test_port_held_for_a_moment_is_free(with_services: Make, probe: Any) -
         return answers.pop(0)
 
     probe.port_is_free = port_is_free
-    assert stops(await PortsCheck().run(with_services(publishing()))) == []
+    assert stops(await ports.run(with_services(publishing()))) == []
     assert answers == []
 
 
 async def test_same_port_elsewhere_is_no_conflict(with_services: Make, probe: Any) -> None:
     """Another address or protocol makes it another port."""
     probe.ports = (PublishedPort("127.0.0.2", 8080, "tcp", "a"), PublishedPort("127.0.0.1", 8080, "udp", "b"))
-    assert stops(await PortsCheck().run(with_services(publishing()))) == []
+    assert stops(await ports.run(with_services(publishing()))) == []
 
 
 @pytest.mark.parametrize("published", ["", "0", "8000-8010"])
 async def test_engine_chosen_ports_ignored(with_services: Make, probe: Any, published: str) -> None:
     probe.free_port = False
-    assert stops(await PortsCheck().run(with_services(publishing(published)))) == []
+    assert stops(await ports.run(with_services(publishing(published)))) == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,7 @@ async def test_version_outside_tested_range_is_named(
     subject: Subject, probe: Any, engine: str, compose: str, outside: list[str]
 ) -> None:
     probe.facts, probe.compose = replace(probe.facts, version=engine), compose
-    results = await TestedVersionsCheck().run(subject)
+    results = await tested_versions.run(subject)
     assert [one.message.split(" is ")[0] for one in results if not one.passed] == [
         f"{name} {engine if name == 'Docker Engine' else compose}" for name in outside
     ]
@@ -177,8 +172,8 @@ async def test_ports_of_a_swarm_are_not_those_of_this_machine(with_services: Mak
     probe.free_port = False
     subject = with_services(publishing())
     subject = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
-    assert stops(await PortsCheck().run(subject)) == []
+    assert stops(await ports.run(subject)) == []
     held = Obstacle(ObstacleKind.PORT, "Port 8080/tcp of web is held by the service proxy.", "Remove proxy.")
     assert subject.stack is not None
     found = replace(subject, stack=replace(subject.stack, obstacles=(held,)))
-    assert stops(await PortsCheck().run(found)) == [held.message]
+    assert stops(await ports.run(found)) == [held.message]

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.engine.model.definitions import read_definitions
-from roas.validation.checks.proxies import servers_for
+from roas.engine.model.service_proxy import servers_for
 
 
 @pytest.mark.parametrize(

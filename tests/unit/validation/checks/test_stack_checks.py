@@ -13,21 +13,20 @@ from roas.models.check import CheckResult, Severity
 from roas.models.facts import FoundProject, OwnContainer
 from roas.models.obstacle import Obstacle, ObstacleKind
 from roas.models.stack import WantedImage
-from roas.validation.checks import images
-from roas.validation.checks.compose_file import ComposeFileCheck
-from roas.validation.checks.compose_policy import ComposePolicyCheck
-from roas.validation.checks.container_names import ContainerNamesCheck
-from roas.validation.checks.external_resources import ExternalResourcesCheck
-from roas.validation.checks.file_binds import FileBindsCheck
-from roas.validation.checks.health_checks import HealthChecksCheck
-from roas.validation.checks.one_shots import OneShotsCheck
-from roas.validation.checks.ports import PortsCheck
-from roas.validation.checks.project import ProjectCheck
-from roas.validation.checks.second_bot import SecondBotCheck
-from roas.validation.checks.selinux import SelinuxCheck
-from roas.validation.checks.start_first import StartFirstCheck
-from roas.validation.checks.stop_signals import StopSignalsCheck
-from roas.validation.checks.version import VersionCheck
+from roas.validation.checks import compose
+from roas.validation.checks.compose import (
+    compose_file,
+    compose_policy,
+    container_names,
+    external_resources,
+    images,
+    project,
+    version,
+)
+from roas.validation.checks.engine import selinux
+from roas.validation.checks.machine import ports
+from roas.validation.checks.secrets import second_bot
+from roas.validation.checks.services import file_binds, health_checks, one_shots, start_first, stop_signals
 from roas.validation.subject import Subject
 from tests.unit.validation.conftest import StubProbe
 
@@ -42,18 +41,16 @@ def failed(results: CheckResult | list[CheckResult]) -> list[tuple[Severity, str
 async def test_parse_error_and_policy_violation_differ(subject: Subject) -> None:
     broken = replace(subject, stack=None, stack_error=ComposeFileError("line 3: bad indent", hint="Look at line 3."))
     refused = replace(subject, stack=None, stack_error=ComposePolicyError("web: privileged", hint="Remove it."))
-    assert failed(await ComposeFileCheck().run(broken)) == [(Severity.CRITICAL, "line 3: bad indent")]
-    assert await ComposePolicyCheck().run(broken) == []
-    assert failed(await ComposePolicyCheck().run(refused)) == [(Severity.CRITICAL, "web: privileged")]
-    assert await ComposeFileCheck().run(refused) == []
+    assert failed(await compose_file.run(broken)) == [(Severity.CRITICAL, "line 3: bad indent")]
+    assert await compose_policy.run(broken) == []
+    assert failed(await compose_policy.run(refused)) == [(Severity.CRITICAL, "web: privileged")]
+    assert await compose_file.run(refused) == []
 
 
 async def test_resolve_warnings_passed_on(subject: Subject) -> None:
     assert subject.stack is not None
     stack = replace(subject.stack, warnings=("version is obsolete",))
-    assert failed(await ComposeFileCheck().run(replace(subject, stack=stack))) == [
-        (Severity.WARNING, "version is obsolete")
-    ]
+    assert failed(await compose_file.run(replace(subject, stack=stack))) == [(Severity.WARNING, "version is obsolete")]
 
 
 def looking_up(subject: Subject, answers: dict[str, Exception]) -> tuple[Subject, list[str]]:
@@ -75,7 +72,7 @@ async def test_unobtainable_images_all_named(with_services: Make) -> None:
         "mail": RegistryUnavailableError("The registry answers 503."),
     }
     subject, _ = looking_up(with_services({"api": {}, "web": {}, "mail": {}, "db": {}}), faults)
-    assert sorted(failed(await images.ImagesCheck().run(subject))) == [
+    assert sorted(failed(await images.run(subject))) == [
         (Severity.CRITICAL, "api:9 does not exist. (api)"),
         (Severity.CRITICAL, "web:9 does not exist. (web)"),
         (Severity.WARNING, "The registry answers 503. (mail)"),
@@ -85,28 +82,28 @@ async def test_unobtainable_images_all_named(with_services: Make) -> None:
 async def test_shared_image_queried_once(with_services: Make) -> None:
     shared = {"image": "app:1"}
     subject, asked = looking_up(with_services({"web": {}, "worker": {}}, web=shared, worker=shared), {})
-    assert failed(await images.ImagesCheck().run(subject)) == []
+    assert failed(await images.run(subject)) == []
     assert asked == ["web"]
 
 
 async def test_hung_registry_is_warning(with_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "REGISTRY_SECONDS", 0.02)
+    monkeypatch.setattr(compose, "REGISTRY_SECONDS", 0.02)
 
     async def hang(service: str) -> WantedImage:
         await asyncio.Event().wait()
         raise AssertionError
 
-    found = failed(await images.ImagesCheck().run(replace(with_services({"web": {}}), look_up_image=hang)))
+    found = failed(await images.run(replace(with_services({"web": {}}), look_up_image=hang)))
     assert [severity for severity, _ in found] == [Severity.WARNING]
 
 
 async def test_stored_release_needs_no_registry(subject: Subject) -> None:
-    assert failed(await images.ImagesCheck().run(replace(subject, look_up_image=None))) == []
+    assert failed(await images.run(replace(subject, look_up_image=None))) == []
 
 
 async def test_missing_health_check_worse_if_critical(with_services: Make) -> None:
     subject = with_services({"db": {}, "web": {}, "task": {}}, db={"critical": True}, task={"one_shot": True})
-    assert failed(await HealthChecksCheck().run(subject)) == [
+    assert failed(await health_checks.run(subject)) == [
         (Severity.WARNING, "The critical services without a health check: db."),
         (Severity.INFO, "The services without a health check: web."),
     ]
@@ -119,7 +116,7 @@ async def test_slow_health_checks_reported(with_services: Make) -> None:
         "slow": {"healthcheck": {"test": ["CMD", "x"], "start_period": "30s"}},
         "good": {"healthcheck": {"test": ["CMD", "x"], "start_period": "30s", "start_interval": "1s"}},
     }
-    found = failed(await HealthChecksCheck().run(with_services(services, idle=checked, slow=checked, good=checked)))
+    found = failed(await health_checks.run(with_services(services, idle=checked, slow=checked, good=checked)))
     assert found == [
         (Severity.WARNING, "start_interval has no effect without start_period: idle."),
         (Severity.INFO, "Health checks without start_interval: slow."),
@@ -132,7 +129,7 @@ async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) ->
         "makes_way": {"command": ["sh", "-c", "prepare && exec serve"]},
         "inited": {"init": True, "command": ["sh", "-c", "serve"]},
     }
-    found = failed(await StopSignalsCheck().run(with_services(services)))
+    found = failed(await stop_signals.run(with_services(services)))
     assert [(severity, "makes_way" in message) for severity, message in found] == [
         (Severity.WARNING, False),
         (Severity.INFO, True),
@@ -143,9 +140,9 @@ async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) ->
 async def test_bot_in_fixed_place_warns(with_services: Make, probe: StubProbe) -> None:
     services: dict[str, Any] = {"bot": {}, "web": {}}
     subject = with_services(services, bot={"fixed_place": "the fixed name b"}, web={"fixed_place": "the fixed name w"})
-    assert failed(await StartFirstCheck().run(subject)) == []
+    assert failed(await start_first.run(subject)) == []
     probe.own = OwnContainer("0" * 64, "b", "shop-dev", "bot")
-    assert failed(await StartFirstCheck().run(subject)) == [
+    assert failed(await start_first.run(subject)) == [
         (Severity.WARNING, "bot is this bot, which cannot be replaced: the fixed name b allows only one container.")
     ]
 
@@ -156,7 +153,7 @@ async def test_start_first_with_writable_volume_warns(with_services: Make) -> No
         {"type": "volume", "source": "ro", "target": "/r", "read_only": True},
     ]
     subject = with_services({"db": {"volumes": volumes}}, db={"start_first": True})
-    assert failed(await StartFirstCheck().run(subject)) == [
+    assert failed(await start_first.run(subject)) == [
         (Severity.WARNING, "db is replaced start-first: two containers will write to data at once.")
     ]
 
@@ -169,7 +166,7 @@ async def test_writable_single_file_bind_warns(with_services: Make, subject: Sub
         {"type": "bind", "source": str(folder / "app.conf"), "target": "/b", "read_only": True},
         {"type": "bind", "source": str(folder), "target": "/c"},
     ]
-    assert failed(await FileBindsCheck().run(with_services({"web": {"volumes": binds}}))) == [
+    assert failed(await file_binds.run(with_services({"web": {"volumes": binds}}))) == [
         (Severity.WARNING, "Single files are mounted writable: app.conf in web.")
     ]
 
@@ -179,28 +176,35 @@ async def test_second_bot_with_token_refused_unless_home(with_services: Make) ->
     settings = subject.settings.model_copy(update={"discord_token": SecretStr("t0k3n")})
     away = replace(subject, settings=settings)
     home = replace(away, environment=replace(subject.environment, is_home=True))
-    assert failed(await SecondBotCheck().run(away))[0][0] is Severity.CRITICAL
-    assert "t0k3n" not in failed(await SecondBotCheck().run(away))[0][1]
-    assert failed(await SecondBotCheck().run(home)) == []
+    assert failed(await second_bot.run(away))[0][0] is Severity.CRITICAL
+    assert "t0k3n" not in failed(await second_bot.run(away))[0][1]
+    assert failed(await second_bot.run(home)) == []
 
 
 async def test_second_bot_with_state_folder_refused(with_services: Make, subject: Subject) -> None:
     bind = {"type": "bind", "source": str(subject.settings.state_dir), "target": "/state"}
-    found = failed(await SecondBotCheck().run(with_services({"bot": {"volumes": [bind]}})))
+    found = failed(await second_bot.run(with_services({"bot": {"volumes": [bind]}})))
     assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own state folder.")]
 
 
 async def test_unresolved_stack_passes_no_check(subject: Subject) -> None:
     broken = replace(subject, stack=None, stack_error=ComposeFileError("does not parse"))
-    for check in (PortsCheck, StartFirstCheck, StopSignalsCheck, FileBindsCheck, HealthChecksCheck, SecondBotCheck):
-        assert await check().run(broken) == []
-    assert await images.ImagesCheck().run(broken) == []
+    for check in (
+        ports,
+        start_first,
+        stop_signals,
+        file_binds,
+        health_checks,
+        second_bot,
+    ):
+        assert await check.run(broken) == []
+    assert await images.run(broken) == []
 
 
 async def test_project_that_runs_already_named(subject: Subject, probe: StubProbe) -> None:
-    assert failed(await ProjectCheck().run(subject)) == []
+    assert failed(await project.run(subject)) == []
     probe.found_projects = (FoundProject("live", frozenset({str(subject.environment.folder)})),)
-    ((severity, message),) = failed(await ProjectCheck().run(subject))
+    ((severity, message),) = failed(await project.run(subject))
     assert severity is Severity.CRITICAL
     assert "project live" in message
     assert "shop-dev" in message
@@ -222,11 +226,11 @@ async def test_project_that_runs_already_named(subject: Subject, probe: StubProb
 )
 async def test_version_that_nothing_follows(subject: Subject, images: dict[str, str], remedy: str) -> None:
     assert subject.stack is not None
-    assert failed(await VersionCheck().run(subject)) == []
+    assert failed(await version.run(subject)) == []
     services = "".join(f"  {name}: {{image: '{image}'}}\n" for name, image in images.items())
     subject.environment.compose_files[0].write_text(f"services:\n{services}")
     stack = replace(subject.stack, follows_version=False)
-    (found,) = await VersionCheck().run(replace(subject, stack=stack))
+    (found,) = await version.run(replace(subject, stack=stack))
     assert (found.severity, found.passed) == (Severity.WARNING, False)
     assert remedy in found.remedy
 
@@ -251,7 +255,7 @@ async def test_selinux_denies_binds_without_label(
     assert probe.facts is not None
     probe.facts = replace(probe.facts, security_options=options)
     mount = {"type": "bind", "source": "/srv/x", "target": "/x", "bind": bind}
-    found = failed(await SelinuxCheck().run(with_services({"web": {"volumes": [mount], "security_opt": security}})))
+    found = failed(await selinux.run(with_services({"web": {"volumes": [mount], "security_opt": security}})))
     assert [severity for severity, _ in found] == ([Severity.WARNING] if denied else [])
 
 
@@ -261,12 +265,12 @@ async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
     names = Obstacle(ObstacleKind.CONTAINER_NAME, "held", "free it")
     external = Obstacle(ObstacleKind.EXTERNAL, "missing", "create it")
     both = replace(subject, stack=replace(subject.stack, obstacles=(names, external)))
-    assert failed(await ContainerNamesCheck().run(both)) == [(Severity.CRITICAL, "held")]
-    assert failed(await ExternalResourcesCheck().run(both)) == [(Severity.CRITICAL, "missing")]
-    assert failed(await ExternalResourcesCheck().run(subject)) == []
+    assert failed(await container_names.run(both)) == [(Severity.CRITICAL, "held")]
+    assert failed(await external_resources.run(both)) == [(Severity.CRITICAL, "missing")]
+    assert failed(await external_resources.run(subject)) == []
 
 
 async def test_services_that_may_end_named(with_services: Make) -> None:
     subject = with_services({"web": {}, "job": {}, "init": {}}, job={"may_end": True}, init={"one_shot": True})
-    ((severity, message),) = failed(await OneShotsCheck().run(subject))
+    ((severity, message),) = failed(await one_shots.run(subject))
     assert (severity, "counts as success: job." in message) == (Severity.INFO, True)

@@ -10,11 +10,7 @@ from roas.errors import EngineUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.stack import ServiceDefinition
 from roas.models.swarm import SwarmFacts, SwarmNode, TaskTrace
-from roas.validation.checks.swarm_clocks import SwarmClocksCheck
-from roas.validation.checks.swarm_constraints import SwarmConstraintsCheck
-from roas.validation.checks.swarm_managers import SwarmManagersCheck
-from roas.validation.checks.swarm_nodes import SwarmNodesCheck
-from roas.validation.checks.swarm_registry import SwarmRegistryCheck
+from roas.validation.checks.swarm import swarm_clocks, swarm_constraints, swarm_managers, swarm_nodes, swarm_registry
 
 M1 = SwarmNode("n1", "node1", reachability="reachable", is_leader=True, engine_version="26.1.5", labels={"disk": "ssd"})
 M2 = SwarmNode("n2", "node2", reachability="reachable", engine_version="26.1.5")
@@ -43,12 +39,18 @@ def said(found: list[CheckResult]) -> list[tuple[bool, str]]:
 
 
 async def test_one_machine_has_nothing_to_check(subject: Any) -> None:
-    checks = (SwarmManagersCheck, SwarmNodesCheck, SwarmConstraintsCheck, SwarmRegistryCheck, SwarmClocksCheck)
-    assert [await one().run(subject) for one in checks] == [[]] * 5
+    checks = (
+        swarm_managers,
+        swarm_nodes,
+        swarm_constraints,
+        swarm_registry,
+        swarm_clocks,
+    )
+    assert [await check.run(subject) for check in checks] == [[]] * 5
 
 
 async def test_managers(subject: Any) -> None:
-    check = SwarmManagersCheck()
+    check = swarm_managers
     assert said(await results(check, subject, M1, M2, M3)) == [
         (True, "node1 is a manager; 3 of 3 can be reached, node1 leads.")
     ]
@@ -68,13 +70,13 @@ async def test_manager_that_does_not_answer(subject: Any) -> None:
     async def swarm() -> SwarmFacts:
         raise EngineUnavailableError("The Swarm has no leader.", hint="More than half of the managers must be up.")
 
-    (found,) = await SwarmManagersCheck().run(replace(subject, swarm=swarm))
+    (found,) = await swarm_managers.run(replace(subject, swarm=swarm))
     assert (found.passed, found.message) == (False, "The Swarm has no leader.")
 
 
 async def test_nodes_and_their_engines(subject: Any) -> None:
     drained, down = replace(M2, availability="drain"), replace(M3, state="down")
-    found = await results(SwarmNodesCheck(), subject, M1, drained, down)
+    found = await results(swarm_nodes, subject, M1, drained, down)
     assert said(found) == [
         (True, "node1 (manager): ready, active, Docker Engine 26.1.5."),
         (False, "node2 (manager): ready, drain, Docker Engine 26.1.5."),
@@ -99,12 +101,12 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
 )
 async def test_constraints(subject: Any, placement: dict[str, Any], replicas: int, words: str) -> None:
     web = {"deploy": {"placement": placement, "replicas": replicas}}
-    (found,) = await results(SwarmConstraintsCheck(), subject, M1, M2, replace(M3, state="down"), web=web)
+    (found,) = await results(swarm_constraints, subject, M1, M2, replace(M3, state="down"), web=web)
     assert found.message == words
 
 
 async def test_registry_as_far_as_tasks_tell(subject: Any) -> None:
-    check, digest = SwarmRegistryCheck(), "registry:5000/shop@sha256:1"
+    check, digest = swarm_registry, "registry:5000/shop@sha256:1"
     had, failed = TaskTrace("n1", digest, True), TaskTrace("n2", digest, False, lacks_image=True)
     (unknown,) = await results(check, subject, M1, M2, traces=(had,))
     assert (unknown.severity, unknown.passed) == (Severity.INFO, False)
@@ -123,7 +125,7 @@ async def test_clocks_as_far_as_reports_tell(subject: Any) -> None:
         TaskTrace("n2", IMAGE, True, lag_seconds=-75.4),
         TaskTrace("n3", IMAGE, True, lag_seconds=300.0),
     )
-    assert said(await results(SwarmClocksCheck(), subject, M1, M2, M3, traces=traces)) == [
+    assert said(await results(swarm_clocks, subject, M1, M2, M3, traces=traces)) == [
         (False, "The clock of node2 is 75 s ahead."),
         (True, "The clocks of node1 agree with the managers'."),
         (False, "How the clocks of node3 are is not known: no task there has told."),

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from roas.models.check import CheckResult, Severity
-from roas.validation.checks.variables import VariablesCheck
+from roas.validation.checks.compose import variables
 from roas.validation.subject import Subject
 
 
-async def look(subject: Subject, text: str, env: str = "", **variables: str) -> list[CheckResult]:
+async def look(subject: Subject, text: str, env: str = "", **given: str) -> list[CheckResult]:
     (subject.environment.folder / "docker-compose.yml").write_text(f"services:\n  web:\n    command: {text}\n")
     env_file = subject.environment.folder / ".env"
     env_file.write_text(env)
     environment = replace(subject.environment, env_files=(env_file,))
-    return await VariablesCheck().run(replace(subject, environment=environment, variables=variables))
+    return await variables.run(replace(subject, environment=environment, variables=given))
 
 
 async def test_missing_variables_all_named_with_messages(subject: Subject) -> None:
@@ -68,9 +68,9 @@ async def test_included_files_and_compose_tags_read(subject: Subject) -> None:
     folder = subject.environment.folder
     (folder / "docker-compose.yml").write_text("include: [more.yml]\nservices: {web: {ports: !reset ['${A:?}']}}\n")
     (folder / "more.yml").write_text("services: {db: {image: '${B:?}'}}\n")
-    assert "A and B" in (await VariablesCheck().run(subject))[0].message
+    assert "A and B" in (await variables.run(subject))[0].message
 
 
 async def test_stored_release_needs_no_variables(subject: Subject) -> None:
     Path(subject.environment.compose_files[0]).write_text("services: {web: {image: '${A:?}'}}")
-    assert (await VariablesCheck().run(replace(subject, reads_working_copy=False)))[0].passed
+    assert (await variables.run(replace(subject, reads_working_copy=False)))[0].passed
