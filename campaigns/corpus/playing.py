@@ -243,7 +243,11 @@ class Play:
         self._note(name, project, "`roas compose … up -d`", there_now, typed)
         back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus")
         after = self.ground.looks(project)
-        images = [sorted((one.service, one.image) for one in look.values()) for look in (before, there, after)]
+        # A job stays as the newer version has it: no way back runs it.
+        images = [
+            sorted((one.service, one.image) for one in look.values() if one.status != ENDED)
+            for look in (before, there, after)
+        ]
         if moved.code or back.code or failed is None or failed.code == 0:
             codes = (moved.code, failed.code if failed else None, back.code)
             self.played.notes.append(f"changed, failed, back: {codes}: {_error(moved)} {_error(back)}")

@@ -9,7 +9,15 @@ from roas.engine.client import engine_address
 from roas.engine.docker_client import EngineClient
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.definitions import read_definitions
-from roas.engine.model.services import ROUND, UNLIKE, pinned_image_id
+from roas.engine.model.services import (
+    ADOPTED_HASH,
+    ROUND,
+    UNLIKE,
+    WRITTEN,
+    WRITTEN_BEFORE,
+    pinned_image_id,
+    services_of,
+)
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.swarm.adopting import is_ours
 from roas.engine.swarm.calls import SwarmCalls, without_quorum
@@ -22,6 +30,8 @@ from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseState
 
 Json = dict[str, Any]
+# What a service says of the containers or the release before it: the same files have another after they were deployed.
+OF_BEFORE = frozenset({ADOPTED_HASH, UNLIKE, WRITTEN, WRITTEN_BEFORE})
 
 
 class SwarmDrafter(ReleaseDrafter):
@@ -79,8 +89,15 @@ class SwarmDrafter(ReleaseDrafter):
 
 
 def _round_of(model: Mapping[str, Any]) -> str:
-    """Return what is another one for each release."""
-    canonical = json.dumps(model["services"], sort_keys=True, default=str)
+    """Return what is another one for each release, whatever ran before it."""
+    services = {
+        name: {
+            **fields,
+            "x-deploy": {key: one for key, one in (fields.get("x-deploy") or {}).items() if key not in OF_BEFORE},
+        }
+        for name, fields in services_of(model).items()
+    }
+    canonical = json.dumps(services, sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:DIGITS]
 
 

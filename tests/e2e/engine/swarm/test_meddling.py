@@ -7,7 +7,6 @@ from tests.e2e.engine.swarm.beside import Beside
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(200)]
 
 
-@pytest.mark.xfail(reason="a removed Swarm stack is not brought back whole; not understood yet", strict=False)
 @pytest.mark.usefixtures("meddled")
 def test_what_is_meddled_with_comes_back(beside: Beside) -> None:
     """What is cancelled, what a hand wrote in the last moment, and a stack that was removed: see `meddling.py`."""

@@ -52,8 +52,6 @@ class Story:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-# After a first deployment, a plan of the same version says that the job is made again. Why is not understood yet.
-@pytest.mark.xfail(reason="a plan on a Swarm runs a job of the same version again", strict=False)
 def test_story_of_a_stack(
     beside: Beside, line: SwarmLine, look: StackLook, swarm: Swarm, registry: PrivateRegistry
 ) -> None:
