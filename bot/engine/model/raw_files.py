@@ -48,7 +48,7 @@ class FileReference:
     @property
     def in_place(self) -> bool:
         """Return whether Compose looks for the file where it lies, not relative to the file that names it."""
-        return self.by_absolute or self.path.startswith(("/", "~"))
+        return self.by_absolute or self.path.startswith("/")
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -57,9 +57,7 @@ class FileReference:
 
     @property
     def target(self) -> Path:
-        """Return where the path leads; Compose takes every `~` for its own user's home, whatever name follows."""
-        if self.path.startswith("~"):
-            return Path(os.environ.get("HOME", "/")) / self.path.lstrip("~").lstrip("/")
+        """Return where the path leads."""
         return self.base / self.path
 
     @property
@@ -75,11 +73,16 @@ class FileReference:
         is_fetched = self.is_compose_file or self.kind == "include_folder"
         return is_fetched and FETCHED.search(self.path.strip()) is not None
 
-    def settled(self, filled: Mapping[str, str]) -> "FileReference":
-        """Return the same with its variables interpolated, and with the path of the default env file."""
+    def settled(self, filled: Mapping[str, str], home: str | None) -> "FileReference":
+        """Return the same with its variables interpolated, and with the path of the default env file.
+
+        Compose takes every `~` for the home of who types it, whatever name follows.
+        """
         path, project, first = self.path, self.project_folder, self.first
         if not self.included:
             path, project, first = (filled.get(text, text) for text in self.texts)
+        if home and path.startswith("~"):
+            path = str(Path(home, path.lstrip("~").lstrip("/")))
         folder = project or (str(Path(first).parent) if first else "")
         path = path or str(Path(folder, ".env"))
         content = self.text if self.path else said("{who} reads {path} for what it includes", who=self.who, path=path)

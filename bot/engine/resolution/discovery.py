@@ -17,6 +17,7 @@ from roas.engine.model.raw_files import FileReference, RawFile, as_written, refe
 from roas.engine.model.raw_yaml import read_raw
 from roas.engine.policy.raw_policy import COMPOSE_FILE, RawPolicy
 from roas.engine.policy.violation import Violation
+from roas.engine.resolution.owner import HOME
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import MOST_FILES, SourceSnapshot
 from roas.errors import ComposeFileError
@@ -97,7 +98,7 @@ class SourceDiscovery:
         texts = (text for reference in references if not reference.included for text in reference.texts)
         found = {text for text in texts if "$" in text}
         known = await self._copies.interpolate(environment, self._snapshot, variables, found)
-        return [reference.settled(known) for reference in references]
+        return [reference.settled(known, variables.get(HOME)) for reference in references]
 
 
 def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) -> list[FileReference]:

@@ -45,6 +45,7 @@ from roas.engine.resolution.environment_values import with_environment_values
 from roas.engine.resolution.ignored import ignored_files, ignored_hooks
 from roas.engine.resolution.obstacles import find_obstacles
 from roas.engine.resolution.own_namespaces import with_own_namespaces
+from roas.engine.resolution.owner import HOME, home_of_owner
 from roas.engine.resolution.secret_binding import SecretBinder
 from roas.engine.resolution.shared_volumes import with_shared_volumes
 from roas.engine.resolution.version_use import (
@@ -265,7 +266,8 @@ class StackResolver:
     async def _read(self, environment: Environment, version: str | None) -> "_Read":
         """Copy the files that the model is made of, and have Compose resolve the copy."""
         _refuse_missing_files(environment)
-        variables = variables_of(environment, version)
+        home = await self._clients.local(lambda: home_of_owner(environment.folder))
+        variables = ({HOME: home} if home else {}) | variables_of(environment, version)
         # Before Compose sees them, which quotes them where something is wrong.
         await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
         with new_snapshot(resolve(environment.folder)) as snapshot:

@@ -14,7 +14,7 @@ from roas.redaction import Redactor
 RAW = {
     "env_file: /proc/self/environ": "env_file:/proc/self/environ",
     "env_file: [{path: ../outside.env, required: false}]": "env_file:../outside.env",
-    "env_file: '${HOME}/x'": "env_file:/x",
+    "env_file: '${HOME}/x'": "env_file:/root/x",
     "env_file: link.env": "env_file:link.env",
     "extends: {file: ../other.yml, service: web}": "extends:../other.yml",
     "extends: {file: nowhere.yml, service: web}": "extends:nowhere.yml",

@@ -137,7 +137,7 @@ async def test_no_spelling_hides_a_file(
 ) -> None:
     """Each spelling by which Compose reads the file is refused; what Compose does not take counts for nothing."""
     leaking, let_through = 0, []
-    environment = replace(environment, variables={"STACK": str(folder)})
+    environment = replace(environment, variables={"STACK": str(folder), "HOME": os.environ["HOME"]})
     file = environment.compose_files[0]
 
     def leaks() -> bool:

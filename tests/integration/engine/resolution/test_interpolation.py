@@ -1,10 +1,16 @@
 """What a stack's files may interpolate is what its environment gives them, and their folder; nothing of the bot's."""
 
+import os
+import pwd
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from roas.errors import ComposeFileError
 
-OWN = ("HOME", "PATH", "DOCKER_HOST", "DOCKER_CONFIG", "ROAS_INSTANCE", "STATE_DIR", "DISCORD_TOKEN")
+OWN = ("PATH", "DOCKER_HOST", "DOCKER_CONFIG", "ROAS_INSTANCE", "STATE_DIR", "DISCORD_TOKEN")
 
 
 async def test_folder_is_known_and_nothing_of_the_bot(engine, stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +49,33 @@ async def test_variable_without_value_elsewhere_is_warned_of(engine, stack) -> N
     assert [one for one in warnings if "A is not set" in one]
 
 
-async def test_home_is_not_that_of_the_bot(engine, stack) -> None:
+@pytest.mark.parametrize("kind", ["writable", "read-only", "env file"])
+async def test_home_is_that_of_the_folders_owner(
+    engine, stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Whoever types Compose in their folder has it in their shell; who runs the bot may be somebody else."""
+    monkeypatch.setenv("HOME", "/of-the-bot")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path / f"home-of-{uid}")))
+    home = tmp_path / f"home-of-{os.getuid()}"
+    home.mkdir()
+    (home / "db").write_text("A=1")
+    fields = {
+        "writable": "volumes: ['~/db:/db', '${HOME}/db:/other']",
+        "read-only": "volumes: ['~/db:/db:ro']",
+        "env file": "env_file: ['~/db']",
+    }
+    allowed = tuple(f"{what}:{home / 'db'}" for what in ("bind", "env_file"))
+    environment = replace(stack(f"services: {{web: {{image: 'tiny:v1', {fields[kind]}}}}}"), allowed=allowed)
+    web = (await engine.resolve(environment, "v1")).model["services"]["web"]
+    if kind == "writable":
+        assert [one["source"] for one in web["volumes"]] == [str(home / "db")] * 2
+    elif kind == "read-only":
+        assert Path(web["volumes"][0]["source"]).read_text() == "A=1"
+    else:
+        assert web["environment"] == {"A": "1"}
+
+
+async def test_home_that_nobody_knows_is_refused(engine, stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     with pytest.raises(ComposeFileError, match="HOME, which is not set"):
         await engine.resolve(stack("services: {web: {image: 'tiny:v1', volumes: ['~/db:/db']}}"), "v1")
