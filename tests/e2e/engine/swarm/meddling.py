@@ -35,7 +35,7 @@ def meddle(line: SwarmLine, look: StackLook, repository: str) -> None:
 
 
 def job_that_is_cancelled_runs_once(line: SwarmLine, look: StackLook) -> None:
-    """The way back removes a job that hangs, and runs none; the next run of it waits for its end (`end_earlier_run`)."""
+    """The way back removes a job that hangs, and runs none; the next run waits for its end (`end_earlier_run`)."""
     shown = ("--filter", f"label=com.docker.swarm.service.name={line.stack_name}_migrate")
     began = line.docker("info", "--format", "{{.SystemTime}}").strip()
     line.set_variables(JOB="trap '' TERM; while true; do sleep 1; done")
