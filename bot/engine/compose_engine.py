@@ -88,10 +88,8 @@ class ComposeEngine(ComposeReleases):
         self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
     ) -> str:
         """Build a service's image from a copy of its files and return its image ID."""
-        sources = await self._clients.local(lambda: self._sources(stack, service))
-        return await build_image(
-            self._clients, self._runner, self._redactor, stack, service, report, sources, self._builds, expected
-        )
+        copy = self._builds / (expected or await self._keep_sources(stack, service))
+        return await build_image(self._clients, self._runner, self._redactor, stack, service, report, copy)
 
     async def create_service(
         self,

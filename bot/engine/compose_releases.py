@@ -11,7 +11,7 @@ from roas.engine.client import Answer, EngineClients
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.containers.pinned_services import PinnedServices
 from roas.engine.containers.snapshots import take_outlines, take_snapshots
-from roas.engine.images.building import build_hash
+from roas.engine.images.building import build_hash, keep_sources
 from roas.engine.images.lookup import find_image, look_up_image
 from roas.engine.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.interface import ReleaseDraft, ResolvedStack
@@ -29,13 +29,14 @@ from roas.engine.releases.plan_inputs import hash_inputs, hash_release
 from roas.engine.releases.policy_check import ReleasePolicy
 from roas.engine.resolution.resolver import StackResolver
 from roas.engine.sources.build_sources import BuildSources
-from roas.engine.sources.contents import ContentStore
+from roas.engine.sources.contents import ContentStore, discard
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ALIVE
+from roas.models.plan import BUILD_HASH
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
@@ -85,7 +86,7 @@ class ComposeReleases:
         inputs = await self._clients.local(
             lambda: hash_inputs(stack.model, environment, self._policy.allowed, self._key.read())
         )
-        return replace(stack, inputs=inputs)
+        return replace(stack, inputs=inputs, is_kept=write_contents)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release."""
@@ -296,9 +297,28 @@ class ComposeReleases:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
         reference = stack.definitions[service].image
         found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
-        sources = await self._clients.local(lambda: self._sources(stack, service).digest())
-        hashed = build_hash(stack, service, sources)
-        return WantedImage(reference, found["Id"] if found else None, build_hash=hashed, builder=service)
+        name = await self._keep_sources(stack, service)
+        return WantedImage(reference, found["Id"] if found else None, build_hash=name, builder=service)
+
+    async def _keep_sources(self, stack: ResolvedStack, service: str) -> str:
+        """Copy what a service is built from, and return the name of the copy; of what is only shown, none is made."""
+
+        def keep() -> str:
+            sources = self._sources(stack, service)
+            if not stack.is_kept:
+                return build_hash(stack, service, sources.digest())
+            return keep_sources(stack, service, sources, self._builds)
+
+        return await self._clients.local(keep)
+
+    async def discard_builds(self, names: Collection[str]) -> None:
+        """Remove copies of what was built."""
+
+        def clear() -> None:
+            for name in filter(BUILD_HASH.fullmatch, names):
+                discard(self._builds / name)
+
+        await self._stored(clear)
 
     def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
         """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""

@@ -30,10 +30,10 @@ class EngineActor(Protocol):
     async def build(
         self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
     ) -> str:
-        """Build a service's image from a copy of its files and return its image ID.
+        """Build a service's image from the copy of its files that a plan kept as `expected`, and return its image ID.
 
-        Raises ImageChangedError where what is built has not the `expected` hash, BuildFailedError with the log's end
-        as report.
+        Without one, a copy is made now. Raises ImageChangedError where the copy is not kept any more,
+        BuildFailedError with the log's end as report.
         """
         ...
 

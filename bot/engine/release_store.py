@@ -17,7 +17,8 @@ class ResolvedStack:
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
     another. `obstacles` are what its execution would come upon on
-    the engine. `inputs` is a hash of what a plan depends on besides: secrets, settings and policy.
+    the engine. `inputs` is a hash of what a plan depends on besides: secrets, settings and policy. Of one that
+    `is_kept` the content of all files is kept, so that it can be deployed; of one that is only shown it is not.
     """
 
     environment: Environment
@@ -29,6 +30,7 @@ class ResolvedStack:
     obstacles: tuple[Obstacle, ...] = ()
     inputs: str = ""
     beside_files: bool = False
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class ReleaseStore(Protocol):
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the content that each service's image means now, by pull policy, asking registries where needed.
 
-        Raises ImageNotFoundError, RegistryUnavailableError.
+        Of a stack that is kept, what is built is copied. Raises ImageNotFoundError, RegistryUnavailableError.
         """
         ...
 
@@ -159,6 +161,10 @@ class ReleaseStore(Protocol):
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
+        ...
+
+    async def discard_builds(self, names: Collection[str]) -> None:
+        """Remove copies of what was built: the release is made."""
         ...
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:

@@ -93,6 +93,9 @@ class EngineDouble:
         services = _services(model)
         return {name: _definition(name, services) for name in services}
 
+    async def discard_builds(self, names: Collection[str]) -> None:
+        """Keep nothing of what is built."""
+
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return a stored model."""
         if model_hash not in self.models:

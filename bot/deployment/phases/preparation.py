@@ -54,6 +54,8 @@ async def prepare_release(context: DeploymentContext) -> Release:
         images = await context.run_unless_cancelled(_obtain(context, candidate))
         await _check_obtained(context, candidate, images)
         release = await _make_release(context, candidate, images)
+        built = [one.build_hash for one in candidate.wanted.values() if one.build_hash is not None]
+        await context.components.engine.discard_builds(built)
         await context.run_unless_cancelled(monitoring)
     return release
 

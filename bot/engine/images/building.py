@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import secrets
 from collections import deque
@@ -41,6 +42,8 @@ LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
 PRIVATE = 0o700
 # What is built has a name of ours until it is needed.
 BUILT = "roas-build"
+# In a copy of what is built: how it is built, with the paths of the copy.
+SECTION = "section.json"
 # BuildKit names the step at the beginning; what a program prints may be of any length.
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
@@ -60,6 +63,29 @@ def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
     return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def keep_sources(stack: ResolvedStack, service: str, sources: BuildSources, folder: Path) -> str:
+    """Copy all that a service's image is built from below `folder`, once, and return the name of the copy.
+
+    It is named by what it holds and by what the model says of the build. Raises ComposeFileError.
+    """
+    temporary = folder / f".new-{secrets.token_hex(8)}"
+    temporary.mkdir(parents=True, mode=PRIVATE)
+    try:
+        found, section, given = sources.copy(temporary)
+        name = build_hash(stack, service, found)
+        kept = folder / name
+        text = json.dumps([section, given], default=str).replace(json.dumps(str(temporary))[1:-1], str(kept))
+        (temporary / SECTION).write_text(text, encoding="utf-8")
+        if kept.is_dir():
+            os.utime(kept)  # what was used lately is kept
+        else:
+            with suppress(FileExistsError):  # another plan was first; its content is the same
+                temporary.rename(kept)
+    finally:
+        discard(temporary)
+    return name
+
+
 async def build_image(
     clients: EngineClients,
     runner: ComposeRunner,
@@ -67,13 +93,11 @@ async def build_image(
     stack: ResolvedStack,
     service: str,
     report: ProgressReport,
-    sources: BuildSources,
-    folder: Path,
-    expected: str | None,
+    copy: Path,
 ) -> str:
-    """Build a service's image from a copy of its sources below `folder`, and return its image ID.
+    """Build a service's image from the `copy` of its sources, and return its image ID.
 
-    Raises ImageChangedError where the copy is not what was `expected`; BuildFailedError with the log's end as report;
+    Raises ImageChangedError where the copy is not kept any more; BuildFailedError with the log's end as report;
     RegistryUnavailableError where the base image cannot be had.
     """
     log: deque[str] = deque(maxlen=REPORTED_LINES)
@@ -87,9 +111,9 @@ async def build_image(
     # What the files call it is everybody's, and means what runs until a release with another image is brought up.
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await clients.call(stack.environment, lambda client: find_image(client, reference))
-    copy = folder / secrets.token_hex(8)
+    path = copy / f"build-{secrets.token_hex(8)}.yml"
     try:
-        path = await run_uninterrupted(clients.local(lambda: _copied(stack, service, name, sources, copy, expected)))
+        await run_uninterrupted(clients.local(lambda: _write_model(path, stack, service, name)))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -103,7 +127,7 @@ async def build_image(
         except EngineError as error:
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
     finally:
-        await run_uninterrupted(clients.local(lambda: discard(copy)))
+        await run_uninterrupted(clients.local(lambda: path.unlink(missing_ok=True)))
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
     image_id = await clients.call(stack.environment, lambda client: _built(client, name, kept))
@@ -132,21 +156,17 @@ def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | Non
     return str(before["Id"])
 
 
-def _copied(
-    stack: ResolvedStack, service: str, image: str, sources: BuildSources, copy: Path, expected: str | None
-) -> Path:
-    """Copy what is built, and return the model that builds the copy."""
-    copy.mkdir(parents=True, mode=PRIVATE)
-    found, section, given = sources.copy(copy)
-    if expected is not None and build_hash(stack, service, found) != expected:
+def _write_model(path: Path, stack: ResolvedStack, service: str, image: str) -> None:
+    """Write the model that builds the copy in which the file lies."""
+    try:
+        section, given = json.loads((path.parent / SECTION).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
         raise ImageChangedError(
-            said("The files that {service} is built from changed since the plan was made.", service=service),
-            hint=said("Look at the new plan and ask again."),
+            said("The copy of what {service} is built from is not kept any more.", service=service),
+            hint=said("Ask again for a new plan."),
             service=service,
-        )
-    path = copy / "build.yml"
+        ) from error
     path.write_text(write_model(_only(stack.model, service, image, section, given)), encoding="utf-8")
-    return path
 
 
 def _only(

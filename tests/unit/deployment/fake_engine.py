@@ -175,6 +175,9 @@ class FakeEngine:
         self._called("adopt")
         return self.adoptable
 
+    async def discard_builds(self, names: Collection[str]) -> None:
+        self._called("discard_builds")
+
     async def check_release(self, environment: Environment, model_hash: str) -> None:
         self._called("check_release")
 
