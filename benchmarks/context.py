@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from roas.engine.sources.build_context import BuildContext, IgnoreRules
+from roas.engine.sources.withheld import Withheld
 
 FILES = 2_000
 BYTES = 256 << 20
@@ -50,7 +51,7 @@ def measure(runs: int) -> Result:
         folder = Path(name)
         root = folder / "stack"
         size = _write(root)
-        context = BuildContext(root, root, IgnoreRules(""), folder / "state")
+        context = BuildContext(root, root, IgnoreRules(""), Withheld())
         hashed, copied, peer = [], [], []
         for _ in range(runs):
             hashed.append(_timed(context.take))

@@ -9,11 +9,14 @@ from pathlib import Path
 from roas.configuration.stack_files import (
     NAMES,
     OVERRIDES,
+    SUFFIXES,
     StackFiles,
     compose_variables,
     find_files,
+    named_files,
     own_file,
     own_files,
+    own_names,
     plain_name,
     split_files,
     usual_project,
@@ -102,6 +105,7 @@ def _files_looked_at(environment: Environment) -> Iterator[Path]:
     folder, name = environment.folder, environment.name
     yield from environment.compose_files
     yield from environment.env_files
+    yield from environment.withheld
     yield from (folder / file for file in (".env", f".env.{name}", *NAMES, *OVERRIDES))
     for first in {*environment.compose_files[:1], *(folder / file for file in NAMES)}:
         yield from own_files(first, name)
@@ -156,7 +160,29 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         allowed=own.allow,
         siblings=_siblings(settings, name, folder, base),
         engine=own.engine,
+        withheld=_withheld(settings, name, (*files.used, *env_files)),
     )
+
+
+def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> frozenset[Path]:
+    """Return what an environment's stack never sees: files of the bot, and those that only other environments name."""
+    found = {path.expanduser().absolute() for path in settings.own_files}
+    for other in settings.environment_names:
+        if other != name:
+            theirs = settings.environments.get(other) or NOTHING_OF_ITS_OWN
+            place = Path(os.path.realpath((theirs.folder or settings.stack_dir).expanduser()))
+            named = [place / file for file in own_names(other)]
+            named += split_files(place, theirs.env_file or "") + split_files(place, theirs.compose_file or "")
+            found.update(path for path in named if path not in own)
+            found.update(secret for path in named if path not in own for secret in _named_by(path, own))
+    return frozenset(Path(os.path.realpath(path)) for path in found)
+
+
+def _named_by(path: Path, own: tuple[Path, ...]) -> frozenset[Path]:
+    """Return what a compose file of another environment names and no compose file of this one does."""
+    if path.suffix not in SUFFIXES or not path.is_file():
+        return frozenset()
+    return named_files(path) - frozenset(named for one in own if one.suffix in SUFFIXES for named in named_files(one))
 
 
 def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:

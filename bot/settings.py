@@ -2,16 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from roas.configuration.place import Fault, Place, variable
 from roas.configuration.reading import Reading, read
-from roas.configuration.sources import OF_THE_HOST
+from roas.configuration.sources import OF_THE_HOST, PREFIX, VariableSource
 from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.environment import EngineKind, PolicyLevel
@@ -127,6 +127,18 @@ class Settings(BaseSettings):
             raise ValueError("names no environment")
         return value
 
+    # Where these were read from: what no stack is given.
+    _own_files: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def own_files(self) -> tuple[Path, ...]:
+        """Return the files that the settings come from, and those that hold a secret of theirs."""
+        return self._own_files
+
+    def come_from(self, files: Iterable[Path]) -> None:
+        """Remember the files that these were read from."""
+        self._own_files = tuple(files)
+
     @property
     def own_channels(self) -> dict[str, int]:
         """Return the channel of each environment that has one of its own."""
@@ -187,7 +199,13 @@ def read_settings(
     reading = read(GivenSettings, SECRET_FIELDS, environ, prefixed_only=OF_THE_HOST if is_guest else frozenset())
     if needs_discord:
         reading = reading.with_faults(_missing(reading))
-    return reading if reading.partial is None else reading.with_faults(_contradictions(reading, reading.partial))
+    if reading.partial is None:
+        return reading
+    named = (environ.get(f"{prefix}{name.upper()}_FILE") for name in SECRET_FIELDS for prefix in ("", PREFIX))
+    own = (source.own_file for source in reading.sources if isinstance(source, VariableSource))
+    secrets = (Path(path) for path in named if path)
+    reading.partial.come_from((*filter(None, own), *reading.files, *secrets))
+    return reading.with_faults(_contradictions(reading, reading.partial))
 
 
 def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:

@@ -35,6 +35,8 @@ MOVED = (
 )
 # What many a bot has under the same names, for itself.
 OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
+# What Compose, Docker and many a stack have under the same names; a file that says any other setting is the bot's own.
+OF_MANY = OF_THE_HOST | {"compose_file", "compose_project_name", "docker_host", "prometheus_url"}
 
 
 class Source(Protocol):
@@ -70,6 +72,11 @@ class VariableSource:
         if self.is_of_a_stack:
             self.values, self.ignored = _without_policy(self.values)
             self.faults += [Fault(self.place(path), MOVED) for path in _moved(self.values, Path(file))]
+
+    @property
+    def own_file(self) -> Path | None:
+        """Return the file that this was read from, where it says what is a setting of ours and of nobody else."""
+        return Path(self._file) if self._file and self.values.keys() - OF_MANY else None
 
     def place(self, path: KeyPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""

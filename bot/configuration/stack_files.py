@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from dotenv import dotenv_values
 
 # In Compose's own order: the first that exists is taken.
@@ -19,6 +20,8 @@ OVERRIDES = (
 )
 SUFFIXES = (".yml", ".yaml")
 PREFIX = "COMPOSE_"
+# Under these keys a compose file names files of variables, secrets and configs.
+NAMING = frozenset({"env_file", "file", "path"})
 NAME_LINE = re.compile(r"^name:[ \t]*([\"']?)(?P<name>[a-z0-9][a-z0-9_-]*)\1[ \t]*(?:#.*)?$", re.MULTILINE)
 # More than this of a file is not searched for a name.
 TEXT_READ = 1 << 20
@@ -69,6 +72,36 @@ def own_files(first: Path, environment: str) -> tuple[Path, ...]:
     """Return where an environment's own file beside the first one may lie."""
     suffixes = (first.suffix, *(one for one in SUFFIXES if one != first.suffix))
     return tuple(first.with_name(f"{first.stem}.{environment}{suffix}") for suffix in suffixes)
+
+
+def own_names(environment: str) -> tuple[str, ...]:
+    """Return what files of variables and compose files of an environment are called by convention."""
+    stems = dict.fromkeys(Path(name).stem for name in NAMES)
+    return (f".env.{environment}", *(f"{stem}.{environment}{suffix}" for stem in stems for suffix in SUFFIXES))
+
+
+def named_files(path: Path) -> frozenset[Path]:
+    """Return the files that a compose file names for variables, secrets and configs; none where it does not parse."""
+    try:
+        pending = list(yaml.compose_all(read_text(path), Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return frozenset()
+    seen: set[int] = set()
+    found: set[str] = set()
+    while pending:
+        node = pending.pop()
+        if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            pending += node.value
+            continue
+        for key, value in node.value:
+            values = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            if isinstance(key, yaml.ScalarNode) and key.value in NAMING:
+                found.update(str(one.value) for one in values if isinstance(one, yaml.ScalarNode))
+            pending.append(value)
+    return frozenset(path.parent / one for one in found if one and "$" not in one)
 
 
 def split_files(folder: Path, text: str, separator: str = os.pathsep) -> tuple[Path, ...]:

@@ -326,7 +326,7 @@ class ComposeReleases:
             build=stack.model["services"][service].get("build") or {},
             secrets=stack.model.get("secrets") or {},
             folder=resolve(stack.environment.folder),
-            state_dir=self._policy.state_dir,
+            withheld=self._policy.withheld(stack.environment),
             key=self._key.read(),
             may_leave=self._policy.allows(f"build:{service}", stack.environment),
             may_bind=lambda path: self._policy.allows(f"bind:{path}", stack.environment),

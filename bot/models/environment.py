@@ -29,6 +29,7 @@ class Environment:
     version that is deployed. `one_shots` are services that end, of which the compose file does not say so.
     `observation_seconds` is how long a service is watched after it was changed; None leaves that to its kind.
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
+    `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Environment:
     policy: PolicyLevel = PolicyLevel.DEFAULT
     allowed: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
+    withheld: frozenset[Path] = frozenset()
     engine: EngineKind = EngineKind.COMPOSE
 
     @property

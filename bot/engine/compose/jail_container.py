@@ -7,6 +7,7 @@ own container could not be bound.
 
 import hashlib
 import io
+import json
 import re
 import secrets
 import subprocess
@@ -27,8 +28,7 @@ from roas.engine.docker_client import EngineClient
 from roas.errors import EngineError
 from roas.messages.message import said
 
-REPOSITORY = "roas-jail"
-LABEL = "roas.jail"
+JAIL, LABEL = "roas-jail", "roas.jail"
 # Nobody's: it owns the copy in there, and nothing else anywhere.
 USER = 65534
 MOST_PROCESSES = 128
@@ -77,7 +77,7 @@ class ContainerJail:
             environment=dict(variables),
             user=f"{USER}:{USER}",
             working_dir=str(folder),
-            name=f"{REPOSITORY}-{secrets.token_hex(6)}",
+            name=f"{JAIL}-{secrets.token_hex(6)}",
             labels={LABEL: "1"},
             volumes=[str(place) for place in _places(files)],
             host_config=self._confinement(),
@@ -122,15 +122,20 @@ class ContainerJail:
 
 
 def _image(client: EngineClient, binary: Path) -> str:
-    """Return the image of this machine's Compose; it is made where it is not there."""
+    """Return the ID of the image of this machine's Compose; it is made where it is not there.
+
+    Its name says nothing: an image is taken by what its one layer holds.
+    """
     contents = {path: path.read_bytes() for path in (binary, *_libraries(binary))}
-    lines = (f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in sorted(contents.items()))
-    name = f"{REPOSITORY}:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
+    layer = _tar((path.relative_to("/"), content, 0o755) for path, content in sorted(contents.items()))
+    wanted = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    tag = wanted.partition(":")[2][:12]
     with suppress(ApiNotFoundError):
-        return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
-    layer = _tar((path.relative_to("/"), content, 0o755) for path, content in contents.items())
-    client.import_image_from_data(layer, repository=REPOSITORY, tag=name.partition(":")[2])
-    return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]
+        found = client.inspect_image(f"{JAIL}:{tag}")  # type: ignore[no-untyped-call]
+        if found["RootFS"].get("Layers") == [wanted] and not any((found.get("Config") or {}).values()):
+            return str(found["Id"])
+    imported = client.import_image_from_data(layer, repository=JAIL, tag=tag)
+    return str(json.loads(imported.strip().splitlines()[-1])["status"])
 
 
 def _libraries(binary: Path) -> tuple[Path, ...]:

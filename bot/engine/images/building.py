@@ -1,5 +1,6 @@
 """Build a service's image from the model that was resolved and a copy of its files, through Compose."""
 
+import csv
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
-from roas.engine.images.reference import in_repository
+from roas.engine.images.reference import BUILT, in_repository
 from roas.engine.interface import ProgressReport, ResolvedStack
 from roas.engine.model.services import services_of
 from roas.engine.model.text import write_model
@@ -40,10 +41,10 @@ BUILD_SECONDS = 3600.0
 REPORTED_LINES = 60
 LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
 PRIVATE = 0o700
-# What is built has a name of ours until it is needed.
-BUILT = "roas-build"
 # In a copy of what is built: how it is built, with the paths of the copy.
 SECTION = "section.json"
+CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
+CACHE_NAME = re.compile(r"[\w./:@-]+")
 # BuildKit names the step at the beginning; what a program prints may be of any length.
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
@@ -166,7 +167,40 @@ def _write_model(path: Path, stack: ResolvedStack, service: str, image: str) -> 
             hint=said("Ask again for a new plan."),
             service=service,
         ) from error
+    section = kept_apart(section, stack.environment.project)
     path.write_text(write_model(_only(stack.model, service, image, section, given)), encoding="utf-8")
+
+
+def kept_apart(section: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """Return a `build` section that reaches nothing but its own image: no other tag, no cache but of images.
+
+    Mounted caches (`RUN --mount=type=cache`) are the project's own, whatever the section says of them.
+    """
+    kept = {key: value for key, value in section.items() if key not in {"tags", "cache_from", "cache_to"}}
+    kept["args"] = {**_mapping(section.get("args")), CACHE_NAMESPACE: project}
+    sources = [fields for entry in section.get("cache_from") or () if (fields := cache_fields(str(entry)))]
+    if names := [fields["ref"] for fields in sources if fields["type"] == "registry" and "ref" in fields]:
+        kept["cache_from"] = [f"type=registry,ref={name}" for name in names if CACHE_NAME.fullmatch(name)]
+    targets = [fields["type"] for entry in section.get("cache_to") or () if (fields := cache_fields(str(entry)))]
+    if "inline" in targets:
+        kept["cache_to"] = ["type=inline"]
+    return kept
+
+
+def cache_fields(entry: str) -> dict[str, str]:
+    """Read `type=local,src=…` as Buildx does, quotes included; without a type it is the name of an image."""
+    fields = next(csv.reader([entry]), [])
+    if len(fields) == 1 and "=" not in fields[0]:
+        return {"type": "registry", "ref": fields[0]}
+    named = {key.strip().lower(): value.strip() for key, _, value in (field.partition("=") for field in fields)}
+    return {"type": "", **named}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
+    return {name: text if sign else None for name, sign, text in pairs}
 
 
 def _only(

@@ -10,7 +10,7 @@ from roas.engine.client import EngineClients, engine_address, typed_faults
 from roas.engine.compose.faults import image_not_found, registry_fault
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
-from roas.engine.images.reference import split_reference
+from roas.engine.images.reference import is_own, split_reference
 from roas.engine.images.threaded import iterate_in_thread
 from roas.engine.interface import ProgressReport
 from roas.messages.message import said
@@ -112,7 +112,7 @@ def _named(client: EngineClient, image: WantedImage) -> str:
         raise image_not_found(
             said("{reference} is gone from this machine since it was pulled", reference=image.reference)
         )
-    if "@" not in image.reference and find_image(client, image.reference) is None:
+    if "@" not in image.reference and not is_own(image.reference) and find_image(client, image.reference) is None:
         repository, tag = split_reference(image.reference)
         client.tag(found["Id"], repository, tag or "latest")
     return str(found["Id"])

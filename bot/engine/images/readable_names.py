@@ -13,13 +13,13 @@ from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image, repository_of
-from roas.engine.images.reference import split_reference
-from roas.engine.labels import project_of
+from roas.engine.images.reference import READABLE, is_own, release_repository, split_reference
+from roas.engine.labels import PROJECT, project_of
 from roas.engine.model.services import image_reference, pinned_image_id, written_fields
 from roas.messages.message import said
 from roas.models.environment import Environment
 
-PREFIX = "roas/"
+PREFIX = f"{READABLE}/"
 DIGITS = 12
 LONGEST_TAG = 128
 IMAGE_ID = "sha256:"
@@ -50,15 +50,20 @@ async def set_references(
 ) -> dict[str, str]:
     """Let the names of services' images mean their pinned content: ours, and those that the files give them.
 
-    Returns the latter by service. One is left out where a container of another project uses it, and means what it
-    meant: a name on this machine is everybody's. Raises ImageNotFoundError where the content is gone; with `lenient`,
-    what is gone has no name. Of the services of a model, the names of `only` some are set.
+    Returns the latter by service. One that is not this project's to set is left out, and means what it meant: a name
+    on this machine is everybody's. Raises ImageNotFoundError where the content is gone; with `lenient`, what is gone
+    has no name. Of the services of a model, the names of `only` some are set.
     """
     pinned = {name: (fields, image_id) for name, fields in services.items() if (image_id := pinned_image_id(fields))}
     # Of two services, one may be on an older image that the same files called so.
     means: dict[str, str] = {}
     for service, (fields, image_id) in sorted(pinned.items()):
         means.setdefault(files_reference(environment.project, service, fields), image_id)
+
+    repositories = frozenset(release_repository(environment.project, service) for service in services)
+
+    def may_set(client: EngineClient, name: str, image_id: str) -> bool:
+        return _may_set(client, name, image_id, environment.project, repositories)
 
     def set_missing(client: EngineClient) -> dict[str, str]:
         given: dict[str, str] = {}
@@ -68,7 +73,7 @@ async def set_references(
             if (reference := str(fields["image"])) != image_id:
                 _set(client, service, reference, image_id)
             name = files_reference(environment.project, service, fields)
-            if name and means[name] == image_id and _may_set(client, name, image_id, environment.project):
+            if name and means[name] == image_id and may_set(client, name, image_id):
                 _set(client, service, name, image_id)
                 given[service] = name
         return given
@@ -93,18 +98,22 @@ def _set(client: EngineClient, service: str, reference: str, image_id: str) -> N
         raise image_not_found(said("{reference} is gone from this machine", reference=reference), service) from error
 
 
-def _may_set(client: EngineClient, name: str, image_id: str, project: str) -> bool:
-    """Return whether a name means an image, or may be made to: nobody else's container is made of what it means now.
+def _may_set(client: EngineClient, name: str, image_id: str, project: str, repositories: frozenset[str]) -> bool:
+    """Return whether a name means an image, or may be made to.
 
-    The one place that decides it.
+    It may where nobody has it, or where a build or a release of this project (of which the latter are tagged in
+    `repositories`) set it last, and no container of others goes by it. The one place that decides it.
     """
     found = find_image(client, name)
     if found is not None and found["Id"] == image_id:
         return True
-    if "@" in name or name.startswith(IMAGE_ID):  # which nobody can make mean something else
+    if "@" in name or name.startswith(IMAGE_ID) or is_own(name):  # which nobody can make mean something else
         return False
     if found is None:
         return True
+    built_here = ((found.get("Config") or {}).get("Labels") or {}).get(PROJECT) == project
+    if not built_here and not any(tag.rpartition(":")[0] in repositories for tag in found.get("RepoTags") or ()):
+        return False
     # An engine lists a container with the name of its image for as long as that means it.
     listed = client.containers(all=True, filters={"ancestor": found["Id"]})
     others = (one for one in listed if project_of(one.get("Labels")) != project)

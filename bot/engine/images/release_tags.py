@@ -10,17 +10,15 @@ from roas.engine.compose.faults import image_not_found
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.readable_names import unneeded_references
-from roas.engine.images.reference import NOT_IN_A_REPOSITORY, in_repository
+from roas.engine.images.reference import NOT_IN_A_REPOSITORY, RELEASES, release_repository
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseService
 
-REPOSITORY = "roas-release"
-
 
 def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
     """Return repository and tag under which a release keeps a service's image."""
-    return f"{REPOSITORY}/{in_repository(f'{project}-{service}')}", f"r{number}"
+    return release_repository(project, service), f"r{number}"
 
 
 async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
@@ -53,14 +51,14 @@ async def tagged_numbers(
     Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): without services, some may be another project's.
     """
     prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
-    names = f"{REPOSITORY}/{re.escape(prefix)}.+"
+    names = f"{RELEASES}/{re.escape(prefix)}.+"
     if services is not None:
         own = (release_tag(environment.project, service, 0)[0] for service in services)
         names = "|".join(map(re.escape, own)) or "(?!)"
     pattern = re.compile(rf"(?:{names}):r(\d+)")
 
     def look(client: EngineClient) -> frozenset[int]:
-        images = client.images(filters={"reference": f"{REPOSITORY}/*"})
+        images = client.images(filters={"reference": f"{RELEASES}/*"})
         tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
         return frozenset(int(match[1]) for match in tags if match)
 
@@ -85,7 +83,7 @@ async def untag_images(clients: EngineClients, environment: Environment, release
                 with suppress(ApiNotFoundError):
                     _untag(client, tag)
             left = find_image(client, service.image.image_id) or {}
-            for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
+            for reference in unneeded_references(left.get("RepoTags") or (), f"{RELEASES}/"):
                 with suppress(ApiNotFoundError):
                     _untag(client, reference, used=is_ours)
 

@@ -27,10 +27,12 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
             yield Violation(
                 said("{name} is built from {used}, outside the stack's folder", name=name, used=used), f"build:{name}"
             )
-        if used.startswith("/"):
-            yield from places.judge_state(name, used, said("is built from"))
-            yield from places.judge_replaceable(name, used, said("is built from"))
-    yield from _dockerfile(name, context, str(build.get("dockerfile") or "Dockerfile"), places)
+    path = Path(context) / str(build.get("dockerfile") or "Dockerfile")
+    # BuildKit and the kernel may differ in where this leads.
+    if not all(resolve(one).is_relative_to(places.folder) for one in (path, as_written(path))):
+        yield Violation(
+            said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
+        )
     if str(build.get("network") or "") not in BUILD_NETWORKS:
         yield Violation(
             said("{name} is built in the network `{network}`", name=name, network=build["network"]), f"build:{name}"
@@ -39,47 +41,8 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
         yield Violation(
             said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
         )
-    yield from _caches(name, build)
     yield from judge_labels(name, build.get("labels"))
     yield from judge_limits(name, build.get("ulimits"))
-
-
-def _caches(name: str, build: Mapping[str, Any]) -> Iterator[Violation]:
-    """Find caches that are read from, or written to, anywhere but images: files of the bot, or the bot's accounts."""
-    for cache in map(str, build.get("cache_from") or ()):
-        kind = _cache_type(cache)
-        if kind != "registry":
-            yield Violation(
-                said("{name} takes its build cache from `{kind}`", name=name, kind=kind), f"build_cache:{name}"
-            )
-    for cache in map(str, build.get("cache_to") or ()):
-        kind = _cache_type(cache)
-        if kind != "inline":
-            yield Violation(
-                said("{name} writes its build cache to `{kind}`", name=name, kind=kind), f"build_cache:{name}"
-            )
-
-
-def _cache_type(cache: str) -> str:
-    """Read `type=local,src=…`; without a type it is the name of an image."""
-    fields = dict(field.strip().partition("=")[::2] for field in cache.lower().split(","))
-    if len(fields) == 1 and "=" not in cache:
-        return "registry"
-    kind = fields.get("type")
-    return said("an unknown place") if kind is None else kind.strip('"')
-
-
-def _dockerfile(name: str, context: str, written: str, places: Places) -> Iterator[Violation]:
-    """Judge a Dockerfile where its text leads and where its links lead: BuildKit and the kernel may differ."""
-    for path in dict.fromkeys((Path(context) / written, as_written(Path(context) / written))):
-        if not resolve(path).is_relative_to(places.folder):
-            yield Violation(
-                said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
-            )
-        if context.startswith("/"):
-            yield from places.judge_state(name, str(path), said("is built from"))
-            if not resolve(path).is_relative_to(resolve(Path(context))):
-                yield from places.judge_replaceable(name, str(path), said("is built from"))
 
 
 def _values(contexts: object) -> list[object]:

@@ -19,9 +19,6 @@ environments, or for one: `prod/docker_socket:discord-bot`.
 - `container_name:SERVICE`: a container's name that belongs to another project
 - `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
 - `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
-- `build_tags:SERVICE`: `build.tags`, which may overwrite an image that others use
-- `build_cache:SERVICE`: a build cache other than an image's
-- `build_image:SERVICE`: a build whose `image` is one that others use, built or pulled
 - `bot_token:SERVICE`: the bot's own Discord token, or a file that has it
 - `bind:PATH`: binding that path or what is below it, or using it as a secret or config
 - `replaceable:PATH`: using that path, or what is below it, although a container may write it or replace it by a link to
@@ -42,6 +39,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from roas.engine.images.reference import is_own
 from roas.engine.model.raw_files import FileReference
 from roas.engine.model.services import services_of
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
@@ -53,6 +51,7 @@ from roas.engine.policy.rules import judge_keys, judge_service
 from roas.engine.policy.secrets import judge_token
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
+from roas.engine.sources.withheld import Withheld
 from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 
@@ -63,7 +62,6 @@ OF_THE_BOT = frozenset(
         "bot_token",
         "provider",
         "probe",
-        "build_cache",
         "env_file",
         "label_file",
         "include",
@@ -95,7 +93,11 @@ class ComposePolicy:
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
         places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
-        found = [*self._judge(model, environment, places, holdings), *_judge_files(environment, named, places)]
+        found = [
+            *_judge_images(model),
+            *self._judge(model, environment, places, holdings),
+            *_judge_files(environment, named, places),
+        ]
         return self.refuse(found, environment)
 
     def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Violation, ...]:
@@ -130,6 +132,10 @@ class ComposePolicy:
     def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
         return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
+
+    def withheld(self, environment: Environment) -> Withheld:
+        """Return what an environment's stack is never given."""
+        return Withheld.of((self.state_dir, *map(resolve, environment.withheld)), self._token)
 
     def allows(self, entry: str, environment: Environment) -> bool:
         """Return whether the settings allow something in an environment."""
@@ -175,6 +181,13 @@ class ComposePolicy:
         yield from judge_token(model, environment, self._token)
         if environment.is_home:
             yield from _judge_state_volumes(model, self.state_dir)
+
+
+def _judge_images(model: Mapping[str, Any]) -> Iterator[Violation]:
+    """Find services that are to run what the bot keeps under a name of its own."""
+    for name, service in services_of(model).items():
+        if is_own(image := str(service.get("image") or "")) and not service.get("build"):
+            yield Violation(said("{name} has the image {image}, which is the bot's own", name=name, image=image), "")
 
 
 def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Violation]:

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from roas.engine.client import is_local
 from roas.engine.containers.own_container import own_container_id
 from roas.engine.docker_client import EngineClient
-from roas.engine.labels import PROJECT, project_of
+from roas.engine.labels import project_of
 from roas.engine.machine.host_ports import published_ports
-from roas.engine.model.services import image_reference, services_of
+from roas.engine.model.services import services_of
 from roas.engine.policy.places import WritablePlace
 from roas.engine.policy.resources import VOLUME_DRIVERS
 from roas.engine.policy.violation import Violation
@@ -43,15 +43,6 @@ class HeldContainer:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldImage:
-    """Describe what has a tag: the project that built it (empty for none), those that run it, whether it was pulled."""
-
-    built_by: str
-    run_by: frozenset[str]
-    is_pulled: bool
-
-
-@dataclass(frozen=True, slots=True)
 class EngineHoldings:
     """Hold the resources that exist on an engine."""
 
@@ -59,7 +50,6 @@ class EngineHoldings:
     containers: tuple[HeldContainer, ...]
     networks: frozenset[str] = frozenset()
     ports: tuple[PublishedPort, ...] = ()
-    images: Mapping[str, HeldImage] = field(default_factory=dict)
     state_volumes: frozenset[str] = frozenset()
 
     def own_volumes(self, project: str) -> frozenset[str]:
@@ -88,7 +78,7 @@ NOTHING_HELD = EngineHoldings({}, ())
 
 
 def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
-    """Ask an engine for what exists: volumes, containers, networks, published ports, images, the bot's own volumes."""
+    """Ask an engine for what exists: volumes, containers, networks, published ports, the bot's own volumes."""
     volumes = client.volumes().get("Volumes") or ()
     containers = client.containers(all=True)
     own = own_container_id()
@@ -98,7 +88,6 @@ def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
         tuple(map(_container, containers)),
         frozenset(name for found in client.networks() for name in (str(found["Name"]), str(found["Id"]))),
         published_ports(containers),
-        _images(client.images(), containers),
         frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
     )
 
@@ -112,8 +101,6 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
     for service, fields in services_of(model).items():
         if name := str(fields.get("container_name") or ""):
             yield from _judge_name(service, name, environment.project, holdings)
-        if fields.get("build"):
-            yield from _judge_tag(service, fields, environment, holdings)
         for volume in fields.get("volumes") or ():
             real = _real_name(model, volume, environment.project)
             if real in holdings.state_volumes:
@@ -167,45 +154,6 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
                 entry,
             )
             return
-
-
-def _judge_tag(
-    service: str, fields: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
-) -> Iterator[Violation]:
-    """Find an image that is somebody else's, and that a build would take the name away from."""
-    reference = with_tag(image_reference(environment.project, service, fields))
-    image = holdings.images.get(reference)
-    own = {environment.project, *environment.siblings}
-    if image is None or image.built_by in own:
-        return
-    others = sorted(({image.built_by} if image.built_by else image.run_by) - own)
-    is_known = bool(image.run_by) or not (image.is_pulled or environment.policy is PolicyLevel.STRICT)
-    if others or not is_known:
-        whose = (
-            said("is of the project {others}", others=", ".join(others)) if others else said("this stack did not build")
-        )
-        yield Violation(
-            said("{service} is built as {reference}, which {whose}", service=service, reference=reference, whose=whose),
-            f"build_image:{service}",
-        )
-
-
-def with_tag(reference: str) -> str:
-    """Return an image's reference as the engine lists it."""
-    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
-
-
-def _images(images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> Mapping[str, HeldImage]:
-    runs: dict[str, set[str]] = {}
-    for found in containers:
-        runs.setdefault(str(found.get("ImageID")), set()).add(str((found.get("Labels") or {}).get(PROJECT, "")))
-    held = {}
-    for image in images:
-        builder = str((image.get("Labels") or {}).get(PROJECT, ""))
-        run_by = frozenset(runs.get(str(image["Id"]), ())) - {""}
-        for tag in image.get("RepoTags") or ():
-            held[str(tag)] = HeldImage(builder, run_by, bool(image.get("RepoDigests")))
-    return held
 
 
 def _state_volumes(found: Mapping[str, Any], state_dir: Path) -> Iterator[str]:

@@ -32,7 +32,8 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
             platform profiles pull_policy pull_refresh_after read_only restart scale secrets shm_size stdin_open
             stop_grace_period stop_signal tmpfs tty user working_dir""",
         "services.*.build": """
-            args dockerfile_inline extra_hosts no_cache platforms provenance pull sbom secrets shm_size target""",
+            args cache_from cache_to dockerfile_inline extra_hosts no_cache platforms provenance pull sbom secrets
+            shm_size tags target""",
         "services.*.deploy": "endpoint_mode mode placement replicas restart_policy rollback_config update_config",
         "services.*.deploy.resources": "limits",
         "services.*.deploy.resources.reservations": "cpus generic_resources memory",
@@ -54,7 +55,7 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
             cgroup container_name ipc isolation labels network_mode oom_kill_disable oom_score_adj pid security_opt
             storage_opt sysctls ulimits userns_mode uts volumes_from""",
         "services.*.build": """
-            additional_contexts cache_from cache_to context dockerfile isolation labels network ulimits""",
+            additional_contexts context dockerfile isolation labels network ulimits""",
         "services.*.deploy": "labels",
         "services.*.logging": "driver options",
         "services.*.ports": "host_ip",
@@ -73,7 +74,7 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
         "services.*": """
             annotations blkio_config cap_add cgroup_parent cpu_rt_period cpu_rt_runtime credential_spec
             device_cgroup_rules devices external_links gpus models privileged provider runtime use_api_socket""",
-        "services.*.build": "entitlements privileged ssh tags",
+        "services.*.build": "entitlements privileged ssh",
         "services.*.deploy.resources.reservations": "devices",
         "services.*.networks.*": "driver_opts",
         "services.*.post_start": "privileged",
@@ -101,7 +102,6 @@ ENTRIES: Mapping[str, str] = {
     "services.*.build.entitlements": "build",
     "services.*.build.privileged": "build",
     "services.*.build.ssh": "build",
-    "services.*.build.tags": "build_tags",
     "services.*.networks.*.driver_opts": "network",
     "networks.*.ipam.options": "network",
 }

@@ -7,13 +7,11 @@ from typing import Any
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import read_plain, resolve
+from roas.engine.sources.withheld import SHORTEST_TOKEN
 from roas.messages.message import said
 from roas.models.environment import Environment
 
-# What is shorter could be in a model by chance.
-SHORTEST_TOKEN = 16
 MOST_BYTES = 1 << 20
-EVERYTHING_HIDDEN = frozenset({".env", ".env*", "*.env", "**/.env", "**/.env*", "*", "**", ".*"})
 
 
 def judge_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Violation]:
@@ -39,17 +37,7 @@ def _places(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Pa
     for kind in ("secrets", "configs"):
         shared = model.get(kind) or {}
         paths += [str((shared.get(one.get("source")) or {}).get("file") or "") for one in service.get(kind) or ()]
-    build = service.get("build") or {}
-    contexts = [str(build.get("context") or ""), *map(str, (build.get("additional_contexts") or {}).values())]
-    paths += [one for one in contexts if one.startswith("/") and not _is_hidden(Path(one))]
     yield from (resolve(Path(path)) for path in paths if path.startswith("/"))
-
-
-def _is_hidden(context: Path) -> bool:
-    """Return whether a build does not get to see the file of variables in its context."""
-    text = read_plain(context / ".dockerignore", MOST_BYTES).decode(errors="replace")
-    patterns = [line.strip().lstrip("/") for line in text.splitlines()]
-    return not EVERYTHING_HIDDEN.isdisjoint(patterns) and not any(line.startswith("!.env") for line in patterns)
 
 
 def _has(path: Path, token: str) -> bool:

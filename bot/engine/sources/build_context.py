@@ -9,6 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,7 @@ from docker.utils.build import Pattern
 from docker.utils.fnmatch import translate
 
 from roas.engine.sources.opening import held, open_regular
+from roas.engine.sources.withheld import TokenSearch, Withheld
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 
@@ -173,12 +175,12 @@ class IgnoreRules:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """One folder that is built from, links of its path resolved; `folder` is the stack's, `excluded` is never taken."""
+    """One folder that is built from, links of its path resolved; `folder` is the stack's."""
 
     root: Path
     folder: Path
     rules: IgnoreRules
-    excluded: Path
+    withheld: Withheld
 
     def take(self, target: Path | None = None) -> str:
         """Return the hash of what is in it, and copy that to a new folder. Raises ComposeFileError, OSError."""
@@ -187,12 +189,16 @@ class BuildContext:
         digest = hashlib.sha256()
         if target is not None:
             target.mkdir(parents=True, mode=0o700)
+        taken = []
         for entry in entries:
             body = self._take(entry, target / entry.path if target is not None else None)
+            if body is None:
+                continue
+            taken.append(entry)
             head = (str(entry.path), f"{entry.status.st_mode:o}", body)
             digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
         if target is not None:
-            _set_modes(target, entries)
+            _set_modes(target, taken)
         return digest.hexdigest()
 
     def _entries(self) -> Iterator[ContextEntry]:
@@ -204,7 +210,7 @@ class BuildContext:
                 for name in sorted((*folders, *files)):
                     entry = ContextEntry(here / name, os.stat(name, dir_fd=opened, follow_symlinks=False))
                     is_folder = stat.S_ISDIR(entry.status.st_mode)
-                    if self.root / entry.path == self.excluded or self._is_left_out(entry, is_folder=is_folder):
+                    if self.withheld.is_named(self.root / entry.path) or self._is_left_out(entry, is_folder=is_folder):
                         continue
                     if is_folder:
                         wanted.append(name)
@@ -216,8 +222,8 @@ class BuildContext:
         """A folder that is left out may hold what is not."""
         return self.rules.leaves_out_all_in(entry.path) if is_folder else self.rules.leaves_out(entry.path)
 
-    def _take(self, entry: ContextEntry, target: Path | None) -> str:
-        """Return what says what an entry holds, and copy it."""
+    def _take(self, entry: ContextEntry, target: Path | None) -> str | None:
+        """Return what says what an entry holds, and copy it; None where it holds what no stack is given."""
         source = self.root / entry.path
         mode = entry.status.st_mode
         if stat.S_ISDIR(mode):
@@ -231,7 +237,7 @@ class BuildContext:
                     target.symlink_to(link)
                 return link
         with held(source, self.folder) as descriptor:
-            return _take_file(open_regular(descriptor, source), target)
+            return _take_file(open_regular(descriptor, source), target, TokenSearch(self.withheld.token))
 
     def _refuse_deep(self, place: PurePosixPath) -> None:
         if len(place.parts) > MOST_DEPTH:
@@ -270,16 +276,21 @@ class BuildContext:
         )
 
 
-def _take_file(opened: int, target: Path | None) -> str:
+def _take_file(opened: int, target: Path | None, search: TokenSearch) -> str | None:
     digest = hashlib.sha256()
-    with os.fdopen(opened, "rb", buffering=0) as source:
-        if target is None:
-            return hashlib.file_digest(source, "sha256").hexdigest()
-        with target.open("xb", buffering=0) as copy:
-            while part := source.read(CHUNK):
-                digest.update(part)
+    with ExitStack() as stack:
+        source = stack.enter_context(os.fdopen(opened, "rb", buffering=0))
+        copy = stack.enter_context(target.open("xb", buffering=0)) if target is not None else None
+        while part := source.read(CHUNK):
+            digest.update(part)
+            search.take(part)
+            if copy is not None:
                 copy.write(part)
-    return digest.hexdigest()
+    if not search.has_found:
+        return digest.hexdigest()
+    if target is not None:
+        target.unlink()
+    return None
 
 
 def _set_modes(target: Path, entries: list[ContextEntry]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from roas.engine.sources.build_context import BuildContext, IgnoreRules
 from roas.engine.sources.opening import held, open_regular, read_bounded, resolve
+from roas.engine.sources.withheld import Withheld
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 
@@ -23,14 +24,14 @@ IGNORE_FILE = ".dockerignore"
 class BuildSources:
     """Know one `build` section, and what it may be built from: the stack's folder, unless the policy allows more.
 
-    The bot's own state is never taken. Secrets are hashed with a key, so that nobody can guess them from the hash.
+    What no stack is given is never taken. Secrets are hashed with a key, so that nobody can guess them from the hash.
     """
 
     build: Mapping[str, Any] = field(repr=False)
     secrets: Mapping[str, Any] = field(repr=False)
     key: bytes = field(repr=False)
     folder: Path
-    state_dir: Path
+    withheld: Withheld
     may_leave: bool
     may_bind: Callable[[Path], bool]
 
@@ -91,7 +92,7 @@ class BuildSources:
 
     def _context(self, root: Path, ignored: str, kept: frozenset[PurePosixPath]) -> BuildContext:
         """Load what reads a context, by the Docker SDK's patterns, only where something is built."""
-        return BuildContext(root, self.folder, IgnoreRules(ignored, kept), self.state_dir)
+        return BuildContext(root, self.folder, IgnoreRules(ignored, kept), self.withheld)
 
     def _inside(self, path: Path) -> Path:
         """Return where a path leads: into the stack's folder, whatever became of it since it was judged."""
@@ -101,6 +102,7 @@ class BuildSources:
                 said("{path} leads out of the stack's folder now.", path=path),
                 hint=said("Remove the link, and try again."),
             )
+        self.withheld.refuse(resolved)
         return resolved
 
     def _take_dockerfile(
@@ -166,6 +168,7 @@ class BuildSources:
             content = read_bounded(file.fileno(), MOST_BYTES)
         if content is None:
             raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
+        self.withheld.refuse(resolved, content)
         return content
 
 

@@ -21,7 +21,6 @@ FILES_BY_ADDRESS = (
 FIELDS_BY_ADDRESS = {
     "built": "build: 'http://{at}/x.git'",
     "context": "build: {{context: app, additional_contexts: {{x: 'http://{at}/x'}}}}",
-    "cache": "build: {{context: app, cache_to: ['type=registry,ref={at}/x']}}",
     "syslog": "logging: {{driver: syslog, options: {{syslog-address: 'tcp://{at}'}}}}",
     "fluentd": "logging: {{driver: fluentd, options: {{fluentd-address: '{at}'}}}}",
     "splunk": "logging: {{driver: splunk, options: {{splunk-url: 'http://{at}'}}}}",

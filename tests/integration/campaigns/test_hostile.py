@@ -112,7 +112,7 @@ def test_an_undone_place_is_found(
     rule: str, plainly: list[Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Places, rule, lambda *_args, **_named: iter(()))
-    keys = {"judge_bind": "secrets", "judge_state": "services.build", "judge_read": "services.volumes"}
+    keys = {"judge_bind": "secrets", "judge_state": "configs", "judge_read": "services.volumes"}
     assert holes(keys[rule], plainly, tmp_path)
 
 

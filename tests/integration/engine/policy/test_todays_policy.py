@@ -15,13 +15,10 @@ import pytest
 
 from roas.engine.client import FILE_THREADS
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.interface import ProgressReport
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from testbed.daemon import PrivateDaemon
-from testbed.images import import_image
-from testbed.rootfs import Rootfs
 from tests.integration.engine.applying import deploy, draft
 from tests.integration.engine.policy.test_host_gained import resolved_entries
 from tests.integration.engine.test_faults import release_of
@@ -163,50 +160,6 @@ async def test_trust_gives_powers_and_names_them(
     await deploy(engine, trusted, started=False)
     host = (await inspected(engine, trusted, docker_client))["HostConfig"]
     assert (host["PidMode"], [one.removeprefix("CAP_") for one in host["CapAdd"]]) == ("host", ["NET_ADMIN"])
-
-
-@pytest.fixture
-async def silent() -> ProgressReport:
-    async def report(service: str, text: str, fraction: float | None) -> None:
-        pass
-
-    return report
-
-
-async def test_a_build_takes_no_name_of_others(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient, silent: ProgressReport
-) -> None:
-    """Compose labels what it builds with the project; so it is known whose a name is."""
-    import_image(docker_client, Rootfs().tar(), "others:v1", LABEL="com.docker.compose.project=prod")
-    environment = stack("services: {web: {image: 'others:v1', build: app}}")
-    (environment.folder / "app").mkdir()
-    (environment.folder / "app" / "Dockerfile").write_text("FROM tiny:v1\n")
-    assert await resolved_entries(engine, environment) == {"build_image:web"}
-    docker_client.images.remove("others:v1")
-    await engine.build(await engine.resolve(environment, None), "web", silent)
-    assert await resolved_entries(engine, environment) == set()
-    # What is built has a name of its own until a container is made: nobody has this one yet.
-    other = replace(environment, project=f"{environment.project}x")
-    assert await resolved_entries(engine, other) == set()
-
-
-async def test_a_build_takes_no_name_of_what_may_be_pulled(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
-    """In containerd's store each image has a digest, pulled or not: until the stack runs it, it may be anybody's."""
-    import_image(docker_client, Rootfs().tar(), "by-hand:v1", CMD='["/nothing"]')
-    environment = stack("services: {web: {image: 'by-hand:v1', build: app}}")
-    (environment.folder / "app").mkdir()
-    (environment.folder / "app" / "Dockerfile").write_text("FROM tiny:v1\n")
-    has_digests = bool(docker_client.images.get("by-hand:v1").attrs["RepoDigests"])
-    labels = {"com.docker.compose.project": environment.project}
-    assert await resolved_entries(engine, environment) == ({"build_image:web"} if has_digests else set())
-    run = docker_client.containers.create("by-hand:v1", labels=labels)
-    try:
-        assert await resolved_entries(engine, environment) == set()
-    finally:
-        run.remove(force=True)
-        docker_client.images.remove("by-hand:v1")
 
 
 async def test_the_bots_volume_is_not_shared(

@@ -15,6 +15,7 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.sources.build_context import BuildContext, IgnoreRules
 from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import is_there
+from roas.engine.sources.withheld import Withheld
 from roas.errors import ComposeFileError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -107,8 +108,8 @@ def test_folder_that_is_too_deep_is_not_followed(tmp_path: Path, deep: Path) -> 
     with pytest.raises(TooLargeError):
         ContentStore(tmp_path / "contents").place(deep, write=False)
     with pytest.raises(ComposeFileError, match="nested too deeply, below d"):
-        BuildContext(deep, tmp_path, IgnoreRules(""), tmp_path / "state").take()
-    BuildContext(deep, tmp_path, IgnoreRules("d\n"), tmp_path / "state").take()
+        BuildContext(deep, tmp_path, IgnoreRules(""), Withheld()).take()
+    BuildContext(deep, tmp_path, IgnoreRules("d\n"), Withheld()).take()
 
 
 @pytest.fixture

@@ -82,11 +82,6 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"build": {"context": "/srv/stack/app", "network": "host"}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "privileged": True}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "ssh": ["default"]}}, {"build:web"}),
-    ({"build": {"context": "/srv/stack/app", "tags": ["roas-bot:latest"]}}, {"build_tags:web"}),
-    ({"build": {"context": "/srv/stack"}}, {"state_dir:web"}),
-    ({"build": {"context": "/srv/stack/state/models"}}, {"state_dir:web"}),
-    ({"build": {"context": "/srv/stack/app", "dockerfile": "../state/models/x"}}, {"state_dir:web"}),
-    ({"build": {"context": "/srv/stack/app", "additional_contexts": {"x": "/srv/stack/state"}}}, {"state_dir:web"}),
     ({"logging": {"driver": "syslog", "options": {"syslog-address": "tcp://127.0.0.1:6379"}}}, {"logging:web"}),
     ({"logging": {"driver": "vendor/plugin"}}, {"logging:web"}),
     ({"logging": {"driver": "splunk", "options": {"splunk-url": "http://127.0.0.1"}}}, {"logging:web"}),
@@ -109,11 +104,6 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
         {"volumes": [{"type": "bind", "source": "/srv/stack/d", "target": "/t", "bind": {"propagation": "rshared"}}]},
         {"mount:web"},
     ),
-    ({"build": {"context": "/srv/stack/app", "cache_to": ["type=local,dest=/srv/stack/state"]}}, {"build_cache:web"}),
-    ({"build": {"context": "/srv/stack/app", "cache_to": ["type=registry,ref=prod/web"]}}, {"build_cache:web"}),
-    ({"build": {"context": "/srv/stack/app", "cache_to": ["prod/web"]}}, {"build_cache:web"}),
-    ({"build": {"context": "/srv/stack/app", "cache_from": ["type=local,src=/etc"]}}, {"build_cache:web"}),
-    ({"build": {"context": "/srv/stack/app", "cache_from": ["src=/etc, type=LOCAL"]}}, {"build_cache:web"}),
     ({"build": {"context": "/srv/stack/app", "isolation": "process"}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "ulimits": {"rtprio": 1}}}, {"ulimits:web"}),
 ]
@@ -251,7 +241,6 @@ OF_THE_BOT: list[dict[str, Any]] = [
     {"services": {"web": bind("/srv/stack/state")}},
     {"services": {"web": {"provider": {"type": "program"}}}},
     {"services": {"web": {"teleport": "x"}}},
-    {"services": {"web": {"build": {"context": "/srv/stack/app", "cache_to": ["type=local,dest=/x"]}}}},
 ]
 
 
@@ -314,9 +303,6 @@ def test_the_token_is_for_the_bot_only(service: dict[str, Any]) -> None:
         (read_only("{folder}/.env"), True),
         (read_only("{folder}"), True),
         (read_only("{folder}/app"), False),
-        ({"build": {"context": "{folder}"}}, True),
-        ({"build": {"context": "{folder}/hiding"}}, False),
-        ({"build": {"context": "{folder}/app", "additional_contexts": {"all": "{folder}"}}}, True),
         ({"secrets": [{"source": "s"}]}, True),
     ],
 )
@@ -324,7 +310,6 @@ def test_a_file_with_the_token_is_for_the_bot_only(tmp_path: Path, service: dict
     env_file = tmp_path / ".env"
     env_file.write_text(f"DISCORD_TOKEN={TOKEN}\n")
     filled = json.loads(json.dumps(service).replace("{folder}", str(tmp_path)))
-    (tmp_path / "hiding").mkdir()
     model = {"services": {"web": filled}, "secrets": {"s": {"file": str(env_file)}}}
     environment = replace(STACK, folder=tmp_path, env_files=(env_file,))
     found = set()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.sources.build_sources import BuildSources
+from roas.engine.sources.withheld import Withheld
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 
@@ -54,8 +55,9 @@ RUN --mount=type=secret,id=s cp /run/secrets/s /secret
 def test_missing_folder_to_build_from_is_named(tmp_path: Path) -> None:
     """Who has the compose file without the repository has the image from a registry."""
     gone = tmp_path / "gone"
-    build, state_dir = {"context": str(gone)}, tmp_path / "state"
-    sources = BuildSources(build, {}, b"", tmp_path, state_dir, may_leave=False, may_bind=lambda _: False)
+    sources = BuildSources(
+        {"context": str(gone)}, {}, b"", tmp_path, Withheld(), may_leave=False, may_bind=lambda _: False
+    )
     with pytest.raises(ComposeFileError, match=f"no folder {gone} to build from") as raised:
         sources.digest()
     assert "!reset" in str(raised.value.hint)

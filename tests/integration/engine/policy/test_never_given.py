@@ -1,0 +1,212 @@
+"""What no stack is given, at any level: judged by what the engine and the file system have afterwards."""
+
+import subprocess
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from roas.engine.compose import jail_container
+from roas.engine.compose.program import compose_binary
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.docker_client import EngineClient
+from roas.errors import ComposePolicyError, RoasError
+from roas.models.environment import Environment, PolicyLevel
+from roas.redaction import Redactor
+from testbed.images import import_image
+from testbed.rootfs import Rootfs
+from tests.integration.engine.applying import make
+
+Stack = Callable[..., Environment]
+LEVELS = tuple(PolicyLevel)
+TOKEN = "t0ken." * 10
+
+
+async def report(service: str, text: str, fraction: float | None) -> None:
+    """Hear of progress, and tell nobody."""
+
+
+async def built(engine: ComposeEngine, environment: Environment) -> str:
+    """Build `web`, create its container as a deployment does, and return its image."""
+    stack = await engine.resolve(environment, None)
+    image_id = await engine.build(stack, "web", report)
+    ids = dict.fromkeys(stack.definitions, image_id)
+    drafted = await engine.draft_release(stack, ids)
+    await make(engine, environment, drafted.model_hash)
+    return image_id
+
+
+def app(environment: Environment, dockerfile: str = "FROM tiny:v1\nCOPY . /all\n") -> None:
+    """Write what is built."""
+    folder = environment.folder / "app"
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text(dockerfile)
+
+
+NAMES = ("by-hand:v1", "roas-release/other-web:r1", "roas-jail:0123456789ab", "roas/web:v1-0123456789ab", "sibling:v1")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_build_moves_no_name_of_others(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient, level: PolicyLevel
+) -> None:
+    """Hand-built tags, releases of others, the jail's image, and what a sibling's container runs."""
+    held = {}
+    for name in NAMES:
+        import_image(docker_client, Rootfs().tar(), name, LABEL=f"of={name}", CMD='["/nothing"]')
+        held[name] = docker_client.images.get(name).id
+    sibling = docker_client.containers.create("sibling:v1", labels={"com.docker.compose.project": "sibling"})
+    try:
+        for name in NAMES:
+            environment = replace(stack(f"services: {{web: {{image: '{name}', build: app}}}}"), policy=level)
+            app(environment, f"FROM tiny:v1\nLABEL now={name}\n")
+            try:
+                image = await built(engine, environment)
+            except RoasError:
+                continue
+            (web,) = await engine.containers(environment)
+            assert web.image_id == image, "what was built is what is made, by its pinned name"
+            docker_client.containers.get(web.id).remove(force=True)
+        assert {name: docker_client.images.get(name).id for name in NAMES} == held
+    finally:
+        sibling.remove(force=True)
+        for name in NAMES:
+            docker_client.images.remove(name, force=True)
+
+
+async def test_own_name_moves_with_own_builds(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """A name that nobody had, and that this project built last, means what was built."""
+    environment = stack(f"services: {{web: {{image: 'own-{secrets_of(stack)}:v1', build: app}}}}")
+    name = environment.compose_files[0].read_text().split("'")[1]
+    for text in ("FROM tiny:v1\nLABEL a=1\n", "FROM tiny:v1\nLABEL a=2\n"):
+        app(environment, text)
+        image = await built(engine, environment)
+        assert docker_client.images.get(name).id == image
+    docker_client.images.remove(name, force=True)
+
+
+def secrets_of(stack: Stack) -> str:
+    """Return a part of a name that no other test has."""
+    return stack("services: {}").project
+
+
+async def test_jail_is_known_by_its_content(
+    environment: Environment, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has the name of the jail's image by now, Compose runs from its own bytes; those are made once."""
+    binary = compose_binary()
+    with closing(EngineClient(str(environment.docker_host))) as client:
+        image = jail_container._image(client, binary)
+        assert jail_container._image(client, binary) == image
+        (name,) = docker_client.images.get(image).tags
+        import_image(docker_client, Rootfs().tar(), name, CMD='["/payload"]')
+        again = jail_container._image(client, binary)
+        assert again != docker_client.images.get("tiny:v1").id
+        assert docker_client.images.get(again).attrs["RootFS"] == docker_client.images.get(name).attrs["RootFS"]
+        assert jail_container._image(client, binary) == again
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "tags: ['victim:v1']",
+        'cache_to: [\'type=inline,"x","type=local","dest={out}"\']',
+        'cache_to: [\'"type=local","dest={out}"\']',
+        "cache_to: ['type=inline', '\"type=local\",dest={out}']",
+    ],
+)
+@pytest.mark.parametrize("level", LEVELS)
+async def test_build_writes_nothing_but_its_image(
+    engine: ComposeEngine,
+    stack: Stack,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+    extra: str,
+    level: PolicyLevel,
+) -> None:
+    import_image(docker_client, Rootfs().tar(), "victim:v1", CMD='["/nothing"]')
+    before, out = docker_client.images.get("victim:v1").id, tmp_path / "out"
+    environment = stack(f"services: {{web: {{build: {{context: app, {extra.replace('{out}', str(out))}}}}}}}")
+    app(environment)
+    with suppress(RoasError):
+        await built(engine, replace(environment, policy=level))
+    assert not out.exists()
+    assert docker_client.images.get("victim:v1").id == before
+    docker_client.images.remove("victim:v1")
+
+
+async def test_cache_mounts_are_kept_apart(
+    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """What one project leaves in a cache of some name, another one's build does not find; nor does `args` open it."""
+    args = "args: {BUILDKIT_CACHE_MOUNT_NS: shared, N: '${N}'}"
+    environment = stack(f"services: {{web: {{build: {{context: app, {args}}}}}}}")
+    dockerfile = "FROM tiny:v1\nARG N\nRUN --mount=type=cache,id=shared,target=/c echo $N >> /c/f; cp /c/f /seen\n"
+    app(environment, dockerfile)
+    seen = []
+    for project, number in ((environment.project, "1"), (f"{environment.project}x", "2"), (environment.project, "3")):
+        own = replace(environment, project=project, variables={"N": number})
+        stack_of = await engine.resolve(own, None)
+        image = await engine.build(stack_of, "web", report)
+        seen.append(docker_client.containers.run(image, ["cat", "/seen"], remove=True).decode().split())
+    assert seen == [["1"], ["2"], ["1", "3"]]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_build_sees_no_file_of_the_bot_or_of_others(
+    stack: Stack, docker_client: docker.DockerClient, tmp_path: Path, level: PolicyLevel
+) -> None:
+    """By whatever rules of a `.dockerignore`: not by settings, not by value, no repository, no other environment's."""
+    environment = stack("services: {web: {build: .}}")
+    folder = environment.folder
+    (folder / "Dockerfile").write_text("FROM tiny:v1\nCOPY . /all\n")
+    (folder / "Dockerfile.dockerignore").write_text("x\n!.e*\n!**\n")
+    withheld = [folder / name for name in (".env", "secrets/prod_db.txt", ".env.prod", "compose.prod.yaml")]
+    for path in withheld:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("A=1\n")
+    for name in (".env.bak", "deep/token.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x" * (1 << 20) + f"DISCORD_TOKEN={TOKEN}\n")
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    (folder / "kept").write_text("kept")
+    made = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN
+    )
+    resolved = await made.resolve(replace(environment, policy=level, withheld=frozenset(withheld)), None)
+    image = await made.build(resolved, "web", report)
+    await made.close()
+    found = docker_client.containers.run(image, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
+    assert sorted(found) == ["/all/Dockerfile", "/all/Dockerfile.dockerignore", "/all/docker-compose.yml", "/all/kept"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        "{context: state}",
+        "{context: link}",
+        "{context: app, dockerfile: ../state/journal}",
+        "{context: app, additional_contexts: {x: ./state/models}}",
+        "{context: app, secrets: [s]}",
+        "{context: .git}",
+    ],
+)
+@pytest.mark.parametrize("level", LEVELS)
+async def test_build_of_what_is_withheld_is_refused(stack: Stack, build: str, level: PolicyLevel) -> None:
+    environment = stack(f"services: {{web: {{build: {build}}}}}\nsecrets: {{s: {{file: state/journal}}}}")
+    folder = environment.folder
+    for name in ("state/models", ".git"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "Dockerfile").write_text("FROM tiny:v1\n")
+    (folder / "state" / "journal").write_text("FROM tiny:v1\n")
+    (folder / "link").symlink_to("state")
+    app(environment)
+    made = ComposeEngine(state_dir=folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    with pytest.raises(ComposePolicyError):
+        await made.look_up_images(await made.resolve(replace(environment, policy=level), None), frozenset({"web"}))
+    await made.close()
