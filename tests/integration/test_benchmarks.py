@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import context
-from benchmarks.processes import bare_bot, core_shares, memory_of, time_python
+from tools.benchmarks import context
+from tools.benchmarks.processes import bare_bot, core_shares, memory_of, time_python
 
 
 def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-import benchmarks.__main__
-from benchmarks import table
-from benchmarks.living import is_at_rest
-from benchmarks.picture import Bars, draw
-from benchmarks.processes import spent, thread_times
-from benchmarks.table import Result, Row
+import tools.benchmarks.__main__
+from tools.benchmarks import table
+from tools.benchmarks.living import is_at_rest
+from tools.benchmarks.picture import Bars, draw
+from tools.benchmarks.processes import spent, thread_times
+from tools.benchmarks.table import Result, Row
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def test_nothing_is_measured_against_a_broken_record(
 ) -> None:
     if text is not None:
         (recorded / "recorded.json").write_text(text)
-    monkeypatch.setattr(benchmarks.__main__, "_measured", None)
+    monkeypatch.setattr(tools.benchmarks.__main__, "_measured", None)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--check"])
     with pytest.raises(RuntimeError, match="--write"):
-        benchmarks.__main__.main()
+        tools.benchmarks.__main__.main()
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_check_fails_for_what_is_worse_twice(
 
     run(0.8, 0.8).write()
     runs = [run(0.9, 0.8), run(*second)]
-    monkeypatch.setattr(benchmarks.__main__, "_measured", lambda *_: runs.pop(0))
+    monkeypatch.setattr(tools.benchmarks.__main__, "_measured", lambda *_: runs.pop(0))
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--check"])
-    assert benchmarks.__main__.main() == code
+    assert tools.benchmarks.__main__.main() == code
     assert runs == []
     assert capsys.readouterr().err == ("Worse than recorded:\n- click: 0.90, recorded 0.80\n" if code else "")
 

@@ -203,7 +203,7 @@ def test_threads_and_processes_are_started_in_few_places():
     assert found <= STARTING
 
 
-OWN = ("bot", "cogs", "benchmarks", "campaigns", "demo", "release", "sandbox", "testbed", "tests")
+OWN = ("bot", "cogs", "demo", "sandbox", "testbed", "tests", "tools")
 EVERYWHERE = sorted(path for folder in OWN for path in (ROOT / folder).rglob("*.py"))
 
 

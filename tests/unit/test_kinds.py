@@ -27,9 +27,10 @@ SUBJECTS = {
 
 
 def subject_of(folder: str) -> Path:
-    """Return what a folder of tests is about: a folder of the bot's, one beside it, or what is named above."""
+    """Return what a folder of tests is about: a folder of the bot, one beside it, or what is named above."""
     named = SUBJECTS.get(folder, folder)
-    return ROOT / named if (ROOT / named).exists() else ROOT / "bot" / named
+    places = (ROOT / named, ROOT / "tools" / named, ROOT / "bot" / named)
+    return next((place for place in places if place.exists()), places[-1])
 
 
 def test_folders_are_kinds_and_what_is_tested():

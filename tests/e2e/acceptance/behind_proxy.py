@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.requests.recipe import AdminSocket, write_recipe
-from campaigns.requests.scene import QUICK_CHECK, SLOW_CHECK
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from tests.e2e.acceptance.stack import free_port
+from tools.campaigns.requests.recipe import AdminSocket, write_recipe
+from tools.campaigns.requests.scene import QUICK_CHECK, SLOW_CHECK
 
 RATE = 20  # requests a second
 QUICK = {SLOW_CHECK: QUICK_CHECK}  # the page's own check is played where the whole recipe is

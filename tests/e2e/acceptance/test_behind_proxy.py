@@ -6,7 +6,6 @@ import signal
 import subprocess
 from dataclasses import replace
 
-from campaigns.requests.users import users
 from roas.concurrency import pause
 from roas.deployment import orchestrator
 from roas.models.coordination import STANDARD, PhaseName
@@ -29,6 +28,7 @@ from tests.e2e.acceptance.behind_proxy import (
 )
 from tests.e2e.acceptance.people import request, succeeded, told
 from tests.e2e.acceptance.trouble import alert_that, is_over
+from tools.campaigns.requests.users import users
 
 __all__ = ["orders", "proxy_images", "write"]
 

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from campaigns.requests.users import users
 from roas.errors import ComposeFileError
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
@@ -21,6 +20,7 @@ from tests.e2e.acceptance.behind_proxy import (
     write,
 )
 from tests.e2e.acceptance.people import request, succeeded
+from tools.campaigns.requests.users import users
 
 __all__ = ["orders", "proxy_images", "write"]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.requests.users import users
 from roas.engine.proxy import live_configuration
 from roas.errors import ComposeFileError
 from roas.models.deployment import DeploymentKind, Outcome
@@ -26,6 +25,7 @@ from tests.e2e.acceptance.behind_proxy import (
 )
 from tests.e2e.acceptance.people import ANNA, request, told
 from tests.e2e.acceptance.test_paused_rollouts import paused, waiting
+from tools.campaigns.requests.users import users
 
 __all__ = ["orders", "proxy_images", "write"]
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaigns.hostile.corpus import PLAIN, READ, cases, compose_file
 from roas.errors import ComposePolicyError
 from roas.models.deployment import DeploymentKind
 from tests.e2e.acceptance.people import request
 from tests.e2e.acceptance.stack import alone
+from tools.campaigns.hostile.corpus import PLAIN, READ, cases, compose_file
 
 # Of these, a file is refused as a whole.
 FILES_BY_ADDRESS = (

@@ -2,7 +2,6 @@
 
 import pytest
 
-from campaigns.plans.effects import find_lies
 from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
@@ -12,6 +11,7 @@ from roas.ui.translation import translate, using_locale
 from tests.e2e.acceptance.one_stack import application, stack
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, service
+from tools.campaigns.plans.effects import find_lies
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 __all__ = ["application", "stack"]

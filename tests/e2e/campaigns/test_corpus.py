@@ -84,7 +84,7 @@ def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
         (tmp_path / "stacks" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "stacks" / path).write_text(text)
     results = tmp_path / "results"
-    command = [sys.executable, "-m", "campaigns.corpus", str(tmp_path / "stacks"), "--results", str(results)]
+    command = [sys.executable, "-m", "tools.campaigns.corpus", str(tmp_path / "stacks"), "--results", str(results)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {one["name"]: one for one in map(json.loads, (results / "stacks.jsonl").read_text().splitlines())}

@@ -2,11 +2,11 @@
 
 import pytest
 
-from campaigns.crash.campaign import TRIES
-from campaigns.crash.lane import Lane, opened_lane
-from campaigns.crash.playing import Played, Verdict, clean_run, play
-from campaigns.crash.points import Point, Role, Victim
-from campaigns.crash.rounds import Kind, Round, Script, random_rounds
+from tools.campaigns.crash.campaign import TRIES
+from tools.campaigns.crash.lane import Lane, opened_lane
+from tools.campaigns.crash.playing import Played, Verdict, clean_run, play
+from tools.campaigns.crash.points import Point, Role, Victim
+from tools.campaigns.crash.rounds import Kind, Round, Script, random_rounds
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -14,7 +14,7 @@ SEED = 2
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
 # One that no other test plays: both die once the new bot leads.
 ROUNDS = (Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),)
-# What the long lane plays as well; `python -m campaigns.crash` plays for hours.
+# What the long lane plays as well; `python -m tools.campaigns.crash` plays for hours.
 MORE_ROUNDS = tuple(random_rounds(20, SEED))
 
 

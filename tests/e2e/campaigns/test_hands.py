@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.crash.playing import Verdict
-from campaigns.hands.ground import opened_ground
-from campaigns.hands.playing import play
-from campaigns.hands.races import races, run_races
-from campaigns.hands.rounds import Hand, Kind, Moment, Round
 from testbed.engine import Engine
+from tools.campaigns.crash.playing import Verdict
+from tools.campaigns.hands.ground import opened_ground
+from tools.campaigns.hands.playing import play
+from tools.campaigns.hands.races import races, run_races
+from tools.campaigns.hands.rounds import Hand, Kind, Moment, Round
 
 # The campaign is strict about 60 s; this test may share its machine with others.
 PATIENT_SECONDS = 180.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.plans.__main__ import play_on_engine
+from tools.campaigns.plans.__main__ import play_on_engine
 
 
 @pytest.mark.timeout(300)

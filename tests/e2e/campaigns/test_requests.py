@@ -1,12 +1,12 @@
-"""A sample of `campaigns/requests`: what serves goes on serving, whatever replaces it, and a kill leaves all whole."""
+"""A sample of `requests`: what serves goes on serving, whatever replaces it, and a kill leaves all whole."""
 
 import random
 from pathlib import Path
 
-from campaigns.requests.crash import crash
-from campaigns.requests.scene import scene
-from campaigns.requests.table import Case, play
 from testbed.daemon import PrivateDaemon
+from tools.campaigns.requests.crash import crash
+from tools.campaigns.requests.scene import scene
+from tools.campaigns.requests.table import Case, play
 
 RATE = 20
 # The bot and the proxy at once, while the old containers drain or while a person is asked: chance decides which.

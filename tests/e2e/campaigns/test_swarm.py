@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize(("who", "rounds"), [("bot", 12), ("node", 7), ("quorum", 2)])
 def test_each_end_is_honest(who: str, rounds: int) -> None:
-    """`python -m campaigns.swarm` plays all of them."""
-    command = [sys.executable, "-m", "campaigns.swarm", "--only", who, "--limit", str(rounds)]
+    """`python -m tools.campaigns.swarm` plays all of them."""
+    command = [sys.executable, "-m", "tools.campaigns.swarm", "--only", who, "--limit", str(rounds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{rounds} rounds, 0 broken" in done.stdout, "it knows no more steps at which to kill"

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from docker.errors import ContainerError
 
-from campaigns.requests.recipe import AdminSocket, write_recipe
-from campaigns.requests.users import users
 from testbed.bot_image import bot_image
 from testbed.engine import manual_environment
 from testbed.proxy_images import haproxy_image, web_image
 from testbed.redis_server import free_port
 from testbed.waiting import wait_until
+from tools.campaigns.requests.recipe import AdminSocket, write_recipe
+from tools.campaigns.requests.users import users
 
 PROJECT, VOLUME = "shop-dev", "shop-dev_haproxy"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-import campaigns.corpus.ground
-import campaigns.swarm.ground
 import demo.home
-from benchmarks import swarm
+import tools.campaigns.corpus.ground
+import tools.campaigns.swarm.ground
 from demo.swarm.stage import SwarmStage
 from testbed.engine import Engine, manual_environment
 from testbed.inherited import chosen_programs
@@ -23,6 +22,7 @@ from tests.e2e.cli.test_take_over import person
 from tests.e2e.engine.swarm.swarm_line import SwarmLine
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_command_line import roas
+from tools.benchmarks import swarm
 
 SHOWN = "tests.e2e.testbed.shown_compose"
 CHOSEN = "99.1.2"
@@ -70,7 +70,7 @@ def typed_in_corpus(folder: Path) -> Mapping[str, str]:
         given.append(env)
         return subprocess.CompletedProcess((), 0, "", "")
 
-    ground = campaigns.corpus.ground
+    ground = tools.campaigns.corpus.ground
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ground, "run_preloaded", run)
         ground.Ground(cast("Any", SimpleNamespace(client=lambda: None)), folder).roas(folder, "status")
@@ -92,7 +92,7 @@ WAYS: dict[str, Callable[[Path], Mapping[str, str]]] = {
     "the demo on a Swarm": lambda folder: SwarmStage(
         with_login(folder), cast("Any", Engine(NOWHERE)), cast("Any", None)
     ).environment(DISCORD),
-    "the campaign on a Swarm": lambda folder: campaigns.swarm.ground.Ground(
+    "the campaign on a Swarm": lambda folder: tools.campaigns.swarm.ground.Ground(
         with_login(folder), cast("Any", Engine(NOWHERE)), cast("Any", SimpleNamespace(path=folder / "gate"))
     ).environ(),
     "the campaign of stacks": typed_in_corpus,

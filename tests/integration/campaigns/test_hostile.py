@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.hostile import judge as judge_module
-from campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
-from campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
-from campaigns.hostile.judge import Judged, Verdict, judge, judge_taken
-from campaigns.hostile.values import HOSTILE
 from roas.engine.policy import keys as policy_keys
 from roas.engine.policy.keys import KEYS, Judgement
 from roas.engine.policy.places import Places
 from roas.models.environment import Environment
 from testbed.cache import recipe_hash
 from tests.integration.engine.policy.compose_answers import remembered_answers
+from tools.campaigns.hostile import judge as judge_module
+from tools.campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
+from tools.campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
+from tools.campaigns.hostile.judge import Judged, Verdict, judge, judge_taken
+from tools.campaigns.hostile.values import HOSTILE
 
 REFUSED = Verdict.REFUSED
 
@@ -50,7 +50,7 @@ def plainly(tmp_path_factory: pytest.TempPathFactory) -> list[Judged]:
 
 
 def test_nothing_hostile_passes(plainly: list[Judged], tmp_path: Path) -> None:
-    """Three of the spellings, of which one is the plain one; `python -m campaigns.hostile` has them all."""
+    """Three of the spellings, of which one is the plain one; `python -m tools.campaigns.hostile` has them all."""
     judged = [*plainly, *judge(cases(5, spelled=2), tmp_path)]
     assert [one for one in judged if one.is_wrong] == []
     refused = {one.case.key for one in judged if one.case.hostile and one.verdict is Verdict.REFUSED}
@@ -133,7 +133,7 @@ def test_every_key_of_the_schema_is_attacked() -> None:
     assert len(attacked) > 300
 
 
-# Few keys here; `python -m campaigns.hostile` has all of them.
+# Few keys here; `python -m tools.campaigns.hostile` has all of them.
 SAMPLE = ("services.*.links", "services.*.runtime", "services.*.networks", "services.*.stop_signal")
 
 
@@ -153,7 +153,7 @@ def test_a_key_that_becomes_another_is_found(tmp_path: Path, monkeypatch: pytest
     """Compose makes an order of starting of links: were that a power, the corpus would say so."""
     case = Case("c1x", "services.links", ["base"], PLAIN, hostile=False, path="services.*.links", contained=True)
     assert [one.verdict for one in judge([case], tmp_path / "known")] == [Verdict.PASSED]
-    monkeypatch.setattr("campaigns.hostile.judge.MADE_OF", {})
+    monkeypatch.setattr("tools.campaigns.hostile.judge.MADE_OF", {})
     assert [one.is_wrong for one in judge([case], tmp_path / "unknown")] == [True]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from release.distributions import build_wheel
-from release.source import commit_time, export
+from tools.release.distributions import build_wheel
+from tools.release.source import commit_time, export
 
 ROOT = Path(__file__).resolve().parents[3]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

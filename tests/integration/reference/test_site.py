@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reference.pages import PAGES
+from tools.reference.pages import PAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?((?:https?:)?//[^\" >]+)")
@@ -60,7 +60,7 @@ def test_site_says_nothing_of_this_machine(site: Path):
 def test_broken_link_fails_the_build(tmp_path: Path):
     """By the site's settings, without its pages: to build those takes long."""
     settings = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]
-    (tmp_path / "mkdocs.yml").write_text(settings.replace("hooks: [reference/hook.py]\n", ""))
+    (tmp_path / "mkdocs.yml").write_text(settings.replace("hooks: [tools/reference/hook.py]\n", ""))
     page = tmp_path / "docs" / "index.md"
     page.parent.mkdir()
     page.write_text("# Home\n")

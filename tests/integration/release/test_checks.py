@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from release.errors import ReleaseError
-from release.source import export
+from tools.release.errors import ReleaseError
+from tools.release.source import export
 
 
 def test_uncommitted_change_stops_all_but_a_snapshot(tmp_path: Path):

@@ -14,11 +14,11 @@ from packaging.utils import canonicalize_name
 
 import testbed.bot_image
 import testbed.python_base
-from release import image, sbom, traces
 from testbed.bot_image import bot_image, build_bot_image, packages_recipe
 from testbed.cache import cached, recipe_hash
 from testbed.engine import Engine
 from testbed.python_base import python_base
+from tools.release import image, sbom, traces
 
 # Packages are installed from an index, and the machine may have much else to do.
 pytestmark = pytest.mark.timeout(420)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("dist")
     done = subprocess.run(
-        [sys.executable, "-m", "release", "--snapshot", "--output", str(output)],
+        [sys.executable, "-m", "tools.release", "--snapshot", "--output", str(output)],
         cwd=ROOT,
         capture_output=True,
         text=True,

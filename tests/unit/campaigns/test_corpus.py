@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from campaigns.corpus.ground import Look
-from campaigns.corpus.playing import Adoption, Played, Verdict, changed_services
-from campaigns.corpus.record import is_good, share
-from campaigns.corpus.stacks import Model
+from tools.campaigns.corpus.ground import Look
+from tools.campaigns.corpus.playing import Adoption, Played, Verdict, changed_services
+from tools.campaigns.corpus.record import is_good, share
+from tools.campaigns.corpus.stacks import Model
 
 
 def test_share_is_of_what_compose_takes() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from campaigns.crash.exit_code import ExitCode, exit_code
-from campaigns.crash.playing import Played, Verdict
-from campaigns.crash.rounds import Kind, Round
+from tools.campaigns.crash.exit_code import ExitCode, exit_code
+from tools.campaigns.crash.playing import Played, Verdict
+from tools.campaigns.crash.rounds import Kind, Round
 
 
 def played(*verdicts):

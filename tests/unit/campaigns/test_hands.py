@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from campaigns.crash.facts import ContainerFacts
-from campaigns.hands.hands import ACTS
-from campaigns.hands.judge import NUMBER_LABEL, SERVICES, VERSIONED, View, breaches
-from campaigns.hands.rounds import Hand, Kind, Moment, all_rounds, covering_first
 from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
+from tools.campaigns.crash.facts import ContainerFacts
+from tools.campaigns.hands.hands import ACTS
+from tools.campaigns.hands.judge import NUMBER_LABEL, SERVICES, VERSIONED, View, breaches
+from tools.campaigns.hands.rounds import Hand, Kind, Moment, all_rounds, covering_first
 
 
 def container(service: str, **changes: object) -> ContainerFacts:

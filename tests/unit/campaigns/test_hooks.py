@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from campaigns.instrumented.hooks import Hooks, announcement
-from campaigns.swarm.rounds import phase_steps
 from roas.models.change import ChangeType, StateChange
+from tools.campaigns.instrumented.hooks import Hooks, announcement
+from tools.campaigns.swarm.rounds import phase_steps
 
 
 class Listener:

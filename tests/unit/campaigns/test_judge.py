@@ -5,9 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaigns.crash.facts import ContainerFacts, Facts
-from campaigns.crash.journal import JournalFacts, Written
-from campaigns.crash.judge import breaches
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
     Deployment,
@@ -20,6 +17,9 @@ from roas.models.deployment import (
 )
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from tools.campaigns.crash.facts import ContainerFacts, Facts
+from tools.campaigns.crash.journal import JournalFacts, Written
+from tools.campaigns.crash.judge import breaches
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ACTOR = Actor(ActorKind.SYSTEM, "0", "campaign")

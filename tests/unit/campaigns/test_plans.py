@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import campaigns.plans
-from campaigns.plans.__main__ import play_cases
-from campaigns.plans.cases import DORA, Case
-from campaigns.plans.composing import VERSION, Service
-from campaigns.plans.double import PROJECT
-from campaigns.plans.effects import find_lies
-from campaigns.plans.machine_hands import replace_something
+import tools.campaigns.plans
 from roas.deployment.plan import make_plan
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.errors import ImageChangedError
@@ -21,6 +15,12 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.state.manager import StateManager
+from tools.campaigns.plans.__main__ import play_cases
+from tools.campaigns.plans.cases import DORA, Case
+from tools.campaigns.plans.composing import VERSION, Service
+from tools.campaigns.plans.double import PROJECT
+from tools.campaigns.plans.effects import find_lies
+from tools.campaigns.plans.machine_hands import replace_something
 
 CASES, AT_ONCE = 10, 5
 # Of the seeds from 1 to 200, those that show nearly all that these show: each hand and kind of request beside each
@@ -31,7 +31,7 @@ _TELLING = """
     171 173 178 184 185 188 191 192 193 195 196 197 199 200
 """
 TELLING = [int(seed) for seed in _TELLING.split()]
-FOLDER = Path(campaigns.plans.__file__).parent
+FOLDER = Path(tools.campaigns.plans.__file__).parent
 # What the machine and the judge are made of, and what of the product each of them may know.
 APART = {
     "machine": (),
@@ -80,8 +80,8 @@ async def test_late_hand_voids_the_plan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", APART)
 def test_machine_knows_nothing_of_planning(module: str) -> None:
     for imported, names in imports_of((FOLDER / f"{module}.py").read_text()):
-        if imported.startswith("campaigns."):
-            assert imported.removeprefix("campaigns.plans.") in APART, f"{imported} is not looked into"
+        if imported.startswith("tools."):
+            assert imported.removeprefix("tools.campaigns.plans.") in APART, f"{imported} is not looked into"
         if imported.partition(".")[0] in {"roas", "bot", "cogs"}:
             assert imported.startswith(APART[module] or ("nothing of the product",)), imported
         if imported == "roas.engine.interface":

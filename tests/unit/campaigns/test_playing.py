@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from campaigns.crash.facts import ContainerFacts
-from campaigns.crash.playing import Verdict, play
-from campaigns.crash.points import Point, Role, Victim
-from campaigns.crash.rounds import Kind, Round
+from tools.campaigns.crash.facts import ContainerFacts
+from tools.campaigns.crash.playing import Verdict, play
+from tools.campaigns.crash.points import Point, Role, Victim
+from tools.campaigns.crash.rounds import Kind, Round
 
 POINT = Point(Role.PREDECESSOR, "execution: create_service store", "before")
 BEYOND_ANY_PID = 2**31 - 1
@@ -62,6 +62,6 @@ async def test_round_with_dead_victim_is_missed(tmp_path):
 
 
 async def test_takeover_without_effect_is_missed(tmp_path, monkeypatch):
-    monkeypatch.setattr("campaigns.crash.faults.signal_all", lambda *_given: True)
+    monkeypatch.setattr("tools.campaigns.crash.faults.signal_all", lambda *_given: True)
     played = await play(QuietLane(tmp_path), Round(Kind.USURPED, point=POINT, victim=Victim.PREDECESSOR))
     assert played.verdict is Verdict.MISSED

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from campaigns.crash.coverage import Coverage
-from campaigns.crash.playing import Played, Verdict
-from campaigns.crash.points import Point, Report, Role, Victim, is_intent
-from campaigns.crash.record import Record
-from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, relevant_first, step_rounds
 from roas.models.deployment import ServiceStep
+from tools.campaigns.crash.coverage import Coverage
+from tools.campaigns.crash.playing import Played, Verdict
+from tools.campaigns.crash.points import Point, Report, Role, Victim, is_intent
+from tools.campaigns.crash.record import Record
+from tools.campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, relevant_first, step_rounds
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
 ALONE = replace(ALONE, present=frozenset({Role.PREDECESSOR}))

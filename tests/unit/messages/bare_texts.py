@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from tests.unit.sources import all_nodes
-from translations.literals import is_speech, template, texts
+from tools.translations.literals import is_speech, template, texts
 
 # Who reads these: a log, a regular expression, a task's name; and what `said` makes of a text is said.
 OTHERS = ("said", "log.", "re.", "asyncio.", "structlog.", "get_logger", "_detached", "timer")

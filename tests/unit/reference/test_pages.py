@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reference import command_line, events, example_env, exit_codes
-from reference.markdown import rows, section, table
-from reference.pages import write_pages
 from roas.cli import application
 from roas.cli.running import ExitCode
 from roas.settings import EnvironmentSettings, Settings
+from tools.reference import command_line, events, example_env, exit_codes
+from tools.reference.markdown import rows, section, table
+from tools.reference.pages import write_pages
 
 ROOT = Path(__file__).resolve().parents[3]
 

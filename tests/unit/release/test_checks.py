@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from release import traces, wheel
-from release.changelog import notes
-from release.errors import ReleaseError
+from tools.release import traces, wheel
+from tools.release.changelog import notes
+from tools.release.errors import ReleaseError
 
 CHANGELOG = """# Changelog
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from release.errors import ReleaseError
-from release.sbom import debian_packages, describe_release
+from tools.release.errors import ReleaseError
+from tools.release.sbom import debian_packages, describe_release
 
 LOCK = (Path(__file__).resolve().parents[3] / "requirements.lock").read_text()
 

@@ -10,7 +10,7 @@ from testbed.inherited import chosen_programs, inherited, link_plugins
 from tests.unit.sources import tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
-PLACES = ("testbed", "tests", "demo", "campaigns", "benchmarks")
+PLACES = ("testbed", "tests", "demo", "tools")
 ONE_PLACE = ROOT / "testbed" / "inherited.py"
 
 

@@ -8,8 +8,8 @@ from babel.messages.catalog import Catalog, Message
 
 from roas.cogs.plan_approvals import CHANGED
 from roas.ui.translation import LANGUAGES, LOCALE_FOLDER, catalogue
-from translations.__main__ import read_catalogue
-from translations.collecting import Entry, bare, collect
+from tools.translations.__main__ import read_catalogue
+from tools.translations.collecting import Entry, bare, collect
 
 FIELD = re.compile(r"\{[a-z_0-9]+\}")
 DISCORD_NAME = re.compile(r"[-_\w]{1,32}")

@@ -3,8 +3,8 @@
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from campaigns.swarm.ground import FAILING_JOB, STACK
-from campaigns.swarm.rounds import Kind, Played, Round
+from tools.campaigns.swarm.ground import FAILING_JOB, STACK
+from tools.campaigns.swarm.rounds import Kind, Played, Round
 
 JOB_WRITTEN = f"after execution: update services {STACK}_migrate"
 WEB_WRITTEN = f"after execution: update services {STACK}_web"

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.swarm.ground import FAILING_JOB, ground_on
-from campaigns.swarm.rounds import Played, first_run, play
 from testbed.private_registry import PASSWORD, PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
@@ -21,6 +19,8 @@ from testbed.swarm_look import StackLook
 from tests.e2e.engine.swarm.beside import ROUNDS, Beside
 from tests.e2e.engine.swarm.meddling import meddle
 from tests.e2e.engine.swarm.swarm_line import SwarmLine, stack
+from tools.campaigns.swarm.ground import FAILING_JOB, ground_on
+from tools.campaigns.swarm.rounds import Played, first_run, play
 
 VERSIONS: dict[str, Behaviour] = {
     **dict.fromkeys(("v1", "v2", "v4", FAILING_JOB), "healthy"),

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from campaigns.swarm.ground import QUICK
 from testbed.sample import HEALTH_COMMAND
 from tests.e2e.cli.conftest import CommandLine
+from tools.campaigns.swarm.ground import QUICK
 
 # Nothing here becomes unhealthy: once a task is well, it is asked no more.
 HEALTH_CHECK = f"""

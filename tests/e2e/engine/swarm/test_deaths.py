@@ -1,11 +1,11 @@
 """The bot dies in the middle of a deployment to a Swarm: the next one follows what goes on, and runs no job again.
 
-`python -m campaigns.swarm` plays each step.
+`python -m tools.campaigns.swarm` plays each step.
 """
 
 import pytest
 
-from campaigns.swarm.rounds import Played
+from tools.campaigns.swarm.rounds import Played
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(200)]
 

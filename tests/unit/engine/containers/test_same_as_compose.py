@@ -4,8 +4,8 @@ import os
 
 import yaml
 
-from campaigns.hostile.every_key import schema_keys
 from testbed.unstable_engine import FOLDER_VARIABLE
+from tools.campaigns.hostile.every_key import schema_keys
 
 # Every key of a service that this Compose knows and this engine can do; NOT_PLAYED says why others are not here.
 STACK = """

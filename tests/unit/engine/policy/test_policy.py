@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from campaigns.hostile.every_key import schema_keys
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.keys import KEYS
 from roas.environments import environments
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.settings import load_settings
+from tools.campaigns.hostile.every_key import schema_keys
 
 FOLDER = Path("/srv/stack")
 STATE = Path("/srv/stack/state")

@@ -1,0 +1,341 @@
+"""Play one stack: start it as its README says, have it described, planned and taken over, and judge by `inspect`."""
+
+import shutil
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from testbed.waiting import wait_until
+from tools.campaigns.corpus.ground import NO_ANSWER, Ground, Look, Typed, document
+from tools.campaigns.corpus.images import CRASHING, stand_ins, tag_images
+from tools.campaigns.corpus.stacks import Model, Stack
+
+TRUSTED = '[policy]\nlevel = "trusted"\n'
+# What a stack without a variable in its images is deployed as: no image follows it.
+ANY_VERSION = "v1"
+NEXT_VERSION, LAST_VERSION = "v99.9.9", "v99.9.10"
+# What gets the version without anybody saying so.
+USUAL_VARIABLE = "VERSION"
+SETTLED_SECONDS = 15.0
+# A crash of ours: whatever ends so was not thought of.
+TRACEBACK = "Traceback (most recent call last)"
+KNOWN_CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 69, 78})
+KEEP = "keep"
+ENDED = "exited"
+
+
+class Verdict(StrEnum):
+    """How far the product came with a stack by `roas init` alone."""
+
+    PLANS = "plans"
+    REFUSED = "refused"
+    CRASHED = "crashed"
+    NOT_FOR_COMPOSE = "Compose refuses its files"
+    NO_GROUND = "the engine went away"
+    NO_IMAGE = "nothing stands in for an image by its digest"
+
+
+class Adoption(StrEnum):
+    """What became of the containers that ran, when the stack was deployed for the first time."""
+
+    KEPT = "kept"
+    AS_PLANNED = "changed as the plan said"
+    UNTRUE = "not what the plan said"
+    FAILED = "failed"
+    NOT_PLAYED = "not played"
+
+
+@dataclass(slots=True)
+class Played:
+    """Hold what was seen of a stack."""
+
+    name: str
+    repository: str
+    services: int = 0
+    started: str = ""
+    verdict: Verdict = Verdict.PLANS
+    said: str = ""
+    doctor: tuple[str, ...] = ()
+    planned: Mapping[str, str] = field(default_factory=dict)
+    adoption: Adoption = Adoption.NOT_PLAYED
+    notes: list[str] = field(default_factory=list)
+    # By what was typed: the services of which containers were made anew, started, or run as jobs.
+    beside: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Play:
+    """Play one stack on an engine on which nothing else is."""
+
+    def __init__(self, ground: Ground, stack: Stack, source: Path) -> None:
+        self.ground = ground
+        self.stack = stack
+        shown = f"{stack.repository}, without `{stack.without}`" if stack.without else stack.repository
+        self.played = Played(stack.name, shown)
+        self.home = ground.folder / stack.name
+        self.folder = self.home / stack.folder
+        self._source = source
+        self._model = Model({})
+        self._version, self._variables, self._movable = ANY_VERSION, (USUAL_VARIABLE,), False
+
+    def play(self) -> Played:
+        """Do all of it, and clear away what is left."""
+        began = time.monotonic()
+        shutil.copytree(self._source / self.stack.folder.partition("/")[0], self._copy, symlinks=True)
+        (self.home / "state").mkdir(mode=0o700)
+        (self.home / "state" / "roas.toml").write_text(TRUSTED)
+        try:
+            self._play()
+        finally:
+            self.ground.clear()
+            shutil.rmtree(self.home)
+            self.played.seconds = round(time.monotonic() - began, 1)
+        return self.played
+
+    @property
+    def _copy(self) -> Path:
+        return self.home / self.stack.folder.partition("/")[0]
+
+    def _play(self) -> None:
+        self._make_ground()
+        resolved = self._compose("config", "--format", "json")
+        if resolved.code:
+            self.played.verdict, self.played.said = Verdict.NOT_FOR_COMPOSE, resolved.last
+            return
+        self._model = model = Model.of(resolved.out)
+        self.played.services = len(model.services)
+        made = stand_ins(self.ground.client, model)
+        if by_digest := tag_images(self.ground.client, model, made, "today"):
+            if not self.ground.takes_digests:
+                self.played.verdict, self.played.said = Verdict.NO_IMAGE, ", ".join(sorted(by_digest))
+                return
+            self.ground.pulled_by_digest(by_digest)
+        self._start()
+        project = str(model.resolved["name"])
+        before = self._settled(project)
+        name = self._describe_and_plan()
+        if _beyond_the_clock(self.ground.looks(project)) != _beyond_the_clock(before):
+            self.played.notes.append("something changed before anything was deployed")
+        if self.played.verdict is not Verdict.PLANS or name is None:
+            return
+        if self.played.started != "up" or model.builds or not all(one.settled for one in before.values()):
+            return
+        self._take_over(name, project, before)
+        if self.played.adoption in {Adoption.KEPT, Adoption.AS_PLANNED}:
+            self._move_on(name, project, made)
+
+    def _make_ground(self) -> None:
+        for path, text in self.stack.outside.items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(text)
+        for network in self.stack.networks:
+            self.ground.client.networks.create(network)
+        for volume in self.stack.volumes:
+            self.ground.client.volumes.create(volume)
+
+    def _start(self) -> None:
+        """Bring the stack up; where the stand-ins do not, create its containers at least."""
+        up = self._compose("up", "--detach")
+        self.played.started = "up"
+        if up.code:
+            created = self._compose("up", "--no-start")
+            self.played.started = f"created: {up.last}" if not created.code else f"not created: {created.last}"
+
+    def _settled(self, project: str) -> Mapping[str, Look]:
+        """Wait until no probe is under way, and return how the containers are."""
+        wait_until(
+            lambda: all(one.health != "starting" for one in self.ground.looks(project).values()), SETTLED_SECONDS
+        )
+        return self.ground.looks(project)
+
+    def _describe_and_plan(self) -> str | None:
+        described = self.ground.roas(self.home, "init", str(self.folder))
+        if self._is_bad("init", described):
+            return None
+        written = tomllib.loads((self.home / "state" / "roas.toml").read_text())
+        name, said = next(iter(written["environments"].items()))
+        asked = self.ground.roas(self.home, "doctor", name, "--json")
+        self.played.doctor = _failures(document(asked))
+        if asked.code not in {0, 1} or TRACEBACK in asked.err:
+            self._is_bad("doctor", asked)
+        self._version = self._today(said)
+        planned = self.ground.roas(self.home, "deploy", name, self._version, "--dry-run", "--json")
+        if self._is_bad("plan", planned):
+            return None
+        services = document(planned)["services"]
+        self.played.planned = {one["service"]: _planned(one) for one in services if one["action"] != KEEP}
+        return str(name)
+
+    def _is_bad(self, what: str, typed: Typed) -> bool:
+        if typed.code == 0 and TRACEBACK not in typed.err:
+            return False
+        crashed = TRACEBACK in typed.err or typed.code not in KNOWN_CODES or typed.code == NO_ANSWER
+        self.played.verdict = Verdict.CRASHED if crashed else Verdict.REFUSED
+        self.played.said = f"{what} ({typed.code}): {_error(typed)}"
+        return True
+
+    def _today(self, said: Mapping[str, Any]) -> str:
+        """Return the version that runs, by the variables that were found; the first one's where they differ."""
+        named = said.get("version_variables") or (USUAL_VARIABLE,)
+        self._variables = tuple(named.values() if isinstance(named, dict) else named)
+        values = [self._value(name) for name in self._variables]
+        self._movable = len(set(values)) == 1 and bool(values[0])
+        if len(set(values)) > 1:
+            self.played.notes.append(f"the version's variables differ: {', '.join(map(str, values))}")
+        return next((value for value in values if value), ANY_VERSION)
+
+    def _value(self, name: str) -> str:
+        """Return what a variable is in the images today: what another value would stand in the place of."""
+        resolved = self._compose("config", "--format", "json", **{name: NEXT_VERSION})
+        other = Model.of(resolved.out) if resolved.code == 0 else Model({})
+        for service in sorted(other.services.keys() & self._model.services.keys()):
+            before, found, after = other.image(service).partition(NEXT_VERSION)
+            if found:
+                return self._model.image(service).removeprefix(before).removesuffix(after)
+        return ""
+
+    def _take_over(self, name: str, project: str, before: Mapping[str, Look]) -> None:
+        """Deploy what runs: what the plan keeps stays the same container, started when it was."""
+        deployed = self._deploy(name, self._version)
+        after = self.ground.looks(project)
+        self._judge(deployed, before, after)
+        self._up(name, project, "`up -d` after the take-over", self._variables_of(self._version))
+
+    def _expect_told(self, name: str, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
+        """Note what somebody's Compose replaced and `roas status` does not name as another than the release has it."""
+        status = document(self.ground.roas(self.home, "status", name, "--json"))
+        named = {one["service"] for one in status["environments"][0]["health"]["drift"]}
+        replaced = {look.service for one, look in after.items() if one not in before}
+        if untold := sorted(replaced - named):
+            self.played.notes.append(f"status says nothing of {', '.join(untold)}")
+
+    def _judge(self, deployed: Typed, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
+        changed = changed_services(before, after)
+        untrue = changed ^ set(self.played.planned)
+        if deployed.code:
+            self.played.adoption = Adoption.FAILED
+            self.played.notes.append(f"the deployment ({deployed.code}): {_error(deployed)}")
+        elif untrue:
+            self.played.adoption = Adoption.UNTRUE
+            self.played.notes.append(f"plan {dict(self.played.planned)}, changed {sorted(changed)}")
+        else:
+            self.played.adoption = Adoption.AS_PLANNED if changed else Adoption.KEPT
+
+    def _move_on(self, name: str, project: str, made: dict[str, str]) -> None:
+        """Deploy, change, fail and go back, with somebody's Compose after each: nobody undoes what the other made."""
+        before = self.ground.looks(project)
+        self._deploy(name, self._version)
+        self._up(name, project, "`up -d` after a deployment", self._variables_of(self._version))
+        moved = self._change(name, made, "next", NEXT_VERSION)
+        there = self.ground.looks(project)
+        if moved is None:
+            return
+        now = NEXT_VERSION if self._movable else self._version
+        self._up(name, project, "`up -d` after a change", self._variables_of(now))
+        failed = self._change(name, made, CRASHING, LAST_VERSION)
+        self._up(name, project, "`up -d` after a rollback", self._variables_of(now))
+        there_now = self.ground.looks(project)
+        typed = self.ground.roas(self.home, "compose", name, "--", "up", "-d")
+        self._note(name, project, "`roas compose … up -d`", there_now, typed)
+        back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus")
+        after = self.ground.looks(project)
+        # A job stays as the newer version has it: no way back runs it.
+        images = [
+            sorted((one.service, one.image) for one in look.values() if one.status != ENDED)
+            for look in (before, there, after)
+        ]
+        if moved.code or back.code or failed is None or failed.code == 0:
+            codes = (moved.code, failed.code if failed else None, back.code)
+            self.played.notes.append(f"changed, failed, back: {codes}: {_error(moved)} {_error(back)}")
+        elif images[0] == images[1]:
+            self.played.notes.append("another version changed no image")
+        elif images[2] != images[0]:
+            self.played.notes.append("a rollback did not bring the images of before back")
+        else:
+            self.played.notes.append("another version, a failure, and back")
+
+    def _change(self, name: str, made: dict[str, str], images: str, version: str) -> Typed | None:
+        """Deploy other images: by another version where there is a variable, else by what the same names mean."""
+        variables = dict.fromkeys(self._variables, version) if self._movable else {}
+        resolved = self._compose("config", "--format", "json", **variables)
+        model = Model.of(resolved.out) if not resolved.code else Model({})
+        if resolved.code:
+            return None
+        tag_images(self.ground.client, model, made, images)
+        return self._deploy(name, version if self._movable else self._version)
+
+    def _up(self, name: str, project: str, when: str, variables: dict[str, str]) -> None:
+        """Type `docker compose up -d` twice: what it made anew or started the first time, and the second."""
+        for step in (when, f"{when}, again"):
+            before = self.ground.looks(project)
+            self._note(name, project, step, before, self._compose("up", "--detach", **variables))
+
+    def _note(self, name: str, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
+        after = self.ground.looks(project)
+        done = {
+            "made anew": sorted(look.service for one, look in after.items() if one not in before),
+            "started": sorted(
+                look.service
+                for one, look in after.items()
+                if one in before and look.status != ENDED and look.started_at != before[one].started_at
+            ),
+            "jobs": sorted(
+                look.service
+                for one, look in after.items()
+                if one in before and look.status == ENDED and look.started_at != before[one].started_at
+            ),
+        }
+        self.played.beside[when] = {what: services for what, services in done.items() if services}
+        if typed.code:
+            self.played.notes.append(f"{when}: {typed.last}")
+        elif done["made anew"]:
+            self._expect_told(name, before, after)
+
+    def _variables_of(self, version: str) -> dict[str, str]:
+        return dict.fromkeys(self._variables, version) if self._movable else {}
+
+    def _deploy(self, name: str, version: str) -> Typed:
+        quick = {f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": "0.2"}
+        return self.ground.roas(self.home, "deploy", name, version, "--yes", "--reason", "corpus", **quick)
+
+    def _compose(self, *arguments: str, **variables: str) -> Typed:
+        return self.ground.compose(self.folder, *self.stack.options, *arguments, **variables)
+
+
+def changed_services(before: Mapping[str, Look], after: Mapping[str, Look]) -> set[str]:
+    """Return the services of which a container came, went, or was started; not what ends each time that it is asked."""
+    same = {one for one in before.keys() & after.keys() if _is_same(before[one], after[one])}
+    return {look.service for looks in (before, after) for one, look in looks.items() if one not in same}
+
+
+def _is_same(before: Look, after: Look) -> bool:
+    if before.status == after.status == ENDED:
+        return True  # Compose starts a one-shot again with each `up`
+    return before.started_at == after.started_at
+
+
+def _beyond_the_clock(looks: Mapping[str, Look]) -> set[str]:
+    """Return the containers there are: those that restart by themselves start again at any time."""
+    return set(looks)
+
+
+def _failures(report: Mapping[str, Any]) -> tuple[str, ...]:
+    results = [one for environment in report.get("reports", ()) for one in environment["results"]]
+    failed = [one for one in results if not one["passed"] and one["severity"] == "critical"]
+    return tuple(f"{one['check']}: {one['message']}" for one in failed)
+
+
+def _planned(service: Mapping[str, Any]) -> str:
+    why = (*service["changed_keys"], *service["reasons"])
+    return f"{service['action']} ({', '.join(why)})" if why else str(service["action"])
+
+
+def _error(typed: Typed) -> str:
+    """Return what a command of ours said, in a line."""
+    said = document(typed).get("error") or {}
+    text = f"{said.get('message', '')} {said.get('hint', '')}" if isinstance(said, dict) and said else typed.err
+    return " ".join((text or typed.out).split())[-400:]

@@ -1,0 +1,64 @@
+"""Keep a line of each stack in the results folder, and make a table of them."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tools.campaigns.corpus.playing import Adoption, Played, Verdict
+
+FILE_NAME = "stacks.jsonl"
+WANTED = 0.95
+NOT_COUNTED = frozenset({Verdict.NOT_FOR_COMPOSE, Verdict.NO_GROUND, Verdict.NO_IMAGE})
+
+
+def add(results: Path, played: Played) -> None:
+    """Write how one stack went."""
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / FILE_NAME).open("a") as file:
+        file.write(json.dumps(asdict(played)) + "\n")
+
+
+def share(played: Sequence[Played]) -> float:
+    """Return how many of the stacks that Compose takes can be planned by what `roas init` wrote."""
+    taken = [one for one in played if one.verdict not in NOT_COUNTED]
+    return sum(one.verdict is Verdict.PLANS for one in taken) / max(1, len(taken))
+
+
+def is_good(played: Sequence[Played]) -> bool:
+    """Return whether enough stacks plan, none crashed, and no plan was untrue."""
+    crashed = any(one.verdict is Verdict.CRASHED for one in played)
+    untrue = any(one.adoption is Adoption.UNTRUE for one in played)
+    return share(played) >= WANTED and not crashed and not untrue
+
+
+def summary(played: Sequence[Played]) -> str:
+    """Return the table."""
+    lines = ["| Stack | Repository | Services | Plan | First deployment |", "|---|---|---:|---|---|"]
+    for one in played:
+        said = f": {one.said}" if one.said else ""
+        adopted = "; ".join((str(one.adoption), *one.notes))
+        lines.append(f"| {one.name} | {one.repository} | {one.services} | {one.verdict}{said} | {adopted} |")
+    lines += ["", *_beside(played)]
+    verdicts = Counter(str(one.verdict) for one in played)
+    adoptions = Counter(str(one.adoption) for one in played)
+    lines.append("")
+    lines.append(", ".join(f"{count} {what}" for what, count in verdicts.most_common()))
+    lines.append(", ".join(f"{count} {what}" for what, count in adoptions.most_common()))
+    lines.append(f"{share(played):.1%} of those that Compose takes can be planned")
+    return "\n".join(lines) + "\n"
+
+
+def _beside(played: Sequence[Played]) -> list[str]:
+    """Return the table of what somebody's Compose did beside the bot: containers, and in how many stacks."""
+    steps = list(dict.fromkeys(step for one in played for step in one.beside))
+    lines = ["| Typed | Stacks | Made anew | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
+    for step in steps:
+        seen = [one.beside[step] for one in played if step in one.beside]
+        counts = [
+            f"{sum(len(one.get(what, ())) for one in seen)} (in {sum(what in one for one in seen)})"
+            for what in ("made anew", "started", "jobs")
+        ]
+        lines.append(f"| {step} | {len(seen)} | {' | '.join(counts)} |")
+    return lines

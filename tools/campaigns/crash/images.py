@@ -1,0 +1,63 @@
+"""Build two good versions of the instrumented bot, one that never starts, and one that becomes unhealthy."""
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import docker
+
+from testbed.bot_image import bot_image
+from testbed.engine import Engine
+from testbed.home_stack import IMAGE
+from testbed.sample import sample_image
+from tools.campaigns.instrumented.unhealthy import ILL
+
+CAMPAIGNS = Path(__file__).resolve().parents[1]
+PLACE = "/opt/bot"
+GOOD = ("v1", "v2")
+BAD = "bad"
+STORE = "store"
+INSTRUMENTED = ["python", "-m", "tools.campaigns.instrumented"]
+COMMANDS = {
+    **dict.fromkeys(GOOD, INSTRUMENTED),
+    ILL: [*INSTRUMENTED, ILL],
+    BAD: ["/bin/sh", "-c", "echo 'cannot go on' >&2; exit 3"],
+}
+
+
+def make_images(
+    engine: Engine, client: docker.DockerClient, commands: Mapping[str, Sequence[str] | None] = COMMANDS
+) -> None:
+    """Make the bot as it is today, every version of it, and of the store; without a command it is as it ships."""
+    base = f"{IMAGE}:base"
+    bot_image(engine, base, version="campaign")
+    shipped = client.images.get(base).attrs["Config"]
+    for version, command in commands.items():
+        container = client.containers.create(base, entrypoint=["/bin/true"])
+        try:
+            if command is not None:
+                container.put_archive(PLACE, _instruments())
+            changes = [
+                f"ENTRYPOINT {json.dumps(shipped['Entrypoint'])}",
+                f"CMD {json.dumps([*(shipped['Cmd'] if command is None else command)])}",
+                f"LABEL org.opencontainers.image.version={version}",
+            ]
+            container.commit(IMAGE, version, changes=changes)
+        finally:
+            container.remove(force=True)
+        sample_image(client, f"{STORE}:{version}", version=version)
+
+
+def _instruments() -> bytes:
+    instruments = sorted((CAMPAIGNS / "instrumented").glob("*.py"))
+    files = [CAMPAIGNS.parent / "__init__.py", CAMPAIGNS / "__init__.py", *instruments]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in files:
+            info = tarfile.TarInfo(str(path.relative_to(CAMPAIGNS.parents[1])))
+            content = path.read_bytes()
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,225 @@
+"""Race people's Compose commands with every moment of a deployment, and of a bot's start; judged by Docker.
+
+`tools.campaigns.hands --races 200`. The bot is this process, so that a round takes seconds: what becomes of a bot
+that is itself a service of the stack is played by the rounds of `rounds.py`.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from roas.application import Application, open_application
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import AlertSource
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.settings import EnvironmentSettings, Settings
+from testbed.daemon import UNFILTERED, PrivateDaemon
+from testbed.engine import manual_environment
+from testbed.sample import CHECK, sample_image
+
+REPOSITORY = "roas-races/app"
+VERSIONS = ("v1", "v2")
+SERVICES = ("store", "web")
+COMMANDS = {
+    "up -d": ("up", "-d"),
+    "up -d --force-recreate": ("up", "-d", "--force-recreate"),
+    "up -d --build": ("up", "-d", "--build"),
+    "restart": ("restart",),
+    "down": ("down",),
+    "pull": ("pull", "--ignore-pull-failures"),
+}
+TAKES_DOWN = frozenset({"down"})
+# How long before the deployment begins a command is typed at most, and for how long an outcome is waited for.
+BEFORE_SECONDS = 1.5
+END_SECONDS = 180.0
+HAND_SECONDS = 120
+WHO = Actor(ActorKind.SYSTEM, "0", "campaign")
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Describe a round: what is typed, `at` which part of a deployment's length, or of a start."""
+
+    command: str
+    at: float
+    is_start: bool
+
+    def __str__(self) -> str:
+        return f"{self.command} at {self.at:+.2f} of a {'start' if self.is_start else 'deployment'}"
+
+
+def races(seed: int, number: int) -> list[Race]:
+    """Return so many rounds; a fourth of them are starts."""
+    dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    names = list(COMMANDS)
+    return [
+        Race(names[n % len(names)], round(dice.uniform(-0.4, 1.1), 2), n // len(names) % 4 == 3) for n in range(number)
+    ]
+
+
+class RaceLane:
+    """Hold one stack, the bot that deploys it, and how long that takes."""
+
+    def __init__(self, name: str, folder: Path, client: docker.DockerClient, docker_host: str) -> None:
+        self._name = name
+        self._stack = folder / "stack"
+        self._client = client
+        self._docker_host = docker_host
+        self._settings = Settings(
+            _env_file=None,
+            stack_dir=self._stack,
+            state_dir=folder / "state",
+            docker_host=docker_host,
+            compose_project_name=name,
+            environments={"dev": EnvironmentSettings(observation_seconds=0.5)},
+        )
+        self._length = 3.0
+        self._version = 0
+
+    async def play(self, race: Race) -> tuple[str, tuple[str, ...]]:
+        """Play a round; returns how it ended, and what is wrong."""
+        await self._clean()
+        wrong = await (self._start(race) if race.is_start else self._deployment(race))
+        return wrong[0], (*wrong[1], *await self._clean())
+
+    async def _deployment(self, race: Race) -> tuple[str, tuple[str, ...]]:
+        async with self._bot() as bot:
+            await bot.maintenance.start()
+            delay = race.at * self._length
+            typing = asyncio.create_task(self._type(race.command, max(0.0, delay)))
+            if delay < 0:
+                await asyncio.sleep(min(-delay, BEFORE_SECONDS))
+            deployment = await self._deploy(bot)
+            ended, said = time.monotonic(), self._view()
+            typed = await typing
+            outcome = str(deployment.outcome)
+            if deployment.problem is not None:
+                outcome += f": {deployment.problem.message}"
+            if typed > ended or deployment.outcome is not Outcome.SUCCEEDED:
+                # What was typed had not ended: it counts. And who is told of a failure is told what is to be done.
+                return outcome, ()
+            return outcome, tuple(f"succeeded, but {one}" for one in self._breaches(said))
+
+    async def _start(self, race: Race) -> tuple[str, tuple[str, ...]]:
+        typing = asyncio.create_task(self._type(race.command, 0.0))
+        await asyncio.sleep(max(0.0, race.at) * self._length)
+        async with self._bot() as bot:
+            await bot.maintenance.start()
+            await typing
+            await asyncio.sleep(self._length)
+            alerts = [one for one in await bot.state.alerts.all() if one.source is AlertSource.HEALTH and one.service]
+            urgent = [f"an alert: {one.title}" for one in alerts if one.is_urgent and race.command not in TAKES_DOWN]
+            found = await bot.state.deployments.list("dev", limit=1)
+            undone = [f"{one.id} was begun by recovery" for one in found if one.request.requested_by.id != WHO.id]
+            return "started", (*urgent, *undone)
+
+    async def _clean(self) -> tuple[str, ...]:
+        """Deploy with nobody beside: one release runs afterwards, whatever there was."""
+        async with self._bot() as bot:
+            began = time.monotonic()
+            deployment = await self._deploy(bot)
+            self._length = max(1.0, time.monotonic() - began)
+        if deployment.outcome is not Outcome.SUCCEEDED:
+            return (f"the next deployment {deployment.outcome}: {deployment.problem}",)
+        return tuple(f"after the next deployment {one}" for one in self._breaches(self._view()))
+
+    def _bot(self) -> Any:
+        return open_application(self._settings)
+
+    async def _deploy(self, bot: Application) -> Deployment:
+        self._version += 1
+        request = DeploymentRequest("dev", DeploymentKind.DEPLOY, WHO, version=VERSIONS[self._version % 2])
+        async with asyncio.timeout(END_SECONDS):
+            return await bot.orchestrator.run(request)
+
+    async def _type(self, command: str, delay: float) -> float:
+        """Type a command of Compose as a person does, who knows of no bot; returns when it had ended."""
+        await asyncio.sleep(delay)
+        environment = manual_environment(self._docker_host) | {"VERSION": VERSIONS[(self._version + 1) % 2]}
+        typed = ["docker-compose", "-p", f"{self._name}-dev", *COMMANDS[command]]
+        await asyncio.to_thread(
+            subprocess.run,
+            typed,
+            env=environment,
+            cwd=self._stack,
+            capture_output=True,
+            check=False,
+            timeout=HAND_SECONDS,
+        )
+        return time.monotonic()
+
+    def _view(self) -> list[dict[str, Any]]:
+        own = {"label": [f"com.docker.compose.project={self._name}-dev"]}
+        return list(self._client.api.containers(all=True, filters=own))
+
+    def _breaches(self, view: list[dict[str, Any]]) -> Iterator[str]:
+        """Say what is not one whole release under its own names."""
+        for service in SERVICES:
+            there = [one for one in view if one["Labels"]["com.docker.compose.service"] == service]
+            if len(there) != 1:
+                yield f"there are {len(there)} containers of {service}"
+            for one in there:
+                name = one["Names"][0].strip("/")
+                if one["State"] != "running" or "(healthy)" not in one["Status"]:
+                    yield f"{name} is {one['Status'] or one['State']}"
+                if not name.startswith(f"{self._name}-dev-{service}-"):
+                    yield f"{name} has not its own name"
+        if len({one["ImageID"] for one in view}) > 1:
+            yield "several versions run"
+
+    def write(self) -> None:
+        """Write the stack."""
+        self._stack.mkdir(parents=True)
+        service = {"image": f"{REPOSITORY}:${{VERSION:?}}", "init": True, "healthcheck": CHECK}
+        plain = service | {"stop_grace_period": "1s", "restart": "unless-stopped", "network_mode": "none"}
+        web = plain | {"depends_on": {"store": {"condition": "service_healthy"}}}
+        text = json.dumps({"services": {"store": plain, "web": web}})
+        (self._stack / "docker-compose.yml").write_text(text)
+
+
+@contextmanager
+def race_lanes(folder: Path, number: int) -> Iterator[list[RaceLane]]:
+    """Lay out stacks on a private engine."""
+    (folder / "engine").mkdir()
+    with PrivateDaemon(folder / "engine", settings=UNFILTERED) as daemon:
+        client = daemon.client()
+        for version in VERSIONS:
+            sample_image(client, f"{REPOSITORY}:{version}", version=version)
+        lanes = [RaceLane(f"race{n}", folder / f"lane{n}", client, daemon.docker_host) for n in range(number)]
+        for lane in lanes:
+            lane.write()
+        yield lanes
+        client.close()
+
+
+async def run_races(folder: Path, chosen: list[Race], lanes: int, minutes: float = 0.0) -> bool:
+    """Play rounds on stacks side by side, print the table, and return whether all went well."""
+    waiting, played, wrong = iter(chosen), Counter[tuple[str, str]](), list[str]()
+    end = time.monotonic() + (minutes * 60 or float("inf"))
+
+    async def run(lane: RaceLane) -> None:
+        for race in waiting:
+            if time.monotonic() > end:
+                return
+            outcome, found = await lane.play(race)
+            played[race.command + (" (start)" if race.is_start else ""), outcome.partition(":")[0]] += 1
+            wrong.extend(f"{race}: {one}" for one in found)
+            print(f"{sum(played.values())}  {race}  {outcome}  {'; '.join(found)}", flush=True)
+
+    with race_lanes(folder, lanes) as opened:
+        await asyncio.gather(*(run(lane) for lane in opened))
+    print("\n| typed | outcome | rounds |\n|---|---|---|")
+    for (command, outcome), count in sorted(played.items()):
+        print(f"| docker compose {command} | {outcome} | {count} |")
+    print(f"\n{sum(played.values())} rounds, {len(wrong)} breaches", *wrong, sep="\n")
+    return not wrong

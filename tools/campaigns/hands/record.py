@@ -1,0 +1,137 @@
+"""Keep a line of each round in the results folder, and what follows from all of them."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from testbed.home_stack import ROOT
+from tools.campaigns.crash.playing import Verdict
+from tools.campaigns.hands.ground import Left
+from tools.campaigns.hands.playing import Played
+from tools.campaigns.hands.rounds import Hand, Moment, Round, covering_first
+
+FILE_NAME = "rounds.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Hold one round that was played; `key` is the round as the code writes it."""
+
+    key: str
+    verdict: Verdict
+    seconds: float
+    wrong: tuple[str, ...]
+    commit: str
+    at: str
+    load: float
+    # It failed on a busy machine, and is played again: only the last time counts.
+    again: bool = False
+    outcome: str = ""
+    # How many rounds this stack had been through, and what was there after this one.
+    nth: int = 0
+    image_names: int = 0
+    files: int = 0
+
+
+class Record:
+    """Write rounds as they are played, and know those that need not be played again."""
+
+    def __init__(self, results: Path) -> None:
+        results.mkdir(parents=True, exist_ok=True)
+        self._path = results / FILE_NAME
+        self._commit = commit()
+
+    def add(self, played: Played, load: float, nth: int, left: Left, *, again: bool) -> None:
+        """Write how one round went."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        line = Line(
+            repr(played.round),
+            played.verdict,
+            round(played.seconds, 1),
+            played.wrong,
+            self._commit,
+            at,
+            load,
+            again,
+            played.outcome,
+            nth,
+            left.image_names,
+            left.files,
+        )
+        with self._path.open("a") as file:
+            file.write(json.dumps(asdict(line)) + "\n")
+
+    def last(self) -> Mapping[str, Line]:
+        """Return how each round that was played went the last time."""
+        if not self._path.exists():
+            return {}
+        lines = (json.loads(text) for text in self._path.read_text().splitlines())
+        return {
+            line["key"]: Line(**line | {"verdict": Verdict(line["verdict"]), "wrong": tuple(line["wrong"])})
+            for line in lines
+        }
+
+    def left(self, rounds: Sequence[Round]) -> list[Round]:
+        """Return the rounds that are to be played: not those that went well, nor those that this commit broke."""
+        last = self.last()
+        done = {one for one in rounds if self._is_done(last.get(repr(one)))}
+        reached = {(one.hand, one.moment) for one in done}
+        return covering_first((one for one in rounds if one not in done), reached)
+
+    def _is_done(self, line: Line | None) -> bool:
+        if line is None or line.again:
+            return False
+        return line.verdict is Verdict.GOOD or (line.verdict is Verdict.BROKEN and line.commit == self._commit)
+
+
+def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
+    """Return a table: each hand, its rounds, how many went well, the slowest; and what is missing."""
+    rounds = list(rounds)
+    found = {one: last[repr(one)] for one in rounds if repr(one) in last}
+    hit = {one: line for one, line in found.items() if line.verdict in {Verdict.GOOD, Verdict.BROKEN}}
+    rows = [_row(hand, [one for one in rounds if one.hand is hand], hit) for hand in Hand]
+    good = sum(line.verdict is Verdict.GOOD for line in hit.values())
+    reached = {(one.hand, one.moment) for one in hit}
+    missing = [f"{hand} ({moment})" for hand in Hand for moment in Moment if (hand, moment) not in reached]
+    most = max(hit.values(), key=lambda line: line.nth, default=None)
+    commits = sorted({line.commit for line in hit.values()})
+    return "\n".join(
+        [
+            "| what was done | rounds | played | ended well | the slowest, in seconds after it |",
+            "|---|---|---|---|---|",
+            *filter(None, rows),
+            "",
+            f"{good} of {len(hit)} rounds ended well; {len(rounds) - len(hit)} were not played.",
+            *([] if most is None else [_left(most, hit.values())]),
+            f"Commits: {', '.join(commits)}.",
+            *(f"never hit: {one}" for one in missing),
+            *(f"{line.verdict}: {one}: {'; '.join(line.wrong)}" for one, line in found.items() if line.wrong),
+            "",
+        ]
+    )
+
+
+def _row(hand: Hand, rounds: list[Round], hit: Mapping[Round, Line]) -> str:
+    lines = [hit[one] for one in rounds if one in hit]
+    well = sum(line.verdict is Verdict.GOOD for line in lines)
+    slowest = max((line.seconds for line in lines), default=0.0)
+    return f"| {hand} | {len(rounds)} | {len(lines)} | {well} | {slowest:.1f} |" if rounds else ""
+
+
+def _left(most: Line, lines: Iterable[Line]) -> str:
+    counted = [line for line in lines if line.nth]
+    names = max((line.image_names for line in counted), default=0)
+    files = max((line.files for line in counted), default=0)
+    return (
+        f"The stack that went through the most rounds had {most.nth}: {most.image_names} names of images and "
+        f"{most.files} files in STATE_DIR then. The most after any round: {names} names, {files} files."
+    )
+
+
+def commit() -> str:
+    """Return the commit that is played, marked where files differ from it."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout.strip() or "unknown"

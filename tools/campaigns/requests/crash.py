@@ -1,0 +1,202 @@
+"""Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
+
+`python -m tools.campaigns.requests.crash --kills 18`. In turn, the bot, the proxy, or both are killed: while the old
+containers drain, while the deployment is paused, or while the new containers are held. Then a new bot resumes.
+Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in `drain` or
+`maint`, no order was carried out twice, and where the proxy lived, no request was lost.
+"""
+
+import argparse
+import asyncio
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from threading import Thread
+
+from testbed.preloaded import PreloadedPopen
+from testbed.waiting import wait_until
+from tools.campaigns.requests.pausing import FLAKY, decide, pausing
+from tools.campaigns.requests.scene import Scene, application, deploy, scene
+from tools.campaigns.requests.users import Users, users
+
+ROOT = Path(__file__).resolve().parents[3]
+SLOW_SECONDS = 3
+MOST_SECONDS = 120
+# What the leader's rounds may take to look at the proxies.
+WHOLE_SECONDS = 20
+VICTIMS = ("bot and proxy", "bot", "proxy")
+MOMENTS = ("draining", "paused", "held")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Say what is killed when."""
+
+    victim: str
+    moment: str
+    rate: float
+    goes_on: bool = False
+
+
+def main() -> int:
+    """Kill, and return 1 where something is not whole."""
+    parser = argparse.ArgumentParser(prog="python -m tools.campaigns.requests.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=18)
+    parser.add_argument("--rate", type=float, default=100)
+    given = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
+        scene(Path(folder), proxy="HAProxy", replicas=2) as found,
+    ):
+        broken = crash(found, given.kills, given.rate)
+    for one in broken:
+        print(f"BROKEN: {one}")
+    return int(bool(broken))
+
+
+def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]:
+    """Kill so many times, in turn, beginning with one of the kinds; returns what is wrong."""
+    asyncio.run(_deploy(found, "v1"))
+    if not wait_until(found.is_whole, WHOLE_SECONDS):
+        raise RuntimeError("the first deployment did not succeed")
+    broken: list[str] = []
+    kinds = itertools.islice(itertools.cycle(itertools.product(VICTIMS, MOMENTS)), first, None)
+    for number, (victim, moment) in zip(range(kills), kinds, strict=False):
+        begun = time.monotonic()
+        kill = Kill(victim, moment, rate, goes_on=number // len(MOMENTS) % 2 == 1)
+        version, before = ("v2", "v1") if number % 2 == 0 else ("v1", "v2")
+        wrong = list(_paused(found, kill, version, before) if moment == "paused" else _one(found, kill, version))
+        print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'} ({time.monotonic() - begun:.0f} s)", flush=True)
+        broken += [f"{victim}, {moment}: {one}" for one in wrong]
+    return broken
+
+
+def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
+    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen, _slow_requests(found):
+        bot = _worker(found, version)
+        if not wait_until(lambda: _is_at(found, kill.moment), MOST_SECONDS, poll=0.02):
+            yield f"the moment never came (the bot ended with {bot.poll()})"
+        _strike(found, kill, bot)
+        code = bot.wait(MOST_SECONDS)
+        if "bot" in kill.victim:
+            code = _worker(found).wait(MOST_SECONDS)
+        if code:
+            yield f"the bot ended with {code}"
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            yield f"not whole: {found.admin().states()}, {found.admin().set_aside()}"
+    yield from _judge(found, kill, seen, version)
+
+
+def _strike(found: Scene, kill: Kill, bot: "subprocess.Popen[bytes]") -> None:
+    if "bot" in kill.victim:
+        bot.kill()
+    if "proxy" in kill.victim:
+        os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
+
+
+def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str]:
+    """Kill while a person is asked about the first new container; then decide, and bring the next version up whole.
+
+    Meanwhile, and where it goes on, only what is well gets requests, and only what is not is set aside.
+    """
+    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen:
+        with pausing(found):
+            bot = _worker(found, FLAKY)
+            if not wait_until(found.is_paused, MOST_SECONDS):
+                yield f"it never paused (the bot ended with {bot.poll()})"
+            _strike(found, kill, bot)
+            if "bot" in kill.victim:
+                bot.wait(MOST_SECONDS)
+                bot = _worker(found)
+            if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):
+                yield f"in the pause: {found.admin().states()}, {found.admin().set_aside()}"
+            if not found.is_paused():
+                yield "it does not wait any more"
+            decide(found, goes_on=kill.goes_on)
+            bot.wait(MOST_SECONDS)
+            if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):
+                yield f"after the decision: {found.admin().states()}, {found.admin().set_aside()}"
+            wanted = [FLAKY] * 2 if kill.goes_on else [before] * 2
+            if (running := found.versions()) != wanted:
+                yield f"these run: {running}, not {wanted}"
+        asyncio.run(_deploy(found, version))
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            yield f"not whole: {found.admin().states()}, {found.admin().set_aside()}"
+    yield from _judge(found, kill, seen, version)
+
+
+def _judge(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]:
+    if seen.lost and "proxy" not in kill.victim:
+        yield f"{seen.lost} requests were lost: {seen.report['failures']}"
+    if twice := seen.twice(found.orders):
+        yield f"{len(twice)} orders were carried out twice"
+    if missing := seen.missing(found.orders):
+        yield f"{len(missing)} orders were answered and not carried out"
+    running = sorted(str(one.attrs["Config"]["Image"]) for one in found.containers())
+    if len(running) != 2 or len(set(running)) != 1 or version not in running[0]:
+        yield f"these run: {running}"
+
+
+def _is_at(found: Scene, moment: str) -> bool:
+    """Return whether free servers are held, or old containers drain with the new ones in service."""
+    try:
+        admin = found.admin()
+        if moment == "held":
+            return bool(admin.set_aside())
+        states = [status.split()[0] for _, status in admin.states().values()]
+    except OSError:
+        return False
+    return states.count("DRAIN") == 2 and states.count("UP") == 2
+
+
+async def _deploy(found: Scene, version: str) -> None:
+    """Deploy a version while nobody is killed: that needs no process of its own, which takes a second to start."""
+    async with application(found) as opened:
+        await deploy(opened, version)
+
+
+def _worker(found: Scene, *versions: str) -> subprocess.Popen[bytes]:
+    command = ["tools.campaigns.requests.worker", str(found.folder), str(found.port), found.docker_host]
+    return PreloadedPopen([*command, *versions], cwd=ROOT)
+
+
+@contextmanager
+def _slow_requests(found: Scene) -> Iterator[None]:
+    """Keep a slow request under way, so that draining takes a while."""
+    ended = False
+
+    def ask() -> None:
+        while not ended:
+            _ask(found.port)
+
+    threads = [Thread(target=ask, daemon=True) for _ in range(4)]
+    for one in threads:
+        one.start()
+    try:
+        yield
+    finally:
+        ended = True
+        for one in threads:
+            one.join(4 * SLOW_SECONDS)
+
+
+def _ask(port: int) -> None:
+    """Send one slow request; what becomes of it is not counted, since it ends with a proxy that is killed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=3 * SLOW_SECONDS)
+    with suppress(OSError, HTTPException):
+        connection.request("GET", f"/slow?{SLOW_SECONDS}")
+        connection.getresponse().read()
+    connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""Replace a service in every way that a compose file can ask for, by versions good and bad, and count what users lost.
+
+`python -m tools.campaigns.requests.table --rate 100 --only start-first`. Each case is one deployment under load: order,
+parallelism, replicas, how the new version turns out, and whether long streams are open. Where one replica that is well
+exists at each moment, no request is lost but those that were in flight on a container that crashed. Where none can,
+since all are replaced at once without a new one beside, what was lost is measured. Prints a line for each case, as a
+table of the documentation, and returns 1 where one was not as it has to be.
+"""
+
+import argparse
+import asyncio
+import itertools
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from testbed.proxy_images import web_image
+from testbed.waiting import wait_until
+from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, scene
+from tools.campaigns.requests.users import users
+
+# What a new version does, as variables of its image.
+VERSIONS = {
+    "good": {},
+    "slow start": {"WARMING": "8"},
+    "never healthy": {"WARMING": "3600"},
+    "crashes at once": {"CRASHES_AFTER": "0"},
+    "crashes after 3 s": {"CRASHES_AFTER": "3"},
+    "crashes after 8 s": {"CRASHES_AFTER": "8"},
+    "fails after 3 s": {"FAILS_AFTER": "3"},
+}
+GOOD = ("good", "slow start")
+STREAMS = 2
+# What the configuration of HAProxy becomes: other text for some of it, and how the deployment of that ends.
+CONFIGURATIONS = {
+    "changed": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED),
+    "broken": ("bind :8080", "bind nowhere", Outcome.FAILED),
+    "too few servers": ("server-template web 6", "server-template web 3", Outcome.FAILED),
+}
+WHOLE_SECONDS = 30
+# What became of requests that were in flight on a container when it crashed, and what one answers that fails.
+OF_BAD = {
+    "crashes": ("status 502", "closed before its answer", "ECONNRESET"),
+    "fails": ("status 500",),
+}
+# So that what is never healthy is known soon, and what starts slowly is waited for.
+CHECK = {"      interval: 5s": "      interval: 1s\n      retries: 2", "start_period: 30s": "start_period: 12s"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Say how a service is replaced, and by what."""
+
+    order: str
+    parallelism: int
+    replicas: int
+    version: str
+    streams: bool
+
+    @property
+    def serves(self) -> bool:
+        """Return whether one replica serves at each moment."""
+        return self.order == "start-first" or 0 < self.parallelism < self.replicas
+
+    @property
+    def tag(self) -> str:
+        """Return the version's tag."""
+        return self.version.replace(" ", "-")
+
+    def __str__(self) -> str:
+        """Return the first cells of a table."""
+        streams = "streams" if self.streams else ""
+        return f"{self.order} | {self.parallelism} | {self.replicas} | {self.version} | {streams}"
+
+
+def cases() -> Iterator[Case]:
+    """Yield all of them."""
+    for order, replicas, parallelism in itertools.product(("start-first", "stop-first"), (2, 3), (0, 1, 2)):
+        for version, streams in itertools.product(VERSIONS, (False, True)):
+            yield Case(order, parallelism, replicas, version, streams)
+
+
+def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
+    """Play one case; returns a row of the table, and what is wrong."""
+    with _written(found, case):
+        asyncio.run(_deploy(found, "v1"))
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            return f"| {case} |", ["HAProxy does not see the first containers"]
+        name = f"{case.tag}-{time.time()}"
+        with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
+            begun = time.monotonic()
+            outcome = asyncio.run(_replace(found, case.tag))
+            took = time.monotonic() - begun
+        wrong = []
+        if outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
+            wrong.append(f"it ended as {outcome}")
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            wrong.append(f"not whole: {found.admin().states()}, {found.admin().set_aside()}")
+    failures = Counter(seen.report["failures"])
+    of_bad = sum(failures[one] for one in OF_BAD.get(case.version.partition(" ")[0], ()))
+    lost = seen.lost - of_bad
+    if case.serves and lost:
+        wrong.append(f"{lost} requests were lost: {dict(failures)} at {seen.report['failed_at']}")
+    if twice := seen.twice(found.orders):
+        wrong.append(f"{len(twice)} orders were carried out twice")
+    figures = f"{seen.report['sent']} | {lost} | {of_bad} | {seen.report['longest_gap']:.2f} s | {took:.1f} s"
+    return f"| {case} | {outcome} | {figures} |", wrong
+
+
+def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[str]]:
+    """Deploy another configuration of the proxy alone, then the usual one; returns a row, and what is wrong."""
+    page, (before, after, expected) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
+    asyncio.run(_deploy(found, "v1"))
+    wrong, usual = [], page.read_text()
+    there = {one.id for one in (*found.containers(), *found.containers("haproxy"))}
+    with users(found.port, rate=rate, name=f"{time.time()}") as seen, _streams(found.port):
+        begun = time.monotonic()
+        page.write_text(usual.replace(before, after))
+        outcome = asyncio.run(_replace(found, "v1"))
+        took = time.monotonic() - begun
+        page.write_text(usual)
+        asyncio.run(_replace(found, "v1"))
+    if outcome is not expected:
+        wrong.append(f"it ended as {outcome}")
+    if there != {one.id for one in (*found.containers(), *found.containers("haproxy"))}:
+        wrong.append("a container was replaced")
+    if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
+        wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
+    figures = f"{seen.report['sent']} | {seen.lost} | 0 | {seen.report['longest_gap']:.2f} s | {took:.1f} s"
+    return f"| configuration | | | {kind} | streams | {outcome} | {figures} |", wrong
+
+
+async def _deploy(found: Scene, version: str) -> None:
+    async with application(found) as opened:
+        await deploy(opened, version)
+
+
+async def _replace(found: Scene, version: str) -> Outcome | None:
+    async with application(found) as opened:
+        request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, ACTOR, version=version)
+        return (await opened.orchestrator.run(request)).outcome
+
+
+@contextmanager
+def _written(found: Scene, case: Case) -> Iterator[None]:
+    """Write the case into the compose file, for the length of the block; the way back is the same way."""
+    web_image(found.client, f"shop/web:{case.tag}", version=case.tag, **VERSIONS[case.version])
+    page = found.folder / "stack" / "compose.yaml"
+    usual = written = page.read_text()
+    how = f"{{order: {case.order}, parallelism: {case.parallelism}}}"
+    ways = f"replicas: {case.replicas}\n      update_config: {how}\n      rollback_config: {how}"
+    for before, after in (CHECK | {"replicas: 2": ways}).items():
+        written = written.replace(before, after)
+    page.write_text(written)
+    try:
+        yield
+    finally:
+        page.write_text(usual)
+
+
+@contextmanager
+def _streams(port: int | None) -> Iterator[None]:
+    """Keep streams of events open; they are cut with the containers that they are of."""
+    opened = []
+    for _ in range(STREAMS if port is not None else 0):
+        made = socket.create_connection(("127.0.0.1", port))
+        made.sendall(b"GET /events HTTP/1.1\r\nHost: shop\r\n\r\n")
+        made.recv(1024)
+        opened.append(made)
+    try:
+        yield
+    finally:
+        for one in opened:
+            one.close()
+
+
+def main() -> int:
+    """Play the cases, and return 1 where one was not as it has to be."""
+    parser = argparse.ArgumentParser(prog="python -m tools.campaigns.requests.table", description=__doc__)
+    parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--only", action="append", default=[], help="a part of the case's row; all have to fit")
+    parser.add_argument("--observation", type=float, default=10.0, help="how long a new release is watched")
+    given = parser.parse_args()
+    known: list[Case | str] = [*cases(), *CONFIGURATIONS]
+    chosen = [one for one in known if all(part in f"| {one} |" for part in given.only)]
+    wrong: list[str] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
+        scene(Path(folder), proxy="HAProxy", replicas=2, observation_seconds=given.observation) as found,
+    ):
+        for case in chosen:
+            if isinstance(case, Case):
+                row, its = play(found, case, given.rate)
+            else:
+                row, its = play_configuration(found, case, given.rate)
+            print(row, flush=True)
+            for one in its:
+                print(f"WRONG: {case}: {one}", flush=True)
+            wrong += its
+    print(f"{len(chosen)} cases, {len(wrong)} wrong")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Run the load beside whatever is done to the service, and judge it from the client's side."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+END_SECONDS = 30
+
+
+@dataclass
+class Users:
+    """Hold what the users of a service saw, once they have gone."""
+
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Return how many requests had no good answer."""
+        return sum(self.report["failures"].values())
+
+    def twice(self, orders: Path) -> list[str]:
+        """Return the orders that were carried out more than once, by the service's own log."""
+        return [order for order, times in Counter(orders.read_text().split()).items() if times > 1]
+
+    def missing(self, orders: Path) -> list[str]:
+        """Return the orders that were answered and are not in the service's log."""
+        return sorted(set(self.report["posted"]) - set(orders.read_text().split()))
+
+
+@contextmanager
+def users(port: int, *, rate: float, seconds: float = 3600, name: str = "order") -> Iterator[Users]:
+    """Let users send requests for the length of the block, from a process of their own."""
+    command = [sys.executable, "-m", "tools.campaigns.requests.load", "--port", str(port), "--rate", str(rate)]
+    process = subprocess.Popen(
+        [*command, "--seconds", str(seconds), "--name", name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[3],
+    )
+    seen = Users()
+    try:
+        yield seen
+        answer, _ = process.communicate(timeout=END_SECONDS)  # closes its input, so that it ends
+        seen.report = json.loads(answer)
+    finally:
+        process.kill()
+        process.wait()

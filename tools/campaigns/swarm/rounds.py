@@ -1,0 +1,224 @@
+"""Play rounds: a deployment, and somebody who dies in the middle of it."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Thread
+
+from testbed.waiting import wait_until
+from tools.campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, Ground
+from tools.campaigns.swarm.judge import SUCCEEDED, Before, Ended, before, judge
+from tools.campaigns.swarm.worker import RESUME
+
+NOTICED_SECONDS = 60.0
+HONEST_SECONDS = 60.0
+QUORUM_AWAY_SECONDS = 20.0
+TOLD = ("no quorum", "no leader", "managers of the Swarm")
+WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")
+
+
+class Kind(StrEnum):
+    """Who dies."""
+
+    BOT = "bot"
+    NODE = "node"
+    QUORUM = "quorum"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Say who dies at which step of a deployment of which version, empty for the good one that does not run.
+
+    The bot that takes over after one that died may die, too, at the step `again`.
+    """
+
+    kind: Kind
+    step: str
+    version: str = ""
+    again: str = ""
+
+    def __str__(self) -> str:
+        then = f", and the next one {self.again}" if self.again else ""
+        return f"{self.kind} dies {self.step}{then}" + (f" of {self.version}" if self.version else "")
+
+
+@dataclass(frozen=True)
+class Played:
+    """Hold how a round ended; `noticed` is for how long the deployment went on after Swarm knew of the death."""
+
+    round: Round
+    ended: Ended
+    wrong: tuple[str, ...]
+    seconds: float
+    noticed: float | None = None
+
+
+def clean_run(ground: Ground, version: str = "") -> list[str]:
+    """Deploy without disturbing it; returns the steps that it went through."""
+    known = _begin(ground, version)
+    ground.gate.arm()
+    child = ground.start("deploy", ENVIRONMENT, known.new)
+    out, err = child.communicate(timeout=COMMAND_SECONDS)
+    steps = list(ground.gate.trace)
+    ended, wrong = judge(ground, known)
+    if wrong or (ended.outcome != SUCCEEDED) != bool(version):
+        raise RuntimeError(f"a clean run of {known.new} ended as {ended}: {wrong}\n{out[-2000:]}\n{err[-2000:]}")
+    return steps
+
+
+def first_run(ground: Ground) -> None:
+    """Deploy the first version ever. Raises RuntimeError where it does not succeed."""
+    ground.say("hello v1")
+    done = ground.run("deploy", ENVIRONMENT, "v1")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def play(ground: Ground, one: Round) -> Played:
+    """Play a round, and leave the ground as it was found: all nodes live."""
+    began = time.monotonic()
+    known = _begin(ground, one.version)
+    ended, wrong, noticed = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum}[one.kind](ground, one, known)
+    if not ground.gate.reached:
+        wrong = (*wrong, "the step was never reached")
+    if ended.outcome == "failed":  # an operator was asked for, and deploys again
+        ground.say(known.old_text)
+        again = ground.run("deploy", ENVIRONMENT, known.old)
+        wrong = wrong if not again.returncode else (*wrong, f"it cannot be deployed again: {again.stderr[-500:]}")
+    return Played(one, ended, wrong, time.monotonic() - began, noticed)
+
+
+def _begin(ground: Ground, version: str) -> Before:
+    known = before(ground, version)
+    ground.say(known.new_text)
+    return known
+
+
+def _bot(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
+    told = _killed(ground, one.step, "deploy", ENVIRONMENT, known.new)
+    if one.again and ground.gate.reached:
+        told = _killed(ground, one.again, RESUME)
+    if not ground.gate.reached:
+        return judge(ground, known)[0], (f"it was not killed, and said: {told[-1000:]}",), None
+    if one.version == FAILING_JOB:  # while no bot lives
+        wait_until(lambda: _last_run(ground) == "failed", NOTICED_SECONDS)
+    resumed = ground.run_module("tools.campaigns.swarm.resume")
+    if resumed.returncode:
+        return Ended(""), (f"the next bot does not start: {resumed.stderr[-1000:]}",), None
+    return *judge(ground, known), None
+
+
+def _killed(ground: Ground, step: str, *arguments: str) -> str:
+    """Start a bot that is killed at a step; returns all that it says."""
+    children: list[subprocess.Popen[str]] = []
+    ground.gate.arm(step, lambda: children[0].kill())
+    children.append(ground.start(*arguments))
+    return "".join(children[0].communicate(timeout=COMMAND_SECONDS))
+
+
+def _last_run(ground: Ground) -> str:
+    """Return the state of the job's last task."""
+    tasks = sorted(ground.look.tasks("migrate"), key=lambda one: str(one["CreatedAt"]))
+    return str(tasks[-1]["Status"]["State"])
+
+
+def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], float]:
+    """Kill the last node's engine with all its processes."""
+    node, noticed = ground.swarm.nodes[-1], []
+
+    def watch() -> None:
+        wait_until(lambda: ground.look.node_state(node) == "down", NOTICED_SECONDS)
+        noticed.append(time.monotonic())
+
+    watching = Thread(target=watch)
+
+    def kill() -> None:
+        node.stop(kill=True)
+        watching.start()
+
+    try:
+        _run_through(ground, one, known, kill)
+        over = time.monotonic()
+        if not ground.gate.reached:
+            return *judge(ground, known), 0.0
+        watching.join()
+        ended, wrong = judge(ground, known)
+    finally:
+        if node.pid is None:
+            node.start()
+            ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    late = over - noticed[0]
+    if late > HONEST_SECONDS:
+        wrong = (*wrong, f"it went on for {late:.0f} s after Swarm had noticed")
+    return ended, wrong, max(0.0, late)
+
+
+def _quorum(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
+    """Kill two of three managers at once, and bring them back a while later."""
+    lost, away = ground.swarm.nodes[1:], []
+
+    def back() -> None:
+        time.sleep(QUORUM_AWAY_SECONDS)  # for how long they are away, no wait for anything
+        away.append(time.monotonic())
+        for node in lost:
+            node.start()
+
+    returning = Thread(target=back)
+
+    def kill() -> None:
+        for node in lost:
+            node.stop(kill=True)
+        away.append(time.monotonic())
+        returning.start()
+
+    try:
+        told = _run_through(ground, one, known, kill)
+    finally:
+        if ground.gate.reached:
+            returning.join()
+        ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    ended, wrong = judge(ground, known)
+    _end_repeats(ground)
+    if not one.version and ended.outcome != SUCCEEDED:
+        wrong = (*wrong, "it did not go on when they were back")
+    return ended, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
+
+
+def _end_repeats(ground: Ground) -> None:
+    """Restart the engine of the manager that was never killed: it runs jobs again and again (moby/moby#53632)."""
+    survivor = ground.swarm.manager
+    survivor.restart()
+    ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+
+
+def _without_quorum(ground: Ground, told: str, began: float, ended: float) -> Iterator[str]:
+    """Name the writes to the Swarm that were answered between two moments; whoever writes later had to say why."""
+    writes = [
+        (step, at)
+        for step, at in zip(ground.gate.trace, ground.gate.times, strict=True)
+        if at > began and WRITE.match(step)
+    ]
+    for step, at in writes:
+        if at < ended:
+            yield f"it wrote {at - began:.1f} s after the quorum was lost: {step}"
+    if writes and not any(one in told for one in TOLD):
+        yield "it was not told that there is no quorum"
+
+
+def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], None]) -> str:
+    """Deploy; returns all that the command says."""
+    ground.gate.arm(one.step, act)
+    return "".join(ground.start("deploy", ENVIRONMENT, known.new).communicate(timeout=COMMAND_SECONDS))
+
+
+def way_back(steps: Sequence[str]) -> list[str]:
+    """Return the steps from the moment on in which a deployment begins to go back."""
+    return list(steps[next(at for at, one in enumerate(steps) if " rollback: " in one) :])
+
+
+def phase_steps(steps: Iterable[str]) -> list[str]:
+    """Return the steps at which a phase has just begun."""
+    return [one for one in steps if one.startswith("after ") and one.endswith("phase in_progress")]

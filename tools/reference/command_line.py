@@ -1,0 +1,101 @@
+"""Write the page of the command line: from the commands' own signatures, whatever the version of typer."""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from roas.cli import application
+from tools.reference.markdown import code, plain, table
+
+PROGRAM = "roas"
+HEAD = """# The command line's options
+
+`roas COMMAND --help` prints the same. [The command line](../command-line.md) says who carries out what is asked for,
+what is printed, and how scripts read it.
+"""
+TYPES = {str: "TEXT", int: "INTEGER", float: "NUMBER"}
+Declared = tuple[str, type, ArgumentInfo | OptionInfo, Any]
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *_sections((PROGRAM,), application())])
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
+    """Yield the words of each command, without the program's name, and what it calls."""
+    yield from _commands((), application())
+
+
+def _commands(path: tuple[str, ...], group: typer.Typer) -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
+    for one in group.registered_commands:
+        if one.callback is not None and not one.hidden:
+            yield (*path, one.name or one.callback.__name__.replace("_", "-")), one.callback
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            name = inner.name or inner.typer_instance.info.name
+            yield from _commands((*path, str(name)), inner.typer_instance)
+
+
+def _sections(path: Sequence[str], group: typer.Typer) -> Iterable[str]:
+    for words, callback in _commands((), group):
+        yield _section((*path, *words), callback)
+
+
+def _section(path: Sequence[str], callback: Callable[..., Any]) -> str:
+    declared = list(_declared(callback))
+    arguments = [one for one in declared if isinstance(one[2], ArgumentInfo)]
+    options = [one for one in declared if isinstance(one[2], OptionInfo)]
+    usage = " ".join([*path, *(["[OPTIONS]"] if options else []), *map(_metavar, arguments)])
+    rows = [(code(_metavar(one)), "", "", plain(one[2].help or "")) for one in arguments]
+    rows += [(_names(one), code(_value(one)), _default(one), plain(one[2].help or "")) for one in options]
+    body = table(("argument or option", "value", "default", "what it is"), rows) if rows else ""
+    text = "\n\n".join(plain(part) for part in inspect.cleandoc(callback.__doc__ or "").split("\n\n"))
+    return "\n".join([f"## {' '.join(path[1:])}\n", f"```text\n{usage}\n```\n", text, "", body])
+
+
+def _declared(callback: Callable[..., Any]) -> Iterator[Declared]:
+    """Yield name, type, declaration and default of each parameter that typer reads."""
+    hints = get_type_hints(callback, include_extras=True)
+    for name, parameter in inspect.signature(callback).parameters.items():
+        kind, *notes = get_args(hints[name])
+        info = next((note for note in notes if isinstance(note, ArgumentInfo | OptionInfo)), None)
+        if info is not None and not info.hidden:
+            yield name, _bare(kind), info, parameter.default
+
+
+def _bare(kind: Any) -> type:
+    """Return the type of one value: of `list[str] | None` it is `str`."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return _bare(next(one for one in get_args(kind) if one is not types.NoneType))
+    return _bare(get_args(kind)[0]) if get_origin(kind) in (list, tuple) else kind
+
+
+def _metavar(one: Declared) -> str:
+    return str(one[2].metavar or one[0].upper())
+
+
+def _names(one: Declared) -> str:
+    """Return the names of an option. In an annotation, typer takes the first of them for the default."""
+    first = (one[2].default,) if str(one[2].default).startswith("-") else ()
+    names = (*first, *(one[2].param_decls or ()))
+    return " ".join(code(name) for name in names or (f"--{one[0].replace('_', '-')}",))
+
+
+def _value(one: Declared) -> str:
+    _, kind, info, _ = one
+    if kind is bool:
+        return ""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " / ".join(str(member.value) for member in kind)
+    bounds = f" {info.min:g} to {info.max:g}" if info.min is not None and info.max is not None else ""
+    return str(info.metavar or TYPES.get(kind, kind.__name__.upper())) + bounds
+
+
+def _default(one: Declared) -> str:
+    return "" if one[3] in (None, "", False, inspect.Parameter.empty) else code(one[3])

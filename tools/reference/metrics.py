@@ -1,0 +1,97 @@
+"""Write the page of the metrics: from the registry that `/metrics` reads."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import cast
+
+from prometheus_client.core import Metric
+from prometheus_client.metrics import MetricWrapperBase
+
+from roas.events import EventBus
+from roas.monitoring.metrics.bot_metrics import Metrics
+from roas.monitoring.metrics.deployment_figures import DeploymentFigures
+from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.metrics.integration_metrics import CountedProjection
+from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.state.manager import StateManager
+from tools.reference.markdown import code, plain, table
+
+HEAD = """# Metrics
+
+`GET /metrics` has these, in Prometheus' text format. A histogram also has `_bucket`, `_sum` and `_count`.
+Labels are bounded: names of environments and services, and words of the bot's own.
+"""
+
+
+@dataclass
+class _Statistics:
+    """Count nothing."""
+
+    up: bool = False
+    projected: int = 0
+    failures: int = 0
+    rebuilt: int = 0
+    restored: int = 0
+
+
+@dataclass
+class _NoProjection(CountedProjection):
+    """Be a projection that never began: the metrics' names are what is wanted."""
+
+    _statistics: _Statistics = field(default_factory=_Statistics)
+
+    @property
+    def statistics(self) -> _Statistics:
+        return self._statistics
+
+    @property
+    def lag_seconds(self) -> float:
+        return 0.0
+
+    @property
+    def pending(self) -> int:
+        return 0
+
+    def time_arrivals(self, listener: object) -> None:
+        """Never call the listener."""
+
+
+async def page() -> str:
+    """Return the page."""
+    bus = EventBus()
+    try:
+        return "\n".join([HEAD, table(("metric", "kind", "labels", "what it is"), _rows(bus))])
+    finally:
+        await bus.close()
+        await asyncio.sleep(0)
+
+
+def _rows(bus: EventBus) -> list[tuple[str, ...]]:
+    metrics = Metrics("reference")
+    metrics.attach(bus)
+    metrics.read_integration(IntegrationMonitor(bus, IntegrationMeasurements(bus)))
+    metrics.read_projection(_NoProjection())
+    metrics.read_deployments(DeploymentFigures(cast("StateManager", None)))
+    labels = _labels(metrics)
+    found: dict[str, Metric] = {metric.name: metric for metric in metrics.registry.collect()}
+    return [
+        (
+            code(f"{name}_total" if metric.type == "counter" else name),
+            metric.type,
+            " ".join(code(label) for label in labels.get(name, _labels_of_samples(metric))),
+            plain(metric.documentation),
+        )
+        for name, metric in sorted(found.items())
+    ]
+
+
+def _labels(metrics: Metrics) -> dict[str, tuple[str, ...]]:
+    """Return the labels of the metrics that have no sample yet."""
+    collectors = set(metrics.registry._collector_to_names)
+    return {one._name: tuple(one._labelnames) for one in collectors if isinstance(one, MetricWrapperBase)}
+
+
+def _labels_of_samples(metric: Metric) -> tuple[str, ...]:
+    if named := getattr(metric, "_labelnames", ()):
+        return tuple(named)
+    return tuple(dict.fromkeys(label for sample in metric.samples for label in sample.labels))

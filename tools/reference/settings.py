@@ -1,0 +1,133 @@
+"""Write the page of the settings: from the model that reads them, and what `.env.example` says of each."""
+
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings
+from tools.reference.example_env import Explained, explained
+from tools.reference.markdown import code, plain, table
+
+HEAD = """# Settings
+
+These are the names of the variables, in the environment or in `.env`. [Configuration](../configuration.md) says which
+source wins, and how the same settings are written in `roas.toml`.
+
+A secret may stand in a file instead. {files} each name such a file.
+"""
+ENVIRONMENT_HEAD = """## One environment
+
+`ENVIRONMENTS__<NAME>__<WHAT>` says what is different about one environment. Whatever is left out follows the
+convention.
+"""
+STACK_HEAD = """## The shipped stack
+
+The bot itself does not read these. `docker-compose.yml` and the image do.
+"""
+ENVIRONMENT_TEXTS = {
+    "folder": "The folder of its stack, as an absolute path; `STACK_DIR` if left out.",
+    "compose_file": "Its compose files, separated by colons.",
+    "env_file": "Its `.env` files, separated by colons.",
+    "project_name": "The name of its Compose project.",
+    "docker_host": "Its engine; `DOCKER_HOST` if left out.",
+    "engine": "`compose`, on one machine, or `swarm`, where its engine is a manager; `compose` if left out.",
+    "needs_approval": "Whether a second person has to approve each plan; yes for `prod` if left out.",
+    "critical_services": "A JSON list; `CRITICAL_SERVICES` if left out.",
+    "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",
+    "policy": "How much its stack may ask for without a permission by name: `strict`, `default` or `trusted`.",
+    "allow": "A JSON list: what is allowed in it though it would be refused; the refusal says what to write.",
+    "ops_channel_id": "The channel of its deployments, plans and alerts; `DISCORD_OPS_CHANNEL_ID` if left out.",
+    "one_shots": "A JSON list: services that are meant to end, where the compose file does not say so.",
+    "version_variables": "A JSON list of the stack's own variables that get the version, or an object with one per "
+    "service.",
+    "variables": "A JSON object: more variables for its compose file.",
+}
+TYPES = {
+    bool: "yes or no (`true`, `false`)",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Path: "path",
+    SecretStr: "secret",
+    frozenset: "ids, separated by commas or spaces",
+    tuple: "names, separated by commas or spaces",
+    dict: "JSON object",
+}
+BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def page() -> str:
+    """Return the page."""
+    from_example = explained()
+    files = ", ".join(code(f"{name.upper()}_FILE") for name in SECRET_FIELDS)
+    parts = [HEAD.format(files=files)]
+    for heading, fields in _by_heading(Settings.model_fields, from_example).items():
+        parts += [f"## {heading}\n", _table(fields, from_example)]
+    parts += [ENVIRONMENT_HEAD, _environment_table()]
+    known = {name.upper() for name in Settings.model_fields}
+    rest = [one for one in from_example.values() if one.name not in known]
+    shipped = [(code(one.name), code(one.shown), plain(one.text)) for one in rest]
+    return "\n".join([*parts, STACK_HEAD, table(("variable", "shown as", "what it is"), shipped)])
+
+
+def _by_heading(
+    fields: Mapping[str, FieldInfo], from_example: Mapping[str, Explained]
+) -> dict[str, dict[str, FieldInfo]]:
+    """Sort the fields under the headings of the example, in its order; what it does not name comes last."""
+    found: dict[str, dict[str, FieldInfo]] = {}
+    order = {name: place for place, name in enumerate(from_example)}
+    for name in sorted(fields, key=lambda name: order.get(name.upper(), len(order))):
+        example = from_example.get(name.upper())
+        found.setdefault((example and example.heading) or "General", {})[name] = fields[name]
+    return found
+
+
+def _table(fields: Mapping[str, FieldInfo], from_example: Mapping[str, Explained]) -> str:
+    rows = ((code(n.upper()), _value(f), _default(f), plain(_text(n, f, from_example))) for n, f in fields.items())
+    return table(("setting", "value", "default", "what it is"), rows)
+
+
+def _environment_table() -> str:
+    fields = EnvironmentSettings.model_fields
+    rows = ((code(n.upper()), _value(f), plain(f.description or ENVIRONMENT_TEXTS[n])) for n, f in fields.items())
+    return table(("what", "value", "what it is"), rows)
+
+
+def _text(name: str, field: FieldInfo, from_example: Mapping[str, Explained]) -> str:
+    """Return what is said of a setting; where the example ends with a colon, what it shows belongs to it."""
+    example = from_example.get(name.upper())
+    if field.description or example is None:
+        return field.description or ""
+    return f"{example.text} {code(example.shown)}" if example.text.endswith(":") else example.text
+
+
+def _value(field: FieldInfo) -> str:
+    kind = next(one for one in _kinds(field.annotation) if one is not types.NoneType)
+    bounds = [f"{word} {value:g}" for name, word in BOUNDS.items() if (value := _limit(field, name)) is not None]
+    pattern = next((m.pattern for m in field.metadata if getattr(m, "pattern", None)), "")
+    return ", ".join([TYPES.get(kind, kind.__name__), *bounds, *([f"must match {code(pattern)}"] if pattern else [])])
+
+
+def _kinds(annotation: Any) -> Iterable[type]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        for one in get_args(annotation):
+            yield from _kinds(one)
+    else:
+        yield get_origin(annotation) or annotation
+
+
+def _limit(field: FieldInfo, name: str) -> float | None:
+    return next((getattr(m, name) for m in field.metadata if getattr(m, name, None) is not None), None)
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    if default is None or default in ((), {}, frozenset()):
+        return ""
+    if isinstance(default, bool):
+        return code(str(default).lower())
+    return code(",".join(default) if isinstance(default, tuple) else default)
