@@ -7,8 +7,9 @@ import typer
 
 from roas.cli.execution import one_line_reason
 from roas.cli.running import ExitCode, run_command
-from roas.cli.session import EnvironmentName, Json, Session, find_environment, open_journal
+from roas.cli.session import EnvironmentName, Json, Session, find_environment, warn_of_first_use
 from roas.errors import InvalidRequestError
+from roas.foundation import open_foundation
 from roas.models.freeze import Freeze
 from roas.state.documents import to_json
 
@@ -31,7 +32,9 @@ async def _lock(session: Session, name: str, reason: str) -> int:
     if not text:
         raise InvalidRequestError("A lock needs a reason.", hint=f"Type: roas lock {name} --reason '…'")
     freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
-    async with open_journal(session, only_looks=False) as state:
+    warn_of_first_use(session)
+    async with open_foundation(session.settings, instance_prefix="CLI") as base:
+        state = base.state
         await state.freezes.put(freeze)
         active = await state.deployments.active(environment.name)
     session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")
@@ -44,7 +47,9 @@ async def _lock(session: Session, name: str, reason: str) -> int:
 
 async def _unlock(session: Session, name: str) -> int:
     environment = find_environment(session.settings, name)
-    async with open_journal(session) as state:
+    warn_of_first_use(session)
+    async with open_foundation(session.settings, instance_prefix="CLI", only_looks=True) as base:
+        state = base.state
         freeze = await state.freezes.lift(environment.name, session.user)
     session.terminal.say(
         f"{environment.name} is unlocked. {freeze.frozen_by.name} had locked it since "

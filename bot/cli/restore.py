@@ -18,21 +18,28 @@ from roas.state.manager import StateManager
 Name = Annotated[str | None, typer.Option("--from", metavar="COPY", help="Which copy; the newest if left out.")]
 ListOnly = Annotated[bool, typer.Option("--list", help="List the copies and change nothing.")]
 Replace = Annotated[bool, typer.Option("--yes", help="Replace a journal that is not damaged, too.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Take the journal that is there, though it is an earlier one.")]
 New = Annotated[bool, typer.Option("--new", help="Begin a new, empty journal: the bot adopts what runs.")]
+AFTER = "A bot that has stopped acting goes on by it by itself; one that is stopped has to be started."
 
 
 def restore(
-    from_copy: Name = None, new: New = False, list_only: ListOnly = False, yes: Replace = False, as_json: Json = False
+    from_copy: Name = None,
+    new: New = False,
+    keep: Keep = False,
+    list_only: ListOnly = False,
+    yes: Replace = False,
+    as_json: Json = False,
 ) -> None:
     """Put the newest whole copy of the journal in its place, and keep the old one beside it.
 
     A bot that acts must be stopped first; one that said that it has stopped acting goes on by what it is given. What
     happened since that copy is missing from the history; what runs is not touched.
     """
-    run_command(lambda session: _restore(session, from_copy, new, list_only, yes), as_json=as_json)
+    run_command(lambda session: _restore(session, from_copy, new, keep, list_only, yes), as_json=as_json)
 
 
-async def _restore(session: Session, name: str | None, new: bool, list_only: bool, yes: bool) -> int:
+async def _restore(session: Session, name: str | None, new: bool, keep: bool, list_only: bool, yes: bool) -> int:
     folder = session.state_dir
     backups = Backups(folder / JOURNAL_NAME)
     if list_only:
@@ -41,6 +48,8 @@ async def _restore(session: Session, name: str | None, new: bool, list_only: boo
     _announce(instance, folder)
     try:
         _refuse_beside_others(instance)
+        if keep:
+            return _keep(session, backups)
         chosen = None if new else _choose(backups, name)
         if not yes and instance.living("BOT") == instance.acting("BOT"):  # a bot that lost it knows that it is none
             await _refuse_over_whole(folder / JOURNAL_NAME)
@@ -48,6 +57,15 @@ async def _restore(session: Session, name: str | None, new: bool, list_only: boo
     finally:
         instance.withdraw()
     _report(session, chosen, aside)
+    return ExitCode.SUCCEEDED
+
+
+def _keep(session: Session, backups: Backups) -> int:
+    backups.keep()
+    if session.terminal.as_json:
+        session.terminal.document(json.dumps({"restored": None, "made_at": None, "kept_as": None}))
+    else:
+        session.terminal.say(f"Kept the journal as it is. {AFTER}")
     return ExitCode.SUCCEEDED
 
 
@@ -114,12 +132,11 @@ def _report(session: Session, chosen: Backup | None, aside: Path | None) -> None
         session.terminal.document(json.dumps(document))
         return
     kept = "" if aside is None else f" The old one is kept as {aside.name}."
-    after = "A bot that has stopped acting goes on by it by itself; one that is stopped has to be started."
     if chosen is None:
-        session.terminal.say(f"Began a new journal.{kept}\n{after} What runs is adopted with the next deployment.")
+        session.terminal.say(f"Began a new journal.{kept}\n{AFTER} What runs is adopted with the next deployment.")
         return
     session.terminal.say(
         f"Restored the journal as of {at(chosen.made_at)} ({chosen.path.name}).{kept}\n"
-        f"{after} Then compare `roas status` with what you know: deployments since then are not in the "
+        f"{AFTER} Then compare `roas status` with what you know: deployments since then are not in the "
         "journal. If an environment runs another version than it says, deploy that version."
     )

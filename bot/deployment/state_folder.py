@@ -1,5 +1,6 @@
 """Refuse to act by a journal that is not the stack's: an empty one, and one that a deployment would move to."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +23,13 @@ from roas.engine.model.store import MODELS
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.facts import BotPlace, OwnContainer
+from roas.models.facts import BotPlace, FoundProject, OwnContainer
 from roas.models.health import AT_WORK
+from roas.models.identifiers import moment_of
 from roas.state.manager import StateManager
+
+# How long an engine may take to tell of a journal that has begun: who only looks waits for it.
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +77,24 @@ class StateMove:
 async def refuse_missing_journal(
     state: StateManager, engine: Engine, environments: Iterable[Environment], folder: Path
 ) -> None:
-    """Raise JournalMissingError where nothing was deployed by this journal, but by an earlier one on these engines.
+    """Raise JournalMissingError where the engines have what a journal did that this one knows nothing of.
 
-    The disk of the state folder may not be mounted: Docker makes an empty folder in its place. An engine that does not
-    answer tells nothing.
+    The disk of the state folder may not be mounted: Docker makes an empty folder in its place. Or another disk is, with
+    an earlier journal. An engine that does not answer tells nothing.
     """
-    if await state.has_begun():
-        return
-    traces = await run_concurrently(_traces(engine, environment, folder) for environment in environments)
-    if found := [trace for trace in traces if trace]:
+    begun = await state.has_begun()
+    asked = _newer_traces if begun else _traces
+    traces = await run_concurrently(asked(state, engine, environment, folder) for environment in environments)
+    found = [trace for trace in traces if trace]
+    if found and begun:
+        raise JournalMissingError(
+            said("The journal in {folder} is an earlier one. {traces}", folder=folder, traces=found[0]),
+            hint=said(
+                "If another disk belongs at the state folder, mount it, and restart the bot. Else, where the bot "
+                "runs, bring back a copy by `roas restore`, or take this journal as it is by `roas restore --keep`."
+            ),
+        )
+    if found:
         raise JournalMissingError(
             said("The journal is missing: the one in {folder} is empty. {traces}", folder=folder, traces=found[0]),
             hint=said(
@@ -91,26 +105,63 @@ async def refuse_missing_journal(
         )
 
 
-async def _traces(engine: Engine, environment: Environment, folder: Path) -> str:
+async def _newer_traces(state: StateManager, engine: Engine, environment: Environment, folder: Path) -> str:
+    """Say what a newer journal left of an environment that this one knows; empty where nothing is seen of it."""
+    newest = await state.newest(environment.name)
+    if newest.release < 0:  # it may have had another name
+        return ""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            writer = await engine.last_writer(environment)
+            if newest.deployed_at and moment_of(writer) > max(newest.deployed_at, newest.chosen_at):
+                return _written_by(writer, environment)
+            number = max(await _held(engine, environment, await _projects(engine, environment)), default=-1)
+    except (RoasError, TimeoutError):
+        return ""
+    return "" if newest.chosen_at or number <= newest.release else _images_of(number, environment)
+
+
+async def _traces(_state: StateManager, engine: Engine, environment: Environment, folder: Path) -> str:
     """Say what an earlier journal left of an environment; empty where nothing is seen of it."""
     try:
-        projects = [one for one in await engine.projects(environment) if one.name == environment.project]
-        services = await in_thread(_written_services, environment)
-        services |= {service for project in projects for service in project.services}
-        numbers = await engine.held_releases(environment, services)
+        projects = await _projects(engine, environment)
+        numbers = await _held(engine, environment, projects)
+        writer = await engine.last_writer(environment)
     except RoasError:
         return ""
     if numbers:
-        return said(
-            "This engine has images of release {number} of {environment}.",
-            number=max(numbers),
-            environment=environment.name,
-        )
+        return _images_of(max(numbers), environment)
+    if writer:
+        return _written_by(writer, environment)
     files = (Path(file) for project in projects for file in project.files)
     gone = next((file for file in files if file.parent == folder / MODELS and not file.exists()), None)
     if gone is None:
         return ""
     return said("{environment} runs from {file}, which is not there.", environment=environment.name, file=gone)
+
+
+async def _projects(engine: Engine, environment: Environment) -> list[FoundProject]:
+    return [one for one in await engine.projects(environment) if one.name == environment.project]
+
+
+async def _held(engine: Engine, environment: Environment, projects: Iterable[FoundProject]) -> frozenset[int]:
+    services = await in_thread(_written_services, environment)
+    services |= {service for project in projects for service in project.services}
+    return await engine.held_releases(environment, services)
+
+
+def _images_of(number: int, environment: Environment) -> str:
+    return said(
+        "This engine has images of release {number} of {environment}.", number=number, environment=environment.name
+    )
+
+
+def _written_by(writer: str, environment: Environment) -> str:
+    return said(
+        "The Swarm has services of {environment} that {deployment} wrote.",
+        environment=environment.name,
+        deployment=writer,
+    )
 
 
 def _written_services(environment: Environment) -> set[str]:

@@ -66,6 +66,10 @@ class EngineReader(Protocol):
         """Return the services that are there as such, whatever containers they have: those of a Swarm, else none."""
         ...
 
+    async def last_writer(self, environment: Environment) -> str:
+        """Return the newest deployment that wrote a service that a Swarm has; empty where none did."""
+        ...
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
         ...

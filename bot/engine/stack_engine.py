@@ -119,6 +119,10 @@ class StackEngine(StackReader):
             return await self._swarm.missing_images(release, environment)
         return await super().missing_images(release, environment)
 
+    async def last_writer(self, environment: Environment) -> str:
+        """Return the newest deployment that wrote a service that a Swarm has; containers say none."""
+        return await self._swarm.last_writer(environment) if on_swarm(environment) else ""
+
     async def pull(
         self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
     ) -> str:

@@ -20,7 +20,7 @@ from roas.engine.swarm.calls import SwarmCalls
 from roas.engine.swarm.facts import MANAGER, no_manager, swarm_facts
 from roas.engine.swarm.following import SharedLooks, follow_update
 from roas.engine.swarm.images import look_up_digest, missing_from_registry
-from roas.engine.swarm.judgement import Judgement, UpdateVerdict, failure_hint
+from roas.engine.swarm.judgement import Judgement, UpdateVerdict, deployment_of, failure_hint, nonce_of
 from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.normal_form import differing_keys, spec_hash
 from roas.engine.swarm.obstacles import find_on_swarm
@@ -36,6 +36,7 @@ from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.models.identifiers import moment_of
 from roas.models.obstacle import Obstacle
 from roas.models.release import Release
 from roas.models.stack import WantedImage
@@ -98,6 +99,12 @@ class SwarmEngine:
         """Return the services of the environment's stack."""
         found = await self._ask(environment, lambda calls: calls.services(environment.project))
         return frozenset(service_name(one["Spec"]) for one in found)
+
+    async def last_writer(self, environment: Environment) -> str:
+        """Return the newest deployment that wrote a service of the environment's stack; empty where none did."""
+        found = await self._ask(environment, lambda calls: calls.services(environment.project))
+        writers = (deployment_of(nonce_of(one["Spec"])) for one in found)
+        return max(filter(None, writers), key=moment_of, default="")
 
     def events(self, environment: Environment) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not."""

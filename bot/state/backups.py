@@ -146,6 +146,14 @@ class Backups:
         _sync(self._journal.parent)
         return self._journal.with_name(aside) if had_journal else None
 
+    def keep(self) -> None:
+        """Choose the journal that is there. No process may have it open. Raises StateError."""
+        with (
+            _faults(said("The journal could not be kept")),
+            closing(sqlite3.connect(f"{self._journal.as_uri()}?mode=rw", uri=True, isolation_level=None)) as journal,
+        ):
+            choose(journal)
+
     def newest_whole(self) -> Backup:
         """Return the newest copy that is whole. Raises InvalidRequestError where there is none."""
         for backup in self.all():

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.change import StateChange
+from roas.models.identifiers import moment_of
 from roas.models.post import Post
 from roas.redaction import hide
 from roas.state.alerts import Alerts
@@ -69,6 +71,19 @@ def _hint(folder: Path, error: OSError) -> Message:
         "STATE_DIR: it would begin without releases to go back to.",
         folder=folder,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Say how far an environment has come by a journal: its last release, or -1, and when its last deployment began.
+
+    `chosen_at` is when a person chose the journal, after which it may be older than what the engine has. Both moments
+    are as ids have them.
+    """
+
+    release: int
+    deployed_at: str
+    chosen_at: str
 
 
 class Posts:
@@ -187,6 +202,21 @@ class StateManager:
             ).fetchone()
         )
         return bool(row[0])
+
+    async def newest(self, environment: str) -> Newest:
+        """Return how far an environment has come by this journal. Raises StateError."""
+
+        def look(transaction: Transaction) -> Newest:
+            release = transaction.execute(
+                "SELECT coalesce(max(number), -1) FROM releases WHERE environment = ?", (environment,)
+            ).fetchone()
+            deployment = transaction.execute(
+                "SELECT coalesce(max(substr(id, instr(id, '-') + 1)), '') FROM deployments WHERE environment = ?",
+                (environment,),
+            ).fetchone()
+            return Newest(int(release[0]), str(deployment[0]), moment_of(self._journal.choice))
+
+        return await self._journal.read(look)
 
     async def rescue(self) -> Path | None:
         """Copy what this process still holds of its lost journal, and tell others that it acts no more.

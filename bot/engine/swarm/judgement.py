@@ -122,6 +122,11 @@ def is_of_deployment(nonce: str, deployment: str) -> bool:
     return bool(deployment) and nonce.startswith(f"{deployment}-")
 
 
+def deployment_of(nonce: str) -> str:
+    """Return the deployment that a mark is of; empty for a write of none."""
+    return nonce.rpartition("-")[0]
+
+
 def nonce_of(spec: Mapping[str, Any] | None) -> str:
     """Return the mark of the write that a spec is of; empty where it is none of ours."""
     return str(((spec or {}).get("Labels") or {}).get(NONCE) or "")

@@ -1,5 +1,7 @@
 """Deploying, hotfixing and rolling back move what Docker runs, and nothing more than what was asked for."""
 
+from roas.engine.model.services import named_model
+from roas.engine.model.store import ModelStore
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from tests.e2e.acceptance.people import request, succeeded
@@ -29,6 +31,11 @@ async def test_first_deployments_of_a_stack(people, stack, settings, images):
     before = stack.ids()
     await people.succeed("v1")
     assert stack.ids() == before
+    applied = await people.application.state.releases.applied_model("dev")
+    models = ModelStore(settings.state_dir / "models")
+    as_typed = named_model(models.load(applied), dict.fromkeys(("store", "web"), f"{REPOSITORY}:v1"))
+    stack.manually("up", "-d", file=models.existing(models.save(as_typed)))
+    assert stack.ids() == before, "Compose has nothing to change either"
     stack.container("web").stop()
     await people.succeed("v1")
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}

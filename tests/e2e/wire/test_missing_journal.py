@@ -1,5 +1,6 @@
 """A bot whose journal is gone says so to all who ask, changes nothing, and goes on when a person brings it back."""
 
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -57,8 +58,9 @@ async def test_empty_folder_in_place_of_the_state_is_a_fault(
     before, state, away = everything(shop), tmp_path / "state", tmp_path / "away"
     state.rename(away)
     state.mkdir()
-    code, said = await roas(bot_settings, "deploy", "dev", "v2")
-    assert (code, "restore --new" in said) == (69, True), said
+    for command in (("deploy", "dev", "v2"), ("lock", "dev", "--reason", "x"), ("unlock", "dev")):
+        code, said = await roas(bot_settings, *command)
+        assert (code, "restore --new" in said) == (69, True), said
     await bot.start()
     assert "restore --new" in (await told(people)).text
     await answers(people, "journal is missing")
@@ -76,6 +78,38 @@ async def test_empty_folder_in_place_of_the_state_is_a_fault(
         away.rename(state)
         await works_again(people, "**r1**")
         assert everything(shop) == before
+    assert await bot.stop() == 0
+
+
+async def test_earlier_journal_in_place_of_the_newest_is_a_fault(
+    start_bot, bot_settings, people, shop, image_ids, tmp_path: Path
+):
+    """Another disk is mounted, with a copy of long ago: it is told, nothing is written, and a person may keep it."""
+    shop.write(store=STAYS)
+    bot = await start_bot()
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert await bot.stop() == 0
+    state, earlier = tmp_path / "state", tmp_path / "earlier"
+    shutil.copytree(state, earlier)
+    await bot.start()
+    await works_again(people, "**r1**")
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
+    assert await bot.stop() == 0
+    before = everything(shop)
+    state.rename(tmp_path / "away")
+    earlier.rename(state)
+    for command in (("lock", "dev", "--reason", "x"), ("unlock", "dev"), ("deploy", "dev", "v2")):
+        code, said = await roas(bot_settings, *command)
+        assert (code, "release 2 of dev" in said) == (69, True), said
+    await bot.start()
+    assert "restore --keep" in (await told(people)).text
+    await answers(people, "is an earlier one")
+    assert everything(shop) == before
+    code, said = await roas(bot_settings, "restore", "--keep")
+    assert code == 0, said
+    await works_again(people, "**r1**")
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v2"]}
     assert await bot.stop() == 0
 
 

@@ -200,6 +200,9 @@ class FakeEngine:
         self._called("held_releases")
         return frozenset(self.protected)
 
+    async def last_writer(self, environment: Environment) -> str:
+        return ""
+
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
     ) -> None:

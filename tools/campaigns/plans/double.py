@@ -238,6 +238,10 @@ class EngineDouble:
     async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
         """Hold nothing."""
 
+    async def last_writer(self, environment: Environment) -> str:
+        """Return nothing: no Swarm."""
+        return ""
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the projects of the machine: every one is of the one folder that there is."""
         names = sorted({one.project for one in self.machine.containers.values()})

@@ -3,8 +3,10 @@
 Judged by what Docker's API shows of managers and nodes, never by the bot's journal.
 """
 
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pytest
 
@@ -61,12 +63,23 @@ def test_story_of_a_stack(
     failed_version_goes_back_to_what_ran(story)
     first_version_is_brought_up(story)
     status_and_doctor_know_the_nodes(story)
+    earlier = shutil.copytree(line.state, line.folder / "earlier")
     first_secret, number = line.kept("secret"), line.document("releases", "dev")["current"]
     beside.wait()
     update_takes_config_secret_and_login(story)
     drained_node_pulls_by_the_login_of_the_update(story)
     release_comes_back_with_its_own_secret(story, number, first_secret)
     change_by_hand_is_told(story)
+    journal_of_another_time_is_refused(story, earlier)
+
+
+def journal_of_another_time_is_refused(story: Story, earlier: Path) -> None:
+    """What the Swarm has says that a newer one was written: by an empty folder nothing is done, nor by an older one."""
+    for folder, hint in ((story.line.folder / "empty", "restore --new"), (earlier, "restore --keep")):
+        told = story.line.run("deploy", "dev", "v1", STATE_DIR=str(folder))
+        assert told.returncode == 69, told
+        assert "The Swarm has services of dev that ROLLBACK-" in told.stderr, told.stderr
+        assert hint in " ".join(told.stderr.split())
 
 
 def by_hand(repository: str) -> str:
