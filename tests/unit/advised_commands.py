@@ -1,4 +1,4 @@
-"""Collect the commands of Compose that the product tells people to type: in its messages, and in its documentation."""
+"""Collect the commands that the product tells people to type: in its messages, and in its documentation."""
 
 import ast
 import re
@@ -9,14 +9,15 @@ from tests.unit.sources import all_nodes, tree_of
 ROOT = Path(__file__).resolve().parents[2]
 # What tells nobody to type anything: records, figures, and how it works inside.
 NO_ADVICE = ("docs/decisions", "docs/reliability.md", "docs/performance.md", "docs/architecture.md", "docs/explanation")
-COMMAND = re.compile(r"`(docker compose [^`]+)`|^(docker compose .+)$", re.MULTILINE)
+COMPOSE, OURS = "docker compose", "roas"
 
 
-def advised_commands() -> dict[str, set[str]]:
-    """Return each command, its fields as written, with the files that name it."""
+def advised_commands(program: str = COMPOSE) -> dict[str, set[str]]:
+    """Return each command of a program, its fields as written, with the files that name it."""
     found: dict[str, set[str]] = {}
+    pattern = re.compile(rf"`({program} [^`]+)`|^({program} .+)$", re.MULTILINE)
     for name, text in _texts():
-        for match in COMMAND.finditer(text):
+        for match in pattern.finditer(text):
             command = " ".join((match[1] or match[2]).split())
             found.setdefault(command, set()).add(name)
     return found
@@ -29,5 +30,5 @@ def _texts() -> list[tuple[str, str]]:
         for path in (ROOT / folder).rglob("*.py"):
             strings = (one.value for one in all_nodes(tree_of(path)) if isinstance(one, ast.Constant))
             name = str(path.relative_to(ROOT))
-            texts += [(name, one) for one in strings if isinstance(one, str) and "docker compose" in one]
+            texts += [(name, one) for one in strings if isinstance(one, str)]
     return [(name, text) for name, text in texts if not name.startswith(NO_ADVICE)]

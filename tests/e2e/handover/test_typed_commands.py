@@ -8,12 +8,15 @@ import yaml
 
 from testbed.home_stack import BOT_SERVICE, Home, HomeStackError
 from tests.e2e.handover.conftest import comes_to_rest
-from tests.unit.advised_commands import advised_commands
+from tests.unit.advised_commands import OURS, advised_commands
 
 pytestmark = pytest.mark.timeout(300)
 
 # A deployment is asked for to change services; a word in capitals stands for one's own.
 NOT_TYPED = ("roas deploy", "roas COMMAND", "roas login")
+# So is a rollback. The others follow without an end, ask for a password, or describe another stack.
+NOT_IN_THE_BOT = ("rollback", "deploy", "events --follow", "login", "init", "…", "COMMAND", ">", "{command}", "--force")
+FIELDS = {"{environment}": "dev", "{name}": "dev", "{names}": BOT_SERVICE, "ENVIRONMENT": "dev", "ENV": "dev"}
 # The entrypoint of these images is how they start as a bot; the shipped image's takes a command.
 WITHOUT_TERMINAL = {"exec": ("-T",), "run": ("-T", "--entrypoint", "entrypoint")}
 
@@ -22,7 +25,16 @@ def typed() -> list[list[str]]:
     """Return the commands that name the bot's service, for this stack, each once."""
     found = {command.replace("{service}", BOT_SERVICE).replace(" prod", " dev") for command in advised_commands()}
     named = sorted(one for one in found if f" {BOT_SERVICE}" in one and not any(word in one for word in NOT_TYPED))
-    return [one.removeprefix("docker compose ").split() for one in named]
+    return [one.removeprefix("docker compose ").split() for one in named] + in_the_bot()
+
+
+def in_the_bot() -> list[list[str]]:
+    """Return our own commands, as they are typed beside a living bot."""
+    found = {command.partition(" #")[0] for command in advised_commands(OURS)}
+    for field, text in FIELDS.items():
+        found = {command.replace(field, text) for command in found}
+    wanted = sorted(one for one in found if not any(word in one for word in NOT_IN_THE_BOT))
+    return [["exec", BOT_SERVICE, "python", "-m", *command.split()] for command in wanted]
 
 
 def others(home: Home) -> dict[str, Any]:
@@ -37,7 +49,7 @@ def test_typed_commands_leave_other_services_alone(home: Home):
     stack = yaml.safe_load(written)
     stack["services"]["store"]["environment"] = {"CHANGED": "since it was deployed"}
     commands = typed()
-    assert len(commands) >= 7, commands
+    assert len(commands) >= 7 + 15, commands
     try:
         file.write_text(yaml.safe_dump(stack, sort_keys=False))
         for command in commands:
