@@ -2,6 +2,7 @@
 
 import signal
 
+from testbed.home_stack import PROJECT_LABEL
 from tests.e2e.cli.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
 
 PAUSING = f"""
@@ -57,6 +58,40 @@ def decision_reaches_what_a_dead_process_left(pausing: CommandLine) -> None:
     assert pausing.run("resume", "dev", "--roll-back").returncode == 0
     assert pausing.running() == {"web": "v1"}
     assert "under way" not in pausing.run("status", "dev").stdout
+
+
+BREAKABLE = f"""
+services:
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    network_mode: none
+    stop_grace_period: 1s
+    volumes: ["data:/data"]
+    environment: {{BROKEN: "/data/broken-${{VERSION:-v1}}"}}
+    healthcheck:
+      test: ["CMD-SHELL", "test ! -e $$BROKEN && wget -q -O /dev/null http://127.0.0.1:8080/health"]
+      interval: 300ms
+      retries: 20
+volumes: {{data: {{}}}}
+"""
+
+
+def test_what_a_dead_rollback_set_aside_serves_again(line: CommandLine) -> None:
+    """It was stopped for an earlier release, whose containers never became healthy, and nobody was left to see it."""
+    line.write(BREAKABLE)
+    for version in ("v1", "v2"):
+        assert line.run("deploy", "dev", version).returncode == 0
+    (web,) = line.client.containers.list(filters={"label": f"{PROJECT_LABEL}={line.project}-dev"})
+    assert web.exec_run(["touch", "/data/broken-v1"]).exit_code == 0
+    rolling_back = line.start("rollback", "dev", "--yes", "--reason", "x")
+    wait_for_line(rolling_back, "web: waiting")
+    assert line.running() == {"web": "v1"}
+    rolling_back.send_signal(signal.SIGKILL)
+    rolling_back.wait()
+    resumed = line.run("deploy", "dev", "v2")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert line.running() == {"web": "v2"}
+    assert line.client.containers.get(web.id).status == "running", resumed.stdout + resumed.stderr
 
 
 def test_plan_refuses_what_means_nothing(line: CommandLine) -> None:
