@@ -178,6 +178,16 @@ class PrivateDaemon(SlotHolder):
             self._containerd_socket.unlink(missing_ok=True)
         self._containerd = None
 
+    def pause_containerd(self) -> None:
+        """Stall the containerd beside it: what the engine asks of it is taken, and never answered."""
+        if self._containerd is not None:
+            stop_process(self._containerd.pid)
+
+    def resume_containerd(self) -> None:
+        """Let a stalled containerd continue."""
+        if self._containerd is not None:
+            self._containerd.send_signal(signal.SIGCONT)
+
     @property
     def _containerd_socket(self) -> Path:
         return self.run_folder / "containerd" / "containerd.sock"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from roas.errors import InvalidRequestError
 from roas.messages.message import said
@@ -96,6 +97,20 @@ class DeploymentReader:
                 return read_services(transaction, row[0])
             found = read_service(transaction, row[0], service)
             return () if found is None else (found,)
+
+        return await self._journal.read(work)
+
+    async def had_touched(self, environment: str, service: str, moment: datetime) -> bool:
+        """Return whether the last deployment of an environment, which has ended, was at work on a service then."""
+
+        def work(transaction: Transaction) -> bool:
+            found = select_deployments(
+                transaction, "environment = ? ORDER BY rowid DESC LIMIT 1", (environment,), whole=False
+            )
+            if not found or found[0].ended_at is None or not found[0].created_at <= moment <= found[0].ended_at:
+                return False
+            progress = read_service(transaction, found[0].id, service)
+            return progress is not None and progress.step not in UNTOUCHED_STEPS
 
         return await self._journal.read(work)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from roas.engine.interface import ContainerEvent
 from roas.errors import RoasError
@@ -22,6 +23,7 @@ from roas.monitoring.watching.wanted_services import Definitions
 from roas.state.manager import StateManager
 
 SOURCE = "health"
+NANOSECONDS = 10**9
 # An alert that fired this often is over only after a while without trouble.
 FLAPS = 3
 CALM_SECONDS = 30.0
@@ -140,7 +142,11 @@ class ServiceAlerts:
         progress = await self._state.deployments.progress_under_way(environment.name, event.service)
         if event.service in await self._of_deployment(environment, progress):
             return True
-        return event.container_id in failed_replicas(progress)
+        if event.container_id in failed_replicas(progress):
+            return True
+        # The engine may tell of a stop when the deployment that asked for it has ended.
+        moment = datetime.fromtimestamp(event.time_ns / NANOSECONDS, UTC)
+        return await self._state.deployments.had_touched(environment.name, event.service, moment)
 
     async def _failed_replicas(self, environment: Environment) -> frozenset[str]:
         return failed_replicas(await self._state.deployments.progress_under_way(environment.name))

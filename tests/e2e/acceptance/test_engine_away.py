@@ -145,6 +145,31 @@ async def test_containerd_away_is_waited_for_and_blames_nobody(on_parted, parted
         assert on_parted.ids()["other-1"] == before
 
 
+STALLS = [3, pytest.param(75, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("seconds", STALLS)
+async def test_containerd_stalled_midway_is_waited_for(on_parted, parted, tmp_path, seconds):
+    """It takes what it is asked, and does not answer; whoever waits for it blames no service."""
+    ready = WATCHED_CHECK | {"test": patiently("test -e /tmp/ready"), "start_period": "60s"}
+    after = {"web": {"condition": "service_healthy"}}
+    on_parted.write({"web": alone(healthcheck=ready), "other": alone(healthcheck=WATCHED_CHECK, depends_on=after)})
+    async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
+        await until_waiting(application, started.id, "web")
+        await asyncio.to_thread(on_parted.container("web").exec_run, ["touch", "/tmp/ready"])
+        assert (await application.orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        await until_waiting(application, started.id, "web")
+        await asyncio.to_thread(on_parted.container("web").exec_run, ["touch", "/tmp/ready"])
+        await asyncio.to_thread(parted.pause_containerd)
+        await asyncio.sleep(seconds)  # how long it stalls is what is played
+        await asyncio.to_thread(parted.resume_containerd)
+        deployment = await application.orchestrator.wait(started.id)
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+        assert set(on_parted.images().values()) == {on_parted.client.images.get(f"{REPOSITORY}:v2").id}
+
+
 async def test_containerd_away_rolls_nothing_back(on_parted, parted, tmp_path):
     """Recovery waits for it, and what it could not do says nothing of the service."""
     on_parted.write({"web": alone(healthcheck=WATCHED_CHECK), "store": alone(healthcheck=None)})

@@ -9,6 +9,7 @@ from roas.application import open_application
 from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
+from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, People, request
 from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alone
 
@@ -39,6 +40,34 @@ async def test_rollback_that_breaks_in_verification_is_put_back(stack, settings,
         seen = await application.collector.collect_all_metrics(application.environments["dev"])
         assert seen.drift == ()
         assert (await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))).to_release == 1, "once more"
+
+
+def is_unhealthy(stack, service):
+    return stack.container(service).attrs["State"]["Health"]["Status"] == "unhealthy"
+
+
+async def test_critical_service_is_named_with_its_setting(stack, settings):
+    """The shipped stack's Redis is critical: what fails by it says so, and by which setting it does not."""
+    redis = alone(image=f"{REPOSITORY}:v1", healthcheck=CHECK | {"interval": "200ms", "retries": 1})
+
+    def write(version: str) -> None:
+        stack.write({"redis": redis, "web": alone(image=f"{REPOSITORY}:{version}")})
+
+    write("v1")
+    async with open_application(settings) as application:
+        people = People(application)
+        await people.succeed("v1")
+        stack.container("redis").exec_run(["rm", "/www/health"])
+        assert await asyncio.to_thread(wait_until, lambda: is_unhealthy(stack, "redis"), 20)
+        write("v2")
+        deployment = await people.deploy("v2")
+        assert (deployment.outcome, deployment.problem.service) == (Outcome.ROLLED_BACK, "redis")
+        assert "redis, which is critical, is unhealthy" in deployment.problem.message
+        assert "`critical_services` (CRITICAL_SERVICES)" in deployment.problem.hint
+    others = {"dev": EnvironmentSettings(critical_services=("web",), observation_seconds=0.2)}
+    async with open_application(settings.model_copy(update={"environments": others})) as application:
+        deployment = await People(application).succeed("v2")
+        assert any("redis, which was not changed, is unhealthy" in one for one in deployment.warnings)
 
 
 async def test_first_deployments_end_as_they_say(people, stack, images):

@@ -385,3 +385,19 @@ async def test_what_a_failed_deployment_left_stopped_is_no_manual_stop(
     (alert,) = await scene.state.alerts.open()
     assert alert.severity is severity
     assert ("intentional" in alert.summary) == (outcome is Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize(("late", "known"), [(False, True), (True, False)], ids=["after it", "while it ran"])
+async def test_late_event_of_a_deployments_stop_is_no_manual_stop(scene: Scene, late: bool, known: bool) -> None:
+    """The engine tells of it when the deployment has ended; when it happened says whose it was."""
+    now = datetime.now(UTC)
+    deployment = replace(a_deployment("dev"), created_at=now - timedelta(minutes=1), services=())
+    fence = await scene.state.deployments.create(deployment, "deploy")
+    touched = ServiceProgress("web", ServiceStep.RESTORED, changed=True)
+    await scene.state.deployments.save_services(replace(deployment, services=(touched,)), (touched,), fence)
+    ended = replace(deployment, outcome=Outcome.FAILED, ended_at=now, services=(touched,))
+    await scene.state.deployments.finish(ended, fence)
+    at = now - timedelta(seconds=1) if late else now + timedelta(seconds=1)
+    happened = ContainerEvent("stop", "c-web", "web", "shop-dev", {}, int(at.timestamp() * 1e9))
+    await scene.alerts.container_event(DEV, happened, DEFINITIONS)
+    assert scene.alerts.is_manual_stop("dev", "web") is known
