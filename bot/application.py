@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from roas.candidates.coordinator import CandidateCoordinator
 from roas.composition import (
     build_deployment,
     build_maintenance,
@@ -60,6 +61,7 @@ class Application:
     alert_service: AlertService
     maintenance: Maintenance
     token_twin: TokenTwin
+    candidates: CandidateCoordinator
     deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
@@ -134,6 +136,7 @@ def _build(base: Foundation) -> Application:
         alert_service=monitoring.alert_service,
         maintenance=build_maintenance(base, monitoring, recovery, token_twin, figures, deployment.manager.behind_proxy),
         token_twin=token_twin,
+        candidates=CandidateCoordinator(base.state, deployment.orchestrator, base.bus, base.environments),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
@@ -154,6 +157,7 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     coordinator.start(application.environments)
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
+    stack.push_async_callback(application.candidates.stop)
     stack.push_async_callback(application.maintenance.stop)
     stack.push_async_callback(application.stop_watching_itself)
 

@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from roas.configuration.place import Fault, Place, variable
@@ -14,6 +14,7 @@ from roas.configuration.reading import Reading, read
 from roas.configuration.sources import OF_THE_HOST, PREFIX, VariableSource
 from roas.errors import SettingsError
 from roas.log import get_logger
+from roas.models.candidate import SourceAction, SourceKind, SourceMode
 from roas.models.environment import EngineKind, PolicyLevel
 
 log = get_logger(__name__)
@@ -65,6 +66,48 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     allow: tuple[str, ...] = ()
 
 
+# A source must say of which project a token is: without that, any job of the issuer would be this source.
+PROJECT_CLAIMS = frozenset({"repository", "repository_id", "project_path", "project_id", "sub"})
+
+
+class OidcSettings(BaseModel, extra="forbid"):
+    """Say which signed tokens of CI jobs are a source's: whose, for whom, and with which claims."""
+
+    issuer: str = Field(pattern=r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$")
+    audience: str = Field(min_length=1, max_length=256)
+    claims: dict[str, str | tuple[str, ...]]
+
+    @field_validator("claims")
+    @classmethod
+    def _claims_name_a_project(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not PROJECT_CLAIMS & value.keys():
+            raise ValueError(f"must pin one of {', '.join(sorted(PROJECT_CLAIMS))}")
+        return value
+
+
+class SourceSettings(BaseModel, extra="forbid", defer_build=True):
+    """Describe who offers versions: to which environments, and by which credentials it is known."""
+
+    kind: SourceKind = SourceKind.CI
+    environments: dict[str, SourceMode] = Field(default_factory=dict)
+    actions: tuple[SourceAction, ...] = (SourceAction.PROPOSE,)
+    token_hash: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    oidc: OidcSettings | None = None
+    secret_file: Path | None = None
+    signing_key_file: Path | None = None
+    repository: str | None = Field(default=None, pattern=r"^[\w.-]+(/[\w.-]+)+$")
+    branches: tuple[str, ...] = ("main",)
+    images: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    version: str = Field(default="{sha}", max_length=128)
+
+    @model_validator(mode="after")
+    def _signing_key_is_gitlabs(self) -> Self:
+        if self.signing_key_file is not None and self.kind is not SourceKind.GITLAB:
+            raise ValueError("only GitLab has a signing_key_file")
+        return self
+
+
 class Settings(BaseSettings):
     """Hold every setting; the names in the environment are these names in capitals, with `ROAS_` before them or not."""
 
@@ -96,6 +139,8 @@ class Settings(BaseSettings):
     state_dir: Path = Path("state")
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    api_host: str = "127.0.0.1"
+    api_port: int | None = Field(default=None, ge=0, le=65535)
     webhook_token: SecretStr | None = None
     prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
     log_level: str = Field(default="INFO", pattern=r"(?i)^(DEBUG|INFO|WARNING|ERROR)$")
@@ -108,6 +153,7 @@ class Settings(BaseSettings):
     home_environment: str | None = Field(default=None, pattern=NAME_PATTERN)
     environment_names: Names = DEFAULT_ENVIRONMENTS
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
+    sources: dict[str, SourceSettings] = Field(default_factory=dict)
     critical_services: Names = ("discord-bot", "redis")
     releases_kept: int = Field(default=10, ge=2, le=100)
     history_days: float = Field(default=90, ge=1, le=3650)
@@ -225,6 +271,13 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
     for name in settings.environments:
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
+    for name, source in settings.sources.items():
+        if not re.fullmatch(NAME_PATTERN, name):
+            yield Fault(reading.place(("sources", name)), "has lower-case letters, digits, - and _ only")
+        for environment in source.environments:
+            if environment not in settings.environment_names:
+                place = reading.place(("sources", name, "environments"))
+                yield Fault(place, f"{environment!r} is not one of {known}")
     for path in reading.files:
         if (stack := _stack_around(path, reading, settings)) is not None:
             yield Fault(

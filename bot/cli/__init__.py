@@ -15,6 +15,7 @@ from roas.cli.history import history, releases
 from roas.cli.init import init
 from roas.cli.lock import lock, unlock
 from roas.cli.login import login
+from roas.cli.remote import remote
 from roas.cli.restore import restore
 from roas.cli.run import run
 from roas.cli.status import status
@@ -32,7 +33,7 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
 69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
 
-SETTINGS = "config"
+SETTINGS, REMOTE = "config", "remote"
 # The release before called it so.
 FORMER_RESUME = "go-on"
 # Each command with what it does and its help, in the order in which they are listed.
@@ -85,6 +86,7 @@ def application() -> typer.Typer:
     for name, (function, short) in COMMANDS.items():
         commands.command(name, short_help=short)(function)
     commands.command(FORMER_RESUME, hidden=True)(resume)
+    commands.add_typer(remote(), name=REMOTE, short_help="Offer versions to a bot elsewhere, from a CI job.")
     commands.add_typer(configuration(), name=SETTINGS, short_help="Check and show the settings.")
     return commands
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from roas.configuration.layout import ENVIRONMENTS, FILE_SUFFIX, PATHS_OF_ENVIRONMENT, TABLES, Key, key_of
+from roas.configuration.layout import (
+    ENVIRONMENTS,
+    FILE_SUFFIX,
+    NAMED_TABLES,
+    PATHS_OF_TABLE,
+    TABLES,
+    Key,
+    key_of,
+)
 from roas.configuration.lines import KeyPath, lines_of
 from roas.configuration.place import Fault, Place, dotted, variable
 from roas.redaction import is_credential
@@ -32,7 +40,8 @@ class ConfigurationFile:
         """Return where a setting, or a part of one, is said in the file."""
         name, *rest = setting
         known = (key_of(f"{name}{FILE_SUFFIX}"), key_of(str(name)))
-        key = next((one for one in known if one is not None and one in self.lines), (ENVIRONMENTS,))
+        named = str(name) if name in NAMED_TABLES else ENVIRONMENTS
+        key = next((key for key in known if key is not None and key in self.lines), (named,))
         return self.at((*key, *rest))
 
     def at(self, path: KeyPath) -> Place:
@@ -40,7 +49,7 @@ class ConfigurationFile:
         return _place(self.path, self.lines, path)
 
 
-def read_file(path: Path, environment_keys: Collection[str]) -> ConfigurationFile:
+def read_file(path: Path, named_keys: Mapping[str, Collection[str]]) -> ConfigurationFile:
     """Read a file; whatever is wrong with it is among the faults. Raises nothing."""
     try:
         text = path.read_bytes().decode()
@@ -53,7 +62,7 @@ def read_file(path: Path, environment_keys: Collection[str]) -> ConfigurationFil
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return _not_toml(path, text, str(error))
-    reading = _Reading(path, lines_of(text), environment_keys)
+    reading = _Reading(path, lines_of(text), named_keys)
     reading.take(document)
     return ConfigurationFile(path, reading.values, tuple(reading.faults), reading.lines)
 
@@ -77,18 +86,18 @@ def _place(path: Path, lines: Mapping[KeyPath, int], key: KeyPath) -> Place:
 class _Reading:
     """Parse one document."""
 
-    def __init__(self, path: Path, lines: Mapping[KeyPath, int], environment_keys: Collection[str]) -> None:
+    def __init__(self, path: Path, lines: Mapping[KeyPath, int], named_keys: Mapping[str, Collection[str]]) -> None:
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
         self.lines = lines
         self._path = path
-        self._environment_keys = environment_keys
+        self._named_keys = named_keys
 
     def take(self, document: Mapping[str, Any]) -> None:
         """Read the keys of the layout; any other key is an error."""
         for table, content in document.items():
-            if table == ENVIRONMENTS:
-                self._take_environments(content)
+            if table in NAMED_TABLES:
+                self._take_named(table, content)
             elif table not in TABLES:
                 self._fault((table,), _no_table(table))
             elif not isinstance(content, dict):
@@ -129,14 +138,12 @@ class _Reading:
             why = error.strerror if isinstance(error, OSError) else "no text"
             self._fault(path, f"cannot be read ({why}: {file})")
 
-    def _take_environments(self, content: Any) -> None:
+    def _take_named(self, table: str, content: Any) -> None:
         if not isinstance(content, dict):
-            self._fault((ENVIRONMENTS,), f"holds tables: write [{ENVIRONMENTS}.dev]")
+            self._fault((table,), f"holds tables: write [{table}.{'dev' if table == ENVIRONMENTS else 'shop'}]")
             return
-        self.values[ENVIRONMENTS] = {
-            name: self._environment(name, own)
-            for name, own in content.items()
-            if self._is_table((ENVIRONMENTS, name), own)
+        self.values[table] = {
+            name: self._named(table, name, own) for name, own in content.items() if self._is_table((table, name), own)
         }
 
     def _is_table(self, path: KeyPath, value: Any) -> bool:
@@ -144,15 +151,15 @@ class _Reading:
             self._fault(path, f"is a table: write [{dotted(path)}]")
         return isinstance(value, dict)
 
-    def _environment(self, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
-        taken = {}
+    def _named(self, table: str, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        taken, known = {}, self._named_keys[table]
         for key, value in own.items():
-            path = (ENVIRONMENTS, name, key)
-            if key not in self._environment_keys:
-                self._fault(path, f"there is no such key{_suggested(key, self._environment_keys)}")
+            path = (table, name, key)
+            if key not in known:
+                self._fault(path, f"there is no such key{_suggested(key, known)}")
                 continue
-            taken[key] = self._from_here(value) if key in PATHS_OF_ENVIRONMENT else value
-            if key == "variables" and isinstance(value, dict):
+            taken[key] = self._from_here(value) if key in PATHS_OF_TABLE[table] else value
+            if table == ENVIRONMENTS and key == "variables" and isinstance(value, dict):
                 taken[key] = {one: value[one] for one in value if not self._is_secret((*path, one))}
         return taken
 
@@ -196,7 +203,7 @@ def _no_table(name: str) -> str:
     at = key_of(setting) or key_of(f"{setting}{FILE_SUFFIX}")
     if at is not None:
         return f"is written as {at[1]} in [{at[0]}]"
-    return f"there is no such table{_suggested(name, [*TABLES, ENVIRONMENTS])}"
+    return f"there is no such table{_suggested(name, [*TABLES, *NAMED_TABLES])}"
 
 
 def _suggested(name: str, known: Iterable[str], in_table: str = "") -> str:

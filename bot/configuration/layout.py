@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ENVIRONMENTS = "environments"
+SOURCES = "sources"
 # What names a file that holds a secret, after the name of the secret.
 FILE_SUFFIX = "_file"
 
@@ -119,6 +120,13 @@ TABLES: Mapping[str, Table] = {
             "port": Key("http_port", "The port to listen on; 0 takes a free one."),
         },
     ),
+    "api": Table(
+        "Where the bot serves the API for CI jobs and the webhooks; without a port it does not.",
+        {
+            "host": Key("api_host", "The address to listen on."),
+            "port": Key("api_port", "The port to listen on; 0 takes a free one."),
+        },
+    ),
     "webhook": Table(
         "Who may post alerts to the bot.",
         {"token_file": _secret_file("webhook_token", "the bearer token of POST /alerts")},
@@ -143,6 +151,21 @@ TABLES: Mapping[str, Table] = {
         },
     ),
 }
+ABOUT_SOURCES = "Who may offer versions to which environments, and how the bot knows that it is them."
+SOURCE_KEYS: Mapping[str, str] = {
+    "kind": "What it is: `ci`, or what its webhooks look like, such as `github` or `harbor`.",
+    "environments": "The environments that it may offer versions to: each `off`, `propose` or `auto`.",
+    "actions": "What its credentials may ask for: `propose`, `deploy`.",
+    "token_hash": "The hash of its token, as `roas remote token` prints it.",
+    "oidc": "Which signed tokens of a CI job are its own: issuer, audience and claims.",
+    "secret_file": "The file that holds the secret of its webhooks; of Docker Hub and Quay, the end of their path.",
+    "signing_key_file": "The file that holds GitLab's signing key (`whsec_…`); with it the old form is refused.",
+    "repository": "Its repository, such as `acme/shop`; webhooks about others are of no use.",
+    "branches": "The branches of which a push or a run is a candidate, by pattern; by default `main`.",
+    "images": "The image repositories whose new tags are candidates, such as `ghcr.io/acme/shop`.",
+    "services": "The services that its versions are for; all where it names none.",
+    "version": "What the version of a commit is, such as `sha-{sha:.7}`; of {sha}, {short_sha}, {ref} and {tag}.",
+}
 ABOUT_ENVIRONMENTS = "What is different about one environment; whatever is left out follows the convention."
 ENVIRONMENT_KEYS: Mapping[str, str] = {
     "folder": "The folder of its compose files.",
@@ -164,7 +187,8 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "version_variables": "The stack's own variables that get the version: a list, or a table with one per service.",
     "variables": "What its compose files are given as variables; nothing that is secret.",
 }
-PATHS_OF_ENVIRONMENT = frozenset({"folder"})
+PATHS_OF_TABLE = {ENVIRONMENTS: frozenset({"folder"}), SOURCES: frozenset({"secret_file", "signing_key_file"})}
+NAMED_TABLES = (ENVIRONMENTS, SOURCES)
 # The settings that decide where the file is cannot be in it.
 NOT_IN_THE_FILE = frozenset({"roas_config"})
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import to_jsonable_python
 
-from roas.configuration.layout import ENVIRONMENTS
+from roas.configuration.layout import NAMED_TABLES
 from roas.configuration.lines import KeyPath
 from roas.configuration.place import variable
 from roas.configuration.reading import Reading
@@ -51,20 +51,20 @@ def overview(reading: Reading[Any]) -> list[Line]:
 def _values(settings: BaseModel) -> Iterator[tuple[KeyPath, Any]]:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if name == ENVIRONMENTS:
-            yield from _of_environments(value)
+        if name in NAMED_TABLES:
+            yield from _of_named(name, value)
         else:
             yield (name,), value
 
 
-def _of_environments(environments: Mapping[str, BaseModel]) -> Iterator[tuple[KeyPath, Any]]:
-    for name, own in environments.items():
+def _of_named(table: str, tables: Mapping[str, BaseModel]) -> Iterator[tuple[KeyPath, Any]]:
+    for name, own in tables.items():
         for key in type(own).model_fields:
             value = getattr(own, key)
             if isinstance(value, dict):
-                yield from (((ENVIRONMENTS, name, key, one), value[one]) for one in value)
+                yield from (((table, name, key, one), value[one]) for one in value)
             elif value is not None:
-                yield (ENVIRONMENTS, name, key), value
+                yield (table, name, key), value
 
 
 def _line(reading: Reading[Any], path: KeyPath, value: Any, redactor: Redactor) -> Line:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from roas.configuration.layout import ENVIRONMENTS
+from roas.configuration.layout import NAMED_TABLES
 from roas.configuration.lines import KeyPath
 from roas.configuration.place import Fault, Place, variable
 from roas.configuration.sources import (
@@ -95,7 +95,7 @@ def read(
     sources += [SecretFiles(plain_secrets, environ), *plain]
     faults: list[Fault] = []
     path = _find(said, settings_class, faults)
-    file = FileSource(settings_class, path, environment_keys(settings_class)) if path is not None else None
+    file = FileSource(settings_class, path, named_keys(settings_class)) if path is not None else None
     if file is not None:
         faults += _hidden_faults(settings_class, file, sources)
         sources.append(file)
@@ -105,10 +105,10 @@ def read(
     return Reading(partial, (), files, tuple(sources)).with_faults([*faults, *wrong])
 
 
-def environment_keys(settings_class: type[BaseSettings]) -> tuple[str, ...]:
-    """Return what one environment's table may hold."""
-    model = get_args(settings_class.model_fields[ENVIRONMENTS].annotation)[1]
-    return tuple(model.model_fields)
+def named_keys(settings_class: type[BaseSettings]) -> dict[str, tuple[str, ...]]:
+    """Return what the table of one environment may hold, and that of one source."""
+    fields = settings_class.model_fields
+    return {table: tuple(get_args(fields[table].annotation)[1].model_fields) for table in NAMED_TABLES}
 
 
 def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[Fault]) -> Path | None:
@@ -155,9 +155,10 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
 def _without(values: Mapping[str, Any], wrong: Sequence[KeyPath]) -> dict[str, Any]:
     """Leave out what is wrong; of an environment all that is said."""
     kept = {name: value for name, value in values.items() if (name,) not in {path[:1] for path in wrong}}
-    if ENVIRONMENTS in values and isinstance(values[ENVIRONMENTS], Mapping):
-        names = {path[1] for path in wrong if path[0] == ENVIRONMENTS and len(path) > 1}
-        kept[ENVIRONMENTS] = {name: own for name, own in values[ENVIRONMENTS].items() if name not in names}
+    for table in NAMED_TABLES:
+        if isinstance(values.get(table), Mapping):
+            names = {path[1] for path in wrong if path[0] == table and len(path) > 1}
+            kept[table] = {name: own for name, own in values[table].items() if name not in names}
     return kept
 
 

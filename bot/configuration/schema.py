@@ -10,8 +10,11 @@ from pydantic_settings import BaseSettings
 
 from roas.configuration.layout import (
     ABOUT_ENVIRONMENTS,
+    ABOUT_SOURCES,
     ENVIRONMENT_KEYS,
     ENVIRONMENTS,
+    SOURCE_KEYS,
+    SOURCES,
     TABLES,
     Key,
 )
@@ -27,13 +30,13 @@ def schema_of(settings_class: type[BaseSettings]) -> Schema:
         name: _table(table.about, {key: _key(known, fields) for key, known in table.keys.items()})
         for name, table in TABLES.items()
     }
-    environment = get_args(fields[ENVIRONMENTS].annotation)[1]
-    own = {name: _field(field, ENVIRONMENT_KEYS.get(name, "")) for name, field in environment.model_fields.items()}
-    tables[ENVIRONMENTS] = {
-        "description": ABOUT_ENVIRONMENTS,
-        "type": "object",
-        "additionalProperties": _table(ABOUT_ENVIRONMENTS, own),
-    }
+    for named, about, keys in (
+        (ENVIRONMENTS, ABOUT_ENVIRONMENTS, ENVIRONMENT_KEYS),
+        (SOURCES, ABOUT_SOURCES, SOURCE_KEYS),
+    ):
+        model = get_args(fields[named].annotation)[1]
+        own = {name: _field(field, keys.get(name, "")) for name, field in model.model_fields.items()}
+        tables[named] = {"description": about, "type": "object", "additionalProperties": _table(about, own)}
     return {"$schema": DIALECT, "title": "roas.toml", **_table("The settings of ROAS Bot.", tables)}
 
 

@@ -115,8 +115,10 @@ class VariableSource:
 class FileSource(TomlConfigSettingsSource):
     """Read `roas.toml`, whose tables are not the names of the settings."""
 
-    def __init__(self, settings_class: type[BaseSettings], path: Path, environment_keys: Sequence[str]) -> None:
-        self._environment_keys = environment_keys
+    def __init__(
+        self, settings_class: type[BaseSettings], path: Path, named_keys: Mapping[str, Collection[str]]
+    ) -> None:
+        self._named_keys = named_keys
         self.file = ConfigurationFile(path)
         super().__init__(settings_class, path)
 
@@ -135,7 +137,7 @@ class FileSource(TomlConfigSettingsSource):
         return self.file.place(path)
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        self.file = read_file(Path(file_path), self._environment_keys)
+        self.file = read_file(Path(file_path), self._named_keys)
         return dict(self.file.values)
 
 

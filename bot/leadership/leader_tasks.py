@@ -7,8 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from roas.api.application import ControlApi
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlSocketHeldError
+from roas.api.remote import RemoteApi, serve_remote_api
 from roas.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
+from roas.candidates.credentials import Credentials
+from roas.candidates.web_client import WebClient
 from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.lasting_trouble import LastingTrouble
@@ -57,12 +60,15 @@ async def run_leader_election(
         if notify_of_loss is not None:
             await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
+    client = WebClient()
+    remote = asyncio.create_task(_answer_sources(application, remote_api(application, client)), name="API")
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
     election = asyncio.create_task(elector.run(), name="leader elector")
     try:
         yield
     finally:
-        await end_tasks(election)
+        await end_tasks(election, remote)
+        await client.close()
         await tasks.stop()
 
 
@@ -92,6 +98,8 @@ class LeaderTasks:
             async with AsyncExitStack() as opened:
                 for task in (_resume_orphans(self._application), _answer_command_line(self._application)):
                     opened.push_async_callback(end_tasks, asyncio.create_task(task))
+                await self._application.candidates.start()
+                opened.push_async_callback(self._application.candidates.stop)
                 await self._application.maintenance.start()
                 opened.push_async_callback(self._application.maintenance.stop)
                 self._application.watch_itself()
@@ -132,6 +140,36 @@ async def _answer_command_line(application: Application) -> None:
                 log.error("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
             logged = True
         await pause(SOCKET_RETRY_SECONDS)
+
+
+async def _answer_sources(application: Application, api: RemoteApi) -> None:
+    """Serve the API on TCP where the settings say so, on standby too: what comes meanwhile is stored.
+
+    A bot without a network of its own waits until its predecessor gives the address away.
+    """
+    settings = application.settings
+    if settings.api_port is None:
+        return
+    logged = False
+    while True:
+        try:
+            async with serve_remote_api(api, settings.api_host, settings.api_port):
+                await asyncio.get_running_loop().create_future()
+        except OSError as error:
+            if not logged:
+                log.error("the API cannot listen yet", error=error.strerror, port=settings.api_port)
+            logged = True
+        await pause(SOCKET_RETRY_SECONDS)
+
+
+def remote_api(application: Application, client: WebClient) -> RemoteApi:
+    """Return the API for sources of an application, to be served. Raises SettingsError."""
+    return RemoteApi(
+        application.state,
+        application.candidates,
+        Credentials(application.settings.sources, client.fetch_json),
+        application.environments,
+    )
 
 
 async def _resume_orphans(application: Application) -> None:

@@ -12,6 +12,7 @@ class ActorKind(StrEnum):
 
     DISCORD = "discord"
     SYSTEM = "system"
+    SOURCE = "source"
 
     @classmethod
     def _missing_(cls, value: object) -> "ActorKind":

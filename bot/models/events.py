@@ -176,6 +176,16 @@ class DeploymentEnded(DeploymentEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateChanged(Event):
+    """Say that a version that a source offers has come further; `proposal` names the message that shows it."""
+
+    type: ClassVar[str] = "candidate.changed"
+    candidate_id: str
+    proposal: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringRequested(Event):
     """Ask that the environment of a service that was started be watched."""
 

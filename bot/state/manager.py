@@ -20,6 +20,7 @@ from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
 from roas.state.backups import Backup, Backups, choice_at
+from roas.state.candidates import Candidates, Deliveries, Holds
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import from_row, readable, to_json
 from roas.state.freezes import Freezes
@@ -140,6 +141,9 @@ class StateManager:
         self.posts = Posts(self._journal)
         self.approvals = Approvals(self._journal)
         self.freezes = Freezes(self._journal)
+        self.candidates = Candidates(self._journal)
+        self.deliveries = Deliveries(self._journal)
+        self.holds = Holds(self._journal)
         self.ownership = Ownership(self._journal, self.instance)
         self.alerts = Alerts(self._journal)
         self.recoveries = Recoveries(self._journal)

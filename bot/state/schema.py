@@ -143,6 +143,37 @@ MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE deployments ADD COLUMN decision TEXT",
     # Who asks what is under way reads through all that ended otherwise.
     "CREATE INDEX deployments_unfinished ON deployments (environment) WHERE outcome IS NULL",
+    """
+    CREATE TABLE candidates (
+        id TEXT PRIMARY KEY,
+        environment TEXT NOT NULL,
+        source TEXT NOT NULL,
+        proposal TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        request_key TEXT,
+        open INTEGER NOT NULL DEFAULT 1,
+        document TEXT NOT NULL,
+        UNIQUE (source, request_key)
+    );
+    CREATE INDEX candidates_open ON candidates (open, id);
+    CREATE INDEX candidates_by_source ON candidates (environment, source, id);
+    CREATE INDEX candidates_by_proposal ON candidates (proposal, id);
+    CREATE TABLE deliveries (
+        source TEXT NOT NULL,
+        id TEXT NOT NULL,
+        handled INTEGER NOT NULL DEFAULT 0,
+        received_at TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (source, id)
+    );
+    CREATE INDEX deliveries_unhandled ON deliveries (handled, received_at);
+    CREATE TABLE holds (
+        environment TEXT NOT NULL,
+        version TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (environment, version)
+    );
+    """,
 )
 
 

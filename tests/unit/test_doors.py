@@ -33,6 +33,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         r"^web\.(Response|json_response|StreamResponse|FileResponse|WebSocketResponse|HTTP\w+)$",
         {
             "bot/api/application.py": "hidden_json",
+            "bot/api/remote.py": "hide_in_document",
             "bot/monitoring/http/server.py": "hide(",
             "bot/monitoring/http/webhook.py": "",  # numbers and fixed words
         },
@@ -44,6 +45,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/cli/output.py": "hide(",
             "bot/cli/follow.py": "printable(",
             "bot/cli/history.py": "add_row(",
+            "bot/cli/remote.py": "",  # a new token, the only time that it is ever shown
             "bot/cli/config.py": "add_row(",
             "bot/cli/doctor.py": "add_row(",
             "bot/cli/execution.py": "add_row(",

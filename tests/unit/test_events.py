@@ -12,6 +12,7 @@ from roas.models.events import DeploymentEnded, DeploymentEvent, Event, PhaseCha
 from tests.unit.sample_events import Work, ended, phase
 
 NAMES = [
+    "candidate.changed",
     "deployment.cancel.requested",
     "deployment.dependencies.resolved",
     "deployment.initialization.started",

@@ -10,7 +10,7 @@ from tools.reference.markdown import code, rows, section, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "state.md"
-EVENT_TYPE = re.compile(r"(deployment|environment|monitoring|error|integration|release)(\.[a-z_]+){1,2}")
+EVENT_TYPE = re.compile(r"(candidate|deployment|environment|monitoring|error|integration|release)(\.[a-z_]+){1,2}")
 HEAD = """# Events
 
 The bot publishes these in its own process, after the journal's commit. Each carries the correlation id of the

@@ -8,7 +8,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings
+from roas.configuration.layout import SOURCE_KEYS
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings
 from tools.reference.example_env import Explained, explained
 from tools.reference.markdown import code, plain, table
 
@@ -23,6 +24,10 @@ ENVIRONMENT_HEAD = """## One environment
 
 `ENVIRONMENTS__<NAME>__<WHAT>` says what is different about one environment. Whatever is left out follows the
 convention.
+"""
+SOURCE_HEAD = """## One source
+
+`[sources.NAME]` in `roas.toml` says who may offer versions; [Connect your CI](../how-to/connect-ci.md) shows how.
 """
 STACK_HEAD = """## The shipped stack
 
@@ -68,6 +73,8 @@ def page() -> str:
     for heading, fields in _by_heading(Settings.model_fields, from_example).items():
         parts += [f"## {heading}\n", _table(fields, from_example)]
     parts += [ENVIRONMENT_HEAD, _environment_table()]
+    sources = ((code(n), _value(f), plain(SOURCE_KEYS[n])) for n, f in SourceSettings.model_fields.items())
+    parts += [SOURCE_HEAD, table(("key", "value", "what it is"), sources)]
     known = {name.upper() for name in Settings.model_fields}
     rest = [one for one in from_example.values() if one.name not in known]
     shipped = [(code(one.name), code(one.shown), plain(one.text)) for one in rest]

@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from roas.configuration.layout import ENVIRONMENT_KEYS, ENVIRONMENTS, FILE_SUFFIX, NOT_IN_THE_FILE, TABLES, key_of
+from roas.configuration.layout import (
+    ENVIRONMENT_KEYS,
+    FILE_SUFFIX,
+    NAMED_TABLES,
+    NOT_IN_THE_FILE,
+    SOURCE_KEYS,
+    TABLES,
+    key_of,
+)
 from roas.environments import environments
 from roas.errors import SettingsError
 from roas.models.environment import PolicyLevel
-from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, load_settings, read_settings
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings, load_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,8 +45,9 @@ def faults(*, needs_discord: bool = False) -> list[str]:
 
 def test_every_setting_has_a_key_in_the_file():
     said = {key.secret or key.setting for table in TABLES.values() for key in table.keys.values()}
-    assert said | {ENVIRONMENTS} | NOT_IN_THE_FILE == set(Settings.model_fields)
+    assert said | {*NAMED_TABLES} | NOT_IN_THE_FILE == set(Settings.model_fields)
     assert set(ENVIRONMENT_KEYS) == set(EnvironmentSettings.model_fields)
+    assert set(SOURCE_KEYS) == set(SourceSettings.model_fields)
     assert all(key_of(f"{name}{FILE_SUFFIX}") for name in SECRET_FIELDS)
 
 

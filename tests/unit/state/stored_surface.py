@@ -20,6 +20,7 @@ from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.cli.running import ExitCode
 from roas.messages.stored import MESSAGES
 from roas.models.alert import Alert
+from roas.models.candidate import Candidate, Delivery, Hold
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
 from roas.models.freeze import Freeze
@@ -39,6 +40,9 @@ from tests.unit.sources import all_nodes, tree_of
 
 DOCUMENTS: Mapping[str, type] = {
     "alerts": Alert,
+    "candidates": Candidate,
+    "deliveries": Delivery,
+    "holds": Hold,
     "changes": StateChange,
     "deployments": Deployment,
     "freezes": Freeze,

@@ -1,0 +1,456 @@
+"""Take candidates from their first sight to a proposal or a deployment, and keep out what was to blame.
+
+Every step is in the journal before it is made, so that whichever process leads goes on where the last one was.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from roas.backoff import SOON, Backoff
+from roas.candidates.credentials import source_actor
+from roas.concurrency import end_tasks, wait_in_step
+from roas.errors import ImageChangedError, InvalidRequestError, RoasError
+from roas.events import EventBus, Subscription
+from roas.held_environment import FrozenError, LockHeldError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.actor import RECOVERY, Actor, ActorKind
+from roas.models.candidate import (
+    ANSWERABLE,
+    CANDIDATE_PREFIX,
+    Candidate,
+    CandidateState,
+    Delivery,
+    Hold,
+    Origin,
+    SourceMode,
+)
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.environment import Environment
+from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan
+from roas.models.plan_record import PlanState
+from roas.state.manager import StateManager
+
+log = get_logger(__name__)
+
+SOURCE = "candidates"
+# How often the journal is looked at for what no event announced: what another process stored, and what was refused.
+POLL_SECONDS = 5.0
+# A deployment is looked at again for holds: the bot may have died between its end and that.
+RECENT_DEPLOYMENTS = 20
+RECENT = timedelta(days=7)
+# Others decide when these go on: a deployment that ends, a person.
+WAITS_LONG = frozenset({CandidateState.WAITING, CandidateState.CONFIRMED})
+# Faults that say that the version was to blame, and not the engine, the disk, the registry or a person.
+BLAMED = frozenset({"service_failed", "phase_timeout", "build_failed", "rollout_paused", "taken_back"})
+
+
+class Orchestrator(Protocol):
+    """Plan and start deployments."""
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Describe what a request would change."""
+        ...
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment."""
+        ...
+
+
+# Looks where a delivery points, and returns what came of it; raises RoasError, transient where it must be tried again.
+Look = Callable[[Delivery], Awaitable[str]]
+
+
+class CandidateCoordinator:
+    """Add candidates in any process, and take them further in the leader's."""
+
+    def __init__(
+        self,
+        state: StateManager,
+        orchestrator: Orchestrator,
+        bus: EventBus,
+        environments: Mapping[str, Environment],
+    ) -> None:
+        self._state = state
+        self._orchestrator = orchestrator
+        self._bus = bus
+        self._environments = environments
+        self._look: Look | None = None
+        self._news = asyncio.Event()
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._backoffs: dict[str, tuple[Backoff, float]] = {}
+        self._subscription: Subscription | None = None
+        self._rounds: asyncio.Task[None] | None = None
+
+    def look_with(self, look: Look) -> None:
+        """Set what looks where deliveries point."""
+        self._look = look
+
+    # ---- In any process ------------------------------------------------------------------------------------------
+
+    async def offer(
+        self,
+        source: str,
+        environment: str,
+        version: str,
+        *,
+        mode: SourceMode,
+        services: tuple[str, ...] = (),
+        origin: Origin | None = None,
+        reason: str = "",
+        key: str = "",
+        is_asked_for: bool = False,
+    ) -> Candidate:
+        """Add what a source offers, or find it where it is known. Raises InvalidRequestError, KeyReusedError."""
+        candidate = Candidate(
+            id=new_id(CANDIDATE_PREFIX),
+            source=source,
+            environment=environment,
+            version=version,
+            created_at=datetime.now(UTC),
+            mode=mode,
+            services=services,
+            origin=origin or Origin(),
+            reason=reason,
+            key=key,
+        )
+        if (hold := await self._hold_of(candidate)) is not None:
+            candidate = replace(candidate, state=CandidateState.HELD, note=hold.reason)
+        added, is_new = await self._state.candidates.add(candidate, is_asked_for=is_asked_for)
+        if is_new:
+            log.info("candidate offered", candidate_id=added.id, source=source, environment=environment)
+            self._announce(added)
+        return added
+
+    def notify(self) -> None:
+        """Note that the journal holds something new."""
+        self._news.set()
+
+    # ---- In the leader's -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to take candidates further."""
+        if self._rounds is None:
+            self._subscription = self._bus.subscribe(DeploymentEvent, self._on_deployment, name="candidates")
+            self._rounds = asyncio.create_task(self._run(), name="candidates")
+
+    async def stop(self) -> None:
+        """Stop; the next leader goes on by the journal."""
+        rounds, self._rounds = self._rounds, None
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription)
+            self._subscription = None
+        await end_tasks(*([rounds] if rounds is not None else []), *self._workers.values())
+        self._workers.clear()
+
+    async def _on_deployment(self, event: DeploymentEvent) -> None:
+        if isinstance(event, DeploymentBegan | DeploymentEnded):
+            deployment = await self._state.deployments.get(event.deployment_id)
+            if deployment is not None:
+                await self._note(deployment)
+            if isinstance(event, DeploymentEnded):
+                await self._announce_of(event.deployment_id)
+            self._news.set()
+
+    async def _run(self) -> None:
+        await self._guarded(self._note_recent())
+        while True:
+            self._news.clear()
+            await self._guarded(self._round())
+            await wait_in_step(self._news, POLL_SECONDS)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except RoasError as error:
+            log.error("candidates could not be looked after", error=error.message, hint=error.hint)
+        except Exception:  # the rounds must continue
+            log.exception("candidates could not be looked after")
+
+    async def _round(self) -> None:
+        for key in [key for key, task in self._workers.items() if task.done()]:
+            del self._workers[key]
+        for delivery in await self._state.deliveries.pending():
+            self._work(f"delivery of {delivery.source}", self._deliver, delivery)
+        for candidate in await self._state.candidates.open():
+            if candidate.state in ANSWERABLE:
+                continue
+            self._work(candidate.environment, self._advance, candidate)
+
+    def _work(self, key: str, work: Callable[..., Awaitable[None]], subject: Candidate | Delivery) -> None:
+        """Do one thing at a time for each environment and source; what takes long delays no other."""
+        _backoff, not_before = self._backoffs.get(subject.id, (None, 0.0))
+        if key not in self._workers and asyncio.get_running_loop().time() >= not_before:
+            self._workers[key] = asyncio.create_task(self._worked(work, subject), name=key)
+
+    async def _worked(self, work: Callable[..., Awaitable[None]], subject: Candidate | Delivery) -> None:
+        try:
+            await work(subject)
+        except RoasError as error:
+            log.warning("a candidate has to wait", subject=subject.id, error=error.message)
+            self._retry_later(subject.id)
+        except Exception:  # one must not keep the others from being looked after
+            log.exception("a candidate could not be taken further", subject=subject.id)
+            self._retry_later(subject.id)
+        else:
+            self._backoffs.pop(subject.id, None)
+            # What waits is looked at again when a deployment ends, and by the poll.
+            if not isinstance(subject, Candidate) or subject.state not in WAITS_LONG:
+                self._news.set()
+
+    def _retry_later(self, subject_id: str) -> None:
+        backoff, _not_before = self._backoffs.get(subject_id, (Backoff(SOON), 0.0))
+        self._backoffs[subject_id] = backoff, asyncio.get_running_loop().time() + backoff.failed()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        if self._look is None:
+            return
+        try:
+            note = await self._look(delivery)
+        except RoasError as error:
+            if error.transient:
+                raise
+            note = error.message
+        await self._state.deliveries.finish(delivery, note)
+        log.info("delivery handled", source=delivery.source, delivery_id=delivery.id, note=note)
+
+    async def _advance(self, candidate: Candidate) -> None:
+        """Take a candidate as far as it goes without a person."""
+        match candidate.state:
+            case CandidateState.NEW:
+                await self._plan(candidate)
+            case CandidateState.WAITING:
+                await self._begin(candidate)
+            case CandidateState.STARTING:
+                await self._find_started(candidate)
+            case CandidateState.CONFIRMED:
+                await self._follow_plan(candidate)
+
+    async def _plan(self, candidate: Candidate) -> None:
+        """Plan, then start it or let a person decide. Raises what may be over in a moment."""
+        environment = self._environments.get(candidate.environment)
+        if environment is None:
+            await self._move(candidate, CandidateState.REFUSED, note=said("There is no such environment any more."))
+            return
+        try:
+            plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
+        except RoasError as error:
+            if error.transient:
+                raise
+            await self._move(candidate, CandidateState.REFUSED, note=error.whole)
+            return
+        if not plan.changed:
+            await self._move(candidate, CandidateState.UNCHANGED, plan=plan)
+            return
+        planned = replace(candidate, plan=plan)
+        if why_not := await self._why_not_by_itself(planned, environment):
+            await self._move(planned, CandidateState.PROPOSED, plan=plan, note=why_not)
+            return
+        await self._begin(planned)
+
+    async def _why_not_by_itself(self, candidate: Candidate, environment: Environment) -> str:
+        """Return why a person has to decide; empty where nobody has to. Only `auto` is ever without a person."""
+        if candidate.mode is not SourceMode.AUTO:
+            return " "
+        if environment.needs_approval:
+            return said("{environment} needs approval.", environment=environment.name)
+        if candidate.plan is not None and candidate.plan.refusals:
+            return said("As things are, it would be refused.")
+        if any(not hold.version for hold in await self._state.holds.of(environment.name)):
+            return said("{environment} was rolled back by hand.", environment=environment.name)
+        return ""
+
+    async def _begin(self, candidate: Candidate) -> None:
+        """Start what nobody has to say yes to, where nothing is in the way: the intent first, then the deployment."""
+        if candidate.plan is None:
+            await self._move(candidate, CandidateState.NEW)
+        elif (hold := await self._hold_of(candidate)) is not None:
+            await self._move(candidate, CandidateState.HELD, note=hold.reason)
+        elif in_the_way := await self._in_the_way(candidate.environment):
+            await self._move(candidate, CandidateState.WAITING, plan=candidate.plan, note=in_the_way)
+        elif (starting := await self._move(candidate, CandidateState.STARTING, plan=candidate.plan)) is not None:
+            await self._start(starting, candidate.plan.digest)
+
+    async def _in_the_way(self, environment: str) -> str:
+        """Return why nothing can be started now; one that only watches its release ends for a newer one."""
+        if (freeze := await self._state.freezes.get(environment)) is not None:
+            return FrozenError.of(freeze).message
+        lock = await self._state.locks.get(environment)
+        held_by = await self._state.deployments.get(lock.deployment_id) if lock is not None else None
+        if lock is None or (held_by is not None and held_by.only_watches):
+            return ""
+        return LockHeldError(lock).message
+
+    async def _start(self, candidate: Candidate, digest: str) -> None:
+        """Start a deployment of a candidate: the journal takes one of it, ever."""
+        request = replace(
+            request_for(candidate, source_actor(candidate.source)), plan_digest=digest, interaction_id=candidate.id
+        )
+        try:
+            deployment = await self._orchestrator.start(request)
+        except (LockHeldError, FrozenError) as error:
+            await self._move(candidate, CandidateState.WAITING, note=error.message)
+        except ImageChangedError:
+            await self._move(candidate, CandidateState.NEW, plan=None)
+        except RoasError as error:
+            if error.transient or await self._state.deployments.of_interaction(candidate.id) is not None:
+                await self._find_started(candidate)
+                raise
+            await self._move(candidate, CandidateState.REFUSED, note=error.whole)
+        else:
+            await self._move(candidate, CandidateState.STARTED, deployment_id=deployment.id, note="")
+
+    async def _find_started(self, candidate: Candidate) -> None:
+        """Go on with what a dead process was about to start: it was started, or it is planned again."""
+        known = await self._state.deployments.of_interaction(candidate.id)
+        if known is not None:
+            await self._move(candidate, CandidateState.STARTED, deployment_id=known.id)
+        else:
+            await self._move(candidate, CandidateState.NEW, plan=None)
+
+    async def _follow_plan(self, candidate: Candidate) -> None:
+        """Take over what became of the plan that a person confirmed."""
+        record = await self._state.approvals.get(candidate.plan_id)
+        known = await self._state.deployments.of_interaction(candidate.plan_id)
+        if known is not None:
+            await self._move(candidate, CandidateState.STARTED, deployment_id=known.id)
+        elif record is None or (record.ended and record.state is not PlanState.STARTED):
+            await self._move(candidate, CandidateState.NEW, plan=None, plan_id="")
+
+    async def _move(self, candidate: Candidate, to: CandidateState, **changes: Any) -> Candidate | None:
+        moved = await self._state.candidates.move(candidate.id, to, from_states=[candidate.state], **changes)
+        if moved is not None and (moved.state, moved.note) != (candidate.state, candidate.note):
+            self._announce(moved)
+        return moved
+
+    # ---- What a person answers -----------------------------------------------------------------------------------
+
+    async def answerable(self, candidate_id: str) -> Candidate:
+        """Return a candidate that a person may answer. Raises InvalidRequestError that says what became of it."""
+        candidate = await self._state.candidates.get(candidate_id)
+        if candidate is None:
+            raise InvalidRequestError(
+                said("There is no candidate {id} any more.", id=candidate_id), hint=said("Wait for the next version.")
+            )
+        if candidate.state in ANSWERABLE:
+            return candidate
+        if candidate.state is CandidateState.SUPERSEDED:
+            raise InvalidRequestError(
+                said("A newer version has taken the place of {version}.", version=candidate.version),
+                hint=said("The message shows it: look at its plan, then decide."),
+            )
+        raise InvalidRequestError(
+            said("{version} does not wait for an answer any more.", version=candidate.version),
+            hint=said("The message says what became of it."),
+        )
+
+    async def answer(self, candidate: Candidate, to: CandidateState, by: Actor, **changes: Any) -> Candidate:
+        """Write a person's answer. Raises InvalidRequestError where somebody was faster."""
+        moved = await self._state.candidates.move(candidate.id, to, from_states=ANSWERABLE, by=by, **changes)
+        if moved is None:
+            await self.answerable(candidate.id)
+            raise InvalidRequestError(said("Somebody else has answered already."), hint=said("Look at the message."))
+        self._announce(moved)
+        return moved
+
+    async def show_plan(self, candidate: Candidate, plan: Plan) -> None:
+        """Show what would happen by now: it is another thing than what the person saw."""
+        moved = await self._state.candidates.move(candidate.id, candidate.state, from_states=ANSWERABLE, plan=plan)
+        if moved is not None:
+            self._announce(moved)
+
+    # ---- Holds ---------------------------------------------------------------------------------------------------
+
+    async def _hold_of(self, candidate: Candidate) -> Hold | None:
+        holds = await self._state.holds.of(candidate.environment)
+        return next((hold for hold in holds if hold.holds(candidate)), None)
+
+    async def _note_recent(self) -> None:
+        """Note what ended while no bot led, in the order in which it did."""
+        for environment in self._environments:
+            recent = await self._state.deployments.list(environment, limit=RECENT_DEPLOYMENTS)
+            for deployment in reversed(recent):
+                if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at < RECENT:
+                    await self._note(deployment)
+
+    async def _note(self, deployment: Deployment) -> None:
+        """Keep out what was to blame, and let in again what a person deploys or what has succeeded."""
+        request, holds = deployment.request, self._state.holds
+        began = deployment.created_at
+        if request.kind is not DeploymentKind.ROLLBACK:
+            if request.requested_by.kind is not ActorKind.SOURCE and request.version:
+                await holds.lift(deployment.environment, request.version, request.requested_by, before=began)
+            if deployment.outcome is Outcome.SUCCEEDED:
+                await holds.lift(deployment.environment, "", request.requested_by, before=began)
+        if deployment.outcome is None:
+            return
+        if deployment.outcome is Outcome.ROLLED_BACK and request.kind is not DeploymentKind.ROLLBACK:
+            if deployment.problem is not None and deployment.problem.key in BLAMED:
+                await self._put_hold(deployment, request.version or "", deployment.problem.message)
+        elif deployment.outcome is Outcome.SUCCEEDED and request.kind is DeploymentKind.ROLLBACK:
+            await self._note_rollback(deployment)
+
+    async def _note_rollback(self, deployment: Deployment) -> None:
+        """Keep out the version that was left; after a person's rollback nothing is deployed by itself, too."""
+        actor = deployment.request.requested_by
+        left = next(
+            (
+                release
+                for release in await self._state.releases.list(deployment.environment)
+                if release.number == deployment.from_release
+            ),
+            None,
+        )
+        by = said("rolled back by {person}", person=actor.name)
+        if left is not None and left.version:
+            await self._put_hold(deployment, left.version, by)
+        if actor.id != RECOVERY:
+            await self._put_hold(deployment, "", by)
+
+    async def _put_hold(self, deployment: Deployment, version: str, reason: str) -> None:
+        candidate = await self._state.candidates.of_deployment(deployment.id)
+        origin = candidate.origin if candidate is not None else Origin()
+        hold = Hold(
+            environment=deployment.environment,
+            version=version,
+            since=deployment.ended_at or datetime.now(UTC),
+            deployment_id=deployment.id,
+            reason=reason,
+            commit=origin.commit,
+            digests=origin.digests,
+        )
+        if await self._state.holds.put(hold):
+            log.info("hold set", environment=hold.environment, version=version, deployment_id=deployment.id)
+
+    async def _announce_of(self, deployment_id: str) -> None:
+        candidate = await self._state.candidates.of_deployment(deployment_id)
+        if candidate is not None:
+            self._announce(candidate)
+
+    def _announce(self, candidate: Candidate) -> None:
+        self._news.set()
+        self._bus.publish(
+            CandidateChanged(
+                source=SOURCE,
+                candidate_id=candidate.id,
+                proposal=candidate.proposal,
+                environment=candidate.environment,
+            )
+        )
+
+
+def request_for(candidate: Candidate, actor: Actor) -> DeploymentRequest:
+    """Return the deployment that a candidate asks for."""
+    return DeploymentRequest(
+        environment=candidate.environment,
+        kind=DeploymentKind.DEPLOY,
+        requested_by=actor,
+        version=candidate.version,
+        services=candidate.services,
+        reason=candidate.reason,
+    )

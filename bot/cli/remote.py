@@ -1,0 +1,368 @@
+"""`remote`: what CI jobs run: offer a version to a bot elsewhere, follow it, and end as it ends."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import aiohttp
+import typer
+from pydantic import ValidationError
+from yarl import URL
+
+from roas.api.remote_documents import FaultAnswer, Offer, OfferStatus
+from roas.backoff import SOON, Backoff
+from roas.candidates.credentials import new_token
+from roas.cli.output import Terminal, print_error
+from roas.cli.running import ExitCode, code_of_fault
+from roas.concurrency import pause
+from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
+from roas.models.deployment import Problem
+from roas.ui.quantities import duration
+from roas.wrong_values import wrong_values
+
+POLL_WAIT_SECONDS = 50
+REQUEST_SECONDS = 90.0
+# How long a bot may be away while it is followed: it may be replacing itself.
+AWAY_SECONDS = 300.0
+CODES: Mapping[str, ExitCode] = {
+    "succeeded": ExitCode.SUCCEEDED,
+    "unchanged": ExitCode.SUCCEEDED,
+    "rolled_back": ExitCode.ROLLED_BACK,
+    "failed": ExitCode.FAILED,
+    "cancelled": ExitCode.CANCELLED,
+    "skipped": ExitCode.CANCELLED,
+    "superseded": ExitCode.CANCELLED,
+    "held": ExitCode.LOCKED,
+    "refused": ExitCode.REFUSED,
+}
+TEXTS = {
+    "new": "The bot is planning it.",
+    "proposed": "It is proposed in the channel: somebody has to say yes.",
+    "later": "Somebody put it off. It can still be deployed.",
+    "waiting": "It waits.",
+    "confirmed": "Somebody said yes.",
+    "starting": "It is starting.",
+    "deploying": "It is being deployed.",
+    "succeeded": "It succeeded.",
+    "unchanged": "Nothing has to change: this runs already.",
+    "rolled_back": "It was rolled back.",
+    "failed": "It failed.",
+    "cancelled": "It was cancelled.",
+    "skipped": "Somebody skipped this version.",
+    "superseded": "A newer version has taken its place.",
+    "held": "It is on hold: this version was rolled back.",
+    "refused": "It was refused.",
+}
+
+Address = Annotated[
+    str,
+    typer.Option("--url", envvar="ROAS_URL", help="The address of the bot's API, such as https://roas.example.org."),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="The file with the token; by default ROAS_TOKEN holds it.")
+]
+Audience = Annotated[
+    str, typer.Option("--audience", help="The audience of the job's signed token; by default the address.")
+]
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Which environment, such as staging.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="What becomes VERSION in the compose file.")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option("--service", metavar="SERVICE", help="Only this service; may be given several times."),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the channel shows it.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end, and exit by its outcome.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, help="How many minutes to follow it at most.")]
+Key = Annotated[
+    str, typer.Option("--key", help="What is asked for by the same key is asked for once; by default the job's own.")
+]
+
+
+def remote() -> typer.Typer:
+    """Gather the commands."""
+    commands = typer.Typer(help="Offer versions to a bot elsewhere, from a CI job.", no_args_is_help=True)
+    commands.command("deploy", short_help="Deploy a version; where a person has to decide, propose it.")(deploy)
+    commands.command("propose", short_help="Propose a version to the people in the channel.")(propose)
+    commands.command("status", short_help="Say what has become of an offer.")(status)
+    commands.command("token", short_help="Make a token for a source.")(token)
+    return commands
+
+
+def deploy(
+    environment: EnvironmentName,
+    version: Version,
+    url: Address,
+    service: Services = None,
+    reason: Reason = "",
+    wait: Wait = False,
+    timeout: Timeout = 60,
+    key: Key = "",
+    token_file: TokenFile = None,
+    audience: Audience = "",
+) -> None:
+    """Deploy a version. Where the environment asks for a person's yes, it becomes a proposal."""
+    access = Access(url, token_file, audience)
+    _run(_offer(access, "deployments", make_offer(environment, version, service, reason), key, timeout if wait else 0))
+
+
+def propose(
+    environment: EnvironmentName,
+    version: Version,
+    url: Address,
+    service: Services = None,
+    reason: Reason = "",
+    wait: Wait = False,
+    timeout: Timeout = 60,
+    key: Key = "",
+    token_file: TokenFile = None,
+    audience: Audience = "",
+) -> None:
+    """Propose a version in the channel, where somebody says yes."""
+    access = Access(url, token_file, audience)
+    _run(_offer(access, "proposals", make_offer(environment, version, service, reason), key, timeout if wait else 0))
+
+
+def status(
+    offer_id: Annotated[str, typer.Argument(metavar="ID", help="The id that an offer was answered with.")],
+    url: Address,
+    wait: Wait = False,
+    timeout: Timeout = 60,
+    token_file: TokenFile = None,
+    audience: Audience = "",
+) -> None:
+    """Say what has become of an offer; exits by its outcome, where it has one."""
+    _run(_status(Access(url, token_file, audience), offer_id, timeout if wait else 0))
+
+
+def token() -> None:
+    """Print a new token, which the CI keeps, and the hash of it, which roas.toml has."""
+    secret, hashed = new_token()
+    print(f"token:      {secret}\ntoken_hash: {hashed}")  # noqa: T201 - the only time that it is ever shown
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Know where the bot is, and by what it knows this job."""
+
+    url: str
+    token_file: Path | None
+    audience: str
+
+    async def bearer(self, session: aiohttp.ClientSession) -> str:
+        """Return the token: that of the settings, or a new one that the CI signs. Raises RoasError."""
+        if self.token_file is not None:
+            try:
+                return self.token_file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise InvalidRequestError(f"The token cannot be read: {error}") from error
+        if given := os.environ.get("ROAS_TOKEN", "").strip():
+            return given
+        address, request_token = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}", "") for name in ("URL", "TOKEN"))
+        if not address or not request_token:
+            raise InvalidRequestError(
+                "There is no token.",
+                hint="Set ROAS_TOKEN, or give a GitHub job `permissions: id-token: write`.",
+            )
+        target = URL(address).update_query(audience=self.audience or self.url)
+        async with session.get(target, headers={"Authorization": f"Bearer {request_token}"}) as answer:
+            if answer.status != 200:
+                raise InvalidRequestError(f"The CI gave no signed token: it answered {answer.status}.")
+            return str((await answer.json(content_type=None))["value"])
+
+
+def make_offer(environment: str, version: str, services: list[str] | None, reason: str) -> Offer:
+    """Return the offer, with what the CI says of the job. Raises InvalidRequestError."""
+    known = os.environ
+    server = known.get("GITHUB_SERVER_URL", "")
+    run = f"{server}/{known.get('GITHUB_REPOSITORY', '')}/actions/runs/{known.get('GITHUB_RUN_ID', '')}"
+    try:
+        return Offer(
+            environment=environment,
+            version=version,
+            services=tuple(services or ()),
+            reason=reason,
+            repository=known.get("GITHUB_REPOSITORY") or known.get("CI_PROJECT_PATH", ""),
+            commit=known.get("GITHUB_SHA") or known.get("CI_COMMIT_SHA", ""),
+            ref=known.get("GITHUB_REF") or known.get("CI_COMMIT_REF_NAME", ""),
+            url=run if server else known.get("CI_JOB_URL", ""),
+        )
+    except ValidationError as error:
+        texts = "; ".join(f"{'.'.join(map(str, path))}: {text}" for path, text in wrong_values(error))
+        raise InvalidRequestError(f"This cannot be offered: {texts}") from error
+
+
+def job_key(offer: Offer, road: str) -> str:
+    """Return a key by which a job that runs again asks for the same; empty outside of a CI."""
+    known = os.environ
+    github = [known.get(f"GITHUB_{name}", "") for name in ("REPOSITORY", "RUN_ID", "RUN_ATTEMPT", "JOB")]
+    parts = github if all(github) else [known.get("CI_PROJECT_ID", ""), known.get("CI_JOB_ID", "")]
+    return "/".join([*parts, road, offer.environment, offer.version])[:200] if all(parts) else ""
+
+
+def _run(work: Any) -> None:
+    """Run a command to its exit code; every error is printed once."""
+    terminal = Terminal()
+
+    async def guarded() -> int:
+        try:
+            return int(await work(terminal))
+        except RoasError as error:
+            print_error(terminal, error.problem())
+            return code_of_fault(error.key)
+
+    try:
+        code = asyncio.run(guarded())
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
+
+
+def _offer(access: Access, road: str, offer: Offer, key: str, minutes: float) -> Any:
+    async def work(terminal: Terminal) -> int:
+        async with _connected(access) as connection:
+            headers = {"Idempotency-Key": key} if (key := key_given or job_key(offer, road)) else {}
+            answer = await connection.ask("POST", f"/v1/{road}", offer.model_dump_json(), headers)
+            terminal.say(f"{answer.id}: {answer.version} → {answer.environment}")
+            return await _follow(connection, terminal, answer, minutes)
+
+    key_given = key
+    return work
+
+
+def _status(access: Access, offer_id: str, minutes: float) -> Any:
+    async def work(terminal: Terminal) -> int:
+        async with _connected(access) as connection:
+            answer = await connection.ask("GET", f"/v1/deployments/{quote(offer_id, safe='')}")
+            return await _follow(connection, terminal, answer, minutes)
+
+    return work
+
+
+async def _follow(connection: "RemoteConnection", terminal: Terminal, answer: OfferStatus, minutes: float) -> int:
+    """Write a line for whatever is new until it has ended, or the time is over."""
+    lines, deadline = ProgressLines(terminal), time.monotonic() + minutes * 60
+    while True:
+        lines.update(answer)
+        left = deadline - time.monotonic()
+        if answer.ended:
+            return CODES.get(answer.state, ExitCode.FAILED)
+        if not minutes:
+            return ExitCode.SUCCEEDED
+        if left <= 0:
+            terminal.say(f"It is followed no longer; it goes on. See it by: roas remote status {answer.id} --wait")
+            return ExitCode.UNAVAILABLE
+        wait = int(min(left, POLL_WAIT_SECONDS)) + 1
+        answer = await connection.ask("GET", f"/v1/deployments/{answer.id}?wait={wait}&seen={answer.revision}")
+
+
+class ProgressLines:
+    """Write what is new in each answer: no colours and no redrawing, so that it reads well in a CI's log."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._state = ("", "")
+        self._phases: dict[str, str] = {}
+        self._services: dict[str, tuple[str, str]] = {}
+
+    def update(self, answer: OfferStatus) -> None:
+        """Write what is new: phases and services first, then what that makes of the whole."""
+        if answer.deployment is not None:
+            self._update_deployment(answer)
+        state = (answer.state, answer.note)
+        if state == self._state:
+            return
+        self._state = state
+        self._line(TEXTS.get(answer.state, answer.state) + (f" {answer.note}" if answer.note else ""))
+        if answer.deployment is not None and answer.ended and answer.deployment.message:
+            print_error(self._terminal, Problem("", answer.deployment.message, answer.deployment.hint))
+
+    def _update_deployment(self, answer: OfferStatus) -> None:
+        deployment = answer.deployment
+        if deployment is None:
+            return
+        for phase in deployment.phases:
+            if phase.status != "pending" and self._phases.get(phase.name) != phase.status:
+                self._phases[phase.name] = phase.status
+                took = f" in {duration(phase.duration_seconds)}" if phase.duration_seconds is not None else ""
+                self._line(f"{phase.name:<14} {phase.status.replace('_', ' ')}{took}")
+        for service in deployment.services:
+            step = (service.step, service.detail)
+            if service.step != "pending" and self._services.get(service.service) != step:
+                self._services[service.service] = step
+                self._line(f"  {service.service:<16} {service.step} {service.detail}".rstrip())
+
+    def _line(self, text: str) -> None:
+        self._terminal.say(f"{time.strftime('%H:%M:%S')}  {text}")
+
+
+class RemoteConnection:
+    """Ask one bot, again where it is away for a moment: it may be replacing itself."""
+
+    def __init__(self, access: Access, session: aiohttp.ClientSession) -> None:
+        self._access = access
+        self._session = session
+        self._bearer = ""
+
+    async def ask(
+        self, method: str, target: str, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> OfferStatus:
+        """Return what has become of an offer. Raises RoasError."""
+        backoff, deadline, renewed = Backoff(SOON), time.monotonic() + AWAY_SECONDS, not self._bearer
+        while True:
+            self._bearer = self._bearer or await self._access.bearer(self._session)
+            status, text = await self._ask_once(method, target, body, headers)
+            if status in {200, 202}:
+                return _read(OfferStatus, text)
+            if status == 401 and not renewed:  # a job's signed token lives for minutes
+                renewed, self._bearer = True, ""
+                continue
+            may_come = status in {0, 429, 502, 503, 504}
+            if not may_come or time.monotonic() > deadline or (method == "POST" and not (headers or {})):
+                raise _fault(status, text)
+            await pause(backoff.failed())
+
+    async def _ask_once(
+        self, method: str, target: str, body: str | None, headers: Mapping[str, str] | None
+    ) -> tuple[int, str]:
+        sent = {"Authorization": f"Bearer {self._bearer}", "Content-Type": "application/json", **(headers or {})}
+        try:
+            async with self._session.request(
+                method, f"{self._access.url.rstrip('/')}{target}", data=body, headers=sent, allow_redirects=False
+            ) as answer:
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return 0, str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def _connected(access: Access) -> AsyncIterator[RemoteConnection]:
+    if not access.url.startswith(("https://", "http://")):
+        raise InvalidRequestError("The address begins with https://.", hint="Set ROAS_URL, or give --url.")
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        yield RemoteConnection(access, session)
+
+
+def _read(kind: type[OfferStatus], text: str) -> OfferStatus:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise StateError("The bot answered what this version does not understand.") from error
+
+
+def _fault(status: int, text: str) -> RoasError:
+    if status == 0:
+        return StateError(f"The bot cannot be reached: {text}", hint="See whether ROAS_URL leads to it.")
+    try:
+        fault = FaultAnswer.model_validate_json(text)
+    except ValidationError:
+        return StateError(f"{status} was answered, and not by the bot.", hint="See whether ROAS_URL leads to it.")
+    kind = {401: NotPermittedError, 403: NotPermittedError, 503: StateError}.get(status, InvalidRequestError)
+    return kind(fault.message, hint=fault.hint)

@@ -1,0 +1,193 @@
+"""Describe a version that a source offers, from its first sight to what became of it, and what is kept out."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from roas.models.actor import Actor
+from roas.models.plan import Plan
+
+# A person's `later` needs no answer; every other open state waits for somebody or something.
+PROPOSAL_PREFIX = "PROP"
+CANDIDATE_PREFIX = "CAND"
+
+
+class SourceKind(StrEnum):
+    """What a source is; all but `ci` also say how its webhooks are written and signed."""
+
+    CI = "ci"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    FORGEJO = "forgejo"
+    GITEA = "gitea"
+    REGISTRY = "registry"
+    HARBOR = "harbor"
+    DOCKER_HUB = "docker_hub"
+    QUAY = "quay"
+
+
+class SourceMode(StrEnum):
+    """What becomes of a source's versions in an environment."""
+
+    OFF = "off"
+    PROPOSE = "propose"
+    AUTO = "auto"
+
+
+class SourceAction(StrEnum):
+    """What a source's credentials may ask for."""
+
+    PROPOSE = "propose"
+    DEPLOY = "deploy"
+
+
+class CandidateState(StrEnum):
+    """How far a candidate has come.
+
+    `new` is to be planned, `proposed` and `later` wait for a person, `waiting` for the environment; `starting` is the
+    intent to start it, `confirmed` a person's yes that is being carried out.
+    """
+
+    NEW = "new"
+    PROPOSED = "proposed"
+    LATER = "later"
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    STARTING = "starting"
+    STARTED = "started"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    SUPERSEDED = "superseded"
+    HELD = "held"
+    REFUSED = "refused"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "CandidateState":
+        """Read an unknown state of a newer version as one in which nothing is started."""
+        return cls.REFUSED
+
+
+# What a newer candidate takes the place of.
+REPLACEABLE = frozenset(
+    {CandidateState.NEW, CandidateState.PROPOSED, CandidateState.LATER, CandidateState.WAITING, CandidateState.REFUSED}
+)
+# What a person may answer.
+ANSWERABLE = frozenset({CandidateState.PROPOSED, CandidateState.LATER})
+# What the bot has yet to do something about.
+OPEN = frozenset(
+    {
+        CandidateState.NEW,
+        CandidateState.PROPOSED,
+        CandidateState.LATER,
+        CandidateState.WAITING,
+        CandidateState.CONFIRMED,
+        CandidateState.STARTING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Describe a commit between the version that runs and the candidate."""
+
+    sha: str
+    title: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say where a version comes from, as far as its source knows."""
+
+    repository: str = ""
+    commit: str = ""
+    ref: str = ""
+    url: str = ""
+    compare_url: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
+    commits: tuple[Commit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Record a version that a source offers to an environment, and what became of it.
+
+    `proposal` names the message that shows it: a newer candidate takes over that of the one before. `mode` is what is
+    to become of it. `key` is what its source knows it by; what was asked for by that key is asked for once.
+    """
+
+    id: str
+    source: str
+    environment: str
+    version: str
+    created_at: datetime
+    mode: SourceMode = SourceMode.PROPOSE
+    services: tuple[str, ...] = ()
+    origin: Origin = field(default_factory=Origin)
+    reason: str = ""
+    key: str = ""
+    proposal: str = ""
+    state: CandidateState = CandidateState.NEW
+    plan: Plan | None = None
+    note: str = ""
+    decided_by: Actor | None = None
+    decided_at: datetime | None = None
+    plan_id: str = ""
+    deployment_id: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Return what it is: another version, commit or digest is another candidate."""
+        parts = [self.version, sorted(self.services), self.origin.commit, sorted(self.origin.digests.items())]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether something is yet to become of it."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Record a version that is kept out of an environment, or, without a version, that nothing is deployed by itself.
+
+    What a field leaves out, the hold does not know: it then holds by the rest. One that was lifted is kept, so that
+    the same deployment does not bring it back.
+    """
+
+    environment: str
+    version: str
+    since: datetime
+    deployment_id: str
+    reason: str = ""
+    commit: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
+    lifted_by: Actor | None = None
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is what is kept out, as far as both know."""
+        origin = candidate.origin
+        if not self.version or self.version != candidate.version:
+            return False
+        if self.commit and origin.commit and self.commit != origin.commit:
+            return False
+        both = self.digests.keys() & origin.digests.keys()
+        return all(self.digests[name] == origin.digests[name] for name in both)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Record a webhook's delivery: it says where to look, never what is true.
+
+    `body` holds only what is needed to look. One that was stored has been seen; the same id is not taken again.
+    """
+
+    source: str
+    id: str
+    event: str
+    received_at: datetime
+    hint: dict[str, str] = field(default_factory=dict)
+    is_handled: bool = False
+    note: str = ""

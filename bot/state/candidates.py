@@ -1,0 +1,337 @@
+"""Keep what sources offer: deliveries as they came, candidates and what became of them, and what is kept out."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from roas.errors import InvalidRequestError
+from roas.messages.message import said
+from roas.models.actor import Actor
+from roas.models.candidate import (
+    PROPOSAL_PREFIX,
+    REPLACEABLE,
+    Candidate,
+    CandidateState,
+    Delivery,
+    Hold,
+)
+from roas.models.change import ChangeType, StateChange
+from roas.models.identifiers import new_id
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Journal
+from roas.state.transaction import Transaction
+
+# What is over is kept for a while: to know again what came before, and to answer a job that still asks.
+KEPT = 1000
+# A redelivery of GitHub's can come for three days.
+DELIVERIES_KEPT = timedelta(days=7)
+# The same offered within this is one proposal: a build pushes several images one after the other.
+MERGED_WITHIN = timedelta(seconds=30)
+WAITS = frozenset({CandidateState.NEW, CandidateState.PROPOSED, CandidateState.WAITING})
+
+
+class KeyReusedError(InvalidRequestError):
+    """Something else was asked for by the same key."""
+
+    key = "key_reused"
+
+
+class Candidates:
+    """Add candidates, so that a newer one takes the place of the one before, and move them on."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def add(self, candidate: Candidate, *, is_asked_for: bool = False) -> tuple[Candidate, bool]:
+        """Write a candidate, or find the one that it is; returns it, and whether it is new.
+
+        What is open of the same source is superseded, and its message taken over. What is offered again is known; only
+        what `is_asked_for` again after it has ended is a new one. Raises KeyReusedError.
+        """
+
+        def work(transaction: Transaction) -> tuple[Candidate, bool]:
+            if (known := _by_key(transaction, candidate)) is not None:
+                return known, False
+            rows = transaction.execute(
+                "SELECT document FROM candidates WHERE environment = ? AND source = ? ORDER BY id DESC LIMIT ?",
+                (candidate.environment, candidate.source, KEPT),
+            ).fetchall()
+            before = readable(Candidate, (row[0] for row in rows))
+            for known in before:
+                is_same = known.identity == candidate.identity and known.mode is candidate.mode
+                if is_same and (known.is_open or not is_asked_for):
+                    return known, False
+            latest = before[0] if before else None
+            if latest is not None and (merged := _merged(latest, candidate)) is not None:
+                _put(transaction, merged)
+                return merged, True
+            added = replace(candidate, proposal=new_id(PROPOSAL_PREFIX))
+            replaced = [known for known in before if known.state in REPLACEABLE] if candidate.is_open else []
+            for open_one in replaced:
+                _put(transaction, replace(open_one, state=CandidateState.SUPERSEDED, decided_at=datetime.now(UTC)))
+                if open_one is latest:
+                    added = replace(added, proposal=open_one.proposal)
+            _put(transaction, added)
+            transaction.add_change(_change(added, None))
+            _prune(transaction)
+            return added, True
+
+        return await self._journal.write(work)
+
+    async def get(self, candidate_id: str) -> Candidate | None:
+        """Return a candidate, or None."""
+        return await self._journal.read(lambda transaction: _read(transaction, candidate_id))
+
+    async def open(self) -> tuple[Candidate, ...]:
+        """Return all of which something is yet to become, oldest first."""
+        return await self._list("SELECT document FROM candidates WHERE open = 1 ORDER BY id")
+
+    async def of_proposal(self, proposal: str) -> tuple[Candidate, ...]:
+        """Return the candidates that one message has shown, the newest first."""
+        return await self._list("SELECT document FROM candidates WHERE proposal = ? ORDER BY id DESC", (proposal,))
+
+    async def of_environment(self, environment: str, *, limit: int = 20) -> tuple[Candidate, ...]:
+        """Return the candidates of an environment, the newest first."""
+        return await self._list(
+            "SELECT document FROM candidates WHERE environment = ? ORDER BY id DESC LIMIT ?", (environment, limit)
+        )
+
+    async def of_deployment(self, deployment_id: str) -> Candidate | None:
+        """Return the candidate that a deployment was started for, or None."""
+        found = await self._list(
+            "SELECT document FROM candidates WHERE json_extract(document, '$.deployment_id') = ? LIMIT 1",
+            (deployment_id,),
+        )
+        return found[0] if found else None
+
+    async def move(
+        self,
+        candidate_id: str,
+        to: CandidateState,
+        *,
+        from_states: Iterable[CandidateState],
+        by: Actor | None = None,
+        **changes: Any,
+    ) -> Candidate | None:
+        """Move a candidate on from one of some states, and return it; None where it is in another by now."""
+        allowed = frozenset(from_states)
+
+        def work(transaction: Transaction) -> Candidate | None:
+            known = _read(transaction, candidate_id)
+            if known is None or known.state not in allowed:
+                return None
+            if by is not None:
+                changes.update(decided_by=by, decided_at=datetime.now(UTC))
+            moved = replace(known, state=to, **changes)
+            if moved == known:
+                return known
+            _put(transaction, moved)
+            if moved.state is not known.state:
+                transaction.add_change(_change(moved, by, old=known.state))
+            return moved
+
+        return await self._journal.write(work)
+
+    async def _list(self, statement: str, parameters: tuple[object, ...] = ()) -> tuple[Candidate, ...]:
+        rows = await self._journal.read(lambda t: t.execute(statement, parameters).fetchall())
+        return readable(Candidate, (row[0] for row in rows))
+
+
+class Deliveries:
+    """Keep each delivery of a webhook once, until the leader has looked where it points."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def add(self, delivery: Delivery) -> bool:
+        """Write a delivery; returns whether it is new."""
+
+        def work(transaction: Transaction) -> bool:
+            transaction.execute(
+                "DELETE FROM deliveries WHERE handled = 1 AND received_at < ?",
+                ((datetime.now(UTC) - DELIVERIES_KEPT).isoformat(),),
+            )
+            written = transaction.execute(
+                "INSERT OR IGNORE INTO deliveries (source, id, received_at, document) VALUES (?, ?, ?, ?)",
+                (delivery.source, delivery.id, delivery.received_at.isoformat(), to_json(delivery)),
+            )
+            return written.rowcount == 1
+
+        return await self._journal.write(work)
+
+    async def pending(self) -> tuple[Delivery, ...]:
+        """Return what nobody has looked after, oldest first."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT document FROM deliveries WHERE handled = 0 ORDER BY received_at LIMIT ?", (KEPT,)
+            ).fetchall()
+        )
+        return readable(Delivery, (row[0] for row in rows))
+
+    async def finish(self, delivery: Delivery, note: str) -> None:
+        """Write what became of a delivery."""
+        done = replace(delivery, is_handled=True, note=note)
+        await self._journal.write(
+            lambda t: t.execute(
+                "UPDATE deliveries SET handled = 1, document = ? WHERE source = ? AND id = ?",
+                (to_json(done), delivery.source, delivery.id),
+            )
+        )
+
+
+class Holds:
+    """Keep versions out of environments, and lift that."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def of(self, environment: str) -> tuple[Hold, ...]:
+        """Return what is kept out of an environment."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT document FROM holds WHERE environment = ? ORDER BY version", (environment,)
+            ).fetchall()
+        )
+        return tuple(hold for hold in readable(Hold, (row[0] for row in rows)) if hold.lifted_by is None)
+
+    async def put(self, hold: Hold) -> bool:
+        """Keep a version out, or, without one, deployments by themselves; returns whether that is new.
+
+        What a deployment has led to once, it does not lead to again.
+        """
+
+        def work(transaction: Transaction) -> bool:
+            known = _read_hold(transaction, hold.environment, hold.version)
+            if known is not None and (known.deployment_id == hold.deployment_id or known.since > hold.since):
+                return False
+            _put_hold(transaction, hold)
+            transaction.add_change(_hold_change(hold, "held", None))
+            return True
+
+        return await self._journal.write(work)
+
+    async def lift(self, environment: str, version: str, by: Actor, *, before: datetime) -> Hold | None:
+        """Let in again what has been kept out since `before` that; returns the hold, None where there is none."""
+
+        def work(transaction: Transaction) -> Hold | None:
+            hold = _read_hold(transaction, environment, version)
+            if hold is None or hold.lifted_by is not None or hold.since > before:
+                return None
+            _put_hold(transaction, replace(hold, lifted_by=by))
+            transaction.add_change(_hold_change(hold, "hold lifted", by))
+            return hold
+
+        return await self._journal.write(work)
+
+
+def _by_key(transaction: Transaction, candidate: Candidate) -> Candidate | None:
+    """Return what was asked for by the same key. Raises KeyReusedError where that was something else."""
+    if not candidate.key:
+        return None
+    row = transaction.execute(
+        "SELECT document FROM candidates WHERE source = ? AND request_key = ?", (candidate.source, candidate.key)
+    ).fetchone()
+    known = from_row(Candidate, row[0]) if row else None
+    if known is not None and (known.environment, known.identity) != (candidate.environment, candidate.identity):
+        raise KeyReusedError(
+            said("Something else was asked for by the key {key}: {version}.", key=candidate.key, version=known.version),
+            hint=said("Use another Idempotency-Key for another request."),
+        )
+    return known
+
+
+def _merged(known: Candidate, candidate: Candidate) -> Candidate | None:
+    """Return both as one where the same version of further services comes within a moment, else None."""
+    is_same = (known.version, known.origin.commit, known.mode) == (
+        candidate.version,
+        candidate.origin.commit,
+        candidate.mode,
+    )
+    is_soon = candidate.created_at - known.created_at < MERGED_WITHIN
+    if not is_same or not is_soon or known.state not in WAITS or not candidate.origin.digests:
+        return None
+    if known.origin.digests.keys() & candidate.origin.digests.keys():  # the tag has moved on
+        return None
+    services = tuple(sorted({*known.services, *candidate.services})) if known.services and candidate.services else ()
+    origin = replace(known.origin, digests=known.origin.digests | candidate.origin.digests)
+    return replace(known, services=services, origin=origin, state=CandidateState.NEW, plan=None)
+
+
+def _read(transaction: Transaction, candidate_id: str) -> Candidate | None:
+    row = transaction.execute("SELECT document FROM candidates WHERE id = ?", (candidate_id,)).fetchone()
+    return from_row(Candidate, row[0]) if row else None
+
+
+def _put(transaction: Transaction, candidate: Candidate) -> None:
+    transaction.execute(
+        "INSERT OR REPLACE INTO candidates (id, environment, source, proposal, identity, request_key, open, document)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            candidate.id,
+            candidate.environment,
+            candidate.source,
+            candidate.proposal,
+            candidate.identity,
+            candidate.key or None,
+            int(candidate.is_open),
+            to_json(candidate),
+        ),
+    )
+
+
+def _read_hold(transaction: Transaction, environment: str, version: str) -> Hold | None:
+    row = transaction.execute(
+        "SELECT document FROM holds WHERE environment = ? AND version = ?", (environment, version)
+    ).fetchone()
+    return from_row(Hold, row[0]) if row else None
+
+
+def _put_hold(transaction: Transaction, hold: Hold) -> None:
+    transaction.execute(
+        "INSERT OR REPLACE INTO holds (environment, version, document) VALUES (?, ?, ?)",
+        (hold.environment, hold.version, to_json(hold)),
+    )
+
+
+def _prune(transaction: Transaction) -> None:
+    transaction.execute(
+        "DELETE FROM candidates WHERE open = 0 AND id NOT IN (SELECT id FROM candidates ORDER BY id DESC LIMIT ?)",
+        (KEPT,),
+    )
+
+
+def _change(candidate: Candidate, by: Actor | None, *, old: CandidateState | None = None) -> StateChange:
+    return StateChange(
+        type=ChangeType.AUDIT,
+        source="candidates",
+        environment=candidate.environment,
+        subject=candidate.id,
+        old=f"candidate {old.value}" if old else None,
+        new=f"candidate {candidate.state.value}",
+        metadata={
+            "by": by.name if by else candidate.source,
+            "id": by.id if by else candidate.source,
+            "version": candidate.version,
+            "mode": candidate.mode.value,
+            "deployment": candidate.deployment_id,
+            "reason": candidate.reason,
+        },
+    )
+
+
+def _hold_change(hold: Hold, text: str, by: Actor | None) -> StateChange:
+    return StateChange(
+        type=ChangeType.AUDIT,
+        source="holds",
+        environment=hold.environment,
+        subject=hold.version or hold.environment,
+        new=text,
+        metadata={
+            "by": by.name if by else "",
+            "id": by.id if by else "",
+            "version": hold.version,
+            "deployment": hold.deployment_id,
+            "reason": hold.reason,
+        },
+    )

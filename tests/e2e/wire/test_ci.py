@@ -1,0 +1,208 @@
+"""A CI job offers versions over TCP: by a token or a signed one, within what its source may, and ends as it ended."""
+
+import json
+import re
+import secrets
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+
+from roas.candidates.credentials import new_token
+from testbed.redis_server import free_port
+from tests.e2e.wire.bot_process import ROOT
+from tests.e2e.wire.shop import SOON_JUDGED
+from tests.e2e.wire.test_command_line import roas
+from tests.integration.sandbox.channel import outcome
+from tests.unit.candidates.issuer import AUDIENCE, Issuer
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+TOKEN, HASH = new_token()
+GUIDE = ROOT / "docs" / "how-to" / "connect-ci.md"
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    """Publish keys as a forge does, and give jobs their tokens."""
+    port = free_port()
+    issuer = Issuer(f"http://127.0.0.1:{port}")
+
+    async def publish(request: web.Request) -> web.Response:
+        return web.json_response(issuer.documents()[f"{issuer.address}{request.path}"])
+
+    async def sign(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer of-the-job"
+        return web.json_response({"value": issuer.token(aud=request.query["audience"])})
+
+    application = web.Application()
+    application.add_routes([web.get("/token", sign), web.get("/{path:.+}", publish)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield issuer
+    await runner.cleanup()
+
+
+@pytest.fixture
+def bot_settings(bot_settings: dict[str, str], issuer: Issuer) -> dict[str, str]:
+    """Serve the API, to a source with a token and to one whose jobs are signed."""
+    state = Path(bot_settings["STATE_DIR"])
+    state.mkdir()
+    (state / "roas.toml").write_text(
+        f"""
+[api]
+port = {free_port()}
+[sources.shop]
+environments = {{ dev = "auto", staging = "auto", prod = "propose" }}
+actions = ["propose", "deploy"]
+token_hash = "{HASH}"
+[sources.shop.oidc]
+issuer = "{issuer.address}"
+audience = "{AUDIENCE}"
+claims = {{ repository = "acme/shop", ref = "refs/heads/main" }}
+[sources.blog]
+environments = {{ dev = "propose" }}
+token_hash = "sha256:{"0" * 64}"
+"""
+    )
+    return bot_settings
+
+
+@pytest.fixture
+def url(bot_settings: dict[str, str]) -> str:
+    """Return where the API is."""
+    text = (Path(bot_settings["STATE_DIR"]) / "roas.toml").read_text()
+    port = re.search(r"port = (\d+)", text)
+    return f"http://127.0.0.1:{port[1]}"
+
+
+async def ask(url: str, method: str, path: str, document=None, *, token: str = TOKEN, **headers: str):
+    """Ask as a program of one's own would; returns the status and the document."""
+    sent = {"Authorization": f"Bearer {token}", **headers}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"{url}{path}", json=document, headers=sent) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def test_job_deploys_within_what_its_source_may(bot, bot_settings, people, shop, image_ids, url, issuer):
+    shop.write(alone=True)
+    await token_deploys_and_follows(bot_settings, people, shop, image_ids, url)
+    await signed_job_deploys(shop, image_ids, url, issuer)
+    await same_key_asks_once(url)
+    await refusals_have_their_status(url, issuer)
+    await bad_version_ends_the_job_as_rolled_back_and_is_held(people, shop, image_ids, url)
+    await everything_is_described(url)
+
+
+async def remote(url: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    return await roas({"ROAS_URL": url, **environment}, "remote", *arguments)
+
+
+async def token_deploys_and_follows(bot_settings, people, shop, image_ids, url):
+    code, said = await remote(url, "deploy", "dev", "v1", "--wait", "--reason", "from a job", ROAS_TOKEN=TOKEN)
+    assert code == 0, said
+    assert re.search(r"execution +success in ", said), said
+    assert "It succeeded." in said
+    assert shop.running("dev") == {"web": image_ids["v1"]}
+    code, said = await roas(bot_settings, "history", "dev", "--json")
+    deployment = json.loads(said)["deployments"][0]
+    assert deployment["request"]["requested_by"] == {"kind": "source", "id": "shop", "name": "shop"}
+    assert "succeeded" in (await outcome(people, deployment["id"])).text
+    code, said = await remote(url, "deploy", "dev", "v1", "--wait", ROAS_TOKEN=TOKEN)
+    assert (code, "runs already" in said) == (0, True), said
+
+
+async def signed_job_deploys(shop, image_ids, url, issuer):
+    job = {
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer.address}/token?v=1",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job",
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_RUN_ID": "17",
+        "GITHUB_RUN_ATTEMPT": "1",
+        "GITHUB_JOB": "deploy",
+    }
+    code, said = await remote(url, "deploy", "dev", "v2", "--wait", "--audience", AUDIENCE, **job)
+    assert code == 0, said
+    assert shop.running("dev") == {"web": image_ids["v2"]}
+    code, said = await remote(url, "deploy", "dev", "v2", "--wait", "--audience", "https://elsewhere", **job)
+    assert (code, "audience" in said) == (6, True), said
+    assert "ROAS_TOKEN" in (await remote(url, "deploy", "dev", "v2"))[1]
+
+
+async def same_key_asks_once(url):
+    key = {"Idempotency-Key": secrets.token_hex()}
+    offer = {"environment": "dev", "version": "v2"}
+    first = await ask(url, "POST", "/v1/deployments", offer, **key)
+    again = await ask(url, "POST", "/v1/deployments", offer, **key)
+    assert (first[0], first[1]["id"]) == (202, again[1]["id"])
+    status, said = await ask(url, "POST", "/v1/deployments", offer | {"version": "v4"}, **key)
+    assert (status, said["key"]) == (409, "key_reused")
+
+
+async def refusals_have_their_status(url, issuer):
+    offer = {"environment": "dev", "version": "v2"}
+    for token in ("", "roas_wrong", issuer.token(repository="acme/fork"), TOKEN[:-1]):
+        assert (await ask(url, "POST", "/v1/deployments", offer, token=token))[0] == 401
+    for environment in ("moon", "home"):
+        assert (await ask(url, "POST", "/v1/deployments", offer | {"environment": environment}))[0] == 403
+    for wrong in ({"environment": "dev"}, offer | {"version": "-rf"}, offer | {"approved_by": "me"}, [], "x", None):
+        status, said = await ask(url, "POST", "/v1/deployments", wrong)
+        assert (status, said["key"]) == (422, "invalid_request"), wrong
+    assert (await ask(url, "GET", "/v1/deployments/CAND-NONE"))[0] == 404
+    for path in ("/v1/plans", "/v1/greeting", "/v1/status", "/v1/deployments/x/cancellation", "/metrics"):
+        assert (await ask(url, "POST", path, {}))[0] in {404, 405}, "the control socket's routes are not here"
+    too_large = offer | {"reason": "x" * 100_000}
+    assert (await ask(url, "POST", "/v1/deployments", too_large))[0] == 413
+
+
+async def bad_version_ends_the_job_as_rolled_back_and_is_held(people, shop, image_ids, url):
+    shop.write(alone=True, web=SOON_JUDGED)
+    code, said = await remote(url, "deploy", "dev", "v3", "--wait", ROAS_TOKEN=TOKEN)
+    assert (code, "rolled back" in said) == (3, True), said
+    assert shop.running("dev") == {"web": image_ids["v2"]}
+    code, said = await remote(url, "deploy", "dev", "v3", "--wait", ROAS_TOKEN=TOKEN)
+    assert (code, "on hold" in said) == (5, True), said
+    status, said = await ask(url, "GET", "/v1/environments")
+    views = {view["name"]: view for view in said["environments"]}
+    assert (status, views["dev"]["version"], views["dev"]["holds"]) == (200, "v2", ["v3"])
+    assert views["prod"]["mode"] == "propose"
+
+
+async def everything_is_described(url):
+    status, document = await ask(url, "GET", "/v1/openapi.json", token="")
+    assert status == 200
+    routes = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert ("/v1/deployments", "post") in routes
+    assert document["components"]["schemas"]["Offer"]["additionalProperties"] is False
+    assert not [path for path, _method in routes if re.search("approv|confirm|decision|cancel|grant", path)]
+
+
+async def test_commands_of_the_guide_work(bot, shop, image_ids, url, issuer):
+    """Each workflow's own commands, with what its CI sets."""
+    shop.write(alone=True)
+    runs = [line for block in guide_blocks("yaml") for line in commands_in(block) if line.startswith("roas ")]
+    assert len(runs) == 4
+    for number, line in enumerate(dict.fromkeys(runs)):
+        words = shlex.split(line.replace("sha-$GITHUB_SHA", "v1").replace("sha-$CI_COMMIT_SHA", "v2"))[2:]
+        code, said = await remote(url, *words, ROAS_TOKEN=TOKEN, GITHUB_RUN_ID=str(number))
+        assert code == 0, (line, said)
+    assert shop.running("staging") == {"web": image_ids["v2"]}
+
+
+def guide_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands_in(block: str) -> list[str]:
+    """Return the commands of a workflow, whichever CI's it is."""
+    found: list[str] = []
+    for job in (yaml.safe_load(block).get("jobs") or yaml.safe_load(block)).values():
+        found += job.get("script", []) + [step["run"] for step in job.get("steps", []) if "run" in step]
+    return found

@@ -1,0 +1,250 @@
+"""Candidates go as far as they may without a person, once, whoever dies meanwhile; what was to blame is kept out."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from roas.candidates.coordinator import BLAMED
+from roas.errors import ComposePolicyError, EngineUnavailableError, InvalidRequestError
+from roas.models.actor import Actor, ActorKind
+from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from roas.models.freeze import Freeze
+from roas.state.candidates import KeyReusedError
+
+PERSON = Actor(ActorKind.DISCORD, "7", "Ada")
+AUTO, PROPOSE = SourceMode.AUTO, SourceMode.PROPOSE
+State = CandidateState
+
+
+def offer(coordinator, version="v1", environment="dev", mode=AUTO, **more):
+    return coordinator.offer("shop", environment, version, mode=mode, **more)
+
+
+async def test_auto_is_deployed_once(coordinator, orchestrator, reaches):
+    candidate = await offer(coordinator)
+    started = await reaches(candidate, State.STARTED)
+    again = await offer(coordinator)
+    assert again.id == candidate.id, "the same is no news"
+    assert [request.interaction_id for request in orchestrator.requests] == [candidate.id]
+    request = orchestrator.requests[0]
+    assert (request.requested_by.kind, request.plan_digest) == (ActorKind.SOURCE, "digest")
+    assert started.deployment_id
+
+
+@pytest.mark.parametrize("mode", SourceMode)
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("hold", ["", "this version", "another version", "nothing by itself"])
+async def test_who_decides(coordinator, orchestrator, state, reaches, mode, environment, is_frozen, hold):
+    """Every combination: nothing is started without a person but `auto`, where nothing at all is in the way."""
+    if mode is SourceMode.OFF:
+        return  # nothing offers it
+    if is_frozen:
+        await state.freezes.put(Freeze(environment, PERSON, "closed", datetime.now(UTC)))
+    if hold:
+        version = {"this version": "v1", "another version": "v0"}.get(hold, "")
+        await state.holds.put(Hold(environment, version, datetime.now(UTC), "DEPLOY-1", "was bad"))
+    candidate = await offer(coordinator, environment=environment, mode=mode)
+    if hold == "this version":
+        expected = State.HELD
+    elif mode is PROPOSE or environment == "prod" or hold == "nothing by itself":
+        expected = State.PROPOSED
+    else:
+        expected = State.WAITING if is_frozen else State.STARTED
+    await reaches(candidate, expected)
+    assert len(orchestrator.requests) == (expected is State.STARTED)
+
+
+async def test_newer_takes_the_place_and_the_message(coordinator, state, reaches):
+    first = await reaches(await offer(coordinator, "v1", mode=PROPOSE), State.PROPOSED)
+    second, third = await asyncio.gather(*(offer(coordinator, version, mode=PROPOSE) for version in ("v2", "v3")))
+    newest = await reaches(third, State.PROPOSED)
+    assert {one.proposal for one in (first, second, third)} == {first.proposal}
+    found = await state.candidates.of_proposal(first.proposal)
+    assert [one.id for one in found if one.is_open] == [newest.id]
+    with pytest.raises(InvalidRequestError, match="newer version"):
+        await coordinator.answerable(first.id)
+
+
+async def test_images_of_one_build_are_one_proposal(coordinator, state, reaches):
+    web = await offer(coordinator, mode=PROPOSE, services=("web",), origin=Origin(digests={"web": "sha256:1"}))
+    await reaches(web, State.PROPOSED)
+    both = await offer(coordinator, mode=PROPOSE, services=("api",), origin=Origin(digests={"api": "sha256:2"}))
+    assert (both.id, both.services) == (web.id, ("api", "web"))
+    moved = await offer(coordinator, mode=PROPOSE, services=("api",), origin=Origin(digests={"api": "sha256:3"}))
+    assert (moved.id == web.id, moved.proposal) == (False, web.proposal), "a tag that has moved is another candidate"
+
+
+async def test_waits_for_the_deployment_under_way_and_only_the_newest_follows(coordinator, orchestrator, reaches):
+    first = await reaches(await offer(coordinator, "v1"), State.STARTED)
+    second = await reaches(await offer(coordinator, "v2"), State.WAITING)
+    third = await reaches(await offer(coordinator, "v3"), State.WAITING)
+    assert (await reaches(second, State.SUPERSEDED)).proposal == third.proposal
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    await reaches(third, State.STARTED)
+    assert [request.version for request in orchestrator.requests] == ["v1", "v3"]
+    assert first.state is State.STARTED
+
+
+async def test_what_was_to_blame_is_kept_out_until_a_person_deploys_it(coordinator, orchestrator, state, reaches):
+    bad = await reaches(await offer(coordinator, "v1", origin=Origin(commit="a" * 40)), State.STARTED)
+    await orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
+    assert [hold.version for hold in await state.holds.of("dev")] == ["v1"]
+    again = await offer(coordinator, "v1", origin=Origin(commit="a" * 40), is_asked_for=True)
+    assert (again.state, again.id == bad.id) == (State.HELD, False)
+    newer = await offer(coordinator, "v1", origin=Origin(commit="b" * 40))
+    await reaches(newer, State.STARTED)
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    person = DeploymentRequest("dev", DeploymentKind.DEPLOY, PERSON, version="v1")
+    await orchestrator.start(person)
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    assert await state.holds.of("dev") == ()
+
+
+@pytest.mark.parametrize("key", ["engine_unavailable", "shortage", "registry_unavailable", "cancelled", "journal_lost"])
+async def test_what_was_not_to_blame_is_not_kept_out(coordinator, orchestrator, state, reaches, key):
+    assert key not in BLAMED
+    await reaches(await offer(coordinator), State.STARTED)
+    await orchestrator.finish(Outcome.ROLLED_BACK, key)
+    assert await state.holds.of("dev") == ()
+
+
+async def test_rollback_by_hand_holds_what_deploys_itself(coordinator, orchestrator, state, reaches):
+    """Visibly, until a newer version was proposed and taken."""
+    await orchestrator.start(DeploymentRequest("dev", DeploymentKind.ROLLBACK, PERSON))
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    assert [hold.version for hold in await state.holds.of("dev")] == [""]
+    newer = await reaches(await offer(coordinator, "v9"), State.PROPOSED)
+    assert "rolled back by hand" in newer.note
+    await orchestrator.start(DeploymentRequest("dev", DeploymentKind.DEPLOY, PERSON, version="v9"))
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    assert await state.holds.of("dev") == ()
+    await reaches(await offer(coordinator, "v10"), State.STARTED)
+
+
+async def test_lifted_hold_does_not_come_back(coordinator, make_coordinator, orchestrator, state, reaches):
+    await reaches(await offer(coordinator), State.STARTED)
+    await orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
+    await state.holds.lift("dev", "v1", PERSON, before=datetime.now(UTC))
+    await coordinator.stop()
+    after = make_coordinator()
+    await after.start()
+    await reaches(await offer(after, "v2"), State.STARTED)
+    assert await state.holds.of("dev") == ()
+    await after.stop()
+
+
+async def test_end_that_no_leader_saw_is_noted(make_coordinator, orchestrator, state, reaches):
+    before = make_coordinator()
+    await before.start()
+    await reaches(await offer(before), State.STARTED)
+    await before.stop()
+    await orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
+    after = make_coordinator()
+    await after.start()
+    await reaches(await offer(after, "v2"), State.STARTED)
+    assert [hold.version for hold in await state.holds.of("dev")] == ["v1"]
+    await after.stop()
+
+
+async def test_death_between_intent_and_start(coordinator, make_coordinator, orchestrator, state, reaches):
+    """What was started is found again, and what was not is started: once."""
+    orchestrator.dies_after_start = True
+    candidate = await reaches(await offer(coordinator), State.STARTING)
+    await orchestrator.started.wait()
+    await coordinator.stop()
+    orchestrator.dies_after_start = False
+    after = make_coordinator()
+    await after.start()
+    await reaches(candidate, State.STARTED)
+    assert len(orchestrator.requests) == 1
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    await after.stop()
+    unstarted = await offer(after, "v2")
+    await state.candidates.move(unstarted.id, State.STARTING, from_states=[State.NEW])
+    last = make_coordinator()
+    await last.start()
+    await reaches(unstarted, State.STARTED)
+    assert [request.version for request in orchestrator.requests] == ["v1", "v2"]
+    await last.stop()
+
+
+async def test_refused_and_transient_faults(coordinator, orchestrator, reaches):
+    orchestrator.fault = ComposePolicyError("web is privileged", hint="leave it out")
+    refused = await reaches(await offer(coordinator), State.REFUSED)
+    assert "privileged" in refused.note
+    orchestrator.fault = EngineUnavailableError("the engine is away")
+    later = await offer(coordinator, "v2")
+    await asyncio.sleep(0.2)
+    orchestrator.fault = None
+    assert (await reaches(later, State.STARTED)).proposal == refused.proposal
+
+
+async def test_nothing_to_change_is_no_deployment(coordinator, orchestrator, reaches):
+    orchestrator.current = "v1"
+    await reaches(await offer(coordinator), State.UNCHANGED)
+    assert orchestrator.requests == []
+
+
+async def test_key_asks_once(coordinator, state):
+    first = await offer(coordinator, key="build-1", is_asked_for=True)
+    assert (await offer(coordinator, key="build-1", is_asked_for=True)).id == first.id
+    with pytest.raises(KeyReusedError):
+        await offer(coordinator, "v2", key="build-1")
+
+
+async def test_answers_are_for_what_is_shown(coordinator, orchestrator, reaches):
+    shown = await reaches(await offer(coordinator, mode=PROPOSE), State.PROPOSED)
+    later = await coordinator.answer(shown, State.LATER, PERSON)
+    skipped = await coordinator.answer(later, State.SKIPPED, PERSON, note="too risky")
+    assert (skipped.decided_by, skipped.note) == (PERSON, "too risky")
+    with pytest.raises(InvalidRequestError):
+        await coordinator.answer(shown, State.LATER, PERSON)
+    assert (await offer(coordinator, mode=PROPOSE)).state is State.SKIPPED, "what was skipped stays out"
+    assert orchestrator.requests == []
+
+
+async def test_delivery_is_looked_after_once(coordinator, make_coordinator, state):
+    seen = []
+    done = asyncio.Event()
+
+    async def look(delivery):
+        seen.append(delivery.id)
+        if len(seen) == 1:
+            raise EngineUnavailableError("the registry is away")
+        done.set()
+        return "a candidate"
+
+    coordinator.look_with(look)
+    delivery = Delivery("shop", "1", "push", datetime.now(UTC))
+    assert await state.deliveries.add(delivery)
+    assert not await state.deliveries.add(replace(delivery, event="again"))
+    coordinator.notify()
+    async with asyncio.timeout(8):
+        await done.wait()
+    await coordinator.stop()
+    assert seen == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("hold", "offered", "is_held"),
+    [
+        ({}, {}, True),
+        ({}, {"version": "v2"}, False),
+        ({"commit": "a"}, {"commit": "a"}, True),
+        ({"commit": "a"}, {"commit": "b"}, False),
+        ({"commit": "a"}, {}, True),
+        ({"digests": {"web": "1"}}, {"digests": {"web": "2"}}, False),
+        ({"digests": {"web": "1"}}, {"digests": {"web": "1"}}, True),
+        ({"digests": {"web": "1"}}, {"digests": {"api": "2"}}, True),
+        ({"version": ""}, {}, False),
+    ],
+)
+def test_newer_is_another_commit_or_digest(hold, offered, is_held):
+    version = offered.pop("version", "v1")
+    candidate = Candidate("CAND-1", "shop", "dev", version, datetime.now(UTC), origin=Origin(**offered))
+    kept_out = Hold("dev", hold.pop("version", "v1"), datetime.now(UTC) - timedelta(1), "DEPLOY-1", **hold)
+    assert kept_out.holds(candidate) is is_held
