@@ -15,7 +15,8 @@ class WantedService:
     """Hold what a model wants of one service; `image_id` is empty where the configuration hash covers the image.
 
     `unwritten` is a service of a Swarm that is to have no replicas, and is not there like that: no container shows it.
-    `unread` is a proxy whose files hold another configuration than it has read.
+    `unread` is a proxy whose files hold another configuration than it has read. `joins` is the container whose network
+    the service shares by its name, which its configuration hash does not tell.
     """
 
     definition: ServiceDefinition
@@ -23,10 +24,12 @@ class WantedService:
     image_id: str = ""
     unwritten: bool = False
     unread: bool = False
+    joins: str = ""
 
     def fits(self, container: ContainerSnapshot) -> bool:
         """Return whether a container is as the model says, running or not."""
-        return container.config_hash == self.config_hash and self.image_id in {"", container.image_id}
+        is_joined = not self.joins or self.joins in container.shares_with
+        return container.config_hash == self.config_hash and self.image_id in {"", container.image_id} and is_joined
 
     def is_like(self, other: "WantedService") -> bool:
         """Return whether another model wants the same of the service, but for how many there are."""

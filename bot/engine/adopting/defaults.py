@@ -6,6 +6,7 @@ from typing import Any
 
 SHM_BYTES = 64 << 20
 UNLIMITED = -1
+STOP_SECONDS = 10.0
 # What the engine takes for what a health check leaves out.
 HEALTH_CHECK: Mapping[str, Any] = MappingProxyType(
     {"interval": 30.0, "timeout": 30.0, "start_interval": 5.0, "retries": 3}
@@ -20,6 +21,7 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
         "shm_size": SHM_BYTES,
         "pids_limit": UNLIMITED,
         "mem_swappiness": UNLIMITED,  # as the kernel has it
+        "stop_grace_period": STOP_SECONDS,
         "ipc": "private",
         "isolation": "default",
         "cgroup": usual_cgroup(engine),

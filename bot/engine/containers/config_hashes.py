@@ -16,6 +16,7 @@ from roas.engine.containers.snapshots import take_snapshots
 from roas.engine.model.per_model import PerModel
 from roas.engine.model.services import (
     BOUND,
+    NETWORK_MODE,
     NOTHING,
     OF_SERVICE,
     SHARED_NAMESPACES,
@@ -38,6 +39,8 @@ from roas.models.health import ContainerSnapshot
 from roas.temporary import temporary_folder, writing_temporary
 
 REMEMBERED = 32
+# Fits no container's id.
+NOT_THERE = "-"
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
@@ -66,10 +69,10 @@ class ConfigHashes:
 
         Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
         another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
-        beside the other one `as_it_is`.
+        beside the other one `as_it_is`. Who joins a container by its name has the hash of that (see `joined`).
         """
         hashes = await self._ask(self._made(model, environment), environment)
-        sharing, services = self._sharing(model), services_of(model)
+        sharing, services = self._sharing(self._made(model, environment)), services_of(model)
         if containers is None:
             containers = await take_snapshots(self._clients, environment)
         kept = _untouched(services, sharing, containers)
@@ -79,6 +82,27 @@ class ConfigHashes:
         if not sharing:
             return {**hashes, **kept}
         return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is)
+
+    def joined(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        hashes: Mapping[str, str],
+        containers: tuple[ContainerSnapshot, ...],
+        *,
+        as_it_is: bool,
+    ) -> dict[str, str]:
+        """Return the container that each service shares with by its name; where that is not as wanted, no such one.
+
+        The hash does not tell of it: it is the same, whichever container has the name.
+        """
+        services, made = services_of(model), self._sharing(self._made(model, environment))
+        found: dict[str, str] = {}
+        for name, others in self._sharing(model).items():
+            for other in others - made.get(name, frozenset()):
+                first = _first(containers, other, services[other], hashes, as_it_is=as_it_is) if hashes[other] else None
+                found[name] = first or NOT_THERE
+        return found
 
     async def _with_shared(
         self,
@@ -142,6 +166,15 @@ class ConfigHashes:
         }
         if not any(variants.values()):
             return {}
+        made = self._sharing(self._made(model, environment))
+        for name, ways in variants.items():
+            # The release before hashed the container in the place of its name.
+            joined = shared_with(services[name]) - made.get(name, frozenset())
+            firsts = {one: _first(containers, one, services[one], hashes, as_it_is=True) for one in joined}
+            ids = {one: first for one, first in firsts.items() if first}
+            if joined and ids.keys() == joined:
+                mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
+                ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
         every = {f"{name}.{number}": one for name, ways in variants.items() for number, one in enumerate(ways)}
         asked = {**services_of(self._made(model, environment)), **every}
         files = {one["source"] for fields in asked.values() for one in fields.get("secrets") or ()}

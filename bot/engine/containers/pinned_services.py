@@ -65,12 +65,16 @@ class PinnedServices:
         """
         pins = self._pins(model)
         hashes: Mapping[str, str] = dict.fromkeys(pins, "")
-        if containers != () or as_it_is:
+        joins: Mapping[str, str] = {}
+        if containers is None:
+            containers = await take_snapshots(self._clients, environment)
+        if containers or as_it_is:
             hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
+            joins = self._hashes.joined(model, environment, hashes, containers, as_it_is=as_it_is)
         services = services_of(model)
         unread = await self._clients.local(lambda: {name for name in pins if self.live.is_unread(services[name])})
         return {
-            name: WantedService(definition, hashes[name], image_id, unread=name in unread)
+            name: WantedService(definition, hashes[name], image_id, unread=name in unread, joins=joins.get(name, ""))
             for name, (definition, image_id) in pins.items()
         }
 

@@ -163,6 +163,7 @@ def outline(listed: dict[str, Any]) -> ContainerSnapshot:
         exit_code=int(code[1]) if code else None,
         number=_number(labels.get(NUMBER, "")),
         project=labels.get(PROJECT, ""),
+        shares_with=_shares_with(listed.get("HostConfig") or {}),
         endpoints=tuple(sorted(_endpoints(listed))),
         unnamed_volumes=_has_unnamed_volumes(listed),
         created_at=datetime.fromtimestamp(listed["Created"], UTC) if listed.get("Created") else None,

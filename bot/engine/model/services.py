@@ -5,7 +5,8 @@ from typing import Any
 
 from roas.engine.model.durations import read_duration
 
-SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
+NETWORK_MODE = "network_mode"
+SHARED_NAMESPACES = (NETWORK_MODE, "pid", "ipc")
 OF_SERVICE = "service:"
 # In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
 ADOPTED_HASH = "adopted_hash"
@@ -158,11 +159,12 @@ def written_fields(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_written(model: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a model that says of each service how its files have what is bound by content."""
+    """Return a model that says of each service how its files have what is bound by content, or joined by its name."""
     services = {}
     for name, fields in services_of(model).items():
         there = services_of(files)[name]
-        written = {key: there.get(key) for key in BOUND if there.get(key) != fields.get(key)}
+        bound = {key: there.get(key) for key in BOUND if there.get(key) != fields.get(key)}
+        written = {**written_fields(there), **bound}
         services[name] = {**fields, "x-deploy": {**(fields.get("x-deploy") or {}), WRITTEN: written}}
     return {**model, "services": services}
 

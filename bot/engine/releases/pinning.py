@@ -72,7 +72,7 @@ def _pinned(
         extension["depends_on"] = dict(dependencies)
     extension[IMAGE_ID] = image_id
     left_out = {key: service[key] for key in LEFT_OUT if service.get(key)}
-    extension[WRITTEN] = {**written_fields(service), "image": service.get("image"), **left_out}
+    extension[WRITTEN] = {"image": service.get("image"), **left_out, **written_fields(service)}
     image = readable_reference(reference, image_id)
     return {**fields, "image": image, "pull_policy": "never", "x-deploy": extension}
 

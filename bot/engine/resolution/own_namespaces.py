@@ -1,9 +1,12 @@
-"""Recognize a service of the stack in `network_mode: container:NAME`: whoever joins it goes where it goes."""
+"""Recognize a service of the stack in `network_mode: container:NAME`: whoever joins it goes where it goes.
+
+Compose hashes the name, and so do we: what the files said stays with the service.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.model.services import OF_SERVICE, SHARED_NAMESPACES, services_of
+from roas.engine.model.services import NETWORK_MODE, OF_SERVICE, SHARED_NAMESPACES, WRITTEN, services_of
 
 OF_CONTAINER = "container:"
 # What Compose adds itself where a namespace is written as a service's.
@@ -16,7 +19,8 @@ def with_own_namespaces(model: Mapping[str, Any]) -> Mapping[str, Any]:
     Docker looks the name up once, when the container is created: it must be made anew with the one that it joined.
     """
     owners = _owners(model)
-    services = {name: _renamed(name, service, owners) for name, service in services_of(model).items()}
+    plain = {name: _without_written(service) for name, service in services_of(model).items()}
+    services = {name: _renamed(name, service, owners) for name, service in plain.items()}
     return {**model, "services": services}
 
 
@@ -28,6 +32,14 @@ def _owners(model: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _without_written(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a service without what only a release may say of it."""
+    extension = service.get("x-deploy")
+    if not isinstance(extension, Mapping) or WRITTEN not in extension:
+        return service
+    return {**service, "x-deploy": {key: one for key, one in extension.items() if key != WRITTEN}}
+
+
 def _renamed(name: str, service: Mapping[str, Any], owners: Mapping[str, str]) -> Mapping[str, Any]:
     joined: dict[str, str] = {}
     for key in SHARED_NAMESPACES:
@@ -37,6 +49,9 @@ def _renamed(name: str, service: Mapping[str, Any], owners: Mapping[str, str]) -
             joined[key] = owner
     if not joined:
         return service
+    extension = dict(service.get("x-deploy") or {})
+    if joined.keys() == {NETWORK_MODE}:  # of the others, the engine's list of containers tells nothing
+        extension[WRITTEN] = {key: service.get(key) for key in (NETWORK_MODE, "depends_on")}
     dependencies = {owner: dict(DEPENDENCY) for owner in joined.values()} | dict(service.get("depends_on") or {})
     modes = {key: f"{OF_SERVICE}{owner}" for key, owner in joined.items()}
-    return {**service, **modes, "depends_on": dependencies}
+    return {**service, **modes, "depends_on": dependencies} | ({"x-deploy": extension} if extension else {})

@@ -58,12 +58,8 @@ services:
 networks: {proxy: {external: true}}
 """ % ("" if os.environ.get(IMAGE_STORE_VARIABLE) else DIGEST)  # containerd's store has no other image for a digest
 
-# Compose hashes the name that `behind` joins, the bot its container. The job of a version that failed leaves none.
-ANEW = {
-    "`up -d` after a change": ["behind"],
-    "`up -d` after a rollback": ["behind", "migrate"],
-    "`roas compose … up -d`": ["behind"],
-}
+# The job of a version that failed leaves no container.
+ANEW = {"`up -d` after a rollback": ["migrate"]}
 
 PROD = """
 services:
