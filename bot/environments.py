@@ -152,7 +152,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         observation_seconds=observation if own.observation_seconds is None else own.observation_seconds,
         is_home=is_home,
         ignored_files=files.ignored,
-        files_named_by_stack=files.by_stack,
+        files_outside=files.outside,
         project_is_given=own.project_name is not None,
         version_variables=_version_variables(own),
         one_shots=frozenset(own.one_shots),

@@ -29,34 +29,48 @@ TEXT_READ = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StackFiles:
-    """Hold the compose files of an environment, and those in the folder that Compose would take and we do not.
+    """Hold the compose files of an environment, and those that Compose would take and we do not.
 
-    `by_stack` says that the stack's own `.env` names them, and not the settings.
+    The stack's own `.env` may not name what is `outside` of its folder: nothing of that is read.
     """
 
     used: tuple[Path, ...]
     ignored: tuple[Path, ...] = ()
-    by_stack: bool = False
+    outside: tuple[Path, ...] = ()
 
 
 def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> StackFiles:
     """Return what `docker compose` would take in a folder, with the environment's own file instead of the override.
 
-    `COMPOSE_FILE` in the stack's `.env` names all of them. `compose.prod.yaml` belongs to the environment prod: where
-    it exists, the override of every other environment is left out.
+    `COMPOSE_FILE` in the stack's `.env` names all of them, of those in its folder. `compose.prod.yaml` belongs to the
+    environment prod: where it exists, the override of every other environment is left out.
     """
     if named := variables.get("COMPOSE_FILE"):
         separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-        return StackFiles(split_files(folder, named, separator), by_stack=True)
+        paths = split_files(folder, named, separator)
+        used = tuple(path for path in paths if _is_within(path, folder))
+        return StackFiles(used or _usual(folder), outside=tuple(path for path in paths if path not in used))
     found = _present(folder, NAMES)
     if not found:
-        return StackFiles((folder / "docker-compose.yml",))
+        return StackFiles(_usual(folder))
     first, others = found[0], found[1:]
     override = _present(folder, OVERRIDES)
     own = own_file(first, environment)
     if own is not None:
         return StackFiles((first, own), (*others, *override))
     return StackFiles((first, *override[:1]), (*others, *override[1:]))
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Return whether a file that a stack names is one of its own, wherever links lead; else nothing of it is read."""
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # no path
+        return False
+
+
+def _usual(folder: Path) -> tuple[Path, ...]:
+    return (folder / "docker-compose.yml",)
 
 
 def _present(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -24,10 +24,11 @@ class EngineKind(StrEnum):
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
-    `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
-    somebody named the project, instead of a convention. `version_variables` are the stack's own variables that get the
-    version that is deployed. `one_shots` are services that end, of which the compose file does not say so.
-    `observation_seconds` is how long a service is watched after it was changed; None leaves that to its kind.
+    `ignored_files` are those that `docker compose` in its folder would take besides, `files_outside` compose files
+    elsewhere that the stack's own `.env` names. `project_is_given` is whether somebody named the project, instead of a
+    convention. `version_variables` are the stack's own variables that get the version that is deployed. `one_shots` are
+    services that end, of which the compose file does not say so. `observation_seconds` is how long a service is watched
+    after it was changed; None leaves that to its kind.
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     """
@@ -44,7 +45,7 @@ class Environment:
     observation_seconds: float | None = None
     is_home: bool = False
     ignored_files: tuple[Path, ...] = ()
-    files_named_by_stack: bool = False
+    files_outside: tuple[Path, ...] = ()
     project_is_given: bool = False
     version_variables: tuple[str, ...] = ()
     one_shots: frozenset[str] = frozenset()

@@ -48,10 +48,10 @@ from roas.engine.policy.probe_rules import judge_probes
 from roas.engine.policy.refusal import PATH_KINDS, refusal
 from roas.engine.policy.resources import judge_resources
 from roas.engine.policy.rules import judge_keys, judge_service
-from roas.engine.policy.secrets import judge_token
+from roas.engine.policy.secrets import judge_bound_token, judge_token
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
-from roas.engine.sources.withheld import Withheld
+from roas.engine.sources.withheld import NOTHING_WITHHELD, Withheld
 from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 
@@ -92,7 +92,7 @@ class ComposePolicy:
 
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
-        places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment))
         found = [
             *_judge_images(model),
             *self._judge(model, environment, places, holdings),
@@ -105,28 +105,37 @@ class ComposePolicy:
 
         The model is one whose read-only files and secrets are bound from our copies of them.
         """
-        places = Places.of(model, environment, self.state_dir)
-        found = [*_judge_checkout(model, environment, places), *_judge_live_secrets(model, environment, places)]
+        places = Places.of(model, environment, self.withheld(environment))
+        found = [
+            *_judge_checkout(model, environment, places),
+            *_judge_live_secrets(model, environment, places),
+            *_judge_live_binds(model, places, self.state_dir / CONTENTS_FOLDER),
+            *judge_bound_token(model, environment, self._token),
+        ]
         return self.refuse(found, environment)
 
     def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
         """Raise ComposePolicyError for secrets of today that a release may not be given."""
-        places = Places.of(model, environment, self.state_dir)
+        places = Places.of(model, environment, self.withheld(environment))
         secrets = {"secrets": model.get("secrets") or {}}
-        found = [*judge_resources(secrets, environment.project, places), *judge_token(model, environment, self._token)]
+        found = [*judge_resources(secrets, environment.project, places), *judge_token(model, self._token)]
         self.refuse(found, environment)
 
     def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
         """Return which of these paths a service may not bind today, as they lead now."""
-        places = Places.of({}, environment, self.state_dir)
+        places = Places.of({}, environment, self.withheld(environment))
         found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
         return self.without_allowed(found, environment)
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
         copies = self.state_dir / CONTENTS_FOLDER
-        places = Places.of(model, environment, self.state_dir, holdings.writable(environment), copies)
-        found = [*self._judge(model, environment, places, holdings), *_judge_checkout(model, environment, places)]
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        found = [
+            *self._judge(model, environment, places, holdings),
+            *_judge_checkout(model, environment, places),
+            *judge_bound_token(model, environment, self._token),
+        ]
         self.refuse(found, environment, of_release=True)
 
     def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
@@ -136,6 +145,11 @@ class ComposePolicy:
     def withheld(self, environment: Environment) -> Withheld:
         """Return what an environment's stack is never given."""
         return Withheld.of((self.state_dir, *map(resolve, environment.withheld)), self._token)
+
+    def withheld_from(self, service: str, environment: Environment) -> Withheld:
+        """Return what a service is never given: nothing is kept from the bot's own."""
+        is_bot = self.allows_by_name(f"state_dir:{service}", environment)
+        return NOTHING_WITHHELD if is_bot else self.withheld(environment)
 
     def allows(self, entry: str, environment: Environment) -> bool:
         """Return whether the settings allow something in an environment."""
@@ -178,7 +192,7 @@ class ComposePolicy:
         yield from judge_probes(model)
         yield from judge_resources(model, environment.project, places, holdings.own_volumes(environment.project))
         yield from judge_holdings(model, environment, holdings)
-        yield from judge_token(model, environment, self._token)
+        yield from judge_token(model, self._token)
         if environment.is_home:
             yield from _judge_state_volumes(model, self.state_dir)
 
@@ -222,6 +236,15 @@ def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, plac
                     source=source,
                 )
                 yield Violation(text, found.entry)
+
+
+def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Violation]:
+    """Find binds that are no copies, and give what is withheld."""
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            source = str(volume.get("source") or "")
+            if volume.get("type") == "bind" and not Path(source).is_relative_to(copies):
+                yield from places.judge_withheld(name, source, said("binds"))
 
 
 def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:

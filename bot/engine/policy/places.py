@@ -8,7 +8,8 @@ from typing import Any
 from roas.engine.client import engine_address
 from roas.engine.model.services import services_of
 from roas.engine.policy.violation import Violation
-from roas.engine.sources.opening import resolve
+from roas.engine.sources.opening import is_there, resolve
+from roas.engine.sources.withheld import REPOSITORY, Withheld
 from roas.messages.message import said
 from roas.models.environment import Environment
 
@@ -31,7 +32,7 @@ class Places:
     """Hold the paths that a stack may use."""
 
     folder: Path
-    state_dir: Path
+    withheld: Withheld
     sockets: tuple[Path, ...]
     writable: tuple[WritablePlace, ...]
     copies: Path | None = None
@@ -41,7 +42,7 @@ class Places:
         cls,
         model: Mapping[str, Any],
         environment: Environment,
-        state_dir: Path,
+        withheld: Withheld,
         written_by_others: tuple[WritablePlace, ...] = (),
         copies: Path | None = None,
     ) -> "Places":
@@ -50,7 +51,7 @@ class Places:
         `copies` is where our own copies of its files are kept, which a stored model binds read-only.
         """
         writable = (*_writable(model), *written_by_others)
-        return cls(resolve(environment.folder), state_dir, _sockets(environment), writable, copies)
+        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies)
 
     def judge_bind(
         self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
@@ -63,7 +64,7 @@ class Places:
             return
         path = resolve(Path(source))
         # The entries for these two say it all.
-        is_named = path in self.sockets or is_inside(path, self.state_dir)
+        is_named = path in self.sockets or self.withheld.owns(path)
         if not path.is_relative_to(self.folder) and not is_named:
             yield Violation(
                 said("{who} {does} {source}, outside the stack's folder", who=who, does=does, source=source),
@@ -74,17 +75,37 @@ class Places:
                 said("{who} {does} {source}, which gives it the engine's socket", who=who, does=does, source=source),
                 f"docker_socket:{name or who}",
             )
-        yield from self.judge_state(who, source, does, name=name)
+        if not read_only and (repository := repository_at(path)) is not None:
+            text = said(
+                "{who} {does} {source}, and may write {repository}: what it writes there runs on the host by the next "
+                "`git` command",
+                who=who,
+                does=does,
+                source=source,
+                repository=repository,
+            )
+            yield Violation(text, f"replaceable:{repository}")
+        # What is bound read-only is copied without what is withheld.
+        yield from self.judge_withheld(who, source, does, name=name, with_what_is_in_it=not read_only)
         yield from self.judge_replaceable(who, source, does)
 
-    def judge_state(self, who: str, source: str, does: str, *, name: str = "") -> Iterator[Violation]:
-        """Find a path that leads into the bot's own state, or that holds it."""
+    def judge_withheld(
+        self, who: str, source: str, does: str, *, name: str = "", with_what_is_in_it: bool = True
+    ) -> Iterator[Violation]:
+        """Find a path that leads into what the bot or another environment has for itself, or that holds it."""
         path = resolve(Path(source))
-        if is_inside(self.state_dir, path) or is_inside(path, self.state_dir):
-            yield Violation(
-                said("{who} {does} {source}, which gives it the bot's own state", who=who, does=does, source=source),
-                f"state_dir:{name or who}",
+        found = path if self.withheld.owns(path) else None
+        if found is None and with_what_is_in_it:
+            found = self.withheld.within(path)
+        if found is not None:
+            text = said(
+                "{who} {does} {source}, which gives it {found}: the bot's own or another environment's",
+                who=who,
+                does=does,
+                source=source,
+                found=found,
             )
+            yield Violation(text, f"state_dir:{name or who}")
 
     def judge_read(self, who: str, source: Path, does: str) -> Iterator[Violation]:
         """Find a file that is read at every deployment, and that a container could write or replace."""
@@ -133,6 +154,13 @@ class Places:
                 )
                 yield Violation(text, f"replaceable:{_plain(Path(source))}")
                 return
+
+
+def repository_at(path: Path) -> Path | None:
+    """Return the repository's own folder that a path holds or lies in."""
+    if REPOSITORY in path.parts:
+        return Path(*path.parts[: path.parts.index(REPOSITORY) + 1])
+    return path / REPOSITORY if is_there(path / REPOSITORY) else None
 
 
 def is_inside(path: Path, folder: Path) -> bool:

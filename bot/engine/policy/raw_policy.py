@@ -9,7 +9,6 @@ from pathlib import Path
 
 from roas.engine.model.raw_files import FileReference, as_written
 from roas.engine.policy.compose_policy import ComposePolicy
-from roas.engine.policy.places import is_inside
 from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import is_there, resolve
 from roas.messages.message import said
@@ -24,22 +23,29 @@ class RawPolicy:
     def __init__(self, policy: ComposePolicy, environment: Environment) -> None:
         self._policy = policy
         self._environment = environment
+        self._withheld = policy.withheld(environment)
         self.folder = resolve(environment.folder)
 
+    def refuse_outside(self, paths: Iterable[Path]) -> None:
+        """Raise ComposePolicyError where the stack's own `.env` names compose files elsewhere; the settings may."""
+        text = said("COMPOSE_FILE in the stack's .env, which names a file outside the stack's folder")
+        self.refuse(Violation(text, "") for _ in paths)
+
     def judge_own(self, kind: str, path: Path, resolved: Path) -> list[Violation]:
-        """Judge a file of the environment: the settings may name one elsewhere, the stack's own `.env` may not."""
+        """Judge a file of the environment: the settings may name one elsewhere, a link in the folder may not."""
         found: list[Violation] = []
-        if self._environment.files_named_by_stack and kind == COMPOSE_FILE and not resolved.is_relative_to(self.folder):
-            text = said("COMPOSE_FILE in the stack's .env, which names a file outside the stack's folder")
-            found.append(Violation(text, f"{kind}:{path}"))
-        elif path.is_relative_to(self._environment.folder):
+        if path.is_relative_to(self._environment.folder):
             if not resolved.is_relative_to(self.folder):
                 text = said(
                     "{path} is a link to {resolved}, outside the stack's folder", path=path.name, resolved=resolved
                 )
                 found.append(Violation(text, f"{kind}:{path}"))
-            elif is_inside(resolved, self._policy.state_dir):
-                text = said("{path} is a link to {resolved}, the bot's own state", path=path.name, resolved=resolved)
+            elif self._withheld.owns(resolved) and path.is_symlink():
+                text = said(
+                    "{path} is a link to {resolved}, the bot's own or another environment's",
+                    path=path.name,
+                    resolved=resolved,
+                )
                 found.append(Violation(text, f"state_dir:{path.name}"))
         return self._policy.without_allowed(found, self._environment)
 
@@ -56,9 +62,12 @@ class RawPolicy:
             yield Violation(said("{text} from another machine", text=reference.text), "")
             return
         yield from _misplaced(reference, resolved, self.folder)
-        if is_inside(resolved, self._policy.state_dir):
+        # What a shared file of variables says is judged by value, for the services that are left.
+        is_own = reference.kind == "env_file" and resolved in map(resolve, self._environment.env_files)
+        if self._withheld.owns(resolved) and not is_own:
             yield Violation(
-                said("{text}, which is the bot's own state", text=reference.text), f"state_dir:{reference.who}"
+                said("{text}, which is the bot's own or another environment's", text=reference.text),
+                f"state_dir:{reference.who}",
             )
 
 

@@ -14,30 +14,32 @@ from roas.models.environment import Environment
 MOST_BYTES = 1 << 20
 
 
-def judge_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Violation]:
-    """Find services that are given the bot's token: by value, or by a file in which it stands."""
+def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Violation]:
+    """Find services that are given the bot's token: by value, wherever it stands."""
     if len(token) < SHORTEST_TOKEN:
         return
-    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
     configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
     for name, service in services_of(model).items():
         if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
             yield Violation(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
-        for place in _places(model, service):
-            if found := next((path for path in holding if path.is_relative_to(place)), None):
+
+
+def judge_bound_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Violation]:
+    """Find services that bind what has the token, from where it lies: a file of variables, or a file that they name."""
+    if len(token) < SHORTEST_TOKEN:
+        return
+    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
+    for name, service in services_of(model).items():
+        sources = (str(one.get("source") or "") for one in service.get("volumes") or () if one.get("type") == "bind")
+        for place in (resolve(Path(source)) for source in sources if source.startswith("/")):
+            found = next((path for path in holding if path.is_relative_to(place)), None)
+            if found is None and _has(place, token):
+                found = place
+            if found is not None:
                 yield Violation(
                     said("{name} is given {found}, which has the bot's own token", name=name, found=found),
                     f"bot_token:{name}",
                 )
-
-
-def _places(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Path]:
-    """Find the folders and files of which a service gets the content."""
-    paths = [str(one.get("source") or "") for one in service.get("volumes") or () if one.get("type") == "bind"]
-    for kind in ("secrets", "configs"):
-        shared = model.get(kind) or {}
-        paths += [str((shared.get(one.get("source")) or {}).get("file") or "") for one in service.get(kind) or ()]
-    yield from (resolve(Path(path)) for path in paths if path.startswith("/"))
 
 
 def _has(path: Path, token: str) -> bool:

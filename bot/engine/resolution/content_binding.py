@@ -10,6 +10,7 @@ from typing import Any
 from roas.engine.model.services import services_of
 from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import is_there, resolve
+from roas.engine.sources.withheld import NOTHING_WITHHELD, Withheld
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 
@@ -21,8 +22,9 @@ EXTERNAL_HINT = said(
 class ContentBinder:
     """Bind `configs` and read-only files and folders of one stack from the content store.
 
-    What a container writes to, what lies outside the stack's folder and what holds the folder itself is data and stays
-    where it is. The files of `proxies` are kept for a plan, too: they are checked for it.
+    What a container writes to and what lies outside the stack's folder is data and stays where it is, and so does the
+    whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
+    are checked for it.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class ContentBinder:
         *,
         write: bool,
         proxies: frozenset[str] = frozenset(),
+        withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
     ) -> None:
         self._store = store
         self._given = folder.absolute()
@@ -40,6 +43,7 @@ class ContentBinder:
         self._may_bind = may_bind
         self._write = write
         self._proxies = proxies
+        self._withheld = withheld
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
@@ -80,7 +84,7 @@ class ContentBinder:
             return {**volume, "source": str(resolved)}
         if not volume.get("read_only") or not is_there(source):
             return volume
-        if self._is_data(resolved) or resolved in self._live:
+        if self._is_data(service, resolved) or resolved in self._live:
             return volume
         kept = self._keep(service, source, resolved)
         return volume if kept is None else {**volume, "source": str(kept), "bind": _bind_options(volume)}
@@ -119,7 +123,12 @@ class ContentBinder:
 
     def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
         try:
-            return self._store.place(resolved, beneath=self._folder, write=self._write or service in self._proxies)
+            return self._store.place(
+                resolved,
+                beneath=self._folder,
+                write=self._write or service in self._proxies,
+                withheld=self._withheld(service),
+            )
         except TooLargeError:
             self.warnings.append(
                 said(
@@ -141,10 +150,11 @@ class ContentBinder:
                 hint=said("Let the bot's user read it."),
             ) from error
 
-    def _is_data(self, source: Path) -> bool:
-        if not source.is_relative_to(self._folder) or source == self._folder:
+    def _is_data(self, service: str, source: Path) -> bool:
+        if not source.is_relative_to(self._folder) or not _can_be_kept(source):
             return True
-        if not _can_be_kept(source) or self._store.folder.resolve().is_relative_to(source):
+        holds_state = source == self._folder or self._store.folder.resolve().is_relative_to(source)
+        if holds_state and self._withheld(service) is NOTHING_WITHHELD:
             return True
         return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
 

@@ -64,6 +64,7 @@ class SourceDiscovery:
 
     def _copy_own(self, environment: Environment) -> None:
         """Copy what the settings name. It is judged first: a message about a path could quote a stolen env file."""
+        self._judge.refuse_outside(environment.files_outside)
         own = [(COMPOSE_FILE, as_written(path), resolve(path)) for path in environment.compose_files]
         own += [("env_file", as_written(path), resolve(path)) for path in environment.env_files]
         self._judge.refuse(violation for source in own for violation in self._judge.judge_own(*source))

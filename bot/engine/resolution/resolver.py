@@ -129,6 +129,7 @@ class StackResolver:
             self._may_bind(environment),
             write=write_contents,
             proxies=reloaded,
+            withheld=lambda service: self._policy.withheld_from(service, environment),
         )
         bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
         if not environment.on_swarm:
@@ -215,7 +216,13 @@ class StackResolver:
         return valued
 
     async def _with_secrets(self, environment: Environment, model: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
-        binder = SecretBinder(self._contents, environment.folder, self._may_bind(environment), write=write)
+        binder = SecretBinder(
+            self._contents,
+            environment.folder,
+            self._may_bind(environment),
+            write=write,
+            withheld=lambda service: self._policy.withheld_from(service, environment),
+        )
         return await self._clients.local(lambda: binder.bind(model))
 
     def _may_bind(self, environment: Environment) -> Callable[[Path], bool]:

@@ -9,6 +9,7 @@ from roas.engine.model.services import services_of
 from roas.engine.resolution.content_binding import EXTERNAL_HINT, judged_path, live_binds, missing_source
 from roas.engine.resolution.environment_values import MOUNTED_SECRETS
 from roas.engine.sources.contents import ContentStore, TooLargeError
+from roas.engine.sources.withheld import NOTHING_WITHHELD, Withheld
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 
@@ -20,11 +21,20 @@ class SecretBinder:
     what the bot's user may not read. The policy judges these.
     """
 
-    def __init__(self, store: ContentStore, folder: Path, may_bind: Callable[[Path], bool], *, write: bool) -> None:
+    def __init__(
+        self,
+        store: ContentStore,
+        folder: Path,
+        may_bind: Callable[[Path], bool],
+        *,
+        write: bool,
+        withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
+    ) -> None:
         self._store = store
         self._folder = folder.resolve()
         self._may_bind = may_bind
         self._write = write
+        self._withheld = withheld
 
     def bind(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model with its secrets bound by content. Raises ComposeFileError for what is no plain file."""
@@ -63,7 +73,9 @@ class SecretBinder:
 
     def _place(self, service: str, name: str, source: Path, resolved: Path) -> Path | None:
         try:
-            return self._store.place_secret(resolved, beneath=self._folder, write=self._write)
+            return self._store.place_secret(
+                resolved, beneath=self._folder, write=self._write, withheld=self._withheld(service)
+            )
         except PermissionError:
             return None
         except (FileNotFoundError, NotADirectoryError) as error:

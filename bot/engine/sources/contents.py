@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from roas.engine.sources.opening import held, open_regular, read_bounded
+from roas.engine.sources.withheld import NOTHING_WITHHELD, Withheld
 
 FOLDER_MODE = 0o700
 INLINE_MODE = 0o444
@@ -40,15 +41,19 @@ class ContentStore:
         self.folder = folder
         self._key = key
 
-    def place(self, source: Path, *, write: bool, beneath: Path = Path("/")) -> Path:
-        """Return where a file's or folder's content is kept; with `write`, keep it.
+    def place(
+        self, source: Path, *, write: bool, beneath: Path = Path("/"), withheld: Withheld = NOTHING_WITHHELD
+    ) -> Path:
+        """Return where a file's or folder's content is kept; with `write`, keep it. What is `withheld` is left out.
 
         The links of the path are resolved already; what is replaced by one meanwhile is not followed. Raises
-        TooLargeError, OSError.
+        TooLargeError, ComposePolicyError, OSError.
         """
-        _refuse_large(source)
-        kept = self.folder / content_hash(source)
-        return self._keep(source, beneath) if write and not kept.exists() else self._used(kept)
+        hidden = withheld.found_in(source, MOST_FILES)
+        withheld.refuse_found(source, hidden)
+        _refuse_large(source, hidden)
+        kept = self.folder / content_hash(source, hidden)
+        return self._keep(source, beneath, hidden) if write and not kept.exists() else self._used(kept)
 
     def place_text(self, text: str, *, write: bool) -> Path:
         """Return where a text is kept, as a file that everybody may read; with `write`, keep it."""
@@ -61,7 +66,9 @@ class ContentStore:
         temporary.chmod(INLINE_MODE)
         return self._settle(temporary, digest)
 
-    def place_secret(self, source: Path, *, write: bool, beneath: Path = Path("/")) -> Path:
+    def place_secret(
+        self, source: Path, *, write: bool, beneath: Path = Path("/"), withheld: Withheld = NOTHING_WITHHELD
+    ) -> Path:
         """Return where a secret's file is kept; with `write`, keep it, with the owner and the mode that it has.
 
         The links of the path are resolved already. Raises ComposeFileError for what is no regular file,
@@ -75,6 +82,7 @@ class ContentStore:
             os.close(opened)
         if content is None:
             raise TooLargeError(str(source))
+        withheld.refuse(source, content)
         head = f"secret\0{status.st_uid}:{status.st_gid}:{status.st_mode & PERMISSIONS:o}\0".encode()
         name = SECRET_PREFIX + hmac.digest(self._key(), head + content, "sha256").hex()
         kept = self.folder / name
@@ -96,11 +104,11 @@ class ContentStore:
             if kept.lstat().st_mtime < before and not is_needed(kept.name.partition(".")[0] or kept.name):
                 discard(kept)
 
-    def _keep(self, source: Path, beneath: Path) -> Path:
+    def _keep(self, source: Path, beneath: Path, hidden: frozenset[Path]) -> Path:
         """Copy first and name by what was copied: the source may change meanwhile."""
         temporary = self._temporary()
         try:
-            _copy(source, temporary, beneath)
+            _copy(source, temporary, beneath, hidden)
             return self._settle(temporary, content_hash(temporary))
         finally:
             discard(temporary)
@@ -125,13 +133,13 @@ class ContentStore:
         return kept
 
 
-def content_hash(source: Path) -> str:
+def content_hash(source: Path, hidden: frozenset[Path] = frozenset()) -> str:
     """Hash a file, or a folder with all that is in it: content, names, modes, links.
 
     Not owners: who is not root cannot keep them, and all who share a store must call a content by the same name.
     """
     digest = hashlib.sha256()
-    for path in _entries(source):
+    for path in _entries(source, hidden):
         status = path.lstat()
         name = "" if path == source else path.relative_to(source).as_posix()
         head = (name, f"{stat.S_IFMT(status.st_mode) | status.st_mode & PERMISSIONS:o}", _body(path, status))
@@ -173,32 +181,32 @@ def _give(path: Path, status: os.stat_result) -> None:
     path.chmod(mode)
 
 
-def _entries(source: Path) -> Iterator[Path]:
+def _entries(source: Path, hidden: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Walk in a fixed order over what can be kept: sockets and devices cannot. Raises TooLargeError."""
-    yield from _below(source, 0)
+    yield from _below(source, 0, hidden)
 
 
-def _below(source: Path, depth: int) -> Iterator[Path]:
+def _below(source: Path, depth: int, hidden: frozenset[Path]) -> Iterator[Path]:
     yield source
     if source.is_symlink() or not source.is_dir():
         return
     if depth >= MOST_DEPTH:
         raise TooLargeError(str(source))
     for path in sorted(source.iterdir()):
-        if path.is_symlink() or path.is_dir() or path.is_file():
-            yield from _below(path, depth + 1)
+        if path not in hidden and (path.is_symlink() or path.is_dir() or path.is_file()):
+            yield from _below(path, depth + 1, hidden)
 
 
-def _refuse_large(source: Path) -> None:
+def _refuse_large(source: Path, hidden: frozenset[Path]) -> None:
     size = 0
-    for count, path in enumerate(_entries(source)):
+    for count, path in enumerate(_entries(source, hidden)):
         size += path.lstat().st_size
         if size > MOST_BYTES or count > MOST_FILES:
             raise TooLargeError(str(source))
 
 
-def _copy(source: Path, target: Path, beneath: Path) -> None:
-    for path in _entries(source):
+def _copy(source: Path, target: Path, beneath: Path, hidden: frozenset[Path]) -> None:
+    for path in _entries(source, hidden):
         place = target / path.relative_to(source)
         if path.is_symlink():
             place.symlink_to(path.readlink())
@@ -206,7 +214,7 @@ def _copy(source: Path, target: Path, beneath: Path) -> None:
             place.mkdir(mode=0o700)
         else:
             _copy_file(path, place, beneath)
-    for path in _entries(source):  # modes last: a folder may be read-only
+    for path in _entries(source, hidden):  # modes last: a folder may be read-only
         _copy_status(path, target / path.relative_to(source))
 
 

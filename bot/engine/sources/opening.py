@@ -117,8 +117,10 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
     except (OSError, ValueError):
         return b""
     try:
-        is_plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, most_bytes) if is_plain else b""
+        status = os.fstat(descriptor)
+        # The kernel has regular files, too, that never end or whose reading takes what others wait for; they say 0.
+        is_plain = stat.S_ISREG(status.st_mode)
+        return os.read(descriptor, min(most_bytes, status.st_size)) if is_plain else b""
     except OSError:
         return b""
     finally:

@@ -4,10 +4,12 @@ The settings say where these are. A file that holds the bot's token is one of th
 value.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roas.engine.sources.opening import read_plain
 from roas.errors import ComposePolicyError
 from roas.messages.message import said
 
@@ -15,6 +17,7 @@ from roas.messages.message import said
 REPOSITORY = ".git"
 # What is shorter could be anywhere by chance.
 SHORTEST_TOKEN = 16
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,29 @@ class Withheld:
         """Return whether a resolved path is withheld, or lies in what is."""
         return any(map(self.is_named, (path, *path.parents)))
 
+    def owns(self, path: Path) -> bool:
+        """Return whether a resolved path is, or lies in, what the bot or another environment has for itself."""
+        return not self.paths.isdisjoint((path, *path.parents))
+
+    def found_in(self, place: Path, most_files: int) -> frozenset[Path]:
+        """Return what is withheld of a file or of a folder with all that is in it; of so many files at most."""
+        if not place.is_dir():
+            return frozenset({place} if self._is_found(place) else ())
+        found: set[Path] = set()
+        left = most_files
+        for folder, folders, files in os.walk(place):
+            here = Path(folder)
+            found.update(here / name for name in folders if self.is_named(here / name))
+            folders[:] = [name for name in folders if here / name not in found]
+            found.update(here / name for name in files if self._is_found(here / name))
+            left -= len(files)
+            if left < 0:  # which is too many to be kept
+                break
+        return frozenset(found)
+
+    def _is_found(self, file: Path) -> bool:
+        return self.is_named(file) or self.holds_token(read_plain(file, MOST_BYTES) if self.token else b"")
+
     def within(self, folder: Path) -> Path | None:
         """Return what is withheld below a resolved folder, if the settings name it."""
         return next((path for path in sorted(self.paths) if path.is_relative_to(folder)), None)
@@ -45,13 +71,25 @@ class Withheld:
         """Return whether a content has the bot's token in it."""
         return bool(self.token) and self.token in content
 
+    def refuse_found(self, place: Path, found: frozenset[Path]) -> None:
+        """Raise ComposePolicyError where a place itself is among what was found in it, or lies in what is withheld."""
+        if place in found or self.owns(place):
+            raise _refusal(place)
+
     def refuse(self, path: Path, content: bytes = b"") -> None:
         """Raise ComposePolicyError where a path that a stack names, or what it holds, is withheld."""
         if self.hides(path) or self.holds_token(content):
-            raise ComposePolicyError(
-                said("{path} is the bot's own or another environment's: no stack is given that.", path=path),
-                hint=said("Give this environment a file of its own."),
-            )
+            raise _refusal(path)
+
+
+NOTHING_WITHHELD = Withheld()
+
+
+def _refusal(path: Path) -> ComposePolicyError:
+    return ComposePolicyError(
+        said("{path} is the bot's own or another environment's: no stack is given that.", path=path),
+        hint=said("Give this environment a file of its own."),
+    )
 
 
 class TokenSearch:

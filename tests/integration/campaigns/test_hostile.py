@@ -107,12 +107,12 @@ def test_an_undone_value_is_found(
     assert holes(key, plainly, tmp_path)
 
 
-@pytest.mark.parametrize("rule", ["judge_bind", "judge_state", "judge_read"])
+@pytest.mark.parametrize("rule", ["judge_bind", "judge_withheld", "judge_read"])
 def test_an_undone_place_is_found(
     rule: str, plainly: list[Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Places, rule, lambda *_args, **_named: iter(()))
-    keys = {"judge_bind": "secrets", "judge_state": "configs", "judge_read": "services.volumes"}
+    keys = {"judge_bind": "secrets", "judge_withheld": "configs", "judge_read": "services.volumes"}
     assert holes(keys[rule], plainly, tmp_path)
 
 

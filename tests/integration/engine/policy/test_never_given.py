@@ -13,12 +13,14 @@ from roas.engine.compose import jail_container
 from roas.engine.compose.program import compose_binary
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.docker_client import EngineClient
+from roas.environments import environments
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
+from roas.settings import Settings
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
-from tests.integration.engine.applying import make
+from tests.integration.engine.applying import deploy, make
 
 Stack = Callable[..., Environment]
 LEVELS = tuple(PolicyLevel)
@@ -210,3 +212,105 @@ async def test_build_of_what_is_withheld_is_refused(stack: Stack, build: str, le
     with pytest.raises(ComposePolicyError):
         await made.look_up_images(await made.resolve(replace(environment, policy=level), None), frozenset({"web"}))
     await made.close()
+
+
+SECRET = "of-prod-alone"
+GIVEN = {
+    "folder read-only": "volumes: ['.:/x:ro']",
+    "folder writable": "volumes: ['.:/x']",
+    "file": "volumes: ['./.env.prod:/x:ro']",
+    "file by a link": "volumes: ['./link:/x:ro']",
+    "writable file": "volumes: ['./.env.prod:/x']",
+    "folder of secrets": "volumes: ['./secrets:/x:ro']",
+    "writable folder of secrets": "volumes: ['./secrets:/x']",
+    "copy with the token": "volumes: ['./.env.bak:/x:ro']",
+    "writable copy with the token": "volumes: ['./.env.bak:/x']",
+    "folder with the token": "volumes: ['./deep:/x:ro']",
+    "env file": "env_file: .env.prod",
+    "env file of the bot": "env_file: bot.env",
+    "env file with the token": "env_file: .env.bak",
+    "secret": "secrets: [s]}}\nsecrets: {s: {file: ./secrets/prod_db.txt}",
+    "secret with the token": "secrets: [s]}}\nsecrets: {s: {file: ./.env.bak}",
+    "config": "configs: [s]}}\nconfigs: {s: {file: ./.env.prod}",
+    "config with the token": "configs: [s]}}\nconfigs: {s: {file: ./deep/token.txt}",
+    "override of others": "extends: {file: compose.prod.yaml, service: web}",
+    "included override": "}}\ninclude: [{path: compose.prod.yaml}]\nx-a: {a: {a: a",
+    "env file of what is included": "}}\ninclude: [{path: own.yml, env_file: .env.prod}]\nx-a: {a: {a: a",
+}
+
+
+@pytest.mark.parametrize("text", GIVEN.values(), ids=GIVEN.keys())
+@pytest.mark.parametrize("level", LEVELS)
+async def test_container_has_nothing_that_is_withheld(
+    stack: Stack, docker_client: docker.DockerClient, tmp_path: Path, text: str, level: PolicyLevel
+) -> None:
+    environment = stack(f"services: {{web: {{image: 'tiny:v1', {text}}}}}")
+    folder = environment.folder
+    withheld = [folder / name for name in ("bot.env", "secrets/prod_db.txt", ".env.prod", "compose.prod.yaml")]
+    for path in (*withheld, folder / "deep" / "token.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"A={SECRET}\n")
+    (folder / "compose.prod.yaml").write_text(f"services: {{web: {{image: 'tiny:v1', labels: [a={SECRET}]}}}}")
+    (folder / "own.yml").write_text("services: {own: {image: 'tiny:v1', labels: ['a=$A']}}")
+    (folder / "link").symlink_to(".env.prod")
+    (folder / "kept").write_text("kept")
+    for name in (".env.bak", "deep/token.txt"):
+        (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\n")
+    made = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN
+    )
+    own = replace(environment, policy=level, withheld=frozenset(withheld))
+    with suppress(RoasError):
+        await deploy(made, own, started=False)
+    found = await made.containers(own)
+    await made.close()
+    for one in found:
+        inspected = docker_client.api.inspect_container(one.id)
+        said = str([inspected["Config"]["Env"], inspected["Config"]["Labels"]])
+        for mount in inspected["Mounts"]:
+            place = Path(mount["Source"])
+            for path in [place, *place.rglob("*")]:
+                said += path.read_text() if path.is_file() else ""
+        assert not {SECRET, TOKEN} & {word for word in (SECRET, TOKEN) if word in said}
+    if text == GIVEN["folder read-only"] and level is not PolicyLevel.STRICT:
+        (mount,) = inspected["Mounts"]
+        assert (Path(mount["Source"]) / "kept").read_text() == "kept", "the rest is there, as it was approved"
+        assert Path(mount["Source"]) != folder
+
+
+REPOSITORIES = ("./.git/hooks:/h", "./.git:/g", ".:/x", "./sub:/s")
+
+
+@pytest.mark.parametrize("bind", REPOSITORIES)
+@pytest.mark.parametrize("level", [PolicyLevel.STRICT, PolicyLevel.DEFAULT])
+async def test_repository_is_written_by_nobody_unasked(
+    engine: ComposeEngine, stack: Stack, bind: str, level: PolicyLevel
+) -> None:
+    environment = stack(f"services: {{web: {{image: 'tiny:v1', volumes: ['{bind}']}}}}")
+    subprocess.run(["git", "init", "-q", str(environment.folder)], check=True)
+    subprocess.run(["git", "init", "-q", str(environment.folder / "sub")], check=True)
+    with pytest.raises(ComposePolicyError, match="by the next `git` command"):
+        await engine.resolve(replace(environment, policy=level), None)
+
+
+HOST_FILES = ("{host}", "{link}", "docker-compose.yml:{host}", "../host/docker-compose.yml", "/proc/kmsg")
+
+
+@pytest.mark.parametrize("named", HOST_FILES)
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.timeout(60)
+async def test_stack_names_no_file_of_the_host(
+    engine: ComposeEngine, stack: Stack, tmp_path: Path, named: str, level: PolicyLevel
+) -> None:
+    """By `COMPOSE_FILE` in its `.env`: no line of it is in an error, and nothing of it in what is resolved."""
+    folder, host = stack("services: {web: {image: 'tiny:v1'}}").folder, tmp_path / "host" / "docker-compose.yml"
+    host.parent.mkdir()
+    for text in (f"root:{SECRET}:\n", f"services: {{other: {{image: 'tiny:v1', labels: [a={SECRET}]}}}}\n"):
+        host.write_text(text)
+        (folder / "link").unlink(missing_ok=True)
+        (folder / "link").symlink_to(host)
+        (folder / ".env").write_text(f"COMPOSE_FILE={named.format(host=host, link='link')}\n")
+        own = environments(Settings(_env_file=None, stack_dir=folder, compose_policy=level))["dev"]
+        with pytest.raises(ComposePolicyError, match="names a file outside the stack's folder") as refused:
+            await engine.resolve(own, None)
+        assert SECRET not in str((refused.value.message, refused.value.hint))

@@ -303,18 +303,17 @@ def test_the_token_is_for_the_bot_only(service: dict[str, Any]) -> None:
         (read_only("{folder}/.env"), True),
         (read_only("{folder}"), True),
         (read_only("{folder}/app"), False),
-        ({"secrets": [{"source": "s"}]}, True),
     ],
 )
 def test_a_file_with_the_token_is_for_the_bot_only(tmp_path: Path, service: dict[str, Any], is_refused: bool) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text(f"DISCORD_TOKEN={TOKEN}\n")
     filled = json.loads(json.dumps(service).replace("{folder}", str(tmp_path)))
-    model = {"services": {"web": filled}, "secrets": {"s": {"file": str(env_file)}}}
+    model = {"services": {"web": filled}}
     environment = replace(STACK, folder=tmp_path, env_files=(env_file,))
     found = set()
     try:
-        ComposePolicy((), STATE, TOKEN).check(model, environment)
+        ComposePolicy((), STATE, TOKEN).check_bound(model, environment)
     except ComposePolicyError as error:
         found = set(error.entries)
     assert found == ({"bot_token:web"} if is_refused else set())

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,16 +114,16 @@ def test_link_set_while_copying_is_not_followed(tmp_path: Path, monkeypatch: pyt
         (place / "run.sh").write_text(f"below {place.parent.name}")
     entries = contents._entries
 
-    def swap_and_yield(source: Path) -> Iterator[Path]:
-        for path in entries(source):
+    def swap_and_yield(source: Path, hidden: frozenset[Path] = frozenset()) -> Iterator[Path]:
+        for path in entries(source, hidden):
             if path.name == "run.sh" and not (tmp_path / "was").exists() and copying:
                 (folder / name).rename(tmp_path / "was")
                 (folder / name).symlink_to(outside if name == "conf" else outside / "sub")
             yield path
 
-    def copy_and_note(*arguments: Path) -> None:
-        copying.append(arguments[0])
-        copy(*arguments)
+    def copy_and_note(source: Path, *others: Any) -> None:
+        copying.append(source)
+        copy(source, *others)
 
     copy, copying = contents._copy, list[Path]()
     monkeypatch.setattr(contents, "_copy", copy_and_note)
