@@ -98,6 +98,7 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
     repository: str | None = Field(default=None, pattern=r"^[\w.-]+(/[\w.-]+)+$")
     branches: tuple[str, ...] = ("main",)
     images: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     version: str = Field(default="{sha}", max_length=128)
 

@@ -21,6 +21,7 @@ from roas.cogs.pause_buttons import PAUSE_BUTTONS
 from roas.cogs.permissions import ACTIONS, Action, asker_of, refusal
 from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.cogs.plan_buttons import BUTTONS
+from roas.cogs.proposal_buttons import PROPOSAL_BUTTONS
 from roas.cogs.suggestions import matching, matching_last, releases
 from roas.cogs.ttl_cache import TtlCache
 from roas.concurrency import end_tasks
@@ -58,7 +59,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and start to post."""
-        self.bot.add_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS)
+        self.bot.add_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS, *PROPOSAL_BUTTONS)
         self.live_messages.start()
         self._stop_listening = self.leadership.on_gained(self._start_leading)
         if self.leadership.is_leader:
@@ -68,7 +69,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def cog_unload(self) -> None:
         """Stop posting; the next bot continues."""
-        self.bot.remove_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS)
+        self.bot.remove_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS, *PROPOSAL_BUTTONS)
         self._stop_listening()
         if self._resuming is not None:
             await end_tasks(self._resuming)

@@ -75,6 +75,7 @@ class PlanApprovals:
         if environment.needs_approval:
             permit(approvers_refusal(environment, self._rules))
         plan = await self._application.orchestrator.plan(request)
+        plan = plan.with_warnings(*await self._application.candidates.warnings_of(request))
         now, plan_id = datetime.now(UTC), new_id(PREFIX.rstrip("-"))
         target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
         request = replace(

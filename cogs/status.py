@@ -113,6 +113,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
             lock=await state.locks.get(target.name),
             fault=fault,
             freeze=await state.freezes.get(target.name),
+            holds=await state.holds.of(target.name),
             trouble=self.live_messages.trouble(target.name),
         )
 

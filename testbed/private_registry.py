@@ -33,6 +33,16 @@ storage: {{filesystem: {{rootdirectory: {root}}}}}
 http: {{addr: "{host}:{port}"}}
 auth: {{htpasswd: {{realm: testbed, path: {passwords}}}}}
 """
+NOTIFICATIONS = """
+notifications:
+  endpoints:
+    - name: roas
+      url: "{url}"
+      headers: {{Authorization: ["{authorization}"]}}
+      timeout: 5s
+      threshold: 3
+      backoff: 1s
+"""
 
 
 @dataclass
@@ -71,10 +81,13 @@ class PrivateRegistry:
 
 
 @contextmanager
-def private_registry(folder: Path, *, host: str = "127.0.0.1") -> Iterator[PrivateRegistry]:
+def private_registry(
+    folder: Path, *, host: str = "127.0.0.1", notify: tuple[str, str] | None = None
+) -> Iterator[PrivateRegistry]:
     """Run a registry at an address of this machine for the time of the block.
 
-    Raises ImageError where there is none to be had.
+    It tells `notify` of each push: an address, and what it sends there as Authorization. Raises ImageError where there
+    is none to be had.
     """
     program = shutil.which(PACKAGE) or str(cached(PACKAGE, _fetch))
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +95,8 @@ def private_registry(folder: Path, *, host: str = "127.0.0.1") -> Iterator[Priva
     found = PrivateRegistry(f"{host}:{port}", folder / "passwords")
     found.change_password(PASSWORD)
     text = CONFIGURATION.format(root=folder / "data", host=host, port=port, passwords=found.passwords)
+    if notify is not None:
+        text += NOTIFICATIONS.format(url=notify[0], authorization=notify[1])
     (folder / "config.yml").write_text(text)
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)

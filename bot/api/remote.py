@@ -18,6 +18,7 @@ from roas.api.remote_documents import (
     EnvironmentList,
     EnvironmentView,
     FaultAnswer,
+    HookAnswer,
     Offer,
     OfferStatus,
     offer_status,
@@ -25,6 +26,7 @@ from roas.api.remote_documents import (
 )
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Caller, Credentials, CredentialsError, IssuerAwayError
+from roas.candidates.webhooks import Webhooks
 from roas.concurrency import wait_for
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.log import get_logger
@@ -64,7 +66,7 @@ class NotThereError(InvalidRequestError):
 
 
 class RemoteApi:
-    """Answer sources, each within what its settings allow. `take_hook` answers webhooks."""
+    """Answer sources, each within what its settings allow."""
 
     def __init__(
         self,
@@ -72,13 +74,13 @@ class RemoteApi:
         candidates: CandidateCoordinator,
         credentials: Credentials,
         environments: Mapping[str, Environment],
-        take_hook: Handler | None = None,
+        webhooks: Webhooks,
     ) -> None:
         self._state = state
         self._candidates = candidates
         self._credentials = credentials
         self._environments = environments
-        self._take_hook = take_hook
+        self._webhooks = webhooks
 
     def application(self) -> web.Application:
         """Return the application, to be served once."""
@@ -90,15 +92,10 @@ class RemoteApi:
                 web.get("/v1/deployments/{id}", self._status),
                 web.get("/v1/environments", self._list_environments),
                 web.get("/v1/openapi.json", self._describe),
+                web.post("/v1/hooks/{source}", self._take_hook),
+                web.post("/v1/hooks/{source}/{secret}", self._take_hook),
             ]
         )
-        if self._take_hook is not None:
-            application.add_routes(
-                [
-                    web.post("/v1/hooks/{source}", self._take_hook),
-                    web.post("/v1/hooks/{source}/{secret}", self._take_hook),
-                ]
-            )
         return application
 
     async def _deploy(self, request: web.Request) -> web.Response:
@@ -210,6 +207,15 @@ class RemoteApi:
             holds=tuple(hold.version for hold in await self._state.holds.of(name) if hold.version),
             since=release.created_at if release is not None else None,
         )
+
+    async def _take_hook(self, request: web.Request) -> web.Response:
+        """Answer before any work is done: a sender waits for seconds only."""
+        body = await read_body(request, LARGEST_HOOK_BYTES)
+        name, path = request.match_info["source"], request.match_info.get("secret", "")
+        status, delivery, note = await self._webhooks.take(name, path, request.headers, body)
+        if status != 202:
+            return refuse(status, CredentialsError.key, note)
+        return _answer(HookAnswer(delivery=delivery, note=note), status=status)
 
     async def _describe(self, _request: web.Request) -> web.Response:
         return web.json_response(openapi())

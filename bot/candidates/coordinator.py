@@ -39,8 +39,9 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 SOURCE = "candidates"
-# How often the journal is looked at for what no event announced: what another process stored, and what was refused.
-POLL_SECONDS = 5.0
+# How often the journal is looked at for what no event announced: what waits for somebody else's deployment or answer
+# and, at rest, what another process has stored.
+POLL_SECONDS, REST_SECONDS = 5.0, 60.0
 # A deployment is looked at again for holds: the bot may have died between its end and that.
 RECENT_DEPLOYMENTS = 20
 RECENT = timedelta(days=7)
@@ -162,7 +163,7 @@ class CandidateCoordinator:
         while True:
             self._news.clear()
             await self._guarded(self._round())
-            await wait_in_step(self._news, POLL_SECONDS)
+            await wait_in_step(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
@@ -175,9 +176,12 @@ class CandidateCoordinator:
     async def _round(self) -> None:
         for key in [key for key, task in self._workers.items() if task.done()]:
             del self._workers[key]
-        for delivery in await self._state.deliveries.pending():
+        deliveries, candidates = await self._state.deliveries.pending(), await self._state.candidates.open()
+        known = {delivery.id for delivery in deliveries} | {candidate.id for candidate in candidates}
+        self._backoffs = {subject: kept for subject, kept in self._backoffs.items() if subject in known}
+        for delivery in deliveries:
             self._work(f"delivery of {delivery.source}", self._deliver, delivery)
-        for candidate in await self._state.candidates.open():
+        for candidate in candidates:
             if candidate.state in ANSWERABLE:
                 continue
             self._work(candidate.environment, self._advance, candidate)
@@ -363,6 +367,17 @@ class CandidateCoordinator:
         moved = await self._state.candidates.move(candidate.id, candidate.state, from_states=ANSWERABLE, plan=plan)
         if moved is not None:
             self._announce(moved)
+
+    async def warnings_of(self, request: DeploymentRequest) -> tuple[str, ...]:
+        """Return what a person has to know who deploys what is on hold: their deployment lifts that."""
+        holds = await self._state.holds.of(request.environment)
+        return tuple(
+            said(
+                "{version} is on hold: {reason} Deploying it lifts the hold.", version=hold.version, reason=hold.reason
+            )
+            for hold in holds
+            if hold.version and hold.version == request.version and request.kind is not DeploymentKind.ROLLBACK
+        )
 
     # ---- Holds ---------------------------------------------------------------------------------------------------
 

@@ -163,6 +163,7 @@ SOURCE_KEYS: Mapping[str, str] = {
     "repository": "Its repository, such as `acme/shop`; webhooks about others are of no use.",
     "branches": "The branches of which a push or a run is a candidate, by pattern; by default `main`.",
     "images": "The image repositories whose new tags are candidates, such as `ghcr.io/acme/shop`.",
+    "tags": "The tags that are versions, by pattern, such as `v*`; all where it names none.",
     "services": "The services that its versions are for; all where it names none.",
     "version": "What the version of a commit is, such as `sha-{sha:.7}`; of {sha}, {short_sha}, {ref} and {tag}.",
 }

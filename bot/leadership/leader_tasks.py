@@ -11,8 +11,12 @@ from roas.api.remote import RemoteApi, serve_remote_api
 from roas.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
+from roas.candidates.looking import SourceLook
+from roas.candidates.registry import RegistryClient
 from roas.candidates.web_client import WebClient
+from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
+from roas.engine.registry_logins import configuration_file
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
@@ -164,12 +168,12 @@ async def _answer_sources(application: Application, api: RemoteApi) -> None:
 
 def remote_api(application: Application, client: WebClient) -> RemoteApi:
     """Return the API for sources of an application, to be served. Raises SettingsError."""
-    return RemoteApi(
-        application.state,
-        application.candidates,
-        Credentials(application.settings.sources, client.fetch_json),
-        application.environments,
-    )
+    sources, candidates = application.settings.sources, application.candidates
+    webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
+    application.redactor.add(webhooks.secrets)
+    candidates.look_with(SourceLook(sources, RegistryClient(client, configuration_file), candidates).look)
+    credentials = Credentials(sources, client.fetch_json)
+    return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
 
 
 async def _resume_orphans(application: Application) -> None:

@@ -26,6 +26,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "bot/ui/notifications/ops_channel.py": "hidden_drawing",
             "cogs/answers.py": "hidden_embeds",
+            "cogs/proposal_buttons.py": "",  # a form, in fixed words
             "cogs/departure.py": "view=None",  # buttons are taken away, and nothing is said
         },
     ),

@@ -62,7 +62,7 @@ async def pending(application: Application) -> None:
 
 
 @pytest.mark.parametrize(
-    ("look", "threads", "commits"), [(rounds, 11, 1), (orphans, 1, 0), (frequent, 0, 0), (pending, 3, 0)]
+    ("look", "threads", "commits"), [(rounds, 11, 1), (orphans, 1, 0), (frequent, 0, 0), (pending, 4, 0)]
 )
 async def test_visits_of_a_bot_at_rest(
     tmp_path: Path,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import discord
 
+from roas.models.candidate import Hold
 from roas.models.deployment import Deployment, Lock, PhaseStatus
 from roas.models.freeze import Freeze
 from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
@@ -140,6 +141,7 @@ class EnvironmentStatus:
     fault: str = ""
     freeze: Freeze | None = None
     trouble: str = ""
+    holds: tuple[Hold, ...] = ()
 
 
 def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.Embed] = ()) -> Drawing:
@@ -185,6 +187,8 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
         facts += [(title, _drift(found)) for title, found in titled if found]
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
+    if status.holds:
+        facts.append((_("On hold"), lines([_hold(hold) for hold in status.holds], FIELD_VALUE)))
     if status.health is not None and status.health.lost:
         labels = ", ".join(status.health.lost)
         facts.append((_("Cannot be restored"), _("{releases}: images were pruned", releases=labels)))
@@ -225,6 +229,14 @@ def _freeze(freeze: Freeze) -> str:
         when=since(freeze.since),
         reason=one_line(freeze.reason, 500),
     )
+
+
+def _hold(hold: Hold) -> str:
+    reason = one_line(translate(hold.reason), 200)
+    if not hold.version:
+        return _("⛔ nothing is deployed by itself, {when}: {reason}", when=since(hold.since), reason=reason)
+    version = code(hold.version, 64)
+    return _("⛔ {version} is kept out, {when}: {reason}", version=version, when=since(hold.since), reason=reason)
 
 
 def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from roas.log import get_logger
 from roas.models.deployment import Deployment
 from roas.models.events import (
     AlertEvent,
+    CandidateChanged,
     DeploymentBegan,
     DeploymentEnded,
     DeploymentEvent,
@@ -28,9 +30,11 @@ from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
 from roas.ui.notifications.approval_notifier import PREFIX as PLAN_PREFIX
 from roas.ui.notifications.approval_notifier import ApprovalNotifier
 from roas.ui.notifications.deployment_notifier import DeploymentNotifier
-from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
+from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox
 from roas.ui.notifications.outboxes import Outboxes
+from roas.ui.notifications.proposal_notifier import PREFIX as PROPOSAL_PREFIX
+from roas.ui.notifications.proposal_notifier import ProposalNotifier, has_message
 from roas.ui.secrets import Redact
 
 log = get_logger(__name__)
@@ -88,6 +92,7 @@ class LiveMessages:
         for kind, handle in (
             (DeploymentEvent, self._handle_deployment_event),
             (AlertEvent, self._handle_alert_event),
+            (CandidateChanged, self._handle_candidate_event),
         ):
             self._subscriptions.append(_detached(self._bus.subscribe, kind, handle, name="live messages"))
         self._watch = _detached(asyncio.create_task, self._run(), name="live messages")
@@ -123,6 +128,8 @@ class LiveMessages:
             )
         if subject.startswith(PLAN_PREFIX):
             return ApprovalNotifier(subject, *parts, self._ping_roles.approver_roles)
+        if subject.startswith(PROPOSAL_PREFIX):
+            return ProposalNotifier(subject, *parts)
         return DeploymentNotifier(subject, *parts)
 
     def _follow_alerts(self) -> list[Notifier]:
@@ -178,6 +185,9 @@ class LiveMessages:
         for notifier in self._follow_alerts():
             notifier.notify()
 
+    async def _handle_candidate_event(self, event: CandidateChanged) -> None:
+        self.follow(event.proposal, event.environment).notify(urgent=True)
+
     async def _run(self) -> None:
         """Look for what no event announced: at the start, when woken, and periodically."""
         # Nothing new is posted until all notifiers are queued, or the quickest to read would be first.
@@ -212,14 +222,25 @@ class LiveMessages:
         """Return the plans and deployments whose messages are not in their last state, oldest first, and where."""
         state = self._state
         recent = await state.deployments.list(limit=SEARCHED_DEPLOYMENTS, whole=False)
-        unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
+        unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL, PROPOSAL))
         subjects = {post.subject for post in unfinished}
+        proposals = await self._pending_proposals(post.subject for post in unfinished if post.kind == PROPOSAL)
         plans = {p.id: p.environment for p in await state.approvals.open() if p.state is PlanState.AWAITING}
         for post in unfinished:
             if post.kind == APPROVAL and (plan := await state.approvals.get(post.subject)) is not None:
                 plans[plan.id] = plan.environment
         deployments = [(one.id, one.environment) for one in reversed(recent) if await self._is_pending(one, subjects)]
-        return [one for one in [*sorted(plans.items()), *deployments] if one[0] not in self._notifiers]
+        pending = [*sorted(plans.items()), *proposals, *deployments]
+        return [one for one in pending if one[0] not in self._notifiers]
+
+    async def _pending_proposals(self, unfinished: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the proposals whose message is to be posted, or not in its last state, and where."""
+        candidates = self._state.candidates
+        found = {one.proposal: one.environment for one in await candidates.open() if has_message(one)}
+        for proposal in unfinished:
+            for candidate in await candidates.of_proposal(proposal):
+                found[proposal] = candidate.environment
+        return sorted(found.items())
 
     async def _is_pending(self, deployment: Deployment, unfinished: set[str]) -> bool:
         if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from roas.candidates.coordinator import CandidateCoordinator
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.models.actor import Actor
@@ -210,6 +212,11 @@ class FakeApplication:
 
     def watch_itself(self) -> None:
         """Watch nothing."""
+
+    @cached_property
+    def candidates(self) -> CandidateCoordinator:
+        """Return the real thing over the real journal and bus."""
+        return CandidateCoordinator(self.state, self.orchestrator, self.bus, self.environments)
 
     @property
     def alert_service(self) -> AlertService:

@@ -14,8 +14,10 @@ import pytest
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
+from roas.candidates.coordinator import request_for
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.candidate import CandidateState, SourceMode
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.freeze import Freeze
 from roas.models.identifiers import new_id
@@ -28,6 +30,7 @@ from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
 from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
 from roas.ui.embeds.pause import GO_ON_PREFIX, TAKE_BACK_PREFIX, draw_pause
+from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX, draw_proposal
 from roas.ui.notifications.ops_channel import OpsChannel
 from tests.unit.cogs.conftest import Scene, buttons
 from tests.unit.cogs.test_commands import kept_release
@@ -146,6 +149,7 @@ def test_every_button_has_row(scene: Scene) -> None:
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
     pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS} | {*PAUSE_BUTTONS}
+    pressed |= {TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX}  # the last opens a form
     assert heard == pressed
 
 
@@ -234,6 +238,30 @@ async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentK
         named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
         assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)
         await story.finish()
+
+
+@pytest.mark.parametrize("prefix", [TAKE_PREFIX, LATER_PREFIX])
+async def test_proposal_button_allowed_as_deploying(scene: Scene, prefix: str) -> None:
+    """A source's version is deployed by whoever may deploy; what needs approval waits for the second person."""
+    people, state = await people_of(scene), scene.application.state.candidates
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        offered = await scene.application.candidates.offer(
+            "shop", environment, f"v-{role}", mode=SourceMode.PROPOSE, is_asked_for=True
+        )
+        plan = await scene.application.orchestrator.plan(request_for(offered, STRANGER))
+        shown = await state.move(offered.id, CandidateState.PROPOSED, from_states=[CandidateState.NEW], plan=plan)
+        assert shown is not None
+        before = len(scene.application.orchestrator.requests)
+        message = await scene.as_it_was(draw_proposal(shown))
+        answer = scene.answer(await people[role].click(message, custom_id=f"{prefix}{shown.id}"))
+        assert reason_of(scene, answer) == (None if role in DEPLOYS else DEPLOYER), (environment, role, answer)
+        known = await state.get(shown.id)
+        assert known is not None
+        expected = {TAKE_PREFIX: CandidateState.CONFIRMED, LATER_PREFIX: CandidateState.LATER}[prefix]
+        assert known.state is (expected if role in DEPLOYS else CandidateState.PROPOSED), (environment, role)
+        is_started = prefix == TAKE_PREFIX and role in DEPLOYS and environment != "prod"
+        assert len(scene.application.orchestrator.requests) - before == is_started, (environment, role)
+        await tidy(scene, environment, None)
 
 
 @pytest.mark.parametrize("kind", DeploymentKind)

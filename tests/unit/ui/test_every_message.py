@@ -24,6 +24,7 @@ from roas.cogs.logs import _draw as draw_logs
 from roas.errors import RoasError
 from roas.held_environment import FrozenError, LockHeldError
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.freeze import Freeze
@@ -44,6 +45,7 @@ from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
 from roas.ui.embeds.pause import draw_pause
 from roas.ui.embeds.plan import draw_plan, draw_plan_message
+from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.formatting import person, since
 from roas.ui.limits import code, fit, one_line
@@ -234,6 +236,19 @@ def pause_messages(large: Deployment) -> Iterator[Message]:
         yield posted(draw_pause, f"{choice}", replace(large, pauses=(decided,)), decided)
 
 
+def proposal_messages() -> Iterator[Message]:
+    """Draw a proposal in each of its states."""
+    for candidate_state in CandidateState:
+        candidate = Candidate(
+            "CAND-1", "shop", "prod", "v2", NOON, proposal="PROP-1", state=candidate_state, note=HOSTILE, plan=a_plan()
+        )
+        commits = tuple(Commit("a" * 40, HOSTILE, HOSTILE) for _ in range(30))
+        origin = Origin(HOSTILE, "a" * 40, HOSTILE, "https://x/" + "y" * 480, commits=commits)
+        largest = replace(candidate, origin=origin, plan=a_large_plan(), reason=HOSTILE * 20, services=(HOSTILE,) * 50)
+        yield posted(draw_proposal, f"{candidate_state}", candidate)
+        yield posted(draw_proposal, f"largest, {candidate_state}", largest, [candidate] * 20, failed_deployment())
+
+
 def channel_messages() -> Iterator[Message]:
     """Collect what is posted for everybody."""
     yield posted(draw_journal_loss, "nothing else", JournalLoss("", ""))
@@ -267,6 +282,7 @@ def channel_messages() -> Iterator[Message]:
         yield posted(draw_approval, f"{state}, calls nobody", a_plan_record(state))
         yield posted(draw_approval, f"{state}", a_plan_record(state), (ROLE,), role=calls)
         yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
+    yield from proposal_messages()
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)

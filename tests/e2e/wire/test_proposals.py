@@ -1,0 +1,168 @@
+"""A push becomes a proposal in the channel, somebody says yes, and what was rolled back stays out; all of it real."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from roas.candidates.credentials import new_token
+from sandbox.client import SandboxClient
+from sandbox.views import Message
+from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.redis_server import free_port
+from testbed.sample import Behaviour
+from tests.e2e.wire.shop import SOON_JUDGED, Shop
+from tests.e2e.wire.test_ci import ask
+from tests.integration.sandbox.channel import ask as channel_ask
+from tests.integration.sandbox.channel import button, press
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(280)]
+
+TOKEN, HASH = new_token()
+SECRET = secrets.token_hex(16)
+IMAGE = "shop/web"
+PROPOSED_SECONDS = 30.0
+OUTCOME_SECONDS = 150.0
+
+
+@pytest.fixture
+def api_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def registry(tmp_path: Path, api_port: int) -> Iterator[PrivateRegistry]:
+    """Run Debian's registry, with a password, which tells the bot of pushes."""
+    told = (f"http://127.0.0.1:{api_port}/v1/hooks/images", f"Bearer {SECRET}")
+    with private_registry(tmp_path / "registry", notify=told) as registry:
+        yield registry
+
+
+@pytest.fixture
+def push(registry: PrivateRegistry, docker_client: docker.DockerClient):
+    """Return what builds and pushes a version, as a job would."""
+
+    async def push(version: str, behaviour: Behaviour = "healthy") -> None:
+        await asyncio.to_thread(registry.push_sample, docker_client, IMAGE, version, behaviour)
+
+    return push
+
+
+@pytest.fixture
+def bot_settings(
+    bot_settings: dict[str, str], registry: PrivateRegistry, api_port: int, shop: Shop, tmp_path: Path
+) -> dict[str, str]:
+    """Let the registry offer what is pushed: to dev and prod by a proposal, to staging by itself."""
+    registry.write_login(tmp_path / "login")
+    (tmp_path / "hook-secret").write_text(SECRET)
+    state = Path(bot_settings["STATE_DIR"])
+    state.mkdir()
+    (state / "roas.toml").write_text(
+        f"""
+[api]
+port = {api_port}
+[sources.images]
+kind = "registry"
+environments = {{ dev = "propose" }}
+images = ["{registry.address}/{IMAGE}"]
+tags = ["v*"]
+secret_file = "{tmp_path / "hook-secret"}"
+[sources.job]
+environments = {{ prod = "auto", staging = "auto" }}
+actions = ["propose", "deploy"]
+token_hash = "{HASH}"
+"""
+    )
+    shop.write(alone=True, web=SOON_JUDGED | {"image": f"{registry.address}/{IMAGE}:${{VERSION:?}}"})
+    return bot_settings | {"DOCKER_CONFIG": str(tmp_path / "login")}
+
+
+async def proposal(people: SandboxClient, *words: str, seconds: float = PROPOSED_SECONDS) -> Message:
+    return await people.wait_for_message(
+        lambda one: all(word in one.text for word in words) and "PROP-" in one.text, deadline_seconds=seconds
+    )
+
+
+async def test_push_becomes_a_proposal(bot, people, shop, push):
+    await push("v1")
+    shown = await proposal(people, "New version for dev", "v1", "is created")
+    assert "Nothing changes until somebody says yes" in shown.text
+    assert shop.containers("dev") == []
+    assert "one of these roles is needed" in await press_refused(people, "bob", shown, "take")
+
+    await push("v2")
+    newer = await proposal(people, "New version for dev: v2", "is created")
+    assert newer.id == shown.id, "a newer version takes the older one's place in the same message"
+    assert "v1" in newer.text
+
+    assert "Started" in await press(people, "dora", newer, "take")
+    done = await proposal(people, "v2 runs on dev", seconds=OUTCOME_SECONDS)
+    assert done.id == shown.id
+    assert button(done, "take") is None
+    assert list(shop.running("dev")) == ["web"]
+
+    await push("v3", "unhealthy")
+    bad = await proposal(people, "New version for dev: v3", "is recreated")
+    assert bad.id != shown.id
+    await press(people, "dora", bad, "take")
+    await proposal(people, "v3 was rolled back on dev", seconds=OUTCOME_SECONDS)
+    assert "v3 is kept out" in await channel_ask(people, "bob", "status", environment="dev")
+    plan = await channel_ask(people, "dora", "deploy", environment="dev", version="v3")
+    assert "v3 is on hold" in plan
+    before = {one.id for one in await people.messages("ops")}
+    await push("v3", "unhealthy")
+    await push("v4")
+    good = await proposal(people, "New version for dev: v4", "is recreated")
+    assert not [one for one in await people.messages("ops") if one.id not in before | {good.id} and "PROP-" in one.text]
+
+    assert "waits here until somebody deploys it" in await press(people, "anna", good, "later")
+    later = await proposal(people, "put it off", "v4")
+    asked = await people.click("dora", later, button(later, "skip"))
+    answered = await people.answer(await people.submit(asked, reason="breaks the cart"))
+    assert "is skipped" in answered.message.text
+    skipped = await proposal(people, "v4 was skipped on dev", "breaks the cart")
+    assert skipped.id == good.id
+
+
+async def press_refused(people: SandboxClient, user: str, message: Message, what: str) -> str:
+    """Press a button as it was shown, and return why nothing comes of it."""
+    answer = await people.answer(await people.click(user, message, button(message, what)))
+    return answer.message.text
+
+
+async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_port):
+    """`auto` where the environment needs approval is a proposal; the second person is still needed."""
+    url = f"http://127.0.0.1:{api_port}"
+    await push("v1")
+    status, offered = await ask(url, "POST", "/v1/deployments", {"environment": "prod", "version": "v1"}, token=TOKEN)
+    assert status == 202
+    shown = await proposal(people, "New version for prod: v1", "prod needs approval")
+    assert "A second person" in await press(people, "dora", shown, "take")
+    wanted = await people.wait_for_message(lambda one: "Approval needed" in one.text, deadline_seconds=30)
+    assert shop.containers("prod") == []
+    await press(people, "anna", wanted, "approve")
+    await proposal(people, "v1 runs on prod", seconds=OUTCOME_SECONDS)
+    status, said = await ask(url, "GET", f"/v1/deployments/{offered['id']}?wait=30", token=TOKEN)
+    assert (said["state"], said["ended"]) == ("succeeded", True)
+    assert re.fullmatch(r"DEPLOY-[0-9A-Z]{26}", said["deployment"]["id"])
+
+
+async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, push):
+    """Nothing is lost, and nothing is posted twice."""
+    await push("v1")
+    shown = await proposal(people, "New version for dev: v1", "is created")
+    await bot.kill()
+    await push("v2")
+    await start_bot()
+    newer = await proposal(people, "New version for dev: v2", "is created", seconds=60)
+    assert newer.id == shown.id
+    await press(people, "dora", newer, "take")
+    await bot.kill()
+    await start_bot()
+    await proposal(people, "v2 runs on dev", seconds=OUTCOME_SECONDS)
+    assert len([one for one in await people.messages("ops") if "PROP-" in one.text]) == 1
+    assert list(shop.running("dev")) == ["web"]
