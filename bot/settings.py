@@ -21,6 +21,18 @@ log = get_logger(__name__)
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+PROJECT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+GROUP_PATTERN = r"^[a-z0-9_-]{1,32}$"
+HTTP_PATTERN = r"^https?://"
+LEVEL_PATTERN = r"(?i)^(DEBUG|INFO|WARNING|ERROR)$"
+LEVELS = {"choices": ["DEBUG", "INFO", "WARNING", "ERROR"]}
+FORMATS = {"choices": ["auto", "json", "console"]}
+NOBODY: frozenset[int] = frozenset()
+COMPOSE = EngineKind.COMPOSE
+OBSERVATION = (
+    "How long each service is watched before a deployment counts as a success, unless its `monitor` is longer. "
+    "Unset, that is 30 s without a health check, 10 s if critical, else 5 s; in dev 2 s."
+)
 SECRET_FIELDS = ("discord_token", "webhook_token", "redis_url")
 
 
@@ -43,27 +55,50 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 # What both the SDK and Compose take. A relative path would be another one for each of them, and the kernel takes no
 # longer one.
 EngineAddress = Annotated[str, Field(pattern=r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$")]
+Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+
+
+def _about(text: str, default: Any = None, **limits: Any) -> Any:
+    """Describe what is said of one environment."""
+    return Field(default=default, description=text, **limits)
+
+
+def _at(
+    table: str, key: str, text: str, default: Any = None, extra: Mapping[str, Any] | None = None, **limits: Any
+) -> Any:
+    """Describe a setting, and where it is in `roas.toml`: its table and its key there."""
+    return Field(
+        default=default, description=text, json_schema_extra={"table": table, "key": key, **(extra or {})}, **limits
+    )
 
 
 class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
-    folder: Path | None = None
-    compose_file: str | None = None
-    env_file: str | None = None
-    project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    docker_host: EngineAddress | None = None
-    engine: EngineKind = EngineKind.COMPOSE
-    needs_approval: bool | None = None
-    critical_services: tuple[str, ...] | None = None
-    observation_seconds: float | None = Field(default=None, ge=0, le=3600)
-    ops_channel_id: int | None = None
-    variables: dict[str, str] = Field(default_factory=dict)
-    one_shots: tuple[str, ...] = ()
-    version_variables: tuple[VariableName, ...] | dict[str, VariableName] = ()
-    policy: PolicyLevel | None = None
-    allow: tuple[str, ...] = ()
+    folder: Path | None = _about("The folder of its compose files.")
+    compose_file: str | None = _about("Its compose files in that folder, separated by colons.")
+    env_file: str | None = _about("Its files of variables in that folder, separated by colons.")
+    project_name: str | None = _about("Its Compose project.", pattern=PROJECT_PATTERN)
+    docker_host: EngineAddress | None = _about("The address of its Docker engine.")
+    engine: EngineKind = _about("`compose` on one machine, or `swarm`, where `docker_host` is a manager.", COMPOSE)
+    needs_approval: bool | None = _about("Whether a second person has to approve its plans; by default for prod only.")
+    critical_services: tuple[str, ...] | None = _about(
+        "Its services that fail a deployment when unhealthy, even if untouched."
+    )
+    observation_seconds: float | None = _about(OBSERVATION, ge=0, le=3600)
+    ops_channel_id: int | None = _about("A channel of its own, for its deployments, plans and alerts.")
+    variables: dict[str, str] = _about("What its compose files are given as variables; nothing that is secret.", {})
+    one_shots: tuple[str, ...] = _about(
+        "Its services that are meant to end, where the compose file does not say so.", ()
+    )
+    version_variables: tuple[VariableName, ...] | dict[str, VariableName] = _about(
+        "The stack's own variables that get the version: a list, or a table with one per service.", ()
+    )
+    policy: PolicyLevel | None = _about("How much its stack may ask for without a permission by name.")
+    allow: tuple[str, ...] = _about(
+        "What is allowed in it though it would be refused; the refusal says what to write.", ()
+    )
 
 
 # A source must say of which project a token is: without that, any job of the issuer would be this source.
@@ -88,19 +123,31 @@ class OidcSettings(BaseModel, extra="forbid"):
 class SourceSettings(BaseModel, extra="forbid", defer_build=True):
     """Describe who offers versions: to which environments, and by which credentials it is known."""
 
-    kind: SourceKind = SourceKind.CI
-    environments: dict[str, SourceMode] = Field(default_factory=dict)
-    actions: tuple[SourceAction, ...] = (SourceAction.PROPOSE,)
-    token_hash: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
-    oidc: OidcSettings | None = None
-    secret_file: Path | None = None
-    signing_key_file: Path | None = None
-    repository: str | None = Field(default=None, pattern=r"^[\w.-]+(/[\w.-]+)+$")
-    branches: tuple[str, ...] = ("main",)
-    images: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    version: str = Field(default="{sha}", max_length=128)
+    kind: SourceKind = _about("`ci`, or what its webhooks look like, such as `github` or `harbor`.", SourceKind.CI)
+    environments: dict[str, SourceMode] = _about("Where it may offer versions: each `off`, `propose` or `auto`.", {})
+    actions: tuple[SourceAction, ...] = _about("What it may ask for: `propose`, `deploy`.", (SourceAction.PROPOSE,))
+    token_hash: str | None = _about(
+        "The hash of its token, as `roas remote token` prints it.", pattern=r"^sha256:[0-9a-f]{64}$"
+    )
+    oidc: OidcSettings | None = _about("Which signed tokens of a CI job are its own: issuer, audience and claims.")
+    secret_file: Path | None = _about(
+        "The file that holds the secret of its webhooks; of Docker Hub and Quay, the end of their path."
+    )
+    signing_key_file: Path | None = _about(
+        "The file that holds GitLab's signing key (`whsec_…`); with it the old form is refused."
+    )
+    repository: str | None = _about(
+        "Its repository, such as `acme/shop`; webhooks about others are of no use.", pattern=r"^[\w.-]+(/[\w.-]+)+$"
+    )
+    branches: tuple[str, ...] = _about("The branches whose pushes and runs are candidates, by pattern.", ("main",))
+    images: tuple[str, ...] = _about("The image repositories whose new tags are candidates.", ())
+    tags: tuple[str, ...] = _about("The tags that are versions, by pattern, such as `v*`; all where it names none.", ())
+    services: tuple[str, ...] = _about("The services that its versions are for; all where it names none.", ())
+    version: str = _about(
+        "The version of a commit, such as `sha-{sha:.7}`; of {sha}, {short_sha}, {ref} and {tag}.",
+        "{sha}",
+        max_length=128,
+    )
 
     @model_validator(mode="after")
     def _signing_key_is_gitlabs(self) -> Self:
@@ -122,47 +169,84 @@ class Settings(BaseSettings):
         defer_build=True,
     )
 
-    roas_config: Path | None = None
+    # It decides where the file is, so that the file cannot say it.
+    roas_config: Path | None = _about("The file with settings, where it is in neither usual place.")
 
-    discord_token: SecretStr | None = None
-    discord_guild_id: int | None = None
-    discord_ops_channel_id: int | None = None
-    discord_deployer_role_ids: Ids = frozenset()
-    discord_approver_role_ids: Ids = frozenset()
-    discord_hotfix_role_ids: Ids = frozenset()
-    discord_alert_role_id: int | None = None
-    discord_mention_approvers: bool = True
-    discord_command_group: str | None = Field(default=None, pattern=r"^[a-z0-9_-]{1,32}$")
-    discord_api_url: str | None = Field(default=None, pattern=r"^https?://")
-    discord_gateway_url: str | None = Field(default=None, pattern=r"^wss?://")
+    discord_token: SecretStr | None = _at("discord", "token", "The bot's token.")
+    discord_guild_id: int | None = _at("discord", "guild_id", "The id of the server.")
+    discord_ops_channel_id: int | None = _at(
+        "discord", "ops_channel_id", "The channel of all that has none of its own."
+    )
+    discord_deployer_role_ids: Ids = _at("discord", "deployer_role_ids", "Who may use /deploy and /rollback.", NOBODY)
+    discord_approver_role_ids: Ids = _at(
+        "discord", "approver_role_ids", "Who may approve another person's plan.", NOBODY
+    )
+    discord_hotfix_role_ids: Ids = _at("discord", "hotfix_role_ids", "Who may use /hotfix.", NOBODY)
+    discord_alert_role_id: int | None = _at("discord", "alert_role_id", "The role that urgent alerts mention.")
+    discord_mention_approvers: bool = _at(
+        "discord", "mention_approvers", "Whether a plan mentions its approvers.", True
+    )
+    discord_command_group: str | None = _at(
+        "discord",
+        "command_group",
+        "The group of all commands (`/roas deploy`); by default none.",
+        pattern=GROUP_PATTERN,
+    )
+    discord_api_url: str | None = _at("discord", "api_url", "Discord's API, behind a proxy.", pattern=HTTP_PATTERN)
+    discord_gateway_url: str | None = _at("discord", "gateway_url", "Its gateway, behind a proxy.", pattern=r"^wss?://")
 
-    redis_url: SecretStr | None = None
-    state_dir: Path = Path("state")
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8000, ge=0, le=65535)
-    api_host: str = "127.0.0.1"
-    api_port: int | None = Field(default=None, ge=0, le=65535)
-    webhook_token: SecretStr | None = None
-    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
-    log_level: str = Field(default="INFO", pattern=r"(?i)^(DEBUG|INFO|WARNING|ERROR)$")
-    log_format: str = Field(default="auto", pattern=r"^(auto|json|console)$")
+    redis_url: SecretStr | None = _at("redis", "url", "The address of Redis.", extra={"address": True})
+    state_dir: Path = _at("state", "folder", "The folder of the journal and of the releases.", Path("state"))
+    http_host: str = _at("http", "host", "The address to listen on.", "127.0.0.1")
+    http_port: int = _at("http", "port", "The port to listen on; 0 takes a free one.", 8000, ge=0, le=65535)
+    api_host: str = _at("api", "host", "The address to listen on.", "127.0.0.1")
+    api_port: int | None = _at("api", "port", "The port to listen on; 0 takes a free one.", ge=0, le=65535)
+    webhook_token: SecretStr | None = _at("webhook", "token", "The bearer token of POST /alerts.")
+    prometheus_url: str | None = _at("prometheus", "url", "The address of Prometheus.", pattern=HTTP_PATTERN)
+    log_level: str = _at("log", "level", "From which level on.", "INFO", LEVELS, pattern=LEVEL_PATTERN)
+    log_format: str = _at(
+        "log", "format", "Lines for people, or JSON.", "auto", FORMATS, pattern=r"^(auto|json|console)$"
+    )
 
-    docker_host: EngineAddress | None = None
-    stack_dir: Path = Path()
-    compose_file: Annotated[str, Field(min_length=1)] | None = None
-    compose_project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    home_environment: str | None = Field(default=None, pattern=NAME_PATTERN)
-    environment_names: Names = DEFAULT_ENVIRONMENTS
-    environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
-    sources: dict[str, SourceSettings] = Field(default_factory=dict)
-    critical_services: Names = ("discord-bot", "redis")
-    releases_kept: int = Field(default=10, ge=2, le=100)
-    history_days: float = Field(default=90, ge=1, le=3650)
-    history_rows: int = Field(default=100_000, ge=1000, le=10_000_000)
-    handover_seconds: float = Field(default=60, gt=0, le=250)
-    parallel_execution: bool | None = None
-    compose_policy: PolicyLevel = PolicyLevel.DEFAULT
-    compose_policy_allow: Names = ()
+    docker_host: EngineAddress | None = _at(
+        "stack", "docker_host", "The Docker engine, such as unix:///run/docker.sock."
+    )
+    stack_dir: Path = _at("stack", "folder", "The folder of the compose files.", Path())
+    compose_file: Text | None = _at("stack", "compose_file", "The compose files in it, separated by colons.")
+    compose_project_name: str | None = _at(
+        "stack", "project_name", "The Compose project of the home environment.", pattern=PROJECT_PATTERN
+    )
+    home_environment: str | None = _at(
+        "stack", "home_environment", "The environment that the bot is a service of.", pattern=NAME_PATTERN
+    )
+    environment_names: Names = _at("stack", "environment_names", "The names of all environments.", DEFAULT_ENVIRONMENTS)
+    environments: dict[str, EnvironmentSettings] = _about(
+        "What is different about one environment; whatever is left out follows the convention.", {}
+    )
+    sources: dict[str, SourceSettings] = _about("Who may offer versions to which environments.", {})
+    critical_services: Names = _at(
+        "stack",
+        "critical_services",
+        "The services that fail a deployment when unhealthy, even if untouched.",
+        ("discord-bot", "redis"),
+    )
+    releases_kept: int = _at("deployment", "releases_kept", "How many releases are kept.", 10, ge=2, le=100)
+    history_days: float = _at("state", "history_days", "How many days events are kept.", 90, ge=1, le=3650)
+    history_rows: int = _at("state", "history_rows", "How many events are kept.", 100_000, ge=1000, le=10_000_000)
+    handover_seconds: float = _at(
+        "deployment", "handover_seconds", "How long a new version of the bot may take to be ready.", 60, gt=0, le=250
+    )
+    parallel_execution: bool | None = _at(
+        "deployment",
+        "parallel_execution",
+        "Whether independent services are updated at once; by default not by /hotfix.",
+    )
+    compose_policy: PolicyLevel = _at(
+        "policy", "level", "How much stacks may ask for without a permission by name.", PolicyLevel.DEFAULT
+    )
+    compose_policy_allow: Names = _at(
+        "policy", "allow", "What is allowed though it would be refused; the refusal says what to write.", ()
+    )
 
     @field_validator("environment_names")
     @classmethod

@@ -28,6 +28,7 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Caller, Credentials, CredentialsError, IssuerAwayError
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import wait_for
+from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, Candidate, Origin, SourceAction, SourceMode
@@ -37,7 +38,6 @@ from roas.redaction import hide
 from roas.state.candidates import KeyReusedError
 from roas.state.document_texts import hide_in_document
 from roas.state.manager import StateManager
-from roas.wrong_values import wrong_values
 
 log = get_logger(__name__)
 

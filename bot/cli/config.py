@@ -10,11 +10,9 @@ from pydantic_core import to_jsonable_python
 from roas.cli.output import Terminal, add_row, make_table
 from roas.cli.running import ExitCode, become_owner, run_before_settings
 from roas.cli.session import Json
-from roas.configuration.misspelt import misspelt
-from roas.configuration.overview import overview
+from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.place import Fault
 from roas.configuration.reading import Reading
-from roas.configuration.schema import schema_of
 from roas.settings import Settings, load_settings, read_settings
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
@@ -29,7 +27,7 @@ def configuration() -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    commands.command(short_help="Name everything that is wrong, with its line.")(check)
+    commands.command(short_help="Name everything that is wrong, with its place.")(check)
     commands.command(short_help="Show what is in force, and where it comes from.")(show)
     commands.command(short_help="Print a JSON schema of roas.toml.")(schema)
     return commands
@@ -109,7 +107,6 @@ def _document(fault: Fault) -> dict[str, Any]:
     return {
         "setting": fault.place.name,
         "file": fault.place.file or None,
-        "line": fault.place.line,
         "message": fault.message,
     }
 

@@ -22,10 +22,10 @@ from roas.candidates.credentials import new_token
 from roas.cli.output import Terminal, print_error
 from roas.cli.running import ExitCode, code_of_fault
 from roas.concurrency import pause
+from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.models.deployment import Problem
 from roas.ui.quantities import duration
-from roas.wrong_values import wrong_values
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0

@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from roas.wrong_values import wrong_values
+from roas.configuration.wrong_values import wrong_values
 
 
 class Commands(TyperGroup):

@@ -1,1 +1,1 @@
-"""Read `roas.toml`: the place of each setting in it, the line, and what is wrong with it."""
+"""Read the settings from the environment, `.env` and `roas.toml`: what is in force, whence, and what is wrong."""

@@ -1,169 +1,178 @@
-"""Read `roas.toml` into settings by name, and note every fault that can be seen in it alone."""
+"""Read `roas.toml`: a source of pydantic-settings whose tables and keys are those that the settings name."""
 
-import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 from urllib.parse import parse_qs, urlsplit
 
-from roas.configuration.layout import (
-    ENVIRONMENTS,
-    FILE_SUFFIX,
-    NAMED_TABLES,
-    PATHS_OF_TABLE,
-    TABLES,
-    Key,
-    key_of,
-)
-from roas.configuration.lines import KeyPath, lines_of
-from roas.configuration.place import Fault, Place, dotted, variable
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, TomlConfigSettingsSource
+
+from roas.configuration.place import Fault, Place, SettingPath, dotted, variable
 from roas.redaction import is_credential
 
+ENVIRONMENTS = "environments"
+# What names a file that holds a secret, after the name of the secret.
+FILE_SUFFIX = "_file"
 BYTE_ORDER_MARK = "\ufeff"
-AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
-AT_THE_END = " (at end of document)"
+TABLES: Mapping[str, str] = {
+    "discord": "The server, the channel and the roles that the bot works with.",
+    "stack": "What all environments have in common; each may differ in its own table.",
+    "deployment": "How deployments are made.",
+    "policy": "What compose files may ask for.",
+    "state": "Where the bot keeps what it knows.",
+    "http": "Where the bot serves /health, /ready, /metrics and /alerts.",
+    "api": "Where the bot serves the API for CI jobs and the webhooks; without a port it does not.",
+    "webhook": "Who may post alerts to the bot.",
+    "redis": "The Redis that gets a copy of the state.",
+    "prometheus": "The Prometheus that is asked for figures.",
+    "log": "What is logged, and how it is written.",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigurationFile:
-    """Hold the content of a file: `values` by the names of the settings, `lines` by the keys of the file."""
+class Key:
+    """Describe one key of a table: the setting that it says; with `names_file` it names a file that holds a secret."""
 
-    path: Path
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    faults: tuple[Fault, ...] = ()
-    lines: Mapping[KeyPath, int] = field(default_factory=dict, repr=False)
-
-    def place(self, setting: KeyPath) -> Place:
-        """Return where a setting, or a part of one, is said in the file."""
-        name, *rest = setting
-        known = (key_of(f"{name}{FILE_SUFFIX}"), key_of(str(name)))
-        named = str(name) if name in NAMED_TABLES else ENVIRONMENTS
-        key = next((key for key in known if key is not None and key in self.lines), (named,))
-        return self.at((*key, *rest))
-
-    def at(self, path: KeyPath) -> Place:
-        """Return the place of a key, or of the nearest existing one around it."""
-        return _place(self.path, self.lines, path)
+    setting: str
+    field: FieldInfo
+    names_file: bool = False
 
 
-def read_file(path: Path, named_keys: Mapping[str, Collection[str]]) -> ConfigurationFile:
-    """Read a file; whatever is wrong with it is among the faults. Raises nothing."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        return _unreadable(path, f"cannot be read ({error.strerror})")
-    except UnicodeDecodeError as error:
-        return _unreadable(path, "is not UTF-8 text", line=error.object.count(b"\n", 0, error.start) + 1)
-    text = text.removeprefix(BYTE_ORDER_MARK)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return _not_toml(path, text, str(error))
-    reading = _Reading(path, lines_of(text), named_keys)
-    reading.take(document)
-    return ConfigurationFile(path, reading.values, tuple(reading.faults), reading.lines)
+def keys_of(settings_class: type[BaseSettings]) -> dict[str, dict[str, Key]]:
+    """Return the keys of each table, made from what the fields say of themselves."""
+    tables: dict[str, dict[str, Key]] = {name: {} for name in TABLES}
+    for setting, field in settings_class.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and "key" in extra:
+            table, name = str(extra["table"]), str(extra["key"])
+            is_secret = holds(field, SecretStr)
+            if is_secret:
+                tables[table][f"{name}{FILE_SUFFIX}"] = Key(setting, field, names_file=True)
+            if not is_secret or extra.get("address"):
+                tables[table][name] = Key(setting, field)
+    return tables
 
 
-def _unreadable(path: Path, message: str, line: int | None = None) -> ConfigurationFile:
-    return ConfigurationFile(path, faults=(Fault(Place("", str(path), line), message),))
+def named_tables(settings_class: type[BaseSettings]) -> dict[str, Mapping[str, FieldInfo]]:
+    """Return the settings that hold a table for each name, such as `environments`, with the keys of one of these."""
+    found: dict[str, Mapping[str, FieldInfo]] = {}
+    for setting, field in settings_class.model_fields.items():
+        _key, model = get_args(field.annotation) if get_origin(field.annotation) is dict else (None, None)
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            found[setting] = model.model_fields
+    return found
 
 
-def _not_toml(path: Path, text: str, message: str) -> ConfigurationFile:
-    at = AT_LINE.search(message)
-    line = int(at.group(1)) if at else text.rstrip().count("\n") + 1
-    what = AT_LINE.sub("", message).removesuffix(AT_THE_END)
-    return _unreadable(path, f"is not TOML: {what}", line)
+def holds(field: FieldInfo, kind: type) -> bool:
+    """Return whether the value of a setting is of a type."""
+    return kind in {field.annotation, *get_args(field.annotation)}
 
 
-def _place(path: Path, lines: Mapping[KeyPath, int], key: KeyPath) -> Place:
-    around = (lines.get(key[:length]) for length in range(len(key), 0, -1))
-    return Place(dotted(key), str(path), next((line for line in around if line is not None), None))
+class FileSource(TomlConfigSettingsSource):
+    """Provide what the file says, by the names of the settings; whatever is wrong with it is among the faults."""
 
-
-class _Reading:
-    """Parse one document."""
-
-    def __init__(self, path: Path, lines: Mapping[KeyPath, int], named_keys: Mapping[str, Collection[str]]) -> None:
-        self.values: dict[str, Any] = {}
+    def __init__(self, settings_class: type[BaseSettings], path: Path) -> None:
         self.faults: list[Fault] = []
-        self.lines = lines
         self._path = path
-        self._named_keys = named_keys
+        self._keys = keys_of(settings_class)
+        self._named = named_tables(settings_class)
+        self._said: dict[str, SettingPath] = {}
+        super().__init__(settings_class, path)
 
-    def take(self, document: Mapping[str, Any]) -> None:
-        """Read the keys of the layout; any other key is an error."""
-        for table, content in document.items():
-            if table in NAMED_TABLES:
-                self._take_named(table, content)
-            elif table not in TABLES:
-                self._fault((table,), _no_table(table))
-            elif not isinstance(content, dict):
-                self._fault((table,), f"is a table: write [{table}]")
-            else:
-                self._take_table(table, content)
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Return what the file says."""
+        return self()
 
-    def _take_table(self, table: str, content: Mapping[str, Any]) -> None:
-        keys = TABLES[table].keys
-        for name, value in content.items():
-            if name in keys:
-                self._take_value((table, name), keys[name], value)
-            elif (beside := keys.get(f"{name}{FILE_SUFFIX}")) is not None and beside.secret:
-                self._no_secrets((table, name))
-            else:
-                self._fault((table, name), f"there is no such key{_suggested(name, keys, in_table=table)}")
+    def place(self, path: SettingPath) -> Place:
+        """Return the key that says a setting, or a part of one."""
+        name, *rest = path
+        return Place(dotted((*self._said.get(str(name), (name,)), *rest)), str(self._path))
 
-    def _take_value(self, path: KeyPath, key: Key, value: Any) -> None:
-        if key.secret:
-            self._take_secret(path, key.secret, value)
-        elif key_of(f"{key.setting}{FILE_SUFFIX}") is not None and has_password(value):
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        try:
+            document = tomllib.loads(Path(file_path).read_text(encoding="utf-8").removeprefix(BYTE_ORDER_MARK))
+        except OSError as error:
+            self._fault((), f"cannot be read ({error.strerror})")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            self._fault((), f"is not UTF-8 text (line {line})")
+        except tomllib.TOMLDecodeError as error:
+            self._fault((), f"is not TOML: {error}")
+        else:
+            for table, content in document.items():
+                self._take_table(table, content, values)
+        return values
+
+    def _take_table(self, table: str, content: Any, values: dict[str, Any]) -> None:
+        if table not in self._named and table not in self._keys:
+            self._fault((table,), self._no_table(table))
+        elif not isinstance(content, dict):
+            self._fault((table,), self._no_dict(table))
+        elif table in self._named:
+            values[table] = {
+                name: self._of_name(table, name, own)
+                for name, own in content.items()
+                if self._is_table((table, name), own)
+            }
+        else:
+            for name, value in content.items():
+                self._take_key(table, name, value, values)
+
+    def _take_key(self, table: str, name: str, value: Any, values: dict[str, Any]) -> None:
+        known, path = self._keys[table], (table, name)
+        key = known.get(name)
+        if key is None and (beside := known.get(f"{name}{FILE_SUFFIX}")) is not None and beside.names_file:
+            self._no_secrets(path)
+        elif key is None:
+            self._fault(path, f"there is no such key{_suggested(name, known, in_table=table)}")
+        elif key.setting in values:
+            self._fault(path, "is set beside the value itself; leave one of them out")
+        elif key.names_file:
+            self._take_secret(path, key.setting, value, values)
+        elif holds(key.field, SecretStr) and has_password(value):
             self._no_secrets(path)
         else:
-            self.values.setdefault(key.setting, self._from_here(value) if key.is_path else value)
+            self._said[key.setting] = path
+            values[key.setting] = self._from_here(value) if holds(key.field, Path) else value
 
-    def _take_secret(self, path: KeyPath, setting: str, named: Any) -> None:
+    def _take_secret(self, path: SettingPath, setting: str, named: Any, values: dict[str, Any]) -> None:
         """Read the file that holds a secret."""
+        self._said[setting] = path
         if not isinstance(named, str):
             self._fault(path, "names a file")
             return
-        if setting in self.values:
-            self._fault(path, "is set beside the value itself; leave one of them out")
-            return
         file = self._from_here(named)
         try:
-            self.values[setting] = file.read_text(encoding="utf-8").strip()
+            values[setting] = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "no text"
             self._fault(path, f"cannot be read ({why}: {file})")
 
-    def _take_named(self, table: str, content: Any) -> None:
-        if not isinstance(content, dict):
-            self._fault((table,), f"holds tables: write [{table}.{'dev' if table == ENVIRONMENTS else 'shop'}]")
-            return
-        self.values[table] = {
-            name: self._named(table, name, own) for name, own in content.items() if self._is_table((table, name), own)
-        }
-
-    def _is_table(self, path: KeyPath, value: Any) -> bool:
-        if not isinstance(value, dict):
-            self._fault(path, f"is a table: write [{dotted(path)}]")
-        return isinstance(value, dict)
-
-    def _named(self, table: str, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
-        taken, known = {}, self._named_keys[table]
+    def _of_name(self, table: str, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        taken, known = {}, self._named[table]
         for key, value in own.items():
             path = (table, name, key)
             if key not in known:
                 self._fault(path, f"there is no such key{_suggested(key, known)}")
-                continue
-            taken[key] = self._from_here(value) if key in PATHS_OF_TABLE[table] else value
-            if table == ENVIRONMENTS and key == "variables" and isinstance(value, dict):
-                taken[key] = {one: value[one] for one in value if not self._is_secret((*path, one))}
+            elif table == ENVIRONMENTS and key == "variables" and isinstance(value, dict):
+                taken[key] = {name: text for name, text in value.items() if not self._is_secret((*path, name))}
+            else:
+                taken[key] = self._from_here(value) if holds(known[key], Path) else value
         return taken
 
-    def _is_secret(self, path: KeyPath) -> bool:
+    def _is_table(self, path: SettingPath, value: Any) -> bool:
+        if not isinstance(value, dict):
+            self._fault(path, _table_wanted(dotted(path)))
+        return isinstance(value, dict)
+
+    def _is_secret(self, path: SettingPath) -> bool:
         *_around, environment, _key, name = path
         if not is_credential(str(name)):
             return False
@@ -171,7 +180,7 @@ class _Reading:
         self._fault(path, text)
         return True
 
-    def _no_secrets(self, path: KeyPath) -> None:
+    def _no_secrets(self, path: SettingPath) -> None:
         self._fault(
             path,
             f"a secret does not belong in this file: set {variable(path).replace('__', '_')} in the environment or in "
@@ -182,8 +191,19 @@ class _Reading:
         """Return a path from the folder of the file; what is no text is refused later, like any wrong type."""
         return self._path.parent / Path(value).expanduser() if isinstance(value, str) else value
 
-    def _fault(self, path: KeyPath, message: str) -> None:
-        self.faults.append(Fault(_place(self._path, self.lines, path), message))
+    def _no_dict(self, table: str) -> str:
+        return f"holds tables: write [{table}.dev]" if table in self._named else _table_wanted(table)
+
+    def _no_table(self, name: str) -> str:
+        """Suggest what to write instead of a top-level key: the name of a setting belongs in its table."""
+        for table, keys in self._keys.items():
+            for key, known in keys.items():
+                if known.setting == name.lower():
+                    return f"is written as {key} in [{table}]"
+        return f"there is no such table{_suggested(name, [*TABLES, *self._named])}"
+
+    def _fault(self, path: SettingPath, message: str) -> None:
+        self.faults.append(Fault(Place(dotted(path), str(self._path)), message))
 
 
 def has_password(url: object) -> bool:
@@ -197,13 +217,8 @@ def has_password(url: object) -> bool:
         return True
 
 
-def _no_table(name: str) -> str:
-    """Suggest what to write instead of a top-level key: the name of a setting belongs in its table."""
-    setting = name.lower()
-    at = key_of(setting) or key_of(f"{setting}{FILE_SUFFIX}")
-    if at is not None:
-        return f"is written as {at[1]} in [{at[0]}]"
-    return f"there is no such table{_suggested(name, [*TABLES, *NAMED_TABLES])}"
+def _table_wanted(name: str) -> str:
+    return f"is a table: write [{name}]"
 
 
 def _suggested(name: str, known: Iterable[str], in_table: str = "") -> str:

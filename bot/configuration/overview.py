@@ -1,19 +1,26 @@
-"""List what is in force: each setting, its value without secrets, and where it comes from."""
+"""Show the settings to people: what is in force, what is misspelt, and what `roas.toml` may say, as a JSON schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from pydantic import BaseModel, SecretStr
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, SecretStr, TypeAdapter
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_settings import BaseSettings
 
-from roas.configuration.layout import NAMED_TABLES
-from roas.configuration.lines import KeyPath
-from roas.configuration.place import variable
+from roas.configuration.file import FILE_SUFFIX, TABLES, Key, keys_of, named_tables
+from roas.configuration.place import Fault, Place, SettingPath, variable
 from roas.configuration.reading import Reading
+from roas.configuration.sources import PREFIX
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"
+# So much of a name has to be the same; of REDIS_IMAGE and REDIS_URL, which are both meant, it is less.
+ALIKE = 0.9
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +55,26 @@ def overview(reading: Reading[Any]) -> list[Line]:
     return [_line(reading, path, value, redactor) for path, value in _values(reading.settings)]
 
 
-def _values(settings: BaseModel) -> Iterator[tuple[KeyPath, Any]]:
+def _values(settings: BaseSettings) -> Iterator[tuple[SettingPath, Any]]:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if name in NAMED_TABLES:
-            yield from _of_named(name, value)
+        if name in named_tables(type(settings)):
+            yield from _of_names(name, value)
         else:
             yield (name,), value
 
 
-def _of_named(table: str, tables: Mapping[str, BaseModel]) -> Iterator[tuple[KeyPath, Any]]:
+def _of_names(table: str, tables: Mapping[str, BaseModel]) -> Iterator[tuple[SettingPath, Any]]:
     for name, own in tables.items():
         for key in type(own).model_fields:
             value = getattr(own, key)
             if isinstance(value, dict):
-                yield from (((table, name, key, one), value[one]) for one in value)
+                yield from (((table, name, key, part), value[part]) for part in value)
             elif value is not None:
                 yield (table, name, key), value
 
 
-def _line(reading: Reading[Any], path: KeyPath, value: Any, redactor: Redactor) -> Line:
+def _line(reading: Reading[Any], path: SettingPath, value: Any, redactor: Redactor) -> Line:
     place = reading.origin(path)
     is_secret = isinstance(value, SecretStr) or (value is not None and is_credential(str(path[-1])))
     shown = HIDDEN if is_secret else _clean(value, redactor)
@@ -81,3 +88,63 @@ def _clean(value: Any, redactor: Redactor) -> Any:
     if isinstance(plain, list):
         return [_clean(one, redactor) for one in plain]
     return redactor.redact(plain) if isinstance(plain, str) else plain
+
+
+def misspelt(settings_class: type[BaseSettings], said: Iterable[Place]) -> Iterator[Fault]:
+    """Yield the variables that nothing reads, and that are nearly called as a setting is."""
+    known = {name.upper() for name in settings_class.model_fields}
+    for place in said:
+        name = place.name.removeprefix(PREFIX).partition("__")[0]
+        if name in known or name.removesuffix(FILE_SUFFIX.upper()) in known:
+            continue
+        if close := get_close_matches(name, known, n=1, cutoff=ALIKE):
+            yield Fault(place, f"is no setting; did you mean {close[0]}?")
+
+
+def schema_of(settings_class: type[BaseSettings]) -> Schema:
+    """Return the schema of the whole file."""
+    tables = {
+        name: _table(TABLES[name], {key: _key(known) for key, known in keys.items()})
+        for name, keys in keys_of(settings_class).items()
+    }
+    for table, fields in named_tables(settings_class).items():
+        about = settings_class.model_fields[table].description or ""
+        each = _table(about, {name: _field(field) for name, field in fields.items()})
+        tables[table] = {"description": about, "type": "object", "additionalProperties": each}
+    return {"$schema": DIALECT, "title": "roas.toml", **_table("The settings of ROAS Bot.", tables)}
+
+
+def _table(about: str, properties: Mapping[str, Schema]) -> Schema:
+    return {"description": about, "type": "object", "additionalProperties": False, "properties": dict(properties)}
+
+
+def _key(key: Key) -> Schema:
+    if key.names_file:
+        about = f"A file that holds this and nothing else: {key.field.description}"
+        return {"type": "string", "minLength": 1, "description": about}
+    return _field(key.field)
+
+
+def _field(field: FieldInfo) -> Schema:
+    """Return what a value may be; TOML has no `null`, so that what is not there is left out instead."""
+    annotated: Any = field.annotation
+    for part in field.metadata:
+        annotated = Annotated[annotated, part]
+    described = _without_null(TypeAdapter(annotated).json_schema())
+    for name in ("title", "default", "writeOnly"):
+        described.pop(name, None)
+    if described.get("format") in {"path", "password"}:  # a text like any other
+        del described["format"]
+    if isinstance(field.json_schema_extra, dict) and (choices := field.json_schema_extra.get("choices")):
+        described.pop("pattern", None)
+        described["enum"] = choices
+    default = field.get_default(call_default_factory=True)
+    if default not in (None, PydanticUndefined):
+        described["default"] = to_jsonable_python(default)
+    return {"description": field.description, **described}
+
+
+def _without_null(schema: Schema) -> Schema:
+    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**rest, **options[0]} if len(options) == 1 else schema

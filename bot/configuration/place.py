@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# A setting, or a part of one, by the names of the model.
+SettingPath = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -9,12 +12,11 @@ class Place:
 
     name: str
     file: str = ""
-    line: int | None = None
 
     @property
     def source(self) -> str:
-        """Return the file and line, or that it is a variable of the environment."""
-        return f"{self.file}:{self.line}" if self.line is not None else self.file or "environment"
+        """Return the file, or that it is a variable of the environment."""
+        return self.file or "environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,11 @@ class Fault:
         return f"{where}{name}{self.message}"
 
 
-def variable(path: tuple[str | int, ...]) -> str:
+def variable(path: SettingPath) -> str:
     """Return the name of the variable that says a setting, such as `ENVIRONMENTS__DEV__FOLDER`."""
     return "__".join(str(part) for part in path).upper()
 
 
-def dotted(path: tuple[str | int, ...]) -> str:
+def dotted(path: SettingPath) -> str:
     """Return the name of a key in the file, such as `environments.dev.folder`."""
     return ".".join(str(part) for part in path)

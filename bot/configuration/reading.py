@@ -3,17 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from roas.configuration.layout import NAMED_TABLES
-from roas.configuration.lines import KeyPath
-from roas.configuration.place import Fault, Place, variable
+from roas.configuration.file import FileSource, named_tables
+from roas.configuration.place import Fault, Place, SettingPath, variable
 from roas.configuration.sources import (
     PREFIX,
-    FileSource,
     SecretFiles,
     Source,
     VariableSource,
@@ -22,7 +20,7 @@ from roas.configuration.sources import (
     says,
     variables,
 )
-from roas.wrong_values import wrong_values
+from roas.configuration.wrong_values import LIST, TABLE, wrong_values
 
 FILE_NAME = "roas.toml"
 NAMED_BY, STATE_FOLDER = "roas_config", "state_dir"
@@ -63,18 +61,18 @@ class Reading(Generic[Model]):
         """Return the settings, or None where anything is wrong with them."""
         return None if self.faults else self.partial
 
-    def place(self, path: KeyPath) -> Place:
+    def place(self, path: SettingPath) -> Place:
         """Return where a setting is said; its variable, where it is nowhere."""
         return origin(self.sources, path) or Place(variable(path))
 
-    def origin(self, path: KeyPath) -> Place | None:
+    def origin(self, path: SettingPath) -> Place | None:
         """Return where a setting is said, or None where its default is in force."""
         return origin(self.sources, path)
 
     def with_faults(self, faults: Iterable[Fault]) -> "Reading[Model]":
-        """Return this with further faults, in the order of the lines; those without a file come first."""
+        """Return this with further faults, those without a file first."""
         every = dict.fromkeys([*self.faults, *faults])
-        return replace(self, faults=tuple(sorted(every, key=lambda fault: (fault.place.file, fault.place.line or 0))))
+        return replace(self, faults=tuple(sorted(every, key=lambda fault: fault.place.file)))
 
 
 def read(
@@ -95,7 +93,7 @@ def read(
     sources += [SecretFiles(plain_secrets, environ), *plain]
     faults: list[Fault] = []
     path = _find(said, settings_class, faults)
-    file = FileSource(settings_class, path, named_keys(settings_class)) if path is not None else None
+    file = FileSource(settings_class, path) if path is not None else None
     if file is not None:
         faults += _hidden_faults(settings_class, file, sources)
         sources.append(file)
@@ -103,12 +101,6 @@ def read(
     partial, wrong = _validated(settings_class, sources)
     files = (path,) if path is not None else ()
     return Reading(partial, (), files, tuple(sources)).with_faults([*faults, *wrong])
-
-
-def named_keys(settings_class: type[BaseSettings]) -> dict[str, tuple[str, ...]]:
-    """Return what the table of one environment may hold, and that of one source."""
-    fields = settings_class.model_fields
-    return {table: tuple(get_args(fields[table].annotation)[1].model_fields) for table in NAMED_TABLES}
 
 
 def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[Fault]) -> Path | None:
@@ -147,15 +139,23 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
             return settings_class(_env_file=None, **values), faults  # the sources have been read
         except ValidationError as error:
             wrong = wrong_values(error)
-            faults += [Fault(origin(sources, path) or Place(variable(path)), text) for path, text in wrong]
-            values = _without(values, [path for path, _text in wrong])
+            faults += [_fault(sources, path, text) for path, text in wrong]
+            values = _without(values, [path for path, _text in wrong], named_tables(settings_class))
     return None, faults
 
 
-def _without(values: Mapping[str, Any], wrong: Sequence[KeyPath]) -> dict[str, Any]:
-    """Leave out what is wrong; of an environment all that is said."""
+def _fault(sources: Sequence[Source], path: SettingPath, text: str) -> Fault:
+    """Name what is wrong at its place; a variable says lists and tables as JSON."""
+    source = next((source for source in sources if says(source.values, path)), None)
+    if isinstance(source, VariableSource) and text in {LIST, TABLE}:
+        text = f"{text}, in JSON"
+    return Fault(source.place(path) if source else Place(variable(path)), text)
+
+
+def _without(values: Mapping[str, Any], wrong: Sequence[SettingPath], tables: Iterable[str]) -> dict[str, Any]:
+    """Leave out what is wrong; of an environment, or of another table with a name, all that is said."""
     kept = {name: value for name, value in values.items() if (name,) not in {path[:1] for path in wrong}}
-    for table in NAMED_TABLES:
+    for table in tables:
         if isinstance(values.get(table), Mapping):
             names = {path[1] for path in wrong if path[0] == table and len(path) > 1}
             kept[table] = {name: own for name, own in values[table].items() if name not in names}

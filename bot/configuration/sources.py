@@ -12,14 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from dotenv.parser import parse_stream
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
-from pydantic_settings import SettingsError as SourceError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
-from roas.configuration.file import ConfigurationFile, read_file
-from roas.configuration.layout import ENVIRONMENTS
-from roas.configuration.lines import KeyPath
-from roas.configuration.place import Fault, Place, variable
+from roas.configuration.file import ENVIRONMENTS
+from roas.configuration.place import Fault, Place, SettingPath, variable
 
 JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
@@ -52,22 +49,50 @@ class Source(Protocol):
         """Return what is wrong with it."""
         ...
 
-    def place(self, path: KeyPath) -> Place:
+    def place(self, path: SettingPath) -> Place:
         """Return where this source says a setting."""
         ...
 
 
-class VariableSource:
-    """Read variables: of the environment, or of a file such as `.env`; `left_out` says which are not ours."""
+class _Environment(EnvSettingsSource):
+    """Read variables of the environment; what is to be JSON and is not is left out, and named."""
 
-    def __init__(self, source: EnvSettingsSource, file: str = "", left_out: Collection[str] = ()) -> None:
+    def __init__(self, settings_class: type[BaseSettings], **options: Any) -> None:
+        super().__init__(settings_class, **options)
+        self.not_json: list[str] = []
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        """Return what the variables of a setting say."""
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError:
+            self.not_json.append(field_name)
+            return self.explode_env_vars(field_name, field, self.env_vars) or None
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return what a text says as JSON; of a part of a setting the text itself, which is refused like any value."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if field is self.settings_cls.model_fields.get(field_name):
+                raise
+            return value
+
+
+class _Dotenv(_Environment, DotEnvSettingsSource):
+    """Read the variables of a file such as `.env` in the same way."""
+
+
+class VariableSource:
+    """Provide what variables say: of the environment, or of a file; `left_out` are those that are not ours."""
+
+    def __init__(self, source: _Environment, file: str = "", left_out: Collection[str] = ()) -> None:
         self.ignored: tuple[str, ...] = ()
-        self.faults: list[Fault] = []
         self._prefix = source.env_prefix
-        self._names = {name.upper(): name for name in source.env_vars}
+        self._names = [name.upper() for name in source.env_vars]
         self._file = file
-        self._lines = _lines_of_variables(file) if file else {}
-        self.values = {name: value for name, value in self._read(source).items() if name not in left_out}
+        self.values = {name: value for name, value in source().items() if name not in left_out}
+        self.faults = [Fault(self.place((name,)), JSON_WANTED) for name in source.not_json if name not in left_out]
         self.is_of_a_stack = bool(file) and _is_of_a_stack(Path(file))
         if self.is_of_a_stack:
             self.values, self.ignored = _without_policy(self.values)
@@ -78,67 +103,14 @@ class VariableSource:
         """Return the file that this was read from, where it says what is a setting of ours and of nobody else."""
         return Path(self._file) if self._file and self.values.keys() - OF_MANY else None
 
-    def place(self, path: KeyPath) -> Place:
+    def place(self, path: SettingPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""
         names = (self._prefix + variable(path[:length]) for length in range(len(path), 0, -1))
-        name = next((name for name in names if name in self._names), self._prefix + variable(path))
-        return Place(name, self._file, self._lines.get(name))
+        return Place(next((name for name in names if name in self._names), self._prefix + variable(path)), self._file)
 
     def places(self) -> Iterator[Place]:
         """Yield each variable, ours or not."""
-        yield from (Place(name, self._file, self._lines.get(name)) for name in self._names)
-
-    def _read(self, source: EnvSettingsSource) -> dict[str, Any]:
-        # To go through all settings takes 3 ms: not for a file that is not there, nor for a prefix that nobody wrote.
-        if not any(name.startswith(self._prefix.lower()) for name in source.env_vars):
-            return {}
-        try:
-            return source()
-        except SourceError:
-            source.env_vars = {name: value for name, value in source.env_vars.items() if self._is_usable(source, name)}
-            return source()
-
-    def _is_usable(self, source: EnvSettingsSource, name: str) -> bool:
-        """Return whether a variable can be read at all: some are JSON."""
-        every = source.env_vars
-        try:
-            source.env_vars = {name: every[name]}
-            source()
-        except SourceError:
-            self.faults.append(Fault(Place(name.upper(), self._file, self._lines.get(name.upper())), JSON_WANTED))
-            return False
-        finally:
-            source.env_vars = every
-        return True
-
-
-class FileSource(TomlConfigSettingsSource):
-    """Read `roas.toml`, whose tables are not the names of the settings."""
-
-    def __init__(
-        self, settings_class: type[BaseSettings], path: Path, named_keys: Mapping[str, Collection[str]]
-    ) -> None:
-        self._named_keys = named_keys
-        self.file = ConfigurationFile(path)
-        super().__init__(settings_class, path)
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Return what the file says."""
-        return self()
-
-    @property
-    def faults(self) -> Sequence[Fault]:
-        """Return what is wrong with the file."""
-        return self.file.faults
-
-    def place(self, path: KeyPath) -> Place:
-        """Return the line on which the file says a setting."""
-        return self.file.place(path)
-
-    def _read_file(self, file_path: Any) -> dict[str, Any]:
-        self.file = read_file(Path(file_path), self._named_keys)
-        return dict(self.file.values)
+        yield from (Place(name, self._file) for name in self._names)
 
 
 class SecretFiles:
@@ -155,7 +127,7 @@ class SecretFiles:
                 except OSError as error:
                     self.faults.append(Fault(self.place((name,)), f"cannot be read ({error.strerror}: {path})"))
 
-    def place(self, path: KeyPath) -> Place:
+    def place(self, path: SettingPath) -> Place:
         """Return the variable that names the file."""
         return Place(f"{self._prefix}{variable(path)}_FILE")
 
@@ -187,11 +159,11 @@ def _without_keys(own: object) -> object:
     return {key: value for key, value in own.items() if key not in POLICY_OF_ENVIRONMENT}
 
 
-def _moved(values: Mapping[str, Any], file: Path) -> list[KeyPath]:
+def _moved(values: Mapping[str, Any], file: Path) -> list[SettingPath]:
     """Return the settings by which a file of a stack's folder would put a stack elsewhere."""
     folder = file.absolute().parent.resolve()
     environments = values.get(ENVIRONMENTS)
-    named: dict[KeyPath, Any] = {(FOLDER_OF_STACKS,): values.get(FOLDER_OF_STACKS)}
+    named: dict[SettingPath, Any] = {(FOLDER_OF_STACKS,): values.get(FOLDER_OF_STACKS)}
     for name, own in environments.items() if isinstance(environments, Mapping) else ():
         if isinstance(own, Mapping):
             named[(ENVIRONMENTS, name, FOLDER_OF_ENVIRONMENT)] = own.get(FOLDER_OF_ENVIRONMENT)
@@ -207,10 +179,10 @@ def variables(
 ) -> tuple[VariableSource, VariableSource]:
     """Return the environment and the file of variables that the settings name, the stronger first."""
     file = str(settings_class.model_config.get("env_file") or os.devnull)
-    environment = VariableSource(EnvSettingsSource(settings_class, env_prefix=prefix), left_out=left_out)
+    environment = VariableSource(_Environment(settings_class, env_prefix=prefix), left_out=left_out)
     why_not = _why_unreadable(Path(file))
     readable = os.devnull if why_not else file
-    own = VariableSource(DotEnvSettingsSource(settings_class, env_file=readable, env_prefix=prefix), file, left_out)
+    own = VariableSource(_Dotenv(settings_class, env_file=readable, env_prefix=prefix), file, left_out)
     own.faults += [Fault(Place("", file), why_not)] if why_not else []
     return environment, own
 
@@ -223,12 +195,12 @@ def gather(sources: Sequence[Source]) -> dict[str, Any]:
     return gathered
 
 
-def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:
+def origin(sources: Sequence[Source], path: SettingPath) -> Place | None:
     """Return where the value comes from that is in force, or None where it is nowhere said."""
     return next((source.place(path) for source in sources if says(source.values, path)), None)
 
 
-def says(values: Mapping[str, Any], path: KeyPath) -> bool:
+def says(values: Mapping[str, Any], path: SettingPath) -> bool:
     """Return whether a source says a setting, or all of what is around it at once."""
     found: Any = values
     for part in path:
@@ -269,22 +241,3 @@ def _owner(file: Path) -> str:
     with suppress(OSError, KeyError):
         return f", {file.owner()}"
     return ""
-
-
-def _lines_of_variables(file: str) -> dict[str, int]:
-    """Return the line on which a file of variables says each; the last one counts."""
-    try:
-        with Path(file).open(encoding="utf-8") as stream:
-            found = [
-                (one.key.upper(), one.original.line + _lines_before(one.original.string, one.key))
-                for one in parse_stream(stream)
-                if one.key
-            ]
-    except (OSError, UnicodeDecodeError):
-        return {}
-    return dict(found)
-
-
-def _lines_before(text: str, key: str) -> int:
-    """Return how many lines of a binding are blank or comments before its key."""
-    return text.count("\n", 0, text.index(key))

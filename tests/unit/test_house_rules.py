@@ -130,7 +130,6 @@ def test_package_has_one_name(name):
 
 # Where a text is read all the same: what a person typed, and what others say in words only.
 READ_TEXTS = {
-    "bot/configuration/file.py": "the parser of TOML says in its message only on which line",
     "bot/api/application.py": "a hotfix needs a reason from the one who asks",
     "bot/deployment/orchestrator.py": "a hotfix needs a reason from the one who asks",
     "bot/engine/client.py": "Docker says in words only that it does not speak the version of its API that is asked for",

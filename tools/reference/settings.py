@@ -8,7 +8,6 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roas.configuration.layout import SOURCE_KEYS
 from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings
 from tools.reference.example_env import Explained, explained
 from tools.reference.markdown import code, plain, table
@@ -33,24 +32,6 @@ STACK_HEAD = """## The shipped stack
 
 The bot itself does not read these. `docker-compose.yml` and the image do.
 """
-ENVIRONMENT_TEXTS = {
-    "folder": "The folder of its stack, as an absolute path; `STACK_DIR` if left out.",
-    "compose_file": "Its compose files, separated by colons.",
-    "env_file": "Its `.env` files, separated by colons.",
-    "project_name": "The name of its Compose project.",
-    "docker_host": "Its engine; `DOCKER_HOST` if left out.",
-    "engine": "`compose`, on one machine, or `swarm`, where its engine is a manager; `compose` if left out.",
-    "needs_approval": "Whether a second person has to approve each plan; yes for `prod` if left out.",
-    "critical_services": "A JSON list; `CRITICAL_SERVICES` if left out.",
-    "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",
-    "policy": "How much its stack may ask for without a permission by name: `strict`, `default` or `trusted`.",
-    "allow": "A JSON list: what is allowed in it though it would be refused; the refusal says what to write.",
-    "ops_channel_id": "The channel of its deployments, plans and alerts; `DISCORD_OPS_CHANNEL_ID` if left out.",
-    "one_shots": "A JSON list: services that are meant to end, where the compose file does not say so.",
-    "version_variables": "A JSON list of the stack's own variables that get the version, or an object with one per "
-    "service.",
-    "variables": "A JSON object: more variables for its compose file.",
-}
 TYPES = {
     bool: "yes or no (`true`, `false`)",
     int: "whole number",
@@ -73,7 +54,7 @@ def page() -> str:
     for heading, fields in _by_heading(Settings.model_fields, from_example).items():
         parts += [f"## {heading}\n", _table(fields, from_example)]
     parts += [ENVIRONMENT_HEAD, _environment_table()]
-    sources = ((code(n), _value(f), plain(SOURCE_KEYS[n])) for n, f in SourceSettings.model_fields.items())
+    sources = ((code(n), _value(f), plain(f.description or "")) for n, f in SourceSettings.model_fields.items())
     parts += [SOURCE_HEAD, table(("key", "value", "what it is"), sources)]
     known = {name.upper() for name in Settings.model_fields}
     rest = [one for one in from_example.values() if one.name not in known]
@@ -100,14 +81,14 @@ def _table(fields: Mapping[str, FieldInfo], from_example: Mapping[str, Explained
 
 def _environment_table() -> str:
     fields = EnvironmentSettings.model_fields
-    rows = ((code(n.upper()), _value(f), plain(f.description or ENVIRONMENT_TEXTS[n])) for n, f in fields.items())
+    rows = ((code(n.upper()), _value(f), plain(f.description or "")) for n, f in fields.items())
     return table(("what", "value", "what it is"), rows)
 
 
 def _text(name: str, field: FieldInfo, from_example: Mapping[str, Explained]) -> str:
     """Return what is said of a setting; where the example ends with a colon, what it shows belongs to it."""
     example = from_example.get(name.upper())
-    if field.description or example is None:
+    if example is None:
         return field.description or ""
     return f"{example.text} {code(example.shown)}" if example.text.endswith(":") else example.text
 

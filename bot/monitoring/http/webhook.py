@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from roas.configuration.wrong_values import wrong_values
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.wrong_values import wrong_values
 
 MOST_ALERTS = 5000
 SEVERITIES = {

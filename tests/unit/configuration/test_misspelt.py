@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.configuration.misspelt import misspelt
+from roas.configuration.overview import misspelt
 from roas.configuration.place import Place
 from roas.settings import Settings, read_settings
 
@@ -24,8 +24,8 @@ VARIABLE = re.compile(r"^#?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
     ],
 )
 def test_misspelt_setting_named_with_what_is_meant(name: str, meant: str) -> None:
-    (found,) = misspelt(Settings, [Place(name, ".env", 3)])
-    assert str(found) == f".env:3: {name}: is no setting; did you mean {meant}?"
+    (found,) = misspelt(Settings, [Place(name, ".env")])
+    assert str(found) == f".env: {name}: is no setting; did you mean {meant}?"
 
 
 def test_what_is_explained_to_people_is_not_misspelt() -> None:
@@ -41,5 +41,5 @@ def test_file_and_environment_are_both_looked_at(monkeypatch: pytest.MonkeyPatch
     (tmp_path / ".env").write_text("LOG_LEVEL=INFO\n\nSTACK_DIRS=/srv/shop\n")
     monkeypatch.setenv("HTTP_PORTS", "8000")
     found = {str(one) for one in misspelt(Settings, read_settings(needs_discord=False).variables())}
-    assert ".env:3: STACK_DIRS: is no setting; did you mean STACK_DIR?" in found
+    assert ".env: STACK_DIRS: is no setting; did you mean STACK_DIR?" in found
     assert "HTTP_PORTS: is no setting; did you mean HTTP_PORT?" in found

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from roas.configuration.schema import schema_of
+from roas.configuration.overview import schema_of
 from roas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
