@@ -17,7 +17,7 @@ from roas.composition import (
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.manager import DeploymentManager
-from roas.engine.stack_engine import StackEngine
+from roas.engine.stacks import Stacks
 from roas.events import EventBus
 from roas.foundation import BOT, Foundation, open_foundation
 from roas.integration import IntegrationCoordinator
@@ -49,7 +49,7 @@ class Application:
     redactor: Redactor
     bus: EventBus
     state: StateManager
-    engine: StackEngine
+    stacks: Stacks
     deployment_manager: DeploymentManager
     validator: EnvironmentValidator
     orchestrator: DeploymentOrchestrator
@@ -68,7 +68,7 @@ class Application:
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
-        return await find_own_container(self.engine, environment)
+        return await find_own_container(self.stacks, environment)
 
     def watch_itself(self) -> None:
         """Project the journal to Redis, and raise alerts where the parts work together badly."""
@@ -124,7 +124,7 @@ def _build(base: Foundation) -> Application:
         redactor=base.redactor,
         bus=base.bus,
         state=base.state,
-        engine=base.engine,
+        stacks=base.stacks,
         deployment_manager=deployment.manager,
         validator=deployment.validator,
         orchestrator=deployment.orchestrator,

@@ -1,7 +1,7 @@
 """Set how often what is retried, and wait longer after each failure.
 
 How often a deployment's phase is retried is in models/coordination.py, and how often a service is recovered in
-recovery/budget.py.
+recovery/limits.py.
 """
 
 import random

@@ -10,7 +10,7 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.behind_proxy import BehindProxy
 from roas.engine.manager import DeploymentManager
-from roas.engine.stack_engine import StackEngine
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.foundation import Foundation
 from roas.log import get_logger
@@ -37,10 +37,9 @@ from roas.monitoring.watching.lost_releases import LostReleases
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.left_drains import LeftDrains
-from roas.recovery.refusals import RecoveryChecks
-from roas.recovery.renewed_logins import RenewedLogins
+from roas.recovery.limits import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
+from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
@@ -83,13 +82,13 @@ class DeploymentRoom:
 
 def build_monitoring(base: Foundation) -> MonitoringRoom:
     """Build what sees how stacks are, and raises alerts."""
-    metrics, prober = base.metrics, NetworkProber(base.engine.probe_targets)
+    metrics, prober = base.metrics, NetworkProber(base.stacks.probe_targets)
     health = HealthCoordinator(base.bus, base.state)
-    state, engine = base.state, base.engine
-    drift = DriftFinder(engine, state.releases, state.deployments)
-    lost = LostReleases(engine, state.releases)
+    state, stacks = base.state, base.stacks
+    drift = DriftFinder(stacks, state.releases, state.deployments)
+    lost = LostReleases(stacks, state.releases)
     seen = SeenStacks(state.folder / "seen", base.redactor.redact)
-    sources = StackSources(engine, engine.statistics, state.releases, state.deployments, prober, drift, lost, seen)
+    sources = StackSources(stacks, stacks.statistics, state.releases, state.deployments, prober, drift, lost, seen)
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )
@@ -100,15 +99,15 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
 
 def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> DeploymentRoom:
     """Build what moves stacks from one release to another."""
-    attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.engine, base.state)
+    attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.stacks, base.state)
     validator = EnvironmentValidator(CHECKS, _survey(base))
-    find_own = partial(find_own_container, base.engine)
-    peers = Peers(base.engine, base.state, find_own)
+    find_own = partial(find_own_container, base.stacks)
+    peers = Peers(base.stacks, base.state, find_own)
     components = Components(
         settings=base.settings,
         state=base.state,
         bus=base.bus,
-        engine=base.engine,
+        stacks=base.stacks,
         manager=manager,
         validator=validator,
         monitoring=monitoring.collector,
@@ -128,26 +127,26 @@ def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: Dep
     checks = RecoveryChecks(
         verdict=monitoring.health.verdict,
         is_manual_stop=alerts.is_manual_stop,
-        is_own=partial(_is_own, base.engine),
+        is_own=partial(_is_own, base.stacks),
         answers=partial(all_probes_answer, monitoring.prober),
         expect_end=alerts.expect_end,
     )
     parts = RecoveryParts(
-        engine=base.engine,
+        stacks=base.stacks,
         manager=deployment.manager,
         state=base.state,
         notes=monitoring.alert_service,
         checks=checks,
         roll_back=deployment.orchestrator.run,
     )
-    on_swarm = SwarmRecovery(base.engine, base.state, monitoring.alert_service, checks)
+    on_swarm = SwarmRecovery(base.stacks, base.state, monitoring.alert_service, checks)
     handler = RecoveryByEngine(ErrorHandler(parts, attempts=deployment.attempts), on_swarm)
     return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
 
 
 def build_token_twin(base: Foundation, alert_service: AlertService) -> TokenTwin:
     """Build what notices another process with this bot's token."""
-    return TokenTwin(alert_service, partial(_token_holders, base.settings, base.engine, base.environments))
+    return TokenTwin(alert_service, partial(_token_holders, base.settings, base.stacks, base.environments))
 
 
 def build_maintenance(
@@ -160,7 +159,7 @@ def build_maintenance(
 ) -> Maintenance:
     """Build the leader's rounds."""
     state, alert_service, known = base.state, monitoring.alert_service, base.environments
-    swapped = SwappedBinds(base.engine, state, alert_service, known)
+    swapped = SwappedBinds(base.stacks, state, alert_service, known)
     base.bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
     drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
     parts = MaintenanceParts(
@@ -176,9 +175,9 @@ def build_maintenance(
             token_twin.look,
             SharedStateFolder(state, alert_service).look,
             drift_alerts.look,
-            NodeAlerts(base.engine, alert_service, state.alerts, known).look,
-            RenewedLogins(base.engine, state, known).look,
-            LeftDrains(base.engine, state, behind, known).look,
+            NodeAlerts(base.stacks, alert_service, state.alerts, known).look,
+            RenewedLogins(base.stacks, state, known).look,
+            LeftDrains(base.stacks, state, behind, known).look,
         ),
         frequent_look=swapped.look,
     )
@@ -193,9 +192,9 @@ def build_projection(base: Foundation) -> DataSyncManager | None:
     return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
 
 
-async def find_own_container(engine: StackEngine, environment: Environment) -> OwnContainer | None:
+async def find_own_container(stacks: Stacks, environment: Environment) -> OwnContainer | None:
     """Return the container of an environment that this process runs in, or None."""
-    probe = engine.probe_for(environment)
+    probe = stacks.of(environment).probe()
     if not probe.in_container():
         return None
     own = await probe.own_container()
@@ -209,14 +208,14 @@ async def _catch_up(state: StateManager, metrics: Metrics | None, figures: Deplo
     await figures.refresh()
 
 
-async def _token_holders(settings: Settings, engine: StackEngine, known: Mapping[str, Environment]) -> tuple[str, ...]:
+async def _token_holders(settings: Settings, stacks: Stacks, known: Mapping[str, Environment]) -> tuple[str, ...]:
     """Describe the containers with this bot's token, but for its own, on all engines that answer."""
     if (token := settings.discord_token) is None:
         return ()
 
     async def find(environment: Environment) -> dict[str, str]:
         try:
-            probe = engine.probe_for(environment)
+            probe = stacks.of(environment).probe()
             own = await probe.own_container() if probe.in_container() else None
             holders = await probe.holders_of(token.get_secret_value())
         except RoasError as error:
@@ -230,21 +229,17 @@ async def _token_holders(settings: Settings, engine: StackEngine, known: Mapping
     return tuple(found.values())
 
 
-async def _is_own(engine: StackEngine, environment: Environment, service: str) -> bool:
+async def _is_own(stacks: Stacks, environment: Environment, service: str) -> bool:
     """Return whether a service is the one that this process runs in."""
-    own = await find_own_container(engine, environment)
+    own = await find_own_container(stacks, environment)
     return own is not None and own.service == service
 
 
 def _survey(base: Foundation) -> EnvironmentSurvey:
-    settings, engine = base.settings, base.engine
-    redis_url = settings.redis_url
+    settings, redis_url = base.settings, base.settings.redis_url
     return EnvironmentSurvey(
         settings,
-        engine,
-        engine.probe_for,
+        base.stacks,
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
-        swarm=partial(engine.swarm, with_traces=True),
-        proxied=engine.proxied_service,
     )

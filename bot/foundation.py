@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from roas.concurrency import in_thread
 from roas.deployment.state_folder import refuse_missing_journal
 from roas.engine.model.secret_sources import of_variables, stack_secrets
-from roas.engine.stack_engine import StackEngine
+from roas.engine.stacks import Stacks
 from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus
@@ -32,7 +32,7 @@ class Foundation:
     redactor: Redactor
     state: StateManager
     bus: EventBus
-    engine: StackEngine
+    stacks: Stacks
     metrics: Metrics | None = None
 
 
@@ -56,20 +56,20 @@ async def open_foundation(
         folder = stack.enter_context(folder_of_journal(settings.state_dir, only_looks=only_looks))
         state_dir = folder.expanduser().resolve()
         instance = Instance(state_dir / INSTANCES, instance_prefix)
-        engine = StackEngine(
+        stacks = Stacks(
             state_dir=state_dir,
             instance_id=instance.id,
             policy_allow=settings.compose_policy_allow,
             redactor=redactor,
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
-        stack.push_async_callback(engine.close)
+        stack.push_async_callback(stacks.close)
         state = await stack.enter_async_context(StateManager(state_dir, instance=instance, redact=redactor.redact))
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        base = Foundation(settings, known, redactor, state, bus, engine, metrics)
+        base = Foundation(settings, known, redactor, state, bus, stacks, metrics)
         redactor.add(await in_thread(_look_around, known))
-        await refuse_missing_journal(state, engine, known.values(), settings.state_dir.expanduser().resolve())
+        await refuse_missing_journal(state, stacks, known.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
             await state.check_whole()
@@ -88,7 +88,7 @@ async def _learn_releases(base: Foundation) -> None:
     """Let the redactor know the secrets of what runs in any environment."""
     for model_hash in await base.state.releases.applied_models():
         with suppress(RoasError):  # whoever needs it says so
-            await base.engine.load_model(model_hash)
+            await base.stacks.load_model(model_hash)
 
 
 def _look_around(known: Mapping[str, Environment]) -> tuple[str, ...]:

@@ -195,6 +195,6 @@ def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[],
 
     async def engines_answer() -> None:
         for environment in application.environments.values():
-            await application.engine.probe_for(environment).version()
+            await application.stacks.of(environment).probe().version()
 
     return {"journal": application.state.check_usable, "discord": discord_is_ready, "engine": engines_answer}

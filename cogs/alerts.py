@@ -118,7 +118,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     async def _logs(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Answer with the last lines of a service's containers as a file, without secrets."""
         environment = self.environment(alert.environment)
-        containers = await self.application.engine.containers(environment)
+        containers = await self.application.stacks.of(environment).containers()
         own = [one for one in containers if one.service == alert.service][:LOGS_OF_CONTAINERS]
         if not own:
             raise InvalidRequestError(_("There is no container of {service}.", service=alert.service))
@@ -130,7 +130,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     async def _log(self, alert: Alert, container: ContainerSnapshot) -> str:
         environment = self.environment(alert.environment)
         try:
-            content = await self.application.engine.failure_output(environment, container.id, lines=LOG_LINES)
+            content = await self.application.stacks.of(environment).failure_output(container.id, lines=LOG_LINES)
         except RoasError as error:
             content = f"({translate(error.message)})"
         return f"== {container.name}\n{content}"

@@ -106,7 +106,7 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         )
 
     async def _containers(self, target: Environment, service: str) -> list[ContainerSnapshot]:
-        containers = await self.application.engine.containers(target)
+        containers = await self.application.stacks.of(target).containers()
         found = sorted((one for one in containers if one.service == service), key=lambda one: one.number)
         if found:
             return found
@@ -122,7 +122,7 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
     ) -> str:
         parts = []
         for one in containers:
-            text = await self.application.engine.read_log(target, one.id, lines=lines, since=begin)
+            text = await self.application.stacks.of(target).read_log(one.id, lines=lines, since=begin)
             state = f"{one.state.value}, {one.node}" if one.node else one.state.value
             heading = f"=== {one.name} ({state})\n" if len(containers) > 1 or one.node else ""
             parts.append(heading + text)

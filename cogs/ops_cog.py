@@ -132,7 +132,7 @@ class OpsCog(commands.Cog):
         """Return the services of the compose file; none where it cannot be read, which planning then explains."""
         try:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                stack = await self.application.engine.resolve(target, version, write_contents=False)
+                stack = await self.application.stacks.of(target).resolve(version, write_contents=False)
         except (RoasError, TimeoutError) as error:
             log.info("the compose file's services are not known", environment=target.name, error=str(error))
             return ()

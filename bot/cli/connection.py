@@ -251,7 +251,7 @@ async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -
 
 async def _refuse_own_container(application: Application, name: str) -> None:
     environment = application.orchestrator.environment(name)
-    probe = application.engine.probe_for(environment)
+    probe = application.stacks.of(environment).probe()
     if not probe.in_container():
         return
     own = await probe.own_container()

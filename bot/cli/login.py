@@ -8,7 +8,7 @@ import typer
 
 from roas.cli.running import run_command
 from roas.cli.session import Session
-from roas.engine.registry_logins import login_folder
+from roas.engine.docker_client import login_folder
 from roas.errors import InvalidRequestError, SettingsError
 
 Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Its address, such as ghcr.io.")]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ResolvedStack
 from roas.engine.model.store import is_kept_model
+from roas.engine.stacks import Stacks
 from roas.environments import environments
 from roas.errors import ComposePolicyError, InvalidRequestError
 from roas.models.environment import Environment
@@ -63,11 +63,11 @@ async def survey_stack(
 async def _running(settings: Settings, folder: Path, project: str | None, files: Sequence[str]) -> FoundProject:
     """Return the project that runs from a folder; one of Compose's usual name where none does."""
     place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host)
-    engine = _engine(settings, ())
+    stacks = _stacks(settings, ())
     try:
-        projects = await engine.projects(place)
+        projects = await stacks.of(place).projects()
     finally:
-        await engine.close()
+        await stacks.close()
     return _chosen(projects, folder, project, files)
 
 
@@ -149,16 +149,16 @@ async def _resolve(settings: Settings, name: str, values: Values) -> tuple[Resol
     environment = _environment(settings, name, values)
     allow: tuple[str, ...] = ()
     for _ in range(POLICY_ROUNDS):
-        engine = _engine(settings, (*settings.compose_policy_allow, *allow))
+        stacks = _stacks(settings, (*settings.compose_policy_allow, *allow))
         try:
-            return await engine.resolve(environment, None, write_contents=False), allow
+            return await stacks.of(environment).resolve(None, write_contents=False), allow
         except ComposePolicyError as error:
             new = tuple(entry for entry in error.entries if entry not in allow)
             if not new:
                 raise
             allow += new
         finally:
-            await engine.close()
+            await stacks.close()
     raise InvalidRequestError("The policy refuses more each time that it is asked.", hint="Look at `roas doctor`.")
 
 
@@ -200,11 +200,11 @@ def _listed(names: Iterable[str]) -> str:
 
 async def _ended(settings: Settings, stack: ResolvedStack, allow: tuple[str, ...]) -> tuple[str, ...]:
     """Return the services that have ended as they should, and of which the compose file does not say so."""
-    engine = _engine(settings, allow)
+    stacks = _stacks(settings, allow)
     try:
-        ended = await engine.ended_services(stack.environment)
+        ended = await stacks.of(stack.environment).ended_services()
     finally:
-        await engine.close()
+        await stacks.close()
     known = stack.definitions
     return tuple(name for name in ended if name in known and not known[name].ends_well)
 
@@ -215,9 +215,9 @@ def _environment(settings: Settings, name: str, values: Mapping[str, object]) ->
     return environments(changed)[name]
 
 
-def _engine(settings: Settings, allow: tuple[str, ...]) -> ComposeEngine:
+def _stacks(settings: Settings, allow: tuple[str, ...]) -> Stacks:
     state_dir = settings.state_dir.expanduser().resolve()
-    return ComposeEngine(state_dir=state_dir, instance_id="CLI-init", policy_allow=allow, redactor=Redactor())
+    return Stacks(state_dir=state_dir, instance_id="CLI-init", policy_allow=allow, redactor=Redactor())
 
 
 def _checked_name(name: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news
-from roas.engine.containers.made_service import MadeService
+from roas.engine.containers.joint_creation import MadeService
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.service_update import ServiceUpdate
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
@@ -71,27 +72,31 @@ class Applier:
 
     async def _apply(self, service: str, milestones: Milestones, *, restoring: bool) -> None:
         """Start one service; a request to cancel interrupts the wait, not the creation of containers."""
-        context = self.context
+        context, definition = self.context, self.definitions[service]
+
+        async def started() -> None:
+            await self._started(service, milestones)
+
         context.checkpoint()
         made = await self.made(service)
         context.checkpoint()
         try:
             await context.run_unless_cancelled(
                 context.components.manager.apply_service(
-                    context.environment,
-                    self.model_hash,
-                    self.definitions[service],
+                    context.stack,
                     self.watch,
-                    context.report,
-                    lambda: self._started(service, milestones),
-                    restart=service in self.restarts,
-                    made=made,
-                    restoring=restoring,
-                    model_before=self.model_before,
-                    keeps=self.keeps,
-                    deployment=context.deployment.id,
-                    rollout=ServiceRolloutLog(
-                        self.context, self.definitions[service], lambda: self._started(service, milestones)
+                    ServiceUpdate(
+                        self.model_hash,
+                        definition,
+                        context.report,
+                        started,
+                        restart=service in self.restarts,
+                        restoring=restoring,
+                        rollout=ServiceRolloutLog(context, definition, started),
+                        made=made,
+                        deployment=context.deployment.id,
+                        model_before=self.model_before,
+                        keeps=self.keeps,
                     ),
                 )
             )
@@ -131,8 +136,7 @@ class Applier:
         """Wait until a service is ready without what failed and was let pass; returns why it does not become so."""
         try:
             await wait_until_ready(
-                self.context.components.engine,
-                self.context.environment,
+                self.context.stack,
                 self.definitions[service],
                 self.watch,
                 only=only,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from roas.engine.containers.repair import has_wrong_name
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS, Deployment
@@ -37,8 +37,8 @@ class Authorship:
     ours is making anything at that moment.
     """
 
-    def __init__(self, engine: Engine, state: StateManager) -> None:
-        self._engine = engine
+    def __init__(self, stacks: Stacks, state: StateManager) -> None:
+        self._stacks = stacks
         self._state = state
 
     async def of_others(
@@ -48,7 +48,7 @@ class Authorship:
         unstarted = [one for one in containers if one.never_ran or has_wrong_name(one)]
         if not unstarted or environment.on_swarm:
             return ()
-        now = await self._engine.now(environment)
+        now = await self._stacks.of(environment).now()
         intended = await self._intended(environment, unstarted)
         left = [one for one in unstarted if one.id in intended or (has_wrong_name(one) and _is_stable(one, now))]
         busy = {one.service for one in unstarted if one not in left and not _is_stable(one, now)}
@@ -89,7 +89,7 @@ class Authorship:
     async def _has_hash(self, environment: Environment, container: ContainerSnapshot, models: set[str]) -> bool:
         for model_hash in models:
             with suppress(ReleaseNotRestorableError):
-                hashes = await self._engine.current_hashes(model_hash, environment)
+                hashes = await self._stacks.of(environment).current_hashes(model_hash)
                 if hashes.get(container.service) == container.config_hash:
                     return True
         return False

@@ -7,10 +7,9 @@ from typing import Any
 
 from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
-from roas.engine.interface import EngineReader
 from roas.engine.model.services import inactive_services, services_of, shared_with
+from roas.engine.stack import Stack
 from roas.models.dependency import DependencyKind
-from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
@@ -56,8 +55,7 @@ class StackChanges:
 
 
 async def find_changes(
-    engine: EngineReader,
-    environment: Environment,
+    stack: Stack,
     model: Mapping[str, Any],
     containers: tuple[ContainerSnapshot, ...],
     *,
@@ -65,13 +63,13 @@ async def find_changes(
     scope: Scope,
 ) -> StackChanges:
     """Compare a model with the containers that there are."""
-    wanted = await engine.wanted_services(environment, model, containers)
+    wanted = await stack.wanted_services(model, containers)
     there = by_service(containers)
     differences = {name: compare_service(one, there.get(name, ())) for name, one in wanted.items()}
     own = _own_difference(bot, wanted, containers)
     definitions = {name: one.definition for name, one in wanted.items()}
     sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
-    done = await _done_jobs(engine, environment, wanted, containers, scope)
+    done = await _done_jobs(stack, wanted, containers, scope)
     unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
     all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
     all_differing = {name: one for name, one in all_differing.items() if name not in done}
@@ -86,7 +84,7 @@ async def find_changes(
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
     restarts = to_restart(running, {name for name, one in differing.items() if not one.is_only_unread} | scope.replaced)
-    extra = (there.keys() | await engine.written_services(environment)) - wanted.keys()
+    extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})
     return StackChanges(
@@ -103,8 +101,7 @@ async def find_changes(
 
 
 async def _done_jobs(
-    engine: EngineReader,
-    environment: Environment,
+    stack: Stack,
     wanted: Mapping[str, WantedService],
     containers: tuple[ContainerSnapshot, ...],
     scope: Scope,
@@ -118,7 +115,7 @@ async def _done_jobs(
         return frozenset(name for name, one in jobs.items() if not one.definition.runs_on_rollback)
     if not jobs or not containers or scope.released is None:
         return frozenset()
-    before = await engine.wanted_services(environment, scope.released, containers)
+    before = await stack.wanted_services(scope.released, containers)
     return frozenset(name for name, one in jobs.items() if name in before and one.is_like(before[name]))
 
 

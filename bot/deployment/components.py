@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from roas.deployment.peers import PeerSource
-from roas.engine.interface import Engine, FoundStack
+from roas.engine.interface import FoundStack
 from roas.engine.manager import DeploymentManager
+from roas.engine.stacks import Stacks
 from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
@@ -66,7 +67,7 @@ class Components:
     settings: Settings
     state: StateManager
     bus: EventBus
-    engine: Engine
+    stacks: Stacks
     manager: DeploymentManager
     validator: Validator
     monitoring: Monitoring

@@ -16,6 +16,7 @@ from roas.deployment.leftovers import find_own_bot
 from roas.deployment.observation import observation_seconds
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.stack import Stack
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -108,12 +109,17 @@ class DeploymentContext:
         for warning in (*self.deployment.warnings, *of_phases):
             self.warn(warning)
 
+    @property
+    def stack(self) -> Stack:
+        """Return the stack of the environment that is deployed."""
+        return self.components.stacks.of(self.environment)
+
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[ContainerWatch]:
         """Provide the watch of the environment's containers: one for all phases, for as long as none of them fails."""
         try:
             if self.watch is None:
-                self.watch = ContainerWatch(self.components.engine, self.environment)
+                self.watch = ContainerWatch(self.stack)
                 await self.watch.__aenter__()
             yield self.watch
         except BaseException:
@@ -277,8 +283,7 @@ class DeploymentContext:
 
     async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:
         """Read from a stored model how each service is to be updated and judged."""
-        engine = self.components.engine
-        return dict(engine.definitions(await engine.load_model(model_hash)))
+        return dict(self.stack.definitions(await self.stack.load_model(model_hash)))
 
     async def definitions_to_apply(self, model_hash: str) -> dict[str, ServiceDefinition]:
         """Read the definitions with the proxies that only the other release has: these are told once more."""
@@ -287,13 +292,13 @@ class DeploymentContext:
             if release.model_hash == model_hash:
                 continue
             with suppress(ReleaseNotRestorableError):  # what is not kept any more says nothing
-                model = await self.components.engine.load_model(release.model_hash)
-                others.append(with_proxies(self.components.engine, model))
+                model = await self.stack.load_model(release.model_hash)
+                others.append(with_proxies(self.stack, model))
         return with_dropped_proxies(await self.definitions(model_hash), *others)
 
     async def name_images(self, model_hash: str) -> None:
         """Let the names that the stack's files have for images mean those of a model: Compose goes by the files."""
-        left = await self.components.engine.name_images(self.environment, model_hash)
+        left = await self.stack.name_images(model_hash)
         for name in sorted({*left.values()}):
             self.warn(
                 said(
@@ -313,7 +318,7 @@ class DeploymentContext:
         return Scope(
             named=frozenset(self.deployment.request.services),
             moved=await self.services_before(),
-            released=None if released is None else await self.components.engine.load_model(released.model_hash),
+            released=None if released is None else await self.stack.load_model(released.model_hash),
         )
 
     async def services_before(self) -> frozenset[str]:

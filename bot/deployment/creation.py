@@ -8,7 +8,7 @@ from typing import Any
 from roas.concurrency import begun, end_tasks
 from roas.deployment.context import DeploymentContext
 from roas.engine.comparison import WantedService
-from roas.engine.containers.made_service import MadeService, made_service
+from roas.engine.containers.joint_creation import MadeService, made_service
 from roas.engine.containers.watch import ContainerWatch
 from roas.engine.model.definitions import names_health_check
 from roas.engine.model.services import services_of, with_needs
@@ -51,7 +51,7 @@ class Creation:
     async def _begin(self) -> None:
         context = self._context
         await context.report_all(self._lacking, ServiceStep.CREATING)
-        model = await context.components.engine.load_model(self._model_hash)
+        model = await context.stack.load_model(self._model_hash)
         alone = [name for name in self._lacking if len(with_needs(model, [name])) == 1]
         self._probed = frozenset(name for name in alone if names_health_check(services_of(model)[name]))
         self._made = {name: asyncio.get_running_loop().create_future() for name in alone}
@@ -82,11 +82,11 @@ class Creation:
         return None
 
     async def _create(self, model: Mapping[str, Any]) -> None:
-        engine, environment = self._context.components.engine, self._context.environment
+        stack = self._context.stack
         try:
             # What the containers should be is known by the time that some are there.
             async with begun(self._learn(model)) as learning:
-                created = await engine.create_missing(environment, self._model_hash, self._to_do, created=self._note)
+                created = await stack.create_missing(self._model_hash, self._to_do, created=self._note)
                 await learning
         except BaseException as error:
             for made in self._open():
@@ -102,9 +102,7 @@ class Creation:
     async def _learn(self, model: Mapping[str, Any]) -> None:
         """Learn what is wanted of services, and let those go on that are made so already."""
         context = self._context
-        self._wanted = await context.components.engine.wanted_services(
-            context.environment, model, self._watch.containers, as_it_is=True
-        )
+        self._wanted = await context.stack.wanted_services(model, self._watch.containers, as_it_is=True)
         self._go_on(self._made)
 
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:

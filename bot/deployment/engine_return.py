@@ -52,7 +52,7 @@ async def find_passing_fault(context: DeploymentContext, error: Exception) -> En
         return passing
     if isinstance(error, ServiceFailedError) and not context.environment.on_swarm:
         with suppress(EngineError):
-            there = await context.components.engine.containers(context.environment)
+            there = await context.stack.containers()
             if unchecked := sorted({one.service for one in there if one.unchecked}):
                 return EnginePartAwayError(
                     said(
@@ -69,15 +69,14 @@ async def wait_for_engine(context: DeploymentContext) -> None:
     deadline = time.monotonic() + ENGINE_GRACE_SECONDS
     while time.monotonic() < deadline and (context.restoring or not context.cancel.is_set()):
         with suppress(EngineUnavailableError):
-            await context.components.engine.containers(context.environment)
+            await context.stack.containers()
             break
         await pause(SOON.first_seconds)
 
 
 def quorum_losses(context: DeploymentContext) -> QuorumLosses:
     """Return how often, and for how long, the environment's Swarm was seen without a quorum; never where it is none."""
-    environment = context.environment
-    return context.components.engine.quorum_losses(environment) if environment.on_swarm else QuorumLosses()
+    return context.stack.quorum_losses()
 
 
 def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
@@ -217,7 +216,7 @@ async def _has_quorum(context: DeploymentContext) -> bool:
 
 async def _facts(context: DeploymentContext) -> SwarmFacts | None:
     with suppress(EngineUnavailableError):
-        return await context.components.engine.swarm(context.environment)
+        return await context.stack.swarm()
     return None
 
 

@@ -32,7 +32,7 @@ class ForeignBots:
         own = await components.own_container(environment)
         if own is None or await components.state.locks.get(environment.name) is not None:
             return
-        containers = await components.engine.containers(environment)
+        containers = await components.stacks.of(environment).containers()
         others = [one for one in containers if one.service == own.service and one.id != own.id]
         judged = await components.peers.judge(environment, others)
         self._warn(environment, own.service, tuple(self._foreign(judged)))

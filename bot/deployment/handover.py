@@ -114,7 +114,7 @@ class Handover:
         """Remove containers of the bot's service, except those on another journal: these are reported."""
         context, components = self._context, self._context.components
         peers = await proven_peers(components.peers, context.environment, containers, context.warn)
-        await components.manager.remove_containers(context.environment, peers)
+        await components.manager.remove_containers(context.stack, peers)
 
     async def _ready_successor(self) -> tuple[str, Heartbeat]:
         """Start a successor and wait until it is ready; where somebody ends it, another one is started."""
@@ -142,24 +142,24 @@ class Handover:
             raise
 
     async def _wanted_hash(self) -> str | None:
-        hashes = await self._context.components.engine.current_hashes(self._model_hash, self._context.environment)
+        hashes = await self._context.stack.current_hashes(self._model_hash)
         return hashes.get(self._own.service)
 
     async def _successor(self) -> str:
         """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
-        engine, environment = context.components.engine, context.environment
-        spared = await spared_bots(context.components.peers, engine, environment, self._own)
+        stack = context.stack
+        spared = await spared_bots(context.components.peers, stack, self._own)
         if earlier := self._find_working(wanted, spared):
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, said("beside the old one"))
-        created = await engine.create_service(environment, self._model_hash, service, beside=True, spared=spared)
+        created = await stack.create_service(self._model_hash, service, beside=True, spared=spared)
         await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)
         for container_id in created:
             await context.components.state.locks.check(context.fence)
-            await engine.start(environment, container_id)
+            await stack.start(container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, said("getting ready beside the old one"))
         if not (fitting := created or self._find_working(wanted, spared)):
@@ -193,7 +193,7 @@ class Handover:
         context = self._context
         failed = tuple(c for c in self._watch.of_service(self._own.service) if c.id == container_id)
         for container in await proven_peers(context.components.peers, context.environment, failed, context.warn):
-            await context.components.engine.remove(context.environment, container.id, grace_seconds=2.0)
+            await context.stack.remove(container.id, grace_seconds=2.0)
         await self._watch.refresh()
 
 
@@ -207,7 +207,7 @@ async def replace_bot_if_needed(
     """
     if bot is None:
         return
-    model = await context.components.engine.load_model(model_hash)
+    model = await context.stack.load_model(model_hash)
     move = await state_move(context.components, context.environment, bot, model)
     if move is not None and context.deployment.problem is not None:
         context.warn(move.warning())

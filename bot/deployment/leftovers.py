@@ -26,23 +26,23 @@ async def sweep_leftovers(
     spared, others = await _spared(components, environment)
     for one in others:
         on_left(left_alone(one))
-    return await components.engine.sweep(environment, service, spared=spared)
+    return await components.stacks.of(environment).sweep(service, spared=spared)
 
 
 async def expected_containers(components: Components, environment: Environment) -> SweptContainers:
     """Return the containers as sweep_leftovers would leave them; changes nothing."""
     spared, _ = await _spared(components, environment)
-    return await components.engine.expected_repairs(environment, spared=spared)
+    return await components.stacks.of(environment).expected_repairs(spared=spared)
 
 
 async def _spared(
     components: Components, environment: Environment
 ) -> tuple[frozenset[str], tuple[ContainerSnapshot, ...]]:
     """Return, by id, what is not to be swept, and those of them that somebody else is making."""
-    engine = components.engine
+    stack = components.stacks.of(environment)
     bot = await find_own_bot(components, environment)
-    spared = await spared_bots(components.peers, engine, environment, bot)
-    others = await Authorship(engine, components.state).of_others(environment, await engine.outline(environment))
+    spared = await spared_bots(components.peers, stack, bot)
+    others = await Authorship(components.stacks, components.state).of_others(environment, await stack.outline())
     return spared | {one.id for one in others}, others
 
 
@@ -54,7 +54,7 @@ async def find_own_bot(components: Components, environment: Environment) -> OwnC
     ownership = components.state.ownership
     lease = await ownership.lease()
     leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
-    working = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
+    working = [one for one in await components.stacks.of(environment).containers() if one.state in AT_WORK]
     # A killed one is started again, and one that was just created does not lead yet: both are bots.
     for one in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
         if await ownership.heartbeat(container_id=one.id) is not None:

@@ -98,7 +98,7 @@ class DeploymentOrchestrator:
         environment = self._check(request)
         state = self._components.state
         if not await state.has_begun():  # its engine may have been away when it was opened
-            await refuse_missing_journal(state, self._components.engine, (environment,), state.folder)
+            await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
             to_release = await self._rollback_target(environment, request)

@@ -27,9 +27,9 @@ async def find_running_bot(components: Components, environment: Environment) -> 
     bot = await find_own_bot(components, environment)
     if bot is not None or not environment.is_home:
         return bot
-    engine, folder = components.engine, str(components.state.folder)
-    there = await engine.containers(environment)
-    places = await engine.bot_places(environment, [one.id for one in there])
+    stack, folder = components.stacks.of(environment), str(components.state.folder)
+    there = await stack.containers()
+    places = await stack.bot_places([one.id for one in there])
     best: tuple[bool, ...] = ()
     for one in there:
         place = places.get(one.id, NOWHERE)

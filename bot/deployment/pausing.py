@@ -67,9 +67,7 @@ async def _tend_proxy(context: DeploymentContext) -> None:
     definition = (await context.definitions_to_apply(model_hash)).get(name)
     while definition is not None and definition.proxy is not None:
         with suppress(RoasError):
-            await context.components.manager.behind_proxy.settle(
-                context.environment, definition, waits=False, holds=True
-            )
+            await context.components.manager.behind_proxy.settle(context.stack, definition, waits=False, holds=True)
         await pause_in_step(TEND_SECONDS)
 
 

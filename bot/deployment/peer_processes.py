@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.deployment.peers import PeerSource, Standing
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import OwnContainerError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -31,8 +31,8 @@ async def _always() -> bool:
 class PeerProcesses:
     """Find and terminate the other processes that own something in the journal."""
 
-    def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
-        self._engine = engine
+    def __init__(self, stacks: Stacks, state: StateManager, peers: PeerSource) -> None:
+        self._stacks = stacks
         self._state = state
         self._peers = peers
         self._unreachable: set[str] = set()
@@ -42,14 +42,14 @@ class PeerProcesses:
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         if heartbeat is None or not heartbeat.container_id or home is None:
             return None
-        containers = await self._engine.containers(home)
+        containers = await self._stacks.of(home).containers()
         return next((one for one in containers if one.id == heartbeat.container_id), None)
 
     async def failure_output(self, home: Environment | None, instance_id: str) -> str:
         """Return the last output of a dead process's container, or an empty text; does not wait for it."""
         try:
             container = await self.container(home, instance_id)
-            return "" if container is None or home is None else await self._engine.failure_output(home, container.id)
+            return "" if container is None or home is None else await self._stacks.of(home).failure_output(container.id)
         except RoasError as error:
             return said("(its last lines could not be read: {reason})", reason=error.message)
 
@@ -63,21 +63,21 @@ class PeerProcesses:
         """
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
-            text = await self._engine.failure_output(home, container.id)
+            text = await self._stacks.of(home).failure_output(container.id)
             if not await self._is_peer(home, container) or not await is_still_wanted():
                 return None
             # One that shares our own container, by `docker exec` say, is ended by itself.
             with suppress(OwnContainerError):
-                await self._engine.remove(home, container.id, grace_seconds=0.0)
+                await self._stacks.of(home).remove(container.id, grace_seconds=0.0)
                 return text
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         mark = heartbeat.process if heartbeat is not None else None
         if not await is_still_wanted():
             return None
-        if mark is None or not await self._engine.end_process(mark):
+        if mark is None or not await self._stacks.end_process(mark):
             self._log_unreachable_once(instance_id, mark.pid if mark is not None else None)
             return None
-        await self._engine.kill_orphans(instance_id)
+        await self._stacks.kill_orphans(instance_id)
         return ""
 
     async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:

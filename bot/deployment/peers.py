@@ -13,7 +13,8 @@ from typing import Protocol
 import aiohttp
 
 from roas.deployment.authorship import Authorship
-from roas.engine.interface import Engine, EngineReader
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -100,16 +101,16 @@ class Peers:
 
     def __init__(
         self,
-        engine: Engine,
+        stacks: Stacks,
         state: StateManager,
         own_container: Callable[[Environment], Awaitable[OwnContainer | None]],
         ask: AskHealth | None = None,
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._state = state
         self._own_container = own_container
         self._ask = ask or ask_health
-        self._authorship = Authorship(engine, state)
+        self._authorship = Authorship(stacks, state)
 
     async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
         """Judge containers of the bot's service other than this process's own. Raises RoasError."""
@@ -118,7 +119,7 @@ class Peers:
             return ()
         own = await self._own_container(environment)
         ids = [*(one.id for one in judged), *([own.id] if own else [])]
-        places = await self._engine.bot_places(environment, ids)
+        places = await self._stacks.of(environment).bot_places(ids)
         ours = places.get(own.id) if own else None
         source = str(self._state.folder) if own is None else ours.state_source if ours else ""
         others = await self._authorship.of_others(environment, judged)
@@ -199,15 +200,13 @@ async def proven_peers(
     return tuple(one.container for one in judged if one.standing is Standing.PEER)
 
 
-async def spared_bots(
-    peers: PeerSource, engine: EngineReader, environment: Environment, bot: OwnContainer | None
-) -> frozenset[str]:
+async def spared_bots(peers: PeerSource, stack: Stack, bot: OwnContainer | None) -> frozenset[str]:
     """Return the ids of the other containers of the bot's service that are no peers. Raises RoasError."""
     if bot is None:
         return frozenset()
-    there = await engine.containers(environment)
+    there = await stack.containers()
     others = [one for one in there if one.service == bot.service and one.id != bot.id]
-    judged = await peers.judge(environment, others)
+    judged = await peers.judge(stack.environment, others)
     return frozenset(one.container.id for one in judged if one.standing is not Standing.PEER)
 
 

@@ -7,9 +7,10 @@ from roas.deployment.changes import Scope, StackChanges, brought_services, by_se
 from roas.deployment.comparison import Comparison
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
+from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference
-from roas.engine.containers.changed_in_place import without_our_own
-from roas.engine.interface import Engine, ResolvedStack, SweptContainers
+from roas.engine.interface import ResolvedStack, SweptContainers
+from roas.engine.stack import Stack
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
@@ -24,7 +25,7 @@ ANOTHER_IMAGE = f"sha256:{'0' * 64}"
 async def compare_candidate(
     components: Components,
     environment: Environment,
-    stack: ResolvedStack,
+    resolved: ResolvedStack,
     wanted: Mapping[str, WantedImage],
     current: Release | None,
     kept: frozenset[str],
@@ -32,17 +33,17 @@ async def compare_candidate(
     containers: SweptContainers,
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    there = containers.left + containers.removed
+    stack, there = components.stacks.of(environment), containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
     same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}
     other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
 
     async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
-        return await components.engine.preview_release(stack, image_ids, kept_from=current, kept_services=kept)
+        return await stack.preview_release(resolved, image_ids, kept_from=current, kept_services=kept)
 
     certain = await model(same)
     most = certain if same == other else await model(other)
-    old_model = await components.engine.load_model(current.model_hash) if current else None
+    old_model = await stack.load_model(current.model_hash) if current else None
     scope = Scope(named=named, moved=brought_services(current), released=old_model)
     return await compare(components, environment, current, certain, most, scope, containers)
 
@@ -57,13 +58,13 @@ async def compare(
     containers: SweptContainers,
 ) -> Comparison:
     """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
-    engine = components.engine
+    stack = components.stacks.of(environment)
     bot = await find_own_bot(components, environment)
 
     async def changes(model: Mapping[str, Any]) -> StackChanges:
-        return await find_changes(engine, environment, model, containers.left, bot=bot, scope=scope)
+        return await find_changes(stack, model, containers.left, bot=bot, scope=scope)
 
-    old_model = await engine.load_model(current.model_hash) if current else None
+    old_model = await stack.load_model(current.model_hash) if current else None
     return Comparison(
         certain=(least := await changes(certain)),
         most=least if most is certain else await changes(most),
@@ -71,8 +72,8 @@ async def compare(
         current=current,
         old_model=old_model,
         new_model=most,
-        as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
-        in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
+        as_released=await stack.wanted_services(old_model, containers.left) if old_model else {},
+        in_place=await _changed_in_place(stack, current, certain, containers.left),
         by_service=by_service(containers.left),
         by_us=await _changed_by_us(components, environment),
         on_swarm=environment.on_swarm,
@@ -90,8 +91,7 @@ async def _changed_by_us(components: Components, environment: Environment) -> Ma
 
 
 async def _changed_in_place(
-    engine: Engine,
-    environment: Environment,
+    stack: Stack,
     current: Release | None,
     model: Mapping[str, Any],
     there: tuple[ContainerSnapshot, ...],
@@ -99,8 +99,8 @@ async def _changed_in_place(
     """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
     if current is None:
         return {}
-    found = await engine.container_differences(environment, model)
-    by_hand = await without_our_own(engine, environment, current.model_hash, there, found)
+    found = await stack.container_differences(model)
+    by_hand = await without_our_own(stack, current.model_hash, there, found)
     return {key: one for key, one in by_hand.items() if one.changed}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from roas.engine.replica_replacement import has_policy, is_gradual, policy_of
+from roas.engine.rollout import has_policy, is_gradual, policy_of
 from roas.messages.message import joined, said
 from roas.models.health import ContainerSnapshot
 from roas.models.rollout import FailureAction, RolloutPolicy

@@ -55,47 +55,47 @@ async def _plan_deployment(
     write_contents: bool,
 ) -> Candidate:
     """Plan while somebody looks at the containers."""
-    engine = components.engine
-    stack = await engine.resolve(environment, request.version, write_contents=write_contents)
-    limited_to = _limit(stack.definitions, request.services)
-    kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
+    stack = components.stacks.of(environment)
+    resolved = await stack.resolve(request.version, write_contents=write_contents)
+    limited_to = _limit(resolved.definitions, request.services)
+    kept = frozenset(resolved.definitions) - limited_to if limited_to else frozenset()
     current = await release_in_use(components.state, environment.name)
-    changed = frozenset(stack.definitions) - kept
+    changed = frozenset(resolved.definitions) - kept
     left = _left_as_they_are(environment, current, changed) if limited_to else {}
     bot = await find_running_bot(components, environment)
-    replicas = left | {name: stack.definitions[name].replicas for name in changed}
+    replicas = left | {name: resolved.definitions[name].replicas for name in changed}
     refuse_without_bot(bot, replicas, request.version or environment.name)
     if bot is not None and bot.service in changed:
-        refuse_moved_bot(bot, stack.model, environment)
-    wanted = await engine.look_up_images(stack, changed)
-    old_model = await engine.load_model(current.model_hash) if current else None
+        refuse_moved_bot(bot, resolved.model, environment)
+    wanted = await stack.look_up_images(resolved, changed)
+    old_model = await stack.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
     comparison = await compare_candidate(
-        components, environment, stack, wanted, current, frozenset(left), limited_to, await looking
+        components, environment, resolved, wanted, current, frozenset(left), limited_to, await looking
     )
     subject = PlanSubject(
         environment=environment.name,
-        version=stack.version if stack.version == request.version else "",
-        definitions=stack.definitions,
+        version=resolved.version if resolved.version == request.version else "",
+        definitions=resolved.definitions,
         wanted=wanted,
         to_release=current.number if current and comparison.new_model == comparison.old_model else None,
         warnings=(
-            *stack.warnings,
-            *(obstacle.message for obstacle in stack.obstacles),
+            *resolved.warnings,
+            *(obstacle.message for obstacle in resolved.obstacles),
             *await _lost_images(components, environment, current),
         ),
     )
-    before = with_proxies(engine, old_model)
-    plan = bind_to_inputs(make_plan(comparison, subject), stack.inputs)
-    plan = replace(plan, refusals=tuple(one.message for one in stack.obstacles if one.refuses))
-    plan = plan.with_warnings(*warn_of_dropped(plan, stack.definitions, before), *_beside_compose(plan, stack))
-    await _refuse_fixed_bot(components, environment, plan, stack.definitions)
-    await refuse_unready_proxies(components, environment, plan, stack.definitions)
+    before = with_proxies(stack, old_model)
+    plan = bind_to_inputs(make_plan(comparison, subject), resolved.inputs)
+    plan = replace(plan, refusals=tuple(one.message for one in resolved.obstacles if one.refuses))
+    plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))
+    await _refuse_fixed_bot(components, environment, plan, resolved.definitions)
+    await refuse_unready_proxies(components, environment, plan, resolved.definitions)
     images = {name: one.image_id for name, one in wanted.items() if one.image_id}
-    if with_proxies(engine, stack.model):
-        await refuse_broken_proxies(engine, environment, plan, stack.model, images)
-    await refuse_moved_state(components, environment, stack.model, kept)
-    return Candidate(stack, wanted, current, frozenset(left), plan)
+    if with_proxies(stack, resolved.model):
+        await refuse_broken_proxies(stack, plan, resolved.model, images)
+    await refuse_moved_state(components, environment, resolved.model, kept)
+    return Candidate(resolved, wanted, current, frozenset(left), plan)
 
 
 def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:
@@ -119,21 +119,21 @@ async def plan_rollback(
     Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
     SecondCopyError, StateMovedError.
     """
-    engine = components.engine
+    stack = components.stacks.of(environment)
     current = await release_in_use(components.state, environment.name)
     target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
-        await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
+        await refuse_second_copy(components, environment, current, await stack.load_model(current.model_hash))
     wanted = {
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
     }
-    await engine.check_release(environment, target.model_hash)
-    definitions = engine.definitions(model)
+    await stack.check_release(target.model_hash)
+    definitions = stack.definitions(model)
     bot = await find_running_bot(components, environment)
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
-    renewed, warnings = await engine.preview_refreshed(environment, target)
+    renewed, warnings = await stack.preview_refreshed(target)
     scope = Scope(moved=brought_services(current, target), goes_back=True)
     containers = await expected_containers(components, environment)
     comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
@@ -146,8 +146,8 @@ async def plan_rollback(
         goes_back=True,
         warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
     )
-    plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
-    before = with_proxies(engine, comparison.old_model)
+    plan = bind_to_inputs(make_plan(comparison, subject), await stack.hash_release(renewed))
+    before = with_proxies(stack, comparison.old_model)
     plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
     plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
     if plan.changed and not environment.on_swarm:
@@ -190,7 +190,7 @@ async def _lost_images(components: Components, environment: Environment, current
     if current is None:
         return ()
     try:
-        gone = await components.engine.missing_images(current, environment)
+        gone = await components.stacks.of(environment).missing_images(current)
     except RegistryUnavailableError as error:
         return (
             said(

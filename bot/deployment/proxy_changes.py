@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from roas.deployment.components import Components
-from roas.engine.interface import Engine
 from roas.engine.model.service_proxy import servers_needed
 from roas.engine.model.services import services_of
+from roas.engine.stack import Stack
 from roas.errors import ComposeFileError, ProxyError
 from roas.messages.message import said
 from roas.models.dependency import DependencyKind
@@ -24,11 +24,11 @@ REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.ADJUST})
 CHANGING = frozenset({ServiceAction.RECREATE, ServiceAction.RELOAD})
 
 
-def with_proxies(engine: Engine, model: Mapping[str, Any] | None) -> Definitions:
+def with_proxies(stack: Stack, model: Mapping[str, Any] | None) -> Definitions:
     """Return the definitions of a release's services that have a proxy in front; none is read where none has."""
     if not any("proxy" in (fields.get("x-deploy") or {}) for fields in services_of(model or {}).values()):
         return {}
-    return {name: one for name, one in engine.definitions(model or {}).items() if one.proxy is not None}
+    return {name: one for name, one in stack.definitions(model or {}).items() if one.proxy is not None}
 
 
 def with_dropped_proxies(definitions: Definitions, *others: Definitions) -> dict[str, ServiceDefinition]:
@@ -78,7 +78,7 @@ async def refuse_unready_proxies(
             continue
         if actions.get(definition.proxy.service) not in CHANGING:
             with suppress(ProxyError):  # one that does not answer may do so by then
-                proxied = components.engine.proxied_service(environment, name, definition.proxy)
+                proxied = components.stacks.of(environment).proxied_service(name, definition.proxy)
                 for problem in await proxied.examine(servers_needed(definition)):
                     raise ComposeFileError(problem, hint=said("Nothing was changed."), service=name)
     for name, proxy, problem in await _find_unready(components, environment, plan, definitions):
@@ -130,15 +130,14 @@ async def _find_unready(
         if actions.get(proxy.service) not in CHANGING or _waits_for(definitions, name, proxy.service):
             continue
         try:
-            await components.engine.proxied_service(environment, name, proxy).examine(0)
+            await components.stacks.of(environment).proxied_service(name, proxy).examine(0)
         except ProxyError as error:
             found.append((name, proxy.service, error.message))
     return found
 
 
 async def refuse_broken_proxies(
-    engine: Engine,
-    environment: Environment,
+    stack: Stack,
     plan: Plan,
     model: Mapping[str, Any],
     images: Mapping[str, str],
@@ -146,7 +145,7 @@ async def refuse_broken_proxies(
     """Raise ComposeFileError where a proxy that changes would not take its new configuration, as far as it is here."""
     for one in plan.services:
         if one.action in CHANGING and (image := images.get(one.service)):
-            await engine.check_configuration(environment, model, one.service, image)
+            await stack.check_configuration(model, one.service, image)
 
 
 def _waits_for(definitions: Definitions, service: str, other: str, seen: Collection[str] = ()) -> bool:

@@ -40,7 +40,7 @@ class Resumption:
         self._environments = environments
         self._running = running
         self._launch = launch
-        self._peer_processes = PeerProcesses(components.engine, components.state, components.peers)
+        self._peer_processes = PeerProcesses(components.stacks, components.state, components.peers)
 
     async def resume_all(self) -> tuple[Deployment, ...]:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
@@ -123,7 +123,7 @@ class Resumption:
         """Repair what a killed Compose left behind. If the engine is unavailable, the phases find and report that."""
         try:
             if owner != self._components.state.instance_id:
-                await self._components.engine.kill_orphans(owner)
+                await self._components.stacks.kill_orphans(owner)
             await sweep_leftovers(self._components, environment)
         except RoasError as error:
             log.warning("leftovers could not be cleared yet", error=error.message)

@@ -44,7 +44,7 @@ async def find_rollback_target(
         )
         raise InvalidRequestError(missing, hint=hint)
     model = await _model_of(components, target)
-    gone = await components.engine.missing_images(target, environment)
+    gone = await components.stacks.of(environment).missing_images(target)
     if gone := tuple(one for one in gone if one in (request.services or gone)):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     if is_same(target, current) and not half_way:
@@ -68,9 +68,9 @@ async def _is_partially_applied(components: Components, environment: Environment
     _, left = await components.state.deployments.left_by_failure(environment.name)
     if not left:
         return False
-    wanted = await components.engine.wanted_services(environment, await _model_of(components, current))
-    there = by_service(await components.engine.containers(environment))
-    written = await components.engine.written_services(environment)
+    wanted = await components.stacks.of(environment).wanted_services(await _model_of(components, current))
+    there = by_service(await components.stacks.of(environment).containers())
+    written = await components.stacks.of(environment).written_services()
     if left & ((there.keys() | written) - wanted.keys()):
         return True
     lasting = {name: one for name, one in wanted.items() if name in left and not one.definition.one_shot}
@@ -97,8 +97,8 @@ async def _last_that_differs(
 
 async def _wanted(components: Components, environment: Environment, release: Release) -> Mapping[str, WantedService]:
     """Return what a release wants of its services, with today's credentials."""
-    model, _ = await components.engine.preview_refreshed(environment, release)
-    return await components.engine.wanted_services(environment, model)
+    model, _ = await components.stacks.of(environment).preview_refreshed(release)
+    return await components.stacks.of(environment).wanted_services(model)
 
 
 def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
@@ -115,7 +115,7 @@ def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
 
 async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:
     try:
-        return await components.engine.load_model(release.model_hash)
+        return await components.stacks.load_model(release.model_hash)
     except ReleaseNotRestorableError as error:
         kept = components.settings.releases_kept
         raise ReleaseNotRestorableError(

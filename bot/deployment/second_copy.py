@@ -38,7 +38,7 @@ async def refuse_second_copy(
             )
         return
     found = runs_already_as(
-        environment, await components.engine.projects(environment), partial(projects_of, components.settings)
+        environment, await components.stacks.of(environment).projects(), partial(projects_of, components.settings)
     )
     if found is not None:
         raise SecondCopyError(

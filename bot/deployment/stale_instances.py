@@ -31,7 +31,7 @@ async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch)
     if others:
         await context.report(own.service, ServiceStep.REMOVING, said("the old one"))
         try:
-            await context.components.manager.remove_containers(context.environment, others)
+            await context.components.manager.remove_containers(context.stack, others)
         except FencedOffError:
             raise
         except RoasError as error:
@@ -54,11 +54,11 @@ async def remove_stale_instances(components: Components, environment: Environmen
         bot = await find_own_bot(components, environment)
         if bot is None:
             return
-        containers = await components.engine.containers(environment)
+        containers = await components.stacks.of(environment).containers()
         others = tuple(c for c in containers if c.service == bot.service and c.id != bot.id)
         others = await proven_peers(components.peers, environment, others)
         await components.state.locks.check(fence)
-        await components.manager.remove_containers(environment, others)
+        await components.manager.remove_containers(components.stacks.of(environment), others)
     except FencedOffError:
         raise
     except RoasError as error:
@@ -88,7 +88,7 @@ class OwnServiceSweep:
             return True
         for action in await sweep_leftovers(components, environment, own.service):
             log.warning("leftovers of a replacement removed", action=action)
-        containers = await components.engine.containers(environment)
+        containers = await components.stacks.of(environment).containers()
         judged = await components.peers.judge(environment, _leftovers(containers, own))
         leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
         # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
@@ -96,7 +96,7 @@ class OwnServiceSweep:
             return False
         for container in leftovers:
             log.warning("removing a stale instance", container=container.name, state=container.state.value)
-        await components.manager.remove_containers(environment, leftovers)
+        await components.manager.remove_containers(components.stacks.of(environment), leftovers)
         return all(one.standing is not Standing.UNPROVEN for one in judged)
 
 

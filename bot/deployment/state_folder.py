@@ -11,7 +11,6 @@ from roas.concurrency import in_thread, run_concurrently
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.peers import Standing
-from roas.engine.interface import Engine
 from roas.engine.machine.bot_places import (
     STATE_VARIABLE,
     has_variables_of_bot,
@@ -20,6 +19,8 @@ from roas.engine.machine.bot_places import (
 )
 from roas.engine.model.raw_yaml import read_raw
 from roas.engine.model.store import MODELS
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -75,7 +76,7 @@ class StateMove:
 
 
 async def refuse_missing_journal(
-    state: StateManager, engine: Engine, environments: Iterable[Environment], folder: Path
+    state: StateManager, stacks: Stacks, environments: Iterable[Environment], folder: Path
 ) -> None:
     """Raise JournalMissingError where the engines have what a journal did that this one knows nothing of.
 
@@ -84,7 +85,7 @@ async def refuse_missing_journal(
     """
     begun = await state.has_begun()
     asked = _newer_traces if begun else _traces
-    traces = await run_concurrently(asked(state, engine, environment, folder) for environment in environments)
+    traces = await run_concurrently(asked(state, stacks.of(environment), folder) for environment in environments)
     found = [trace for trace in traces if trace]
     if found and begun:
         raise JournalMissingError(
@@ -105,28 +106,30 @@ async def refuse_missing_journal(
         )
 
 
-async def _newer_traces(state: StateManager, engine: Engine, environment: Environment, folder: Path) -> str:
+async def _newer_traces(state: StateManager, stack: Stack, folder: Path) -> str:
     """Say what a newer journal left of an environment that this one knows; empty where nothing is seen of it."""
+    environment = stack.environment
     newest = await state.newest(environment.name)
     if newest.release < 0:  # it may have had another name
         return ""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            writer = await engine.last_writer(environment)
+            writer = await stack.last_writer()
             if newest.deployed_at and moment_of(writer) > max(newest.deployed_at, newest.chosen_at):
                 return _written_by(writer, environment)
-            number = max(await _held(engine, environment, await _projects(engine, environment)), default=-1)
+            number = max(await _held(stack, await _projects(stack)), default=-1)
     except (RoasError, TimeoutError):
         return ""
     return "" if newest.chosen_at or number <= newest.release else _images_of(number, environment)
 
 
-async def _traces(_state: StateManager, engine: Engine, environment: Environment, folder: Path) -> str:
+async def _traces(_state: StateManager, stack: Stack, folder: Path) -> str:
     """Say what an earlier journal left of an environment; empty where nothing is seen of it."""
+    environment = stack.environment
     try:
-        projects = await _projects(engine, environment)
-        numbers = await _held(engine, environment, projects)
-        writer = await engine.last_writer(environment)
+        projects = await _projects(stack)
+        numbers = await _held(stack, projects)
+        writer = await stack.last_writer()
     except RoasError:
         return ""
     if numbers:
@@ -140,14 +143,14 @@ async def _traces(_state: StateManager, engine: Engine, environment: Environment
     return said("{environment} runs from {file}, which is not there.", environment=environment.name, file=gone)
 
 
-async def _projects(engine: Engine, environment: Environment) -> list[FoundProject]:
-    return [one for one in await engine.projects(environment) if one.name == environment.project]
+async def _projects(stack: Stack) -> list[FoundProject]:
+    return [project for project in await stack.projects() if project.name == stack.environment.project]
 
 
-async def _held(engine: Engine, environment: Environment, projects: Iterable[FoundProject]) -> frozenset[int]:
-    services = await in_thread(_written_services, environment)
+async def _held(stack: Stack, projects: Iterable[FoundProject]) -> frozenset[int]:
+    services = await in_thread(_written_services, stack.environment)
     services |= {service for project in projects for service in project.services}
-    return await engine.held_releases(environment, services)
+    return await stack.held_releases(services)
 
 
 def _images_of(number: int, environment: Environment) -> str:
@@ -194,7 +197,7 @@ async def state_move(
     components: Components, environment: Environment, bot: OwnContainer, model: Mapping[str, Any]
 ) -> StateMove | None:
     """Return how a model would move the bot's state, compared with its container; None where it does not."""
-    place = (await components.engine.bot_places(environment, [bot.id])).get(bot.id)
+    place = (await components.stacks.of(environment).bot_places([bot.id])).get(bot.id)
     variables = variables_of_service(model, bot.service)
     if place is None or variables is None:
         return None
@@ -219,7 +222,7 @@ async def _refuse_bot_of_another_journal(
         return
     services = [str(name) for name in model.get("services") or () if name not in kept]
     bots = {name for name in services if has_variables_of_bot(variables_of_service(model, name) or ())}
-    there = await components.engine.containers(environment) if bots else ()
+    there = await components.stacks.of(environment).containers() if bots else ()
     living = [one for one in there if one.service in bots and one.state in AT_WORK]
     for judged in await components.peers.judge(environment, living):
         if judged.standing is not Standing.PEER:

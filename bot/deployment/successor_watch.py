@@ -121,7 +121,7 @@ class SuccessorWatch:
     ) -> ServiceFailedError:
         service = self._own.service
         try:
-            report = await self._context.components.engine.failure_output(self._context.environment, container_id)
+            report = await self._context.stack.failure_output(container_id)
         except EngineError as error:  # whoever removed the container took its log along
             report = said("(its log cannot be read: {message})", message=error.message)
         return kind(

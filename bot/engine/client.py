@@ -16,8 +16,7 @@ from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
 from roas.engine.api_errors import ApiError, find_passing_fault
-from roas.engine.docker_client import LOCAL_SCHEMES, EngineClient, path_of
-from roas.engine.registry_logins import RegistryLogins
+from roas.engine.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
 from roas.errors import EngineError, EngineUnavailableError, ShortageError, find_shortage, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment

@@ -1,8 +1,10 @@
 """Ask one Docker Engine by the Docker SDK; every call blocks, and is made in a thread (`client.py`)."""
 
 import json
+import os
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -13,6 +15,28 @@ from docker.utils import kwargs_from_env
 from roas.engine.api_errors import ApiError, ApiNotFoundError
 from roas.errors import EngineError
 from roas.messages.message import said
+
+FILE_NAME = "config.json"
+Version = tuple[int, int, int]
+
+
+def login_folder() -> Path | None:
+    """Return the folder that Docker's clients read logins from, where that is said."""
+    named = os.environ.get("DOCKER_CONFIG")
+    return Path(named) if named else None
+
+
+def configuration_file() -> Path:
+    """Return where Docker's clients read their configuration from."""
+    return (login_folder() or Path.home() / ".docker") / FILE_NAME
+
+
+def _version(path: Path) -> Version | None:
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
+    return None
+
 
 LOCAL_SCHEMES = ("unix://", "http+unix://")
 REQUEST_SECONDS = 30
@@ -71,3 +95,20 @@ class EngineClient(docker.APIClient):
 def path_of(address: str) -> str:
     """Return the path of a local engine's socket."""
     return f"/{address.partition('://')[2].lstrip('/')}"
+
+
+class RegistryLogins:
+    """Let clients read the logins again whenever they have changed: each reads them once by itself."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Version | None] = {}
+
+    def refresh(self, client: EngineClient) -> None:
+        """Read the file again where it is another one than before."""
+        folder = login_folder()
+        if folder is None:
+            return
+        version = _version(folder / FILE_NAME)
+        if self._known.get(id(client)) != version:
+            client.reload_config(str(folder / FILE_NAME))
+            self._known[id(client)] = version

@@ -1,24 +1,100 @@
-"""Define what a deployment needs of an engine; the phases know no more than this."""
+"""Hold what a stack tells and takes: what its files resolve to, drafts of releases, and events of containers."""
 
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from roas.engine.engine_actor import EngineActor, ProgressReport
-from roas.engine.engine_reader import ContainerEvent, EngineReader, SweptContainers
-from roas.engine.release_store import FoundStack, ReleaseDraft, ReleaseStore, ResolvedStack
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.obstacle import Obstacle
+from roas.models.release import ReleaseService
+from roas.models.stack import ServiceDefinition, WantedImage
 
-__all__ = (
-    "ContainerEvent",
-    "Engine",
-    "EngineActor",
-    "EngineReader",
-    "FoundStack",
-    "ProgressReport",
-    "ReleaseDraft",
-    "ReleaseStore",
-    "ResolvedStack",
-    "SweptContainers",
-)
+# Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
+ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
 
 
-class Engine(EngineReader, EngineActor, ReleaseStore, Protocol):
-    """Run stacks. Whoever needs a part of this asks for that part alone."""
+@dataclass(frozen=True, slots=True)
+class ResolvedStack:
+    """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
+
+    `model` has its configuration files bound from the content store already, images as written. `follows_version` is
+    whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
+    another. `obstacles` are what its execution would come upon on the engine. `inputs` is a hash of what a plan depends
+    on besides: secrets, settings and policy. Of one that `is_kept` the content of all files is kept, so that it can be
+    deployed; of one that is only shown it is not.
+    """
+
+    environment: Environment
+    version: str
+    model: Mapping[str, Any] = field(repr=False)
+    definitions: Mapping[str, ServiceDefinition]
+    warnings: tuple[str, ...] = ()
+    follows_version: bool = True
+    obstacles: tuple[Obstacle, ...] = ()
+    inputs: str = ""
+    beside_files: bool = False
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStack:
+    """Hold what was just found of a stack: what its files resolve to, and the content that its images mean."""
+
+    stack: ResolvedStack
+    wanted: Mapping[str, WantedImage]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDraft:
+    """Hold a release before it has a number: its pinned model is stored under `model_hash` already."""
+
+    version: str
+    services: tuple[ReleaseService, ...]
+    model_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweptContainers:
+    """Hold the containers as they would be after a sweep, and those that it would remove."""
+
+    left: tuple[ContainerSnapshot, ...]
+    removed: tuple[ContainerSnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """Describe an engine event of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
+
+    action: str
+    container_id: str
+    service: str
+    project: str
+    attributes: Mapping[str, str]
+    time_ns: int = 0  # by the engine's clock
+
+
+class ContainerSource(Protocol):
+    """Show the containers of a stack, for who watches them."""
+
+    @property
+    def replaces_by_itself(self) -> bool:
+        """Return whether the engine starts other containers for those that end."""
+        ...
+
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
+        """Return every container, running or not."""
+        ...
+
+    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+        """Return those of some containers that are there."""
+        ...
+
+    def events(self, *, since_ns: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the events of the containers."""
+        ...
+
+    async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
+        """Return a container's last log lines and its last health-check output."""
+        ...

@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from roas.engine.images.supply import ServiceReport, by_reference, pull
-from roas.engine.interface import Engine, ReleaseDraft
+from roas.engine.image_supply import ServiceReport, by_reference, pull
+from roas.engine.interface import ReleaseDraft
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.errors import ImageNotFoundError, RegistryUnavailableError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import WantedImage
 from roas.state.manager import StateManager
@@ -19,13 +20,13 @@ from roas.state.transaction import Fence
 class ReleaseKeeper:
     """Keep the releases of environments, in the journal and as what an engine holds for them."""
 
-    def __init__(self, engine: Engine, state: StateManager) -> None:
-        self._engine = engine
+    def __init__(self, stacks: Stacks, state: StateManager) -> None:
+        self._stacks = stacks
         self._state = state
 
     async def adopt(
         self,
-        environment: Environment,
+        stack: Stack,
         actor: Actor,
         fence: Fence,
         correlation_id: str,
@@ -37,23 +38,23 @@ class ReleaseKeeper:
         The files are read for the `version` that is asked for: without, they may not be complete. The current release
         is protected again: with containerd's image store, `docker system prune -a` takes our tags of images that run.
         """
-        current = await self._state.releases.current(environment.name)
+        current = await self._state.releases.current(stack.environment.name)
         if current is not None:
             with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
-                await self._engine.protect(current, environment)
+                await stack.protect(current)
             return current
-        draft = await self._engine.adopt(environment, version)
+        draft = await stack.adopt(version)
         if draft is None:
             return None
-        release = _release(environment, draft, actor, None, state=ReleaseState.ADOPTED)
+        release = _release(stack, draft, actor, None, state=ReleaseState.ADOPTED)
         adopted = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(adopted, environment)
+        await stack.protect(adopted)
         return adopted
 
     async def create_release(
         self,
         draft: ReleaseDraft,
-        environment: Environment,
+        stack: Stack,
         actor: Actor,
         fence: Fence,
         *,
@@ -61,22 +62,22 @@ class ReleaseKeeper:
         correlation_id: str,
     ) -> Release:
         """Number a draft, save it, and protect its images from pruning."""
-        current = await self._state.releases.current(environment.name)
+        current = await self._state.releases.current(stack.environment.name)
         replaces = current.number if current else None
-        release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
+        release = _release(stack, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
         numbered = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(numbered, environment)
+        await stack.protect(numbered)
         return numbered
 
     async def require_images(
-        self, environment: Environment, release: Release, services: Collection[str], report: ServiceReport
+        self, stack: Stack, release: Release, services: Collection[str], report: ServiceReport
     ) -> None:
         """Make sure that the images of a release's services are here; one that was pruned is pulled by its digest.
 
         Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
         """
         try:
-            gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
+            gone = frozenset(await stack.missing_images(release)) & frozenset(services)
         except RegistryUnavailableError:  # of a Swarm: a way back that nobody asked for is no place to fail closed
             gone = frozenset()
         pins = {one.name: one.image for one in release.services if one.name in gone}
@@ -87,31 +88,31 @@ class ReleaseKeeper:
                     raise ReleaseNotRestorableError(
                         said("{reference} is not in any registry", reference=image.reference)
                     )
-                await pull(self._engine, environment, image, names, report)
+                await pull(stack, image, names, report)
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
-            await self._engine.protect(release, environment)
+            await stack.protect(release)
         if lost:
             raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
 
-    async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:
+    async def forget(self, stack: Stack, kept: int, fence: Fence, *, runs: int | None) -> None:
         """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""
-        for release in await self._state.releases.beyond(environment.name, kept, runs=runs):
+        for release in await self._state.releases.beyond(stack.environment.name, kept, runs=runs):
             await self._state.releases.forget(release, fence)
 
-    async def forgotten(self, environment: Environment, *, runs: int | None) -> tuple[Release, ...]:
+    async def forgotten(self, stack: Stack, *, runs: int | None) -> tuple[Release, ...]:
         """Return the releases that are not kept any more and still hold something, but for that which runs."""
-        held = await self._engine.held_releases(environment)
-        return await self._state.releases.forgotten(environment.name, {one for one in held if one != runs})
+        held = await stack.held_releases()
+        return await self._state.releases.forgotten(stack.environment.name, {one for one in held if one != runs})
 
-    async def drop_release(self, environment: Environment, release: Release) -> None:
+    async def drop_release(self, stack: Stack, release: Release) -> None:
         """Drop what a release that is not kept any more held: its tags, its model, its contents."""
-        await self._engine.unprotect(release, environment, needed=await self._models_that_run())
+        await stack.unprotect(release, needed=await self._models_that_run())
 
     async def clear_unused(self) -> None:
         """Remove the models and contents that no release holds and nothing runs."""
-        await self._engine.clear_unused(await self._models_that_run())
+        await self._stacks.clear_unused(await self._models_that_run())
 
     async def _models_that_run(self) -> frozenset[str]:
         """Return the models that environments are on or move to: one with renewed credentials is in no release."""
@@ -142,7 +143,7 @@ def _as_wanted(pin: ImagePin) -> WantedImage:
 
 
 def _release(
-    environment: Environment,
+    stack: Stack,
     draft: ReleaseDraft,
     actor: Actor,
     deployment_id: str | None,
@@ -151,7 +152,7 @@ def _release(
     replaces: int | None = None,
 ) -> Release:
     return Release(
-        environment=environment.name,
+        environment=stack.environment.name,
         number=-1,  # the journal gives it its number
         version=draft.version,
         state=state,

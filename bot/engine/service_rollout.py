@@ -10,13 +10,11 @@ from roas.engine.comparison import WantedService, rank
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
 from roas.engine.containers.service_wait import HEALTHY_AGAIN_SECONDS, service_failure
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import Engine
-from roas.engine.replica_replacement import is_gradual, policy_of
-from roas.engine.rollout import Replica, Rollout, Step, Verdict, View
+from roas.engine.rollout import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
+from roas.engine.stack import Stack
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
@@ -109,8 +107,7 @@ class ServiceRollout:
     retires, that is stopped, and stays until all are replaced.
     """
 
-    engine: Engine
-    environment: Environment
+    stack: Stack
     model_hash: str
     wanted: WantedService
     watch: ContainerWatch
@@ -224,8 +221,7 @@ class ServiceRollout:
             await self.in_front.hold(count, in_place=False)
         await self.log.step(ServiceStep.CREATING, self._progress())
         known = {one.id for one in self._there}
-        created = await self.engine.create_service(
-            self.environment,
+        created = await self.stack.create_service(
             self.model_hash,
             definition.name,
             beside=not in_place,
@@ -242,7 +238,7 @@ class ServiceRollout:
     async def _start(self, container_id: str) -> None:
         """Start a container; one that cannot run is a replica that failed."""
         try:
-            await self.engine.start(self.environment, container_id)
+            await self.stack.start(container_id)
         except ServiceFailedError as error:
             self._unstartable[container_id] = error
 
@@ -320,7 +316,7 @@ class ServiceRollout:
         error = self._unstartable.get(step.cause)
         if error is None:
             found = self._reasons.get(step.cause) or removed(step.cause)
-            error = await service_failure(self.engine, self.environment, name, found)
+            error = await service_failure(self.stack, name, found)
         if step.verdict is Verdict.PAUSED and self.log.may_pause:
             await self.log.step(ServiceStep.PAUSED, self._progress())
             return paused_error(name, record, error)

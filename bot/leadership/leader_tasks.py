@@ -16,7 +16,7 @@ from roas.candidates.registry import RegistryClient
 from roas.candidates.web_client import WebClient
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
-from roas.engine.registry_logins import configuration_file
+from roas.engine.docker_client import configuration_file
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector

@@ -73,7 +73,7 @@ class Takeover:
         self._application = application
         self._place = place
         self._readiness = readiness
-        self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
+        self._peer_processes = PeerProcesses(application.stacks, application.state, application.peers)
         self._began = boot_seconds()
         self._lease_watch = LeaseWatch()
         self._journal_unreadable_at = float("-inf")
@@ -143,20 +143,20 @@ class Takeover:
 
         A bot that only waits for the journal as well still answers its health check.
         """
-        home, own, engine = self._place.home, self._place.container, self._application.engine
+        home, own, engine = self._place.home, self._place.container, self._application.stacks
         if home is None or own is None:
             return False
         suspended = [
             one
-            for one in await engine.containers(home)
+            for one in await engine.of(home).containers()
             if one.service == own.service and one.id != own.id and one.health is HealthStatus.UNHEALTHY
         ]
         suspended = [*await proven_peers(self._application.peers, home, suspended)]
         for container in suspended:
             log.warning("terminating a suspended bot that blocks the journal", container=container.name)
-            output = await engine.failure_output(home, container.id)
+            output = await engine.of(home).failure_output(container.id)
             self._ended_holder = FailedPeer(TakeoverReason.HUNG, output)
-            await engine.remove(home, container.id, grace_seconds=0.0)
+            await engine.of(home).remove(container.id, grace_seconds=0.0)
         return bool(suspended)
 
     async def _ended_from_outside(self, lease: LeaderLease) -> bool:
@@ -195,7 +195,7 @@ class Takeover:
         self._waiting_since = self._waiting_since or time.monotonic()
         if time.monotonic() - self._waiting_since >= READY_PEER_WAIT_SECONDS:
             return True
-        containers = await self._application.engine.containers(home)
+        containers = await self._application.stacks.of(home).containers()
         return not any(c.service == own.service and c.id != own.id and c.state in AT_WORK for c in containers)
 
     async def _is_still_failing(self, seen: LeaderLease, reason: TakeoverReason) -> bool:
@@ -213,9 +213,9 @@ class Takeover:
         deployment = await self._application.state.deployments.active(home.name)
         if deployment is None or not deployment.handed_over_to or deployment.problem is not None:
             return None
-        containers = await self._application.engine.containers(home)
+        containers = await self._application.stacks.of(home).containers()
         seen = next((c for c in containers if c.id == own.id), None)
-        hashes = await self._application.engine.current_hashes(deployment.applied_model, home)
+        hashes = await self._application.stacks.of(home).current_hashes(deployment.applied_model)
         return deployment if seen is not None and seen.config_hash != hashes.get(own.service) else None
 
     async def _revert_handover(self, failed: FailedPeer) -> None:

@@ -11,8 +11,10 @@ from roas.backoff import SOON, Backoff
 from roas.concurrency import pause
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
+from roas.engine.service_update import ServiceUpdate
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError, find_passing
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -26,11 +28,8 @@ from roas.models.identifiers import new_id
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
-from roas.recovery.beside_deployment import is_held, wanted_service
-from roas.recovery.budget import Budget
-from roas.recovery.refusals import RecoveryChecks, find_refusal
+from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
-from roas.recovery.sound_release import find_sound_release
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 
@@ -69,7 +68,7 @@ class AlertNotes(Protocol):
 class RecoveryParts:
     """Hold what a recovery acts on and asks; `roll_back` carries a deployment out."""
 
-    engine: Engine
+    stacks: Stacks
     manager: DeploymentManager
     state: StateManager
     notes: AlertNotes
@@ -87,7 +86,7 @@ class ErrorHandler:
         attempts: RecoveryAttempts | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._engine = parts.engine
+        self._stacks = parts.stacks
         self._manager = parts.manager
         self._state = parts.state
         self._notes = parts.notes
@@ -157,7 +156,7 @@ class ErrorHandler:
         if fault.category is not FaultCategory.PROCESS:
             return fault.category
         try:
-            containers = await self._engine.containers(environment)
+            containers = await self._stacks.of(environment).containers()
         except RoasError:
             return FaultCategory.PROCESS
         has_any = any(container.service == fault.service for container in containers)
@@ -214,13 +213,14 @@ class ErrorHandler:
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
         """Return whether a service is healthy after earlier attempts: where it runs, it is given its time."""
+        stack = self._stacks.of(environment)
         try:
-            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
+            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
                 _, definition = await self._wanted(fault)
                 own = watch.of_service(fault.service)
                 if not own or any(one.state is not ContainerState.RUNNING for one in own):
                     return False
-                await wait_until_ready(self._engine, environment, definition, watch)
+                await wait_until_ready(stack, definition, watch)
                 await settle(definition, watch)
                 return await self._checks.answers(environment, definition)
         except (TimeoutError, RoasError):
@@ -254,14 +254,14 @@ class ErrorHandler:
         """Restart or recreate, unless a deployment has just taken the environment; returns why it did not help."""
         if is_held(fault, await self._holding(fault)):
             return YIELDED_TO_DEPLOYMENT
+        stack = self._stacks.of(environment)
         try:
-            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
+            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
                 model_hash, definition = await self._wanted(fault)
-                await self._engine.check_release(environment, model_hash)
+                await stack.check_release(model_hash)
                 if action is RecoveryAction.RESTART:
                     await restart_service(
-                        self._engine,
-                        environment,
+                        stack,
                         definition,
                         watch,
                         self._checks.answers,
@@ -269,7 +269,7 @@ class ErrorHandler:
                         self._manager.behind_proxy,
                     )
                 else:
-                    await self._recreate(environment, model_hash, definition, watch)
+                    await self._recreate(stack, model_hash, definition, watch)
         except TimeoutError:
             return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
         except RoasError as error:
@@ -279,22 +279,21 @@ class ErrorHandler:
         return None
 
     async def _wanted(self, fault: Fault) -> tuple[str, ServiceDefinition]:
-        return await wanted_service(self._engine, self._state, fault)
+        return await wanted_service(self._stacks, self._state, fault)
 
     async def _holding(self, fault: Fault) -> Holding | None:
         return await self._state.deployments.holding(fault.environment)
 
     async def _recreate(
-        self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
+        self, stack: Stack, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
     ) -> None:
         """Recreate the containers from the release; anonymous volumes are kept. Raises ServiceFailedError."""
         for container in watch.of_service(definition.name):
             self._checks.expect_end(container.id)
-        await self._manager.apply_service(
-            environment, model_hash, definition, watch, _ignore_progress, _ignore_start, anew=True
-        )
+        update = ServiceUpdate(model_hash, definition, _ignore_progress, recreate=True)
+        await self._manager.apply_service(stack, watch, update)
         await settle(definition, watch)
-        await until_answered(environment, definition, watch, self._checks.answers)
+        await until_answered(stack.environment, definition, watch, self._checks.answers)
 
     async def _deploy_previous(self, fault: Fault, environment: Environment) -> str | None:
         """Take the service, and nothing else, from the last release in which it was sound: a deployment like any."""
@@ -313,16 +312,13 @@ class ErrorHandler:
         deployment = await self._roll_back(request)
         if deployment.outcome is not Outcome.SUCCEEDED:
             return said("{deployment_id}: {outcome}", deployment_id=deployment.id, outcome=deployment.outcome)
-        async with asyncio.timeout(STEP_SECONDS), ContainerWatch(self._engine, environment) as watch:
+        stack = self._stacks.of(environment)
+        async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
             _, definition = await self._wanted(fault)
-            await wait_until_ready(self._engine, environment, definition, watch)
+            await wait_until_ready(stack, definition, watch)
             await settle(definition, watch)
         return None
 
 
 async def _ignore_progress(service: str, step: ServiceStep, text: str, fraction: float | None) -> None:
     """Post nothing about a step: the alert already has the recovery's note."""
-
-
-async def _ignore_start() -> None:
-    """Do not report the start: a running service that should run is no news."""

@@ -7,7 +7,7 @@ from roas.engine.behind_proxy import BehindProxy
 from roas.engine.containers.readiness import TOLERATED_RESTARTS
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import Engine, EngineActor
+from roas.engine.stack import Stack
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -24,8 +24,7 @@ Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 
 async def restart_service(
-    engine: Engine,
-    environment: Environment,
+    stack: Stack,
     definition: ServiceDefinition,
     watch: ContainerWatch,
     answers: Answers,
@@ -42,21 +41,20 @@ async def restart_service(
         raise ServiceFailedError(
             said("{definition} has no container to start.", definition=definition.name), service=definition.name
         )
-    unresponsive = not await answers(environment, definition)
+    unresponsive = not await answers(stack.environment, definition)
 
     async def drain(container: ContainerSnapshot) -> None:
-        await behind.drain(environment, definition, (container,), _say_nothing, even_last=False)
+        await behind.drain(stack, definition, (container,), _say_nothing, even_last=False)
 
-    with behind.working(environment, definition):
+    with behind.working(stack, definition):
         await run_concurrently(
-            _start_again(engine, environment, container, expect_end, drain, unresponsive=unresponsive)
-            for container in containers
+            _start_again(stack, container, expect_end, drain, unresponsive=unresponsive) for container in containers
         )
         await watch.refresh()
-        await wait_until_ready(engine, environment, definition, watch)
-        await behind.settle(environment, definition)
+        await wait_until_ready(stack, definition, watch)
+        await behind.settle(stack, definition)
     await settle(definition, watch)
-    await until_answered(environment, definition, watch, answers)
+    await until_answered(stack.environment, definition, watch, answers)
 
 
 async def until_answered(
@@ -85,9 +83,9 @@ async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
     )
 
 
-async def _stop_and_start(engine: EngineActor, environment: Environment, container_id: str) -> None:
-    await engine.stop(environment, container_id)
-    await engine.start(environment, container_id)
+async def _stop_and_start(stack: Stack, container_id: str) -> None:
+    await stack.stop(container_id)
+    await stack.start(container_id)
 
 
 def _runs_well(container: ContainerSnapshot) -> bool:
@@ -95,8 +93,7 @@ def _runs_well(container: ContainerSnapshot) -> bool:
 
 
 async def _start_again(
-    engine: EngineActor,
-    environment: Environment,
+    stack: Stack,
     container: ContainerSnapshot,
     expect_end: Callable[[str], None],
     drain: Callable[[ContainerSnapshot], Awaitable[None]],
@@ -105,13 +102,13 @@ async def _start_again(
 ) -> None:
     match container.state:
         case ContainerState.EXITED | ContainerState.CREATED:
-            await run_uninterrupted(engine.start(environment, container.id))
+            await run_uninterrupted(stack.start(container.id))
         case ContainerState.RUNNING if _runs_well(container) and not unresponsive:
             return  # its engine was quicker
         case _:
             await drain(container)
             expect_end(container.id)
-            await run_uninterrupted(_stop_and_start(engine, environment, container.id))
+            await run_uninterrupted(_stop_and_start(stack, container.id))
 
 
 async def _say_nothing(text: str) -> None:

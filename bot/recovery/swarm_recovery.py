@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.messages.message import joined, said
 from roas.models.alert import RecoveryStatus
@@ -13,7 +13,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import STEP_SECONDS, AlertNotes
-from roas.recovery.refusals import Handler, RecoveryChecks, find_refusal
+from roas.recovery.limits import Handler, RecoveryChecks, find_refusal
 from roas.state.manager import StateManager
 
 # What runs again may end at once, and only a health check would say so.
@@ -27,7 +27,7 @@ class SwarmRecovery:
 
     def __init__(
         self,
-        engine: Engine,
+        stacks: Stacks,
         state: StateManager,
         notes: AlertNotes,
         checks: RecoveryChecks,
@@ -35,7 +35,7 @@ class SwarmRecovery:
         seconds: float = STEP_SECONDS,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._state = state
         self._notes = notes
         self._checks = checks
@@ -63,7 +63,7 @@ class SwarmRecovery:
         well_since: float | None = None
         ids: frozenset[str] = frozenset()
         try:
-            async with asyncio.timeout(self._seconds), ContainerWatch(self._engine, environment) as watch:
+            async with asyncio.timeout(self._seconds), ContainerWatch(self._stacks.of(environment)) as watch:
                 while True:
                     own = watch.of_service(fault.service)
                     if any(one.state is ContainerState.EXITED and one.restart_policy == "no" for one in own):
@@ -85,7 +85,7 @@ class SwarmRecovery:
         alert = await self._state.alerts.get(fault.alert_id)
         since = (datetime.now(UTC) if alert is None else alert.started_at) - EARLIER
         try:
-            return joined("; ", await self._engine.replacements(environment, fault.service, since))
+            return joined("; ", await self._stacks.of(environment).replacements(fault.service, since))
         except RoasError as error:
             return error.message
 

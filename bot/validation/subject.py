@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from roas.engine.compose.jail import JailKind
-from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
+from roas.engine.interface import FoundStack, ResolvedStack
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.resolution.version_use import version_names
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -127,9 +129,6 @@ class CachedCall(Generic[Answer]):
 
 
 AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
-AskSwarm = Callable[[Environment], Awaitable[SwarmFacts | None]]
-# Return what tells the proxy in front of a service of its containers.
-FindProxied = Callable[[Environment, str, ServiceProxy], ProxiedService]
 
 
 class EnvironmentSurvey:
@@ -138,21 +137,15 @@ class EnvironmentSurvey:
     def __init__(
         self,
         settings: Settings,
-        engine: ReleaseStore,
-        probe_for: Callable[[Environment], EngineProbe],
+        stacks: Stacks,
         *,
         ping_redis: Callable[[], Awaitable[None]] | None = None,
         discord_facts: AskDiscord | None = None,
-        swarm: AskSwarm | None = None,
-        proxied: FindProxied | None = None,
     ) -> None:
         self._settings = settings
-        self._engine = engine
-        self._probe_for = probe_for
+        self._stacks = stacks
         self._ping_redis = ping_redis
         self.discord_facts = discord_facts
-        self._swarm = swarm
-        self._proxied = proxied
 
     async def __call__(
         self,
@@ -162,41 +155,46 @@ class EnvironmentSurvey:
         found: FoundStack | None = None,
     ) -> Subject:
         """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
+        stack = self._stacks.of(environment)
         subject = Subject(
             environment,
             self._settings,
-            self._probe_for(environment),
+            stack.probe(),
             reads_working_copy=model_hash is None,
             variables={} if version is None else dict.fromkeys(version_names(environment), version),
             ping_redis=self._ping_redis,
             discord_facts=None
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
-            swarm=CachedCall(partial(self._swarm, environment)) if self._swarm and environment.on_swarm else None,
-            proxied=None if self._proxied is None else partial(self._proxied, environment),
+            swarm=CachedCall(partial(stack.swarm, with_traces=True)) if environment.on_swarm else None,
+            proxied=stack.proxied_service,
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                stack = found.stack if found else await self._stack(environment, version, model_hash)
+                resolved = found.stack if found else await _resolved(stack, version, model_hash)
         except RoasError as error:
             return replace(subject, stack_error=error)
         except TimeoutError:
             return replace(subject, stack_error=_hangs(environment))
-        return replace(subject, stack=stack, look_up_image=None if model_hash else self._look_up(stack, found))
+        return replace(subject, stack=resolved, look_up_image=None if model_hash else _look_up(stack, resolved, found))
 
-    async def _stack(self, environment: Environment, version: str | None, model_hash: str | None) -> ResolvedStack:
-        if model_hash is None:
-            return await self._engine.resolve(environment, version, write_contents=False)
-        model = await self._engine.load_model(model_hash)
-        return ResolvedStack(environment, version or "", model, self._engine.definitions(model))
 
-    def _look_up(self, stack: ResolvedStack, found: FoundStack | None) -> Callable[[str], Awaitable[WantedImage]]:
-        async def look_up(service: str) -> WantedImage:
-            if found is not None and service in found.wanted:
-                return found.wanted[service]
-            return (await self._engine.look_up_images(stack, frozenset({service})))[service]
+async def _resolved(stack: Stack, version: str | None, model_hash: str | None) -> ResolvedStack:
+    if model_hash is None:
+        return await stack.resolve(version, write_contents=False)
+    model = await stack.load_model(model_hash)
+    return ResolvedStack(stack.environment, version or "", model, stack.definitions(model))
 
-        return look_up
+
+def _look_up(
+    stack: Stack, resolved: ResolvedStack, found: FoundStack | None
+) -> Callable[[str], Awaitable[WantedImage]]:
+    async def look_up(service: str) -> WantedImage:
+        if found is not None and service in found.wanted:
+            return found.wanted[service]
+        return (await stack.look_up_images(resolved, frozenset({service})))[service]
+
+    return look_up
 
 
 def _hangs(environment: Environment) -> EngineUnavailableError:

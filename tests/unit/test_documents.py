@@ -76,7 +76,7 @@ ANSWERS = {
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
     "bot/models/coordination.py": "timeout_seconds retries",
-    "bot/recovery/budget.py": "WINDOW ALLOWED",
+    "bot/recovery/limits.py": "WINDOW ALLOWED",
     "bot/recovery/handler.py": "_deploy_previous",
     "bot/state/ownership.py": "renew",
     "bot/state/sync.py": "backoff.failed()",

@@ -18,8 +18,8 @@ from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.monitoring.alerts.swapped_binds import SwappedBinds
-from roas.recovery.left_drains import LeftDrains
-from roas.recovery.renewed_logins import RenewedLogins
+from roas.recovery.upkeep import LeftDrains, RenewedLogins
+from tests.unit.one_stack import stacks_that
 
 SECONDS = 5.0
 KNOWN = {name: Environment(name, name, Path("/"), ()) for name in ("a-hung", "b-well", "c-hung")}
@@ -67,18 +67,19 @@ def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
     state: Any = SimpleNamespace(
         releases=SimpleNamespace(applied_by_environment=applied), locks=SimpleNamespace(get=hung.nothing)
     )
-    engine: Any = SimpleNamespace(
-        load_model=hung.nothing, definitions=lambda _model: {"web": SimpleNamespace(proxy="haproxy")}
+    stacks: Any = SimpleNamespace(
+        load_model=hung.nothing,
+        definitions=lambda _model: {"web": SimpleNamespace(proxy="haproxy")},
+        of=lambda environment: environment,
     )
     behind: Any = SimpleNamespace(settle_idle=hung.ask)
-    return LeftDrains(engine, state, behind, KNOWN).look
+    return LeftDrains(stacks, state, behind, KNOWN).look
 
 
 def logins(hung: Hung) -> Callable[[], Awaitable[object]]:
     known: Any = {name: SimpleNamespace(name=name, on_swarm=True) for name in KNOWN}
-    engine: Any = SimpleNamespace(renew_logins=hung.ask)
     state: Any = SimpleNamespace(locks=SimpleNamespace(get=hung.nothing))
-    return RenewedLogins(engine, state, known).look
+    return RenewedLogins(stacks_that(renew_logins=hung.ask), state, known).look
 
 
 def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -110,9 +111,10 @@ def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
 
     releases = SimpleNamespace(applied_model=applied, released=released)
     state: Any = SimpleNamespace(releases=releases, deployments=SimpleNamespace(holding=hung.nothing))
-    engine: Any = SimpleNamespace(load_model=load, misled_binds=misled)
+    stacks = stacks_that(misled_binds=misled)
+    stacks.load_model = load
     nobody: Any = None
-    return SwappedBinds(engine, state, nobody, KNOWN).look
+    return SwappedBinds(stacks, state, nobody, KNOWN).look
 
 
 def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -122,17 +124,16 @@ def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
     async def swarm(environment: Environment) -> None:
         await hung.ask(environment)
 
-    return NodeAlerts(SimpleNamespace(swarm=swarm), nobody, nobody, known).look  # type: ignore[arg-type]
+    return NodeAlerts(stacks_that(swarm=swarm), nobody, nobody, known).look  # type: ignore[arg-type]
 
 
 def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:
     settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
 
-    def probe_for(environment: Environment) -> Any:
+    def probe(environment: Environment) -> Any:
         return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: hung.ask(environment))
 
-    engine: Any = SimpleNamespace(probe_for=probe_for)
-    return lambda: composition._token_holders(settings, engine, KNOWN)
+    return lambda: composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
 
 
 @pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, binds, nodes, tokens])
@@ -216,11 +217,10 @@ async def test_holders_of_the_token_known_though_an_engine_does_not_answer(hung:
         await hung.ask(environment)
         return (("c1", "container old-bot-1 of project old"),)
 
-    def probe_for(environment: Environment) -> Any:
+    def probe(environment: Environment) -> Any:
         return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: holders(environment))
 
     hung.gave_up.set()
     settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
-    engine: Any = SimpleNamespace(probe_for=probe_for)
-    found = await composition._token_holders(settings, engine, KNOWN)
+    found = await composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
     assert found == ("container old-bot-1 of project old",)

@@ -19,7 +19,7 @@ async def test_secrets_of_every_environment_known(tmp_path: Path) -> None:
     async with open_application(settings) as first:
         assert first.redactor.redact(f"dev prints {WRITTEN}") == "dev prints [redacted]"
         running = {"name": "p", "services": {"web": {"image": "x", "environment": {"API_TOKEN": RUNNING}}}}
-        model_hash = first.engine._models.save(running)
+        model_hash = first.stacks._parts.models.save(running)
         row = "INSERT INTO environments (name, current_release, applied_model) VALUES ('prod', 1, ?)"
         await first.state.releases._journal.write(lambda transaction: transaction.execute(row, (model_hash,)))
     async with open_application(settings) as second:

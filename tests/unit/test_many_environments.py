@@ -13,7 +13,7 @@ from roas.monitoring.alerts.swapped_binds import SwappedBinds
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder
-from roas.recovery.left_drains import LeftDrains
+from roas.recovery.upkeep import LeftDrains
 from roas.state.journal import Journal
 from roas.state.manager import StateManager
 

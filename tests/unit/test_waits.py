@@ -26,7 +26,7 @@ from roas.monitoring.health.restart_history import RestartHistory
 from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
+from roas.recovery.limits import RecoveryChecks
 from roas.state.manager import StateManager
 from roas.state.redis_server import RedisUnavailableError
 from roas.state.sync import DataSyncManager

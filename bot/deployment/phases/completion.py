@@ -27,9 +27,9 @@ class Completion:
         """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
         if not context.coordination.prunes:
             return said("nothing to clean up")
-        manager, environment = context.components.manager, context.environment
+        manager = context.components.manager
         kept, runs = context.components.settings.releases_kept, context.deployment.to_release
-        forgetting = manager.releases.forget(environment, kept, context.fence, runs=runs)
+        forgetting = manager.releases.forget(context.stack, kept, context.fence, runs=runs)
         await _try(context, forgetting, lambda why: said("Old releases could not be deleted: {why}", why=why))
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
@@ -43,12 +43,12 @@ class Completion:
 
 async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
     runs = context.deployment.to_release
-    for release in await context.components.manager.releases.forgotten(context.environment, runs=runs):
+    for release in await context.components.manager.releases.forgotten(context.stack, runs=runs):
         await _try(context, _drop_old(context, release, gone), partial(_not_dropped_text, release.label))
 
 
 async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:
-    await context.components.manager.releases.drop_release(context.environment, release)
+    await context.components.manager.releases.drop_release(context.stack, release)
     gone.append(release.label)
 
 

@@ -61,19 +61,17 @@ class Execution:
             context.checkpoint()
             before = await context.definition_before(service)
             context.allow_drain(before)
-            await manager.remove_service(context.environment, service, watch, context.report, before)
+            await manager.remove_service(context.stack, service, watch, context.report, before)
         await context.name_images(model_hash)
 
     async def _changes(
         self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
     ) -> StackChanges:
-        model = await context.components.engine.load_model(model_hash)
+        model = await context.stack.load_model(model_hash)
         scope = replace(
             await context.scope(), begun=begun(context.deployment), replaced=replaced_before(context.deployment)
         )
-        return await find_changes(
-            context.components.engine, context.environment, model, watch.containers, bot=bot, scope=scope
-        )
+        return await find_changes(context.stack, model, watch.containers, bot=bot, scope=scope)
 
 
 async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:

@@ -29,7 +29,7 @@ async def make_ready(context: DeploymentContext) -> str:
     deployment = context.deployment
     request = deployment.request
     current = await components.manager.releases.adopt(
-        context.environment,
+        context.stack,
         request.requested_by,
         context.fence,
         deployment.correlation_id,

@@ -55,7 +55,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
         await _check_obtained(context, candidate, images)
         release = await _make_release(context, candidate, images)
         built = [one.build_hash for one in candidate.wanted.values() if one.build_hash is not None]
-        await context.components.engine.discard_builds(built)
+        await context.stack.discard_builds(built)
         await context.run_unless_cancelled(monitoring)
     return release
 
@@ -106,15 +106,15 @@ async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str,
             hint=said("Use /deploy, or push the image to a registry first."),
         )
     manager = context.components.manager
-    return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
+    return dict(await manager.obtain_images(context.stack, candidate.stack, wanted, context.report, builds=builds))
 
 
 async def _check_obtained(context: DeploymentContext, candidate: Candidate, images: Mapping[str, str]) -> None:
     """Check what could not be checked for the plan: the proxies whose image was not here."""
-    engine, stack = context.components.engine, candidate.stack
+    stack = candidate.stack
     late = {name: image for name, image in images.items() if image != candidate.wanted[name].image_id}
-    if with_proxies(engine, stack.model):
-        await refuse_broken_proxies(engine, context.environment, candidate.plan, stack.model, late)
+    if with_proxies(context.stack, stack.model):
+        await refuse_broken_proxies(context.stack, candidate.plan, stack.model, late)
 
 
 async def _prepare_monitoring(context: DeploymentContext) -> None:
@@ -138,7 +138,7 @@ async def _prepare_monitoring(context: DeploymentContext) -> None:
 async def _make_release(context: DeploymentContext, candidate: Candidate, images: dict[str, str]) -> Release:
     components, deployment = context.components, context.deployment
     await components.state.locks.check(context.fence)
-    draft = await components.engine.draft_release(
+    draft = await context.stack.draft_release(
         candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
     )
     current = candidate.current
@@ -149,7 +149,7 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
         return current
     release = await components.manager.releases.create_release(
         draft,
-        context.environment,
+        context.stack,
         deployment.request.requested_by,
         context.fence,
         deployment_id=deployment.id,

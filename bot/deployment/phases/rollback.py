@@ -40,7 +40,7 @@ class Rollback:
     async def run(self, context: DeploymentContext) -> str:
         """Return which release runs again. Raises RoasError: then an operator is needed."""
         target = await self._target(context)
-        async with ContainerWatch(context.components.engine, context.environment) as watch:
+        async with ContainerWatch(context.stack) as watch:
             if target is None:
                 context.release = None
                 bot = await self._remove_everything(context, watch)
@@ -66,14 +66,14 @@ class Rollback:
         return await _with_earlier_services(context, release)
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
-        engine, manager = context.components.engine, context.components.manager
+        stack, manager = context.stack, context.components.manager
         await _refuse_other_plan(context, target)
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
         model_hash = target.model_hash
         if context.failed or not context.deployment.request.services:  # else what others have stays
-            model_hash, warnings = await engine.refresh_credentials(context.environment, target)
+            model_hash, warnings = await stack.refresh_credentials(target)
             for warning in warnings:
                 context.warn(warning)
         context.release, context.model_hash = target, model_hash
@@ -82,12 +82,12 @@ class Rollback:
         bot = await context.bot()
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         own_bot, bot = bot, None if stays else bot
-        model = await engine.load_model(model_hash)
+        model = await stack.load_model(model_hash)
         scope = replace(await context.scope(), begun=begun(context.deployment))
-        changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
+        changes = await find_changes(stack, model, watch.containers, bot=own_bot, scope=scope)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
-        await manager.releases.require_images(context.environment, target, needed, context.report)
+        await manager.releases.require_images(context.stack, target, needed, context.report)
         await context.name_images(model_hash)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
@@ -109,7 +109,7 @@ class Rollback:
             await applier.apply_all((differing | restarts) - late, restoring=True)
             await replace_bot_if_needed(context, watch, model_hash, bot)
             await applier.apply_all((differing | restarts) & late, restoring=True)
-        await manager.settle_proxies(context.environment, definitions.values())
+        await manager.settle_proxies(context.stack, definitions.values())
         if context.deployment.problem is not None:  # no verification comes after this
             if not context.environment.on_swarm and not stays:
                 await require_undisturbed(context, model_hash, watch)
@@ -123,18 +123,16 @@ class Rollback:
 
         What has a place that only one container can have makes room before, and is started again if the block fails.
         """
-        engine, environment = context.components.engine, context.environment
+        stack = context.stack
         before = {service: await context.definition_before(service) for service in sorted(gone)}
 
         async def remove(services: Iterable[str]) -> None:
             for service in services:
                 context.allow_drain(before[service])
-                await context.components.manager.remove_service(
-                    environment, service, watch, context.report, before[service]
-                )
+                await context.components.manager.remove_service(stack, service, watch, context.report, before[service])
 
         held = {
-            name for name, one in before.items() if one is not None and one.fixed_place and not environment.on_swarm
+            name for name, one in before.items() if one is not None and one.fixed_place and not stack.replaces_by_itself
         }
         first = {name for name, one in before.items() if name in restored or (one is not None and one.fixed_name)}
         await remove(sorted(first))
@@ -145,12 +143,12 @@ class Rollback:
             if one.state is ContainerState.RUNNING
         ]
         await context.report_all(sorted({one.service for one in stopped}), ServiceStep.RESTORING)
-        await context.components.manager.stop_containers(environment, tuple(stopped))
+        await context.components.manager.stop_containers(stack, tuple(stopped))
         try:
             yield
         except ServiceFailedError:
             for one in stopped:
-                await engine.start(environment, one.id)
+                await stack.start(one.id)
             raise
         await watch.refresh()
         await remove(sorted(gone - first))
@@ -185,9 +183,9 @@ class Rollback:
                 bot = known
         own = frozenset() if bot is None else frozenset({bot.service})
         there = {container.service for container in watch.containers}
-        there |= await context.components.engine.written_services(context.environment)
+        there |= await context.stack.written_services()
         for service in sorted(there - own):
-            await context.components.manager.remove_service(context.environment, service, watch, context.report)
+            await context.components.manager.remove_service(context.stack, service, watch, context.report)
         return bot
 
 
@@ -202,10 +200,10 @@ async def _with_earlier_services(context: DeploymentContext, earlier: Release) -
             said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
         )
     (service,) = deployment.request.services
-    draft = await components.engine.draft_with(context.environment, current, service, earlier)
+    draft = await context.stack.draft_with(current, service, earlier)
     release = await components.manager.releases.create_release(
         draft,
-        context.environment,
+        context.stack,
         deployment.request.requested_by,
         context.fence,
         deployment_id=deployment.id,

@@ -67,7 +67,7 @@ class Verification:
             }
             await context.run_unless_cancelled(_require_served(context, watch, definitions, changed))
             await _close_steps(context, definitions, judged)
-            await context.components.manager.settle_proxies(context.environment, definitions.values())
+            await context.components.manager.settle_proxies(context.stack, definitions.values())
             summary = summary_of(definitions, judged)
             if not context.environment.on_swarm:
                 await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)
@@ -92,7 +92,7 @@ async def _require_served(
         if proxy not in changed or not definitions[proxy].replicas:
             continue
         try:
-            await manager.require_served(context.environment, definition, watch, context.report)
+            await manager.require_served(context.stack, definition, watch, context.report)
         except ProxyError as error:
             if context.deployment.request.kind is not DeploymentKind.ROLLBACK:
                 raise
@@ -126,9 +126,7 @@ async def _get_ready_and_observe(
     started_again = any(map(_is_starting, at_first))
     if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None
-        again = wait_until_ready(
-            context.components.engine, context.environment, definition, watch, only=only, without=log.tolerated
-        )
+        again = wait_until_ready(context.stack, definition, watch, only=only, without=log.tolerated)
         if log.record is None:
             await again
         else:  # what has failed, or is not ready in time, is found below: the policy decides what that leads to
@@ -165,7 +163,7 @@ async def _observe(
     ends_at = ready.at + observation_seconds(definition, context.environment)
     while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
         await _require_nobody_elses_doing(context, definition.name)
-        error = await service_failure(context.components.engine, context.environment, definition.name, found)
+        error = await service_failure(context.stack, definition.name, found)
         refused = error if error.by_somebody else await log.late_failure(found.container_id, error)
         if refused is error:
             await context.report(definition.name, ServiceStep.FAILED, found.reason)
@@ -270,11 +268,11 @@ async def require_undisturbed(
 
     The bot itself may stay as it is on the way back.
     """
-    engine, environment, deployment = context.components.engine, context.environment, context.deployment
+    stack, deployment = context.stack, context.deployment
     await watch.refresh()
     scope = await context.scope()
-    model = await engine.load_model(model_hash)
-    changes = await find_changes(engine, environment, model, watch.containers, bot=await context.bot(), scope=scope)
+    model = await stack.load_model(model_hash)
+    changes = await find_changes(stack, model, watch.containers, bot=await context.bot(), scope=scope)
     tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
     # What has ended well may be idle: nothing would start it again by itself.
     ended = {
@@ -299,14 +297,14 @@ async def require_undisturbed(
 
 async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:
     """Raise ServiceFailedError where a service of a Swarm is not well since somebody removed or changed it."""
-    engine, environment = context.components.engine, context.environment
+    stack, environment = context.stack, context.environment
     if not environment.on_swarm:
         return
-    if service not in await engine.written_services(environment):
+    if service not in await stack.written_services():
         raise await _changed_by_another(context, service, said("somebody removed the service meanwhile"))
-    model = await engine.load_model(context.model_hash or (await load_release(context)).model_hash)
-    wanted = await engine.wanted_services(environment, model)
-    there = await engine.containers(environment)
+    model = await stack.load_model(context.model_hash or (await load_release(context)).model_hash)
+    wanted = await stack.wanted_services(model)
+    there = await stack.containers()
     if compare_service(wanted[service], [one for one in there if one.service == service]).unlike:
         raise await _changed_by_another(context, service)
 
@@ -330,9 +328,9 @@ async def _require_as_written(
     While others were written or observed, somebody may have updated it, or rolled it back by `docker service rollback`.
     Of one that this deployment did not change, only a critical one fails it; of the others a warning says so.
     """
-    engine, environment = context.components.engine, context.environment
-    wanted = await engine.wanted_services(environment, await engine.load_model(model_hash))
-    there = await engine.containers(environment)
+    stack, environment = context.stack, context.environment
+    wanted = await stack.wanted_services(await stack.load_model(model_hash))
+    there = await stack.containers()
     for name, definition in sorted(definitions.items()):
         own = [one for one in there if one.service == name]
         if times := max((one.surplus_runs for one in own), default=0):

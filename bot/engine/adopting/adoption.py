@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.engine.adopting.copied import read_copied
+from roas.engine.adopting.contents import read_copied
 from roas.engine.adopting.host import host_fields
 from roas.engine.adopting.mounts import mount_fields
 from roas.engine.adopting.networks import (

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.concurrency import begun, pause
+from roas.engine.comparison import WantedService, compare_service
 from roas.engine.containers.compose_creation import ComposeCreation
 from roas.engine.containers.networks import missing_networks
 from roas.engine.containers.removal import unpause
+from roas.engine.containers.repair import needs_repair
 from roas.engine.containers.snapshots import take_outlines
 from roas.engine.model.services import replicas_of, services_of, with_needs
 from roas.errors import EngineUnavailableError, RoasError
@@ -130,3 +132,23 @@ def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) ->
     alone = sorted(name for name in services if len(needs[name]) == 1)
     others = sorted(needs.keys() - set(alone), key=lambda name: (len(needs[name]), name))
     return [*([alone] if alone else []), *([name] for name in others)]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeService:
+    """Hold what is wanted of a service, and its containers, which were just made so and are to be started."""
+
+    wanted: WantedService
+    containers: tuple[str, ...]
+
+
+def made_service(
+    wanted: WantedService, containers: Collection[ContainerSnapshot], new: Collection[str]
+) -> MadeService | None:
+    """Return a service of which all containers are `new`, by id, and as they are wanted; else None."""
+    difference = compare_service(wanted, containers)
+    if difference.unlike or difference.surplus or difference.missing or not containers:
+        return None
+    if needs_repair(containers) or not all(one.never_ran and one.id in new for one in containers):
+        return None
+    return MadeService(wanted, tuple(one.id for one in containers))

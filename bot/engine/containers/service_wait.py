@@ -5,10 +5,9 @@ from functools import partial
 
 from roas.engine.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
 from roas.engine.containers.watch import ContainerWatch
-from roas.engine.interface import EngineReader
+from roas.engine.interface import ContainerSource
 from roas.errors import RoasError, ServiceFailedError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 
@@ -18,8 +17,7 @@ HEALTHY_AGAIN_SECONDS = 35.0
 
 
 async def wait_until_ready(
-    engine: EngineReader,
-    environment: Environment,
+    stack: ContainerSource,
     definition: ServiceDefinition,
     watch: ContainerWatch,
     wanted: str | None = None,
@@ -49,7 +47,7 @@ async def wait_until_ready(
         fewer = replace(definition, replicas=definition.replicas - (len(counted) - len(own)))
         if were_all_there and len(own) < fewer.replicas:
             return removed()
-        were_all_there = len(own) >= fewer.replicas and not environment.on_swarm  # there, tasks come and go
+        were_all_there = len(own) >= fewer.replicas and not stack.replaces_by_itself
         readiness = judge_readiness(fewer, own, restarts_before=before, excused=excused)
         if readiness.stopped and not patient:  # whoever restarts it would have done so by now
             return replace(readiness, state=Readiness.FAILED)
@@ -68,19 +66,17 @@ async def wait_until_ready(
             late = next((c.id for c in watch.of_service(definition.name) if wanted in {None, c.config_hash}), None)
             readiness = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), late)
     if readiness.state is Readiness.FAILED:
-        raise await service_failure(engine, environment, definition.name, readiness)
+        raise await service_failure(stack, definition.name, readiness)
     return readiness
 
 
-async def service_failure(
-    engine: EngineReader, environment: Environment, service: str, readiness: ServiceReadiness
-) -> ServiceFailedError:
+async def service_failure(stack: ContainerSource, service: str, readiness: ServiceReadiness) -> ServiceFailedError:
     """Create the error that says why a service failed, with its last log lines and health check output."""
     report = ""
-    by_somebody = (readiness.container_id is None or readiness.removed) and not environment.on_swarm
+    by_somebody = (readiness.container_id is None or readiness.removed) and not stack.replaces_by_itself
     if readiness.container_id is not None and not by_somebody:  # of that one, nothing can be read
         try:
-            report = await engine.failure_output(environment, readiness.container_id)
+            report = await stack.failure_output(readiness.container_id)
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
     if by_somebody:

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.containers.snapshots import in_order
-from roas.engine.interface import ContainerEvent, EngineReader
+from roas.engine.interface import ContainerEvent, ContainerSource
 from roas.errors import EngineUnavailableError
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 POLL_SECONDS = 2.0
@@ -29,9 +28,8 @@ Verdict = TypeVar("Verdict")
 class ContainerWatch:
     """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
 
-    def __init__(self, engine: EngineReader, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
-        self._engine = engine
-        self._environment = environment
+    def __init__(self, stack: ContainerSource, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._stack = stack
         self._poll_seconds = poll_seconds
         self._containers: tuple[ContainerSnapshot, ...] = ()
         self._by_service: dict[str, tuple[ContainerSnapshot, ...]] = {}
@@ -109,7 +107,7 @@ class ContainerWatch:
             self._whole_at = began = time.monotonic()
             touched, self._touched = self._touched, set()  # this look sees what was done to them
             try:
-                containers = await self._engine.containers(self._environment)
+                containers = await self._stack.containers()
             except BaseException:
                 self._touched = None if touched is None or self._touched is None else touched | self._touched
                 raise
@@ -126,7 +124,7 @@ class ContainerWatch:
             await self._look(ids)
 
     async def _look(self, ids: Collection[str]) -> None:
-        found = await self._engine.containers_by_id(self._environment, frozenset(ids))
+        found = await self._stack.containers_by_id(frozenset(ids))
         self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
 
     def add(self, containers: Iterable[ContainerSnapshot], *, probed: Collection[str] = ()) -> None:
@@ -175,7 +173,7 @@ class ContainerWatch:
         """Wake the reader at every event; subscribe again when the stream breaks, but not before it was there once."""
         while True:
             try:
-                async with self._engine.events(self._environment) as events:
+                async with self._stack.events() as events:
                     subscribed.set()
                     self._touched = None
                     self._dirty.set()

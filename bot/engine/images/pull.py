@@ -1,21 +1,64 @@
-"""Pull an image, by the digest that was planned."""
+"""Pull images, and tell how far that is."""
 
+import asyncio
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
 
+from roas.concurrency import start_thread
 from roas.engine.api_errors import ApiError
 from roas.engine.client import EngineClients, engine_address, typed_faults
 from roas.engine.compose.faults import image_not_found, registry_fault
 from roas.engine.docker_client import EngineClient
 from roas.engine.images.lookup import find_image
 from roas.engine.images.reference import is_own, split_reference
-from roas.engine.images.threaded import iterate_in_thread
 from roas.engine.interface import ProgressReport
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
+
+Item = TypeVar("Item")
+
+
+async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> AsyncIterator[Item]:
+    """Yield what a blocking stream gives; its exceptions are raised here, and ShortageError where there is no thread.
+
+    The thread is a daemon: where nothing wakes it any more it does not keep the process. A consumer that leaves ends
+    the stream at its next item.
+    """
+    loop = asyncio.get_running_loop()
+    items: asyncio.Queue[tuple[bool, Item | None, BaseException | None]] = asyncio.Queue()
+    left = threading.Event()
+
+    def deliver(more: bool, item: Item | None, error: BaseException | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed already: there is no listener any more
+            loop.call_soon_threadsafe(items.put_nowait, (more, item, error))
+
+    def run() -> None:
+        try:
+            for item in stream():
+                if left.is_set():
+                    return
+                deliver(True, item, None)
+        except BaseException as error:
+            deliver(False, None, error)
+        else:
+            deliver(False, None, None)
+
+    start_thread(run, name)
+    try:
+        while True:
+            more, item, error = await items.get()
+            if error is not None:
+                raise error
+            if not more:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        left.set()
+
 
 REPORT_EVERY_SECONDS = 0.25
 DONE = frozenset({"Pull complete", "Already exists"})

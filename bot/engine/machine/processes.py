@@ -1,9 +1,13 @@
-"""End a process that hangs, before another does its work."""
+"""End processes of ours that hang, and Compose commands that a dead one left running."""
 
 import os
 import select
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
+from roas.engine.compose.runner import INSTANCE_VARIABLE
 from roas.models.ownership import ProcessMark
 from roas.state.process_marks import pid_namespace, started_at
 
@@ -33,3 +37,40 @@ def end_process(mark: ProcessMark) -> bool:
         return False
     finally:
         os.close(handle)
+
+
+PROCESSES = Path("/proc")
+# What this bot starts, and what that starts in turn; any other process with our marker was started by a person.
+COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
+
+
+def kill_orphans(instance_id: str) -> int:
+    """End the Compose children of the process with that id; returns how many were ended."""
+    killed = 0
+    for pid in _marked(instance_id):
+        # A pidfd guarantees that the process that was checked is the one that is killed.
+        with suppress(OSError):
+            handle = os.pidfd_open(pid)
+            try:
+                if _is_marked(pid, instance_id):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    killed += 1
+            finally:
+                os.close(handle)
+    return killed
+
+
+def _marked(instance_id: str) -> Iterator[int]:
+    for entry in PROCESSES.iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _is_marked(int(entry.name), instance_id):
+            yield int(entry.name)
+
+
+def _is_marked(pid: int, instance_id: str) -> bool:
+    """Return whether a process is ours; one that cannot be inspected is not."""
+    try:
+        environ = (PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
+        command = (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return False
+    return f"{INSTANCE_VARIABLE}={instance_id}".encode() in environ and Path(command).name in COMMANDS

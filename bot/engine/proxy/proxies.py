@@ -1,17 +1,68 @@
 """Find the proxy in front of a service of an environment."""
 
 import time
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path, PurePosixPath
 
+from roas.concurrency import pause
 from roas.engine.client import EngineClients
-from roas.engine.proxied_service import ProxiedService
+from roas.engine.proxied_service import ProxiedService, ProxyReport
 from roas.engine.proxy.addresses import SocketPlace, find_endpoints, find_socket
-from roas.engine.proxy.dns_service import DnsService
 from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.engine.proxy.haproxy_service import Connect, HAProxyService
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.proxy import ProxyKind, ServiceProxy
+
+LOOK_SECONDS = 0.5
+
+# Return whether a container of the proxy runs.
+Runs = Callable[[], Awaitable[bool]]
+
+
+class DnsService:
+    """Let a proxy learn of new containers by DNS; see the protocol `ProxiedService`."""
+
+    def __init__(self, proxy: ServiceProxy, runs: Runs) -> None:
+        self._proxy = proxy
+        self._runs = runs
+
+    async def hold(self, new: int) -> None:
+        """Nothing can be held."""
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Give the proxy the time in which it asks for addresses again: it cannot be asked what it knows."""
+        if containers and await self._runs():
+            await report(said("until {proxy} has asked DNS again", proxy=self._proxy.service))
+            until = time.monotonic() + self._proxy.refresh_seconds
+            while (left := until - time.monotonic()) > 0 and await self._runs():
+                await pause(min(left, LOOK_SECONDS))
+
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Nothing can be asked: that the proxy runs is seen while it is observed."""
+
+    async def drain(
+        self,
+        containers: Collection[str],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+        others: Collection[str] = (),
+        seconds: float = 0.0,
+    ) -> int:
+        """Nothing can be drained before the containers are told to stop."""
+        return 0
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Nothing was taken away."""
+
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
+        """Nothing is left behind."""
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        """Nothing can be asked."""
+        return ()
+
 
 # A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
 PLACE_SECONDS = 1.0

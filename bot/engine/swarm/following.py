@@ -1,25 +1,17 @@
-"""Know which nodes are lost, for who follows a job: Swarm moves a service from a node that is down, and no job."""
+"""Follow a write until it is certain what became of it: Swarm moves a service from a node that is lost, and no job."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from roas.concurrency import leave_if_interrupted, pause
-from roas.engine.swarm.calls import SwarmCalls
+from roas.concurrency import leave_if_interrupted
 from roas.engine.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
-from roas.engine.swarm.tasks import DOWN, UNPLACED, hostname, read_tasks
-from roas.engine.swarm.writer import SwarmWriter
+from roas.engine.swarm.tasks import UNPLACED, StackLook, read_tasks
 from roas.errors import EngineUnavailableError
-from roas.models.environment import Environment
 
 Json = dict[str, Any]
-# How often the nodes are asked about: Swarm itself takes some fifteen seconds to know that one is down.
-LOOK_SECONDS = 3.0
-# How long one is down before it counts as lost: an engine that is restarted is back sooner.
+# How long a node is down before it counts as lost: an engine that is restarted is back sooner.
 LOST_SECONDS = 15.0
-POLL_SECONDS = 0.25
 # How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
 LEADER_SECONDS = 90.0
 # How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
@@ -30,85 +22,21 @@ FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, Upda
 
 
 class LostNodes:
-    """Look at the nodes now and then, and know for how long each has been down."""
+    """Know for how long each node has been down: by our clock, as far as somebody looked."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Iterable[Json]]]) -> None:
-        self._ask = ask
-        self._next_look = time.monotonic() + LOOK_SECONDS
-        self._down: dict[str, tuple[str, float]] = {}
+    def __init__(self) -> None:
+        self._down_since: dict[str, float] = {}
 
-    async def find(self) -> Mapping[str, str]:
-        """Return the names of the lost nodes by id. Raises EngineUnavailableError."""
-        now = time.monotonic()
-        if self._next_look <= now:
-            self._next_look = now + LOOK_SECONDS
-            nodes = await self._ask()
-            down = {str(one["ID"]): hostname(one) for one in nodes if (one.get("Status") or {}).get("State") in DOWN}
-            self._down = {key: self._down.get(key, (name, now)) for key, name in down.items()}
-        return {key: name for key, (name, since) in self._down.items() if now - since > LOST_SECONDS}
+    def seen(self, look: StackLook, now: float) -> Mapping[str, str]:
+        """Return the names of the lost nodes by id."""
+        self._down_since = {node: self._down_since.get(node, now) for node in look.lost}
+        lost = (node for node, since in self._down_since.items() if now - since > LOST_SECONDS)
+        return {node: look.hostnames.get(node, node) for node in lost}
 
 
 Noted = Callable[[str], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Hold the services and tasks of a stack at one moment; the networks are names by id."""
-
-    services: tuple[Json, ...]
-    tasks: tuple[Json, ...]
-    networks: Mapping[str, str]
-
-
-class SharedLooks:
-    """Look at stacks again and again, for all who wait for the next look at the same one."""
-
-    def __init__(self, writer: SwarmWriter) -> None:
-        self._writer = writer
-        self._waiting: dict[str, list[asyncio.Future[Look]]] = {}
-        self._looking: dict[str, asyncio.Task[None]] = {}
-
-    async def next(self, environment: Environment) -> Look:
-        """Return the next look, which begins in a moment. Raises EngineUnavailableError."""
-        stack = environment.project
-        found: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(stack, []).append(found)
-        if stack not in self._looking:
-            self._looking[stack] = asyncio.create_task(self._look_on(environment), name=f"looks at {stack}")
-        return await found
-
-    async def nodes(self, environment: Environment) -> Sequence[Json]:
-        """Return the nodes of the Swarm. Raises EngineUnavailableError."""
-        return await self._writer.ask(environment, lambda calls: calls.nodes())
-
-    async def _look_on(self, environment: Environment) -> None:
-        """Look for as long as somebody waits."""
-        stack = environment.project
-        try:
-            while any(not one.done() for one in self._waiting[stack]):
-                await pause(POLL_SECONDS)
-                waiting = self._waiting.pop(stack)  # who comes from now on waits for the next one
-                self._waiting[stack] = []
-                await self._look_for(environment, waiting)
-        finally:
-            del self._looking[stack]
-            for one in self._waiting.pop(stack):
-                one.cancel()  # nobody looks any more: the bot ends
-
-    async def _look_for(self, environment: Environment, waiting: list[asyncio.Future[Look]]) -> None:
-        try:
-            look = await self._writer.ask(environment, lambda calls: _look(calls, environment.project))
-        except Exception as error:  # theirs, who wait for the look
-            for one in waiting:
-                if not one.done():
-                    one.set_exception(error)
-        else:
-            for one in waiting:
-                if not one.done():
-                    one.set_result(look)
-        finally:
-            for one in waiting:
-                one.cancel()
+# Look at the stack in a moment, together with all others who follow a write in it. Raises EngineUnavailableError.
+NextLook = Callable[[], Awaitable[StackLook]]
 
 
 class Waits:
@@ -148,9 +76,8 @@ class _Followed:
     How long something takes is counted anew when a leader is back: without one, nothing could go on.
     """
 
-    def __init__(self, looks: SharedLooks, environment: Environment, written: Written) -> None:
-        self._looks = looks
-        self._environment = environment
+    def __init__(self, next_look: NextLook, written: Written) -> None:
+        self._next_look = next_look
         self._written = written
         self._began = time.monotonic()
         self._away_since: float | None = None
@@ -161,7 +88,7 @@ class _Followed:
         self._waits = Waits()
         self._ran: set[str] = set()
         self._stalled_since: float | None = None
-        self._lost_nodes = LostNodes(lambda: self._looks.nodes(self._environment))
+        self._lost_nodes = LostNodes()
 
     async def judge_next(self) -> Judgement | None:
         """Judge by the next look; None where there is no leader just now, or it does not say why yet.
@@ -169,9 +96,7 @@ class _Followed:
         Raises EngineUnavailableError in the end.
         """
         try:
-            look = await self._looks.next(self._environment)
-            service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
-            lost = await self._lost_nodes.find() if _is_job(service) else {}
+            look = await self._next_look()
         except EngineUnavailableError:
             self._begin_anew()  # what could not be seen to go on, or could not, has not taken too long
             self._away_since = self._away_since or time.monotonic()
@@ -179,13 +104,21 @@ class _Followed:
                 raise
             return None
         now = time.monotonic()
+        service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
+        lost = self._lost_nodes.seen(look, now) if _is_job(service) else {}
         if self._away_since is not None:
             self._began += now - self._away_since
             self._away_since = None
         tasks = tuple(one for one in look.tasks if one["ServiceID"] == self._written.service_id)
         waited, seconds = self._waits.seen(tasks, now), now - self._began
         judged = judge_update(
-            self._written, service, tasks, look.networks, seconds=seconds, waits=waited, lost_nodes=lost
+            self._written,
+            service,
+            tasks,
+            look.networks,
+            seconds=seconds,
+            waits=waited,
+            lost_nodes=lost,
         )
         if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
             self._asked_why = True  # a look's tasks are older than its services: the next one has the task that failed
@@ -197,7 +130,7 @@ class _Followed:
             leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
         return self._unless_stalled(judged, service, now)
 
-    def _unless_it_died(self, judged: Judgement, service: Json | None, look: Look) -> Judgement:
+    def _unless_it_died(self, judged: Judgement, service: Json | None, look: StackLook) -> Judgement:
         """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
 
         What never ran is Swarm's to try again, and so is what was lost with its node or with the managers; and a
@@ -223,15 +156,13 @@ class _Followed:
         return judged.stalled if now - self._stalled_since > limit else judged
 
 
-async def follow_update(
-    looks: SharedLooks, environment: Environment, written: Written, noted: Noted | None = None
-) -> Judgement:
+async def follow_update(next_look: NextLook, written: Written, noted: Noted | None = None) -> Judgement:
     """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
 
     Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
     long.
     """
-    followed, last = _Followed(looks, environment, written), ""
+    followed, last = _Followed(next_look, written), ""
     while True:
         judged = await followed.judge_next()
         if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
@@ -243,9 +174,3 @@ async def follow_update(
 
 def _is_job(service: Json | None) -> bool:
     return service is not None and "ReplicatedJob" in service["Spec"]["Mode"]
-
-
-def _look(calls: SwarmCalls, project: str) -> Look:
-    """Read the services after their tasks: what they say of their updates is not older."""
-    tasks, services = tuple(calls.tasks_of_stack(project)), tuple(calls.services(project))
-    return Look(services, tasks, calls.network_names(services))

@@ -18,7 +18,6 @@ from roas.engine.swarm.tasks import ENDED, SwarmTask, hostname, read_tasks
 from roas.engine.swarm.writer import Seen, SwarmWriter, see_service
 from roas.errors import EngineError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition
 
 Json = dict[str, Any]
@@ -33,7 +32,7 @@ SHARED_SECONDS = 15.0
 AGAIN_SECONDS = 0.5
 
 
-async def end_earlier_run(writer: SwarmWriter, environment: Environment, spec: Mapping[str, Any], seen: Seen) -> Seen:
+async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Seen) -> Seen:
     """Return what is there of a service once no earlier run of its job goes on.
 
     A run that goes on is ended by removing the job, which is written again right after; so is waited for one whose job
@@ -42,35 +41,36 @@ async def end_earlier_run(writer: SwarmWriter, environment: Environment, spec: M
     """
     if not any("ReplicatedJob" in one["Mode"] for one in (spec, (seen.service or {}).get("Spec") or spec)):
         return seen
-    service = seen.service if _is_ours(seen.service, environment) else None
-    running = await writer.ask(environment, lambda calls: _running(calls, environment, spec, service))
+    project = writer.environment.project
+    service = seen.service if _is_ours(seen.service, project) else None
+    running = await writer.ask(lambda calls: _running(calls, project, spec, service))
     if not running:
         return seen
     if service is not None:
-        await writer.ask(environment, lambda calls: calls.remove("services", str(service["ID"])))
+        await writer.ask(lambda calls: calls.remove("services", str(service["ID"])))
     began, limit = time.monotonic(), _grace_seconds(running) + REPORT_SECONDS
     while running:
         if time.monotonic() - began > limit:
-            raise await _still_running(writer, environment, spec, running, limit)
+            raise await _still_running(writer, spec, running, limit)
         await pause(POLL_SECONDS)
         leave_if_interrupted()
-        running = await writer.ask(environment, lambda calls: _running(calls, environment, spec, service))
+        running = await writer.ask(lambda calls: _running(calls, project, spec, service))
     return seen if service is None else replace(seen, service=None, tasks=())
 
 
-def _is_ours(service: Mapping[str, Any] | None, environment: Environment) -> bool:
+def _is_ours(service: Mapping[str, Any] | None, project: str) -> bool:
     labels = {} if service is None else service["Spec"].get("Labels") or {}
-    return labels.get(STACK) == environment.project
+    return labels.get(STACK) == project
 
 
 def _running(
-    calls: SwarmCalls, environment: Environment, spec: Mapping[str, Any], service: Mapping[str, Any] | None
+    calls: SwarmCalls, project: str, spec: Mapping[str, Any], service: Mapping[str, Any] | None
 ) -> tuple[Json, ...]:
     """Return the tasks of a job that have not ended, also of one of that name that was removed."""
     name = str(spec["Labels"].get(SERVICE) or "")
     return tuple(
         one
-        for one in calls.tasks_of_stack(environment.project)
+        for one in calls.tasks_of_stack(project)
         if one.get("JobIteration") is not None
         and (one.get("Status") or {}).get("State") not in ENDED
         and (_service_of(one) == name or (service is not None and one.get("ServiceID") == service["ID"]))
@@ -87,9 +87,9 @@ def _grace_seconds(tasks: Iterable[Mapping[str, Any]]) -> float:
 
 
 async def _still_running(
-    writer: SwarmWriter, environment: Environment, spec: Mapping[str, Any], running: Iterable[Json], limit: float
+    writer: SwarmWriter, spec: Mapping[str, Any], running: Iterable[Json], limit: float
 ) -> EngineError:
-    nodes = {str(one["ID"]): hostname(one) for one in await writer.ask(environment, lambda calls: calls.nodes())}
+    nodes = {str(one["ID"]): hostname(one) for one in await writer.ask(lambda calls: calls.nodes())}
     there = sorted({nodes.get(str(one.get("NodeID")), "-") for one in running})
     return EngineError(
         said(
@@ -165,7 +165,6 @@ class ServiceWrites:
 
     async def write(
         self,
-        environment: Environment,
         model_hash: str,
         model: Mapping[str, Any],
         definition: ServiceDefinition,
@@ -177,30 +176,30 @@ class ServiceWrites:
         began = time.monotonic()
         while True:
             try:
-                spec, seen = await self._begin(environment, model_hash, model, definition)
+                spec, seen = await self._begin(model_hash, model, definition)
                 if not anew and (written := _earlier(seen, spec, deployment)) is not None:
                     return written
-                seen = await end_earlier_run(self._writer, environment, spec, seen)
-                return await self._writer.write(environment, spec, anew=anew, deployment=deployment, seen=seen)
+                seen = await end_earlier_run(self._writer, spec, seen)
+                return await self._writer.write(spec, anew=anew, deployment=deployment, seen=seen)
             except SharedGoneError:
                 if time.monotonic() - began > SHARED_SECONDS:
                     raise
-            self._made.forget(environment.project)
+            self._made.forget()
             await pause(AGAIN_SECONDS)
             leave_if_interrupted()
 
     async def _begin(
-        self, environment: Environment, model_hash: str, model: Mapping[str, Any], definition: ServiceDefinition
+        self, model_hash: str, model: Mapping[str, Any], definition: ServiceDefinition
     ) -> tuple[Json, Seen]:
-        project = environment.project
+        project = self._writer.environment.project
 
         def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
-            ids = self._made.of(project, model_hash) or make_shared(calls, project, model, [definition.name])
+            ids = self._made.of(model_hash) or make_shared(calls, project, model, [definition.name])
             names = {network_id: name for name, network_id in ids.networks.items()}
             spec = service_spec(project, model, definition, ids=ids)
             return spec, see_service(calls, str(spec["Name"]), names)
 
-        return await self._writer.ask(environment, begin)
+        return await self._writer.ask(begin)
 
 
 def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | None:

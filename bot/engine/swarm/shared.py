@@ -46,22 +46,22 @@ class JustMade:
     """Know for a moment what was made for all services of a model, so that none of them asks for it again."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[float, SwarmIds]] = {}
+        self._model_hash = ""
+        self._made = SwarmIds()
+        self._at = float("-inf")
 
-    def keep(self, project: str, model_hash: str, made: SwarmIds) -> None:
+    def keep(self, model_hash: str, made: SwarmIds) -> None:
         """Keep what was made just now; what was made before goes."""
-        now = time.monotonic()
-        self._made = {key: one for key, one in self._made.items() if now - one[0] < JUST_SECONDS}
-        self._made[project, model_hash] = (now, made)
+        self._model_hash, self._made, self._at = model_hash, made, time.monotonic()
 
-    def forget(self, project: str) -> None:
-        """Forget what was made for a project: something of it is gone."""
-        self._made = {key: one for key, one in self._made.items() if key[0] != project}
+    def forget(self) -> None:
+        """Forget what was made: something of it is gone."""
+        self._at = float("-inf")
 
-    def of(self, project: str, model_hash: str) -> SwarmIds | None:
+    def of(self, model_hash: str) -> SwarmIds | None:
         """Return what was made for a model a moment ago; None where it has to be seen whether it is there."""
-        began, made = self._made.get((project, model_hash), (-JUST_SECONDS, None))
-        return made if time.monotonic() - began < JUST_SECONDS else None
+        is_known = model_hash == self._model_hash and time.monotonic() - self._at < JUST_SECONDS
+        return self._made if is_known else None
 
 
 def remove_unneeded(calls: SwarmCalls, project: str, is_needed: Callable[[str], bool]) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,24 +111,25 @@ class Seen:
 
 
 class SwarmWriter:
-    """Ask managers, and write services to them."""
+    """Ask the managers of one stack's Swarm, and write its services to them."""
 
-    def __init__(self, clients: EngineClients, key: Callable[[], bytes] = bytes) -> None:
+    def __init__(self, clients: EngineClients, environment: Environment, key: Callable[[], bytes] = bytes) -> None:
+        self.environment = environment
         self._clients = clients
         self._key = key
-        self._quorum: defaultdict[str, QuorumWatch] = defaultdict(QuorumWatch)
+        self._quorum = QuorumWatch()
 
-    async def ask(self, environment: Environment, question: Callable[[SwarmCalls], Answer]) -> Answer:
+    async def ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
         """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
 
         def asked(client: EngineClient) -> Answer:
-            with without_quorum(engine_address(environment)):
+            with without_quorum(engine_address(self.environment)):
                 return question(SwarmCalls(client))
 
-        watch, began = self._quorum[environment.project], time.monotonic()
+        watch, began = self._quorum, time.monotonic()
         watch.asks(began)
         try:
-            answer = await self._clients.call(environment, asked)
+            answer = await self._clients.call(self.environment, asked)
         except EngineUnavailableError as error:
             watch.unanswered(began, error)
             raise
@@ -138,13 +138,12 @@ class SwarmWriter:
         watch.answered(began)
         return answer
 
-    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+    def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, there was no quorum by what was answered; it only grows."""
-        return self._quorum[environment.project].losses
+        return self._quorum.losses
 
     async def write(
         self,
-        environment: Environment,
         spec: Mapping[str, Any],
         *,
         anew: bool = False,
@@ -164,9 +163,9 @@ class SwarmWriter:
         for _ in range(TRIES):
             try:
                 if seen is None:
-                    seen = await self.ask(environment, lambda calls: see_service(calls, str(spec["Name"])))
+                    seen = await self.ask(lambda calls: see_service(calls, str(spec["Name"])))
                 there = seen.task_ids if there is None else there
-                written = await self._write_once(environment, spec, nonce, seen, anew=anew)
+                written = await self._write_once(spec, nonce, seen, anew=anew)
                 return replace(written, tasks_before=there)
             except OutOfSequenceError:
                 seen = None
@@ -180,13 +179,15 @@ class SwarmWriter:
             hint=said("Find out who writes to the Swarm, then deploy again."),
         )
 
-    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+    async def renew_logins(self) -> tuple[str, ...]:
         """Write again, with today's login, each service of ours that rests; returns their names. Its tasks go on."""
 
         def renew(calls: SwarmCalls) -> tuple[str, ...]:
-            return tuple(one for found in calls.services(environment.project) if (one := self._renew(calls, found)))
+            return tuple(
+                one for found in calls.services(self.environment.project) if (one := self._renew(calls, found))
+            )
 
-        return await self.ask(environment, renew)
+        return await self.ask(renew)
 
     def _renew(self, calls: SwarmCalls, service: Mapping[str, Any]) -> str:
         """Return the name of a service that was written again; empty where it is as it should be, or is busy."""
@@ -205,10 +206,8 @@ class SwarmWriter:
             return ""  # somebody else writes: the next look sees what became of it
         return str(spec["Name"])
 
-    async def _write_once(
-        self, environment: Environment, spec: Mapping[str, Any], nonce: str, seen: Seen, *, anew: bool
-    ) -> Written:
-        networks, before = seen.networks, await self._quiet(environment, seen.service, nonce)
+    async def _write_once(self, spec: Mapping[str, Any], nonce: str, seen: Seen, *, anew: bool) -> Written:
+        networks, before = seen.networks, await self._quiet(seen.service, nonce)
         if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
             return _written(before, spec, nonce, _before(before, nonce), networks)  # an answer was lost, not the write
         if before is not None:
@@ -228,18 +227,18 @@ class SwarmWriter:
                 calls.update(before["ID"], before["Version"]["Index"], sent, image=image)
             return calls.service(str(sent["Name"]))
 
-        after = await self.ask(environment, send)
+        after = await self.ask(send)
         if after is None:
             raise OutOfSequenceError(str(spec["Name"]))
         return _written(after, sent, nonce, nonce_of(before["Spec"]) if before else "", networks, force=_force(sent))
 
-    async def _quiet(self, environment: Environment, found: Json | None, nonce: str) -> Json | None:
+    async def _quiet(self, found: Json | None, nonce: str) -> Json | None:
         """Return the service once nobody else's update of it goes on, or has gone on for too long."""
         waited = 0.0
         while found is not None and not _is_free(found) and nonce_of(found["Spec"]) != nonce and waited < BUSY_SECONDS:
             await pause(BUSY_POLL_SECONDS)
             waited += BUSY_POLL_SECONDS
-            found = await self.ask(environment, partial(SwarmCalls.service, name=str(found["ID"])))
+            found = await self.ask(partial(SwarmCalls.service, name=str(found["ID"])))
         return found
 
 

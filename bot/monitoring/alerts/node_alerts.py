@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from roas.concurrency import end_tasks
-from roas.engine.interface import EngineReader
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -35,12 +35,12 @@ class NodeAlerts:
 
     def __init__(
         self,
-        engine: EngineReader,
+        stacks: Stacks,
         alert_service: AlertService,
         alerts: Alerts,
         environments: Mapping[str, Environment],
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._alert_service = alert_service
         self._alerts = alerts
         self._environments = environments
@@ -67,7 +67,7 @@ class NodeAlerts:
 
     async def _ask(self, environment: Environment) -> SwarmFacts | None:
         try:
-            facts = await self._engine.swarm(environment)
+            facts = await self._stacks.of(environment).swarm()
         except RoasError as error:  # that nothing can be asked is an alert of each environment
             log.warning("nodes of the Swarm are not known", environment=environment.name, error=error.message)
             return None

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from roas.concurrency import in_thread, run_concurrently
-from roas.engine.interface import Engine
 from roas.engine.model.services import bind_sources
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -39,12 +39,12 @@ class SwappedBinds:
 
     def __init__(
         self,
-        engine: Engine,
+        stacks: Stacks,
         state: StateManager,
         alert_service: AlertService,
         environments: Mapping[str, Environment],
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._state = state
         self._alert_service = alert_service
         self._environments = environments
@@ -81,7 +81,7 @@ class SwappedBinds:
             return sources
         try:
             for model_hash in models.all:
-                sources |= bind_sources(await self._engine.load_model(model_hash))
+                sources |= bind_sources(await self._stacks.load_model(model_hash))
             await self._look_at(environment, models)
         except StateError:
             raise
@@ -98,7 +98,7 @@ class SwappedBinds:
         before = self._held.get(environment.name)
         found = {name: why for name, why in (before or {}).items() if models.is_held(name)}
         for model_hash in models.all:
-            misled = await self._engine.misled_binds(environment, model_hash)
+            misled = await self._stacks.of(environment).misled_binds(model_hash)
             mine = {name: why for name, why in misled.items() if models.of(name) == model_hash}
             found |= {name: why for name, why in mine.items() if not models.is_held(name)}
         if found == before:
@@ -108,11 +108,11 @@ class SwappedBinds:
             return
         if found:
             log.error("binds lead elsewhere", environment=environment.name, services=sorted(found))
-            await self._engine.hold_restarts(environment, found)
+            await self._stacks.of(environment).hold_restarts(found)
         held = await self._held_before(environment) if before is None else frozenset(before)
         freed = {name for name in held - found.keys() if not models.is_held(name)}
         for model_hash, names in models.by_model(freed).items():
-            await self._engine.release_restarts(environment, model_hash, names)
+            await self._stacks.of(environment).release_restarts(model_hash, names)
         await self._alert_service.take([_report(environment, found)])
         self._held[environment.name] = found
 
@@ -121,7 +121,7 @@ class SwappedBinds:
         alerts = await self._state.alerts.open(environment.name)
         if all(one.fingerprint != _fingerprint(environment) for one in alerts):
             return frozenset()
-        return frozenset(one.service for one in await self._engine.containers(environment))
+        return frozenset(one.service for one in await self._stacks.of(environment).containers())
 
 
 def _fingerprint(environment: Environment) -> str:

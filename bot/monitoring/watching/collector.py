@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roas.concurrency import end_tasks
-from roas.engine.interface import ContainerEvent, Engine
+from roas.engine.interface import ContainerEvent
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
@@ -91,7 +92,7 @@ class StackObserver(Protocol):
 class StackSources:
     """Hold where a look at a stack comes from; what is None is not asked."""
 
-    engine: Engine
+    stacks: Stacks
     statistics: Statistics
     releases: Releases
     holdings: Holdings
@@ -115,15 +116,15 @@ class MonitoringCollector:
         prometheus_url: str | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
     ) -> None:
-        self._engine = sources.engine
+        self._stacks = sources.stacks
         self._drift = sources.drift
         self._lost = sources.lost
         self._prober = sources.prober
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
         self._releases = sources.releases
-        wanted = WantedServices(sources.engine, sources.releases, sources.holdings)
-        self._sampler = StackSampler(sources.engine, sources.statistics, wanted, self._probes)
+        wanted = WantedServices(sources.stacks, sources.releases, sources.holdings)
+        self._sampler = StackSampler(sources.stacks, sources.statistics, wanted, self._probes)
         self._bus = bus
         self._health = health
         self._environments = environments
@@ -234,7 +235,7 @@ class MonitoringCollector:
                 await self._observer.container_event(environment, event, known)
 
         watch = StackWatch(
-            self._engine,
+            self._stacks,
             environment,
             observe,
             due_in,

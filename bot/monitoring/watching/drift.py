@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
-from roas.engine.containers.changed_in_place import without_our_own
-from roas.engine.interface import Engine
 from roas.engine.model.services import inactive_services
+from roas.engine.stack import Stack
+from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -59,12 +60,12 @@ class DriftFinder:
 
     def __init__(
         self,
-        engine: Engine,
+        stacks: Stacks,
         releases: Releases,
         holdings: Holdings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._releases = releases
         self._holdings = holdings
         self._clock = clock
@@ -92,15 +93,15 @@ class DriftFinder:
         if release is None or model_hash is None or _changes(await self._holdings.holding(name)):
             return None
         try:
-            model = await self._engine.load_model(model_hash)
-            look = _Look(self._engine, environment, release, model_hash, model)
-            listed = await self._engine.outline(environment)
+            model = await self._stacks.load_model(model_hash)
+            look = _Look(self._stacks.of(environment), release, model_hash, model)
+            listed = await self._stacks.of(environment).outline()
             seen = (release.number, model_hash, listed)
             outline = self._known_outline(environment, seen) or await look.outline(listed)
             found = None if asked is not None else self._remembered(environment, outline)
             if found is None:
-                there = await self._engine.containers(environment) if asked is None else asked
-                found = await look.compare(there, await self._engine.container_differences(environment, model))
+                there = await self._stacks.of(environment).containers() if asked is None else asked
+                found = await look.compare(there, await self._stacks.of(environment).container_differences(model))
                 self._remember(environment, outline, found)
             self._seen[environment.name] = (seen, outline)
         except EngineUnavailableError:
@@ -172,8 +173,7 @@ class _Known:
 class _Look:
     """Compare with one release."""
 
-    engine: Engine
-    environment: Environment
+    stack: Stack
     release: Release
     model_hash: str
     model: Mapping[str, Any]
@@ -187,8 +187,8 @@ class _Look:
         self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]
     ) -> tuple[ServiceDrift, ...]:
         """Return the services that differ; `differences` are those of containers, by id."""
-        wanted = await self.engine.wanted_services(self.environment, self.model, there)
-        by_hand = await without_our_own(self.engine, self.environment, self.model_hash, there, differences)
+        wanted = await self.stack.wanted_services(self.model, there)
+        by_hand = await without_our_own(self.stack, self.model_hash, there, differences)
         return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), by_hand))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from roas.engine.interface import ReleaseStore
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import EngineKind, Environment
@@ -22,8 +22,8 @@ class KeptReleases(Protocol):
 class LostReleases:
     """Compare the kept releases of an environment with the images that its engine has."""
 
-    def __init__(self, engine: ReleaseStore, releases: KeptReleases) -> None:
-        self._engine = engine
+    def __init__(self, stacks: Stacks, releases: KeptReleases) -> None:
+        self._stacks = stacks
         self._releases = releases
 
     async def find(self, environment: Environment) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class LostReleases:
             return ()
         kept = await self._releases.list(environment.name)
         try:
-            gone = [bool(await self._engine.missing_images(one, environment)) for one in kept]
+            gone = [bool(await self._stacks.of(environment).missing_images(one)) for one in kept]
         except RoasError as error:
             log.warning("images of releases are not known", environment=environment.name, error=error.message)
             return ()

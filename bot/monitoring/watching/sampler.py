@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from roas.engine.containers.statistics import ContainerReading
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import EngineError, EngineUnavailableError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -95,7 +95,7 @@ class StackSampler:
 
     def __init__(
         self,
-        engine: Engine,
+        stacks: Stacks,
         statistics: Statistics,
         wanted: WantedServices,
         probes: ProbeHistory | None = None,
@@ -103,7 +103,7 @@ class StackSampler:
     ) -> None:
         self._clock = clock
         self._probes = probes or ProbeHistory()
-        self._engine = engine
+        self._stacks = stacks
         self._statistics = statistics
         self._wanted = wanted
         self._restarts: dict[str, RestartHistory] = defaultdict(RestartHistory)
@@ -124,7 +124,7 @@ class StackSampler:
         """
         definitions = await self.definitions(environment)
         try:
-            containers = await self._engine.containers(environment)
+            containers = await self._stacks.of(environment).containers()
             settled = [one for one in containers if one.service not in moving] if reads_usage else []
             counts_for = COUNTS_FOR_LOOKS_SECONDS if looks_again else COUNTS_FOR_PEOPLE_SECONDS
             usage = await self._read_usage(environment, settled, counts_for)

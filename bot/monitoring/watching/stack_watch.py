@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from roas.backoff import WATCH_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause
-from roas.engine.interface import ContainerEvent, EngineReader
+from roas.engine.interface import ContainerEvent
+from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError
 from roas.lasting_trouble import LastingTrouble
 from roas.log import get_logger
@@ -39,7 +40,7 @@ class StackWatch:
 
     def __init__(
         self,
-        engine: EngineReader,
+        stacks: Stacks,
         environment: Environment,
         observe: Callable[[], Awaitable[None]],
         due_in: Callable[[], float | None],
@@ -49,7 +50,7 @@ class StackWatch:
         is_calm: Callable[[ContainerEvent], bool] = lambda _event: False,
     ) -> None:
         self._on_event = on_event
-        self._engine = engine
+        self._stacks = stacks
         self._environment = environment
         self._observe = observe
         self._due_in = due_in
@@ -84,7 +85,7 @@ class StackWatch:
         if self._seen_until_ns is None:
             self._begun_ns = time.time_ns()
             self._seen_until_ns = self._begun_ns - int(BEFORE_SECONDS * 1e9)
-        async with self._engine.events(self._environment, since_ns=self._seen_until_ns) as events:
+        async with self._stacks.of(self._environment).events(since_ns=self._seen_until_ns) as events:
             reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
             try:
                 while not reader.done():

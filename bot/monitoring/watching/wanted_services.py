@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.holding import Holding
@@ -43,8 +43,8 @@ class Holdings(Protocol):
 class WantedServices:
     """Read the services of releases; remembers those of each environment that were read last."""
 
-    def __init__(self, engine: Engine, releases: Releases, holdings: Holdings) -> None:
-        self._engine = engine
+    def __init__(self, stacks: Stacks, releases: Releases, holdings: Holdings) -> None:
+        self._stacks = stacks
         self._releases = releases
         self._holdings = holdings
         self._by_model: dict[str, dict[str, Definitions]] = {}
@@ -76,7 +76,7 @@ class WantedServices:
     ) -> Definitions:
         found = known.get(release.model_hash)
         if found is None:
-            found = self._engine.definitions(await self._engine.load_model(release.model_hash))
+            found = self._stacks.definitions(await self._stacks.load_model(release.model_hash))
         kept[release.model_hash] = found
         return found
 

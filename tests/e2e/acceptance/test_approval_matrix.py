@@ -45,7 +45,7 @@ def planned(stack, images):
 
 async def test_change_between_plan_and_yes_voids(people, planned, images, monkeypatch):
     """One thing after the other changes, and each makes another plan; the yes to the one before deploys nothing."""
-    orchestrator, engine = people.application.orchestrator, people.application.engine
+    orchestrator, engine = people.application.orchestrator, people.application.stacks
 
     async def digest() -> str:
         plan = await orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
@@ -60,7 +60,7 @@ async def test_change_between_plan_and_yes_voids(people, planned, images, monkey
             other = replace(orchestrator.environment("dev"), observation_seconds=0.3)
             monkeypatch.setattr(orchestrator, "_environments", {"dev": other})
         elif what == "policy":
-            monkeypatch.setattr(engine._policy, "allowed", (*engine._policy.allowed, "cap_add:web"))
+            monkeypatch.setattr(engine._parts.policy, "allowed", (*engine._parts.policy.allowed, "cap_add:web"))
         else:
             planned.put(what, FILES.get(what, "").replace("1", "2") + "# 2")
 
@@ -85,7 +85,7 @@ FOR_ROLLBACK = {"password": True, ".env": True, "settings.ini": False, "policy":
 
 async def test_change_since_the_yes_voids_rollback(people, stack, images, monkeypatch):
     """A rollback takes today's credentials, and is judged by today's settings: the yes to it covers them."""
-    orchestrator, engine = people.application.orchestrator, people.application.engine
+    orchestrator, engine = people.application.orchestrator, people.application.stacks
     for path, text in ROLLED_BACK.items():
         stack.put(path, text)
     web = {"secrets": ["password"], "configs": ["settings"], "environment": {"DB_PASSWORD": "${DB_PASSWORD}"}}
@@ -100,7 +100,7 @@ async def test_change_since_the_yes_voids_rollback(people, stack, images, monkey
     assert await digest() == digests[0]
     for what, counts in FOR_ROLLBACK.items():
         if what == "policy":
-            monkeypatch.setattr(engine._policy, "allowed", (*engine._policy.allowed, "cap_add:web"))
+            monkeypatch.setattr(engine._parts.policy, "allowed", (*engine._parts.policy.allowed, "cap_add:web"))
         elif what == "settings":
             other = replace(orchestrator.environment("dev"), observation_seconds=0.3)
             monkeypatch.setattr(orchestrator, "_environments", {"dev": other})

@@ -4,6 +4,7 @@ import docker
 
 from roas.application import open_application
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.service_update import ServiceUpdate
 from roas.models.deployment import Outcome
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import People, succeeded
@@ -130,16 +131,16 @@ def kept_everywhere(stack) -> bool:
 
 
 async def volumes_survive_a_recreation(application, stack, image_id):
-    before, environment = stack.ids()["web-1"], application.environments["dev"]
+    before, deployed = stack.ids()["web-1"], application.stacks.of(application.environments["dev"])
     model = await application.state.releases.applied_model("dev")
-    definitions = application.engine.definitions(await application.engine.load_model(model))
+    definitions = application.stacks.definitions(await application.stacks.load_model(model))
 
     async def unheard(*text: object) -> None:
         pass
 
-    async with ContainerWatch(application.engine, environment) as watch:
+    async with ContainerWatch(deployed) as watch:
         await application.deployment_manager.apply_service(
-            environment, model, definitions["web"], watch, unheard, unheard, anew=True
+            deployed, watch, ServiceUpdate(model, definitions["web"], unheard, recreate=True)
         )
     assert stack.ids()["web-1"] != before
     assert stack.images()["web-1"] == image_id

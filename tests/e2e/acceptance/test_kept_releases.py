@@ -109,7 +109,7 @@ async def release_with_missing_image_is_refused(people, stack, image_id):
     assert stack.ids() == before
     release = await people.application.state.releases.get("dev", 2)
     environment = people.application.environments["dev"]
-    assert await people.application.engine.missing_images(release, environment) == ("web",)
+    assert await people.application.stacks.of(environment).missing_images(release) == ("web",)
 
 
 async def plan_says_that_there_is_no_way_back(people, stack, image_id):
@@ -218,7 +218,7 @@ def prune_all(stack, image_id: str) -> None:
 async def until_gone(people, stack, image_id: str) -> None:
     """Wait until no container uses an image, and remove it with all its tags."""
     environment = people.application.environments["dev"]
-    async with people.application.engine.events(environment) as events:
+    async with people.application.stacks.of(environment).events() as events:
         while any(one.attrs["Image"] == image_id for one in stack.containers()):
             await anext(events)
     prune_all(stack, image_id)

@@ -21,7 +21,7 @@ def guard(application):
 
 
 def guard_of(application) -> SwappedBinds:
-    return SwappedBinds(application.engine, application.state, application.alert_service, application.environments)
+    return SwappedBinds(application.stacks, application.state, application.alert_service, application.environments)
 
 
 def policies(stack) -> dict[str, str]:
@@ -67,16 +67,18 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     assert stack.container("web").status == "exited"
     environment = application.environments["dev"]
     with pytest.raises(ComposePolicyError, match="outside the stack's folder"):
-        await application.engine.start(environment, stack.container("web").id)
+        await application.stacks.of(environment).start(stack.container("web").id)
     allowed = replace(environment, allowed=(f"bind:{tmp_path}/host",))
-    assert await application.engine.misled_binds(allowed, await application.state.releases.applied_model("dev")) == {}
+    assert (
+        await application.stacks.of(allowed).misled_binds(await application.state.releases.applied_model("dev")) == {}
+    )
 
     folder.unlink()
     gone.rename(folder)
     await guard_of(application).look()  # another bot, that knows of it by the alert alone
     assert policies(stack) == {"web": "always", "other": "always"}
     assert await open_alerts(application) == []
-    await application.engine.start(environment, stack.container("web").id)
+    await application.stacks.of(environment).start(stack.container("web").id)
     assert stack.container("web").status == "running"
     await running_bot_notices_swaps_by_itself(application, stack, tmp_path)
 

@@ -87,7 +87,7 @@ async def changes_by_hand_are_drift_and_in_the_plan(people, stack):
     """Stopped, another image, a profile's service, one too many, and one that is in no file."""
     application = people.application
     environments = {"dev": application.environments["dev"]}
-    finder = DriftFinder(application.engine, application.state.releases, application.state.deployments)
+    finder = DriftFinder(application.stacks, application.state.releases, application.state.deployments)
     alerts = DriftAlerts(finder, application.alert_service, environments)
     assert await drift(application) == {}
     stack.container("torrent").update(mem_limit="96m", memswap_limit="96m")

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from roas.engine.compose import runner
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from testbed.busybox import busybox
@@ -66,9 +66,9 @@ def environment(tmp_path: Path, docker_host: str, docker_client: docker.DockerCl
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """The engine under test, with a state folder of its own."""
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
+    made = Stacks(state_dir=tmp_path / "state", instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
     yield made
     await made.close()
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import docker
 import pytest
 
-from roas.engine.compose.orphans import kill_orphans
 from roas.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.machine.processes import kill_orphans
+from roas.engine.stacks import Stacks
 from roas.errors import (
     ComposeFileError,
     DependencyCycleError,
@@ -30,17 +30,17 @@ from tests.integration.engine.applying import draft, make
 NOWHERE = "unix:///run/there-is-no-engine.sock"
 
 
-async def test_missing_variable_named_with_file(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_missing_variable_named_with_file(engine: Stacks, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', environment: {A: '${DB_URL:?where the data is}'}}}")
     with pytest.raises(ComposeFileError) as caught:
-        await engine.resolve(environment, "v1")
+        await engine.of(environment).resolve("v1")
     for word in ("DB_URL", "services.web.environment.A", "docker-compose.yml", "where the data is"):
         assert word in caught.value.message
     assert "DB_URL" in caught.value.hint
 
 
-async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    resolved = await engine.resolve(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}"), "v1")
+async def test_unset_variable_warns(engine: Stacks, stack: Callable[..., Environment]) -> None:
+    resolved = await engine.of(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}")).resolve("v1")
     assert "The variable WHO is not set: Compose uses an empty string for it." in resolved.warnings
 
 
@@ -66,20 +66,20 @@ async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., 
     ],
 )
 async def test_invalid_compose_file_reports_position(
-    engine: ComposeEngine, stack: Callable[..., Environment], compose: str, text: str
+    engine: Stacks, stack: Callable[..., Environment], compose: str, text: str
 ) -> None:
     with pytest.raises((ComposeFileError, DependencyCycleError)) as caught:
-        await engine.resolve(stack(compose), "v1")
+        await engine.of(stack(compose)).resolve("v1")
     assert text in caught.value.message
     assert not caught.value.transient
 
 
 @pytest.mark.parametrize("place", ["container_name: web", "ports: ['8080:80']", "ports: ['127.0.0.1:8080:80/udp']"])
 async def test_start_first_in_fixed_place_is_stop_first(
-    engine: ComposeEngine, stack: Callable[..., Environment], place: str
+    engine: Stacks, stack: Callable[..., Environment], place: str
 ) -> None:
     order = "deploy: {update_config: {order: start-first}}"
-    found = await engine.resolve(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}"), "v1")
+    found = await engine.of(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}")).resolve("v1")
     assert not found.definitions["web"].start_first
     (warning,) = [text for text in found.warnings if "start-first" in text]
     assert "web asks for `order: start-first`" in warning
@@ -87,39 +87,39 @@ async def test_start_first_in_fixed_place_is_stop_first(
 
 
 @pytest.mark.parametrize("version", ["--help", "-x", "", "a b", "$(id)", "v1\n"])
-async def test_invalid_version_refused(engine: ComposeEngine, stack: Callable[..., Environment], version: str) -> None:
+async def test_invalid_version_refused(engine: Stacks, stack: Callable[..., Environment], version: str) -> None:
     with pytest.raises(InvalidRequestError):
-        await engine.resolve(stack("services: {web: {image: 'tiny:v1'}}"), version)
+        await engine.of(stack("services: {web: {image: 'tiny:v1'}}")).resolve(version)
 
 
-async def test_dead_engine_reported_everywhere(engine: ComposeEngine, environment: Environment) -> None:
+async def test_dead_engine_reported_everywhere(engine: Stacks, environment: Environment) -> None:
     environment.compose_files[0].write_text("services: {web: {image: 'tiny:v1'}}")
     dead = replace(environment, docker_host=NOWHERE)
-    resolved = await engine.resolve(dead, "v1", write_contents=False)  # a look needs no engine
+    resolved = await engine.of(dead).resolve("v1", write_contents=False)  # a look needs no engine
     for attempt in (
-        engine.resolve(dead, "v1"),
-        engine.containers(dead),
-        engine.look_up_images(resolved, frozenset({"web"})),
-        engine.start(dead, "a" * 64),
-        engine.remove(dead, "a" * 64),
-        engine.adopt(dead),
-        engine.sweep(dead),
-        engine.failure_output(dead, "a" * 64),
+        engine.of(dead).resolve("v1"),
+        engine.of(dead).containers(),
+        engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})),
+        engine.of(dead).start("a" * 64),
+        engine.of(dead).remove("a" * 64),
+        engine.of(dead).adopt(),
+        engine.of(dead).sweep(),
+        engine.of(dead).failure_output("a" * 64),
     ):
         with pytest.raises(EngineUnavailableError, match="no-engine") as caught:
             await attempt
         assert caught.value.transient
     with pytest.raises(EngineUnavailableError):
-        async with engine.events(dead):
+        async with engine.of(dead).events():
             pass
 
 
 async def test_lost_engine_ends_events_and_compose(
-    engine: ComposeEngine, environment: Environment, fresh_daemon: PrivateDaemon
+    engine: Stacks, environment: Environment, fresh_daemon: PrivateDaemon
 ) -> None:
     """An engine that dies ends the events; one that stalls does not hang Compose."""
     there = replace(environment, docker_host=fresh_daemon.docker_host)
-    async with engine.events(there) as events:
+    async with engine.of(there).events() as events:
         await asyncio.to_thread(fresh_daemon.stop, kill=True)
         with pytest.raises(EngineUnavailableError):
             async with asyncio.timeout(10):
@@ -135,18 +135,16 @@ async def test_lost_engine_ends_events_and_compose(
         fresh_daemon.resume()
 
 
-async def test_missing_command_cannot_start(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_missing_command_cannot_start(engine: Stacks, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', command: [/no/such/program]}}")
     drafted = await draft(engine, environment)
-    (created,) = await engine.create_service(environment, drafted.model_hash, "web")
+    (created,) = await engine.of(environment).create_service(drafted.model_hash, "web")
     with pytest.raises(ServiceFailedError, match="/no/such/program") as caught:
-        await engine.start(environment, created)
+        await engine.of(environment).start(created)
     assert caught.value.service == "web"
 
 
-async def test_failure_output_has_log_and_check_not_secrets(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_failure_output_has_log_and_check_not_secrets(engine: Stacks, stack: Callable[..., Environment]) -> None:
     environment = stack(
         """
 services:
@@ -159,13 +157,13 @@ services:
 """
     )
     drafted = await draft(engine, environment)
-    (web,) = await engine.create_service(environment, drafted.model_hash, "web")
-    async with engine.events(environment) as events:
-        await engine.start(environment, web)
+    (web,) = await engine.of(environment).create_service(drafted.model_hash, "web")
+    async with engine.of(environment).events() as events:
+        await engine.of(environment).start(web)
         async with asyncio.timeout(20):
             while (await anext(events)).action != "health_status":
                 pass
-    text = await engine.failure_output(environment, web)
+    text = await engine.of(environment).failure_output(web)
     assert "starting with [redacted]" in text
     assert "health check, exit code 1: no [redacted]" in text
     assert "token=[redacted]" in text
@@ -178,40 +176,38 @@ def release_of(model_hash: str) -> Release:
 
 
 async def test_rollback_uses_current_credentials_only(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     compose = "services: {web: {image: 'tiny:v1', environment: {API_TOKEN: '${T}', COLOUR: '${C}'}}}"
     first = await draft(engine, stack(compose, env="T=first$$token\nC=red\n"))
     environment = stack(compose, env="T='second$token'\nC=blue\n")
-    model_hash, warnings = await engine.refresh_credentials(environment, release_of(first.model_hash))
+    model_hash, warnings = await engine.of(environment).refresh_credentials(release_of(first.model_hash))
     assert warnings == ()
     (web,) = await make(engine, environment, model_hash)
     variables = docker_client.containers.get(web.id).attrs["Config"]["Env"]
     assert {"API_TOKEN=second$token", "COLOUR=red"} <= set(variables)
-    again, _ = await engine.refresh_credentials(environment, release_of(model_hash))
+    again, _ = await engine.of(environment).refresh_credentials(release_of(model_hash))
     assert again == model_hash
 
 
-async def test_broken_working_copy_keeps_stored_credentials(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_broken_working_copy_keeps_stored_credentials(engine: Stacks, stack: Callable[..., Environment]) -> None:
     """A warning says so."""
     environment = stack("services: {web: {image: 'tiny:v1', environment: {API_TOKEN: first}}}")
     first = await draft(engine, environment)
     stack("services: [")
-    model_hash, (warning,) = await engine.refresh_credentials(environment, release_of(first.model_hash))
+    model_hash, (warning,) = await engine.of(environment).refresh_credentials(release_of(first.model_hash))
     assert model_hash == first.model_hash
     assert "cannot be read" in warning
 
 
-async def test_kept_services_keep_definition(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_kept_services_keep_definition(engine: Stacks, stack: Callable[..., Environment]) -> None:
     first = await draft(engine, stack("services: {web: {image: 'tiny:v1'}, db: {image: 'tiny:v1', user: '1'}}"))
     environment = stack("services: {web: {image: 'tiny:v2'}, db: {image: 'tiny:v2', user: '2'}}")
-    resolved = await engine.resolve(environment, None)
-    image = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    resolved = await engine.of(environment).resolve(None)
+    image = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
     assert image.image_id is not None
     release = replace(release_of(first.model_hash), services=first.services)
-    second = await engine.draft_release(
+    second = await engine.of(resolved.environment).draft_release(
         resolved, {"web": image.image_id}, kept_from=release, kept_services=frozenset({"db"})
     )
     services = (await engine.load_model(second.model_hash))["services"]

@@ -16,13 +16,13 @@ services:
 
 
 async def test_local_versions_found_by_compose_file(engine, stack) -> None:
-    assert set(await engine.local_versions(stack(STACK))) >= {"v1", "v2"}
-    assert await engine.local_versions(stack(STACK.replace("${VERSION:?}", "v1"))) == ()
+    assert set(await engine.of(stack(STACK)).local_versions()) >= {"v1", "v2"}
+    assert await engine.of(stack(STACK.replace("${VERSION:?}", "v1"))).local_versions() == ()
 
 
 async def test_log_read_by_lines_and_time_without_secrets(engine, stack, docker_client) -> None:
     environment = stack(STACK)
-    resolved = await engine.resolve(environment, "v1")
+    resolved = await engine.of(environment).resolve("v1")
     container = docker_client.containers.run(
         "tiny:v1",
         ["sh", "-c", "echo hello $DATABASE_PASSWORD; echo second"],
@@ -32,11 +32,11 @@ async def test_log_read_by_lines_and_time_without_secrets(engine, stack, docker_
     )
     container.wait(timeout=20)
     assert resolved.version == "v1"
-    log = await engine.read_log(environment, container.id, lines=10)
+    log = await engine.of(environment).read_log(container.id, lines=10)
     assert "hello" in log
     assert "hunter" not in log
     assert re.match(r"\d{4}-\d\d-\d\dT", log)
-    assert "hello" not in await engine.read_log(environment, container.id, lines=1)
+    assert "hello" not in await engine.of(environment).read_log(container.id, lines=1)
     later = datetime.now(UTC) + timedelta(seconds=60)
-    assert await engine.read_log(environment, container.id, lines=10, since=later) == ""
-    assert "is gone" in await engine.read_log(environment, "f" * 64, lines=10)
+    assert await engine.of(environment).read_log(container.id, lines=10, since=later) == ""
+    assert "is gone" in await engine.of(environment).read_log("f" * 64, lines=10)

@@ -30,21 +30,21 @@ services:
 async def test_values_of_variables_are_files(engine, stack, docker_client: docker.DockerClient, tmp_path):
     """A rollback brings the config's old value back; a secret is always today's."""
     environment = stack(VALUES, env="APP_PASSWORD=hunter2\nAPP_SETTINGS=first\n")
-    planned = await engine.resolve(environment, None, write_contents=False)
+    planned = await engine.of(environment).resolve(None, write_contents=False)
     assert not (tmp_path / "state").exists()
     first = await deploy(engine, environment)
-    assert planned.definitions == (await engine.resolve(environment, None)).definitions
+    assert planned.definitions == (await engine.of(environment).resolve(None)).definitions
     look = "cat /run/secrets/password; echo; cat /run/secrets/again; echo; cat /etc/settings"
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     assert shown(docker_client, web.id, look) == "hunter2\nhunter2\nfirst"
     environment = stack(VALUES, env="APP_PASSWORD=swordfish\nAPP_SETTINGS=second\n")
     second = await draft(engine, environment)
     assert second.services[0].definition_hash != first.services[0].definition_hash
     release = type("Release", (), {"model_hash": first.model_hash, "version": "", "label": "r1"})
-    renewed, warnings = await engine.refresh_credentials(environment, release)
+    renewed, warnings = await engine.of(environment).refresh_credentials(release)
     assert warnings == ()
     await apply(engine, environment, renewed)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     assert shown(docker_client, web.id, look) == "swordfish\nswordfish\nfirst"
 
 
@@ -52,13 +52,13 @@ async def test_shared_volumes_are_written_out(engine, stack, docker_client: dock
     environment = stack(SHARED)
     (environment.folder / "site").mkdir()
     await deploy(engine, environment)
-    found = {one.service: one for one in await engine.containers(environment)}
+    found = {one.service: one for one in await engine.of(environment).containers()}
     mounts = docker_client.containers.get(found["web"].id).attrs["Mounts"]
     assert {(one.get("Name", "").rpartition("_")[2], one["Destination"], one["RW"]) for one in mounts} == {
         ("data", "/data", False),
         ("other", "/site", True),
     }
-    resolved = await engine.resolve(environment, None, write_contents=False)
+    resolved = await engine.of(environment).resolve(None, write_contents=False)
     assert [one.on for one in resolved.definitions["web"].dependencies] == ["app"]
     assert any("volumes_from" in text for text in resolved.warnings)
 
@@ -70,7 +70,7 @@ async def test_live_bind_keeps_its_place(engine, stack, docker_client: docker.Do
         (environment.folder / name).mkdir()
         (environment.folder / name / "file").write_text("first")
     first = await deploy(engine, environment)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     for name in ("certs", "conf"):
         (environment.folder / name / "file").write_text("second")
     assert shown(docker_client, web.id, "cat /certs/file /conf/file") == "secondfirst"
@@ -82,7 +82,7 @@ async def test_live_bind_keeps_its_place(engine, stack, docker_client: docker.Do
 
 async def test_hooks_that_are_not_run_are_named(engine, stack):
     environment = stack("services: {web: {image: tiny:v1, post_start: [{command: ['true']}]}, db: {image: tiny:v1}}")
-    found = await engine.resolve(environment, None, write_contents=False)
+    found = await engine.of(environment).resolve(None, write_contents=False)
     assert [one for one in found.warnings if "does not run" in one] == [
         "web has post_start, which this bot does not run: it starts and stops containers by the engine."
     ]
@@ -99,7 +99,7 @@ services:
     x-deploy: {startup_delay: 3}
 """
     )
-    (web,) = (await engine.resolve(environment, None, write_contents=False)).model["services"].values()
+    (web,) = (await engine.of(environment).resolve(None, write_contents=False)).model["services"].values()
     assert web["environment"] == {
         "A": "\nfirst: 1\nsecond: $2\n",
         "B": "\n\n  deep",

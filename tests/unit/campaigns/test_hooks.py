@@ -20,7 +20,7 @@ class Listener:
 async def test_act_named_by_container_service():
     """An act is named by the service of its container, not by the last one announced."""
 
-    async def containers(_environment):
+    async def containers():
         return (SimpleNamespace(id="1", service="store"), SimpleNamespace(id="2", service="web"))
 
     async def start(*_given): ...
@@ -28,7 +28,7 @@ async def test_act_named_by_container_service():
     gate = Listener()
     hooks = Hooks(gate)
     hooks._remember([StateChange(ChangeType.SERVICE_PROGRESSED, "deployments", subject="store", new="starting")])
-    await hooks._held("start", start)(SimpleNamespace(containers=containers), "dev", "2")
+    await hooks._held("start", start)(SimpleNamespace(containers=containers), "2")
     assert gate.heard == [("between: start web", "before", "web"), ("between: start web", "after", "web")]
 
 

@@ -59,7 +59,7 @@ class PlayedOrchestrator:
 
 def connection_in(project: str, orchestrator: PlayedOrchestrator) -> Connection:
     engine = SimpleNamespace(probe_for=lambda _environment: PlayedProbe(project))
-    application = cast("Application", SimpleNamespace(orchestrator=orchestrator, engine=engine))
+    application = cast("Application", SimpleNamespace(orchestrator=orchestrator, stacks=engine))
     return Connection(ControlClient(Path()), Path(), application)
 
 

@@ -29,6 +29,7 @@ from roas.monitoring.metrics.integration_figures import IntegrationFigures
 from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
+from tests.unit.one_stack import OneStack
 from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_stack
 
 DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503
@@ -121,7 +122,7 @@ class FakeOrchestrator:
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(OneStack):
     """Know three services, and the versions of some images."""
 
     fault: RoasError | None = None
@@ -131,32 +132,30 @@ class FakeEngine:
     pruned: dict[int, tuple[str, ...]] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
-    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
-        self.asked.append({"environment": environment.name, "versions": True})
+    async def local_versions(self) -> tuple[str, ...]:
+        self.asked.append({"environment": self.environment.name, "versions": True})
         if self.fault is not None:
             raise self.fault
         return self.versions
 
-    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+    async def missing_images(self, release: Release) -> tuple[str, ...]:
         if self.fault is not None:
             raise self.fault
         return self.pruned.get(release.number, ())
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(replace(a_container(name), id=name) for name in self.running)
 
-    async def read_log(
-        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
-    ) -> str:
-        self.asked.append({"environment": environment.name, "id": container_id, "lines": lines, "since": since})
+    async def read_log(self, container_id: str, *, lines: int, since: datetime | None = None) -> str:
+        self.asked.append({"environment": self.environment.name, "id": container_id, "lines": lines, "since": since})
         return self.log
 
-    async def failure_output(self, environment: Environment, container_id: str, *, lines: int) -> str:
+    async def failure_output(self, container_id: str, *, lines: int) -> str:
         return self.log
 
-    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
+    async def resolve(self, version: str | None, *, write_contents: bool = True) -> Any:
         assert not write_contents
-        self.asked.append({"environment": environment.name, "resolved": version})
+        self.asked.append({"environment": self.environment.name, "resolved": version})
         if self.fault is not None:
             raise self.fault
         return SimpleNamespace(definitions=dict.fromkeys(SERVICES))
@@ -203,7 +202,7 @@ class FakeApplication:
     bus: EventBus
     state: StateManager
     orchestrator: FakeOrchestrator
-    engine: FakeEngine = field(default_factory=FakeEngine)
+    stacks: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)

@@ -78,7 +78,7 @@ async def test_logs_sent_as_file_to_permitted_users(scene: Scene) -> None:
     (file,) = result.response.attachments
     assert file.filename == "staging-web.log"
     assert b"hello" in await file.read()
-    asked = scene.application.engine.asked[0]
+    asked = scene.application.stacks.asked[0]
     assert (asked["environment"], asked["id"], asked["lines"]) == ("staging", "web", 50)
     assert timedelta(minutes=14) < datetime.now(UTC) - asked["since"] < timedelta(minutes=16)
     assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "logs", service="web"))
@@ -104,12 +104,12 @@ async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
 async def test_invalid_log_options_explained(scene: Scene, options: dict[str, str], text: str) -> None:
     await kept_release(scene, "staging", "v1")
     assert text in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
-    assert not scene.application.engine.asked
+    assert not scene.application.stacks.asked
 
 
 async def test_empty_log_reported_without_file(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
-    scene.application.engine.log = ""
+    scene.application.stacks.log = ""
     result = await scene.dora.slash(scene.ops, "logs", service="web")
     assert "wrote nothing in that time" in scene.answer(result)
     assert result.response is not None

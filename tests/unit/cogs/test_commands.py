@@ -267,18 +267,18 @@ async def test_suggestions_need_permission(scene: Scene, command: str, option: s
 
 @pytest.mark.parametrize(("option", "word"), [("version", "v1.4.1"), ("services", "worker")])
 async def test_typing_queries_engine_once(scene: Scene, option: str, word: str) -> None:
-    scene.application.engine.versions = ("v1.4.1", "v1.4.2")
+    scene.application.stacks.versions = ("v1.4.1", "v1.4.2")
     for end in range(len(word)):
         typed = word[:end]
         result = await scene.dora.autocomplete(scene.ops, "deploy", option, typed, environment="staging")
         assert word in [choice["value"] for choice in result]
-    assert len(scene.application.engine.asked) == 1
+    assert len(scene.application.stacks.asked) == 1
 
 
 async def test_services_suggested_from_release(scene: Scene) -> None:
     """They come from the release where the compose file cannot be read."""
     await kept_release(scene, "staging", "v1")
-    scene.application.engine.fault = EngineUnavailableError("away")
+    scene.application.stacks.fault = EngineUnavailableError("away")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "services", "", environment="staging")
     assert [choice["value"] for choice in result] == ["web", "redis"]
 

@@ -415,7 +415,7 @@ async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
 
 
 async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:
-    scene.application.engine.versions = ("v1.4.2", "v1.4.1", "nightly")
+    scene.application.stacks.versions = ("v1.4.2", "v1.4.1", "nightly")
     scene.application.orchestrator.fault = ImageNotFoundError("shop/web:v1.4.3 is not here", hint="Push it.")
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v1.4.3"))
     assert "Push it. Did you mean v1.4.2 or v1.4.1?" in answer
@@ -423,6 +423,6 @@ async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:
 
 async def test_local_versions_suggested_first(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1.0")
-    scene.application.engine.versions = ("v1.2", "v1.1")
+    scene.application.stacks.versions = ("v1.2", "v1.1")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "version", "v", environment="staging")
     assert [choice["value"] for choice in result] == ["v1.2", "v1.1", "v1.0"]

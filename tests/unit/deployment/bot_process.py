@@ -69,7 +69,7 @@ class Parts:
     settings: Settings
     state: StateManager
     bus: EventBus
-    engine: HomeEngine
+    stacks: HomeEngine
     environments: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
     held_lease: HeldLease
@@ -87,7 +87,7 @@ class Parts:
 class Place:
     """Say where processes live: on which engine, for which environment, and who learns that one leads."""
 
-    engine: HomeEngine
+    stacks: HomeEngine
     environment: Environment
     settings: Settings
     leads: Callable[["Process"], None]
@@ -147,7 +147,7 @@ class Process(Life):
             settings=place.settings,
             state=self.state,
             bus=bus,
-            engine=place.engine,
+            stacks=place.engine,
             manager=DeploymentManager(place.engine, self.state),
             validator=Approving(),
             monitoring=NoMonitoring(),
@@ -161,7 +161,7 @@ class Process(Life):
             settings=place.settings,
             state=self.state,
             bus=bus,
-            engine=place.engine,
+            stacks=place.engine,
             environments=environments,
             orchestrator=DeploymentOrchestrator(components, environments),
             held_lease=held_lease,

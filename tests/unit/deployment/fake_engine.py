@@ -18,12 +18,13 @@ from roas.engine.interface import (
     SweptContainers,
 )
 from roas.errors import ReleaseNotRestorableError, RoasError
-from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, Mount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.swarm import QuorumLosses
+from tests.unit.one_stack import OneStack
 
 HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
 UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)
@@ -46,7 +47,7 @@ def _mount(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass
-class FakeEngine:
+class FakeEngine(OneStack):
     """Keep containers in a dictionary. `behaviour` says how (version, service) turns out, else it is healthy."""
 
     stack: dict[str, ServiceDefinition]
@@ -76,25 +77,23 @@ class FakeEngine:
         """Return which version each service's running container is of."""
         return {c.service: c.image_reference for c in self.running.values() if c.state is ContainerState.RUNNING}
 
-    async def resolve(
-        self, environment: Environment, version: str | None, *, write_contents: bool = True
-    ) -> ResolvedStack:
+    async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
         self._called("resolve")
         stack = {name: d for name, d in self.stack.items() if name not in self.left_out}
         model = _mounting({"services": {name: {"image": f"{name}:{version}"} for name in stack}})
         definitions = {name: replace(d, image=f"{name}:{version}") for name, d in stack.items()}
-        return ResolvedStack(environment, version or "", model, definitions)
+        return ResolvedStack(self.environment, version or "", model, definitions)
 
-    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+    async def misled_binds(self, model_hash: str) -> Mapping[str, str]:
         return {}
 
-    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+    async def hold_restarts(self, services: Iterable[str]) -> None:
         pass
 
-    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+    async def release_restarts(self, model_hash: str, services: Iterable[str]) -> None:
         pass
 
-    async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
+    async def projects(self) -> tuple[FoundProject, ...]:
         return ()
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
@@ -112,9 +111,7 @@ class FakeEngine:
             for name in services
         }
 
-    async def pull(
-        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
-    ) -> str:
+    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
         self._called("pull", image.reference)
         await report(services[0], "half", 0.5)
         if self.hold is not None:
@@ -162,50 +159,44 @@ class FakeEngine:
         images = {name: f"{name}:{stack.version}" for name in image_ids} | kept
         return {"services": {name: {"image": images[name]} for name in self.stack if name in images}}
 
-    async def draft_with(
-        self, environment: Environment, current: Release, service: str, earlier: Release
-    ) -> ReleaseDraft:
+    async def draft_with(self, current: Release, service: str, earlier: Release) -> ReleaseDraft:
         taken = earlier.service(service)
         services = tuple(taken if taken and s.name == service else s for s in current.services)
         model_hash = "|".join(s.image.reference for s in services)
         self.models[model_hash] = {"services": {s.name: {"image": s.image.reference} for s in services}}
         return ReleaseDraft(current.version, services, model_hash)
 
-    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
         self._called("adopt")
         return self.adoptable
 
     async def discard_builds(self, names: Collection[str]) -> None:
         self._called("discard_builds")
 
-    async def check_release(self, environment: Environment, model_hash: str) -> None:
+    async def check_release(self, model_hash: str) -> None:
         self._called("check_release")
 
-    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
         self._called("refresh_credentials")
         return release.model_hash, ()
 
-    async def preview_refreshed(
-        self, environment: Environment, release: Release
-    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         return await self.load_model(release.model_hash), ()
 
-    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+    async def hash_release(self, model: Mapping[str, Any]) -> str:
         return ""
 
-    async def protect(self, release: Release, environment: Environment) -> None:
+    async def protect(self, release: Release) -> None:
         self.protected.add(release.number)
 
-    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
+    async def held_releases(self, services: Collection[str] | None = None) -> frozenset[int]:
         self._called("held_releases")
         return frozenset(self.protected)
 
-    async def last_writer(self, environment: Environment) -> str:
+    async def last_writer(self) -> str:
         return ""
 
-    async def unprotect(
-        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
-    ) -> None:
+    async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
         self._called("unprotect", release.label)
         if self.hold_unprotect is not None:
             await self.hold_unprotect.wait()
@@ -214,15 +205,15 @@ class FakeEngine:
     async def clear_unused(self, needed: frozenset[str]) -> None:
         self._called("clear_unused")
 
-    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+    async def missing_images(self, release: Release) -> tuple[str, ...]:
         return ()
 
-    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+    async def name_images(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""
         return {}
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
+        self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         self._called("create_missing")
         there = {one.service for one in self.running.values()}
@@ -250,12 +241,11 @@ class FakeEngine:
         )
         return self.running[container_id]
 
-    async def written_services(self, environment: Environment) -> frozenset[str]:
+    async def written_services(self) -> frozenset[str]:
         return frozenset()
 
     async def wanted_services(
         self,
-        environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
         *,
@@ -264,25 +254,20 @@ class FakeEngine:
         definitions = self.definitions(model)
         return {name: WantedService(definitions[name], one["image"]) for name, one in model["services"].items()}
 
-    async def container_differences(
-        self, environment: Environment, model: Mapping[str, Any]
-    ) -> Mapping[str, ContainerDifference]:
+    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}
 
-    async def now(self, environment: Environment) -> datetime:
+    async def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def expected_repairs(
-        self, environment: Environment, *, spared: frozenset[str] = frozenset()
-    ) -> SweptContainers:
-        return SweptContainers(await self.containers(environment))
+    async def expected_repairs(self, *, spared: frozenset[str] = frozenset()) -> SweptContainers:
+        return SweptContainers(await self.containers())
 
-    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
         return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}
 
     async def create_service(
         self,
-        environment: Environment,
         model_hash: str,
         service: str,
         *,
@@ -303,7 +288,7 @@ class FakeEngine:
                 del self.running[container.id]
         return (self._created(service, image).id,)
 
-    async def start(self, environment: Environment, container_id: str) -> None:
+    async def start(self, container_id: str) -> None:
         container = self.running[container_id]
         self._called("start", container.service)
         version = container.image_reference.partition(":")[2]
@@ -321,34 +306,30 @@ class FakeEngine:
         for stream in self.streams:
             stream.put_nowait(ContainerEvent("change", "", service, "", {}))
 
-    async def stop(self, environment: Environment, container_id: str) -> None:
+    async def stop(self, container_id: str) -> None:
         container = self.running[container_id]
         self._called("stop", container.service)
         self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0)
 
-    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+    async def remove(self, container_id: str, *, grace_seconds: float | None = None) -> None:
         container = self.running.pop(container_id, None)
         self._called("remove", container.service if container else "")
 
-    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
-        await run_concurrently(self.remove(environment, one) for one in container_ids)
+    async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
+        await run_concurrently(self.remove(one) for one in container_ids)
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         self._called("containers")
         return tuple(self.running.values())
 
-    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers(environment)
+    async def outline(self) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers()
 
-    async def containers_by_id(
-        self, environment: Environment, container_ids: frozenset[str]
-    ) -> tuple[ContainerSnapshot, ...]:
-        return tuple(one for one in await self.containers(environment) if one.id in container_ids)
+    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+        return tuple(one for one in await self.containers() if one.id in container_ids)
 
     @asynccontextmanager
-    async def events(
-        self, environment: Environment, *, since_ns: int | None = None
-    ) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def events(self, *, since_ns: int | None = None) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
         self.streams.append(queue)
 
@@ -361,18 +342,19 @@ class FakeEngine:
         finally:
             self.streams.remove(queue)
 
-    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+    def quorum_losses(self) -> QuorumLosses:
+        return QuorumLosses()
+
+    async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
         return "its last output"
 
-    async def sweep(
-        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
-    ) -> tuple[str, ...]:
+    async def sweep(self, service: str | None = None, *, spared: frozenset[str] = frozenset()) -> tuple[str, ...]:
         self._called("sweep")
         return ()
 
-    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+    async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Let every bot keep its state where the tests do."""
-        place = BotPlace(str(environment.folder / "state"), (Mount("/", "/", writable=True),))
+        place = BotPlace(str(self.environment.folder / "state"), (Mount("/", "/", writable=True),))
         return {one: place for one in container_ids if one in self.running}
 
     async def kill_orphans(self, instance_id: str) -> int:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from roas.engine.containers.repair import ContainerRepair, needs_repair, plan_repairs
 from roas.engine.interface import ContainerEvent, ReleaseDraft
 from roas.errors import EngineError
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, ReleaseService
@@ -62,15 +61,14 @@ class HomeEngine(FakeEngine):
     def of_service(self, service: str) -> list[ContainerSnapshot]:
         return [one for one in self.running.values() if one.service == service]
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         await asyncio.sleep(LOOK_SECONDS)
-        return await super().containers(environment)
+        return await super().containers()
 
     # What Compose does
 
     async def create_service(
         self,
-        environment: Environment,
         model_hash: str,
         service: str,
         *,
@@ -101,7 +99,7 @@ class HomeEngine(FakeEngine):
         return tuple(one.id for one in fitting if one.state not in AT_WORK)
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
+        self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         made = []
         for name, fields in self.models[model_hash]["services"].items():
@@ -122,9 +120,7 @@ class HomeEngine(FakeEngine):
         if new_id in self.running:
             self.running[new_id] = replace(self.running[new_id], name=old.name)
 
-    async def sweep(
-        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
-    ) -> tuple[str, ...]:
+    async def sweep(self, service: str | None = None, *, spared: frozenset[str] = frozenset()) -> tuple[str, ...]:
         self._called("sweep")
         await asyncio.sleep(LOOK_SECONDS)
         there = [one for one in self.running.values() if one.id not in spared]
@@ -141,7 +137,7 @@ class HomeEngine(FakeEngine):
 
     # What Docker does
 
-    async def start(self, environment: Environment, container_id: str) -> None:
+    async def start(self, container_id: str) -> None:
         container = self.running.get(container_id)
         if container is None:
             raise EngineError(f"The container {container_id} was removed before it was started.")
@@ -152,12 +148,12 @@ class HomeEngine(FakeEngine):
             if container.state not in AT_WORK:
                 self.let_run(container_id)
 
-    async def stop(self, environment: Environment, container_id: str) -> None:
+    async def stop(self, container_id: str) -> None:
         if container_id in self.running:
             async with self._act("stop", self.running[container_id].service):
                 self._end(container_id)
 
-    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+    async def remove(self, container_id: str, *, grace_seconds: float | None = None) -> None:
         if container_id in self.running:
             async with self._act("remove", self.running[container_id].service):
                 self._discard(container_id)

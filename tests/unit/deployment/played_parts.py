@@ -54,7 +54,7 @@ def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> C
         settings=Settings(_env_file=None, state_dir=state.folder),
         state=state,
         bus=bus,
-        engine=engine,
+        stacks=engine,
         manager=DeploymentManager(engine, state),
         validator=Approving(),
         monitoring=NoMonitoring(),

@@ -15,6 +15,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.manager import StateManager
+from tests.unit.one_stack import OneStack
 
 NOW = datetime.now(UTC)
 BEGUN = NOW - timedelta(minutes=2)
@@ -36,13 +37,13 @@ THEIRS = replace(OURS, id="theirs", config_hash="theirs")
 OLD = {"created_at": NOW - timedelta(minutes=6)}
 
 
-class Engine:
+class Engine(OneStack):
     """Know the time, and what a model makes of web."""
 
-    async def now(self, environment: Environment) -> datetime:
+    async def now(self) -> datetime:
         return NOW
 
-    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
         return {"web": "wanted"} if model_hash == "model" else {}
 
 

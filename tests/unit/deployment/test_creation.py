@@ -20,27 +20,27 @@ class Creating(FakeEngine):
         self.created_all = False
         self.fault = None
 
-    async def create_missing(self, environment, model_hash, chosen=None, *, created=lambda _made: None):
+    async def create_missing(self, model_hash, chosen=None, *, created=lambda _made: None):
         if not self.running:
-            first = await super().create_missing(environment, model_hash, frozenset({"first"}))
+            first = await super().create_missing(model_hash, frozenset({"first"}))
             created(first)
             async with asyncio.timeout(5):
                 await self.first_went_on.wait()
             if self.fault is not None:
                 raise self.fault
-            rest = await super().create_missing(environment, model_hash, chosen)
+            rest = await super().create_missing(model_hash, chosen)
             self.created_all = True
             return first + rest
-        return await super().create_missing(environment, model_hash, chosen)
+        return await super().create_missing(model_hash, chosen)
 
-    async def start(self, environment, container_id):
-        await super().start(environment, container_id)
+    async def start(self, container_id):
+        await super().start(container_id)
         if self.running[container_id].service == "first":
             self.first_went_on.set()
 
-    async def remove(self, environment, container_id, *, grace_seconds=None):
+    async def remove(self, container_id, *, grace_seconds=None):
         assert self.created_all or self.fault, "nothing is taken back while Compose still creates"
-        await super().remove(environment, container_id, grace_seconds=grace_seconds)
+        await super().remove(container_id, grace_seconds=grace_seconds)
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ async def test_creating_does_not_wait_for_hashes(orchestrator, engine, monkeypat
     known, asked = asyncio.Event(), engine.wanted_services
     making = asyncio.Event()
 
-    async def wanted(environment, model, containers=None, *, as_it_is=False):
+    async def wanted(model, containers=None, *, as_it_is=False):
         if as_it_is and not engine.created_all:
             await making.wait()
             assert not engine.started()
             known.set()
-        return await asked(environment, model, containers, as_it_is=as_it_is)
+        return await asked(model, containers, as_it_is=as_it_is)
 
     async def create(*arguments, **named):
         making.set()

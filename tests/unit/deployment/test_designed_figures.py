@@ -22,7 +22,7 @@ from roas.models.recovery import RecoveryAction
 from roas.models.stack import WantedImage
 from roas.monitoring.metrics.integration_figures import Windows
 from roas.monitoring.metrics.integration_monitor import LIMITS
-from roas.recovery import budget
+from roas.recovery import limits
 from roas.settings import Settings
 from roas.state import history
 from roas.state.projection import STREAM_LENGTH
@@ -91,10 +91,10 @@ async def ignore(*_: object) -> None:
 
 
 async def obtain(wanted: WantedImage) -> None:
-    manager = DeploymentManager(Hanging(), None)  # type: ignore[arg-type]
-    stack: Any = SimpleNamespace(environment=None)
+    manager = DeploymentManager(None, None)  # type: ignore[arg-type]
+    resolved: Any = SimpleNamespace(environment=None)
     with pytest.raises(PhaseTimeoutError):
-        await manager.obtain_images(stack, {"web": wanted}, ignore, builds=True)
+        await manager.obtain_images(Hanging(), resolved, {"web": wanted}, ignore, builds=True)
 
 
 async def pull() -> None:
@@ -173,8 +173,8 @@ def test_history_bounds_as_designed() -> None:
 
 
 def test_recovery_budget_as_designed() -> None:
-    assert budget.WINDOW.total_seconds() == 900
-    assert budget.ALLOWED == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
+    assert limits.WINDOW.total_seconds() == 900
+    assert limits.ALLOWED == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
 
 
 def test_shipped_dependencies_as_designed() -> None:

@@ -32,13 +32,13 @@ class Context:
         self.cancel = asyncio.Event()
         self.environment = SimpleNamespace(on_swarm=True)
         self.absence_told = QuorumLosses()
-        self.components = SimpleNamespace(engine=self)
+        self.stack = self
         self.allow, self.warn = self.allowed.append, self.warnings.append
 
-    def quorum_losses(self, _environment: object) -> QuorumLosses:
+    def quorum_losses(self) -> QuorumLosses:
         return QuorumLosses()
 
-    async def swarm(self, _environment: object) -> SwarmFacts:
+    async def swarm(self) -> SwarmFacts:
         shown = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if not isinstance(shown, int):
             raise EngineUnavailableError("no leader")

@@ -149,11 +149,11 @@ async def test_predecessor_that_cannot_be_removed_warns(scene, old, monkeypatch)
     new = await handed_over(scene, old, home)
     remove, refused = scene.home.remove, []
 
-    async def refuse_once(environment, container_id, *, grace_seconds=None):
+    async def refuse_once(container_id, *, grace_seconds=None):
         if container_id == old.container_id and not refused:
             refused.append(container_id)
             raise EngineError("the engine says no")
-        await remove(environment, container_id, grace_seconds=grace_seconds)
+        await remove(container_id, grace_seconds=grace_seconds)
 
     monkeypatch.setattr(scene.home, "remove", refuse_once)
     ended = await carried_on(new, home)
@@ -181,7 +181,7 @@ async def test_crash_looping_successor_unhealthy(scene, old):
     """An earlier attempt's: its predecessor was killed while it crashed."""
     await old.orchestrator.plan(deploy("v1"))
     scene.home.models["crashing"] = {"services": {BOT: {"image": "bot:v1"}}}
-    (crashing,) = await scene.home.create_service(None, "crashing", BOT, beside=True)
+    (crashing,) = await scene.home.create_service("crashing", BOT, beside=True)
     scene.home.running[crashing] = replace(
         scene.home.running[crashing], state=ContainerState.RESTARTING, exit_code=3, restart_count=4
     )
@@ -328,8 +328,8 @@ async def test_successor_gone_before_it_was_seen_replaced(scene, old, monkeypatc
     """Somebody removes it in the moment after its start: nobody waits for it until the deadline."""
     start, gone = scene.home.start, []
 
-    async def start_and_lose(environment: Any, container_id: str) -> None:
-        await start(environment, container_id)
+    async def start_and_lose(container_id: str) -> None:
+        await start(container_id)
         if scene.home.running[container_id].service == BOT and not gone:
             gone.append(scene.home.running.pop(container_id))
             scene.home.born.get_nowait()

@@ -57,18 +57,18 @@ class Swarming(FakeEngine):
         self.losses = QuorumLosses(self.losses.times + 1, self.losses.seconds + seconds)
         self.looks_away = 2
 
-    def quorum_losses(self, _environment: Environment) -> QuorumLosses:
+    def quorum_losses(self) -> QuorumLosses:
         return self.losses
 
-    async def swarm(self, _environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
         self.looks_away -= 1
         return managers(1 if self.looks_away > 0 else 3)
 
-    async def written_services(self, _environment: Environment) -> frozenset[str]:
+    async def written_services(self) -> frozenset[str]:
         return frozenset(one.service for one in self.running.values())
 
-    async def wanted_services(self, environment, model, containers=None, *, as_it_is=False) -> dict[str, WantedService]:
-        found = await super().wanted_services(environment, model, containers, as_it_is=as_it_is)
+    async def wanted_services(self, model, containers=None, *, as_it_is=False) -> dict[str, WantedService]:
+        found = await super().wanted_services(model, containers, as_it_is=as_it_is)
         self._called("wanted_services")
         return dict(found)
 
@@ -150,10 +150,10 @@ class Dying(Swarming):
             self.become("web", ContainerState.RESTARTING, HealthStatus.NONE)
             raise self.fault
 
-    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
         if self.looks_away == 1:
             asyncio.get_running_loop().call_later(0.1, self.become, "web", *HEALTHY)
-        return await super().swarm(environment, with_traces=with_traces)
+        return await super().swarm(with_traces=with_traces)
 
 
 @pytest.mark.parametrize("fault", [NoQuorumError("no leader"), ServiceFailedError("web failed: it is in a loop.")])

@@ -332,7 +332,7 @@ async def test_plan_survives_adoption(orchestrator, engine):
     engine.models["v0"] = model
     engine.adoptable = ReleaseDraft("v0", services, "v0")
     for name in engine.stack:
-        await engine.create_service(None, "v0", name)
+        await engine.create_service("v0", name)
         engine.become(name, *HEALTHY)
     plan = await orchestrator.plan(deploy("v1"))
     assert {service.action for service in plan.services} == {ServiceAction.RECREATE}

@@ -108,7 +108,7 @@ async def test_one_that_was_begun_already_is_rolled_back(scene, old, monkeypatch
         before.setattr("roas.deployment.phases.execution.refuse_without_bot", lambda *_: None)
         remove, died = scene.home.remove, False
 
-        async def die(environment, container_id, **options):
+        async def die(container_id, **options):
             nonlocal died
             died = True
             raise ConnectionAbortedError  # stands for the end of the process at this point
@@ -214,7 +214,7 @@ async def test_a_service_that_is_no_bot_may_leave(scene, old, monkeypatch, shown
 def shows(scene: Scene, monkeypatch: pytest.MonkeyPatch, bot: BotPlace) -> None:
     """Let the engine show of the bot's container where its state is, and of the store's that it has none."""
 
-    async def bot_places(environment, container_ids):
+    async def bot_places(container_ids):
         services = {one: scene.home.running[one].service for one in container_ids}
         return {one: bot if service == BOT else place("/var/lib/store") for one, service in services.items()}
 
@@ -232,7 +232,7 @@ async def test_a_stopped_bot_outlives_a_first_deployment_that_fails(scene, monke
     shows(scene, monkeypatch, place(str(scene.folder / "state"), "STATE_DIR"))
     scene.home.stack[BOT] = service(BOT, *needs)
     scene.home.models["v0"] = {"services": {BOT: {"image": f"{BOT}:v0"}}}
-    await scene.home.create_service(None, "v0", BOT)
+    await scene.home.create_service("v0", BOT)
     (container,) = scene.home.running.values()
     scene.home.running[container.id] = replace(container, state=ContainerState.EXITED)
     scene.home.behaviour["v1", "store"] = UNHEALTHY

@@ -19,6 +19,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
+from tests.unit.one_stack import OneStack
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 OWN = OwnContainer("own", "own", "home", "bot")
@@ -29,17 +30,17 @@ RUNNING = ContainerState.RUNNING
 
 
 @dataclass
-class Machine:
+class Machine(OneStack):
     """Be an engine that knows where each container keeps its state, and a network in which they answer."""
 
     places: dict[str, BotPlace] = field(default_factory=lambda: {"own": HERE})
     answer: HealthAnswer | None = None
     asked: list[str] = field(default_factory=list)
 
-    async def now(self, environment: Environment) -> datetime:
+    async def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+    async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         return {one: self.places[one] for one in container_ids if one in self.places}
 
     async def ask(self, url: str) -> HealthAnswer | None:

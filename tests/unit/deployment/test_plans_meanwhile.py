@@ -10,10 +10,10 @@ async def test_what_a_deployment_has_just_changed_was_not_changed_by_hand(orches
     await orchestrator.run(deploy("v1"))
     start, plans = engine.start, []
 
-    async def plan_then_start(environment, container_id):
+    async def plan_then_start(container_id):
         if engine.running[container_id].service == "web" and not plans:
             plans.append(await orchestrator.plan(deploy("v3")))
-        await start(environment, container_id)
+        await start(container_id)
 
     monkeypatch.setattr(engine, "start", plan_then_start)
     assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.SUCCEEDED

@@ -12,6 +12,7 @@ from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.proxy import ServiceProxy
 from roas.models.stack import ServiceDefinition
+from tests.unit.one_stack import OneStack
 
 HAPROXY = ServiceProxy("haproxy", backends=("web",))
 
@@ -39,7 +40,7 @@ def test_dropped_proxy_is_told_in_the_plan(action, warned):
     assert len([*warn_of_dropped(plan(web=action), now, before)]) == warned
 
 
-class Unknowing:
+class Unknowing(OneStack):
     """Be an engine whose proxy has not the backend that it is asked for."""
 
     def proxied_service(self, *_: object) -> "Unknowing":
@@ -61,7 +62,7 @@ class Unknowing:
     ids=["together", "the proxy first", "the proxy stays", "the proxy alone", "a new service"],
 )
 async def test_what_the_proxy_does_not_know_yet_is_refused(tmp_path, actions, needs, refused):
-    components = cast("Any", SimpleNamespace(engine=Unknowing()))
+    components = cast("Any", SimpleNamespace(stacks=Unknowing()))
     definitions = {
         "web": service("web", *needs, proxy=HAPROXY),
         "between": service("between", "haproxy"),

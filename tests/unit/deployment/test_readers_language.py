@@ -14,7 +14,7 @@ import pytest
 
 from roas.deployment import orchestrator as module
 from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.engine.images import supply
+from roas.engine import image_supply
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.resolution.version_use import unfollowed_warning
 from roas.errors import ComposePolicyError, RoasError, ServiceFailedError
@@ -123,10 +123,10 @@ async def test_slow_pull_in_chinese(monkeypatch):
     async def report(*_of: object) -> None:
         pass
 
-    monkeypatch.setattr(supply, "PULL_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(image_supply, "PULL_TIMEOUT_SECONDS", 0.01)
     image = WantedImage("Registry.example/Shop:V2")
     with pytest.raises(RoasError) as error:
-        await supply.pull(Slow(), Environment("dev", "shop-dev", Path(), ()), image, ("web",), report)  # type: ignore[arg-type]
+        await image_supply.pull(Slow(), image, ("web",), report)  # type: ignore[arg-type]
     assert error.value.message == "The pull of Registry.example/Shop:V2 did not end within 0.01 s."
     with using_locale("zh-TW"):
         assert "Registry.example/Shop:V2 的拉取" in shown(draw_error(error.value))

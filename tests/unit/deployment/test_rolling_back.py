@@ -23,10 +23,10 @@ class Pruned(FakeEngine):
 
     lost = ""
 
-    async def create_service(self, environment, model_hash, service, **options):
+    async def create_service(self, model_hash, service, **options):
         if self.models[model_hash]["services"][service]["image"] == self.lost:
             raise ImageNotFoundError(f"{self.lost} is gone from this machine", service=service)
-        return await super().create_service(environment, model_hash, service, **options)
+        return await super().create_service(model_hash, service, **options)
 
 
 @pytest.mark.parametrize("engine", [Pruned({"store": service("store"), "web": service("web", "store")})])
@@ -77,17 +77,17 @@ async def test_what_was_not_well_before_is_not_put_back(orchestrator, engine, st
 class Suspending(FakeEngine):
     """Let a paused container go on, as the engine does: its health check fails until it has run again."""
 
-    async def create_service(self, environment, model_hash, service, **options):
+    async def create_service(self, model_hash, service, **options):
         paused = [c.id for c in self.running.values() if c.service == service and c.state is ContainerState.PAUSED]
-        return tuple(paused) or await super().create_service(environment, model_hash, service, **options)
+        return tuple(paused) or await super().create_service(model_hash, service, **options)
 
-    async def start(self, environment, container_id):
+    async def start(self, container_id):
         container = self.running[container_id]
         if container.state is ContainerState.PAUSED:
             self.become(container.service, *UNHEALTHY)
             asyncio.get_running_loop().call_later(0.2, self.become, container.service, *HEALTHY)
         else:
-            await super().start(environment, container_id)
+            await super().start(container_id)
 
 
 @pytest.mark.parametrize("engine", [Suspending({"store": service("store"), "web": service("web", "store")})])

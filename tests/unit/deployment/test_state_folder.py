@@ -102,10 +102,13 @@ async def test_move_is_read_from_variable_and_mounts(variables, mounts, moved):
     assert (place.state_source, place.port, place.addresses) == ("/srv/state", 8001, (("home_default", "172.18.0.3"),))
 
     class Engine:
-        async def bot_places(self, environment: Environment, container_ids: list[str]) -> dict[str, Any]:
+        def of(self, _environment: object) -> "Engine":
+            return self
+
+        async def bot_places(self, container_ids: list[str]) -> dict[str, Any]:
             return dict.fromkeys(container_ids, place)
 
-    components: Any = type("Components", (), {"engine": Engine()})
+    components: Any = type("Components", (), {"stacks": Engine()})
     model = {"services": {"bot": {"environment": variables, "volumes": mounts}}, "volumes": {"data": {"name": "x"}}}
     environment: Any = None
     move = await state_move(components, environment, OwnContainer("own", "own", "home", "bot"), model)

@@ -10,7 +10,7 @@ from roas.errors import ComposePolicyError
 from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
+from roas.recovery.limits import RecoveryChecks
 from tests.unit.deployment.fake_engine import UNHEALTHY
 from tests.unit.deployment.requested import deploy, rollback
 

@@ -34,17 +34,17 @@ class RemovingSlowly(FakeEngine):
 
     looked = asyncio.Event()
 
-    async def containers(self, environment):
+    async def containers(self):
         self.looked.set()
-        return await super().containers(environment)
+        return await super().containers()
 
-    async def remove(self, environment, container_id, *, grace_seconds=None):
+    async def remove(self, container_id, *, grace_seconds=None):
         container = self.running[container_id]
         self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0, restart_policy="no")
         self.looked.clear()
         self.tell(container.service)
         await self.looked.wait()
-        await super().remove(environment, container_id, grace_seconds=grace_seconds)
+        await super().remove(container_id, grace_seconds=grace_seconds)
 
 
 @pytest.mark.parametrize("engine", [RemovingSlowly({"web": service("web", start_first=True, monitor_seconds=0.1)})])
@@ -104,18 +104,18 @@ class Away(FakeEngine):
             raise EngineUnavailableError("the engine does not answer")
         return await super().look_up_images(stack, services)
 
-    async def pull(self, environment, image, services, report):
+    async def pull(self, image, services, report):
         if self.away is None:
             self.away = 2
         if self.away:
             raise EngineUnavailableError("the engine does not answer")
-        return await super().pull(environment, image, services, report)
+        return await super().pull(image, services, report)
 
-    async def containers(self, environment):
+    async def containers(self):
         if self.away:
             self.away -= 1
             raise EngineUnavailableError("the engine does not answer")
-        return await super().containers(environment)
+        return await super().containers()
 
 
 @pytest.mark.parametrize("engine", [Away({"web": service("web")})])
@@ -132,18 +132,18 @@ class AwayAtStart(FakeEngine):
     going = "v2"
     away = 0
 
-    async def start(self, environment, container_id):
+    async def start(self, container_id):
         if self.going in self.running[container_id].image_reference:
             self.going, self.away = "nothing", 30
         if self.away:
             raise EngineUnavailableError("the engine does not answer")
-        await super().start(environment, container_id)
+        await super().start(container_id)
 
-    async def containers(self, environment):
+    async def containers(self):
         if self.away:
             self.away -= 1
             raise EngineUnavailableError("the engine does not answer")
-        return await super().containers(environment)
+        return await super().containers()
 
 
 @pytest.mark.parametrize("engine", [AwayAtStart({"web": service("web")})])
@@ -236,11 +236,11 @@ class AskingTheJournal(FakeEngine):
     said: frozenset[str] = frozenset()
     journal: StateManager | None = None
 
-    async def create_missing(self, environment, model_hash, chosen=None, **named):
+    async def create_missing(self, model_hash, chosen=None, **named):
         assert self.journal is not None
-        progress = await self.journal.deployments.progress_under_way(environment.name)
+        progress = await self.journal.deployments.progress_under_way(self.environment.name)
         self.said = frozenset(f"{one.service} {one.step}" for one in progress)
-        return await super().create_missing(environment, model_hash, chosen, **named)
+        return await super().create_missing(model_hash, chosen, **named)
 
 
 @pytest.mark.parametrize("engine", [AskingTheJournal({"store": service("store"), "web": service("web")})])
@@ -318,9 +318,9 @@ async def test_health_check_that_cannot_be_run_blames_nobody(orchestrator, engin
     looks = 0
     containers = engine.containers
 
-    async def unchecked(environment):
+    async def unchecked():
         nonlocal looks
-        found = await containers(environment)
+        found = await containers()
         there = [one for one in found if one.service == "web"]
         looks += bool(there)
         if 1 < looks < 12:

@@ -10,13 +10,13 @@ from typing import Any
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
-from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.interface import ReleaseDraft
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.ownership import Heartbeat
-from roas.models.release import ImagePin, Release, ReleaseService
+from roas.models.release import ImagePin, ReleaseService
 from roas.settings import Settings
 from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
@@ -33,14 +33,14 @@ class HomeEngine(FakeEngine):
 
     born: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
-    async def start(self, environment: Environment, container_id: str) -> None:
-        await super().start(environment, container_id)
+    async def start(self, container_id: str) -> None:
+        await super().start(container_id)
         if self.running[container_id].service == BOT:
             self.born.put_nowait(container_id)
 
 
 class Engines:
-    """Be one engine to the bots: each call goes to that of the environment which it is about."""
+    """Have a stack for each environment, with the same models."""
 
     def __init__(self, **engines: FakeEngine) -> None:
         self._engines = engines
@@ -48,25 +48,15 @@ class Engines:
         for engine in engines.values():
             engine.models = models
 
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any, **options: Any) -> Any:
-            places = [_place(one) for one in arguments]
-            engine = next((self._engines[place] for place in places if place), self._engines["home"])
-            return getattr(engine, name)(*arguments, **options)
+    def of(self, environment: Environment) -> FakeEngine:
+        return self._engines[environment.name].of(environment)
 
-        return call
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engines["home"], name)
 
     def definitions(self, model: dict[str, Any]) -> Any:
         known = {name: one for engine in self._engines.values() for name, one in engine.stack.items()}
         return {name: known[name] for name in model["services"]}
-
-
-def _place(argument: object) -> str | None:
-    if isinstance(argument, Environment):
-        return argument.name
-    if isinstance(argument, Release):
-        return argument.environment
-    return argument.environment.name if isinstance(argument, ResolvedStack) else None
 
 
 class Bot:
@@ -83,7 +73,7 @@ class Bot:
             settings=self.settings,
             state=self.state,
             bus=self.bus,
-            engine=engine,
+            stacks=engine,
             manager=DeploymentManager(engine, self.state),
             validator=Approving(),
             monitoring=NoMonitoring(),
@@ -148,7 +138,7 @@ class Scene:
         pins = tuple(ReleaseService(name, ImagePin(image, f"sha256:{image}"), "d") for name, image in images.items())
         self.home.adoptable = ReleaseDraft("v0", pins, "v0")
         for name in self.home.stack:
-            await self.home.create_service(None, "v0", name)
+            await self.home.create_service("v0", name)
             self.home.become(name, *HEALTHY)
         bot = await self._born(next(c.id for c in self.home.running.values() if c.service == BOT))
         await bot.lead()

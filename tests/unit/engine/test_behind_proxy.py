@@ -8,7 +8,6 @@ import pytest
 
 from roas.engine.behind_proxy import BehindProxy
 from roas.errors import ProxyError, ServiceFailedError
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.proxy import ServiceProxy
 from roas.models.stack import ServiceDefinition
@@ -30,10 +29,10 @@ class Engine:
 
     require = admit
 
-    async def containers(self, _: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return (self.proxy,)
 
-    async def failure_output(self, _: Environment, container_id: str) -> str:
+    async def failure_output(self, container_id: str) -> str:
         return f"the last words of {container_id}"
 
 
@@ -41,20 +40,20 @@ async def say(_text: str) -> None:
     """Nobody listens."""
 
 
-async def test_proxy_that_was_just_replaced_and_loops_has_failed(tmp_path):
+async def test_proxy_that_was_just_replaced_and_loops_has_failed():
     """It may run for a moment just when it is looked at."""
     engine = Engine(ContainerState.RUNNING)
     engine.proxy = replace(engine.proxy, restart_count=3)
-    behind, environment = BehindProxy(cast("Any", engine)), Environment("dev", "shop", tmp_path, ())
+    behind, stack = BehindProxy(), cast("Any", engine)
     well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
     with pytest.raises(ServiceFailedError, match="haproxy failed"):
-        await behind.require(environment, WEB, [well], say)
+        await behind.require(stack, WEB, [well], say)
     engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) - timedelta(hours=1))
     with pytest.raises(ProxyError):  # it is an old one, which may have been started again at any time
-        await behind.admit(environment, WEB, [well], say, forgiving=False)
+        await behind.admit(stack, WEB, [well], say, best_effort=False)
     engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) + timedelta(seconds=1))
     with pytest.raises(ServiceFailedError, match="haproxy failed"):  # it was, while it was waited for
-        await behind.admit(environment, WEB, [well], say, forgiving=False)
+        await behind.admit(stack, WEB, [well], say, best_effort=False)
 
 
 @pytest.mark.parametrize(
@@ -64,18 +63,17 @@ async def test_proxy_that_was_just_replaced_and_loops_has_failed(tmp_path):
         (ContainerState.RUNNING, ProxyError, "web", ""),
     ],
 )
-async def test_failure_is_told_of_who_failed(tmp_path, state, error, service, report):
-    behind = BehindProxy(cast("Any", Engine(state)))
+async def test_failure_is_told_of_who_failed(state, error, service, report):
+    behind, stack = BehindProxy(), cast("Any", Engine(state))
     well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
-    environment = Environment("dev", "shop", tmp_path, ())
     with pytest.raises(error) as raised:
-        await behind.admit(environment, WEB, [well], say, forgiving=False)
+        await behind.admit(stack, WEB, [well], say, best_effort=False)
     assert (raised.value.service, raised.value.report) == (service, report)
     with pytest.raises(error) as raised:
-        await behind.require(environment, WEB, [well], say)
+        await behind.require(stack, WEB, [well], say)
     assert (raised.value.service, raised.value.report) == (service, report)
     ill = replace(well, health=HealthStatus.UNHEALTHY)
-    await behind.require(environment, WEB, [ill], say)  # which gets no requests, whatever the proxy does
+    await behind.require(stack, WEB, [ill], say)  # which gets no requests, whatever the proxy does
     dropped = replace(WEB, proxy=replace(WEB.proxy, is_dropped=True))
-    await behind.admit(environment, dropped, [well], say, forgiving=False)
-    await behind.require(environment, dropped, [well], say)
+    await behind.admit(stack, dropped, [well], say, best_effort=False)
+    await behind.require(stack, dropped, [well], say)

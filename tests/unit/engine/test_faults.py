@@ -7,7 +7,7 @@ import pytest
 
 from roas.engine.compose.commands import ComposeProject, create
 from roas.engine.compose.faults import compose_fault, registry_fault, resolution_fault
-from roas.engine.containers.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
+from roas.engine.containers.logs import LONGEST_SECRET, MOST_BYTES, readable_log
 from roas.errors import (
     ComposeFileError,
     ContainerConflictError,

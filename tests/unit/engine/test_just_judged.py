@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine import compose_engine
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine import compose_stack
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -18,25 +18,26 @@ async def test_started_while_others_are_made_is_judged_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last look at what was made may be older than the start: it is no reason to start it unseen again."""
-    engine = ComposeEngine(state_dir=tmp_path, instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
+    stacks = Stacks(state_dir=tmp_path, instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
+    stack = stacks.of(ENVIRONMENT)
     made = (ContainerSnapshot("1", "web", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "i", "h"),)
 
     async def nothing(*_: object) -> None:
         return None
 
-    async def make(_environment: object, _model: object, _chosen: object, created: compose_engine.Created) -> object:
+    async def make(_environment: object, _model: object, _chosen: object, created: compose_stack.Created) -> object:
         created(made)
-        await engine.start(ENVIRONMENT, made[0].id)
+        await stack.start(made[0].id)
         return made
 
     async def refuse(*_: object) -> None:
         raise ComposePolicyError("it leads elsewhere")
 
-    monkeypatch.setattr(compose_engine, "start_container", nothing)
-    monkeypatch.setattr(engine, "check_release", nothing)
-    monkeypatch.setattr(engine._joint_creator, "create_missing", make)
-    monkeypatch.setattr(engine._misled, "refuse", refuse)
-    await engine.create_missing(ENVIRONMENT, "a model")
+    monkeypatch.setattr(compose_stack, "start_container", nothing)
+    monkeypatch.setattr(stack, "check_release", nothing)
+    monkeypatch.setattr(stack._compose.joint_creator, "create_missing", make)
+    monkeypatch.setattr(stack._compose.misled, "refuse", refuse)
+    await stack.create_missing("a model")
     with pytest.raises(ComposePolicyError):
-        await engine.start(ENVIRONMENT, made[0].id)
-    await engine.close()
+        await stack.start(made[0].id)
+    await stacks.close()

@@ -1,7 +1,6 @@
 """What a rollback needs of images before anything is stopped."""
 
 from datetime import UTC, datetime
-from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -9,19 +8,14 @@ import pytest
 from roas.engine.release_keeper import ReleaseKeeper
 from roas.errors import EngineUnavailableError, RegistryUnavailableError
 from roas.models.actor import Actor, ActorKind
-from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
 
 RELEASE = Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), "m", datetime.now(UTC), Actor(ActorKind.SYSTEM, "0", "t"))
 
 
-def keeper(fault: Exception) -> ReleaseKeeper:
-    return ReleaseKeeper(Mock(missing_images=AsyncMock(side_effect=fault)), Mock())
-
-
 async def require(fault: Exception) -> None:
-    environment: Any = Environment("dev", "s", None, ())  # type: ignore[arg-type]
-    await keeper(fault).require_images(environment, RELEASE, {"web"}, AsyncMock())
+    stack = Mock(missing_images=AsyncMock(side_effect=fault))
+    await ReleaseKeeper(Mock(), Mock()).require_images(stack, RELEASE, {"web"}, AsyncMock())
 
 
 async def test_way_back_goes_on_without_the_registry() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from roas.engine.comparison import WantedService
-from roas.engine.replica_replacement import is_rolled_out, policy_of, stays_up
+from roas.engine.rollout import is_rolled_out, policy_of, stays_up
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from roas.engine.comparison import WantedService
-from roas.engine.manager import DeploymentManager
+from roas.engine.service_update import ServiceUpdate, wanted_service
 from roas.models.stack import ServiceDefinition
 
 MODEL = {"services": {"shared": {}, "plain": {}, "sidecar": {"network_mode": "service:shared"}}}
@@ -20,13 +20,13 @@ class Watch:
         self.containers = (SimpleNamespace(service="plain", config_hash="new"),)
 
 
-class Engine:
+class Stack:
     """Hash each service by the containers that are there, as Compose does."""
 
     async def load_model(self, _model_hash):
         return MODEL
 
-    async def wanted_services(self, _environment, model, containers, *, as_it_is):
+    async def wanted_services(self, model, containers, *, as_it_is):
         assert as_it_is
         seen = containers[0].config_hash if containers else "none"
         return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), seen) for name in model["services"]}
@@ -34,12 +34,12 @@ class Engine:
 
 @pytest.mark.parametrize(("service", "seen"), [("sidecar", "new"), ("plain", "old")])
 async def test_hash_goes_by_who_is_there_now(service: str, seen: str) -> None:
-    manager, definition = DeploymentManager(Engine(), SimpleNamespace()), ServiceDefinition(service, "app:v1", "d")
-    wanted = await manager._wanted(SimpleNamespace(), "m", definition, Watch(), anew=False)
+    update = ServiceUpdate("m", ServiceDefinition(service, "app:v1", "d"), None)
+    wanted = await wanted_service(Stack(), Watch(), update)
     assert wanted.config_hash == seen
 
 
 async def test_hash_of_what_is_made_anew_is_not_that_of_its_containers() -> None:
-    manager, definition = DeploymentManager(Engine(), SimpleNamespace()), ServiceDefinition("plain", "app:v1", "d")
-    wanted = await manager._wanted(SimpleNamespace(), "m", definition, Watch(), anew=True)
+    update = ServiceUpdate("m", ServiceDefinition("plain", "app:v1", "d"), None, recreate=True)
+    wanted = await wanted_service(Stack(), Watch(), update)
     assert wanted.config_hash == "none"

@@ -24,30 +24,31 @@ from roas.state.ownership import HeldLease
 from testbed.waiting import wait_until
 from tests.unit.leadership.every_peer import EveryPeer
 from tests.unit.log_lines import captured_logs
+from tests.unit.one_stack import OneStack
 
 
 def container(name: str, health: HealthStatus) -> ContainerSnapshot:
     return ContainerSnapshot(name, name, "discord-bot", ContainerState.RUNNING, health, "i", "i", "h")
 
 
-class FakeEngine:
+class FakeEngine(OneStack):
     def __init__(self, other: ContainerSnapshot, held: sqlite3.Connection) -> None:
         self.there = [container("own", HealthStatus.HEALTHY), other]
         self.looked = asyncio.Event()
         self.when_removed: Callable[[], None] = held.rollback  # the kernel drops what the dead process held
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         self.looked.set()
         return tuple(self.there)
 
-    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+    async def remove(self, container_id: str, *, grace_seconds: float) -> None:
         self.there = [one for one in self.there if one.id != container_id]
         self.when_removed()
 
-    async def failure_output(self, environment: Environment, container_id: str) -> str:
+    async def failure_output(self, container_id: str) -> str:
         return f"the last output of {container_id}"
 
-    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+    async def current_hashes(self, model_hash: str) -> dict[str, str]:
         return {"discord-bot": "another hash"}
 
 
@@ -79,7 +80,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
     environments = {"dev": Environment("dev", "home", tmp_path, ())}
     application = SimpleNamespace(
         state=state,
-        engine=engine,
+        stacks=engine,
         environments=environments,
         own_container=own_container,
         held_lease=HeldLease(),

@@ -24,6 +24,7 @@ from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from tests.unit.leadership.every_peer import EveryPeer
+from tests.unit.one_stack import OneStack
 
 HUNG = ProcessMark(4711, 1, "pid:[1]")
 SOON_SECONDS = 10.0
@@ -39,7 +40,7 @@ async def _nothing_happens() -> None:
     return
 
 
-class FakeEngine:
+class FakeEngine(OneStack):
     """Know the containers of home, and whether a process can be reached."""
 
     def __init__(self) -> None:
@@ -48,17 +49,17 @@ class FakeEngine:
         self.ended: list[ProcessMark] = []
         self.while_looking: Callable[[], Awaitable[object]] = _nothing_happens
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
-    async def failure_output(self, environment: Environment, container_id: str) -> str:
+    async def failure_output(self, container_id: str) -> str:
         await self.while_looking()
         return ""
 
-    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+    async def remove(self, container_id: str, *, grace_seconds: float) -> None:
         self.there = [one for one in self.there if one.id != container_id]
 
-    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+    async def current_hashes(self, model_hash: str) -> dict[str, str]:
         return {"discord-bot": "another hash"}
 
     async def end_process(self, mark: ProcessMark) -> bool:
@@ -80,7 +81,7 @@ class Bot:
         self._state = state
         application = SimpleNamespace(
             state=state,
-            engine=self.engine,
+            stacks=self.engine,
             environments={"dev": Environment("dev", "home", folder, ())},
             own_container=self._own_container,
             held_lease=HeldLease(),

@@ -21,12 +21,11 @@ from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryO
 from roas.models.release import ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
-from roas.recovery.budget import WINDOW, Budget
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
-from roas.recovery.sound_release import find_sound_release
+from roas.recovery.limits import WINDOW, Budget, RecoveryChecks, find_sound_release
 from roas.state.boot_clock import boot_seconds
 from roas.state.manager import StateManager
+from tests.unit.one_stack import stacks_that
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 FAULT = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
@@ -55,8 +54,9 @@ class Scene:
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
         checks = RecoveryChecks(lambda *_: self.verdict, lambda *_: self.manually, self._is_own, self._answers, str)
-        engine: Any = SimpleNamespace(containers=self._containers)
-        parts = RecoveryParts(engine, None, state, self.notes, checks, self._roll_back)  # type: ignore[arg-type]
+        parts = RecoveryParts(
+            stacks_that(containers=self._containers), None, state, self.notes, checks, self._roll_back
+        )  # type: ignore[arg-type]
         self.handler = ErrorHandler(parts)
         self.handler._try = self._try  # type: ignore[method-assign]
         self.handler._is_recovered = self._is_recovered  # type: ignore[method-assign]
@@ -316,7 +316,7 @@ async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
 
 
 def booted_for(seconds: float) -> Any:
-    return mock.patch("roas.recovery.budget.boot_seconds", return_value=seconds)
+    return mock.patch("roas.recovery.limits.boot_seconds", return_value=seconds)
 
 
 async def test_job_not_run_by_recovery(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from roas.recovery.left_drains import LeftDrains
+from roas.recovery.upkeep import LeftDrains
 
 NAMES = ("dev", "staging", "prod")
 
@@ -21,7 +21,9 @@ class Scene:
         deployments = SimpleNamespace(get=self._paused)
         state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of), deployments=deployments)
         engine = SimpleNamespace(
-            load_model=self._load_model, definitions=lambda _model: {"web": SimpleNamespace(name="web", proxy=proxy)}
+            load_model=self._load_model,
+            definitions=lambda _model: {"web": SimpleNamespace(name="web", proxy=proxy)},
+            of=lambda environment: environment,
         )
         known = {name: SimpleNamespace(name=name) for name in NAMES}
         behind = SimpleNamespace(settle_idle=self._settle_idle)

@@ -17,9 +17,10 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, 
 from roas.models.recovery import RecoveryOutcome, RecoveryReport
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.recovery.coordinator import fault_of
-from roas.recovery.refusals import RecoveryChecks
+from roas.recovery.limits import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.state.manager import StateManager
+from tests.unit.one_stack import OneStack
 
 DEV = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 RUNS = ContainerSnapshot("t1", "w.1.t1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h", node="n1")
@@ -27,7 +28,7 @@ WEB_DOWN = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", 
 DEED = "web.1 ended on node1; Swarm started another on node2"
 
 
-class Scene:
+class Scene(OneStack):
     """Be an engine whose tasks a test sets."""
 
     def __init__(self, state: StateManager, bus: EventBus) -> None:
@@ -42,18 +43,18 @@ class Scene:
         engine: Any = self
         self.recovery = SwarmRecovery(engine, state, self.alerts, checks, seconds=0.3, settle_seconds=0.05)
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return self.tasks
 
     @asynccontextmanager
-    async def events(self, environment: Environment) -> AsyncIterator[AsyncIterator[Any]]:
+    async def events(self) -> AsyncIterator[AsyncIterator[Any]]:
         async def none() -> AsyncIterator[Any]:
             await asyncio.Event().wait()
             yield
 
         yield none()
 
-    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+    async def replacements(self, service: str, since: datetime) -> tuple[str, ...]:
         return (DEED,)
 
     async def handle(self) -> RecoveryReport:

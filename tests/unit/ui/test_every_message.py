@@ -363,13 +363,16 @@ async def _logs_of_an_alert(wire: Wire) -> None:
     alert = an_alert(service=LONG_NAME)
     container = SimpleNamespace(service=LONG_NAME, id="c", name="c")
 
-    async def containers(_environment: object) -> list[Any]:
+    async def containers() -> list[Any]:
         return [container]
 
     async def log(_alert: Alert, _container: object) -> str:
         return LINES
 
-    application = SimpleNamespace(engine=SimpleNamespace(containers=containers), redactor=SimpleNamespace(redact=str))
+    application = SimpleNamespace(
+        stacks=SimpleNamespace(of=lambda _environment: SimpleNamespace(containers=containers)),
+        redactor=SimpleNamespace(redact=str),
+    )
     cog = SimpleNamespace(application=application, environment=lambda name: name, _log=log)
     await AlertsCog._logs(cast("Any", cog), wire.interaction, alert)
 

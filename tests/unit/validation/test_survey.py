@@ -4,25 +4,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from roas.engine.interface import FoundStack, ReleaseStore, ResolvedStack
+from roas.engine.interface import FoundStack, ResolvedStack
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 from roas.settings import Settings
 from roas.validation.subject import EnvironmentSurvey
+from tests.unit.one_stack import OneStack
 from tests.unit.validation.conftest import StubProbe
 
 DEV = Environment("dev", "shop", Path(), ())
 
 
-class Store:
+class Store(OneStack):
     """Count what is asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+    def probe(self) -> StubProbe:
+        return StubProbe()
+
+    def proxied_service(self, *_: object) -> None:
+        raise AssertionError
+
+    async def resolve(self, version: str | None, *, write_contents: bool) -> ResolvedStack:
         self.asked.append("resolve")
-        return ResolvedStack(environment, version or "", {}, {})
+        return ResolvedStack(self.environment, version or "", {}, {})
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         self.asked.append(f"image of {', '.join(services)}")
@@ -30,8 +37,7 @@ class Store:
 
 
 def survey(store: Store) -> EnvironmentSurvey:
-    probe: Any = StubProbe()
-    return EnvironmentSurvey(Settings(_env_file=None), cast("ReleaseStore", store), lambda _: probe)
+    return EnvironmentSurvey(Settings(_env_file=None), cast("Any", store))
 
 
 async def test_what_was_found_is_not_asked_again() -> None:

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.text import read_resolved
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -177,11 +177,9 @@ def _has_keys(resolved: object, wanted: object) -> bool:
 
 async def _refused(environment: Environment) -> frozenset[str] | None:
     """Return the names of the cases that the policy names in its refusal; None where another rule refuses the file."""
-    engine = ComposeEngine(
-        state_dir=environment.folder / "state", instance_id="HOSTILE", policy_allow=(), redactor=Redactor()
-    )
+    engine = Stacks(state_dir=environment.folder / "state", instance_id="HOSTILE", policy_allow=(), redactor=Redactor())
     try:
-        await engine.resolve(environment, None, write_contents=False)
+        await engine.of(environment).resolve(None, write_contents=False)
     except ComposePolicyError as error:
         return frozenset(
             match[1] for line in error.message.splitlines() if (match := WRITER.search(line) or SUBJECT.match(line))

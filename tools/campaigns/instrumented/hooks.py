@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.compose_stack import ComposeStack
+from roas.engine.stack import Stack
 from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
@@ -27,11 +28,11 @@ class Hooks:
         self._service = ""
         self._services: dict[str, str] = {}
 
-    def install(self, engine: type[ComposeEngine] = ComposeEngine) -> None:
+    def install(self, stack: type[Stack] = ComposeStack) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
         self._hold_commits()
         for act in ACTS:
-            setattr(engine, act, self._held(act, getattr(engine, act)))
+            setattr(stack, act, self._held(act, getattr(stack, act)))
 
     def hold_writes(self) -> None:
         """Hold what is written to a Swarm, too: before the request, and when it has been answered."""
@@ -80,26 +81,26 @@ class Hooks:
     def _held(self, act: str, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         hooks = self
 
-        async def held(engine: ComposeEngine, *arguments: Any, **options: Any) -> Any:
-            service = await hooks._service_of(act, engine, arguments)
+        async def held(stack: Stack, *arguments: Any, **options: Any) -> Any:
+            service = await hooks._service_of(act, stack, arguments)
             named = hooks._named(f"{act} {_without_number(service)}" if act in ACTS_ON_A_SERVICE else act)
             await hooks._gate.hold(named, "before", service=service)
-            result = await original(engine, *arguments, **options)
+            result = await original(stack, *arguments, **options)
             await hooks._gate.hold(named, "after", service=service)
             return result
 
         return held
 
-    async def _service_of(self, act: str, engine: ComposeEngine, arguments: Sequence[Any]) -> str:
+    async def _service_of(self, act: str, stack: Stack, arguments: Sequence[Any]) -> str:
         """Return the service that an act is about; the one reported last may be another, changed at the same time."""
         if act == "create_service":
-            return str(arguments[2])
+            return str(arguments[1])
         if act not in ACTS_ON_A_SERVICE:
             return self._service
-        environment, container_id = arguments
+        (container_id,) = arguments
         if container_id not in self._services:
             with suppress(RoasError):  # an engine that is unavailable will not act, either
-                self._services |= {one.id: one.service for one in await engine.containers(environment)}
+                self._services |= {one.id: one.service for one in await stack.containers()}
         return self._services.get(container_id, self._service)
 
     def _named(self, text: str) -> str:

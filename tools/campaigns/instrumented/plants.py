@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roas.deployment.context import DeploymentContext
-from roas.engine import compose_engine
+from roas.engine import compose_stack
 from roas.engine.containers import service_creation
 from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
@@ -49,7 +49,7 @@ def _no_sweep() -> None:
     async def nothing(*_arguments: Any) -> tuple[str, ...]:
         return ()
 
-    compose_engine.repair_containers = nothing  # type: ignore[attr-defined,assignment]
+    compose_stack.repair_containers = nothing  # type: ignore[attr-defined,assignment]
     service_creation.repair_containers = nothing  # type: ignore[attr-defined,assignment]
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from roas.deployment.components import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
 from roas.engine.interface import FoundStack
 from roas.engine.manager import DeploymentManager
+from roas.engine.stacks import Stacks
 from roas.errors import InvalidRequestError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
@@ -85,20 +87,20 @@ class Case:
         self.file: dict[str, Service] = {}
         self.hands = Hands(self.machine, self.rng, self.file, PROJECT)
         self.releases = 0
-        self.engine = engine = EngineDouble(self.machine, self.file)
-        accepting = _Accepting()
+        self.engine = engine = EngineDouble(self.machine, self.file, self.environment)
+        accepting, stacks = _Accepting(), cast("Stacks", engine)
         components = Components(
             settings=_settings(folder / "state"),
             state=state,
             bus=EventBus(),
-            engine=engine,
-            manager=DeploymentManager(engine, state),
+            stacks=stacks,
+            manager=DeploymentManager(stacks, state),
             validator=accepting,
             monitoring=accepting,
             prober=accepting,
             own_container=_nobody,
             held_lease=HeldLease(),
-            peers=Peers(engine, state, _nobody, _no_answer),
+            peers=Peers(stacks, state, _nobody, _no_answer),
         )
         self.bus = components.bus
         self.orchestrator = DeploymentOrchestrator(components, {self.environment.name: self.environment})

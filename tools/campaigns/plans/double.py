@@ -67,26 +67,31 @@ class Wanted:
 
 
 class EngineDouble:
-    """Do for the phases what they ask of an engine, with a machine of dictionaries."""
+    """Be a stack on a machine of dictionaries."""
 
-    def __init__(self, machine: Machine, file: dict[str, Service]) -> None:
+    replaces_by_itself = False
+
+    def __init__(self, machine: Machine, file: dict[str, Service], environment: Environment) -> None:
+        self.environment = environment
         self.machine = machine
         self.file = file
         self.models: dict[str, dict[str, Any]] = {}
         self.drafted: dict[str, Service] = {}
 
+    def of(self, environment: Environment) -> "EngineDouble":
+        """Be the stack of the only environment."""
+        return self
+
     # What the compose file says
 
-    async def resolve(
-        self, environment: Environment, version: str | None, *, write_contents: bool = True
-    ) -> ResolvedStack:
+    async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
         """Return the stack of the compose file as it is now."""
         active = with_version(self.file, version or "")
         model = {
             "services": {name: one.fields() for name, one in active.items()},
             "x-deploy": {"inactive": sorted(self.file.keys() - active.keys())},
         }
-        return ResolvedStack(environment, version or "", model, self.definitions(model))
+        return ResolvedStack(self.environment, version or "", model, self.definitions(model))
 
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read the services of a model."""
@@ -102,7 +107,7 @@ class EngineDouble:
             raise ReleaseNotRestorableError("gone")
         return self.models[model_hash]
 
-    def proxied_service(self, environment: Environment, service: str, proxy: ServiceProxy) -> ProxiedService:
+    def proxied_service(self, service: str, proxy: ServiceProxy) -> ProxiedService:
         """No service of these stacks has a proxy in front."""
         raise NotImplementedError
 
@@ -121,9 +126,7 @@ class EngineDouble:
             return WantedImage(reference, here, f"r@{here}")
         return WantedImage(reference, None, f"r@{there}", must_pull=True)
 
-    async def pull(
-        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
-    ) -> str:
+    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
         """Fetch an image from the registry."""
         with _told():
             return self.machine.pull(image.reference)
@@ -156,9 +159,7 @@ class EngineDouble:
             services |= {name: old[name] for name in kept_services if name in old}
         return {"services": services, "x-deploy": stack.model["x-deploy"]}
 
-    async def draft_with(
-        self, environment: Environment, current: Release, service: str, earlier: Release
-    ) -> ReleaseDraft:
+    async def draft_with(self, current: Release, service: str, earlier: Release) -> ReleaseDraft:
         """Refuse: no plan has one service go back."""
         raise NotImplementedError
 
@@ -186,118 +187,111 @@ class EngineDouble:
         )
         return ReleaseDraft(stack.version, services, model_hash)
 
-    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
         """Adopt nothing: here every stack is the bot's own."""
         return None
 
-    async def check_release(self, environment: Environment, model_hash: str) -> None:
+    async def check_release(self, model_hash: str) -> None:
         """Refuse nothing: there is no policy here."""
 
-    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
         """Return the model as it is: there are no credentials here."""
         return release.model_hash, ()
 
-    async def preview_refreshed(
-        self, environment: Environment, release: Release
-    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return the model as it is."""
         return await self.load_model(release.model_hash), ()
 
-    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+    async def hash_release(self, model: Mapping[str, Any]) -> str:
         """Bind to nothing: there are no secrets, and the settings stay."""
         return ""
 
-    async def protect(self, release: Release, environment: Environment) -> None:
+    async def protect(self, release: Release) -> None:
         """Do nothing: nobody prunes here."""
 
-    async def held_releases(self, environment: Environment, services: Collection[str] | None = None) -> frozenset[int]:
+    async def held_releases(self, services: Collection[str] | None = None) -> frozenset[int]:
         """Hold nothing."""
         return frozenset()
 
-    async def unprotect(
-        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
-    ) -> None:
+    async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
         """Do nothing."""
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         """Do nothing."""
 
-    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+    async def missing_images(self, release: Release) -> tuple[str, ...]:
         """Miss nothing."""
         return ()
 
     # Containers
 
-    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+    async def misled_binds(self, model_hash: str) -> Mapping[str, str]:
         """Find nothing: there are no paths here."""
         return {}
 
-    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+    async def hold_restarts(self, services: Iterable[str]) -> None:
         """Hold nothing."""
 
-    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+    async def release_restarts(self, model_hash: str, services: Iterable[str]) -> None:
         """Hold nothing."""
 
-    async def last_writer(self, environment: Environment) -> str:
+    async def last_writer(self) -> str:
         """Return nothing: no Swarm."""
         return ""
 
-    async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
+    async def projects(self) -> tuple[FoundProject, ...]:
         """Return the projects of the machine: every one is of the one folder that there is."""
         names = sorted({one.project for one in self.machine.containers.values()})
-        folders = frozenset({str(environment.folder)})
+        folders = frozenset({str(self.environment.folder)})
         return tuple(FoundProject(name, folders=folders) for name in names)
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
-        return tuple(_snapshot(one) for one in self.machine.of(environment.project))
+        return tuple(_snapshot(one) for one in self.machine.of(self.environment.project))
 
-    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def outline(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
-        return await self.containers(environment)
+        return await self.containers()
 
-    async def containers_by_id(
-        self, environment: Environment, container_ids: Iterable[str]
-    ) -> tuple[ContainerSnapshot, ...]:
+    async def containers_by_id(self, container_ids: Iterable[str]) -> tuple[ContainerSnapshot, ...]:
         """Return some containers."""
         wanted = set(container_ids)
-        return tuple(one for one in await self.containers(environment) if one.id in wanted)
+        return tuple(one for one in await self.containers() if one.id in wanted)
 
-    async def written_services(self, environment: Environment) -> frozenset[str]:
+    async def written_services(self) -> frozenset[str]:
         """Return none: on one machine a service is its containers."""
         return frozenset()
 
     async def wanted_services(
         self,
-        environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
         *,
         as_it_is: bool = False,
     ) -> Mapping[str, Any]:
         """Return what a model wants of each service; not the product's own type, whose answers the plan is made of."""
-        there = await self.containers(environment) if containers is None else containers
+        there = await self.containers() if containers is None else containers
         services = _services(model)
         return {
             name: Wanted(one, _wanted_hash(services, name, there), services[name].image_id)
             for name, one in self.definitions(model).items()
         }
 
-    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
         """Return the hash that each service should have now."""
-        services, there = _services(self.models[model_hash]), await self.containers(environment)
+        services, there = _services(self.models[model_hash]), await self.containers()
         return {name: _wanted_hash(services, name, there) for name in services}
 
-    async def name_images(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+    async def name_images(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""
         return {}
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
+        self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         """Create what has no container yet; what has some keeps them, as many as there are."""
-        before = {one.id for one in await self.containers(environment)}
-        services, project = _services(self.models[model_hash]), environment.project
+        before = {one.id for one in await self.containers()}
+        services, project = _services(self.models[model_hash]), self.environment.project
         lacking = [
             name
             for name, one in services.items()
@@ -309,11 +303,10 @@ class EngineDouble:
             Compose(self.machine, project, _stored(services), no_recreate=True).create(
                 [name for name in lacking if not self.machine.of(project, name)], deps=False
             )
-        return tuple(one for one in await self.containers(environment) if one.id not in before)
+        return tuple(one for one in await self.containers() if one.id not in before)
 
     async def create_service(
         self,
-        environment: Environment,
         model_hash: str,
         service: str,
         *,
@@ -325,12 +318,12 @@ class EngineDouble:
         deployment: str = "",
     ) -> tuple[str, ...]:
         """Make a service's containers as the model says: what is in the way goes first, and Compose does the rest."""
-        model, project, machine = self.models[model_hash], environment.project, self.machine
+        model, project, machine = self.models[model_hash], self.environment.project, self.machine
         services = _services(model)
         replicas = services[service].replicas
 
         async def fitting() -> list[ContainerSnapshot]:
-            wanted = (await self.wanted_services(environment, model))[service]
+            wanted = (await self.wanted_services(model))[service]
             return [one for one in map(_snapshot, machine.of(project, service)) if wanted.fits(one)]
 
         fit = {one.id for one in await fitting()}
@@ -348,7 +341,7 @@ class EngineDouble:
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
                 compose.create([service], deps=False, anew=anew)
-        wanted, made = (await self.wanted_services(environment, model))[service], await fitting()
+        wanted, made = (await self.wanted_services(model))[service], await fitting()
         if replicas and not made:
             raise EngineError(f"no container of {service} is as the model says", service=service)
         return tuple(one.id for one in made if not wanted.is_settled(one))
@@ -367,7 +360,7 @@ class EngineDouble:
         for one in services.values():
             self.machine.tag(one.image_id, one.image)
 
-    async def start(self, environment: Environment, container_id: str) -> None:
+    async def start(self, container_id: str) -> None:
         """Start a container, or let one that was paused go on."""
         one = self.machine.containers.get(container_id)
         with _told(one.service if one else ""):
@@ -376,54 +369,48 @@ class EngineDouble:
             else:
                 self.machine.start(container_id)
 
-    async def stop(self, environment: Environment, container_id: str) -> None:
+    async def stop(self, container_id: str) -> None:
         """Stop a container; a missing one is no error."""
         if container_id in self.machine.containers:
             self.machine.stop(container_id)
 
-    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+    async def remove(self, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Remove a container; a missing one is no error."""
         if container_id in self.machine.containers:
             self.machine.remove(container_id)
 
-    async def remove_service(self, environment: Environment, service: str, container_ids: Iterable[str]) -> None:
+    async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
         """Remove all containers of a service."""
         for container_id in container_ids:
-            await self.remove(environment, container_id)
+            await self.remove(container_id)
 
-    async def container_differences(self, environment: Environment, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Find none: what hands change in place is drift, and no plan is made of it."""
         return {}
 
-    async def now(self, environment: Environment) -> datetime:
+    async def now(self) -> datetime:
         """Return the machine's time: what hands make, they make just now."""
         return BEGAN
 
-    async def expected_repairs(
-        self, environment: Environment, *, spared: frozenset[str] = frozenset()
-    ) -> SweptContainers:
+    async def expected_repairs(self, *, spared: frozenset[str] = frozenset()) -> SweptContainers:
         """Sweep a copy of the machine, and look what is left."""
         tried = self.machine.copy()
-        sweep(tried, environment.project, spared=spared)
-        left = tuple(_snapshot(one) for one in tried.of(environment.project))
+        sweep(tried, self.environment.project, spared=spared)
+        left = tuple(_snapshot(one) for one in tried.of(self.environment.project))
         gone = self.machine.containers.keys() - tried.containers.keys()
-        return SweptContainers(left, tuple(one for one in await self.containers(environment) if one.id in gone))
+        return SweptContainers(left, tuple(one for one in await self.containers() if one.id in gone))
 
-    async def sweep(
-        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
-    ) -> tuple[str, ...]:
+    async def sweep(self, service: str | None = None, *, spared: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Do away with what a killed Compose left."""
-        return sweep(self.machine, environment.project, service, spared)
+        return sweep(self.machine, self.environment.project, service, spared)
 
     @asynccontextmanager
-    async def events(
-        self, environment: Environment, *, since_ns: int | None = None
-    ) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def events(self, *, since_ns: int | None = None) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         """Follow the containers' events."""
         queue: asyncio.Queue[ContainerEvent] = asyncio.Queue()
 
         def tell(one: Container) -> None:
-            if one.project == environment.project:
+            if one.project == self.environment.project:
                 queue.put_nowait(ContainerEvent("change", one.id, one.service, one.project, {}))
 
         self.machine.listeners.append(tell)
@@ -437,46 +424,42 @@ class EngineDouble:
         finally:
             self.machine.listeners.remove(tell)
 
-    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+    async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
         """Have nothing to say."""
         return ""
 
-    async def read_log(
-        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
-    ) -> str:
+    async def read_log(self, container_id: str, *, lines: int, since: datetime | None = None) -> str:
         """Have nothing to say."""
         return ""
 
-    async def replacements(self, environment: Environment, service: str, since: datetime) -> tuple[str, ...]:
+    async def replacements(self, service: str, since: datetime) -> tuple[str, ...]:
         """Return what a Swarm did: there is none."""
         return ()
 
-    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts | None:
+    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts | None:
         """Return what a manager says: there is none."""
         return None
 
-    def quorum_losses(self, environment: Environment) -> QuorumLosses:
+    def quorum_losses(self) -> QuorumLosses:
         """Return that there was none: there are no managers to lose."""
         return QuorumLosses()
 
-    async def renew_logins(self, environment: Environment) -> tuple[str, ...]:
+    async def renew_logins(self) -> tuple[str, ...]:
         """Return the services that were given another login: none pulls by itself."""
         return ()
 
-    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+    async def local_versions(self) -> tuple[str, ...]:
         """Know no versions."""
         return ()
 
-    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+    async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Have no bot in any container."""
         return {one: BotPlace(str(Path("/state"))) for one in container_ids}
 
-    async def check_configuration(
-        self, environment: Environment, model: Mapping[str, Any], service: str, image_id: str
-    ) -> None:
+    async def check_configuration(self, model: Mapping[str, Any], service: str, image_id: str) -> None:
         """Find nothing wrong with a proxy's configuration."""
 
-    async def reload_configuration(self, environment: Environment, model_hash: str, service: str) -> bool:
+    async def reload_configuration(self, model_hash: str, service: str) -> bool:
         """Have every proxy replaced."""
         return False
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from roas.cli import run_command_line
-from roas.engine.stack_engine import StackEngine
+from roas.engine.swarm_stack import SwarmStack
 from tools.campaigns.instrumented.gate import GATE_VARIABLE, Gate
 from tools.campaigns.instrumented.hooks import Hooks
 from tools.campaigns.swarm import resume
@@ -18,7 +18,7 @@ RESUME = "resume"
 
 if __name__ == "__main__":
     hooks = Hooks(Gate(Path(os.environ[GATE_VARIABLE])))
-    hooks.install(StackEngine)
+    hooks.install(SwarmStack)
     hooks.hold_writes()
     if sys.argv[1:] == [RESUME]:
         asyncio.run(resume.main())

@@ -77,9 +77,11 @@ async def test_reserved_devices_stay_until_changed(client, environment, tmp_path
     environment.compose_files[0].write_text(services(changed))
     engine = await trusting(environment, tmp_path / "again")
     try:
-        stack = await engine.resolve(environment, None)
-        wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
-        model = await engine.preview_release(stack, {name: str(one.image_id) for name, one in wanted.items()})
+        stack = await engine.of(environment).resolve(None)
+        wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+        model = await engine.of(stack.environment).preview_release(
+            stack, {name: str(one.image_id) for name, one in wanted.items()}
+        )
     finally:
         await engine.close()
     differing = {name: fields["x-deploy"].get("unlike") for name, fields in model["services"].items()}

@@ -11,10 +11,10 @@ import docker
 import pytest
 
 from roas.engine.adopting.adoption import adopt_project
-from roas.engine.compose_engine import ComposeEngine
-from roas.engine.compose_releases import ComposeReleases
+from roas.engine.compose_stack import ComposeStack
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import ADOPTED_HASH, WRITTEN
+from roas.engine.stacks import Stacks
 from roas.models.actor import Actor, ActorKind
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
@@ -156,21 +156,21 @@ def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, A
 
 
 async def test_stack_is_taken_over_as_it_is(
-    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+    engine: Stacks, manually: Environment, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First by looks alone; then all of it is made again from what was adopted. The files would say all of it."""
 
-    async def unread(_self: object, _environment: object, _version: object, model: object, _images: object) -> object:
+    async def unread(_self: object, _version: object, model: object, _images: object) -> object:
         return model
 
-    monkeypatch.setattr(ComposeReleases, "_as_in_files", unread)
+    monkeypatch.setattr(ComposeStack, "_as_in_files", unread)
     await adopted_stack_keeps_order_names_and_references(engine, manually)
     with monkeypatch.context() as patched:
         for name in ("check", "check_bound"):
             patched.setattr(f"roas.engine.policy.compose_policy.ComposePolicy.{name}", lambda *_: ())
         await adopted_that_is_as_wanted_stays(engine, manually)
         await adopted_that_is_another_says_in_what(engine, manually)
-    old = await engine.containers(manually)
+    old = await engine.of(manually).containers()
     before = looks(docker_client, old)
     await adopted_left_alone_until_replaced(engine, manually, docker_client)
     model_hash = await to_be_made_again(engine, manually)
@@ -205,31 +205,31 @@ def _from_anywhere(value: Any) -> Any:
     ]
 
 
-async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> str:
+async def to_be_made_again(engine: Stacks, environment: Environment) -> str:
     """Adopt what runs, and forget that its containers are there already."""
-    draft = await engine.adopt(environment)
+    draft = await engine.of(environment).adopt()
     assert draft is not None
     model = dict(await engine.load_model(draft.model_hash))
     for fields in model["services"].values():
         assert fields["x-deploy"].pop(ADOPTED_HASH)
         fields["x-deploy"].pop(WRITTEN, None)
-    return engine._models.save(model)
+    return engine._parts.models.save(model)
 
 
 async def adopted_left_alone_until_replaced(
-    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
+    engine: Stacks, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
-    before = {c.name: c.id for c in await engine.containers(manually)}
-    draft = await engine.adopt(manually)
+    before = {c.name: c.id for c in await engine.of(manually).containers()}
+    draft = await engine.of(manually).adopt()
     assert draft is not None
     assert {c.name: c.id for c in await apply(engine, manually, draft.model_hash)} == before
-    (db,) = (c for c in await engine.containers(manually) if c.service == "db")
+    (db,) = (c for c in await engine.of(manually).containers() if c.service == "db")
     docker_client.api.remove_container(db.id, force=True)
     after = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
     made_again = {name for name, container_id in after.items() if before[name] != container_id}
     expected = {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}
     assert made_again == expected, "with what shares its namespaces"
-    draft = await engine.adopt(manually)  # now the new one gets the hash of the one before
+    draft = await engine.of(manually).adopt()  # now the new one gets the hash of the one before
     assert draft is not None
     docker_client.api.remove_container(after[f"{manually.project}-db-1"], force=True)
     again = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
@@ -244,8 +244,8 @@ def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
     return text
 
 
-async def adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, manually: Environment) -> None:
-    draft = await engine.adopt(manually)
+async def adopted_stack_keeps_order_names_and_references(engine: Stacks, manually: Environment) -> None:
+    draft = await engine.of(manually).adopt()
     assert draft is not None
     definitions = engine.definitions(await engine.load_model(draft.model_hash))
     (dependency,) = definitions["web"].dependencies
@@ -256,47 +256,45 @@ async def adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, 
     assert {s.image.reference for s in draft.services} == {"tiny:v1"}
 
 
-async def compose_up_on_adopted_changes_nothing_else(
-    engine: ComposeEngine, manually: Environment, model_hash: str
-) -> None:
-    before = {c.id: c.service for c in await engine.containers(manually)}
+async def compose_up_on_adopted_changes_nothing_else(engine: Stacks, manually: Environment, model_hash: str) -> None:
+    before = {c.id: c.service for c in await engine.of(manually).containers()}
     copy = manually.folder / "adopted.yml"
-    copy.write_text(engine._models.path(model_hash).read_text())
+    copy.write_text(engine._parts.models.path(model_hash).read_text())
     subprocess.run(
         ["docker", "compose", "-p", manually.project, "-f", str(copy), "up", "-d"],
         env=manual_environment(manually.docker_host),
         check=True,
         capture_output=True,
     )
-    after = await engine.containers(manually)
+    after = await engine.of(manually).containers()
     # Compose 2.26 makes anew what links or shares (decision 3), and that is as it is wanted, too.
     assert {name for id_, name in before.items() if id_ not in {c.id for c in after}} <= {"linked", "sidecar"}
-    assert {c.service: c.config_hash for c in after} == await engine.current_hashes(model_hash, manually)
+    assert {c.service: c.config_hash for c in after} == await engine.of(manually).current_hashes(model_hash)
     assert [c.id for c in await apply(engine, manually, model_hash)] == [c.id for c in after]
 
 
-async def test_nothing_running_adopts_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
-    assert await engine.adopt(stack("services: {web: {image: 'tiny:v1'}}")) is None
+async def test_nothing_running_adopts_nothing(engine: Stacks, stack: Callable[..., Environment]) -> None:
+    assert await engine.of(stack("services: {web: {image: 'tiny:v1'}}")).adopt() is None
 
 
 async def test_misnamed_leftover_adopted_under_right_name(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1'}}")
     start_manually(environment)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
-    adopted = await adopt_project(engine._clients, environment)
+    adopted = await adopt_project(engine._parts.clients, environment)
     assert adopted is not None
     assert "container_name" not in adopted.model["services"]["web"]
     assert adopted.model["services"]["web"]["networks"] == {"default": None}, "its right name is no alias of its own"
     assert read_definitions(adopted.model)["web"].fixed_place == ""
 
 
-async def adopted_that_is_as_wanted_stays(engine: ComposeEngine, manually: Environment) -> None:
+async def adopted_that_is_as_wanted_stays(engine: Stacks, manually: Environment) -> None:
     """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
-    before = {c.name: c.id for c in await engine.containers(environment)}
+    before = {c.name: c.id for c in await engine.of(environment).containers()}
     drafted = await draft(engine, environment)
     services = (await engine.load_model(drafted.model_hash))["services"]
     assert {name: fields["x-deploy"].get("unlike") for name, fields in services.items()} == dict.fromkeys(services)
@@ -304,10 +302,10 @@ async def adopted_that_is_as_wanted_stays(engine: ComposeEngine, manually: Envir
     actor = Actor(ActorKind.SYSTEM, "0", "test")
     succeeded, now = ReleaseState.SUCCEEDED, datetime.now(UTC)
     first = Release("dev", 1, "v1", succeeded, drafted.services, drafted.model_hash, now, actor)
-    stack = await engine.resolve(environment, "v1")
-    wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+    stack = await engine.of(environment).resolve("v1")
+    wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
-    second = await engine.draft_release(stack, images, kept_from=first)
+    second = await engine.of(stack.environment).draft_release(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
 
 
@@ -329,7 +327,7 @@ DIFFERENCES = {
 TOGETHER = [dict(list(DIFFERENCES.items())[number::3]) for number in range(3)]
 
 
-async def adopted_that_is_another_says_in_what(engine: ComposeEngine, manually: Environment) -> None:
+async def adopted_that_is_another_says_in_what(engine: Stacks, manually: Environment) -> None:
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     for differences in TOGETHER:
         text = EVERYTHING
@@ -337,15 +335,18 @@ async def adopted_that_is_another_says_in_what(engine: ComposeEngine, manually: 
             assert old in EVERYTHING
             text = text.replace(old, new)
         environment.compose_files[0].write_text(text)
-        stack = await engine.resolve(environment, "v1", write_contents=False)
-        wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+        stack = await engine.of(environment).resolve("v1", write_contents=False)
+        wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
-        services = (await engine.preview_release(stack, images))["services"]
+        services = (await engine.of(stack.environment).preview_release(stack, images))["services"]
         assert services["web"]["x-deploy"].get("unlike") == sorted(differences.values())
         assert "unlike" not in services["db"]["x-deploy"]
     environment.compose_files[0].write_text(EVERYTHING)
     other = environment.folder / "site" / "index.html"
     other.write_text("another")
-    stack = await engine.resolve(environment, "v1", write_contents=False)
-    assert "unlike" not in (await engine.preview_release(stack, images))["services"]["web"]["x-deploy"]
+    stack = await engine.of(environment).resolve("v1", write_contents=False)
+    assert (
+        "unlike"
+        not in (await engine.of(stack.environment).preview_release(stack, images))["services"]["web"]["x-deploy"]
+    )
     other.unlink()

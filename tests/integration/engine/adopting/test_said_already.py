@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from roas.engine.adopting.defaults import usual_cgroup
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy.keys import KEYS
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from testbed.busybox import busybox
 from testbed.engine import manual_environment
@@ -180,7 +180,7 @@ def test_each_key_of_a_service_is_here() -> None:
 @pytest.mark.usefixtures("image")
 @pytest.mark.parametrize("said_by", ["container", "file"])
 async def test_what_is_said_already_recreates_nothing(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, said_by: str
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, said_by: str
 ) -> None:
     said = said_services(usual_cgroup(docker_client.info()))
     plain = {name: {"image": IMAGE} for name in said}
@@ -193,10 +193,10 @@ async def test_what_is_said_already_recreates_nothing(
     )
     assert made.returncode == 0, made.stderr
     stack(yaml.safe_dump({"services": deployed}))
-    resolved = await engine.resolve(environment, "v1", write_contents=False)
-    wanted = await engine.look_up_images(resolved, frozenset(resolved.definitions))
+    resolved = await engine.of(environment).resolve("v1", write_contents=False)
+    wanted = await engine.of(resolved.environment).look_up_images(resolved, frozenset(resolved.definitions))
     images = {name: one.image_id for name, one in wanted.items() if one.image_id}
-    found = (await engine.preview_release(resolved, images))["services"]
+    found = (await engine.of(resolved.environment).preview_release(resolved, images))["services"]
     unlike = {name: fields["x-deploy"]["unlike"] for name, fields in found.items() if "unlike" in fields["x-deploy"]}
     assert unlike == {}
     assert {name for name, fields in found.items() if "adopted_hash" not in fields["x-deploy"]} == set()

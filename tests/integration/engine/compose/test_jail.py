@@ -16,11 +16,11 @@ from roas.engine.client import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.engine.compose import program
 from roas.engine.compose.jail import ARCHITECTURES, JailKind, confined, jail_kind, seccomp_filter
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.text import read_resolved
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.resolution.resolver import StackResolver
 from roas.engine.sources.contents import ContentStore
+from roas.engine.stacks import Stacks
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -112,9 +112,9 @@ def environment(folder: Path) -> Environment:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """The engine under test."""
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     yield made
     await made.close()
 
@@ -202,10 +202,10 @@ async def test_copy_resolves_as_the_original(tmp_path: Path, environment: Enviro
     assert (await resolver._read(environment, None)).model == read_resolved(expected.stdout)
 
 
-async def test_message_names_the_real_path(engine: ComposeEngine, environment: Environment) -> None:
+async def test_message_names_the_real_path(engine: Stacks, environment: Environment) -> None:
     environment.compose_files[0].write_text("services: {web: {image: x, env_file: none.env}}")
     with pytest.raises(ComposeFileError) as caught:
-        await engine.resolve(environment, None, write_contents=False)
+        await engine.of(environment).resolve(None, write_contents=False)
     assert f"{environment.folder}/none.env not found" in caught.value.message
     assert PREFIX not in caught.value.message
 
@@ -229,7 +229,7 @@ def flipped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
 
 @pytest.mark.parametrize("name", ["app.env", "{folder}/app.env"])
 async def test_link_set_after_the_judgement_leaks_nothing(
-    engine: ComposeEngine, environment: Environment, flipped: list[str], name: str
+    engine: Stacks, environment: Environment, flipped: list[str], name: str
 ) -> None:
     """A relative path is read from the copy; an absolute one where it lies, but only the very file that was judged."""
     (environment.folder / "app.env").write_text("OWN=1\n")
@@ -240,7 +240,7 @@ async def test_link_set_after_the_judgement_leaks_nothing(
     assert "'OWN': '1'" in seen or (name != "app.env" and "permission denied" in seen)
 
 
-async def test_link_that_flips_all_the_time_leaks_nothing(engine: ComposeEngine, environment: Environment) -> None:
+async def test_link_that_flips_all_the_time_leaks_nothing(engine: Stacks, environment: Environment) -> None:
     folder, done = environment.folder, threading.Event()
     (folder / "good.env").write_text("OWN=1\n")
     environment.compose_files[0].write_text("services: {web: {image: x, env_file: app.env}}")
@@ -263,10 +263,10 @@ async def test_link_that_flips_all_the_time_leaks_nothing(engine: ComposeEngine,
     assert not [text for text in seen if SECRET in text]
 
 
-async def outcome(engine: ComposeEngine, environment: Environment) -> str:
+async def outcome(engine: Stacks, environment: Environment) -> str:
     """Return what a plan says, or why there is none."""
     try:
-        return str((await engine.resolve(environment, None, write_contents=False)).model)
+        return str((await engine.of(environment).resolve(None, write_contents=False)).model)
     except (ComposeFileError, ComposePolicyError) as error:
         return error.message
 
@@ -297,7 +297,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", SPECIAL)
 async def test_what_is_no_file_is_named_at_once(
-    engine: ComposeEngine, environment: Environment, kind: str, place: str
+    engine: Stacks, environment: Environment, kind: str, place: str
 ) -> None:
     folder = environment.folder
     (folder / "sub" / "inner.yml").write_text("services: {inner: {image: x}}")
@@ -306,22 +306,22 @@ async def test_what_is_no_file_is_named_at_once(
     SPECIAL[kind](folder / place)
     began = time.monotonic()
     with pytest.raises(ComposeFileError) as caught:
-        await engine.resolve(environment, None, write_contents=False)
+        await engine.of(environment).resolve(None, write_contents=False)
     assert Path(place).name in caught.value.message
     assert time.monotonic() - began < 10
 
 
-async def test_forty_plans_of_a_pipe_leave_others_alone(engine: ComposeEngine, environment: Environment) -> None:
+async def test_forty_plans_of_a_pipe_leave_others_alone(engine: Stacks, environment: Environment) -> None:
     folder = environment.folder
     _pipe(folder / "own.env")
     environment.compose_files[0].write_text(PLACES["own.env"])
     (folder / "good.yml").write_text("services: {web: {image: x}}")
     other = replace(environment, name="other", compose_files=(folder / "good.yml",))
     async with asyncio.timeout(30):
-        plans = [engine.resolve(environment, None, write_contents=False) for _ in range(40)]
+        plans = [engine.of(environment).resolve(None, write_contents=False) for _ in range(40)]
         hung = await asyncio.gather(*plans, return_exceptions=True)
         assert {type(one) for one in hung} == {ComposeFileError}
-        assert (await engine.resolve(other, None, write_contents=False)).model["services"]
+        assert (await engine.of(other).resolve(None, write_contents=False)).model["services"]
 
 
 async def test_hanging_files_leave_engine_threads() -> None:
@@ -353,7 +353,7 @@ BOMBS = {
     [("variables", ("A8",), "MiB of memory"), ("large", ("A",) * 3, "a model of more than 8 MiB")],
 )
 async def test_what_takes_too_much_is_refused(
-    engine: ComposeEngine,
+    engine: Stacks,
     environment: Environment,
     monkeypatch: pytest.MonkeyPatch,
     bomb: str,
@@ -367,7 +367,7 @@ async def test_what_takes_too_much_is_refused(
     environment.compose_files[0].write_text(f"services: {{web: {{image: x, environment: {{{values}}}}}}}")
     bombed = replace(environment, env_files=(environment.folder / ".env",))
     with pytest.raises(ComposeFileError, match=f"Resolving the compose file takes.*{said}"):
-        await engine.resolve(bombed, None, write_contents=False)
+        await engine.of(bombed).resolve(None, write_contents=False)
 
 
 def test_helper_refuses_to_run_unconfined(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.jail import JailKind
 from roas.engine.compose.jail_container import LABEL, ContainerJail, JailedFiles
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.docker_client import EngineClient
 from roas.engine.model.text import read_resolved
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.resolution.resolver import StackResolver
 from roas.engine.sources.contents import ContentStore
 from roas.engine.sources.snapshot import new_snapshot
+from roas.engine.stacks import Stacks
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -170,12 +170,12 @@ async def test_container_takes_no_more_than_it_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jail_container, "MEMORY_BYTES", LITTLE_MEMORY)
-    engine = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    engine = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     (environment.folder / ".env").write_text(BOMBS["variables"])
     environment.compose_files[0].write_text("services: {web: {image: x, environment: {V: '${A8}'}}}")
     bombed = replace(environment, env_files=(environment.folder / ".env",))
     with pytest.raises(ComposeFileError, match="Resolving the compose file takes"):
-        await engine.resolve(bombed, None, write_contents=False)
+        await engine.of(bombed).resolve(None, write_contents=False)
     await engine.close()
     assert docker_client.containers.list(all=True, filters={"label": LABEL}) == []
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 
@@ -50,20 +50,20 @@ def jailed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """A bot's engine, which lives through all of it."""
     (tmp_path / "state").mkdir()
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     yield made
     await made.close()
 
 
-async def resolved(engine: ComposeEngine, environment: Environment, version: str | None = None) -> str:
+async def resolved(engine: Stacks, environment: Environment, version: str | None = None) -> str:
     """Return all that is resolved, as a text."""
-    return str((await engine.resolve(environment, version, write_contents=False)).model)
+    return str((await engine.of(environment).resolve(version, write_contents=False)).model)
 
 
-async def test_same_files_are_resolved_once(engine: ComposeEngine, environment: Environment, jailed: list[str]) -> None:
+async def test_same_files_are_resolved_once(engine: Stacks, environment: Environment, jailed: list[str]) -> None:
     first = await resolved(engine, environment)
     assert len(jailed) == 2, "the model, and the variables within its paths"
     assert [await resolved(engine, environment) for _ in range(3)] == [first] * 3
@@ -73,7 +73,7 @@ async def test_same_files_are_resolved_once(engine: ComposeEngine, environment: 
 
 
 async def test_who_asks_meanwhile_waits_for_the_same(
-    engine: ComposeEngine, environment: Environment, jailed: list[str]
+    engine: Stacks, environment: Environment, jailed: list[str]
 ) -> None:
     first, second = await asyncio.gather(resolved(engine, environment), resolved(engine, environment))
     assert first == second
@@ -82,9 +82,7 @@ async def test_who_asks_meanwhile_waits_for_the_same(
 
 
 @pytest.mark.parametrize("name", list(FILES))
-async def test_changed_file_is_seen_whatever_its_times(
-    engine: ComposeEngine, environment: Environment, name: str
-) -> None:
+async def test_changed_file_is_seen_whatever_its_times(engine: Stacks, environment: Environment, name: str) -> None:
     """The same size, the same times and the same inode: only the bytes say that it is another file."""
     first = await resolved(engine, environment)
     path = environment.folder / name
@@ -98,7 +96,7 @@ async def test_changed_file_is_seen_whatever_its_times(
     assert await resolved(engine, environment) == first
 
 
-async def test_file_that_comes_and_goes_is_seen(engine: ComposeEngine, environment: Environment) -> None:
+async def test_file_that_comes_and_goes_is_seen(engine: Stacks, environment: Environment) -> None:
     aside = environment.folder / "aside.env"
     first = await resolved(engine, environment)
     aside.unlink()
@@ -112,7 +110,7 @@ async def test_file_that_comes_and_goes_is_seen(engine: ComposeEngine, environme
 
 
 async def test_model_of_a_replaced_compose_is_made_anew(
-    engine: ComposeEngine, environment: Environment, jailed: list[str], monkeypatch: pytest.MonkeyPatch
+    engine: Stacks, environment: Environment, jailed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await resolved(engine, environment)
     before = len(jailed)
@@ -122,7 +120,7 @@ async def test_model_of_a_replaced_compose_is_made_anew(
 
 
 async def test_another_compose_is_asked_for_its_hashes(
-    engine: ComposeEngine, environment: Environment, monkeypatch: pytest.MonkeyPatch
+    engine: Stacks, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It makes the containers from then on, and hashes otherwise."""
     asked: list[str] = []
@@ -134,9 +132,9 @@ async def test_another_compose_is_asked_for_its_hashes(
 
     monkeypatch.setattr(ComposeRunner, "run", noted)
     model = {"name": "p", "services": {"web": {"image": "x"}}}
-    first = await engine.wanted_services(environment, model, (), as_it_is=True)
-    assert await engine.wanted_services(environment, dict(model), (), as_it_is=True) == first
+    first = await engine.of(environment).wanted_services(model, (), as_it_is=True)
+    assert await engine.of(environment).wanted_services(dict(model), (), as_it_is=True) == first
     assert len(asked) == 1, "a model is hashed once"
     monkeypatch.setattr("roas.engine.compose.runner.mark", lambda program: (str(program), "another"))
-    await engine.wanted_services(environment, model, (), as_it_is=True)
+    await engine.of(environment).wanted_services(model, (), as_it_is=True)
     assert len(asked) == 2

@@ -8,10 +8,10 @@ import docker
 import pytest
 
 from roas.engine.comparison import compare_service
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.images.readable_names import set_references
 from roas.engine.interface import ReleaseDraft
 from roas.engine.model.services import named_model
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from testbed.engine import manual_environment
 from tests.integration.engine.applying import apply, draft
@@ -68,15 +68,15 @@ def up(environment: Environment, *options: str, arguments: tuple[str, ...] = (),
     assert done.returncode == 0, done.stderr
 
 
-async def there(engine: ComposeEngine, environment: Environment) -> dict[str, str]:
+async def there(engine: Stacks, environment: Environment) -> dict[str, str]:
     """What there is, by id, and when it was started; a job is started by any `up`."""
-    containers = await engine.containers(environment)
+    containers = await engine.of(environment).containers()
     return {one.id: f"{one.service} {'' if one.service == 'job' else one.started_at}" for one in containers}
 
 
-async def differing(engine: ComposeEngine, environment: Environment, drafted: ReleaseDraft) -> set[str]:
-    containers = await engine.containers(environment)
-    wanted = await engine.wanted_services(environment, await engine.load_model(drafted.model_hash), containers)
+async def differing(engine: Stacks, environment: Environment, drafted: ReleaseDraft) -> set[str]:
+    containers = await engine.of(environment).containers()
+    wanted = await engine.of(environment).wanted_services(await engine.load_model(drafted.model_hash), containers)
     own = {name: [one for one in containers if one.service == name] for name in wanted}
     return {name for name, one in wanted.items() if (found := compare_service(one, own[name])).unlike or found.missing}
 
@@ -152,15 +152,15 @@ async def test_what_the_release_before_made_stays(engine, files):
     model = copy.deepcopy(dict(await engine.load_model(drafted.model_hash)))
     for fields in model["services"].values():
         del fields["x-deploy"]["written"]
-    before = replace(drafted, model_hash=engine._models.save(model))
-    await set_references(engine._clients, files, model["services"])
+    before = replace(drafted, model_hash=engine._parts.models.save(model))
+    await set_references(engine._parts.clients, files, model["services"])
     for name in model["services"]:
-        up(files, "-f", str(engine._models.path(before.model_hash)), arguments=("--no-deps", name))
+        up(files, "-f", str(engine._parts.models.path(before.model_hash)), arguments=("--no-deps", name))
     assert await differing(engine, files, before) == set()
-    stack = await engine.resolve(files, "v1")
+    stack = await engine.of(files).resolve("v1")
     ids = {one.name: one.image.image_id for one in drafted.services}
     release = release_of(before.model_hash, before.services)
-    again = await engine.draft_release(stack, ids, kept_from=release)
+    again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
     assert await differing(engine, files, again) == set()
     assert again.model_hash != before.model_hash
 
@@ -173,8 +173,8 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
     up(bound)
     if hand == "with another":
         (bound.folder / "site" / "index.html").write_text("two")
-    again = await engine.draft_release(
-        await engine.resolve(bound, "v1"),
+    again = await engine.of(bound).draft_release(
+        await engine.of(bound).resolve("v1"),
         {one.name: one.image.image_id for one in drafted.services},
         kept_from=release_of(drafted.model_hash, drafted.services),
     )
@@ -184,12 +184,12 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
 async def test_adopted_release_is_that_of_the_files(engine, files):
     """What Compose made of just these files is taken over as they say, whatever version is asked for."""
     up(files)
-    adopted = await engine.adopt(files, "v2")
+    adopted = await engine.of(files).adopt("v2")
     services = (await engine.load_model(adopted.model_hash))["services"]
     assert {name for name, fields in services.items() if "written" not in fields["x-deploy"]} == set()
     assert services["web"]["x-deploy"]["written"]["image"] == "tiny:v1"
     assert await differing(engine, files, adopted) == set()
     before = await there(engine, files)
-    file = engine._models.save(named_model(await engine.load_model(adopted.model_hash), NAMES))
-    up(files, "-f", str(engine._models.path(file)), "--profile", "*")
+    file = engine._parts.models.save(named_model(await engine.load_model(adopted.model_hash), NAMES))
+    up(files, "-f", str(engine._parts.models.path(file)), "--profile", "*")
     assert await there(engine, files) == before

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import docker
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.images.readable_names import set_references
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
 from testbed.engine import manual_environment
@@ -16,19 +16,27 @@ from tests.integration.engine.applying import deploy, draft
 
 
 async def test_killed_update_swept_and_repeated(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     """Kill a real `up` while it waits for the old container to stop."""
     environment = stack(
         "services: {web: {image: 'tiny:${VERSION}', command: [sleep, '1000'], stop_grace_period: 20s}}",
     )
     first = await deploy(engine, environment, "v1")
-    (old,) = await engine.containers(environment)
+    (old,) = await engine.of(environment).containers()
     second = await draft(engine, environment, "v2")
     services = (await engine.load_model(second.model_hash))["services"]
-    await set_references(engine._clients, environment, services)  # as before each Compose command of ours
+    await set_references(engine._parts.clients, environment, services)  # as before each Compose command of ours
     up = subprocess.Popen(
-        ["docker-compose", "-p", environment.project, "-f", str(engine._models.path(second.model_hash)), "up", "-d"],
+        [
+            "docker-compose",
+            "-p",
+            environment.project,
+            "-f",
+            str(engine._parts.models.path(second.model_hash)),
+            "up",
+            "-d",
+        ],
         env=manual_environment(environment.docker_host),
         stderr=subprocess.DEVNULL,
     )
@@ -37,29 +45,29 @@ async def test_killed_update_swept_and_repeated(
         assert time.monotonic() < deadline
     up.send_signal(signal.SIGKILL)
     up.wait()
-    names = {c.name for c in await engine.containers(environment)}
+    names = {c.name for c in await engine.of(environment).containers()}
     assert names == {old.name, f"{old.id[:12]}_{old.name}"}
-    assert len(await engine.sweep(environment)) == 1
-    (left,) = await engine.containers(environment)
+    assert len(await engine.of(environment).sweep()) == 1
+    (left,) = await engine.of(environment).containers()
     assert (left.id, left.name) == (old.id, old.name)
-    hashes = await engine.current_hashes(first.model_hash, environment)
+    hashes = await engine.of(environment).current_hashes(first.model_hash)
     assert left.config_hash == hashes["web"]
     docker_client.api.kill(old.id)
-    (created,) = await engine.create_service(environment, second.model_hash, "web")
-    await engine.start(environment, created)
-    (new,) = await engine.containers(environment)
+    (created,) = await engine.of(environment).create_service(second.model_hash, "web")
+    await engine.of(environment).start(created)
+    (new,) = await engine.of(environment).containers()
     assert (new.name, new.state) == (old.name, ContainerState.RUNNING)
     docker_client.api.kill(new.id)
 
 
 async def test_wrong_name_corrected_on_engine(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1'}}")
     await deploy(engine, environment)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
-    (action,) = await engine.sweep(environment)
+    (action,) = await engine.of(environment).sweep()
     assert action == f"gave 0123456789ab_{web.name} its name {web.name} back"
-    (web_again,) = await engine.containers(environment)
+    (web_again,) = await engine.of(environment).containers()
     assert (web_again.id, web_again.name) == (web.id, web.name)

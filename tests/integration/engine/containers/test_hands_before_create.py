@@ -9,8 +9,8 @@ import docker
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.images.readable_names import set_references
+from roas.engine.stacks import Stacks
 from roas.errors import EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -51,7 +51,7 @@ def copy_with_labels(docker_client: docker.DockerClient, container: ContainerSna
 
 
 async def test_stack_that_hands_paused_and_copied(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     """What hands did to one service is no affair of a deployment that makes another."""
     environment = stack(COPIED)
@@ -62,88 +62,86 @@ async def test_stack_that_hands_paused_and_copied(
     second = await draft(engine, environment, "v2")
     vpn = {one.id for one in await of_service(engine, environment, "vpn")}
     assert copied in vpn
-    await engine.create_service(environment, second.model_hash, "linked")
+    await engine.of(environment).create_service(second.model_hash, "linked")
     assert {one.id for one in await of_service(engine, environment, "vpn")} == vpn, "too many of what is linked to"
     await copy_under_the_same_number_is_replaced(engine, environment, docker_client, second.model_hash)
 
 
-async def of_service(engine: ComposeEngine, environment: Environment, service: str) -> list[ContainerSnapshot]:
-    return [one for one in await engine.containers(environment) if one.service == service]
+async def of_service(engine: Stacks, environment: Environment, service: str) -> list[ContainerSnapshot]:
+    return [one for one in await engine.of(environment).containers() if one.service == service]
 
 
 async def paused_container_beside_missing_one(
-    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient, model_hash: str
+    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, model_hash: str
 ) -> None:
     first, second = await of_service(engine, environment, "twice")
     docker_client.containers.get(first.id).pause()
     docker_client.containers.get(second.id).remove(force=True)
-    for container_id in await engine.create_service(environment, model_hash, "twice"):
-        await engine.start(environment, container_id)
+    for container_id in await engine.of(environment).create_service(model_hash, "twice"):
+        await engine.of(environment).start(container_id)
     after = await of_service(engine, environment, "twice")
     assert [one.state for one in after] == [ContainerState.RUNNING] * 2
     assert first.id in {one.id for one in after}
 
 
 async def paused_service_is_joined(
-    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient, model_hash: str
+    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, model_hash: str
 ) -> None:
     (vpn,), (web,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     docker_client.containers.get(vpn.id).pause()
     docker_client.containers.get(web.id).remove(force=True)
-    await engine.create_missing(environment, model_hash)
+    await engine.of(environment).create_missing(model_hash)
     (after,), (made,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     assert (after.id, after.state, made.state) == (vpn.id, ContainerState.PAUSED, ContainerState.CREATED)
     docker_client.containers.get(vpn.id).unpause()
 
 
 async def copy_of_shared_service_moves_nobody(
-    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient, model_hash: str
+    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, model_hash: str
 ) -> str:
     """What shares is wanted in the namespace of the container that stays, whatever the copy is called."""
     (vpn,), (web,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     copied = copy_with_labels(docker_client, vpn, f"a-{environment.project}")
-    assert (await engine.current_hashes(model_hash, environment))["web"] == web.config_hash
+    assert (await engine.of(environment).current_hashes(model_hash))["web"] == web.config_hash
     return copied
 
 
 async def copy_under_the_same_number_is_replaced(
-    engine: ComposeEngine, environment: Environment, docker_client: docker.DockerClient, model_hash: str
+    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, model_hash: str
 ) -> None:
     """Compose gives a successor the name of its predecessor's number: two of one number cannot both have one."""
     first, _ = await of_service(engine, environment, "twice")
     copy_with_labels(docker_client, first)
-    await engine.create_service(environment, model_hash, "twice")
+    await engine.of(environment).create_service(model_hash, "twice")
     after = await of_service(engine, environment, "twice")
     assert sorted(one.name for one in after) == [f"{environment.project}-twice-{number}" for number in (1, 2)]
 
 
-async def test_what_is_made_has_the_hash_that_is_wanted(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_what_is_made_has_the_hash_that_is_wanted(engine: Stacks, stack: Callable[..., Environment]) -> None:
     """And then nothing is to be made; nor is it where only what is linked to or shared is otherwise in the file."""
     environment = stack(STACK)
     drafted = await draft(engine, environment, "v1")
     made = await make(engine, environment, drafted.model_hash)
-    assert {one.service: one.config_hash for one in made} == await engine.current_hashes(
-        drafted.model_hash, environment
+    assert {one.service: one.config_hash for one in made} == await engine.of(environment).current_hashes(
+        drafted.model_hash
     )
     assert [one.id for one in await make(engine, environment, drafted.model_hash)] == [one.id for one in made]
     await nothing_that_is_linked_to_is_replaced(engine, stack)
 
 
-async def nothing_that_is_linked_to_is_replaced(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def nothing_that_is_linked_to_is_replaced(engine: Stacks, stack: Callable[..., Environment]) -> None:
     """To make a service, Compose's own `create` would also make anew what it links to, wherever that is otherwise."""
     text = STACK.replace('image: "tiny:v1"', 'image: "tiny:v1", labels: {a: "1"}')
     environment = stack(text.replace("links: [vpn]", "links: [vpn], labels: {a: '1'}"))
-    before = {one.service: one.id for one in await engine.containers(environment)}
+    before = {one.service: one.id for one in await engine.of(environment).containers()}
     drafted = await draft(engine, environment, "v1")
-    await engine.create_service(environment, drafted.model_hash, "linked")
-    after = {one.service: one.id for one in await engine.containers(environment)}
+    await engine.of(environment).create_service(drafted.model_hash, "linked")
+    after = {one.service: one.id for one in await engine.of(environment).containers()}
     assert {name for name in after if after[name] != before[name]} == {"linked"}
 
 
 async def test_what_the_release_before_made_stays(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_host: str, tmp_path: Path
+    engine: Stacks, stack: Callable[..., Environment], docker_host: str, tmp_path: Path
 ) -> None:
     """It let Compose make a service with all that it shares with or links to: Compose 2.26 hashes that otherwise."""
     environment = stack(STACK)
@@ -156,9 +154,9 @@ async def test_what_the_release_before_made_stays(
     for service in services:
         command = ["docker-compose", "-p", environment.project, "-f", str(model), "create", "--pull", "never", service]
         subprocess.run(command, env={**os.environ, "DOCKER_HOST": docker_host}, check=True, capture_output=True)
-    made = await engine.containers(environment)
-    assert {one.service: one.config_hash for one in made} == await engine.current_hashes(
-        drafted.model_hash, environment
+    made = await engine.of(environment).containers()
+    assert {one.service: one.config_hash for one in made} == await engine.of(environment).current_hashes(
+        drafted.model_hash
     )
     assert [one.id for one in await make(engine, environment, drafted.model_hash)] == [one.id for one in made]
     drafted = await draft(engine, environment, "v2")
@@ -167,7 +165,7 @@ async def test_what_the_release_before_made_stays(
 
 
 async def test_service_is_made_in_a_namespace_that_hands_changed(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_host: str
+    engine: Stacks, stack: Callable[..., Environment], docker_host: str
 ) -> None:
     """A recovery makes `web` alone: it joins the `vpn` that there is, which stays as hands left it."""
     environment = stack(SHARED)
@@ -184,34 +182,34 @@ async def test_service_is_made_in_a_namespace_that_hands_changed(
     await web_is_made(engine, environment, drafted.model_hash, lost=True)
 
 
-async def web_is_made(engine: ComposeEngine, environment: Environment, model_hash: str, *, lost: bool) -> None:
+async def web_is_made(engine: Stacks, environment: Environment, model_hash: str, *, lost: bool) -> None:
     (vpn,), (web,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     if lost:
-        await engine.remove(environment, web.id)
-    for container_id in await engine.create_service(environment, model_hash, "web", anew=not lost):
-        await engine.start(environment, container_id)
-    after = {one.service: one for one in await engine.containers(environment)}
+        await engine.of(environment).remove(web.id)
+    for container_id in await engine.of(environment).create_service(model_hash, "web", anew=not lost):
+        await engine.of(environment).start(container_id)
+    after = {one.service: one for one in await engine.of(environment).containers()}
     assert after["web"].state is ContainerState.RUNNING
     assert after["web"].id != web.id
     assert after["vpn"].id == vpn.id
     model = await engine.load_model(model_hash)
     strict, joined = [
-        (await engine.wanted_services(environment, model, as_it_is=as_it_is))["web"] for as_it_is in (False, True)
+        (await engine.of(environment).wanted_services(model, as_it_is=as_it_is))["web"] for as_it_is in (False, True)
     ]
     assert (strict.fits(after["web"]), joined.fits(after["web"])) == (False, True), "a deployment makes both anew"
 
 
-async def test_fault_of_one_of_many_names_its_service(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_fault_of_one_of_many_names_its_service(engine: Stacks, stack: Callable[..., Environment]) -> None:
     """What is made together is made by one call: the engine's words say which container it refused to nobody."""
     environment = stack(REFUSED)
     drafted = await draft(engine, environment, "v1")
-    made = await engine.create_missing(environment, drafted.model_hash)
+    made = await engine.of(environment).create_missing(drafted.model_hash)
     assert {one.service for one in made} <= {"web"}
-    for container_id in await engine.create_service(environment, drafted.model_hash, "web"):
-        await engine.start(environment, container_id)
+    for container_id in await engine.of(environment).create_service(drafted.model_hash, "web"):
+        await engine.of(environment).start(container_id)
     with pytest.raises(EngineError, match="CPU") as refused:
-        await engine.create_service(environment, drafted.model_hash, "bad")
+        await engine.of(environment).create_service(drafted.model_hash, "bad")
     assert refused.value.service == "bad"
-    assert {(one.service, one.state) for one in await engine.containers(environment)} == {
+    assert {(one.service, one.state) for one in await engine.of(environment).containers()} == {
         ("web", ContainerState.RUNNING)
     }

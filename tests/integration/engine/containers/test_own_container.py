@@ -5,7 +5,7 @@ from collections.abc import Callable
 import docker
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.errors import OwnContainerError
 from roas.models.environment import Environment
 from tests.integration.engine.applying import deploy, draft
@@ -19,7 +19,7 @@ services:
 
 @pytest.fixture
 async def own(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Callable[..., Environment],
     docker_client: docker.DockerClient,
     monkeypatch: pytest.MonkeyPatch,
@@ -28,7 +28,7 @@ async def own(
     environment = stack(STACK)
     await deploy(engine, environment, "v1")
     own = Own(engine, environment, docker_client)
-    for module in ("containers.own_container", "compose_engine", "containers.service_creation"):
+    for module in ("containers.own_container", "compose_stack", "containers.service_creation"):
         monkeypatch.setattr(f"roas.engine.{module}.own_container_id", lambda: own.id)
     return own
 
@@ -36,7 +36,7 @@ async def own(
 class Own:
     """Know the bot's container, as Docker shows it."""
 
-    def __init__(self, engine: ComposeEngine, environment: Environment, client: docker.DockerClient) -> None:
+    def __init__(self, engine: Stacks, environment: Environment, client: docker.DockerClient) -> None:
         self.engine = engine
         self.environment = environment
         self._client = client
@@ -71,9 +71,10 @@ async def test_nothing_touches_the_own_container(
 
 
 async def the_own_container_is_not_stopped_or_removed(own: Own) -> None:
-    for act in (own.engine.stop, own.engine.remove):
+    deployed = own.engine.of(own.environment)
+    for act in (deployed.stop, deployed.remove):
         with pytest.raises(OwnContainerError, match="this bot itself runs in") as refused:
-            await act(own.environment, own.id)
+            await act(own.id)
         assert "docker rm -f" in refused.value.hint
         assert own.untouched()
 
@@ -81,7 +82,7 @@ async def the_own_container_is_not_stopped_or_removed(own: Own) -> None:
 async def the_own_container_is_not_replaced(own: Own, version: str, *, anew: bool) -> None:
     drafted = await draft(own.engine, own.environment, version)
     with pytest.raises(OwnContainerError, match="Compose would replace"):
-        await own.engine.create_service(own.environment, drafted.model_hash, "bot", anew=anew)
+        await own.engine.of(own.environment).create_service(drafted.model_hash, "bot", anew=anew)
     assert own.of("bot") == [own.id]
     assert own.untouched()
 
@@ -91,7 +92,7 @@ async def what_shares_with_the_bot_is_made_without_it(own: Own, stack: Callable[
     stack(STACK.replace("'tiny:${VERSION}'", "'tiny:v1'", 1))
     drafted = await draft(own.engine, own.environment, "v2")
     before = own.of("web")
-    await own.engine.create_service(own.environment, drafted.model_hash, "web")
+    await own.engine.of(own.environment).create_service(drafted.model_hash, "web")
     assert own.of("web") != before
     assert own.of("bot") == [own.id]
     assert own.untouched()
@@ -100,10 +101,10 @@ async def what_shares_with_the_bot_is_made_without_it(own: Own, stack: Callable[
 async def what_shares_with_the_bot_leaves_two(own: Own) -> None:
     """Compose would scale down to one what a service shares a namespace with, in the middle of a handover."""
     drafted = await draft(own.engine, own.environment, "v2")
-    (successor,) = await own.engine.create_service(own.environment, drafted.model_hash, "bot", beside=True)
-    await own.engine.start(own.environment, successor)
-    await own.engine.remove(own.environment, own.of("web")[0])
-    await own.engine.create_missing(own.environment, drafted.model_hash)
+    (successor,) = await own.engine.of(own.environment).create_service(drafted.model_hash, "bot", beside=True)
+    await own.engine.of(own.environment).start(successor)
+    await own.engine.of(own.environment).remove(own.of("web")[0])
+    await own.engine.of(own.environment).create_missing(drafted.model_hash)
     assert len(own.of("web")) == 1
     assert sorted(own.of("bot")) == sorted([own.id, successor])
     assert own.untouched()
@@ -123,9 +124,9 @@ async def a_sweep_leaves_the_own_container(own: Own, docker_client: docker.Docke
         init=True,
         detach=True,
     )
-    async with own.engine.events(own.environment) as events:
+    async with own.engine.of(own.environment).events() as events:
         while docker_client.api.inspect_container(other.id)["State"]["Health"]["Status"] != "healthy":
             await anext(events)
-    assert await own.engine.sweep(own.environment, "bot")
+    assert await own.engine.of(own.environment).sweep("bot")
     assert own.of("bot") == [own.id]
     assert own.untouched()

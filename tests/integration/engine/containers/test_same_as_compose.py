@@ -10,8 +10,8 @@ import docker
 import pytest
 import yaml
 
-from roas.engine.compose_engine import ComposeEngine
-from roas.engine.compose_releases import ComposeReleases
+from roas.engine.compose_stack import ComposeStack
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
 from roas.models.release import ReleaseState
@@ -101,13 +101,13 @@ def stack_folder(stack, environment: Environment, docker_client, busybox_image: 
     outside.remove(force=True)
 
 
-async def trusting(environment: Environment, state_dir: Path) -> ComposeEngine:
+async def trusting(environment: Environment, state_dir: Path) -> Stacks:
     """An engine whose policy allows all that the stack asks for."""
     allow: tuple[str, ...] = ()
     for _ in range(5):
-        engine = ComposeEngine(state_dir=state_dir, instance_id="BOT", policy_allow=allow, redactor=Redactor())
+        engine = Stacks(state_dir=state_dir, instance_id="BOT", policy_allow=allow, redactor=Redactor())
         try:
-            await engine.resolve(environment, None, write_contents=False)
+            await engine.of(environment).resolve(None, write_contents=False)
         except ComposePolicyError as error:
             allow += error.entries
             await engine.close()
@@ -128,7 +128,7 @@ async def test_containers_are_those_of_compose(stack_folder: Environment, docker
     try:
         drafted = await deploy(engine, stack_folder, None, started=False)
         model = await engine.load_model(drafted.model_hash)
-        unlike = await engine.container_differences(stack_folder, model)
+        unlike = await engine.of(stack_folder).container_differences(model)
     finally:
         await engine.close()
     assert unlike == {}, "what nobody touched is as its release has it"
@@ -298,10 +298,10 @@ async def test_what_the_image_says_already_is_read_back(
 ) -> None:
     """By the containers alone: they stay, and what is made of their model is the same once more."""
 
-    async def unread(_self: object, _environment: object, _version: object, model: object, _images: object) -> object:
+    async def unread(_self: object, _version: object, model: object, _images: object) -> object:
         return model
 
-    monkeypatch.setattr(ComposeReleases, "_as_in_files", unread)
+    monkeypatch.setattr(ComposeStack, "_as_in_files", unread)
     root = Rootfs()
     root.add_busybox(busybox(docker_client))
     import_image(docker_client, root.tar(), "says:v1", **SAYS)
@@ -311,20 +311,20 @@ async def test_what_the_image_says_already_is_read_back(
     started_by_hand(environment, "up", "-d", "nothing")
     engine = await trusting(environment, tmp_path / "state")
     try:
-        adopted = await engine.adopt(environment)
+        adopted = await engine.of(environment).adopt()
         assert adopted is not None
         model = await engine.load_model(adopted.model_hash)
-        stack = await engine.resolve(environment, None)
+        stack = await engine.of(environment).resolve(None)
         ids = {one.name: one.image.image_id for one in adopted.services}
         release = replace(release_of(adopted.model_hash, adopted.services), state=ReleaseState.ADOPTED)
-        again = await engine.draft_release(stack, ids, kept_from=release)
+        again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
         drafted = (await engine.load_model(again.model_hash))["services"]
         assert {name: keys for name, one in drafted.items() if (keys := one["x-deploy"].get("unlike"))} == {}
         before = looks(docker_client, environment.project)
         for fields in model["services"].values():
             fields["x-deploy"].pop("adopted_hash")
         started_by_hand(environment, "down", "-t", "0")
-        await make(engine, environment, engine._models.save(model))
+        await make(engine, environment, engine._parts.models.save(model))
     finally:
         await engine.close()
     after = looks(docker_client, environment.project)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import docker
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.containers.service_wait import wait_until_ready
 from roas.engine.containers.watch import ContainerWatch
+from roas.engine.stacks import Stacks
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from testbed.engine import manual_environment
@@ -32,7 +32,7 @@ services:
     ],
 )
 async def test_stop_by_hand_is_told_from_an_end_of_its_own(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Callable[..., Environment],
     docker_client: docker.DockerClient,
     act: tuple[str, ...],
@@ -41,13 +41,13 @@ async def test_stop_by_hand_is_told_from_an_end_of_its_own(
 ) -> None:
     environment = stack(NEVER_HEALTHY)
     drafted = await draft(engine, environment)
-    await engine.create_missing(environment, drafted.model_hash)
-    (made,) = await engine.containers(environment)
+    await engine.of(environment).create_missing(drafted.model_hash)
+    (made,) = await engine.of(environment).containers()
     definition = engine.definitions(await engine.load_model(drafted.model_hash))["web"]
-    async with ContainerWatch(engine, environment) as watch:
-        await engine.start(environment, made.id)
+    async with ContainerWatch(engine.of(environment)) as watch:
+        await engine.of(environment).start(made.id)
         await watch.until(lambda there: any(one.started_at for one in there) or None, 60)
-        waiting = asyncio.create_task(wait_until_ready(engine, environment, definition, watch))
+        waiting = asyncio.create_task(wait_until_ready(engine.of(environment), definition, watch))
         await asyncio.to_thread(_by_hand, environment, made.id, *act)
         with pytest.raises(ServiceFailedError, match=reason) as raised:
             await asyncio.wait_for(waiting, 60)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import docker
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ProgressReport, ReleaseDraft
+from roas.engine.stacks import Stacks
 from roas.errors import (
     BuildFailedError,
     ImageNotFoundError,
@@ -47,9 +47,9 @@ def report(reports: Reports) -> ProgressReport:
     return note
 
 
-async def look_up(engine: ComposeEngine, environment: Environment) -> WantedImage:
-    stack = await engine.resolve(environment, None)
-    return (await engine.look_up_images(stack, frozenset({"web"})))["web"]
+async def look_up(engine: Stacks, environment: Environment) -> WantedImage:
+    stack = await engine.of(environment).resolve(None)
+    return (await engine.of(stack.environment).look_up_images(stack, frozenset({"web"})))["web"]
 
 
 def one(image: str, fields: str = "") -> str:
@@ -57,7 +57,7 @@ def one(image: str, fields: str = "") -> str:
 
 
 async def test_missing_image_pulled_and_verified(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Callable[..., Environment],
     registry: FakeRegistry,
     report: ProgressReport,
@@ -69,7 +69,7 @@ async def test_missing_image_pulled_and_verified(
     wanted = await look_up(engine, environment)
     assert (wanted.must_pull, wanted.image_id) == (True, None)
     assert wanted.digest == f"127.0.0.1:{registry.port}/app@{digest}"
-    image_id = await engine.pull(environment, wanted, ("web",), report)
+    image_id = await engine.of(environment).pull(wanted, ("web",), report)
     assert image_id == docker_client.images.get(registry.reference("v1")).id
     assert reports
     drafted = await draft(engine, environment, None)
@@ -77,11 +77,11 @@ async def test_missing_image_pulled_and_verified(
 
 
 async def test_local_image_pulled_only_by_always(
-    engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
+    engine: Stacks, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
 ) -> None:
     registry.publish("v1", "one")
     environment = stack(one(registry.reference("v1")))
-    await engine.pull(environment, await look_up(engine, environment), ("web",), report)
+    await engine.of(environment).pull(await look_up(engine, environment), ("web",), report)
     registry.publish("v1", "two")
     registry.asked.clear()
     assert not (await look_up(engine, environment)).must_pull
@@ -90,12 +90,12 @@ async def test_local_image_pulled_only_by_always(
     environment = stack(one(registry.reference("v1"), "pull_policy: always"))
     newer = await look_up(engine, environment)
     assert newer.must_pull
-    await engine.pull(environment, newer, ("web",), report)
+    await engine.of(environment).pull(newer, ("web",), report)
     assert not (await look_up(engine, environment)).must_pull
 
 
 async def test_planned_content_is_pulled_and_moves_no_name(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Callable[..., Environment],
     registry: FakeRegistry,
     report: ProgressReport,
@@ -108,30 +108,30 @@ async def test_planned_content_is_pulled_and_moves_no_name(
     registry.publish("v1", "one")
     planned = await look_up(engine, stack(one(name, "pull_policy: always")))
     registry.publish("v1", "two")
-    image_id = await engine.pull(stack(one(name)), planned, ("web",), report)
+    image_id = await engine.of(stack(one(name))).pull(planned, ("web",), report)
     assert docker_client.images.get(planned.digest).id == image_id != before
     assert docker_client.images.get(name).id == before
 
 
 async def test_unknown_tag_not_found(
-    engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
+    engine: Stacks, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
 ) -> None:
     environment = stack(one(registry.reference("nope")))
     with pytest.raises(ImageNotFoundError, match="nope"):
         await look_up(engine, environment)
     wanted = WantedImage(registry.reference("nope"), must_pull=True)
     with pytest.raises(ImageNotFoundError, match="nope"):
-        await engine.pull(environment, wanted, ("web",), report)
+        await engine.of(environment).pull(wanted, ("web",), report)
 
 
-async def test_unpullable_image_must_be_local(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_unpullable_image_must_be_local(engine: Stacks, stack: Callable[..., Environment]) -> None:
     with pytest.raises(ImageNotFoundError, match="never"):
         await look_up(engine, stack(one("nowhere:v1", "pull_policy: never")))
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 async def test_registry_server_error_is_transient(
-    engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, status: int
+    engine: Stacks, stack: Callable[..., Environment], registry: FakeRegistry, status: int
 ) -> None:
     registry.status = status
     with pytest.raises(RegistryUnavailableError) as caught:
@@ -140,13 +140,13 @@ async def test_registry_server_error_is_transient(
 
 
 async def test_unreachable_registry_is_transient(
-    engine: ComposeEngine, stack: Callable[..., Environment], report: ProgressReport
+    engine: Stacks, stack: Callable[..., Environment], report: ProgressReport
 ) -> None:
     environment = stack(one("127.0.0.1:9/app:v1"))
     with pytest.raises(RegistryUnavailableError):
         await look_up(engine, environment)
     with pytest.raises(RegistryUnavailableError):
-        await engine.pull(environment, WantedImage("127.0.0.1:9/app:v1", must_pull=True), ("web",), report)
+        await engine.of(environment).pull(WantedImage("127.0.0.1:9/app:v1", must_pull=True), ("web",), report)
 
 
 BUILT = """
@@ -163,7 +163,7 @@ LABEL what=$WHAT
 
 @pytest.mark.parametrize("policy", ["never", "missing", "always"])
 async def test_image_that_cannot_be_pulled_is_built(
-    engine: ComposeEngine, stack: Callable[..., Environment], policy: str
+    engine: Stacks, stack: Callable[..., Environment], policy: str
 ) -> None:
     """As in Compose: with `build`, an image that is nowhere is no fault, whatever the pull policy."""
     environment = stack(one("127.0.0.1:1/nowhere:v1", f"build: ., pull_policy: {policy}"))
@@ -172,7 +172,7 @@ async def test_image_that_cannot_be_pulled_is_built(
 
 
 async def test_build_uses_requested_version(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Callable[..., Environment],
     report: ProgressReport,
     reports: Reports,
@@ -180,28 +180,28 @@ async def test_build_uses_requested_version(
 ) -> None:
     environment = stack(BUILT)
     (environment.folder / "Dockerfile").write_text(DOCKERFILE)
-    resolved = await engine.resolve(environment, "v7")
-    wanted = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    resolved = await engine.of(environment).resolve("v7")
+    wanted = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
     assert wanted.build_hash is not None
     assert wanted.identity == wanted.build_hash
-    image_id = await engine.build(resolved, "web", report)
+    image_id = await engine.of(resolved.environment).build(resolved, "web", report)
     image = docker_client.images.get(image_id)
     assert image.labels["what"] == "v7"
     assert any("building v7" in text for _, text, _ in reports)
     assert any(fraction for _, _, fraction in reports)
-    drafted = await engine.draft_release(resolved, {"web": image_id})
+    drafted = await engine.of(resolved.environment).draft_release(resolved, {"web": image_id})
     assert drafted.services[0].image.built
     assert "build" not in (await engine.load_model(drafted.model_hash))["services"]["web"]
     docker_client.images.remove(image_id, force=True)
 
 
 async def test_failed_build_shows_log_end(
-    engine: ComposeEngine, stack: Callable[..., Environment], report: ProgressReport
+    engine: Stacks, stack: Callable[..., Environment], report: ProgressReport
 ) -> None:
     environment = stack(BUILT)
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\nRUN echo connection refused; exit 3\n")
     with pytest.raises(BuildFailedError) as caught:
-        await engine.build(await engine.resolve(environment, "v7"), "web", report)
+        await engine.of(environment).build(await engine.of(environment).resolve("v7"), "web", report)
     assert "connection refused" in caught.value.report
     assert not caught.value.transient
 
@@ -220,22 +220,22 @@ def release_of(drafted: ReleaseDraft, number: int = 3) -> Release:
 
 
 async def test_prune_spares_protected_release(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     docker_client.api.import_image_from_data(b"\0" * 10240, repository="passing", tag="v1")
     environment = stack(one("passing:v1"))
     drafted = await draft(engine, environment)
     release, other = release_of(drafted), release_of(drafted, 4)
-    await engine.protect(release, environment)
-    await engine.protect(other, environment)
+    await engine.of(environment).protect(release)
+    await engine.of(environment).protect(other)
     docker_client.images.remove("passing:v1")
     docker_client.images.prune()
-    assert await engine.missing_images(release, environment) == ()
-    await engine.unprotect(release, environment)
+    assert await engine.of(environment).missing_images(release) == ()
+    await engine.of(environment).unprotect(release)
     assert await engine.load_model(drafted.model_hash)
-    assert await engine.missing_images(other, environment) == ()
-    await engine.unprotect(other, environment)
-    assert await engine.missing_images(other, environment) == ("web",)
+    assert await engine.of(environment).missing_images(other) == ()
+    await engine.of(environment).unprotect(other)
+    assert await engine.of(environment).missing_images(other) == ("web",)
     with pytest.raises(ReleaseNotRestorableError):
         await engine.load_model(drafted.model_hash)
-    await engine.unprotect(other, environment)
+    await engine.of(environment).unprotect(other)

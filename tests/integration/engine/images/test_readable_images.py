@@ -23,7 +23,7 @@ def web(stack):
 async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
     await deploy(engine, web, started=False)
     image = docker_client.images.get("tiny:v1")
-    for one in await engine.containers(web):
+    for one in await engine.of(web).containers():
         inspected = docker_client.api.inspect_container(one.id)
         assert inspected["Config"]["Image"] == "tiny:v1"
         assert inspected["Image"] == image.id
@@ -35,10 +35,10 @@ async def test_name_means_content_again(engine, web, docker_client, hand):
     drafted = await deploy(engine, web, started=False)
     image, other = docker_client.images.get("tiny:v1").id, docker_client.images.get("tiny:v2")
     (name,) = {one["image"] for one in (await engine.load_model(drafted.model_hash))["services"].values()}
-    for one in await engine.containers(web):
+    for one in await engine.of(web).containers():
         if one.service == "web":
             docker_client.api.remove_container(one.id, force=True)
-    before = {one.id for one in await engine.containers(web)}
+    before = {one.id for one in await engine.of(web).containers()}
     if hand == "moves":
         other.tag(*name.split(":"))
     else:
@@ -54,10 +54,10 @@ async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
     drafted = await deploy(engine, web, started=False)
     model = await engine.load_model(drafted.model_hash)
     name, image = model["services"]["web"]["image"], docker_client.images.get("tiny:v1").id
-    (web_before,) = (one for one in await engine.containers(web) if one.service == "web")
+    (web_before,) = (one for one in await engine.of(web).containers() if one.service == "web")
     docker_client.api.remove_container(web_before.id, force=True)
     docker_client.images.get("tiny:v2").tag(*name.split(":"))
-    labels = docker_client.api.inspect_container((await engine.containers(web))[0].id)["Config"]["Labels"]
+    labels = docker_client.api.inspect_container((await engine.of(web).containers())[0].id)["Config"]["Labels"]
     wrong = docker_client.api.create_container(
         name,
         name=web_before.name,
@@ -80,12 +80,14 @@ async def test_same_content_keeps_its_container(engine, web, docker_client):
     model = copy.deepcopy(dict(await engine.load_model(first.model_hash)))
     for fields in model["services"].values():  # as the version before wrote it
         fields["image"] = fields.pop("x-deploy")["image_id"]
-    old_hash = engine._models.save(model)
+    old_hash = engine._parts.models.save(model)
     before = {one.id for one in await make(engine, web, old_hash)}
-    stack = await engine.resolve(web, "v1-again")
-    wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+    stack = await engine.of(web).resolve("v1-again")
+    wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     kept_from = release_of(old_hash, first.services)
-    again = await engine.draft_release(stack, {name: one.image_id for name, one in wanted.items()}, kept_from=kept_from)
+    again = await engine.of(stack.environment).draft_release(
+        stack, {name: one.image_id for name, one in wanted.items()}, kept_from=kept_from
+    )
     assert {one.id for one in await make(engine, web, again.model_hash)} == before
 
 
@@ -94,7 +96,7 @@ async def test_image_that_is_gone_is_named(engine, web, docker_client):
     model = copy.deepcopy(dict(await engine.load_model(drafted.model_hash)))
     model["services"]["web"] = {**model["services"]["web"], "image": "roas/gone:v1", "x-deploy": {"image_id": ID}}
     with pytest.raises(ImageNotFoundError, match="roas/gone:v1"):
-        await engine.create_service(web, engine._models.save(model), "web")
+        await engine.of(web).create_service(engine._parts.models.save(model), "web")
 
 
 @pytest.mark.parametrize("hand", ["leaves the tag", "moves the tag"])
@@ -105,14 +107,14 @@ async def test_names_go_with_the_last_release(engine, web, docker_client, hand):
     name = (await engine.load_model(drafted.model_hash))["services"]["web"]["image"]
     release = release_of(drafted.model_hash, drafted.services)
     await make(engine, web, drafted.model_hash)
-    await engine.protect(release, web)
+    await engine.of(web).protect(release)
     assert name in docker_client.images.get("tiny:v3").tags
     tag, other = release_tag(web.project, "web", release.number), docker_client.images.get("tiny:v1")
     if hand == "moves the tag":
-        for one in await engine.containers(web):
+        for one in await engine.of(web).containers():
             docker_client.api.remove_container(one.id, force=True)
         other.tag(*tag)
-    await engine.unprotect(release, web)
+    await engine.of(web).unprotect(release)
     assert name not in docker_client.images.get("tiny:v3").tags
     other.reload()
     assert (":".join(tag) in other.tags) is (hand == "moves the tag")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -33,42 +33,42 @@ QUOTING = {
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """One that knows nothing yet."""
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     yield made
     await made.close()
 
 
 @pytest.mark.parametrize("kind", QUOTING)
-async def test_compose_error_quotes_no_secret(engine: ComposeEngine, environment: Environment, kind: str) -> None:
+async def test_compose_error_quotes_no_secret(engine: Stacks, environment: Environment, kind: str) -> None:
     environment.compose_files[0].write_text(QUOTING[kind])
     with pytest.raises(RoasError) as caught:
-        await engine.resolve(environment, "v1", write_contents=False)
+        await engine.of(environment).resolve("v1", write_contents=False)
     said = (str(caught.value), caught.value.message, caught.value.hint, caught.value.report)
     assert SECRET not in "\n".join(said)
     assert len(caught.value.message) > 20
 
 
-async def test_broken_env_file_quotes_no_secret(engine: ComposeEngine, environment: Environment) -> None:
+async def test_broken_env_file_quotes_no_secret(engine: Stacks, environment: Environment) -> None:
     environment.env_files[0].write_text(f'A=1\nDB-PASS ${{={SECRET}\nDB_PASSWORD="{SECRET}\n')
     environment.compose_files[0].write_text("services: {web: {image: x}}")
     with pytest.raises(RoasError) as caught:
-        await engine.resolve(environment, "v1", write_contents=False)
+        await engine.of(environment).resolve("v1", write_contents=False)
     assert SECRET not in caught.value.message
 
 
 async def test_what_only_the_model_says_is_hidden(tmp_path: Path, environment: Environment) -> None:
     """A credential that is put together of several variables is written in no file; nor is a secret's content."""
     redactor = Redactor()
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=redactor)
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=redactor)
     (environment.folder / "key").write_text("in-a-secret-file-77")
     environment.env_files[0].write_text("FIRST=correct-horse\nSECOND=staple-91\n")
     environment.compose_files[0].write_text(
         "services: {web: {image: x, environment: {DB_PASSWORD: '${FIRST}-battery-${SECOND}'}}}\n"
         "secrets: {k: {file: ./key}}\n"
     )
-    await made.resolve(environment, None, write_contents=False)
+    await made.of(environment).resolve(None, write_contents=False)
     await made.close()
     assert redactor.redact("got correct-horse-battery-staple-91") == "got [redacted]"
     assert redactor.redact("the correct-horse") == "the correct-horse"

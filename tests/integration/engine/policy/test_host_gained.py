@@ -11,8 +11,8 @@ import pytest
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.sources.snapshot import new_snapshot
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -56,31 +56,31 @@ def refused(caught: pytest.ExceptionInfo[ComposePolicyError]) -> set[str]:
     return set(caught.value.entries)
 
 
-async def resolved_entries(engine: ComposeEngine, environment: Environment) -> set[str]:
+async def resolved_entries(engine: Stacks, environment: Environment) -> set[str]:
     """Return the entries that would allow what is refused; empty where nothing is."""
     try:
-        await engine.resolve(environment, None, write_contents=False)
+        await engine.of(environment).resolve(None, write_contents=False)
     except ComposePolicyError as error:
         return set(error.entries)
     return set()
 
 
 @pytest.mark.parametrize("compose", INCLUDES.values(), ids=INCLUDES.keys())
-async def test_a_plan_starts_no_program(engine: ComposeEngine, baited: Environment, compose: str) -> None:
+async def test_a_plan_starts_no_program(engine: Stacks, baited: Environment, compose: str) -> None:
     baited.compose_files[0].write_text(compose)
     with pytest.raises(ComposePolicyError, match="from another machine") as caught:
-        await engine.resolve(baited, None, write_contents=False)
+        await engine.of(baited).resolve(None, write_contents=False)
     assert "nothing allows that" in caught.value.message
     assert not (baited.folder / "gained").exists()
 
 
 async def test_no_entry_allows_a_remote_file(baited: Environment, tmp_path: Path) -> None:
-    allowing = ComposeEngine(
+    allowing = Stacks(
         state_dir=tmp_path / "state", instance_id="T", policy_allow=(f"include:{REMOTE}",), redactor=Redactor()
     )
     baited.compose_files[0].write_text(INCLUDES["short"])
     with pytest.raises(ComposePolicyError):
-        await allowing.resolve(baited, None)
+        await allowing.of(baited).resolve(None)
     await allowing.close()
     assert not (baited.folder / "gained").exists()
 
@@ -258,7 +258,7 @@ async def test_compose_means_what_is_refused(stack: Stack, cases: list[str]) -> 
     found: set[str] = set()
     for _ in ("what the files say", "what Compose makes of them", "nothing more"):
         state_dir = laid_out.folder / "state"
-        made = ComposeEngine(state_dir=state_dir, instance_id="T", policy_allow=tuple(found), redactor=Redactor())
+        made = Stacks(state_dir=state_dir, instance_id="T", policy_allow=tuple(found), redactor=Redactor())
         refused_now = await resolved_entries(made, laid_out)
         await made.close()
         assert not refused_now & found, "what was told does not allow it"
@@ -267,9 +267,7 @@ async def test_compose_means_what_is_refused(stack: Stack, cases: list[str]) -> 
     assert not refused_now
 
 
-async def test_a_volume_with_options_is_found(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_a_volume_with_options_is_found(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     """A volume that exists keeps its options, whatever the compose file says of it today."""
     environment = stack(f"{PLAIN[:-2]}, volumes: ['data:/d']}}}}\nvolumes: {{data: }}")
     labels = {"com.docker.compose.project": environment.project, "com.docker.compose.volume": "data"}
@@ -277,13 +275,11 @@ async def test_a_volume_with_options_is_found(
     docker_client.volumes.create(f"{environment.project}_data", driver="local", driver_opts=options, labels=labels)
     for write in (False, True):
         with pytest.raises(ComposePolicyError, match="exists, with `driver_opts`: device, type") as caught:
-            await engine.resolve(environment, None, write_contents=write)
+            await engine.of(environment).resolve(None, write_contents=write)
         assert refused(caught) == {"volume:data"}
 
 
-async def test_a_volume_of_others_is_found(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_a_volume_of_others_is_found(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     environment = stack(f"{PLAIN[:-2]}, volumes: ['data:/d']}}}}\nvolumes: {{data: }}")
     name = f"{environment.project}_data"
     volume = docker_client.volumes.create(name)
@@ -296,7 +292,7 @@ async def test_a_volume_of_others_is_found(
 
 
 async def test_the_name_of_others_is_refused(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient, busybox_image: str
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, busybox_image: str
 ) -> None:
     environment = stack(PLAIN)
     other = f"{environment.project}x"
@@ -317,14 +313,12 @@ async def test_the_name_of_others_is_refused(
         by_hand.remove(force=True)
 
 
-async def test_a_swapped_link_is_not_bound(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_a_swapped_link_is_not_bound(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     """A container of the release before still writes the folder that the next one would bind from."""
     environment = stack(f"{PLAIN[:-2]}, volumes: ['./data:/data']}}}}")
     (environment.folder / "data" / "sub").mkdir(parents=True)
     await deploy(engine, environment)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     second = "services: {web: {image: 'tiny:v1'}, reader: {image: 'tiny:v1', volumes: ['./data/sub:/host']}}"
     environment.compose_files[0].write_text(second)
     sub = environment.folder / "data" / "sub"
@@ -333,19 +327,17 @@ async def test_a_swapped_link_is_not_bound(
     assert code == 0
     assert sub.resolve() == Path("/")
     with pytest.raises(ComposePolicyError):
-        await engine.resolve(environment, None)
+        await engine.of(environment).resolve(None)
 
 
-async def test_a_shared_folder_is_bound_twice(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_a_shared_folder_is_bound_twice(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     environment = stack(
         "services: {web: {image: 'tiny:v1', volumes: ['./data:/data']}, "
         "reader: {image: 'tiny:v1', volumes: ['./data:/data:ro']}}"
     )
     (environment.folder / "data").mkdir()
     await deploy(engine, environment, started=False)
-    for found in await engine.containers(environment):
+    for found in await engine.of(environment).containers():
         (mount,) = docker_client.api.inspect_container(found.id)["Mounts"]
         assert mount["Source"] == str(environment.folder / "data")
 
@@ -357,15 +349,13 @@ async def test_what_one_service_may_is_not_taken_from_it(stack: Stack, tmp_path:
         "web: {image: 'tiny:v1', volumes_from: ['bot:ro']}}"
     )
     allowed = ("docker_socket:bot", "state_dir:bot")
-    made = ComposeEngine(
-        state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()
-    )
+    made = Stacks(state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
     assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}
     await made.close()
 
 
-async def test_a_look_without_an_engine_judges_the_files(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
+async def test_a_look_without_an_engine_judges_the_files(engine: Stacks, stack: Stack, tmp_path: Path) -> None:
     nowhere = replace(stack(PLAIN), docker_host=f"unix://{tmp_path}/nowhere.sock")
     assert await resolved_entries(engine, nowhere) == set()
     with pytest.raises(RoasError, match="does not answer"):
-        await engine.resolve(nowhere, None)
+        await engine.of(nowhere).resolve(None)

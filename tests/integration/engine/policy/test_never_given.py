@@ -11,8 +11,8 @@ import pytest
 
 from roas.engine.compose import jail_container
 from roas.engine.compose.program import compose_binary
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.docker_client import EngineClient
+from roas.engine.stacks import Stacks
 from roas.environments import environments
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment, PolicyLevel
@@ -31,12 +31,12 @@ async def report(service: str, text: str, fraction: float | None) -> None:
     """Hear of progress, and tell nobody."""
 
 
-async def built(engine: ComposeEngine, environment: Environment) -> str:
+async def built(engine: Stacks, environment: Environment) -> str:
     """Build `web`, create its container as a deployment does, and return its image."""
-    stack = await engine.resolve(environment, None)
-    image_id = await engine.build(stack, "web", report)
+    stack = await engine.of(environment).resolve(None)
+    image_id = await engine.of(stack.environment).build(stack, "web", report)
     ids = dict.fromkeys(stack.definitions, image_id)
-    drafted = await engine.draft_release(stack, ids)
+    drafted = await engine.of(stack.environment).draft_release(stack, ids)
     await make(engine, environment, drafted.model_hash)
     return image_id
 
@@ -53,7 +53,7 @@ NAMES = ("by-hand:v1", "roas-release/other-web:r1", "roas-jail:0123456789ab", "r
 
 @pytest.mark.parametrize("level", LEVELS)
 async def test_build_moves_no_name_of_others(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient, level: PolicyLevel
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, level: PolicyLevel
 ) -> None:
     """Hand-built tags, releases of others, the jail's image, and what a sibling's container runs."""
     held = {}
@@ -69,7 +69,7 @@ async def test_build_moves_no_name_of_others(
                 image = await built(engine, environment)
             except RoasError:
                 continue
-            (web,) = await engine.containers(environment)
+            (web,) = await engine.of(environment).containers()
             assert web.image_id == image, "what was built is what is made, by its pinned name"
             docker_client.containers.get(web.id).remove(force=True)
         assert {name: docker_client.images.get(name).id for name in NAMES} == held
@@ -79,9 +79,7 @@ async def test_build_moves_no_name_of_others(
             docker_client.images.remove(name, force=True)
 
 
-async def test_own_name_moves_with_own_builds(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_own_name_moves_with_own_builds(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     """A name that nobody had, and that this project built last, means what was built."""
     environment = stack(f"services: {{web: {{image: 'own-{secrets_of(stack)}:v1', build: app}}}}")
     name = environment.compose_files[0].read_text().split("'")[1]
@@ -124,7 +122,7 @@ async def test_jail_is_known_by_its_content(
 )
 @pytest.mark.parametrize("level", LEVELS)
 async def test_build_writes_nothing_but_its_image(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Stack,
     docker_client: docker.DockerClient,
     tmp_path: Path,
@@ -142,9 +140,7 @@ async def test_build_writes_nothing_but_its_image(
     docker_client.images.remove("victim:v1")
 
 
-async def test_cache_mounts_are_kept_apart(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
-) -> None:
+async def test_cache_mounts_are_kept_apart(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     """What one project leaves in a cache of some name, another one's build does not find; nor does `args` open it."""
     args = "args: {BUILDKIT_CACHE_MOUNT_NS: shared, N: '${N}'}"
     environment = stack(f"services: {{web: {{build: {{context: app, {args}}}}}}}")
@@ -153,8 +149,8 @@ async def test_cache_mounts_are_kept_apart(
     seen = []
     for project, number in ((environment.project, "1"), (f"{environment.project}x", "2"), (environment.project, "3")):
         own = replace(environment, project=project, variables={"N": number})
-        stack_of = await engine.resolve(own, None)
-        image = await engine.build(stack_of, "web", report)
+        stack_of = await engine.of(own).resolve(None)
+        image = await engine.of(stack_of.environment).build(stack_of, "web", report)
         seen.append(docker_client.containers.run(image, ["cat", "/seen"], remove=True).decode().split())
     assert seen == [["1"], ["2"], ["1", "3"]]
 
@@ -177,11 +173,9 @@ async def test_build_sees_no_file_of_the_bot_or_of_others(
         (folder / name).write_text("x" * (1 << 20) + f"DISCORD_TOKEN={TOKEN}\n")
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / "kept").write_text("kept")
-    made = ComposeEngine(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN
-    )
-    resolved = await made.resolve(replace(environment, policy=level, withheld=frozenset(withheld)), None)
-    image = await made.build(resolved, "web", report)
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
+    resolved = await made.of(replace(environment, policy=level, withheld=frozenset(withheld))).resolve(None)
+    image = await made.of(resolved.environment).build(resolved, "web", report)
     await made.close()
     found = docker_client.containers.run(image, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
     assert sorted(found) == ["/all/Dockerfile", "/all/Dockerfile.dockerignore", "/all/docker-compose.yml", "/all/kept"]
@@ -208,9 +202,10 @@ async def test_build_of_what_is_withheld_is_refused(stack: Stack, build: str, le
     (folder / "state" / "journal").write_text("FROM tiny:v1\n")
     (folder / "link").symlink_to("state")
     app(environment)
-    made = ComposeEngine(state_dir=folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    made = Stacks(state_dir=folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    judged = made.of(replace(environment, policy=level))
     with pytest.raises(ComposePolicyError):
-        await made.look_up_images(await made.resolve(replace(environment, policy=level), None), frozenset({"web"}))
+        await judged.look_up_images(await judged.resolve(None), frozenset({"web"}))
     await made.close()
 
 
@@ -256,13 +251,11 @@ async def test_container_has_nothing_that_is_withheld(
     (folder / "kept").write_text("kept")
     for name in (".env.bak", "deep/token.txt"):
         (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\n")
-    made = ComposeEngine(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN
-    )
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
     own = replace(environment, policy=level, withheld=frozenset(withheld))
     with suppress(RoasError):
         await deploy(made, own, started=False)
-    found = await made.containers(own)
+    found = await made.of(own).containers()
     await made.close()
     for one in found:
         inspected = docker_client.api.inspect_container(one.id)
@@ -284,13 +277,13 @@ REPOSITORIES = ("./.git/hooks:/h", "./.git:/g", ".:/x", "./sub:/s")
 @pytest.mark.parametrize("bind", REPOSITORIES)
 @pytest.mark.parametrize("level", [PolicyLevel.STRICT, PolicyLevel.DEFAULT])
 async def test_repository_is_written_by_nobody_unasked(
-    engine: ComposeEngine, stack: Stack, bind: str, level: PolicyLevel
+    engine: Stacks, stack: Stack, bind: str, level: PolicyLevel
 ) -> None:
     environment = stack(f"services: {{web: {{image: 'tiny:v1', volumes: ['{bind}']}}}}")
     subprocess.run(["git", "init", "-q", str(environment.folder)], check=True)
     subprocess.run(["git", "init", "-q", str(environment.folder / "sub")], check=True)
     with pytest.raises(ComposePolicyError, match="by the next `git` command"):
-        await engine.resolve(replace(environment, policy=level), None)
+        await engine.of(replace(environment, policy=level)).resolve(None)
 
 
 HOST_FILES = ("{host}", "{link}", "docker-compose.yml:{host}", "../host/docker-compose.yml", "/proc/kmsg")
@@ -300,7 +293,7 @@ HOST_FILES = ("{host}", "{link}", "docker-compose.yml:{host}", "../host/docker-c
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.timeout(60)
 async def test_stack_names_no_file_of_the_host(
-    engine: ComposeEngine, stack: Stack, tmp_path: Path, named: str, level: PolicyLevel
+    engine: Stacks, stack: Stack, tmp_path: Path, named: str, level: PolicyLevel
 ) -> None:
     """By `COMPOSE_FILE` in its `.env`: no line of it is in an error, and nothing of it in what is resolved."""
     folder, host = stack("services: {web: {image: 'tiny:v1'}}").folder, tmp_path / "host" / "docker-compose.yml"
@@ -312,5 +305,5 @@ async def test_stack_names_no_file_of_the_host(
         (folder / ".env").write_text(f"COMPOSE_FILE={named.format(host=host, link='link')}\n")
         own = environments(Settings(_env_file=None, stack_dir=folder, compose_policy=level))["dev"]
         with pytest.raises(ComposePolicyError, match="names a file outside the stack's folder") as refused:
-            await engine.resolve(own, None)
+            await engine.of(own).resolve(None)
         assert SECRET not in str((refused.value.message, refused.value.hint))

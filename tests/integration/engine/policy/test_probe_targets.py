@@ -6,14 +6,14 @@ from pathlib import Path
 
 import docker
 
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from tests.integration.engine.applying import deploy
 
 
 async def test_addresses_of_own_services_only(
-    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', ports: ['127.0.0.1::80']}}")
     await deploy(engine, environment)
@@ -37,7 +37,7 @@ async def test_addresses_of_own_services_only(
             what: await engine.probe_targets.permitted(environment, "whatever", port, (address,)) == (address,)
             for what, (address, port) in asked.items()
         }
-        allowing = ComposeEngine(
+        allowing = Stacks(
             state_dir=tmp_path / "other", instance_id="T", policy_allow=("dev/probe:intranet:80",), redactor=Redactor()
         )
         there = ("169.254.169.254",)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.raw_files import FileReference
+from roas.engine.stacks import Stacks
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
 from testbed.inherited import chosen_programs
@@ -132,9 +132,7 @@ def compose_config(file: Path, **variables: str) -> subprocess.CompletedProcess[
 # Compose is asked about each of them, which takes half a minute of a core: usually about other ones each time.
 @pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.long)], ids=["sample", "each"])
 @pytest.mark.timeout(300)
-async def test_no_spelling_hides_a_file(
-    engine: ComposeEngine, environment: Environment, folder: Path, share: int
-) -> None:
+async def test_no_spelling_hides_a_file(engine: Stacks, environment: Environment, folder: Path, share: int) -> None:
     """Each spelling by which Compose reads the file is refused; what Compose does not take counts for nothing."""
     leaking, let_through = 0, []
     environment = replace(environment, variables={"STACK": str(folder), "HOME": os.environ["HOME"]})
@@ -150,7 +148,7 @@ async def test_no_spelling_hides_a_file(
                 continue
             leaking += 1
             try:
-                await engine.resolve(environment, None, write_contents=False)
+                await engine.of(environment).resolve(None, write_contents=False)
             except (ComposePolicyError, ComposeFileError):
                 continue
             let_through.append(text)
@@ -159,22 +157,18 @@ async def test_no_spelling_hides_a_file(
 
 
 @pytest.mark.parametrize("place", ["!!binary ZW52X2ZpbGU=: own.env", "labels: {a: !!binary YQ==}"])
-async def test_a_binary_tag_is_refused(
-    engine: ComposeEngine, environment: Environment, folder: Path, place: str
-) -> None:
+async def test_a_binary_tag_is_refused(engine: Stacks, environment: Environment, folder: Path, place: str) -> None:
     environment.compose_files[0].write_text(f"services:\n  web:\n    image: x\n    {place}\n")
     with pytest.raises(ComposePolicyError, match=r"docker-compose.yml, line 4: the tag `!!binary`"):
-        await engine.resolve(environment, None)
+        await engine.of(environment).resolve(None)
 
 
-async def test_a_value_that_is_no_text_is_refused(
-    engine: ComposeEngine, environment: Environment, folder: Path
-) -> None:
+async def test_a_value_that_is_no_text_is_refused(engine: Stacks, environment: Environment, folder: Path) -> None:
     """Compose prints it as `!!binary`, and what is judged would not be what is applied."""
     (folder / "x.env").write_bytes(b"A=\xff\n")
     environment.compose_files[0].write_text("services: {web: {image: x, network_mode: 'container:${A}'}}")
     with pytest.raises(ComposePolicyError, match="not UTF-8 text"):
-        await engine.resolve(replace(environment, env_files=(folder / "x.env",)), None)
+        await engine.of(replace(environment, env_files=(folder / "x.env",))).resolve(None)
 
 
 USERS = ("", "git@", "a_b@")

@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from roas.engine.client import FILE_THREADS
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
@@ -28,21 +28,21 @@ PLAIN = "services: {web: {network_mode: none, image: 'tiny:v1'}}"
 
 
 @asynccontextmanager
-async def allowing(tmp_path: Path, *allowed: str) -> AsyncIterator[ComposeEngine]:
+async def allowing(tmp_path: Path, *allowed: str) -> AsyncIterator[Stacks]:
     """A bot on the same state folder, with other settings."""
-    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
     yield made
     await made.close()
 
 
-async def inspected(engine: ComposeEngine, environment: Environment, client: docker.DockerClient) -> dict[str, Any]:
-    (web,) = await engine.containers(environment)
+async def inspected(engine: Stacks, environment: Environment, client: docker.DockerClient) -> dict[str, Any]:
+    (web,) = await engine.of(environment).containers()
     found: dict[str, Any] = client.api.inspect_container(web.id)
     return found
 
 
 async def test_a_withdrawn_power_does_not_come_back(
-    engine: ComposeEngine, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
+    engine: Stacks, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     environment = stack(f"{PLAIN[:-2]}, cap_add: [SYS_ADMIN]}}}}")
     async with allowing(tmp_path, "cap_add:web") as before:
@@ -51,20 +51,20 @@ async def test_a_withdrawn_power_does_not_come_back(
     stack("services: {web: {image: 'tiny:v2'}}")
     second = await deploy(engine, environment, started=False)
     for apply in (
-        lambda: engine.refresh_credentials(environment, release_of(first.model_hash)),
-        lambda: engine.create_service(environment, first.model_hash, "web"),
-        lambda: engine.create_missing(environment, first.model_hash),
-        lambda: engine.check_release(environment, first.model_hash),
+        lambda: engine.of(environment).refresh_credentials(release_of(first.model_hash)),
+        lambda: engine.of(environment).create_service(first.model_hash, "web"),
+        lambda: engine.of(environment).create_missing(first.model_hash),
+        lambda: engine.of(environment).check_release(first.model_hash),
     ):
         with pytest.raises(ComposePolicyError, match="not allowed here today") as caught:
             await apply()
         assert caught.value.entries == ("cap_add:web",)
         assert caught.value.hint.startswith("Deploy a version that does without, or add to roas.toml:")
-    await engine.check_release(environment, second.model_hash)
+    await engine.of(environment).check_release(second.model_hash)
     assert not (await inspected(engine, environment, docker_client))["HostConfig"]["CapAdd"]
 
 
-async def test_a_release_follows_no_new_link(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
+async def test_a_release_follows_no_new_link(engine: Stacks, stack: Stack, tmp_path: Path) -> None:
     """What was a folder when the release was made is a link by now: committed, or made by a container."""
     environment = stack(f"{PLAIN[:-2]}, volumes: ['./data:/data']}}}}")
     (environment.folder / "data").mkdir()
@@ -73,9 +73,9 @@ async def test_a_release_follows_no_new_link(engine: ComposeEngine, stack: Stack
     (environment.folder / "data").symlink_to("/etc")
     async with allowing(tmp_path) as today:
         with pytest.raises(ComposePolicyError) as caught:
-            await today.create_service(environment, drafted.model_hash, "web")
+            await today.of(environment).create_service(drafted.model_hash, "web")
     assert caught.value.entries == ("bind:/etc",)
-    assert await engine.containers(environment) == ()
+    assert await engine.of(environment).containers() == ()
 
 
 def crashed(client: docker.DockerClient, container_id: str) -> None:
@@ -93,7 +93,7 @@ def rebooted(daemon: PrivateDaemon, client: docker.DockerClient, container_id: s
 
 
 async def test_strict_binds_survive_a_swap(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Stack,
     tmp_path: Path,
     docker_client: docker.DockerClient,
@@ -105,7 +105,7 @@ async def test_strict_binds_survive_a_swap(
     environment = stack(f"{PLAIN[:-2]}, restart: always, volumes: ['./data:/data']}}}}")
     (environment.folder / "data").mkdir()
     await deploy(engine, environment)
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     (environment.folder / "data").rename(environment.folder / "gone")
     (environment.folder / "data").symlink_to(tmp_path / "host")
     crashed(docker_client, web.id)
@@ -123,7 +123,7 @@ async def test_strict_binds_survive_a_swap(
     stack(f"{PLAIN[:-2]}, restart: always, volumes: ['{place}:/data']}}}}")
     assert await resolved_entries(engine, strict) == {f"bind:{place}"}
     await deploy(engine, replace(strict, allowed=(f"bind:{place}",)))
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     container = docker_client.containers.get(web.id)
     swap = f"touch /data/own; rmdir /data; mv /data /gone; ln -s {tmp_path}/host /data/data; ln -sfn / /data"
     container.exec_run(["sh", "-c", swap])
@@ -136,7 +136,7 @@ async def test_strict_binds_survive_a_swap(
         assert container.exec_run(["cat", "/data/shadow"])[0] != 0
 
 
-async def test_strict_copies_what_is_read(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
+async def test_strict_copies_what_is_read(engine: Stacks, stack: Stack, tmp_path: Path) -> None:
     """Read-only files of a stack are bound from our copies, which no checkout reaches."""
     environment = stack(
         "services: {web: {image: 'tiny:v1', volumes: ['./conf:/conf:ro', '/etc/localtime:/etc/localtime:ro']}, "
@@ -147,12 +147,12 @@ async def test_strict_copies_what_is_read(engine: ComposeEngine, stack: Stack, t
 
 
 async def test_trust_gives_powers_and_names_them(
-    engine: ComposeEngine, stack: Stack, docker_client: docker.DockerClient
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient
 ) -> None:
     environment = stack(f"{PLAIN[:-2]}, cap_add: [NET_ADMIN], pid: host}}}}")
     assert await resolved_entries(engine, environment) == {"cap_add:web", "pid:web"}
     trusted = replace(environment, policy=PolicyLevel.TRUSTED)
-    resolved = await engine.resolve(trusted, None)
+    resolved = await engine.of(trusted).resolve(None)
     assert [text for text in resolved.warnings if "Allowed by trust" in text] == [
         "Allowed by trust: web has `cap_add` (`cap_add:web`).",
         "Allowed by trust: web has `pid: host` (`pid:web`).",
@@ -163,7 +163,7 @@ async def test_trust_gives_powers_and_names_them(
 
 
 async def test_the_bots_volume_is_not_shared(
-    engine: ComposeEngine,
+    engine: Stacks,
     stack: Stack,
     tmp_path: Path,
     docker_client: docker.DockerClient,
@@ -184,7 +184,7 @@ async def test_the_bots_volume_is_not_shared(
 
 
 async def test_link_that_was_allowed_is_followed_once(
-    engine: ComposeEngine, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
+    engine: Stacks, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """A link of the stack's folder to an allowed place: a checkout that leads it elsewhere reaches no container."""
     for name in ("data", "host"):
@@ -194,7 +194,7 @@ async def test_link_that_was_allowed_is_followed_once(
     link = environment.folder / "link"
     link.symlink_to(tmp_path / "data")
     await deploy(engine, replace(environment, allowed=(f"bind:{tmp_path}/data",)))
-    (web,) = await engine.containers(environment)
+    (web,) = await engine.of(environment).containers()
     link.unlink()
     link.symlink_to(tmp_path / "host")
     crashed(docker_client, web.id)
@@ -204,7 +204,7 @@ async def test_link_that_was_allowed_is_followed_once(
 
 @pytest.mark.parametrize("level", [PolicyLevel.DEFAULT, PolicyLevel.STRICT])
 async def test_link_in_a_circle_leaves_others_alone(
-    engine: ComposeEngine, stack: Stack, tmp_path: Path, level: PolicyLevel
+    engine: Stacks, stack: Stack, tmp_path: Path, level: PolicyLevel
 ) -> None:
     """A folder that a container of one stack writes becomes a link to itself: the engine still names it."""
     environment = stack(f"{PLAIN[:-2]}, volumes: ['./data:/data']}}}}")
@@ -219,26 +219,22 @@ async def test_link_in_a_circle_leaves_others_alone(
         environment, project=f"{environment.project}x", folder=compose.parent, compose_files=(compose,), policy=level
     )
     assert await resolved_entries(engine, other) == set()
-    assert await engine.misled_binds(environment, drafted.model_hash) == {}
-    await engine.check_release(environment, drafted.model_hash)
+    assert await engine.of(environment).misled_binds(drafted.model_hash) == {}
+    await engine.of(environment).check_release(drafted.model_hash)
 
 
 @pytest.mark.timeout(60)
 async def test_pipe_in_place_of_variables_holds_nobody(stack: Stack, tmp_path: Path) -> None:
     """A release is judged without a copy of its stack's files: what has become of them keeps no thread."""
     environment = stack(PLAIN, env="A=1\n")
-    made = ComposeEngine(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40
-    )
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40)
     drafted = await draft(made, environment)
     await made.close()
     (environment.folder / ".env").unlink()
     os.mkfifo(environment.folder / ".env")
-    made = ComposeEngine(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40
-    )
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40)
     async with asyncio.timeout(20):
-        checks = [made.check_release(environment, drafted.model_hash) for _ in range(2 * FILE_THREADS)]
+        checks = [made.of(environment).check_release(drafted.model_hash) for _ in range(2 * FILE_THREADS)]
         await asyncio.gather(*checks)
-        assert (await made.resolve(replace(environment, env_files=()), None)).model["services"]
+        assert (await made.of(replace(environment, env_files=())).resolve(None)).model["services"]
     await made.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
+from roas.engine.stacks import Stacks
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -30,14 +30,12 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 async def inputs(tmp_path: Path) -> AsyncIterator[Ask]:
     """Ask a bot that is started anew each time, on the same state."""
-    made: list[ComposeEngine] = []
+    made: list[Stacks] = []
     (tmp_path / "state").mkdir()
 
     async def ask(environment: Environment, *allowed: str) -> str:
-        made.append(
-            ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
-        )
-        return (await made[-1].resolve(environment, None, write_contents=False)).inputs
+        made.append(Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()))
+        return (await made[-1].of(environment).resolve(None, write_contents=False)).inputs
 
     yield ask
     for one in made:

@@ -21,7 +21,7 @@ async def test_folder_is_known_and_nothing_of_the_bot(engine, stack, monkeypatch
     text = f"services:\n  web:\n    image: tiny:v1\n    volumes: ['${{PWD}}/data:/data']\n    environment:\n{asked}"
     environment = stack(text, env="GIVEN=yes\n")
     (environment.folder / "data").mkdir()
-    web = (await engine.resolve(environment, "v1")).model["services"]["web"]
+    web = (await engine.of(environment).resolve("v1")).model["services"]["web"]
     given = {"PWD": str(environment.folder), "VERSION": "v1", "GIVEN": "yes"}
     assert web["environment"] == dict.fromkeys(OWN, "none") | given
     assert [one["source"] for one in web["volumes"]] == [f"{environment.folder}/data"]
@@ -40,12 +40,12 @@ async def test_folder_is_known_and_nothing_of_the_bot(engine, stack, monkeypatch
 async def test_variable_without_value_in_a_path_is_refused(engine, stack, fields: str) -> None:
     """Compose would take the host's `/db`."""
     with pytest.raises(ComposeFileError, match="DATA, which is not set"):
-        await engine.resolve(stack(fields), "v1", write_contents=False)
+        await engine.of(stack(fields)).resolve("v1", write_contents=False)
 
 
 async def test_variable_without_value_elsewhere_is_warned_of(engine, stack) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', labels: {a: '${A}'}, cpus: '${B:-0.5}'}}")
-    warnings = (await engine.resolve(environment, "v1")).warnings
+    warnings = (await engine.of(environment).resolve("v1")).warnings
     assert [one for one in warnings if "A is not set" in one]
 
 
@@ -66,7 +66,7 @@ async def test_home_is_that_of_the_folders_owner(
     }
     allowed = tuple(f"{what}:{home / 'db'}" for what in ("bind", "env_file"))
     environment = replace(stack(f"services: {{web: {{image: 'tiny:v1', {fields[kind]}}}}}"), allowed=allowed)
-    web = (await engine.resolve(environment, "v1")).model["services"]["web"]
+    web = (await engine.of(environment).resolve("v1")).model["services"]["web"]
     if kind == "writable":
         assert [one["source"] for one in web["volumes"]] == [str(home / "db")] * 2
     elif kind == "read-only":
@@ -78,4 +78,4 @@ async def test_home_is_that_of_the_folders_owner(
 async def test_home_that_nobody_knows_is_refused(engine, stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     with pytest.raises(ComposeFileError, match="HOME, which is not set"):
-        await engine.resolve(stack("services: {web: {image: 'tiny:v1', volumes: ['~/db:/db']}}"), "v1")
+        await engine.of(stack("services: {web: {image: 'tiny:v1', volumes: ['~/db:/db']}}")).resolve("v1")

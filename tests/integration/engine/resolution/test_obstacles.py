@@ -2,9 +2,9 @@
 
 import secrets
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
 from roas.engine.resolution.obstacles import find_obstacles
+from roas.engine.stacks import Stacks
 from roas.models.obstacle import ObstacleKind
 from roas.redaction import Redactor
 
@@ -34,7 +34,7 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
     try:
         other.reload()
         port = other.ports["80/tcp"][0]["HostPort"]
-        trusting = ComposeEngine(
+        trusting = Stacks(
             state_dir=tmp_path / "trusting",
             instance_id="BOT-TEST",
             policy_allow=(
@@ -45,7 +45,7 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
             redactor=Redactor(),
         )
         environment = stack(STACK.format(name=name, port=port))
-        resolved = await trusting.resolve(environment, None, write_contents=False)
+        resolved = await trusting.of(environment).resolve(None, write_contents=False)
         await trusting.close()
     finally:
         other.remove(force=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model.text import read_model, write_model
+from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from testbed.daemon import PrivateDaemon
@@ -48,7 +48,7 @@ def shown(client: docker.DockerClient, container_id: str) -> str:
 
 
 async def test_swap_reaches_no_restarted_container(
-    engine: ComposeEngine,
+    engine: Stacks,
     secretive: Environment,
     tmp_path: Path,
     docker_client: docker.DockerClient,
@@ -57,7 +57,7 @@ async def test_swap_reaches_no_restarted_container(
     """A crash, a start by hand and a start of the engine: each looks the paths up again."""
     (tmp_path / "shadow").write_text("of the host")
     await deploy(engine, secretive)
-    (web,) = await engine.containers(secretive)
+    (web,) = await engine.of(secretive).containers()
     for name in FILES:
         (secretive.folder / name).unlink()
         (secretive.folder / name).symlink_to(tmp_path / "shadow")
@@ -72,20 +72,20 @@ async def test_swap_reaches_no_restarted_container(
 
 
 async def test_rollback_has_secrets_of_today(
-    engine: ComposeEngine, secretive: Environment, docker_client: docker.DockerClient
+    engine: Stacks, secretive: Environment, docker_client: docker.DockerClient
 ) -> None:
     first = await draft(engine, secretive)
     for name in FILES:
         (secretive.folder / name).write_text("second")
     (secretive.folder / ".env").write_text("OWN=second\n")
-    restored, _ = await engine.refresh_credentials(secretive, release_of(first.model_hash))
+    restored, _ = await engine.of(secretive).refresh_credentials(release_of(first.model_hash))
     await apply(engine, secretive, restored)
-    (web,) = await engine.containers(secretive)
+    (web,) = await engine.of(secretive).containers()
     assert shown(docker_client, web.id) == "second" * 3 + "first" * 3
 
 
 async def test_release_with_secrets_in_place_returns(
-    engine: ComposeEngine, secretive: Environment, tmp_path: Path, docker_client: docker.DockerClient
+    engine: Stacks, secretive: Environment, tmp_path: Path, docker_client: docker.DockerClient
 ) -> None:
     """Releases of the version before bind secrets from where they lie: they can be gone back to, as they are."""
     drafted = await draft(engine, secretive)
@@ -94,28 +94,26 @@ async def test_release_with_secrets_in_place_returns(
     web["volumes"] = [one for one in web["volumes"] if one["target"] not in {"/run/secrets/password", "/elsewhere"}]
     web["secrets"] = [{"source": "password"}, {"source": "password", "target": "/elsewhere"}]
     model["secrets"] = {"password": {"file": str(secretive.folder / "password")}}
-    before = engine._models.save(read_model(write_model(model)))
-    restored, _ = await engine.refresh_credentials(secretive, release_of(before))
+    before = engine._parts.models.save(read_model(write_model(model)))
+    restored, _ = await engine.of(secretive).refresh_credentials(release_of(before))
     await apply(engine, secretive, restored)
-    (container,) = await engine.containers(secretive)
+    (container,) = await engine.of(secretive).containers()
     assert shown(docker_client, container.id) == "first" * 6
 
 
-async def test_rollback_takes_no_secret_of_the_bot(
-    engine: ComposeEngine, secretive: Environment, tmp_path: Path
-) -> None:
+async def test_rollback_takes_no_secret_of_the_bot(engine: Stacks, secretive: Environment, tmp_path: Path) -> None:
     """What today's compose file may not have, a rollback does not get from it."""
     first = await draft(engine, secretive)
     key = tmp_path / "state" / "secret_key"
     compose = secretive.compose_files[0]
     compose.write_text(COMPOSE.replace("file: ./password", f"file: {key}"))
-    kept, (warning,) = await engine.refresh_credentials(secretive, release_of(first.model_hash))
+    kept, (warning,) = await engine.of(secretive).refresh_credentials(release_of(first.model_hash))
     assert kept == first.model_hash
     assert "keeps the credentials" in warning
 
 
 @pytest.mark.parametrize("level", [PolicyLevel.DEFAULT, PolicyLevel.STRICT, PolicyLevel.TRUSTED])
-async def test_secret_that_the_host_renews(engine: ComposeEngine, secretive: Environment, level: PolicyLevel) -> None:
+async def test_secret_that_the_host_renews(engine: Stacks, secretive: Environment, level: PolicyLevel) -> None:
     """Only trust, or a permission, lets a secret be bound from where a checkout reaches it."""
     compose = COMPOSE.replace("restart:", "x-deploy: {live_binds: [./password]}\n    restart:")
     secretive.compose_files[0].write_text(compose)
@@ -123,8 +121,8 @@ async def test_secret_that_the_host_renews(engine: ComposeEngine, secretive: Env
     entry = f"replaceable:{secretive.folder}/password"
     if level is not PolicyLevel.TRUSTED:
         with pytest.raises(ComposePolicyError) as caught:
-            await engine.resolve(environment, None)
+            await engine.of(environment).resolve(None)
         assert caught.value.entries == (entry,)
         environment = replace(environment, allowed=(entry,))
-    model = (await engine.resolve(environment, None)).model
+    model = (await engine.of(environment).resolve(None)).model
     assert [one["source"] for one in model["services"]["web"]["secrets"]] == ["password", "password"]

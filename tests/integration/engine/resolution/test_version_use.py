@@ -31,7 +31,7 @@ VERSIONED = "services: {web: {image: 'tiny:${APP_TAG:-v1}'}}"
 )
 async def test_version_reaches_what_follows_it(engine, stack, compose, env, mapped, image, follows, recorded):
     environment = replace(stack(compose, env=env), version_variables=mapped)
-    found = await engine.resolve(environment, "v2", write_contents=False)
+    found = await engine.of(environment).resolve("v2", write_contents=False)
     assert found.definitions["web"].image == image
     assert (found.follows_version, found.version) == (follows, recorded)
     assert any("Nothing in the stack follows the version v2" in text for text in found.warnings) is not follows
@@ -40,7 +40,7 @@ async def test_version_reaches_what_follows_it(engine, stack, compose, env, mapp
 async def test_stack_is_read_for_version_by_name(engine, stack):
     """Without a version, as `doctor` looks, what would follow one is known from the files alone."""
     unmapped = stack(VERSIONED, env="APP_TAG=v1")
-    assert not (await engine.resolve(unmapped, None, write_contents=False)).follows_version
+    assert not (await engine.of(unmapped).resolve(None, write_contents=False)).follows_version
     mapped = replace(unmapped, version_variables=("APP_TAG",))
-    found = await engine.resolve(mapped, None, write_contents=False)
+    found = await engine.of(mapped).resolve(None, write_contents=False)
     assert (found.follows_version, found.version) == (True, "v1")

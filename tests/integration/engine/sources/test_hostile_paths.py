@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from roas.engine.client import FILE_THREADS
-from roas.engine.compose_engine import ComposeEngine
 from roas.engine.sources.build_context import BuildContext, IgnoreRules
 from roas.engine.sources.contents import ContentStore, TooLargeError
 from roas.engine.sources.opening import is_there
 from roas.engine.sources.withheld import Withheld
+from roas.engine.stacks import Stacks
 from roas.errors import ComposeFileError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -55,11 +55,9 @@ def environment(folder: Path) -> Environment:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """One that knows of a token, for which it looks."""
-    made = ComposeEngine(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN
-    )
+    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
     yield made
     await made.close()
 
@@ -67,26 +65,24 @@ async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("field", FIELDS)
 async def test_path_that_is_none_breaks_no_plan(
-    engine: ComposeEngine, environment: Environment, field: str, path: str
+    engine: Stacks, environment: Environment, field: str, path: str
 ) -> None:
     """It is planned, where the engine may say what it makes of it, or refused with a reason."""
     environment.compose_files[0].write_text(FIELDS[field] % PATHS[path])
     refused = ""
     try:
         async with asyncio.timeout(10):
-            resolved = await engine.resolve(environment, None, write_contents=False)
+            resolved = await engine.of(environment).resolve(None, write_contents=False)
     except RoasError as error:
         refused = f"{error.message} {error.hint}"
     assert refused or resolved.model["services"]
 
 
 @pytest.mark.parametrize("text", ["5", "./app", "{a: b}", "[1]"])
-async def test_live_binds_that_are_no_list_are_refused(
-    engine: ComposeEngine, environment: Environment, text: str
-) -> None:
+async def test_live_binds_that_are_no_list_are_refused(engine: Stacks, environment: Environment, text: str) -> None:
     environment.compose_files[0].write_text(WEB % f"x-deploy: {{live_binds: {text}}}")
     with pytest.raises(ComposeFileError, match="not a list of paths"):
-        await engine.resolve(environment, None, write_contents=False)
+        await engine.of(environment).resolve(None, write_contents=False)
 
 
 @pytest.fixture
@@ -113,15 +109,15 @@ def test_folder_that_is_too_deep_is_not_followed(tmp_path: Path, deep: Path) -> 
 
 
 @pytest.fixture
-def asked_often(engine: ComposeEngine) -> Callable[[Environment, Environment], object]:
+def asked_often(engine: Stacks) -> Callable[[Environment, Environment], object]:
     """Plan one environment more often than there are threads for files, then another one."""
 
     async def ask(hung: Environment, other: Environment) -> None:
         begun = time.monotonic()
         async with asyncio.timeout(30):
-            plans = [engine.resolve(hung, None, write_contents=False) for _ in range(2 * FILE_THREADS)]
+            plans = [engine.of(hung).resolve(None, write_contents=False) for _ in range(2 * FILE_THREADS)]
             await asyncio.gather(*plans, return_exceptions=True)
-            assert (await engine.resolve(other, None, write_contents=False)).model["services"]
+            assert (await engine.of(other).resolve(None, write_contents=False)).model["services"]
         assert time.monotonic() - begun < 20
 
     return ask
@@ -129,7 +125,7 @@ def asked_often(engine: ComposeEngine) -> Callable[[Environment, Environment], o
 
 @pytest.mark.timeout(60)
 async def test_pipe_beside_a_build_leaves_others_alone(
-    engine: ComposeEngine, environment: Environment, asked_often: Callable[[Environment, Environment], object]
+    engine: Stacks, environment: Environment, asked_often: Callable[[Environment, Environment], object]
 ) -> None:
     """A container makes a pipe of `.dockerignore` in a folder that it may write and that is built from."""
     folder = environment.folder

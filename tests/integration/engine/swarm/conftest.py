@@ -10,11 +10,13 @@ from typing import Any
 import docker
 import pytest
 
+from roas.concurrency import pause
 from roas.engine.client import EngineClients
 from roas.engine.model.definitions import read_definitions
-from roas.engine.swarm.following import SharedLooks, follow_update
+from roas.engine.swarm.following import follow_update
 from roas.engine.swarm.judgement import Judgement, Written
 from roas.engine.swarm.service_spec import service_spec
+from roas.engine.swarm.tasks import StackLook, look_at_stack
 from roas.engine.swarm.writer import SwarmWriter
 from roas.models.environment import Environment
 from testbed.sample import CHECK, sample_image
@@ -92,7 +94,7 @@ class Shop:
 
     async def write(self, **fields: Any) -> Written:
         """Write the service."""
-        return await self.writer.write(self.environment, self.spec(**fields))
+        return await self.writer.write(self.spec(**fields))
 
     async def follow(self, written: Written) -> Judgement:
         """Wait for what becomes of a write; what was waited for is shown where a test fails."""
@@ -101,7 +103,11 @@ class Shop:
         async def noted(reason: str) -> None:
             print(f"after {time.monotonic() - began:.1f} s: {reason}")
 
-        judged = await follow_update(SharedLooks(self.writer), self.environment, written, noted)
+        async def look() -> StackLook:
+            await pause(0.25)
+            return await self.writer.ask(lambda calls: look_at_stack(calls, self.environment.project))
+
+        judged = await follow_update(look, written, noted)
         await noted(f"{judged.verdict} ({judged.reason})")
         return judged
 
@@ -112,12 +118,12 @@ class Shop:
     async def statuses(self) -> list[Json]:
         """Return what the manager says of each of its tasks."""
         name = f"{self.environment.project}_shop"
-        found = await self.writer.ask(self.environment, lambda calls: calls.tasks(service=name))
+        found = await self.writer.ask(lambda calls: calls.tasks(service=name))
         return [one["Status"] for one in found]
 
     async def there(self) -> Json:
         """Return the service as the manager shows it."""
-        found = await self.writer.ask(self.environment, lambda calls: calls.service(f"{self.environment.project}_shop"))
+        found = await self.writer.ask(lambda calls: calls.service(f"{self.environment.project}_shop"))
         assert found is not None
         return found
 
@@ -126,5 +132,5 @@ class Shop:
 async def shop(swarm_environment: Environment) -> AsyncIterator[Shop]:
     """Give a service that is not there yet."""
     clients = EngineClients()
-    yield Shop(swarm_environment, SwarmWriter(clients))
+    yield Shop(swarm_environment, SwarmWriter(clients, swarm_environment))
     await clients.close()

@@ -104,16 +104,16 @@ async def test_sent_is_what_is_shown(
         "volumes": {"data": {"name": f"{project}_data", "labels": {"a": "b"}}},
     }
     clients = EngineClients()
-    writer = SwarmWriter(clients)
+    writer = SwarmWriter(clients, swarm_environment)
     try:
-        ids = await writer.ask(swarm_environment, lambda calls: make_shared(calls, project, model, ["web"]))
-        assert ids == await writer.ask(swarm_environment, lambda calls: make_shared(calls, project, model, ["web"]))
+        ids = await writer.ask(lambda calls: make_shared(calls, project, model, ["web"]))
+        assert ids == await writer.ask(lambda calls: make_shared(calls, project, model, ["web"]))
         sent = service_spec(project, model, read_definitions(model)["web"], ids=ids)
         wanted = service_spec(project, model, read_definitions(model)["web"])
         for _ in range(2):
-            written = await writer.write(swarm_environment, sent)
+            written = await writer.write(sent)
             live = swarm_client.api.inspect_service(written.service_id)["Spec"]
-            names = await writer.ask(swarm_environment, lambda calls: calls.network_names())
+            names = await writer.ask(lambda calls: calls.network_names())
             assert differing_keys(wanted, live, names) == (), (normal_form(wanted, names), normal_form(live, names))
             assert spec_hash(wanted, names) == spec_hash(live, names) == written.spec_hash
     finally:

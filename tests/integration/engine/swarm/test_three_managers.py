@@ -57,7 +57,7 @@ async def test_lost_leader_and_lost_quorum(managers: Swarm, tmp_path: Path, monk
     first, second, third = managers.nodes
     environment = Environment("dev", "three", tmp_path, (), docker_host=second.docker_host)
     clients = EngineClients()
-    shop = Shop(environment, SwarmWriter(clients))
+    shop = Shop(environment, SwarmWriter(clients, environment))
     try:
         assert (await shop.bring(deploy=ELSEWHERE)).verdict is UpdateVerdict.DONE
         whole, sent = SwarmCalls.update, []
@@ -74,19 +74,19 @@ async def test_lost_leader_and_lost_quorum(managers: Swarm, tmp_path: Path, monk
         assert {one["State"] for one in await shop.statuses()} <= {"running", "shutdown"}
 
         overlay = {"Name": OVERLAY, "Driver": "overlay"}
-        network = await shop.writer.ask(environment, lambda calls: calls.create("networks", overlay))
+        network = await shop.writer.ask(lambda calls: calls.create("networks", overlay))
         third.stop(kill=True)
         # Until then the leader takes a write into its log, and may have it committed when the others are back.
         assert wait_until(lambda: sees_no_quorum(second), 60)
         # It leads for a while yet. Then it would leave the overlay out of its list, and call that an answer.
         with pytest.raises(EngineUnavailableError):
-            await shop.writer.ask(environment, ask_while_it_leads)
+            await shop.writer.ask(ask_while_it_leads)
         with pytest.raises(EngineUnavailableError):
             await shop.bring(image="app:v1", deploy=ELSEWHERE)
         for node in (first, third):
             node.start()
         managers.wait_until_ready(3, asked=second)
-        assert (await shop.writer.ask(environment, networks))[network] == OVERLAY
+        assert (await shop.writer.ask(networks))[network] == OVERLAY
         image = (await shop.there())["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
         assert image == "app:v2", "nothing was written meanwhile"
         assert (await shop.bring(image="app:v1", deploy=ELSEWHERE)).verdict is UpdateVerdict.DONE

@@ -222,15 +222,15 @@ async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
     written = await shop.write(command=fading, healthcheck={"disable": True})
     assert (await shop.follow(written)).verdict is UpdateVerdict.DONE
     for _ in range(60):
-        tasks = await shop.writer.ask(shop.environment, lambda calls: tuple(calls.tasks(service=written.service_id)))
-        networks = await shop.writer.ask(shop.environment, lambda calls: calls.network_names())
+        tasks = await shop.writer.ask(lambda calls: tuple(calls.tasks(service=written.service_id)))
+        networks = await shop.writer.ask(lambda calls: calls.network_names())
         judged = judge_update(written, await shop.there(), tasks, networks, seconds=0)
         if judged.verdict is not UpdateVerdict.DONE:
             break
         await asyncio.sleep(0.1)
     assert judged.verdict in {UpdateVerdict.UNDER_WAY, UpdateVerdict.FAILED}, judged
     assert (await shop.there())["UpdateStatus"]["State"] == "completed"
-    await shop.writer.ask(shop.environment, lambda calls: told_of_the_dead_one(calls, written))
+    await shop.writer.ask(lambda calls: told_of_the_dead_one(calls, written))
 
 
 def told_of_the_dead_one(calls: SwarmCalls, written: Written) -> None:

@@ -32,19 +32,19 @@ class Watched:
         self.events_: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
         self.slow: asyncio.Event | None = None
 
-    async def containers(self, _: Any) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         self.looks.put_nowait(None)
         found = tuple(self.there.values())
         if self.slow is not None:
             await self.slow.wait()
         return found
 
-    async def containers_by_id(self, _: Any, ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+    async def containers_by_id(self, ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
         self.looks.put_nowait(ids)
         return tuple(one for one in self.there.values() if one.id in ids)
 
     @asynccontextmanager
-    async def events(self, _: Any) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def events(self) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         async def iterate() -> AsyncIterator[ContainerEvent]:
             while (event := await self.events_.get()) is not None:
                 yield event
@@ -71,7 +71,7 @@ def engine() -> Watched:
 
 
 def watching(engine: Watched) -> ContainerWatch:
-    return ContainerWatch(engine, None, poll_seconds=NEVER)  # type: ignore[arg-type]
+    return ContainerWatch(engine, poll_seconds=NEVER)  # type: ignore[arg-type]
 
 
 async def until_healthy(watch: ContainerWatch, name: str) -> None:
@@ -116,7 +116,7 @@ async def test_waiter_is_woken_for_its_own_service(engine: Watched) -> None:
 
 
 async def test_broken_stream_has_all_looked_at(engine: Watched) -> None:
-    watch = ContainerWatch(engine, None, poll_seconds=0.01)  # type: ignore[arg-type]
+    watch = ContainerWatch(engine, poll_seconds=0.01)  # type: ignore[arg-type]
     async with watch:
         engine.change("a", health=HealthStatus.HEALTHY)
         await until_healthy(watch, "a")
@@ -293,7 +293,7 @@ async def test_poll_is_put_off_by_what_events_tell(
     engine: Watched, monkeypatch: pytest.MonkeyPatch, told_for: float, due_after: float
 ) -> None:
     """They show that the stream is there; yet not for ever."""
-    watch, now = ContainerWatch(engine, None, poll_seconds=2.0), 1000.0  # type: ignore[arg-type]
+    watch, now = ContainerWatch(engine, poll_seconds=2.0), 1000.0  # type: ignore[arg-type]
     watch._whole_at = now
 
     async def waited(_event: asyncio.Event, seconds: float) -> bool:
@@ -311,7 +311,7 @@ async def test_poll_is_put_off_by_what_events_tell(
 
 async def test_poll_comes_while_events_name_one_container_after_the_other(engine: Watched) -> None:
     """An engine drops events for who reads them slowly, and that is when there are many."""
-    watch = ContainerWatch(engine, None, poll_seconds=0.3)  # type: ignore[arg-type]
+    watch = ContainerWatch(engine, poll_seconds=0.3)  # type: ignore[arg-type]
 
     async def restart_for_ever() -> None:
         while True:
@@ -329,7 +329,7 @@ async def test_poll_comes_while_events_name_one_container_after_the_other(engine
 
 async def test_events_that_name_containers_put_the_poll_off(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that is over within a few polls needs none, however much happens in it."""
-    watch, now, looks = ContainerWatch(engine, None, poll_seconds=2.0), 1000.0, []  # type: ignore[arg-type, var-annotated]
+    watch, now, looks = ContainerWatch(engine, poll_seconds=2.0), 1000.0, []  # type: ignore[arg-type, var-annotated]
     monkeypatch.setattr("roas.engine.containers.watch.time.monotonic", lambda: now)
     await watch.refresh()
 
@@ -359,7 +359,7 @@ async def test_want_of_memory_is_told_of_what_runs_again(engine: Watched) -> Non
 async def test_watch_that_gets_no_events_does_not_begin(engine: Watched, error: Exception) -> None:
     """Whatever keeps it from them: who waits for the first of them would wait for ever."""
 
-    def refuse(_: Any) -> Any:
+    def refuse() -> Any:
         raise error
 
     engine.events = refuse  # type: ignore[method-assign]

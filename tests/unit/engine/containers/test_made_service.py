@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roas.engine.comparison import WantedService
-from roas.engine.containers.made_service import made_service
+from roas.engine.containers.joint_creation import made_service
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 

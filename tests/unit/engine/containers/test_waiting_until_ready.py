@@ -31,7 +31,7 @@ def engine() -> FakeEngine:
 
 @pytest.fixture
 async def watch(engine: FakeEngine) -> AsyncIterator[ContainerWatch]:
-    async with ContainerWatch(engine, DEV, poll_seconds=0.05) as watch:  # type: ignore[arg-type]
+    async with ContainerWatch(engine, poll_seconds=0.05) as watch:  # type: ignore[arg-type]
         yield watch
 
 
@@ -40,7 +40,7 @@ def waiting(engine: FakeEngine, watch: ContainerWatch, **options: Any) -> "async
 
     async def wait() -> Readiness:
         async with asyncio.timeout(SECONDS):
-            return (await service_wait.wait_until_ready(engine, DEV, WEB, watch, **options)).state  # type: ignore[arg-type]
+            return (await service_wait.wait_until_ready(engine, WEB, watch, **options)).state  # type: ignore[arg-type]
 
     return asyncio.create_task(wait())
 

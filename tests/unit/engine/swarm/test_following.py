@@ -2,33 +2,34 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from roas.concurrency import run_uninterrupted
 from roas.engine.swarm import following
-from roas.engine.swarm.following import LOST_SECONDS, STALLED_SECONDS, Look, SharedLooks, follow_update
+from roas.engine.swarm.following import LOST_SECONDS, STALLED_SECONDS, follow_update
 from roas.engine.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from roas.engine.swarm.normal_form import spec_hash
+from roas.engine.swarm.tasks import StackLook
 from roas.errors import NoQuorumError
-from roas.models.environment import Environment
 from tests.unit.engine.swarm.test_judgement import CRASHED, GONE, service, spec, task
 
-STACK = Environment("dev", "shop", Path(), ())
-PENDING = Look((service(state="updating"),), (GONE, task(2, "pending")), {})
+PENDING = StackLook((service(state="updating"),), (GONE, task(2, "pending")), {})
 # The new task is given up, and what Swarm started in its place is not what it waits for.
-WAITING = Look((service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {})
-DONE = Look((service(state="completed"),), (GONE, task(2, "running")), {})
-PAUSED = Look((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
-PAUSED_SOON = Look(PAUSED.services, (GONE, task(2, "running")), {})
+WAITING = StackLook(
+    (service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {}
+)
+DONE = StackLook((service(state="completed"),), (GONE, task(2, "running")), {})
+PAUSED = StackLook((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
+PAUSED_SOON = StackLook(PAUSED.services, (GONE, task(2, "running")), {})
 AWAY = None
 JOB_SPEC = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
 ON_NODE = {**task(2, "assigned", "complete"), "JobIteration": {"Index": 0}, "NodeID": "n2"}
-JOB = Look(({"ID": "s1", "Spec": JOB_SPEC},), (ON_NODE,), {})
-ENDED = Look(JOB.services, ({**ON_NODE, "Status": {"State": "complete"}},), {})
+JOB = StackLook(({"ID": "s1", "Spec": JOB_SPEC},), (ON_NODE,), {})
+ENDED = StackLook(JOB.services, ({**ON_NODE, "Status": {"State": "complete"}},), {})
 DOWN, BACK = "down", "back"  # so its node is from now on
 STEP = PLACING_SECONDS - 1
 WAIT = STALLED_SECONDS - 1
@@ -40,19 +41,16 @@ class Looks:
     def __init__(self, shown: list[tuple[float, Any]], clock: SimpleNamespace) -> None:
         self.shown: Iterator[tuple[float, Any]] = iter(shown)
         self.clock = clock
-        self.node_is = "ready"
+        self.lost: frozenset[str] = frozenset()
 
-    async def nodes(self, _environment: Environment) -> list[dict[str, Any]]:
-        return [{"ID": "n2", "Description": {"Hostname": "node2"}, "Status": {"State": self.node_is}}]
-
-    async def next(self, _environment: Environment) -> Look:
+    async def next(self) -> StackLook:
         seconds, look = next(self.shown)
         self.clock.now += seconds
         if look is DOWN or look is BACK:
-            self.node_is, look = {"down": "down", "back": "ready"}[look], JOB
+            self.lost, look = frozenset({"n2"} if look is DOWN else ()), JOB
         if look is None:
             raise NoQuorumError("The Swarm has no leader.")
-        return look
+        return replace(look, lost=self.lost, hostnames={"n2": "node2"})
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ async def test_time_without_a_leader_counts_for_nothing(
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(following.time, "monotonic", lambda: clock.now)
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
-    judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
+    judged = await follow_update(Looks(shown, clock).next, written)
     assert judged.verdict == verdict, judged
 
 
@@ -82,11 +80,11 @@ async def test_time_without_a_leader_counts_for_nothing(
         ([PAUSED_SOON, PAUSED_SOON], "paused"),  # Swarm keeps few tasks: what failed may be gone
     ],
 )
-async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[Look], reason: str) -> None:
+async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[StackLook], reason: str) -> None:
     """The tasks are read first: the service may be paused by one that still ran then."""
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     looks = Looks([(1, look) for look in shown], SimpleNamespace(now=100.0))
-    judged = await follow_update(cast("SharedLooks", looks), STACK, written)
+    judged = await follow_update(looks.next, written)
     assert judged.verdict is UpdateVerdict.PAUSED
     assert reason in judged.reason
 
@@ -106,7 +104,7 @@ async def test_job_on_a_node_that_is_lost_is_not_waited_for(
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(following.time, "monotonic", lambda: clock.now)
     written = Written("s1", "new", spec_hash(JOB_SPEC, {}))
-    judged = await follow_update(cast("SharedLooks", Looks(shown, clock)), STACK, written)
+    judged = await follow_update(Looks(shown, clock).next, written)
     assert judged.verdict == verdict, judged
     if verdict == UpdateVerdict.LOST:
         assert "node2 is down" in judged.reason
@@ -117,17 +115,17 @@ async def test_job_on_a_node_that_is_lost_is_not_waited_for(
 async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
     """A migration that hangs would hold the deployment for ever, beyond a cancellation and its phase's limit."""
     mode: dict[str, Any] = {"ReplicatedJob": {"TotalCompletions": 1}} if job else {"Replicated": {"Replicas": 1}}
-    going = Look(({**service(state="updating"), "Spec": spec("new") | {"Mode": mode}},), (), {})
+    going = StackLook(({**service(state="updating"), "Spec": spec("new") | {"Mode": mode}},), (), {})
     written = Written("s1", "new", spec_hash(going.services[0]["Spec"], {}), nonce_before="old")
     looked, may_end, looks = asyncio.Event(), asyncio.Event(), SimpleNamespace()
 
-    async def look(_environment: Environment) -> Look:
+    async def look() -> StackLook:
         await asyncio.sleep(0)
         looked.set()
-        return Look((), (), {}) if may_end.is_set() else going
+        return StackLook((), (), {}) if may_end.is_set() else going
 
     looks.next = look
-    following_it = asyncio.create_task(run_uninterrupted(follow_update(cast("SharedLooks", looks), STACK, written)))
+    following_it = asyncio.create_task(run_uninterrupted(follow_update(looks.next, written)))
     await looked.wait()
     following_it.cancel()
     done, _ = await asyncio.wait({following_it}, timeout=0.2)
@@ -153,12 +151,12 @@ async def test_task_that_ran_and_ended_is_a_failure(died: Any, update: dict[str,
     shown = service(state="completed")
     shown["Spec"]["UpdateConfig"] = update
     looks = [
-        Look((service(state="updating"),), (GONE, task(2, "running")), {}),
-        Look((shown,), (GONE, died, task(3, "running")), {}),
+        StackLook((service(state="updating"),), (GONE, task(2, "running")), {}),
+        StackLook((shown,), (GONE, died, task(3, "running")), {}),
     ]
     written = Written("s1", "new", spec_hash(shown["Spec"], {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     shown_first = {**looks[0].services[0], "Spec": shown["Spec"]}
-    looks[0] = Look((shown_first,), looks[0].tasks, {})
+    looks[0] = StackLook((shown_first,), looks[0].tasks, {})
     followed = Looks([(1, look) for look in looks], SimpleNamespace(now=100.0))
-    judged = await follow_update(cast("SharedLooks", followed), STACK, written)
+    judged = await follow_update(followed.next, written)
     assert judged.verdict is verdict, judged

@@ -3,8 +3,8 @@
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.swarm import images
-from roas.engine.swarm.images import missing_from_registry
+from roas.engine.swarm import drafting
+from roas.engine.swarm.drafting import missing_from_registry
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError, RoasError
 from roas.models.environment import Environment
 from roas.models.release import ImagePin
@@ -33,7 +33,7 @@ async def ask(clients: EngineClients, monkeypatch: pytest.MonkeyPatch, faults: d
             raise faults[image]
         return image
 
-    monkeypatch.setattr(images, "registry_digest", answer)
+    monkeypatch.setattr(drafting, "registry_digest", answer)
     found = await missing_from_registry(clients, Environment("dev", "s", None, ()), PINS)  # type: ignore[arg-type]
     assert sorted(asked) == ["shop@sha256:a", "shop@sha256:b"]
     return found

@@ -52,8 +52,9 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
+        self.environment = DEV
 
-    async def ask(self, _environment: Environment, question: Callable[[Any], Any]) -> Any:
+    async def ask(self, question: Callable[[Any], Any]) -> Any:
         return question(self.manager)
 
 
@@ -65,7 +66,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_run_that_goes_on_is_ended_first() -> None:
     """The job is gone then, and what was seen of it counts no more."""
     manager = Manager([run_of("running")], [run_of("running")], [run_of("shutdown")])
-    seen = await end_earlier_run(ToManager(manager), DEV, SPEC, Seen(JOB, (run_of("running"),), {}))
+    seen = await end_earlier_run(ToManager(manager), SPEC, Seen(JOB, (run_of("running"),), {}))
     assert manager.removed == ["s1"]
     assert len(manager.looks) == 1, "it was waited until the node said that it stopped"
     assert seen.service is None
@@ -74,7 +75,7 @@ async def test_run_that_goes_on_is_ended_first() -> None:
 
 async def test_run_of_a_removed_job_is_waited_for() -> None:
     manager = Manager([run_of("running", service_id="s0")], [])
-    await end_earlier_run(ToManager(manager), DEV, SPEC, Seen(None, (), {}))
+    await end_earlier_run(ToManager(manager), SPEC, Seen(None, (), {}))
     assert manager.looks == [[]]
     assert manager.removed == []
 
@@ -91,25 +92,25 @@ async def test_run_of_a_removed_job_is_waited_for() -> None:
 )
 async def test_what_is_no_run_under_way_stays(task: Json) -> None:
     manager, seen = Manager([task]), Seen(JOB, (task,), {})
-    assert await end_earlier_run(ToManager(manager), DEV, SPEC, seen) is seen
+    assert await end_earlier_run(ToManager(manager), SPEC, seen) is seen
     assert manager.removed == []
 
 
 async def test_run_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_writes, "REPORT_SECONDS", -1e6)
     with pytest.raises(EngineError, match="node1 has not said"):
-        await end_earlier_run(ToManager(Manager([run_of("running")])), DEV, SPEC, Seen(JOB, (), {}))
+        await end_earlier_run(ToManager(Manager([run_of("running")])), SPEC, Seen(JOB, (), {}))
 
 
 async def test_somebody_elses_job_is_not_removed() -> None:
     other = {"ID": "s1", "Spec": {**SPEC, "Labels": {STACK: "other"}}}
     manager = Manager([run_of("running", service="else")])
     seen = Seen(other, (), {})
-    assert await end_earlier_run(ToManager(manager), DEV, SPEC, seen) is seen
+    assert await end_earlier_run(ToManager(manager), SPEC, seen) is seen
     assert manager.removed == []
 
 
 async def test_service_that_is_and_was_no_job_is_not_asked_about() -> None:
     spec = {**SPEC, "Mode": {"Replicated": {"Replicas": 1}}}
     seen = Seen({"ID": "s1", "Spec": spec}, (), {})
-    assert await end_earlier_run(ToManager(Manager()), DEV, spec, seen) is seen
+    assert await end_earlier_run(ToManager(Manager()), spec, seen) is seen

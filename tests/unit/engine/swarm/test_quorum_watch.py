@@ -14,7 +14,7 @@ from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.models.environment import Environment
 from roas.models.swarm import Absence, QuorumLosses
 
-DEV, OTHER = Environment("dev", "shop", Path(), ()), Environment("other", "other", Path(), ())
+DEV = Environment("dev", "shop", Path(), ())
 
 
 class Manager:
@@ -38,7 +38,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 @pytest.fixture
 def writer(manager: Manager) -> SwarmWriter:
-    return SwarmWriter(cast("EngineClients", manager))
+    return SwarmWriter(cast("EngineClients", manager), DEV)
 
 
 async def ask(writer: SwarmWriter, manager: Manager, seconds: float, *, leads: bool) -> None:
@@ -49,26 +49,25 @@ async def ask(writer: SwarmWriter, manager: Manager, seconds: float, *, leads: b
             raise ApiError(503, "The swarm does not have a leader.")
 
     if leads:
-        await writer.ask(DEV, question)
+        await writer.ask(question)
     else:
         with pytest.raises(NoQuorumError):
-            await writer.ask(DEV, question)
+            await writer.ask(question)
 
 
 async def test_time_counts_from_the_question_until_an_answer(writer: SwarmWriter, manager: Manager) -> None:
     await ask(writer, manager, 1, leads=True)
-    assert writer.quorum_losses(DEV) == QuorumLosses()
+    assert writer.quorum_losses() == QuorumLosses()
     await ask(writer, manager, 9, leads=False)
-    assert writer.quorum_losses(DEV) == QuorumLosses(1, 9.0)
+    assert writer.quorum_losses() == QuorumLosses(1, 9.0)
     manager.clock.now += 2
     await ask(writer, manager, 4, leads=False)
-    assert writer.quorum_losses(DEV) == QuorumLosses(2, 15.0)
+    assert writer.quorum_losses() == QuorumLosses(2, 15.0)
     await ask(writer, manager, 5, leads=True)
     manager.clock.now += 60
-    assert writer.quorum_losses(DEV) == QuorumLosses(2, 20.0), "a manager has answered"
+    assert writer.quorum_losses() == QuorumLosses(2, 20.0), "a manager has answered"
     await ask(writer, manager, 3, leads=False)
-    assert writer.quorum_losses(DEV) == QuorumLosses(3, 23.0)
-    assert writer.quorum_losses(OTHER) == QuorumLosses()
+    assert writer.quorum_losses() == QuorumLosses(3, 23.0)
 
 
 async def test_what_was_answered_meanwhile_is_no_absence(writer: SwarmWriter, manager: Manager) -> None:
@@ -85,7 +84,7 @@ async def test_what_was_answered_meanwhile_is_no_absence(writer: SwarmWriter, ma
     whole = manager.call
     manager.call = call  # type: ignore[method-assign]
     await ask(writer, manager, 0, leads=False)
-    assert writer.quorum_losses(DEV) == QuorumLosses(1, 8.0)
+    assert writer.quorum_losses() == QuorumLosses(1, 8.0)
 
 
 async def test_write_that_hangs_counts_as_time_alone(writer: SwarmWriter, manager: Manager) -> None:
@@ -96,16 +95,16 @@ async def test_write_that_hangs_counts_as_time_alone(writer: SwarmWriter, manage
         raise EngineUnavailableError("timed out")
 
     with pytest.raises(EngineUnavailableError):
-        await writer.ask(DEV, question)
+        await writer.ask(question)
     await ask(writer, manager, 2, leads=True)
-    assert writer.quorum_losses(DEV) == QuorumLosses(0, 32.0)
+    assert writer.quorum_losses() == QuorumLosses(0, 32.0)
 
 
 async def test_answer_that_waited_for_a_leader_counts(writer: SwarmWriter, manager: Manager) -> None:
     await ask(writer, manager, 9, leads=True)
-    assert writer.quorum_losses(DEV) == QuorumLosses()
+    assert writer.quorum_losses() == QuorumLosses()
     await ask(writer, manager, 19, leads=True)
-    assert writer.quorum_losses(DEV) == QuorumLosses(0, 19.0)
+    assert writer.quorum_losses() == QuorumLosses(0, 19.0)
 
 
 async def test_other_faults_say_nothing_of_a_quorum(writer: SwarmWriter, manager: Manager) -> None:
@@ -113,8 +112,8 @@ async def test_other_faults_say_nothing_of_a_quorum(writer: SwarmWriter, manager
         raise EngineError("refused")
 
     with pytest.raises(EngineError):
-        await writer.ask(DEV, question)
-    assert writer.quorum_losses(DEV) == QuorumLosses()
+        await writer.ask(question)
+    assert writer.quorum_losses() == QuorumLosses()
 
 
 async def test_question_that_a_manager_keeps_is_an_absence_while_it_lasts(
@@ -126,15 +125,15 @@ async def test_question_that_a_manager_keeps_is_an_absence_while_it_lasts(
     def question(_calls: object) -> None:
         for seconds in (8, 3, 4):
             manager.clock.now += seconds
-            seen.append(writer.quorum_losses(DEV).away_seconds)
+            seen.append(writer.quorum_losses().away_seconds)
 
-    await writer.ask(DEV, question)
+    await writer.ask(question)
     assert seen == [0.0, 11.0, 15.0]
-    assert writer.quorum_losses(DEV).away_seconds == 0.0
+    assert writer.quorum_losses().away_seconds == 0.0
     with pytest.raises(ZeroDivisionError):
-        await writer.ask(DEV, lambda _calls: 1 // 0)
+        await writer.ask(lambda _calls: 1 // 0)
     manager.clock.now += 60
-    assert writer.quorum_losses(DEV).away_seconds == 0.0, "it is open no more"
+    assert writer.quorum_losses().away_seconds == 0.0, "it is open no more"
 
 
 NO_MANAGER = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
@@ -160,14 +159,14 @@ async def test_why_nobody_answers_is_known(
         raise ApiError(503, text)
 
     with pytest.raises(NoQuorumError) as raised:
-        await writer.ask(DEV, question)
+        await writer.ask(question)
     assert hint in raised.value.hint
     manager.clock.now += 9
-    losses = writer.quorum_losses(DEV)
+    losses = writer.quorum_losses()
     assert (losses.times, losses.away_seconds, losses.absence) == (1, 9.0, absence)
     await ask(writer, manager, 1, leads=False)  # it is back, and finds the others
-    assert writer.quorum_losses(DEV).absence is absence
+    assert writer.quorum_losses().absence is absence
     await ask(writer, manager, 1, leads=True)
-    assert writer.quorum_losses(DEV).absence is absence, "it was that"
+    assert writer.quorum_losses().absence is absence, "it was that"
     await ask(writer, manager, 19, leads=True)
-    assert writer.quorum_losses(DEV).absence is Absence.NO_QUORUM
+    assert writer.quorum_losses().absence is Absence.NO_QUORUM

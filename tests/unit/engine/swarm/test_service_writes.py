@@ -60,16 +60,16 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self._key = bytes
+        self.environment, self._key = DEV, bytes
 
-    async def ask(self, _environment: Environment, question: Callable[[SwarmCalls], Any]) -> Any:
+    async def ask(self, question: Callable[[SwarmCalls], Any]) -> Any:
         return question(self.manager)  # type: ignore[arg-type]
 
 
 async def write(manager: Manager, made: JustMade) -> None:
     definition = read_definitions(MODEL)["web"]
     writes = ServiceWrites(ToManager(manager), made)
-    await writes.write(DEV, "m1", MODEL, definition, anew=False, deployment="D-1")
+    await writes.write("m1", MODEL, definition, anew=False, deployment="D-1")
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_network_that_was_made_a_moment_ago_and_is_gone_is_made_again() -> None:
     made = JustMade()
-    made.keep("shop", "m1", SwarmIds({"shop_default": "old"}))
+    made.keep("m1", SwarmIds({"shop_default": "old"}))
     manager = Manager({})
     await write(manager, made)
     assert (manager.refused, manager.networks) == (1, {"new": "shop_default"})

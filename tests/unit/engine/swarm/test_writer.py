@@ -89,9 +89,9 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self._key = bytes
+        self.environment, self._key = DEV, bytes
 
-    async def ask(self, _environment: Environment, question: Callable[[Any], Any]) -> Any:
+    async def ask(self, question: Callable[[Any], Any]) -> Any:
         return question(self.manager)
 
 
@@ -108,7 +108,7 @@ def seen_by(manager: Manager) -> Seen:
 
 
 async def test_first_write_is_over_what_was_seen(manager: Manager) -> None:
-    written = await ToManager(manager).write(DEV, SPEC, deployment="D-1", seen=seen_by(manager))
+    written = await ToManager(manager).write(SPEC, deployment="D-1", seen=seen_by(manager))
     assert manager.asked == ["nodes", "create", "service"], "the quorum is seen before each write, and it is read back"
     assert written.service_id == "s1"
     assert is_of_deployment(written.nonce, "D-1")
@@ -116,13 +116,13 @@ async def test_first_write_is_over_what_was_seen(manager: Manager) -> None:
 
 async def test_tasks_that_were_seen_say_nothing_of_the_write(manager: Manager) -> None:
     manager.change(SPEC)
-    written = await ToManager(manager).write(DEV, SPEC, seen=seen_by(manager))
+    written = await ToManager(manager).write(SPEC, seen=seen_by(manager))
     assert written.tasks_before == {"t0"}
     assert manager.asked == ["nodes", "update", "service"]
 
 
 async def test_without_a_look_it_looks_itself(manager: Manager) -> None:
-    await ToManager(manager).write(DEV, SPEC)
+    await ToManager(manager).write(SPEC)
     assert manager.asked == ["service", "networks", "nodes", "create", "service"]
 
 
@@ -132,7 +132,7 @@ async def test_what_changed_since_it_was_seen_is_seen_again(manager: Manager, ex
         manager.change(SPEC)
     seen = seen_by(manager)
     manager.change({**SPEC, "Labels": {"by": "a hand"}})
-    written = await ToManager(manager).write(DEV, SPEC, seen=seen)
+    written = await ToManager(manager).write(SPEC, seen=seen)
     assert manager.asked[-3:] == ["nodes", "update", "service"]
     assert "tasks" in manager.asked, "it looked again"
     assert manager.there is not None
@@ -144,7 +144,7 @@ async def test_what_changed_since_it_was_seen_is_seen_again(manager: Manager, ex
 async def test_lost_answer_is_settled_by_another_look(manager: Manager, taken: bool) -> None:
     seen = seen_by(manager)
     manager.faults = [(EngineUnavailableError("no answer"), taken)]
-    written = await ToManager(manager).write(DEV, SPEC, seen=seen)
+    written = await ToManager(manager).write(SPEC, seen=seen)
     assert manager.asked.count("create") == (1 if taken else 2)
     assert manager.there is not None
     assert nonce_of(manager.there["Spec"]) == written.nonce
@@ -154,7 +154,7 @@ async def test_nothing_is_written_without_a_quorum(manager: Manager, monkeypatch
     monkeypatch.setattr(module, "LEADER_SECONDS", -1.0)
     manager.reachable = "unreachable"
     with pytest.raises(EngineUnavailableError, match="0 can be reached"):
-        await ToManager(manager).write(DEV, SPEC, seen=seen_by(manager))
+        await ToManager(manager).write(SPEC, seen=seen_by(manager))
     assert manager.there is None
 
 
@@ -163,7 +163,7 @@ async def test_service_of_somebody_else_is_not_written_over(manager: Manager, la
     """It has our name by chance, and nothing could bring it back."""
     manager.change({**SPEC, "Labels": labels})
     with pytest.raises(EngineError, match="does not belong to this stack"):
-        await ToManager(manager).write(DEV, {**SPEC, "Labels": {STACK: "shop"}}, seen=seen_by(manager))
+        await ToManager(manager).write({**SPEC, "Labels": {STACK: "shop"}}, seen=seen_by(manager))
     assert manager.asked == []
 
 
@@ -171,7 +171,7 @@ async def test_service_of_somebody_else_is_not_written_over(manager: Manager, la
 async def test_service_of_another_mode_is_created_anew(manager: Manager, mode: Json) -> None:
     """Swarm refuses to change it: "service mode change is not allowed"."""
     manager.change(SPEC)
-    await ToManager(manager).write(DEV, {**SPEC, "Mode": mode}, seen=seen_by(manager))
+    await ToManager(manager).write({**SPEC, "Mode": mode}, seen=seen_by(manager))
     assert manager.asked == ["nodes", "remove", "create", "service"]
     assert manager.there is not None
     assert manager.there["Spec"]["Mode"] == mode

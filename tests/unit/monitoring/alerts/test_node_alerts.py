@@ -16,6 +16,7 @@ from roas.monitoring.alerts import node_alerts
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.state.manager import StateManager
+from tests.unit.one_stack import OneStack
 
 MANAGERS = tuple(SwarmNode(f"n{one}", f"node{one}", reachability="reachable", is_leader=one == 1) for one in (1, 2, 3))
 ON_SWARM = {
@@ -24,7 +25,7 @@ ON_SWARM = {
 }
 
 
-class Scene:
+class Scene(OneStack):
     """Be the engine of one Swarm, on which two environments run."""
 
     def __init__(self, state: StateManager, bus: EventBus) -> None:
@@ -39,9 +40,9 @@ class Scene:
     def restarted(self) -> NodeAlerts:
         return NodeAlerts(self, self.alerts, self.state.alerts, ON_SWARM)  # type: ignore[arg-type]
 
-    async def swarm(self, environment: Environment, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
         self.asked += 1
-        if environment.docker_host in self.hung:
+        if self.environment.docker_host in self.hung:
             await self.gave_up.wait()
             raise EngineUnavailableError("It does not answer")
         if self.away:

@@ -24,6 +24,7 @@ from roas.monitoring.watching.sampler import StackSampler
 from roas.monitoring.watching.wanted_services import WantedServices
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
+from tests.unit.one_stack import OneStack
 from tests.unit.state.test_state_manager import a_deployment, a_release
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -33,7 +34,7 @@ ROLLOUT = RolloutRecord(RolloutState.PAUSED, slots=2, failed=("failed",))
 OLD, NEW = "0" * 64, "f" * 64
 
 
-class Scene:
+class Scene(OneStack):
     """Look at an environment that is on one release, while a deployment to the next one is paused."""
 
     def __init__(self, state: StateManager, before: ServiceDefinition | None, after: ServiceDefinition) -> None:
@@ -50,7 +51,7 @@ class Scene:
     def definitions(self, model: str) -> Mapping[str, ServiceDefinition]:
         return self.models[model]
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
     async def read(self, *_: object) -> Mapping[str, object]:

@@ -12,9 +12,10 @@ from roas.models.environment import Environment
 from roas.models.holding import Holding
 from roas.monitoring.alerts import swapped_binds
 from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from tests.unit.one_stack import OneStack
 
 
-class World:
+class World(OneStack):
     """Be journal, engine and alert service; count the whole looks."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,10 +48,10 @@ class World:
         self.looks += 1
         return {"web": "leads elsewhere"} if self.folder.is_symlink() else {}
 
-    async def hold_restarts(self, _: Environment, services: Mapping[str, str]) -> None:
+    async def hold_restarts(self, services: Mapping[str, str]) -> None:
         self.held.append(tuple(services))
 
-    async def release_restarts(self, _: Environment, __: str, services: frozenset[str]) -> None:
+    async def release_restarts(self, __: str, services: frozenset[str]) -> None:
         self.held.append(())
 
     async def take(self, reports: list[Any]) -> None:

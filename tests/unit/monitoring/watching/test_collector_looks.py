@@ -17,26 +17,27 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.hysteresis import HysteresisRules
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
+from tests.unit.one_stack import OneStack
 from tests.unit.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")
 
 
-class SilentEngine:
+class SilentEngine(OneStack):
     """Show containers, and lose every event; also knows no release and no figures."""
 
     def __init__(self) -> None:
         self.shown = (WEB,)
         self.fault: EngineUnavailableError | None = None
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         if self.fault is not None:
             raise self.fault
         return self.shown
 
     @asynccontextmanager
-    async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
+    async def events(self, *, since_ns: int) -> AsyncIterator[AsyncIterator[object]]:
         async def nothing() -> AsyncIterator[object]:
             await asyncio.Event().wait()
             yield
@@ -100,8 +101,8 @@ async def test_slow_poll_finds_death_without_event() -> None:
 class HangingEngine(SilentEngine):
     """Answer about `dev` alone."""
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        return self.shown if environment is DEV else await asyncio.get_running_loop().create_future()
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
+        return self.shown if self.environment is DEV else await asyncio.get_running_loop().create_future()
 
 
 async def test_requested_check_waits_for_no_other_engine() -> None:

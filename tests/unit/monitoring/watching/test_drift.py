@@ -19,6 +19,7 @@ from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.monitoring.watching.drift import DriftFinder
 from roas.state.manager import StateManager
 from roas.ui.translation import translate, using_locale
+from tests.unit.one_stack import OneStack
 from tests.unit.ui.samples import DORA
 
 DEV = Environment("dev", "shop", None, ())  # type: ignore[arg-type]
@@ -38,7 +39,7 @@ def container(service: str, config_hash: str = "h", image_id: str = "sha256:1", 
     )
 
 
-class World:
+class World(OneStack):
     """Be an engine, its releases and its locks."""
 
     def __init__(self) -> None:
@@ -70,20 +71,20 @@ class World:
     async def load_model(self, model_hash: str) -> dict[str, Any]:
         return {"services": {"web": {}, "db": {}}, "x-deploy": {"inactive": ["tools"]}}
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
-    async def container_differences(self, environment: Environment, model: Any) -> dict[str, ContainerDifference]:
+    async def container_differences(self, model: Any) -> dict[str, ContainerDifference]:
         self.looks += 1
         return self.differences
 
-    async def misled_binds(self, environment: Environment, model_hash: str) -> dict[str, str]:
+    async def misled_binds(self, model_hash: str) -> dict[str, str]:
         return self.held
 
-    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def outline(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
-    async def wanted_services(self, environment: Environment, model: Any, containers: Any) -> dict[str, WantedService]:
+    async def wanted_services(self, model: Any, containers: Any) -> dict[str, WantedService]:
         self.compared += 1
         return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), "h") for name in ("db", "web")}
 

@@ -12,6 +12,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.watching.collector import Look, MonitoringCollector, StackSources
+from tests.unit.one_stack import stacks_that
 from tests.unit.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -29,10 +30,12 @@ class Scene:
         self.owners: list[frozenset[str]] = []
         self.told: list[tuple[Verdict, frozenset[str]]] = []
         self.status = HealthStatus.HEALTHY
-        engine: Any = SimpleNamespace(containers=self._containers)
         nobody: Any = SimpleNamespace(current=self._none, holding=self._none)
         self.collector = MonitoringCollector(
-            StackSources(engine, SimpleNamespace(read=self._read), nobody, nobody), self.bus, self.health, {"dev": DEV}
+            StackSources(stacks_that(containers=self._containers), SimpleNamespace(read=self._read), nobody, nobody),
+            self.bus,
+            self.health,
+            {"dev": DEV},
         )
         self.collector.observe_with(self)
         self.collector.start()

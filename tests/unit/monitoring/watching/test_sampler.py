@@ -17,13 +17,14 @@ from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.watching.sampler import MANY_CONTAINERS, StackSampler
 from roas.monitoring.watching.wanted_services import WantedServices
+from tests.unit.one_stack import OneStack
 
 SWARM = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
 WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")
 
 
-class World:
+class World(OneStack):
     """Be the engine, the statistics and the releases of one test."""
 
     def __init__(self) -> None:
@@ -39,7 +40,7 @@ class World:
         self.readings: dict[str, ContainerReading] = {}
         self.asked_of: list[str] = []
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
         if self.engine_fault:
             raise self.engine_fault
         return tuple(self.snapshots)

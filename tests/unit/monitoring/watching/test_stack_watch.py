@@ -15,6 +15,7 @@ from roas.models.environment import Environment
 from roas.monitoring.watching import stack_watch
 from roas.monitoring.watching.stack_watch import StackWatch
 from tests.unit.log_lines import captured_logs
+from tests.unit.one_stack import OneStack
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 STARTED = ContainerEvent("start", "c1", "web", "shop-dev", {})
@@ -28,7 +29,7 @@ def ended(time_ns: int, action: str = "die") -> ContainerEvent:
     return ContainerEvent(action, "c1", "web", "shop-dev", {}, LATER_NS + time_ns)
 
 
-class EventSource:
+class EventSource(OneStack):
     """Hand out the events that a test puts in; None ends the stream."""
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class EventSource:
         self.since: list[int] = []
 
     @asynccontextmanager
-    async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def events(self, *, since_ns: int) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         self.since.append(since_ns)
         yield self._iterate()
 

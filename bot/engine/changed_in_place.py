@@ -4,16 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from roas.engine.comparison import ContainerDifference
-from roas.engine.engine_reader import EngineReader
-from roas.models.environment import Environment
+from roas.engine.stack import Stack
 from roas.models.health import ContainerSnapshot
 
 RESTART = "restart"
 
 
 async def without_our_own(
-    engine: EngineReader,
-    environment: Environment,
+    stack: Stack,
     model_hash: str,
     containers: Iterable[ContainerSnapshot],
     differences: Mapping[str, ContainerDifference],
@@ -24,7 +22,7 @@ async def without_our_own(
     """
     if all(RESTART not in one.changed for one in differences.values()):
         return differences
-    held = await engine.misled_binds(environment, model_hash)
+    held = await stack.misled_binds(model_hash)
     service_of = {one.id: one.service for one in containers}
     return {
         key: replace(one, changed=tuple(name for name in one.changed if name != RESTART))

@@ -1,6 +1,7 @@
-"""Read the last output of a container: its log and its health check."""
+"""Read what containers wrote: for a person, and for whoever has to know why one failed."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from roas.engine.api_errors import ApiError, ApiNotFoundError
@@ -76,3 +77,32 @@ def readable_log(raw: bytes) -> str:
 
 def _clipped(line: str) -> str:
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+async def read_log(
+    clients: EngineClients,
+    redactor: Redactor,
+    environment: Environment,
+    container_id: str,
+    *,
+    lines: int,
+    since: datetime | None,
+) -> str:
+    """Return the last lines of a container's log with their times, redacted."""
+
+    def read(client: EngineClient) -> str:
+        try:
+            inspected: dict[str, Any] = client.inspect_container(container_id)
+            redactor.add(container_secrets(inspected))
+            from_time = since.timestamp() if since is not None else None
+            raw: bytes = client.logs(
+                container_id, stdout=True, stderr=True, timestamps=True, tail=lines + LINES_BEFORE, since=from_time
+            )
+        except ApiNotFoundError:
+            return f"(the container {container_id[:12]} is gone, and its log with it)"
+        except ApiError as error:
+            return f"(its log cannot be read: {error})"
+        clean = redactor.clean(readable_log(raw)).rstrip("\n")
+        return "\n".join(clean.split("\n")[-lines:])
+
+    return await clients.call(environment, read)

@@ -1,10 +1,11 @@
-"""Make servers ready again that a bot held or drained at a proxy, and did not live to release."""
+"""Put right, in the leader's rounds, what a killed bot left at proxies, and logins that a Swarm has of before."""
 
+import time
 from collections.abc import Mapping
 
 from roas.concurrency import run_concurrently
 from roas.engine.behind_proxy import BehindProxy
-from roas.engine.interface import Engine
+from roas.engine.stacks import Stacks
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -18,9 +19,9 @@ class LeftDrains:
     """Look at the proxies of each environment's release; what a deployment is changing is its own affair."""
 
     def __init__(
-        self, engine: Engine, state: StateManager, behind: BehindProxy, environments: Mapping[str, Environment]
+        self, stacks: Stacks, state: StateManager, behind: BehindProxy, environments: Mapping[str, Environment]
     ) -> None:
-        self._engine = engine
+        self._stacks = stacks
         self._state = state
         self._behind = behind
         self._environments = environments
@@ -45,16 +46,49 @@ class LeftDrains:
         lock = await self._state.locks.get(environment.name)
         # One that is paused may wait for a person for hours, and looks after the service that it asks about.
         if lock is None:
-            await self._behind.settle_idle(environment, proxied)
+            await self._behind.settle_idle(self._stacks.of(environment), proxied)
         elif lock.paused and (paused := await self._state.deployments.get(lock.deployment_id)) is not None:
             asked = {one.service for one in paused.pauses[-1:]}
-            await self._behind.settle_idle(environment, (one for one in proxied if one.name not in asked))
+            await self._behind.settle_idle(
+                self._stacks.of(environment), (one for one in proxied if one.name not in asked)
+            )
 
     async def _proxied(self, environment: str, model_hash: str) -> tuple[ServiceDefinition, ...]:
         """Return the services of a model that have a proxy in front; a model never changes."""
         known = self._known.get(environment)
         if known is None or known[0] != model_hash:
-            definitions = self._engine.definitions(await self._engine.load_model(model_hash))
+            definitions = self._stacks.definitions(await self._stacks.load_model(model_hash))
             known = model_hash, tuple(one for one in definitions.values() if one.proxy is not None)
             self._known[environment] = known
         return known[1]
+
+
+EVERY_SECONDS = 60.0
+
+
+class RenewedLogins:
+    """Compare, once a minute, the logins that services were written with, with those of today."""
+
+    def __init__(self, stacks: Stacks, state: StateManager, environments: Mapping[str, Environment]) -> None:
+        self._stacks = stacks
+        self._state = state
+        self._environments = environments
+        self._due = 0.0
+
+    async def look(self) -> None:
+        """Write the services again whose login is another by now; a deployment does so by itself. Raises StateError."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + EVERY_SECONDS
+        await run_concurrently(self._renew(one) for one in self._environments.values() if one.on_swarm)
+
+    async def _renew(self, environment: Environment) -> None:
+        if await self._state.locks.get(environment.name) is not None:
+            return
+        try:
+            renewed = await self._stacks.of(environment).renew_logins()
+        except RoasError as error:
+            log.warning("logins were not renewed", environment=environment.name, error=error.message)
+            return
+        if renewed:
+            log.info("renewed the logins of services", environment=environment.name, services=list(renewed))

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from roas.concurrency import run_concurrently
-from roas.engine.interface import Engine, ResolvedStack
+from roas.engine.interface import ResolvedStack
+from roas.engine.stack import Stack
 from roas.errors import PhaseTimeoutError
 from roas.messages.message import said
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
-from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 
 # Record the progress of a service: service, step, text, fraction of the step.
@@ -18,7 +18,7 @@ ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
 
 
 async def obtain_images(
-    engine: Engine, stack: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
+    stack: Stack, resolved: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
 ) -> Mapping[str, str]:
     """Pull and build what is not here; returns image IDs by service.
 
@@ -29,11 +29,11 @@ async def obtain_images(
     )
     building = by_build(wanted) if builds else []
     here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
-    pulling = [_obtain(engine, stack, image, names, report) for image, names in pulls]
+    pulling = [_obtain(stack, image, names, report) for image, names in pulls]
     builds_under_way = [
         _within(
             BUILD_TIMEOUT_SECONDS,
-            _build(engine, stack, builder, wanted[names[0]], names, report),
+            _build(stack, resolved, builder, wanted[names[0]], names, report),
             said("The build of {name}", name=builder),
         )
         for builder, names in building
@@ -44,15 +44,14 @@ async def obtain_images(
 
 
 async def pull(
-    engine: Engine,
-    environment: Environment,
+    stack: Stack,
     image: WantedImage,
     services: tuple[str, ...],
     report: ServiceReport,
 ) -> str:
     """Pull an image for the services that use it, within its limit. Raises PhaseTimeoutError."""
     doing = said("The pull of {reference}", reference=image.reference)
-    return await _within(PULL_TIMEOUT_SECONDS, _pull(engine, environment, image, services, report), doing)
+    return await _within(PULL_TIMEOUT_SECONDS, _pull(stack, image, services, report), doing)
 
 
 def by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
@@ -72,30 +71,26 @@ def by_build(images: Mapping[str, WantedImage]) -> list[tuple[str, tuple[str, ..
     return [(builder, tuple(names)) for builder, names in groups.items()]
 
 
-async def _pull(
-    engine: Engine, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ServiceReport
-) -> str:
+async def _pull(stack: Stack, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
     for service in services:
         await report(service, ServiceStep.PULLING, image.reference, 0.0)
 
     async def progress(service: str, text: str, fraction: float | None) -> None:
         await report(service, ServiceStep.PULLING, text, fraction)
 
-    return await engine.pull(environment, image, services, progress)
+    return await stack.pull(image, services, progress)
 
 
-async def _obtain(
-    engine: Engine, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
-) -> str:
-    image_id = await pull(engine, stack.environment, image, services, report)
+async def _obtain(stack: Stack, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
+    image_id = await pull(stack, image, services, report)
     for service in services:
         await report(service, ServiceStep.PULLED, image.reference, 1.0)
     return image_id
 
 
 async def _build(
-    engine: Engine,
-    stack: ResolvedStack,
+    stack: Stack,
+    resolved: ResolvedStack,
     builder: str,
     image: WantedImage,
     services: tuple[str, ...],
@@ -107,7 +102,7 @@ async def _build(
     async def progress(name: str, text: str, fraction: float | None) -> None:
         await report(name, ServiceStep.BUILDING, text, fraction)
 
-    image_id = await engine.build(stack, builder, progress, expected=image.build_hash)
+    image_id = await stack.build(resolved, builder, progress, expected=image.build_hash)
     for service in services:
         await report(service, ServiceStep.BUILT, "", 1.0)
     return image_id

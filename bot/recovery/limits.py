@@ -1,0 +1,176 @@
+"""Say what keeps a recovery from acting: its budget, a deployment, a person, or no release to go back to."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from roas.engine.stacks import Stacks
+from roas.errors import ServiceFailedError
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.health import Verdict
+from roas.models.holding import Holding
+from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
+from roas.models.release import Release, ReleaseService, ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.recovery.restart import Answers
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
+from roas.state.recoveries import Recoveries
+
+WINDOW = timedelta(minutes=15)
+ALLOWED: Mapping[RecoveryAction, int] = {
+    RecoveryAction.RESTART: 3,
+    RecoveryAction.RECREATE: 1,
+    RecoveryAction.ROLL_BACK: 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Allow so many attempts of a kind per service and window; a rollback counts for its whole environment."""
+
+    window: timedelta = WINDOW
+    allowed: Mapping[RecoveryAction, int] = field(default_factory=lambda: ALLOWED)
+
+    async def allows(self, recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
+        """Return whether something may be tried once more. Raises StateError."""
+        counted_for = None if action is RecoveryAction.ROLL_BACK else service
+        made = await recoveries.of(environment, counted_for, action)
+        return sum(age_of(step) < self.window for step in made) < self.allowed.get(action, 0)
+
+
+def age_of(step: RecoveryStep) -> timedelta:
+    """Return how long ago something was tried; since the machine booted, a wall clock that jumps changes nothing."""
+    if step.boot_id == boot_id():
+        return timedelta(seconds=boot_seconds() - step.boot_seconds)
+    return abs(datetime.now(UTC) - step.begun_at)
+
+
+def is_held(fault: Fault, holding: Holding | None) -> bool:
+    """Return whether a deployment has the service that failed in hand."""
+    return holding is not None and holding.holds(fault.service)
+
+
+def kept_away_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None:
+    """Return why a service is left to a deployment, or None where it is not."""
+    if holding is None or not holding.holds(fault.service):
+        return None
+    text = said(
+        "{deployment_id} holds the deployment lock; checked again when it has ended",
+        deployment_id=holding.deployment_id,
+    )
+    if holding.paused:
+        text = said(
+            "{deployment_id} is paused in the middle of {service}: a person decides; checked again after that",
+            deployment_id=holding.deployment_id,
+            service=fault.service,
+        )
+    return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
+
+
+async def wanted_service(stacks: Stacks, state: StateManager, fault: Fault) -> tuple[str, ServiceDefinition]:
+    """Return the model that runs, and how it defines the service. Raises ServiceFailedError."""
+    release, applied = await _release(state, fault)
+    if release is None:
+        raise ServiceFailedError(
+            said("there is no release of {environment}.", environment=fault.environment), service=fault.service
+        )
+    model_hash = applied or release.model_hash
+    definition = stacks.definitions(await stacks.load_model(model_hash)).get(fault.service)
+    if definition is None:
+        raise ServiceFailedError(
+            said("there is no {service} in {release}.", service=fault.service, release=release.label),
+            service=fault.service,
+        )
+    return model_hash, definition
+
+
+async def _release(state: StateManager, fault: Fault) -> tuple[Release | None, str | None]:
+    """Return the release that a service is on, and the model that was applied.
+
+    What a deployment that is paused has brought to the next release is on that one; all else is on the current one.
+    """
+    holding = await state.deployments.holding(fault.environment)
+    if holding is not None and holding.to_release is not None and holding.has_arrived(fault.service):
+        moving = await state.deployments.get(holding.deployment_id)
+        release = await state.releases.get(fault.environment, holding.to_release)
+        return release, moving.applied_model if moving is not None else None
+    return await state.releases.current(fault.environment), await state.releases.applied_model(fault.environment)
+
+
+# How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
+# running for as long as it was watched.
+SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
+
+
+async def find_sound_release(state: StateManager, environment: str, service: str) -> Release | None:
+    """Return the last release in which another version of a service was sound; None where the current one was, too.
+
+    A version that was sound once did not break by itself: what else broke it, an older version does not mend, and
+    people's data may not be for that one. Raises StateError.
+    """
+    release = await state.releases.current(environment)
+    current = release.service(service) if release is not None else None
+    while release is not None:
+        there = release.service(service)
+        if there is not None and await _was_sound(state, release, service):
+            return None if current is None or _is_same(there, current) else release
+        release = await state.releases.get(environment, release.replaces) if release.replaces is not None else None
+    return None
+
+
+async def _was_sound(state: StateManager, release: Release, service: str) -> bool:
+    """Return whether the deployment that made a release saw a service well; it tells nothing of one that it left."""
+    if release.state is not ReleaseState.SUCCEEDED or release.deployment_id is None:
+        return False
+    deployment = await state.deployments.get(release.deployment_id)
+    progress = deployment.services if deployment is not None else ()
+    return any(one.service == service and one.changed and one.step in SOUND for one in progress)
+
+
+def _is_same(one: ReleaseService, other: ReleaseService) -> bool:
+    return (one.image.image_id, one.definition_hash) == (other.image.image_id, other.definition_hash)
+
+
+class Handler(Protocol):
+    """Recover services."""
+
+    async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        """Recover a service or say why not. Raises StateError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryChecks:
+    """Hold what a handler depends on: the stable verdict, manual stops, the bot's own service, the probes.
+
+    `expect_end` is called with each container before the handler stops it, so that it does not count as a manual stop.
+    """
+
+    verdict: Callable[[str, str], Verdict]
+    is_manual_stop: Callable[[str, str], bool]
+    is_own: Callable[[Environment, str], Awaitable[bool]]
+    answers: Answers
+    expect_end: Callable[[str], None]
+
+
+async def find_refusal(
+    state: StateManager, checks: RecoveryChecks, fault: Fault, environment: Environment
+) -> RecoveryReport | None:
+    """Return why a fault cannot be fixed from here, or None where it can. Raises StateError."""
+    if (kept_away := kept_away_by(fault, await state.deployments.holding(fault.environment))) is not None:
+        return kept_away
+    if checks.is_manual_stop(fault.environment, fault.service):
+        return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is"))
+    verdict = checks.verdict(fault.environment, fault.service)
+    if fault.from_outside and verdict is not Verdict.UNHEALTHY:
+        text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict)
+        return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
+    if await checks.is_own(environment, fault.service):
+        return RecoveryReport(
+            fault, RecoveryOutcome.ESCALATED, said("it is the bot itself, which has no automatic recovery")
+        )
+    return None
