@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import source_actor
-from roas.concurrency import end_tasks, wait_in_step
+from roas.concurrency import end_tasks, pause_in_step, wait_in_step
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.events import EventBus, Subscription
 from roas.held_environment import FrozenError, LockHeldError
@@ -42,6 +42,7 @@ SOURCE = "candidates"
 # How often the journal is looked at for what no event announced: what waits for somebody else's deployment or answer
 # and, at rest, what another process has stored.
 POLL_SECONDS, REST_SECONDS = 5.0, 60.0
+SWEEP_SECONDS = 300.0
 # A deployment is looked at again for holds: the bot may have died between its end and that.
 RECENT_DEPLOYMENTS = 20
 RECENT = timedelta(days=7)
@@ -82,15 +83,17 @@ class CandidateCoordinator:
         self._bus = bus
         self._environments = environments
         self._look: Look | None = None
+        self._sweep: Callable[[], Awaitable[None]] | None = None
+        self._sweeps: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, tuple[Backoff, float]] = {}
         self._subscription: Subscription | None = None
         self._rounds: asyncio.Task[None] | None = None
 
-    def look_with(self, look: Look) -> None:
-        """Set what looks where deliveries point."""
-        self._look = look
+    def look_with(self, look: Look, sweep: Callable[[], Awaitable[None]]) -> None:
+        """Set what looks where deliveries point, and what looks every few minutes for what none told."""
+        self._look, self._sweep = look, sweep
 
     # ---- In any process ------------------------------------------------------------------------------------------
 
@@ -139,14 +142,16 @@ class CandidateCoordinator:
         if self._rounds is None:
             self._subscription = self._bus.subscribe(DeploymentEvent, self._on_deployment, name="candidates")
             self._rounds = asyncio.create_task(self._run(), name="candidates")
+            self._sweeps = asyncio.create_task(self._run_sweeps(), name="sweeps for candidates")
 
     async def stop(self) -> None:
         """Stop; the next leader goes on by the journal."""
-        rounds, self._rounds = self._rounds, None
+        own = [task for task in (self._rounds, self._sweeps) if task is not None]
+        self._rounds = self._sweeps = None
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
-        await end_tasks(*([rounds] if rounds is not None else []), *self._workers.values())
+        await end_tasks(*own, *self._workers.values())
         self._workers.clear()
 
     async def _on_deployment(self, event: DeploymentEvent) -> None:
@@ -164,6 +169,11 @@ class CandidateCoordinator:
             self._news.clear()
             await self._guarded(self._round())
             await wait_in_step(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
+
+    async def _run_sweeps(self) -> None:
+        while self._sweep is not None:
+            await self._guarded(self._sweep())
+            await pause_in_step(SWEEP_SECONDS)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:

@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -124,14 +125,17 @@ class RegistryClient:
             target = page.raw_path_qs
         return tuple(found)
 
-    async def labels(self, image: ImageName, digest: str) -> Mapping[str, str]:
-        """Return the labels of an image, of the first platform where there are several; empty where it has none."""
-        manifest = await self._json(image, f"manifests/{digest}")
+    async def created(self, image: ImageName, tag: str) -> datetime | None:
+        """Return when the image behind a tag was made, of the first platform where there are several."""
+        manifest = await self._json(image, f"manifests/{tag}")
         if manifests := manifest.get("manifests"):
             manifest = await self._json(image, f"manifests/{manifests[0].get('digest')}")
         config = await self._json(image, f"blobs/{manifest.get('config', {}).get('digest')}")
-        labels = config.get("config", {}).get("Labels") or {}
-        return {str(name): str(value) for name, value in labels.items()}
+        try:
+            made = datetime.fromisoformat(str(config["created"])[:19])
+        except (KeyError, ValueError):
+            return None
+        return made.replace(tzinfo=UTC)
 
     async def _json(self, image: ImageName, what: str) -> dict[str, Any]:
         answer = await self._ask("GET", image, f"/v2/{quote(image.path)}/{what}")

@@ -60,6 +60,7 @@ class SourceSecrets:
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
         self.secret = _read(name, "secret_file", settings)
+        self.forge_token = _read(name, "forge_token_file", settings)
         key = _read(name, "signing_key_file", settings)
         self.signing_key = b""
         if key:

@@ -56,6 +56,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
     r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
     r"^(auto|json|console)$": "must be auto, json or console",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": "must be a tag",
     r"^sha256:[0-9a-f]{64}$": "must be what `roas remote token` prints: sha256: and 64 digits",
     r"^[\w.-]+(/[\w.-]+)+$": "must be a repository, such as acme/shop",
     r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$": "must begin with https://",

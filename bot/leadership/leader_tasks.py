@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from roas.api.application import ControlApi
 from roas.api.control_socket import serve_control_socket
@@ -13,6 +14,8 @@ from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
 from roas.candidates.looking import SourceLook
 from roas.candidates.registry import RegistryClient
+from roas.candidates.statuses import StatusReporter
+from roas.candidates.sweep import RegistrySweep
 from roas.candidates.web_client import WebClient
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
@@ -22,6 +25,7 @@ from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
+from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
 
 log = get_logger(__name__)
@@ -65,6 +69,11 @@ async def run_leader_election(
             await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
     client = WebClient()
+    reporter = StatusReporter(
+        application.settings.sources, application.state, application.bus, client, partial(_link, application)
+    )
+    application.redactor.add(reporter.secrets)
+    tasks.also_run(reporter.start, reporter.stop)
     remote = asyncio.create_task(_answer_sources(application, remote_api(application, client)), name="API")
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
     election = asyncio.create_task(elector.run(), name="leader elector")
@@ -95,6 +104,11 @@ class LeaderTasks:
         self._leadership = leadership
         self._opened = AsyncExitStack()
         self._started = False
+        self._more: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = []
+
+    def also_run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        """Run something else while this bot leads."""
+        self._more.append((start, stop))
 
     async def start(self) -> None:
         """Start all tasks; running ones continue."""
@@ -102,6 +116,9 @@ class LeaderTasks:
             async with AsyncExitStack() as opened:
                 for task in (_resume_orphans(self._application), _answer_command_line(self._application)):
                     opened.push_async_callback(end_tasks, asyncio.create_task(task))
+                for start, stop in self._more:
+                    await start()
+                    opened.push_async_callback(stop)
                 await self._application.candidates.start()
                 opened.push_async_callback(self._application.candidates.stop)
                 await self._application.maintenance.start()
@@ -166,12 +183,24 @@ async def _answer_sources(application: Application, api: RemoteApi) -> None:
         await pause(SOCKET_RETRY_SECONDS)
 
 
+async def _link(application: Application, candidate: Candidate) -> str:
+    """Return the address of the message that shows a candidate, or of the channel."""
+    subjects = ((candidate.deployment_id, "live"), (candidate.proposal, "proposal"))
+    posts = [await application.state.posts.get(subject, kind) for subject, kind in subjects if subject]
+    post = next((post for post in posts if post is not None), None)
+    channel = post.channel_id if post is not None else application.settings.channel_of(candidate.environment)[0]
+    place = f"https://discord.com/channels/{application.settings.discord_guild_id}/{channel}"
+    return f"{place}/{post.message_id}" if post is not None and post.message_id is not None else place
+
+
 def remote_api(application: Application, client: WebClient) -> RemoteApi:
     """Return the API for sources of an application, to be served. Raises SettingsError."""
     sources, candidates = application.settings.sources, application.candidates
     webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
     application.redactor.add(webhooks.secrets)
-    candidates.look_with(SourceLook(sources, RegistryClient(client, configuration_file), candidates).look)
+    registry = RegistryClient(client, configuration_file)
+    sweep = RegistrySweep(sources, registry, candidates, application.state)
+    candidates.look_with(SourceLook(sources, registry, candidates).look, sweep.run)
     credentials = Credentials(sources, client.fetch_json)
     return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
 

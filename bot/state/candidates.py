@@ -97,6 +97,12 @@ class Candidates:
             "SELECT document FROM candidates WHERE environment = ? ORDER BY id DESC LIMIT ?", (environment, limit)
         )
 
+    async def of_source(self, source: str, *, limit: int) -> tuple[Candidate, ...]:
+        """Return the candidates of a source, the newest first."""
+        return await self._list(
+            "SELECT document FROM candidates WHERE source = ? ORDER BY id DESC LIMIT ?", (source, limit)
+        )
+
     async def of_deployment(self, deployment_id: str) -> Candidate | None:
         """Return the candidate that a deployment was started for, or None."""
         found = await self._list(

@@ -1,11 +1,14 @@
 """A push becomes a proposal in the channel, somebody says yes, and what was rolled back stays out; all of it real."""
 
 import asyncio
+import hmac
+import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiohttp
 import docker
 import pytest
 
@@ -15,8 +18,11 @@ from sandbox.views import Message
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from testbed.sample import Behaviour
+from testbed.waiting import wait_until
 from tests.e2e.wire.shop import SOON_JUDGED, Shop
 from tests.e2e.wire.test_ci import ask
+from tests.integration.candidates.forge import TOKEN as FORGE_TOKEN
+from tests.integration.candidates.forge import FakeForge, fake_forge
 from tests.integration.sandbox.channel import ask as channel_ask
 from tests.integration.sandbox.channel import button, press
 
@@ -43,6 +49,13 @@ def registry(tmp_path: Path, api_port: int) -> Iterator[PrivateRegistry]:
 
 
 @pytest.fixture
+async def forge() -> AsyncIterator[FakeForge]:
+    """Run a forge that takes statuses as GitHub does, and nothing else."""
+    async with fake_forge() as forge:
+        yield forge
+
+
+@pytest.fixture
 def push(registry: PrivateRegistry, docker_client: docker.DockerClient):
     """Return what builds and pushes a version, as a job would."""
 
@@ -54,11 +67,17 @@ def push(registry: PrivateRegistry, docker_client: docker.DockerClient):
 
 @pytest.fixture
 def bot_settings(
-    bot_settings: dict[str, str], registry: PrivateRegistry, api_port: int, shop: Shop, tmp_path: Path
+    bot_settings: dict[str, str],
+    registry: PrivateRegistry,
+    forge: FakeForge,
+    api_port: int,
+    shop: Shop,
+    tmp_path: Path,
 ) -> dict[str, str]:
     """Let the registry offer what is pushed: to dev and prod by a proposal, to staging by itself."""
     registry.write_login(tmp_path / "login")
     (tmp_path / "hook-secret").write_text(SECRET)
+    (tmp_path / "forge-token").write_text(FORGE_TOKEN)
     state = Path(bot_settings["STATE_DIR"])
     state.mkdir()
     (state / "roas.toml").write_text(
@@ -71,6 +90,15 @@ environments = {{ dev = "propose" }}
 images = ["{registry.address}/{IMAGE}"]
 tags = ["v*"]
 secret_file = "{tmp_path / "hook-secret"}"
+[sources.code]
+kind = "github"
+repository = "acme/shop"
+environments = {{ staging = "propose" }}
+images = ["{registry.address}/{IMAGE}"]
+version = "c-{{short_sha}}"
+secret_file = "{tmp_path / "hook-secret"}"
+forge_url = "{forge.url}"
+forge_token_file = "{tmp_path / "forge-token"}"
 [sources.job]
 environments = {{ prod = "auto", staging = "auto" }}
 actions = ["propose", "deploy"]
@@ -110,7 +138,7 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert bad.id != shown.id
     await press(people, "dora", bad, "take")
     await proposal(people, "v3 was rolled back on dev", seconds=OUTCOME_SECONDS)
-    assert "v3 is kept out" in await channel_ask(people, "bob", "status", environment="dev")
+    assert "`v3` is kept out" in await channel_ask(people, "bob", "status", environment="dev")
     plan = await channel_ask(people, "dora", "deploy", environment="dev", version="v3")
     assert "v3 is on hold" in plan
     before = {one.id for one in await people.messages("ops")}
@@ -149,6 +177,43 @@ async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_po
     status, said = await ask(url, "GET", f"/v1/deployments/{offered['id']}?wait=30", token=TOKEN)
     assert (said["state"], said["ended"]) == ("succeeded", True)
     assert re.fullmatch(r"DEPLOY-[0-9A-Z]{26}", said["deployment"]["id"])
+
+
+async def test_commit_hears_what_became_of_it(bot, people, shop, push, api_port, forge):
+    """A signed push of GitHub's becomes a proposal, and each step a status; a forged one is refused."""
+    hook = f"http://127.0.0.1:{api_port}/v1/hooks/code"
+    good, bad = "c0ffee1" + "0" * 33, "badbad2" + "0" * 33
+    assert (await deliver(hook, good, secret="guessed"))[0] == 401
+    await push("c-c0ffee1")
+    assert (await deliver(hook, good))[0] == 202
+    shown = await proposal(people, "New version for staging: c-c0ffee1", "main", "is created")
+    assert "known already" in (await deliver(hook, good))[1]["note"], "a redelivery is seen"
+    await press(people, "dora", shown, "take")
+    await proposal(people, "c-c0ffee1 runs on staging", seconds=OUTCOME_SECONDS)
+    await push("c-badbad2", "unhealthy")
+    await deliver(hook, bad)
+    await press(people, "dora", await proposal(people, "New version for staging: c-badbad2", "is recreated"), "take")
+    await proposal(people, "c-badbad2 was rolled back on staging", seconds=OUTCOME_SECONDS)
+    await told(forge, ("commit", "badb", "roas/staging", "failure"))
+    assert ("deployment", "2", "staging", "failure") in forge.told
+    states = [one[3] for one in forge.told if one[:3] == ("deployment", "1", "staging")]
+    assert (states[0], states[-1]) == ("queued", "success")
+    assert ("commit", "c0ff", "roas/staging", "success") in forge.told
+
+
+async def deliver(hook: str, commit: str, secret: str = SECRET) -> tuple[int, dict]:
+    """Send a push as GitHub does."""
+    push = {"ref": "refs/heads/main", "after": commit, "deleted": False, "repository": {"full_name": "acme/shop"}}
+    body = json.dumps(push).encode()
+    signature = hmac.digest(secret.encode(), body, "sha256").hex()
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": commit, "X-Hub-Signature-256": f"sha256={signature}"}
+    async with aiohttp.ClientSession() as session, session.post(hook, data=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def told(forge: FakeForge, wanted: tuple[str, ...]) -> None:
+    """Wait until the forge has heard something."""
+    assert await asyncio.to_thread(wait_until, lambda: wanted in forge.told, 30), forge.told
 
 
 async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, push):

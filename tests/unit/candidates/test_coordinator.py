@@ -218,7 +218,10 @@ async def test_delivery_is_looked_after_once(coordinator, make_coordinator, stat
         done.set()
         return "a candidate"
 
-    coordinator.look_with(look)
+    async def sweep():
+        raise AssertionError
+
+    coordinator.look_with(look, sweep)
     delivery = Delivery("shop", "1", "push", datetime.now(UTC))
     assert await state.deliveries.add(delivery)
     assert not await state.deliveries.add(replace(delivery, event="again"))

@@ -30,6 +30,7 @@ NOT_SAID = {
     "bot/candidates/coordinator.py": "names of tasks",
     "bot/candidates/looking.py": "for the log",
     "bot/candidates/registry.py": "what registries say",
+    "bot/candidates/statuses.py": "what forges are told, and names of tasks",
     "bot/candidates/web_client.py": "for who uses the class",
     "bot/candidates/webhooks.py": "answers to programs",
     "bot/deployment/plan.py": "a key",

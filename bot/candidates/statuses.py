@@ -1,0 +1,251 @@
+"""Tell the forge what became of a commit: a context for each environment, in order, once, and again until it is taken.
+
+What was told is in the journal; what is to be told follows from it. So whichever bot leads tells what the one before
+could not, and a forge that is away holds up nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from roas.backoff import PATIENTLY, Backoff
+from roas.candidates.web_client import Answer, WebClient
+from roas.candidates.webhooks import FORGES, SourceSecrets
+from roas.concurrency import end_tasks, wait_in_step
+from roas.errors import RoasError
+from roas.events import EventBus, Subscription
+from roas.log import get_logger
+from roas.models.candidate import Candidate, CandidateState, SourceKind
+from roas.models.deployment import Deployment, Outcome
+from roas.models.events import CandidateChanged, Event
+from roas.models.post import Post
+from roas.settings import SourceSettings
+from roas.state.manager import StateManager
+
+log = get_logger(__name__)
+
+FORGE_STATUS = "forge"
+DESCRIPTION_LENGTH = 140
+RECENT_CANDIDATES = 50
+POLL_SECONDS, REST_SECONDS = 5.0, 60.0
+ADDRESSES = {SourceKind.GITHUB: "https://api.github.com", SourceKind.GITLAB: "https://gitlab.com/api/v4"}
+# What each kind of forge calls where a version is: of a commit and, at GitHub, of a deployment.
+GITHUB_STATUS = {"queued": "pending", "in_progress": "pending", "success": "success", "failure": "failure"}
+GITLAB_STATUS = {"queued": "pending", "in_progress": "running", "success": "success", "failure": "failed"}
+FORGEJO_STATUS = {"queued": "pending", "in_progress": "pending", "success": "success", "failure": "failure"}
+OVER = {SourceKind.GITHUB: "error", SourceKind.GITLAB: "canceled"}
+ENDED = frozenset({"success", "failure", "inactive"})
+
+
+class ForgeError(Exception):
+    """A forge did not take what it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """Say where a version is: `queued`, `in_progress`, `success`, `failure` or `inactive`."""
+
+    state: str
+    description: str
+
+    @property
+    def mark(self) -> str:
+        """Return what tells it from another."""
+        return f"{self.state}: {self.description}"
+
+
+def status_of(candidate: Candidate, deployment: Deployment | None) -> CommitStatus:
+    """Return what is to be told of a candidate."""
+    version, environment = candidate.version, candidate.environment
+    if deployment is not None and deployment.outcome is not None:
+        told = {
+            Outcome.SUCCEEDED: ("success", f"{version} runs on {environment}"),
+            Outcome.ROLLED_BACK: ("failure", f"{version} was rolled back on {environment}"),
+            Outcome.CANCELLED: ("inactive", f"{version} was cancelled on {environment}"),
+            Outcome.FAILED: ("failure", f"{version} failed on {environment}"),
+        }[deployment.outcome]
+        return _clipped(*told)
+    match candidate.state:
+        case CandidateState.NEW | CandidateState.PROPOSED | CandidateState.LATER | CandidateState.WAITING:
+            return _clipped("queued", f"{version} waits for {environment}")
+        case CandidateState.CONFIRMED | CandidateState.STARTING | CandidateState.STARTED:
+            return _clipped("in_progress", f"{version} is deployed to {environment}")
+        case CandidateState.UNCHANGED:
+            return _clipped("success", f"{version} runs on {environment}")
+        case CandidateState.HELD:
+            return _clipped("failure", f"{version} is on hold on {environment}: it was rolled back")
+        case CandidateState.REFUSED:
+            return _clipped("failure", f"{version} cannot be deployed to {environment}")
+        case CandidateState.SKIPPED | CandidateState.SUPERSEDED:
+            return _clipped("inactive", f"{version} was {candidate.state.value} on {environment}")
+
+
+def _clipped(state: str, text: str) -> CommitStatus:
+    return CommitStatus(state, text if len(text) <= DESCRIPTION_LENGTH else f"{text[: DESCRIPTION_LENGTH - 1]}…")
+
+
+class StatusReporter:
+    """Tell forges, one after the other for each source. `link` returns where the channel shows a candidate."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, SourceSettings],
+        state: StateManager,
+        bus: EventBus,
+        client: WebClient,
+        link: Callable[[Candidate], Awaitable[str]],
+    ) -> None:
+        self._forges = {
+            name: Forge(source, SourceSecrets(name, source).forge_token, client)
+            for name, source in sources.items()
+            if source.kind in FORGES and source.forge_token_file is not None
+        }
+        self._state = state
+        self._bus = bus
+        self._link = link
+        self._news = asyncio.Event()
+        self._waits: dict[str, tuple[Backoff, float]] = {}
+        self._subscription: Subscription | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must never be shown."""
+        return tuple(forge.token for forge in self._forges.values())
+
+    async def start(self) -> None:
+        """Begin to tell, where any source has a token for it."""
+        if self._forges and self._task is None:
+            self._subscription = self._bus.subscribe(CandidateChanged, self._wake, name="statuses of commits")
+            self._task = asyncio.create_task(self._run(), name="statuses of commits")
+
+    async def stop(self) -> None:
+        """Stop; the next leader tells the rest."""
+        task, self._task = self._task, None
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription)
+            self._subscription = None
+        if task is not None:
+            await end_tasks(task)
+
+    async def _wake(self, _event: Event) -> None:
+        self._news.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._news.clear()
+            try:
+                await self.tell()
+            except RoasError as error:
+                log.error("statuses of commits could not be read", error=error.message)
+            except Exception:  # otherwise nothing would ever be told again
+                log.exception("statuses of commits could not be told")
+            await wait_in_step(self._news, POLL_SECONDS if self._waits else REST_SECONDS)
+
+    async def tell(self) -> None:
+        """Tell whatever is not told yet, the oldest first."""
+        for name, forge in self._forges.items():
+            backoff, not_before = self._waits.get(name, (Backoff(PATIENTLY), 0.0))
+            if asyncio.get_running_loop().time() < not_before:
+                continue
+            try:
+                for candidate in reversed(await self._state.candidates.of_source(name, limit=RECENT_CANDIDATES)):
+                    if candidate.origin.commit and candidate.origin.repository:
+                        await self._tell(forge, candidate)
+            except (ForgeError, OSError, TimeoutError, ValueError) as error:
+                wait = backoff.failed()
+                self._waits[name] = backoff, asyncio.get_running_loop().time() + wait
+                log.warning("a forge was not told", source=name, error=str(error), seconds=round(wait))
+            else:
+                self._waits.pop(name, None)
+
+    async def _tell(self, forge: "Forge", candidate: Candidate) -> None:
+        known = await self._state.posts.get(candidate.id, FORGE_STATUS)
+        if known is not None and known.finished:
+            return
+        started = candidate.deployment_id
+        deployment = await self._state.deployments.get(started) if started else None
+        status = status_of(candidate, deployment)
+        if (known is None and status.state == "inactive") or (known is not None and known.content_hash == status.mark):
+            return
+        number = known.message_id if known is not None else None
+        number = await forge.tell(candidate, status, number, await self._link(candidate))
+        finished = status.state in ENDED
+        await self._state.posts.save(Post(candidate.id, FORGE_STATUS, 0, number, status.mark, finished=finished))
+
+
+class Forge:
+    """Speak to one forge with one token."""
+
+    def __init__(self, source: SourceSettings, token: str, client: WebClient) -> None:
+        self._kind = source.kind
+        self._base = (source.forge_url or ADDRESSES.get(source.kind, "")).rstrip("/")
+        self.token = token
+        self._client = client
+
+    async def tell(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
+        """Tell where a version is; returns GitHub's number of the deployment. Raises ForgeError, OSError."""
+        origin, context = candidate.origin, f"roas/{candidate.environment}"
+        if self._kind is SourceKind.GITLAB:
+            state = GITLAB_STATUS.get(status.state, OVER[SourceKind.GITLAB])
+            body = {"state": state, "name": context, "description": status.description, "target_url": link}
+            project = quote(origin.repository, safe="")
+            answer = await self._post(f"/projects/{project}/statuses/{origin.commit}", body)
+            if answer.status != 400:  # GitLab refuses to be told the same twice
+                _check(answer)
+            return None
+        if self._kind is SourceKind.GITHUB:
+            number = number or await self._find_deployment(candidate) or await self._create_deployment(candidate)
+            told = {"state": status.state, "description": status.description, "log_url": link, "auto_inactive": True}
+            told["environment"] = candidate.environment
+            _check(await self._post(f"/repos/{origin.repository}/deployments/{number}/statuses", told))
+        names = GITHUB_STATUS if self._kind is SourceKind.GITHUB else FORGEJO_STATUS
+        state = names.get(status.state, OVER.get(self._kind, "warning"))
+        body = {"state": state, "context": context, "description": status.description, "target_url": link}
+        _check(await self._post(f"/repos/{origin.repository}/statuses/{origin.commit}", body))
+        return number
+
+    async def _find_deployment(self, candidate: Candidate) -> int | None:
+        """Return what a bot that died may have created."""
+        origin = candidate.origin
+        query = f"sha={origin.commit}&environment={quote(candidate.environment)}&per_page=100"
+        answer = await self._ask("GET", f"/repos/{origin.repository}/deployments?{query}")
+        _check(answer)
+        for known in answer.json():
+            payload = known.get("payload")
+            payload = json.loads(payload) if isinstance(payload, str) and payload.startswith("{") else payload
+            if isinstance(payload, dict) and payload.get("candidate") == candidate.id:
+                return int(known["id"])
+        return None
+
+    async def _create_deployment(self, candidate: Candidate) -> int:
+        body = {
+            "ref": candidate.origin.commit,
+            "environment": candidate.environment,
+            "description": candidate.version,
+            "payload": {"candidate": candidate.id},
+            "auto_merge": False,
+            "required_contexts": [],
+        }
+        answer = await self._post(f"/repos/{candidate.origin.repository}/deployments", body)
+        _check(answer)
+        return int(answer.json()["id"])
+
+    async def _post(self, path: str, document: Any) -> Answer:
+        return await self._ask("POST", path, document)
+
+    async def _ask(self, method: str, path: str, document: Any = None) -> Answer:
+        headers = {"Accept": "application/vnd.github+json"} if self._kind is SourceKind.GITHUB else {}
+        if self._kind is SourceKind.GITLAB:
+            headers["PRIVATE-TOKEN"] = self.token
+        else:
+            headers["Authorization"] = f"{'Bearer' if self._kind is SourceKind.GITHUB else 'token'} {self.token}"
+        return await self._client.ask(method, f"{self._base}{path}", headers=headers, document=document)
+
+
+def _check(answer: Answer) -> None:
+    if answer.status >= 300:
+        raise ForgeError(f"it answered {answer.status}")

@@ -1,0 +1,100 @@
+"""A forge that takes statuses as GitHub, GitLab and Forgejo do, refuses what they refuse, and can be away."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from testbed.redis_server import free_port
+
+TOKEN = "a-token-of-the-forge"
+GITHUB_STATUSES = {"pending", "success", "failure", "error"}
+GITHUB_DEPLOYMENTS = {"queued", "in_progress", "pending", "success", "failure", "inactive", "error"}
+GITLAB_STATUSES = {"pending", "running", "success", "failed", "canceled", "skipped"}
+SHA = re.compile(r"[0-9a-f]{40}")
+
+
+class FakeForge:
+    """Keep what it is told, by kind of forge; every request is held against what the real one takes."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.is_away = False
+        self.told: list[tuple[str, ...]] = []
+        self.deployments: list[dict[str, Any]] = []
+        self.wrong: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _check(self, request: web.Request, body: dict[str, Any], states: set[str], *keys: str) -> None:
+        sent = request.headers.get("Authorization", request.headers.get("PRIVATE-TOKEN", ""))
+        if sent.rpartition(" ")[2] != TOKEN:
+            self.wrong.append(f"token {sent}")
+        if body["state"] not in states or len(body["description"]) > 140 or set(body) - {*keys, "state", "description"}:
+            self.wrong.append(str(body))
+        if SHA.fullmatch(request.match_info.get("sha", "0" * 40)) is None:
+            self.wrong.append(request.path)
+
+    async def commit(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.is_away:
+            return web.Response(status=503)
+        self._check(request, body, GITHUB_STATUSES | {"warning"}, "context", "target_url")
+        self.told.append(("commit", request.match_info["sha"][:4], body["context"], body["state"]))
+        return web.json_response({"id": 1}, status=201)
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.is_away:
+            return web.Response(status=503)
+        self.deployments.append({**body, "id": len(self.deployments) + 1})
+        return web.json_response(self.deployments[-1], status=201)
+
+    async def known(self, request: web.Request) -> web.Response:
+        if self.is_away:
+            return web.Response(status=503)
+        wanted = (request.query["sha"], request.query["environment"])
+        return web.json_response([one for one in self.deployments if (one["ref"], one["environment"]) == wanted])
+
+    async def deployment(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self._check(request, body, GITHUB_DEPLOYMENTS, "log_url", "auto_inactive", "environment")
+        self.told.append(("deployment", request.match_info["id"], body["environment"], body["state"]))
+        return web.json_response({"id": 1}, status=201)
+
+    async def gitlab(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self._check(request, body, GITLAB_STATUSES, "name", "target_url")
+        self.told.append(("gitlab", request.match_info["project"], body["name"], body["state"]))
+        return web.json_response({"id": 1}, status=201)
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes(
+            [
+                web.post("/repos/{owner}/{name}/statuses/{sha}", self.commit),
+                web.post("/repos/{owner}/{name}/deployments", self.create),
+                web.get("/repos/{owner}/{name}/deployments", self.known),
+                web.post("/repos/{owner}/{name}/deployments/{id}/statuses", self.deployment),
+                web.post("/projects/{project}/statuses/{sha}", self.gitlab),
+            ]
+        )
+        return application
+
+
+@asynccontextmanager
+async def fake_forge() -> AsyncIterator[FakeForge]:
+    """Serve one; what was wrong with a request fails the test."""
+    forge = FakeForge()
+    runner = web.AppRunner(forge.application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", forge.port).start()
+    try:
+        yield forge
+    finally:
+        await runner.cleanup()
+    assert forge.wrong == []

@@ -1,0 +1,244 @@
+"""Registries: Debian's own with a password, and one that pages, limits and forgets; nothing is pulled at rest."""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from roas.candidates.coordinator import CandidateCoordinator
+from roas.candidates.registry import ImageName, RegistryClient
+from roas.candidates.sweep import RegistrySweep
+from roas.candidates.web_client import WebClient
+from roas.errors import RegistryUnavailableError
+from roas.events import EventBus
+from roas.models.candidate import CandidateState, SourceMode
+from roas.models.environment import Environment
+from roas.settings import SourceSettings, TrackSettings
+from roas.state.manager import StateManager
+from testbed.private_registry import USER, PrivateRegistry, private_registry
+from testbed.redis_server import free_port
+from tests.unit.candidates.conftest import PlayedOrchestrator
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[PrivateRegistry]:
+    with private_registry(tmp_path / "registry") as registry:
+        registry.write_login(tmp_path / "login")
+        yield registry
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[RegistryClient]:
+    web_client = WebClient()
+    yield RegistryClient(web_client, lambda: tmp_path / "login" / "config.json")
+    await web_client.close()
+
+
+async def push(registry: PrivateRegistry, name: str, tag: str, *, days_old: float = 10) -> str:
+    """Push an image of nothing but a configuration, and return its digest."""
+    made = datetime.now(UTC) - timedelta(days=days_old)
+    config = json.dumps({"created": f"{made:%Y-%m-%dT%H:%M:%S}.123456789Z", "tag": tag}).encode()
+    digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)},
+            "layers": [],
+        }
+    ).encode()
+    base = f"http://{registry.address}/v2/{name}"
+    login = base64.b64encode(f"{USER}:{registry.password}".encode()).decode()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Basic {login}"}) as session:
+        async with session.post(f"{base}/blobs/uploads/") as begun:
+            location = begun.headers["Location"]
+        async with session.put(location, params={"digest": digest}, data=config) as put:
+            assert put.status == 201, await put.text()
+        headers = {"Content-Type": MANIFEST}
+        async with session.put(f"{base}/manifests/{tag}", data=manifest, headers=headers) as put:
+            assert put.status == 201, await put.text()
+    return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+
+
+async def test_digest_by_head_with_the_login(registry, client):
+    digest = await push(registry, "acme/web", "1.0")
+    image = ImageName.read(f"{registry.address}/acme/web")
+    assert await client.digest(image, "1.0") == digest
+    assert await client.digest(image, "2.0") is None
+    assert client.usage.gets == 0, "a GET of a manifest is a pull"
+    assert set(await client.tags(image)) == {"1.0"}
+    made = await client.created(image, "1.0")
+    assert timedelta(days=9) < datetime.now(UTC) - made < timedelta(days=11)
+    registry.change_password("another")
+    again = RegistryClient(client._client, client._configuration)
+    with pytest.raises(RegistryUnavailableError, match="login"):
+        await again.digest(image, "1.0")
+
+
+@pytest.fixture
+async def limited() -> AsyncIterator[tuple[ImageName, dict]]:
+    """Run a registry that pages, points elsewhere, and counts."""
+    port, told = free_port(), {"status": 200, "headers": {}, "asked": []}
+
+    async def tags(request: web.Request) -> web.Response:
+        told["asked"].append(str(request.rel_url))
+        if told["status"] != 200:
+            return web.Response(status=told["status"], headers=told["headers"])
+        page = int(request.query.get("page", "1"))
+        link = {1: '</v2/acme/web/tags/list?page=2>; rel="next"', 2: "<https://evil.example.org/v2/x>; rel=next"}
+        return web.json_response({"tags": [f"1.{page}", "not a tag!", None]}, headers={"Link": link.get(page, "")})
+
+    async def manifest(request: web.Request) -> web.Response:
+        told["asked"].append(request.method)
+        return web.Response(status=told["status"], headers=told["headers"], body=b"{}")
+
+    application = web.Application()
+    application.add_routes([web.get("/v2/acme/web/tags/list", tags)])
+    application.add_routes([web.route("*", "/v2/acme/web/manifests/{tag}", manifest)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield ImageName.read(f"127.0.0.1:{port}/acme/web"), told
+    await runner.cleanup()
+
+
+async def test_pages_are_followed_and_credentials_go_nowhere_else(limited, client):
+    image, told = limited
+    assert await client.tags(image) == ("1.1", "1.2")
+    assert len(told["asked"]) == 2
+
+
+async def test_limits_are_heeded(limited, client):
+    image, told = limited
+    told.update(headers={"Docker-Content-Digest": f"sha256:{'0' * 64}", "RateLimit-Remaining": "5;w=21600"})
+    assert await client.digest(image, "1.1") == f"sha256:{'0' * 64}"
+    with pytest.raises(RegistryUnavailableError, match="left alone"):
+        await client.digest(image, "1.1")
+    client.usage.not_before.clear()
+    told.update(status=429, headers={"Retry-After": "120"})
+    for _time in range(3):
+        with pytest.raises(RegistryUnavailableError):
+            await client.digest(image, "1.1")
+    assert told["asked"] == ["HEAD", "HEAD"]
+    assert 100 < client.usage.not_before[image.host] - time.monotonic() <= 120
+
+
+async def test_registry_without_digests_is_asked_for_the_manifest(limited, client):
+    image, told = limited
+    assert await client.digest(image, "1.1") == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    assert told["asked"] == ["HEAD", "GET"]
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as state:
+        yield state
+
+
+class Scene:
+    """Sweep with what one source says it tracks."""
+
+    def __init__(self, state, client, registry, **track) -> None:
+        self.state, self.client = state, client
+        bus = EventBus()
+        known = {"dev": Environment("dev", "shop-dev", state.folder, ())}
+        self.coordinator = CandidateCoordinator(state, PlayedOrchestrator(state, bus), bus, known)
+        self.source = SourceSettings(
+            environments={"dev": SourceMode.PROPOSE},
+            images=(f"{registry.address}/acme/web", f"{registry.address}/acme/api"),
+            track=TrackSettings(**track),
+        )
+
+    async def sweep(self) -> list[str]:
+        """Look once, as a bot that has just begun, and return what was offered so far, the newest first."""
+        await RegistrySweep({"shop": self.source}, self.client, self.coordinator, self.state).run()
+        return [one.version for one in await self.state.candidates.of_environment("dev")]
+
+
+async def test_newest_version_of_all_images_is_offered(registry, client, state):
+    scene = Scene(state, client, registry, versions=">=1.2,<2")
+    for tag in ("1.2", "1.10.0", "1.9", "2.0", "1.11.0rc1", "latest", "1.12.0"):
+        await push(registry, "acme/web", tag)
+    for tag in ("1.2", "1.10.0", "1.9", "2.0"):
+        await push(registry, "acme/api", tag)
+    assert await scene.sweep() == ["1.10.0"], "1.12.0 has no api yet"
+    assert await scene.sweep() == ["1.10.0"], "the same is no news"
+    await push(registry, "acme/api", "1.12.0")
+    assert await scene.sweep() == ["1.12.0", "1.10.0"]
+    (newest, *_rest) = await state.candidates.of_environment("dev")
+    assert set(newest.origin.digests) == set(scene.source.images)
+
+
+async def test_shorter_list_is_no_news(registry, client, state):
+    for tag in ("1.2", "1.3"):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, tag)
+    scene = Scene(state, client, registry, versions=">=1")
+    assert await scene.sweep() == ["1.3"]
+    complete = client.tags
+
+    async def partly(image):
+        return tuple(tag for tag in await complete(image) if tag != "1.3")
+
+    client.tags = partly
+    assert await scene.sweep() == ["1.3"]
+
+
+async def test_newest_that_is_old_enough(registry, client, state):
+    """A busy project does not starve it."""
+    for tag, days in (("1.0", 9), ("1.1", 4), ("1.2", 2), ("1.3", 0.1)):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, tag, days_old=days)
+    scene = Scene(state, client, registry, versions=">=1", min_age="3d")
+    assert await scene.sweep() == ["1.1"]
+
+
+async def test_pattern_orders_by_its_numbers(registry, client, state):
+    for tag in ("build-9", "build-10", "build-x", "other-99"):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, tag)
+    assert await Scene(state, client, registry, pattern=r"build-(\d+)").sweep() == ["build-10"]
+
+
+async def test_tag_that_moves_is_another_candidate(registry, client, state):
+    for name in ("acme/web", "acme/api"):
+        await push(registry, name, "stable", days_old=2)
+    scene = Scene(state, client, registry, digest_of="stable")
+    assert await scene.sweep() == ["stable"]
+    first = (await state.candidates.of_environment("dev"))[0]
+    await push(registry, "acme/web", "stable", days_old=1)
+    assert await scene.sweep() == ["stable", "stable"]
+    assert (await state.candidates.get(first.id)).state is CandidateState.SUPERSEDED
+    assert client.usage.gets == 0
+
+
+async def test_registry_away_is_told_and_delays_no_other(registry, client, state):
+    for name in ("acme/web", "acme/api"):
+        await push(registry, name, "1.0")
+    scene = Scene(state, client, registry, versions=">=1")
+    away = scene.source.model_copy(update={"images": (f"127.0.0.1:{free_port()}/acme/web",)})
+    await RegistrySweep({"away": away, "shop": scene.source}, client, scene.coordinator, state).run()
+    assert [one.source for one in await state.candidates.of_environment("dev")] == ["shop"]
+
+
+async def test_fifty_services_at_rest_cost_no_pull(registry, client, state):
+    """One HEAD for each in a sweep: 600 an hour."""
+    await push(registry, "acme/web", "stable")
+    image = f"{registry.address}/acme/web"
+    source = SourceSettings(environments={"dev": "propose"}, images=(image,), track={"digest_of": "stable"})
+    sources = {f"s{number}": source for number in range(50)}
+    sweep = RegistrySweep(sources, client, Scene(state, client, registry, digest_of="stable").coordinator, state)
+    await sweep.run()
+    client.usage = replace(client.usage, heads=0, gets=0)
+    await sweep.run()
+    assert (client.usage.heads, client.usage.gets) == (50, 0)

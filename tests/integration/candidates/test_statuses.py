@@ -1,0 +1,150 @@
+"""The forge hears what became of a commit: in order, once, whoever dies and whoever is away."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from roas.candidates.coordinator import CandidateCoordinator
+from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, status_of
+from roas.candidates.web_client import WebClient
+from roas.events import EventBus
+from roas.models.candidate import Candidate, CandidateState, Origin, SourceKind, SourceMode
+from roas.models.deployment import Outcome
+from roas.models.environment import Environment
+from roas.settings import SourceSettings
+from roas.state.manager import StateManager
+from tests.integration.candidates.forge import TOKEN, FakeForge, fake_forge
+from tests.unit.candidates.conftest import PlayedOrchestrator
+
+SHA = "a" * 40
+
+
+@pytest.fixture
+async def forge() -> AsyncIterator[FakeForge]:
+    async with fake_forge() as forge:
+        yield forge
+
+
+class Scene:
+    """Tell a forge of what one source offers; no time passes but what the test lets pass."""
+
+    def __init__(self, state: StateManager, folder: Path, forge: FakeForge, kind: SourceKind) -> None:
+        self.state, self.bus, self.client = state, EventBus(), WebClient()
+        (folder / "token").write_text(TOKEN)
+        self.orchestrator = PlayedOrchestrator(state, self.bus)
+        known = {name: Environment(name, f"shop-{name}", folder, ()) for name in ("dev", "prod")}
+        self.coordinator = CandidateCoordinator(state, self.orchestrator, self.bus, known)
+        self.source = SourceSettings(
+            kind=kind, repository="acme/shop", forge_url=forge.url, forge_token_file=folder / "token"
+        )
+
+    def reporter(self) -> StatusReporter:
+        """Return that of a bot that has just begun to lead."""
+
+        async def link(_candidate: Candidate) -> str:
+            return "https://discord.com/channels/1/2/3"
+
+        return StatusReporter({"shop": self.source}, self.state, self.bus, self.client, link)
+
+    async def offer(self, version: str = "v1", environment: str = "dev", commit: str = SHA) -> Candidate:
+        origin = Origin(repository="acme/shop", commit=commit)
+        return await self.coordinator.offer("shop", environment, version, mode=SourceMode.AUTO, origin=origin)
+
+    async def deploy(self, candidate: Candidate) -> None:
+        await self.coordinator._advance(candidate)
+
+
+@pytest.fixture
+async def make_scene(tmp_path: Path, forge: FakeForge):
+    scenes = []
+    async with StateManager(tmp_path / "state") as state:
+
+        def make(kind: SourceKind) -> Scene:
+            scenes.append(Scene(state, tmp_path, forge, kind))
+            return scenes[-1]
+
+        yield make
+        for scene in scenes:
+            await scene.client.close()
+            await scene.bus.close()
+
+
+CONTEXT = "roas/dev"
+TOLD = {
+    SourceKind.GITHUB: [
+        *[("deployment", "1", "dev", "queued"), ("commit", "aaaa", CONTEXT, "pending")],
+        *[("deployment", "1", "dev", "in_progress"), ("commit", "aaaa", CONTEXT, "pending")],
+        *[("deployment", "1", "dev", "failure"), ("commit", "aaaa", CONTEXT, "failure")],
+    ],
+    SourceKind.GITLAB: [("gitlab", "acme/shop", CONTEXT, state) for state in ("pending", "running", "failed")],
+    SourceKind.FORGEJO: [("commit", "aaaa", CONTEXT, state) for state in ("pending", "pending", "failure")],
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+async def test_each_step_is_told_once_and_in_order(make_scene, forge, kind):
+    scene = make_scene(kind)
+    candidate = await scene.offer()
+    for _time in range(2):
+        await scene.reporter().tell()
+    await scene.deploy(candidate)
+    for _time in range(2):
+        await scene.reporter().tell()
+    await scene.orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
+    for _time in range(2):
+        await scene.reporter().tell()
+    assert forge.told == TOLD[kind]
+
+
+async def test_forge_that_is_away_is_told_later_and_holds_up_nothing(make_scene, forge):
+    scene = make_scene(SourceKind.GITHUB)
+    forge.is_away = True
+    candidate = await scene.offer()
+    reporter = scene.reporter()
+    await reporter.tell()
+    await scene.deploy(candidate)
+    await scene.orchestrator.finish(Outcome.SUCCEEDED)
+    assert (await scene.state.candidates.get(candidate.id)).state is CandidateState.STARTED
+    forge.is_away = False
+    await reporter.tell()
+    assert forge.told == [], "it is left alone for a moment"
+    await scene.reporter().tell()
+    assert forge.told == [("deployment", "1", "dev", "success"), ("commit", "aaaa", CONTEXT, "success")]
+
+
+async def test_bot_that_died_after_telling_does_not_open_a_second_deployment(make_scene, forge):
+    scene = make_scene(SourceKind.GITHUB)
+    await scene.offer()
+    reporter = scene.reporter()
+    kept, scene.state.posts.save = scene.state.posts.save, _die
+    with pytest.raises(KeyboardInterrupt):
+        await reporter.tell()
+    scene.state.posts.save = kept
+    await scene.reporter().tell()
+    assert len(forge.deployments) == 1
+
+
+async def _die(_post):
+    raise KeyboardInterrupt
+
+
+async def test_replaced_version_becomes_inactive(make_scene, forge):
+    scene = make_scene(SourceKind.GITHUB)
+    await scene.offer("v1", commit="b" * 40)
+    await scene.reporter().tell()
+    await scene.offer("v2")
+    await scene.reporter().tell()
+    assert [one for one in forge.told if one[0] == "deployment"] == [
+        ("deployment", "1", "dev", "queued"),
+        ("deployment", "1", "dev", "inactive"),
+        ("deployment", "2", "dev", "queued"),
+    ]
+
+
+@pytest.mark.parametrize("state", CandidateState)
+def test_every_state_has_a_short_text(state):
+    candidate = Candidate("CAND-1", "shop", "e" * 32, "v" * 128, datetime.now(UTC), state=state)
+    status = status_of(candidate, None)
+    assert 0 < len(status.description) <= DESCRIPTION_LENGTH
