@@ -297,6 +297,12 @@ class DeploymentCancelledError(RoasError):
     key = "cancelled"
 
 
+class DraftVoidError(DeploymentCancelledError):
+    """What was drafted cannot be carried out as it was approved, or was not approved; nothing was changed."""
+
+    key = "draft_void"
+
+
 class BotRemovalError(RoasError):
     """What was asked for would leave nobody: the bot's own service, or its container, would be gone."""
 

@@ -261,7 +261,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         await answer(interaction, drawing=draw_confirmation(shown, last_seconds=took))
 
     async def _show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
-        plan = await self._planned(request, self.application.orchestrator.plan)
+        plan = await self._planned(request, partial(self.application.orchestrator.plan, keep=False))
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan, self.application.redactor.redact)
         await answer(interaction, drawing=draw_plan_message(shown, dry_run=True, last_seconds=took))
@@ -269,7 +269,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
         await self.plan_approvals.require_idle(request.environment)
-        plan = await self._planned(request, partial(self.application.orchestrator.plan, to_start=True))
+        plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
         log.info("hotfix requested", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)

@@ -1,7 +1,8 @@
 """Take a plan from the request to the deployment: its requester confirms, then a second person approves if needed.
 
-A plan is used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one;
-every answer is read again from the journal.
+A confirmed plan is started. Where it needs an approval, the deployment waits for that once it is drafted. A plan is
+used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one; every answer is
+read again from the journal.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
-from roas.errors import ImageChangedError, ImageNotFoundError, InvalidRequestError, RoasError
+from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.held_environment import FrozenError, LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -43,8 +44,9 @@ log = get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
 
-CHANGED = said("Something changed since the plan was made: an image's tag, a file or the environment's release.")
-NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
+BEFORE_DRAFTS = said("This version of the bot prepares what is approved before it asks.")
+# Before a deployment of it is known.
+UNSTARTED = frozenset({PlanState.PLANNED, PlanState.CONFIRMED})
 
 
 class PlanApprovals:
@@ -89,14 +91,16 @@ class PlanApprovals:
     async def resume(self) -> None:
         """Start what a dead process had begun to start: the plan is confirmed, and people wait for it.
 
-        What cannot be started now waits again, as it would have after the click.
+        What cannot be started now waits again, as it would have after the click. What a release before asked an
+        approval for is void: nothing of it is drafted.
         """
         for left in await self._state.approvals.open():
-            if left.state is not PlanState.CONFIRMED:
-                continue
             try:
                 async with self._lock(left.id):
-                    await self._resume_one(left.id)
+                    if left.state is PlanState.AWAITING:
+                        await self._move(left, PlanState.VOID, None, [PlanState.AWAITING], note=BEFORE_DRAFTS)
+                    elif left.state is PlanState.CONFIRMED and left.deployment_id is None:
+                        await self._resume_one(left.id)
             except RoasError as error:
                 log.warning("a plan could not be started", plan_id=left.id, error=error.message)
             except Exception:  # one plan must not keep the others from being resumed
@@ -108,12 +112,8 @@ class PlanApprovals:
         if left is None or left.state is not PlanState.CONFIRMED:
             return
         plan_record, confirmed_by = await self._read(plan_id), left.decided_by
-        if not plan_record.waits or confirmed_by is None:
-            return
-        approved_by = confirmed_by if plan_record.state is PlanState.AWAITING else None
-        if approved_by is not None and plan_record.is_from(approved_by):  # the settings now require a second person
-            return
-        await self._execute(plan_record, confirmed_by, approved_by=approved_by)
+        if plan_record.state is PlanState.PLANNED and confirmed_by is not None:
+            await self._start(plan_record, confirmed_by)
 
     async def confirm(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
         """Confirm a plan for the one who requested it; returns its current state, and the answer."""
@@ -122,25 +122,20 @@ class PlanApprovals:
             permit(confirm_refusal(plan_record, environment, asker, self._rules))
             if plan_record.state is not PlanState.PLANNED:
                 return plan_record, await self._explain(plan_record)
-            if not environment.needs_approval:
-                return await self._execute(plan_record, actor, approved_by=None)
-            permit(approvers_refusal(environment, self._rules))
-            await self._refuse_changed(plan_record, actor)
-            done, plan_record = await self._move(plan_record, PlanState.AWAITING, actor, [PlanState.PLANNED])
-            if not done:
-                return plan_record, await self._explain(plan_record)
-            link = await self._live_messages.link(
-                plan_record.id, plan_record.environment, within_seconds=LINK_WITHIN_SECONDS
-            )
-            return plan_record, _("🗳️ A second person has to approve it now: {link}", link=link)
+            if environment.needs_approval:
+                permit(approvers_refusal(environment, self._rules))
+            return await self._start(plan_record, actor)
 
     async def approve(self, plan_id: str, asker: Asker, actor: Actor) -> str:
-        """Approve a plan as a second person, and start exactly that; returns the answer."""
+        """Approve a draft as a second person, and let exactly that be carried out; returns the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
-            if plan_record.state is not PlanState.AWAITING:
+            if plan_record.state is not PlanState.DRAFTED or plan_record.deployment_id is None:
                 return await self._explain(plan_record)
-            return (await self._execute(plan_record, actor, approved_by=actor))[1]
+            deployment = await self._application.orchestrator.approve(plan_record.deployment_id, actor)
+            log.info("deployment approved", deployment_id=deployment.id, plan_id=plan_id)
+            self._live_messages.follow(plan_id, deployment.environment).notify(urgent=True)
+            return _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=await self._link(deployment))
 
     async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
         """Cancel a plan; returns its current state, and the answer."""
@@ -151,32 +146,32 @@ class PlanApprovals:
                 return plan_record, _("🚫 The plan was cancelled; nothing was changed.")
             return plan_record, await self._explain(plan_record)
 
-    async def _execute(
-        self, plan_record: PlanRecord, actor: Actor, *, approved_by: Actor | None
-    ) -> tuple[PlanRecord, str]:
-        """Record the approval, check that the plan still applies, and start it, once.
+    async def _start(self, plan_record: PlanRecord, actor: Actor) -> tuple[PlanRecord, str]:
+        """Record the confirmation, and start exactly what was planned, once.
 
         The answer counts from here on, however long the rest takes. Whatever keeps it from starting returns the plan,
         unless it is the plan itself that no longer holds.
         """
-        before = plan_record.state
-        done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [before])
+        done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [PlanState.PLANNED])
         if not done:
             return plan_record, await self._explain(plan_record)
+        asks = self._environment(plan_record.environment).needs_approval
         try:
-            await self._refuse_changed(plan_record, actor, to_start=True)
-            deployment = await self._start(replace(plan_record.request, approved_by=approved_by))
+            deployment = await self._deploy(replace(plan_record.request, needs_approval=asks))
         except ImageChangedError as error:
             await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
-            raise
+            raise ImageChangedError(error.message, hint=_("The plan is void. Ask again for a new plan.")) from error
         except Exception:
-            await self._move(plan_record, before, actor, [PlanState.CONFIRMED])
+            await self._move(plan_record, PlanState.PLANNED, actor, [PlanState.CONFIRMED])
             raise
         plan_record = await self._started(plan_record, deployment)
-        link = await self._live_messages.link(deployment.id, deployment.environment, within_seconds=LINK_WITHIN_SECONDS)
+        link = await self._link(deployment)
+        if asks:
+            text = _("🗳️ Preparing `{id}`: {link}\nA second person has to approve it then.", id=deployment.id, link=link)
+            return plan_record, text
         return plan_record, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
 
-    async def _start(self, request: DeploymentRequest) -> Deployment:
+    async def _deploy(self, request: DeploymentRequest) -> Deployment:
         """Start a deployment, or find the one that this plan has started already."""
         try:
             deployment = await self._application.orchestrator.start(request)
@@ -188,19 +183,8 @@ class PlanApprovals:
         log.info("deployment requested", deployment_id=deployment.id, plan_id=request.interaction_id)
         return deployment
 
-    async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor, *, to_start: bool = False) -> None:
-        """Plan again and raise ImageChangedError, the plan being void, where the new plan is another one."""
-        await self.require_idle(plan_record.environment)
-        try:
-            plan = await self._application.orchestrator.plan(plan_record.request, to_start=to_start)
-        except (ImageNotFoundError, InvalidRequestError) as error:
-            why = error.message
-        else:
-            if plan.digest == plan_record.plan.digest:
-                return
-            why = CHANGED
-        await self._move(plan_record, PlanState.VOID, actor, NOT_ENDED, note=why)
-        raise ImageChangedError(why, hint=_("The plan is void. Ask again for a new plan."))
+    async def _link(self, deployment: Deployment) -> str:
+        return await self._live_messages.link(deployment.id, deployment.environment, within_seconds=LINK_WITHIN_SECONDS)
 
     @asynccontextmanager
     async def _locked(self, plan_id: str) -> AsyncIterator[PlanRecord]:
@@ -220,14 +204,12 @@ class PlanApprovals:
             )
         if plan_record.ended:
             return plan_record
-        known = await self._state.deployments.of_interaction(plan_record.id)
-        if known is not None:
-            return await self._started(plan_record, known)
-        if plan_record.state is PlanState.CONFIRMED:
-            environment = self._application.environments.get(plan_record.environment)
-            alone = environment is not None and not environment.needs_approval
-            before = PlanState.PLANNED if alone else PlanState.AWAITING
-            plan_record = (await self._move(plan_record, before, None, [PlanState.CONFIRMED]))[1]
+        if plan_record.deployment_id is None:
+            known = await self._state.deployments.of_interaction(plan_record.id)
+            if known is not None:
+                return await self._started(plan_record, known)
+            if plan_record.state is PlanState.CONFIRMED:
+                plan_record = (await self._move(plan_record, PlanState.PLANNED, None, [PlanState.CONFIRMED]))[1]
         if is_expired(plan_record):
             plan_record = (await self._move(plan_record, PlanState.EXPIRED, None, []))[1]
         return plan_record
@@ -235,7 +217,7 @@ class PlanApprovals:
     async def _started(self, plan_record: PlanRecord, deployment: Deployment) -> PlanRecord:
         request = deployment.request
         by = request.approved_by or request.requested_by
-        return (await self._move(plan_record, PlanState.STARTED, by, NOT_ENDED, deployment_id=deployment.id))[1]
+        return (await self._move(plan_record, PlanState.STARTED, by, UNSTARTED, deployment_id=deployment.id))[1]
 
     async def _move(
         self,
@@ -252,8 +234,10 @@ class PlanApprovals:
             plan_record.id, to, actor, from_states=from_states, deployment_id=deployment_id, note=note
         )
         known = known or plan_record
-        if known.state is PlanState.AWAITING or await self._state.posts.get(known.id, APPROVAL) is not None:
+        if await self._state.posts.get(known.id, APPROVAL) is not None:
             self._live_messages.follow(known.id, known.environment).notify(urgent=True)
+        if known.ended and known.deployment_id is not None:
+            self._live_messages.follow(known.deployment_id, known.environment).notify(urgent=True)
         return done, known
 
     async def _explain(self, plan_record: PlanRecord) -> str:

@@ -163,7 +163,7 @@ def _show(session: Session, deployments: tuple[Deployment, ...]) -> None:
             person(one.request.requested_by),
             at(one.created_at),
             duration(one.duration_seconds),
-            one.outcome or "under way",
+            one.outcome or ("awaiting approval" if one.awaits_approval else "under way"),
             one.problem.message if one.problem else one.request.reason,
         )
         add_row(table, cells)

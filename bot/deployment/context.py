@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
-from roas.deployment.candidate import PlannedStart
 from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
+from roas.deployment.kept_plans import PlannedDeployment
 from roas.deployment.leftovers import find_own_bot
 from roas.deployment.observation import observation_seconds
 from roas.deployment.proxy_changes import with_dropped_proxies, with_proxies
@@ -75,7 +75,7 @@ class DeploymentContext:
     observed: Mapping[str, ServiceDefinition] = field(default_factory=dict)
     ready: dict[str, Ready] = field(default_factory=dict)
     watched_from: dict[str, float] = field(default_factory=dict)  # services whose old replicas wait while it is watched
-    planned: PlannedStart | None = None
+    planned: PlannedDeployment | None = None  # what was confirmed
     restoring: bool = False
     absence_told: QuorumLosses = field(default_factory=QuorumLosses)  # as far as it was said
     was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now

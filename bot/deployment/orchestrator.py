@@ -2,17 +2,18 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import pause, run_concurrently
-from roas.deployment.candidate import PlannedStart
 from roas.deployment.components import Components
 from roas.deployment.context import SOURCE, DeploymentContext
+from roas.deployment.draft import announce_end
 from roas.deployment.foreign_bots import ForeignBots
-from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
+from roas.deployment.kept_plans import KeptPlans, PlannedDeployment
+from roas.deployment.planning import plan_deployment, plan_rollback
 from roas.deployment.resumption import Resumption
 from roas.deployment.rollback_target import find_rollback_target
 from roas.deployment.run import CANCEL_POLL_SECONDS
@@ -30,7 +31,6 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan
-from roas.models.release import Release
 from roas.models.rollout import Choice
 from roas.state.transaction import Fence
 
@@ -54,32 +54,32 @@ class DeploymentOrchestrator:
         self._components = components
         self._environments = environments
         self._running = RunningDeployments()
-        self._planned: PlannedStart | None = None  # the last one, until a deployment takes it
+        self._plans = KeptPlans(components)
         self._resumption = Resumption(components, environments, self._running, self._launch)
         self._sweep_error = ""
         self._foreign_bots = ForeignBots(components)
         self._own_service_sweep = OwnServiceSweep(components)
 
-    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        """Return what a request would change, without changing anything. Raises RoasError.
+    async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
+        """Return what a request would change, without changing anything of what runs. Raises RoasError.
 
-        Who plans `to_start` it at once keeps the contents that it needs: the deployment goes on with what was found.
+        With `keep`, all that the plan is made of is kept: whoever starts it by its digest deploys exactly that.
         """
-        environment, began = self._check(request), time.monotonic()
-        if request.kind is DeploymentKind.ROLLBACK:
-            return (await self._plan_rollback(environment, request))[1]
-        candidate = await plan_deployment(self._components, environment, request, write_contents=to_start)
-        if to_start:
-            self._planned = PlannedStart(candidate, request, began)
-        return candidate.plan
+        environment = self._check(request)
+        planned = await self._plan(environment, request, keep=keep)
+        if keep:
+            await self._plans.keep(planned)
+        return planned.plan
 
-    async def _plan_rollback(self, environment: Environment, request: DeploymentRequest) -> tuple[Release, Plan]:
-        """Plan a rollback; where there is nothing to go back to but a deployment under way, that is meant.
+    async def _plan(self, environment: Environment, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
+        """Plan; where there is nothing to roll back to but a deployment under way, that is meant.
 
         Raises LockHeldError then.
         """
+        if request.kind is not DeploymentKind.ROLLBACK:
+            return await plan_deployment(self._components, environment, request, keep=keep)
         try:
-            return await plan_rollback(self._components, environment, request)
+            return await plan_rollback(self._components, environment, request, keep=keep)
         except InvalidRequestError:
             if (lock := await self._components.state.locks.get(environment.name)) is not None:
                 raise LockHeldError(lock) from None
@@ -88,27 +88,57 @@ class DeploymentOrchestrator:
     async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
         """Return what a deployment of the files as they are would change, for no version in particular."""
         request = DeploymentRequest(name, DeploymentKind.DEPLOY, actor)
-        return (await plan_deployment(self._components, self.environment(name), request)).plan
+        return (await plan_deployment(self._components, self.environment(name), request, keep=False)).plan
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
-        Raises LockHeldError, FrozenError, ImageChangedError, InvalidRequestError.
+        Raises LockHeldError, FrozenError, InvalidRequestError, and ImageChangedError where the plan is void.
         """
         environment = self._check(request)
         state = self._components.state
         if not await state.has_begun():  # its engine may have been away when it was opened
             await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
-        to_release = None
-        if request.kind is DeploymentKind.ROLLBACK:
-            to_release = await self._rollback_target(environment, request)
-        planned, self._planned = self._planned, None
-        if planned is not None and not planned.is_for(request):
-            planned = None
+        request, to_release = await self._bound(environment, request)
         deployment = self._new(request, to_release)
         with self._running.beginning(deployment.id):
             fence = await self._create(deployment, _purpose(request, to_release))
-            self._launch(deployment, environment, fence, planned)
+            self._launch(deployment, environment, fence)
+        return deployment
+
+    async def _bound(
+        self, environment: Environment, request: DeploymentRequest
+    ) -> tuple[DeploymentRequest, int | None]:
+        """Return a request that is bound to its plan, where it has one, and the release that a rollback leads to.
+
+        A deployment for which nobody was shown a plan is planned by its preparation.
+        """
+        is_rollback = request.kind is DeploymentKind.ROLLBACK
+        if is_rollback and request.services:  # what recovery asks for, without a plan
+            current = await self._components.state.releases.current(environment.name)
+            target, _model = await find_rollback_target(self._components, environment, request, current)
+            return request, target.number
+        if is_rollback and request.plan_digest is None:
+            request = replace(request, plan_digest=(await self.plan(request)).digest)
+        if request.plan_digest is None:
+            return request, None
+        planned = await self._plans.find(environment, request.plan_digest)
+        planned = await self._plans.require_current(environment, planned)
+        return request, None if planned.target is None else planned.target.number
+
+    async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Carry out what a deployment that waits has drafted: a second person approved exactly that.
+
+        Raises LockHeldError, FrozenError, NotPermittedError, and InvalidRequestError where it does not wait.
+        """
+        waiting = await self._components.state.deployments.get(deployment_id)
+        environment = None if waiting is None else self._environments.get(waiting.environment)
+        if waiting is None or environment is None:
+            raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
+        with self._running.beginning(deployment_id):
+            purpose = _purpose(waiting.request, waiting.to_release)
+            deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)
+            self._launch(deployment, environment, fence)
         return deployment
 
     async def _create(self, deployment: Deployment, purpose: str) -> Fence:
@@ -132,19 +162,6 @@ class DeploymentOrchestrator:
         while (lock := await self._components.state.locks.get(environment)) and lock.deployment_id == deployment_id:
             await pause(CANCEL_POLL_SECONDS)  # another process has it
 
-    async def _rollback_target(self, environment: Environment, request: DeploymentRequest) -> int:
-        """Return the number of the release to go back to; some services of it are what recovery takes, without a plan.
-
-        Raises what planning raises, and ImageChangedError.
-        """
-        if request.services:
-            current = await self._components.state.releases.current(environment.name)
-            target, _model = await find_rollback_target(self._components, environment, request, current)
-        else:
-            target, plan = await self._plan_rollback(environment, request)
-            require_same_plan(request, plan)
-        return target.number
-
     async def wait(self, deployment_id: str) -> Deployment:
         """Wait until a deployment that this process runs has ended, and return its record."""
         await self._running.wait(deployment_id)
@@ -165,6 +182,10 @@ class DeploymentOrchestrator:
 
         Raises InvalidRequestError where it has ended, or goes back already.
         """
+        ended = await self._components.state.drafts.cancel(deployment_id, actor)
+        if ended is not None:
+            announce_end(self._components.bus, ended)
+            return ended
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         self._running.request_stop(deployment_id)
         self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
@@ -254,9 +275,7 @@ class DeploymentOrchestrator:
             to_release=to_release,
         )
 
-    def _launch(
-        self, deployment: Deployment, environment: Environment, fence: Fence, planned: PlannedStart | None = None
-    ) -> None:
+    def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
         coordination = COORDINATIONS[deployment.request.kind]
         setting = self._components.settings.parallel_execution
         context = DeploymentContext(
@@ -267,7 +286,6 @@ class DeploymentOrchestrator:
             fence=fence,
             parallel=coordination.parallel_execution if setting is None else setting,
             pause_others=lambda: self._running.pause_others(deployment.id),
-            planned=planned,
         )
         self._running.launch(context)
 

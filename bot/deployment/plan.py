@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from roas.deployment.changes import StackChanges
@@ -12,20 +12,20 @@ from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_leftovers, find_reasons, left_alone
 from roas.deployment.planned_rollout import proxy_reason, rollout_reason
 from roas.messages.message import said
-from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.plan import REPLACING, Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 
 # What makes no container different: where the image comes from, and the order of starting.
 NOT_CONFIGURATION = frozenset({"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles"})
-REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSubject:
-    """Hold what a plan is of; `definitions` and `wanted` images are what it is bound to.
+    """Hold what a plan is of; `definitions`, `wanted` images and a hash of other `inputs` are what it is bound to.
 
-    One that `goes_back` to an earlier release follows `rollback_config`.
+    A rollback is bound to its `model`, too, which has today's credentials. One that `goes_back` to an earlier release
+    follows `rollback_config`.
     """
 
     environment: str
@@ -35,6 +35,8 @@ class PlanSubject:
     to_release: int | None = None
     warnings: tuple[str, ...] = ()
     goes_back: bool = False
+    inputs: str = ""
+    model: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
@@ -188,7 +190,9 @@ def _digest(subject: PlanSubject, current: Release | None, services: Iterable[Se
         "from": None if current is None or is_first else current.model_hash,
         "definitions": {name: definition.definition_hash for name, definition in subject.definitions.items()},
         "images": {name: image.identity for name, image in subject.wanted.items()},
+        "inputs": subject.inputs,
+        "model": subject.model,
         # A start or a restart is no surprise to whoever said yes; a container that goes is.
         "replaced": {} if is_first else {one.service: one.action for one in services if one.action in REPLACING},
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

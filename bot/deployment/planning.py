@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
 
 from roas.concurrency import begun
-from roas.deployment.candidate import Candidate
 from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
+from roas.deployment.kept_plans import PlannedDeployment
 from roas.deployment.leftovers import expected_containers, find_own_bot
 from roas.deployment.observation import release_in_use
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
-from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.planned_changes import compare, compare_candidate
 from roas.deployment.proxy_changes import (
     refuse_broken_proxies,
@@ -25,7 +24,7 @@ from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack, SweptContainers
 from roas.engine.model.services import BOUND, services_of, written_fields
-from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, RegistryUnavailableError
+from roas.errors import ComposeFileError, InvalidRequestError, RegistryUnavailableError
 from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
@@ -35,15 +34,15 @@ from roas.models.stack import ServiceDefinition, WantedImage
 
 
 async def plan_deployment(
-    components: Components, environment: Environment, request: DeploymentRequest, *, write_contents: bool = False
-) -> Candidate:
-    """Resolve what a deployment asks for and compare it with what is; changes nothing.
+    components: Components, environment: Environment, request: DeploymentRequest, *, keep: bool
+) -> PlannedDeployment:
+    """Resolve what a deployment asks for and compare it with what is; with `keep`, copy all its files by content.
 
     Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
     SecondCopyError, StateMovedError.
     """
     async with begun(expected_containers(components, environment)) as looking:
-        return await _plan_deployment(components, environment, request, looking, write_contents=write_contents)
+        return await _plan_deployment(components, environment, request, looking, keep=keep)
 
 
 async def _plan_deployment(
@@ -52,11 +51,11 @@ async def _plan_deployment(
     request: DeploymentRequest,
     looking: Awaitable[SweptContainers],
     *,
-    write_contents: bool,
-) -> Candidate:
+    keep: bool,
+) -> PlannedDeployment:
     """Plan while somebody looks at the containers."""
     stack = components.stacks.of(environment)
-    resolved = await stack.resolve(request.version, write_contents=write_contents)
+    resolved = await stack.resolve(request.version, write_contents=keep)
     limited_to = _limit(resolved.definitions, request.services)
     kept = frozenset(resolved.definitions) - limited_to if limited_to else frozenset()
     current = await release_in_use(components.state, environment.name)
@@ -73,8 +72,10 @@ async def _plan_deployment(
     comparison = await compare_candidate(
         components, environment, resolved, wanted, current, frozenset(left), limited_to, await looking
     )
+    inputs = await stack.hash_inputs(resolved.model)
     subject = PlanSubject(
         environment=environment.name,
+        inputs=inputs,
         version=resolved.version if resolved.version == request.version else "",
         definitions=resolved.definitions,
         wanted=wanted,
@@ -86,7 +87,7 @@ async def _plan_deployment(
         ),
     )
     before = with_proxies(stack, old_model)
-    plan = bind_to_inputs(make_plan(comparison, subject), resolved.inputs)
+    plan = make_plan(comparison, subject)
     plan = replace(plan, refusals=tuple(one.message for one in resolved.obstacles if one.refuses))
     plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))
     await _refuse_fixed_bot(components, environment, plan, resolved.definitions)
@@ -95,7 +96,7 @@ async def _plan_deployment(
     if with_proxies(stack, resolved.model):
         await refuse_broken_proxies(stack, plan, resolved.model, images)
     await refuse_moved_state(components, environment, resolved.model, kept)
-    return Candidate(resolved, wanted, current, frozenset(left), plan)
+    return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
 
 
 def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:
@@ -111,10 +112,41 @@ def _left_as_they_are(environment: Environment, current: Release | None, changed
     return {one.name: one.replicas for one in current.services if one.name not in changed}
 
 
+async def plan_draft(
+    components: Components,
+    environment: Environment,
+    request: DeploymentRequest,
+    planned: PlannedDeployment,
+    release: Release,
+) -> Plan:
+    """Return the plan of a drafted release: what is known of it by now is every image."""
+    stack, current = components.stacks.of(environment), planned.current
+    model = await stack.load_model(release.model_hash)
+    scope = Scope(
+        named=frozenset(request.services),
+        moved=brought_services(current),
+        released=await stack.load_model(current.model_hash) if current else None,
+    )
+    containers = await expected_containers(components, environment)
+    subject = PlanSubject(
+        environment=environment.name,
+        version=planned.plan.version,
+        definitions=stack.definitions(model),
+        wanted={
+            service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
+            for service in release.services
+        },
+        to_release=release.number,
+        inputs=planned.inputs,
+    )
+    plan = make_plan(await compare(components, environment, current, model, model, scope, containers), subject)
+    return replace(plan, warnings=planned.plan.warnings, refusals=planned.plan.refusals)
+
+
 async def plan_rollback(
-    components: Components, environment: Environment, request: DeploymentRequest
-) -> tuple[Release, Plan]:
-    """Find the release to go back to and compare it with what is; changes nothing.
+    components: Components, environment: Environment, request: DeploymentRequest, *, keep: bool
+) -> PlannedDeployment:
+    """Find the release to go back to and compare it with what is; with `keep`, keep it with today's credentials.
 
     Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
     SecondCopyError, StateMovedError.
@@ -137,8 +169,13 @@ async def plan_rollback(
     scope = Scope(moved=brought_services(current, target), goes_back=True)
     containers = await expected_containers(components, environment)
     comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
+    inputs = await stack.hash_inputs(renewed)
+    if keep and renewed != model:
+        target = replace(target, model_hash=await stack.save_model(renewed))
     subject = PlanSubject(
         environment=environment.name,
+        inputs=inputs,
+        model=renewed,
         version=target.version,
         definitions=definitions,
         wanted=wanted,
@@ -146,7 +183,7 @@ async def plan_rollback(
         goes_back=True,
         warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
     )
-    plan = bind_to_inputs(make_plan(comparison, subject), await stack.hash_release(renewed))
+    plan = make_plan(comparison, subject)
     before = with_proxies(stack, comparison.old_model)
     plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
     plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
@@ -155,7 +192,7 @@ async def plan_rollback(
         plan = plan.with_warnings(text)
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
-    return target, plan
+    return PlannedDeployment(plan, current, inputs, target=target)
 
 
 def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
@@ -237,12 +274,3 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
             hint=said("It has {services}.", services=", ".join(sorted(definitions))),
         )
     return frozenset(services)
-
-
-def require_same_plan(request: DeploymentRequest, plan: Plan) -> None:
-    """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
-    if request.plan_digest is not None and request.plan_digest != plan.digest:
-        raise ImageChangedError(
-            said("Something changed since the plan was made: an image's tag, a file or the environment's release."),
-            hint=said("Look at the new plan and ask again."),
-        )

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from roas.concurrency import end_tasks, pause, wait_for
 from roas.deployment.context import DeploymentContext
+from roas.deployment.draft import load_release, take_up_draft, wait_for_approval
 from roas.deployment.failed_rollback import after_putting_back, is_put_back, on_a_mixture, rollback_failed
 from roas.deployment.pausing import pause_deployment, wait_for_decision
 from roas.deployment.phase_runner import PhaseRunner
 from roas.deployment.phases import ALL_PHASES, Phase
-from roas.deployment.phases.preparation import load_release
 from roas.deployment.phases.verification import require_undisturbed
 from roas.deployment.stale_instances import remove_stale_instances
 from roas.errors import (
@@ -41,6 +41,8 @@ CANCEL_POLL_SECONDS = 1.0
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK})
+# What comes before these makes the draft; an approval stands between.
+AFTER_THE_DRAFT = APPLYING | {PhaseName.VERIFICATION}
 # How often the watchdog looks, and how long beyond a phase's limit, or between two phases, nothing need move.
 STANDSTILL_LOOK_SECONDS = 5.0
 STANDSTILL_SECONDS = 60.0
@@ -74,15 +76,26 @@ class DeploymentRun:
         context = self._context
         if context.deployment.problem is not None:  # an earlier attempt was rolling back already
             return await self._roll_back(context.deployment.problem)
-        left = [one for one in context.coordination.phases if one.name is not PhaseName.COMPLETION]
+        phases = [policy for policy in context.coordination.phases if policy.name is not PhaseName.COMPLETION]
+        drafting = [policy for policy in phases if policy.name not in AFTER_THE_DRAFT]
+        applying = [policy for policy in phases if policy.name in AFTER_THE_DRAFT]
         try:
-            await self._run_phases([one for one in left if not context.phase_succeeded(one.name)], left, self._conclude)
+            await self._run_phases(self._left(drafting), drafting)
+            if context.deployment.asks:
+                await wait_for_approval(context)
+                return context.deployment
+            await take_up_draft(context)
+            await self._run_phases(self._left(applying), applying, self._conclude)
         except (FencedOffError, JournalUnusableError):  # of the second kind is what passes: it is resumed
             raise
         except RoasError as error:
             return await self._handle_failure(error)
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
+
+    def _left(self, phases: Sequence[PhasePolicy]) -> list[PhasePolicy]:
+        """Return those of some phases that no earlier attempt is through with."""
+        return [policy for policy in phases if not self._context.phase_succeeded(policy.name)]
 
     async def _run_phases(
         self,

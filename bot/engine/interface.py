@@ -21,9 +21,8 @@ class ResolvedStack:
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
-    another. `obstacles` are what its execution would come upon on the engine. `inputs` is a hash of what a plan depends
-    on besides: secrets, settings and policy. Of one that `is_kept` the content of all files is kept, so that it can be
-    deployed; of one that is only shown it is not.
+    another. `obstacles` are what its execution would come upon on the engine. Of one that `is_kept`
+    the content of all files is kept, so that it can be deployed; of one that is only shown it is not.
     """
 
     environment: Environment
@@ -33,7 +32,6 @@ class ResolvedStack:
     warnings: tuple[str, ...] = ()
     follows_version: bool = True
     obstacles: tuple[Obstacle, ...] = ()
-    inputs: str = ""
     beside_files: bool = False
     is_kept: bool = False
 

@@ -116,7 +116,7 @@ class ReleaseKeeper:
 
     async def _models_that_run(self) -> frozenset[str]:
         """Return the models that environments are on or move to: one with renewed credentials is in no release."""
-        unfinished = await self._state.deployments.unfinished()
+        unfinished = (*await self._state.deployments.unfinished(), *await self._state.drafts.waiting())
         return await self._state.releases.applied_models() | {one.applied_model for one in unfinished}
 
 

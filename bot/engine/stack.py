@@ -18,7 +18,7 @@ from roas.engine.images.local_versions import PLACEHOLDER, find_local_versions
 from roas.engine.images.release_tags import tagged_numbers, untag_images
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.engine.machine.probe import DockerProbe
-from roas.engine.machine.projects import ended_services, find_projects
+from roas.engine.machine.projects import ended_services, find_projects, networks_and_volumes
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.live_files import LiveFiles
 from roas.engine.model.per_model import PerModel
@@ -31,7 +31,7 @@ from roas.engine.proxy.live_configuration import LiveConfiguration
 from roas.engine.proxy.proxies import proxied_service
 from roas.engine.releases.drafter import ReleaseDrafter
 from roas.engine.releases.pinning import SHARED_KINDS
-from roas.engine.releases.today import ReleasePolicy, hash_inputs, hash_release
+from roas.engine.releases.today import ReleasePolicy, hash_inputs
 from roas.engine.resolution.resolver import StackResolver
 from roas.engine.sources.build_sources import BuildSources
 from roas.engine.sources.contents import ContentStore, discard
@@ -125,11 +125,11 @@ class Stack(ABC):
         ComposePolicyError.
         """
         resolved = await self._parts.resolver.resolve(self.environment, version, write_contents=write_contents)
-        policy, key = self._parts.policy, self._parts.key
-        inputs = await self._clients.local(
-            lambda: hash_inputs(resolved.model, self.environment, policy.allowed, key.read())
-        )
-        return replace(resolved, inputs=inputs, is_kept=write_contents)
+        return replace(resolved, is_kept=write_contents)
+
+    async def save_model(self, model: Mapping[str, Any]) -> str:
+        """Keep a model, which may hold secrets, for at least a day, and return its hash."""
+        return await self._clients.local(lambda: self._parts.models.save(model))
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
@@ -273,10 +273,10 @@ class Stack(ABC):
     async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
 
-    async def hash_release(self, model: Mapping[str, Any]) -> str:
-        """Return a hash of what a stored model would run as: with its secrets, today's settings and policy."""
+    async def hash_inputs(self, model: Mapping[str, Any]) -> str:
+        """Return a hash of what running a model depends on besides itself: its secrets, settings and policy."""
         policy, key = self._parts.policy, self._parts.key
-        return await self._clients.local(lambda: hash_release(model, self.environment, policy.allowed, key.read()))
+        return await self._clients.local(lambda: hash_inputs(model, self.environment, policy.allowed, key.read()))
 
     @abstractmethod
     async def protect(self, release: Release) -> None:
@@ -392,6 +392,11 @@ class Stack(ABC):
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
         return await self._clients.call(self.environment, find_projects)
+
+    async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the networks and volumes of a model that are there, with what tells each from another of its name."""
+        project = self.environment.project
+        return await self._clients.call(self.environment, lambda client: networks_and_volumes(client, model, project))
 
     async def ended_services(self) -> tuple[str, ...]:
         """Return the services that ended with code 0 and that nothing starts again."""

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DEFAULT_PHASE_TIMEOUT_SECONDS = 300.0
+# Within preparation, pull, build and monitoring run at the same time, each within its own limit.
+PULL_TIMEOUT_SECONDS = 300.0
+BUILD_TIMEOUT_SECONDS = 600.0
+PREPARE_MONITORING_TIMEOUT_SECONDS = 180.0
 # Nothing comes after a rollback that fails: an engine that is restarted meanwhile is waited for.
 ROLLBACK_RETRIES = 5
 
@@ -64,6 +68,7 @@ HOTFIX = Coordination(
     name="hotfix",
     phases=(
         PhasePolicy(PhaseName.VALIDATION, 30, 0),
+        PhasePolicy(PhaseName.PREPARATION, PULL_TIMEOUT_SECONDS, 1),
         PhasePolicy(PhaseName.EXECUTION, 120, 1),
         PhasePolicy(PhaseName.VERIFICATION, 60, 0),
     ),
@@ -73,12 +78,14 @@ HOTFIX = Coordination(
     prunes=False,
 )
 
-# A rollback that a person asked for: nothing is pulled or built, and a failed rollback is never rolled back.
+# A rollback that a person asked for: nothing is built, only what was pruned is pulled. One that fails is never rolled
+# back.
 ROLLBACK = Coordination(
     name="rollback",
     phases=(
         PhasePolicy(PhaseName.INITIALIZATION, 60, 2),
         PhasePolicy(PhaseName.VALIDATION, 120, 1),
+        PhasePolicy(PhaseName.PREPARATION, PULL_TIMEOUT_SECONDS, 2),
         PhasePolicy(PhaseName.ROLLBACK, 300, ROLLBACK_RETRIES),
         PhasePolicy(PhaseName.VERIFICATION, 180, 2),
         PhasePolicy(PhaseName.COMPLETION, 120, 1),
@@ -87,8 +94,3 @@ ROLLBACK = Coordination(
     builds=False,
     prepares_monitoring=False,
 )
-
-# Within preparation, pull, build and monitoring run at the same time, each within its own limit.
-PULL_TIMEOUT_SECONDS = 300.0
-BUILD_TIMEOUT_SECONDS = 600.0
-PREPARE_MONITORING_TIMEOUT_SECONDS = 180.0

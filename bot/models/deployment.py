@@ -1,5 +1,6 @@
 """Describe one run that moves an environment from a release to another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -102,6 +103,26 @@ class DeploymentRequest:
     interaction_id: str | None = None
     correlation_id: str | None = None
     approved_by: Actor | None = None
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Describe what a deployment carries out, and what was there when it was drafted; nothing is read again for it.
+
+    The model of `model_hash` has every file by content and every image by ID. It was drafted beside the model
+    `from_model`, and the networks and volumes `beside` it by their name. Only containers of services that it `replaces`
+    go; None where what runs was adopted. `inputs` is a hash of settings and policy. `new_powers` are those that
+    somebody has to grant. While it `waits`, a second person has to approve it, until it expires.
+    """
+
+    model_hash: str
+    from_model: str = ""
+    inputs: str = ""
+    replaces: tuple[str, ...] | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    new_powers: tuple[str, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +190,8 @@ class Deployment:
     `applied_model` is the hash of the model that runs in the end: the release's own, or that with today's credentials.
     `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
     `successors` are the containers of the bot's own service that it has created, written before they are started.
-    `pauses` are the times at which it waited for a person, `decision` is what one chose last, taken up or not.
+    `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
+    `decision` is what one chose last, taken up or not.
     """
 
     id: str
@@ -193,6 +215,18 @@ class Deployment:
     warnings: tuple[str, ...] = field(default=())
     pauses: tuple[Pause, ...] = ()
     decision: Decision | None = None
+    draft: Draft | None = None
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Return whether it is drafted and waits for a second person: it holds nothing meanwhile."""
+        return self.draft is not None and self.draft.waits and not self.finished
+
+    @property
+    def asks(self) -> bool:
+        """Return whether a second person has to approve what it carries out, and has not done so."""
+        has_new_powers = self.draft is not None and bool(self.draft.new_powers)
+        return (self.request.needs_approval or has_new_powers) and self.request.approved_by is None
 
     @property
     def pause(self) -> Pause | None:

@@ -93,6 +93,15 @@ class PhaseChanged(DeploymentEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalChanged(DeploymentEvent):
+    """Say that a plan's draft waits for an approval, or what became of that."""
+
+    type: ClassVar[str] = "deployment.approval.changed"
+    plan_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceProgressed(DeploymentEvent):
     """Say how far a service has come; `fraction` (0 to 1) is of the current step."""
 

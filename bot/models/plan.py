@@ -25,6 +25,10 @@ class ServiceAction(StrEnum):
         return cls.RECREATE
 
 
+# What takes a container away that is there.
+REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.REMOVE})
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """Describe what happens to one service; changed configuration is listed by key, never by value.
@@ -75,6 +79,11 @@ class Plan:
     def changed(self) -> tuple[ServicePlan, ...]:
         """Return the services that would not stay as they are."""
         return tuple(service for service in self.services if service.action is not ServiceAction.KEEP)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Return the services of which containers go."""
+        return tuple(sorted(service.service for service in self.services if service.action in REPLACING))
 
     def with_warnings(self, *warnings: str) -> "Plan":
         """Return the plan with more warnings; who said yes to it is bound to what it does, not to these."""

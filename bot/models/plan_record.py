@@ -10,13 +10,20 @@ from roas.models.plan import Plan
 
 # Time for a confirmation; an older plan would be confirmed without being read.
 LIFETIME = timedelta(minutes=15)
+# Time for an approval of what was drafted.
+DRAFT_LIFETIME = timedelta(hours=24)
 
 
 class PlanState(StrEnum):
-    """How far a plan has come: `planned` waits for the one who asked, `awaiting` for a second person."""
+    """How far a plan has come: `planned` waits for the one who asked, `drafted` for a second person.
+
+    Once it is confirmed it is `started`; where its draft has to be approved, it waits again before it is carried out.
+    A release before had a plan that was `awaiting` approved before anything was drafted: nobody can approve that.
+    """
 
     PLANNED = "planned"
     AWAITING = "awaiting"
+    DRAFTED = "drafted"
     CONFIRMED = "confirmed"
     STARTED = "started"
     WITHDRAWN = "withdrawn"
@@ -30,7 +37,7 @@ class PlanState(StrEnum):
 
 
 # States in which a person has to answer, within the time limit.
-WAITING = frozenset({PlanState.PLANNED, PlanState.AWAITING})
+WAITING = frozenset({PlanState.PLANNED, PlanState.AWAITING, PlanState.DRAFTED})
 # Final states: nothing can be confirmed or approved any more.
 ENDED = frozenset({PlanState.STARTED, PlanState.WITHDRAWN, PlanState.VOID, PlanState.EXPIRED})
 
@@ -42,7 +49,7 @@ class PlanRecord:
     The request holds the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
     the plan's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same
     moment as `expires_at` by the machine's boot clock, which nobody sets back; it means nothing under another
-    `boot_id`, and older versions leave none.
+    `boot_id`, and older versions leave none. Once it is `drafted`, `plan` is that of the draft, with image IDs.
     """
 
     id: str

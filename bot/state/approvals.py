@@ -1,19 +1,37 @@
-"""Keep plans that wait for a confirmation or an approval, and let each be used once: an answer is one transaction."""
+"""Keep plans that wait for a confirmation, and drafts that wait for an approval; an answer is one transaction.
 
+A drafted deployment that waits holds no environment. Its row says to the release before, which knows of no draft, that
+it was cancelled.
+"""
+
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.errors import DraftVoidError, InvalidRequestError, NotPermittedError
+from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.plan_record import ENDED, LIFETIME, PlanRecord, PlanState
+from roas.models.deployment import Deployment, DeploymentKind, Lock, Outcome, Problem
+from roas.models.plan import Plan
+from roas.models.plan_record import DRAFT_LIFETIME, ENDED, LIFETIME, PlanRecord, PlanState
+from roas.models.release import ReleaseState
 from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.deployment_changes import audit_of_request, change_of
+from roas.state.deployment_rows import AWAITING, read_deployment, select_deployments, write_deployment
 from roas.state.documents import from_row, readable, to_json
+from roas.state.freezes import refuse_frozen
 from roas.state.journal import Journal
-from roas.state.transaction import Transaction
+from roas.state.locks import release_lock, take_lock
+from roas.state.releases import set_release_state
+from roas.state.transaction import Fence, Transaction
 
 # An ended plan is kept for a while, so that old buttons can say what became of it.
 KEPT = 500
+# What a plan is made of is kept under the time and its digest, for as long as a deployment of it may resume.
+KEPT_PLAN = "kept-plan:"
+KEPT_SECONDS = 24 * 3600.0
 
 
 class Approvals:
@@ -35,6 +53,32 @@ class Approvals:
             )
 
         await self._journal.write(work)
+
+    async def keep(self, digest: str, document: str) -> None:
+        """Keep what a plan is made of under its digest, and drop what is older than a day."""
+        now = time.time()  # it outlives the machine's boot
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "DELETE FROM projections WHERE name LIKE ? AND name < ?", (f"{KEPT_PLAN}%", _kept(now - KEPT_SECONDS))
+            )
+            transaction.execute(
+                "INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)",
+                (f"{_kept(now)}:{digest}", document),
+            )
+
+        await self._journal.write(work)
+
+    async def kept(self, digest: str) -> str | None:
+        """Return what a plan is made of, by its digest; None where it is not kept."""
+        row = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT document FROM projections WHERE name LIKE ? AND substr(name, -65) = ?"
+                " ORDER BY name DESC LIMIT 1",
+                (f"{KEPT_PLAN}%", f":{digest}"),
+            ).fetchone()
+        )
+        return None if row is None else str(row[0])
 
     async def get(self, plan_id: str) -> PlanRecord | None:
         """Return a plan, or None."""
@@ -70,27 +114,189 @@ class Approvals:
             if is_expired(known) and to is not PlanState.STARTED:
                 expired = replace(known, state=PlanState.EXPIRED, decided_at=now)
                 _put(transaction, expired)
+                _end_draft(transaction, known, said("Nobody approved it in time."))
                 transaction.add_change(_change(expired, None, old=known.state))
                 return to is PlanState.EXPIRED, expired
             if known.state not in allowed or to is PlanState.EXPIRED:
                 return False, known
             moved = replace(known, state=to, decided_by=actor, decided_at=now, deployment_id=deployment_id, note=note)
-            if to is PlanState.AWAITING and known.state is PlanState.PLANNED:
-                moved = with_expiry(moved)
             _put(transaction, moved)
+            if to is PlanState.WITHDRAWN and actor is not None:
+                _end_draft(transaction, known, said("{person} cancelled it before it was approved.", person=actor.name))
+            elif to is PlanState.VOID:
+                _end_draft(transaction, known, note)
             transaction.add_change(_change(moved, actor, old=known.state))
             return True, moved
 
         return await self._journal.write(work)
 
 
+class Drafts:
+    """Let drafted deployments wait for a second person, and go on or end."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def waiting(self, environment: str | None = None) -> tuple[Deployment, ...]:
+        """Return the deployments that wait for an approval, oldest first."""
+        return await self._journal.read(lambda transaction: _waiting(transaction, environment))
+
+    async def put_plan(self, deployment: Deployment, plan: Plan, fence: Fence) -> None:
+        """Write what the approver is to see: the plan of the draft, with what the plan before it warned of."""
+
+        def work(transaction: Transaction) -> None:
+            if (known := _read(transaction, _plan_id(deployment))) is not None:
+                _put(transaction, replace(known, plan=replace(plan, warnings=known.plan.warnings)))
+
+        await self._journal.write(work, fence=fence)
+
+    async def wait_for_approval(
+        self, deployment: Deployment, fence: Fence
+    ) -> tuple[Deployment, tuple[Deployment, ...]]:
+        """Write that a deployment waits, and free its environment; returns it, and those that it voids.
+
+        One that waited there before is void.
+        """
+
+        def work(transaction: Transaction) -> tuple[Deployment, tuple[Deployment, ...]]:
+            why = said("A newer draft, {deployment}, took its place.", deployment=deployment.id)
+            void = []
+            for other in _waiting(transaction, deployment.environment):
+                void.append(_end_waiting(transaction, other, why))
+                _move_plan(transaction, other, PlanState.VOID, None, note=why)
+            if deployment.draft is None:
+                raise _not_waiting(deployment.id)
+            waiting = replace(deployment, draft=replace(deployment.draft, waits=True))
+            write_deployment(transaction, waiting)
+            _move_plan(transaction, waiting, PlanState.DRAFTED, None)
+            release_lock(transaction, waiting.environment, waiting.correlation_id)
+            transaction.add_change(change_of(ChangeType.DEPLOYMENT_PHASE_CHANGED, waiting, new=AWAITING))
+            return waiting, tuple(void)
+
+        return await self._journal.write(work, fence=fence)
+
+    async def approve(self, deployment_id: str, actor: Actor, purpose: str) -> tuple[Deployment, Fence]:
+        """Take the environment for a deployment that waits: a second person approved exactly its draft.
+
+        Raises LockHeldError, FrozenError, NotPermittedError, InvalidRequestError where it does not wait any more.
+        """
+
+        def work(transaction: Transaction) -> tuple[Deployment, Fence]:
+            known = read_deployment(transaction, deployment_id)
+            if known is None or known.draft is None or not known.awaits_approval:
+                raise _not_waiting(deployment_id)
+            asker = known.request.requested_by
+            if (asker.kind, asker.id) == (actor.kind, actor.id):
+                raise NotPermittedError(said("You asked for this plan yourself: a second person has to approve it."))
+            refuse_frozen(transaction, known.environment)
+            wanted = Lock(known.environment, known.id, asker, purpose, datetime.now(UTC), instance_id="", token=0)
+            lock = take_lock(transaction, wanted, correlation_id=known.correlation_id)
+            request = replace(known.request, approved_by=actor)
+            approved = replace(known, request=request, draft=replace(known.draft, waits=False))
+            write_deployment(transaction, approved)
+            _move_plan(transaction, approved, PlanState.CONFIRMED, actor)
+            transaction.add_change(audit_of_request(request, approved))
+            return approved, Fence(known.environment, lock.token)
+
+        return await self._journal.write(work)
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment | None:
+        """End a deployment that waits; None where it does not."""
+
+        def work(transaction: Transaction) -> Deployment | None:
+            known = read_deployment(transaction, deployment_id)
+            if known is None or not known.awaits_approval:
+                return None
+            why = said("{person} cancelled it before it was approved.", person=actor.name)
+            _move_plan(transaction, known, PlanState.WITHDRAWN, actor)
+            return _end_waiting(transaction, known, why, actor)
+
+        return await self._journal.write(work)
+
+    async def conclude(self, deployment: Deployment, note: str = "") -> None:
+        """Write that an approved draft is carried out or, with a note, why it is void."""
+
+        def work(transaction: Transaction) -> None:
+            known = _read(transaction, _plan_id(deployment))
+            if known is not None and known.state is PlanState.CONFIRMED:
+                to = PlanState.VOID if note else PlanState.STARTED
+                _move_plan(transaction, deployment, to, deployment.request.approved_by, note=note)
+
+        await self._journal.write(work)
+
+
+def _waiting(transaction: Transaction, environment: str | None) -> tuple[Deployment, ...]:
+    where = "outcome = ? AND (? IS NULL OR environment = ?) ORDER BY rowid"
+    found = select_deployments(transaction, where, (AWAITING, environment, environment))
+    return tuple(deployment for deployment in found if deployment.awaits_approval)
+
+
+def _not_waiting(deployment_id: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        said("{deployment} does not wait for an approval.", deployment=deployment_id),
+        hint=said("Ask again for a new plan."),
+    )
+
+
+def _plan_id(deployment: Deployment) -> str:
+    return deployment.request.interaction_id or ""
+
+
+def _move_plan(
+    transaction: Transaction, deployment: Deployment, to: PlanState, actor: Actor | None, *, note: str = ""
+) -> None:
+    """Write what becomes of the plan of a deployment, where it has one."""
+    known = _read(transaction, _plan_id(deployment))
+    if known is None:
+        return
+    moved = replace(
+        known, state=to, decided_by=actor, decided_at=datetime.now(UTC), deployment_id=deployment.id, note=note
+    )
+    if to is PlanState.DRAFTED:
+        moved = with_expiry(moved)
+    _put(transaction, moved)
+    transaction.add_change(_change(moved, actor, old=known.state))
+
+
+def _end_draft(transaction: Transaction, plan_record: PlanRecord, why: str) -> None:
+    """End the deployment that waits by a plan, where one does."""
+    if plan_record.state is PlanState.DRAFTED and plan_record.deployment_id is not None:
+        known = read_deployment(transaction, plan_record.deployment_id)
+        if known is not None and known.awaits_approval:
+            _end_waiting(transaction, known, why)
+
+
+def _end_waiting(transaction: Transaction, deployment: Deployment, why: str, actor: Actor | None = None) -> Deployment:
+    """Write that a deployment that waited is over: nothing was changed."""
+    ended = replace(
+        deployment,
+        outcome=Outcome.CANCELLED,
+        problem=Problem(DraftVoidError.key, why, hint=said("Nothing was changed.")),
+        ended_at=datetime.now(UTC),
+        duration_seconds=sum(phase.duration_seconds or 0.0 for phase in deployment.phases),
+        draft=replace(deployment.draft, waits=False) if deployment.draft is not None else None,
+    )
+    write_deployment(transaction, ended)
+    is_new = ended.to_release != ended.from_release and ended.request.kind is not DeploymentKind.ROLLBACK
+    if is_new and ended.to_release is not None:
+        set_release_state(transaction, ended.environment, ended.to_release, ReleaseState.FAILED)
+    facts: dict[str, object] = {"problem": why}
+    if actor is not None:
+        facts |= {"by": actor.name, "id": actor.id}
+    transaction.add_change(
+        change_of(ChangeType.DEPLOYMENT_FINISHED, ended, new=Outcome.CANCELLED.value, metadata=facts)
+    )
+    return ended
+
+
 def with_expiry(plan_record: PlanRecord) -> PlanRecord:
     """Return a plan with its whole time before it, by the wall clock and by the machine's own."""
+    lifetime = DRAFT_LIFETIME if plan_record.state is PlanState.DRAFTED else LIFETIME
     return replace(
         plan_record,
-        expires_at=datetime.now(UTC) + LIFETIME,
+        expires_at=datetime.now(UTC) + lifetime,
         boot_id=boot_id(),
-        expires_boot_seconds=boot_seconds() + LIFETIME.total_seconds(),
+        expires_boot_seconds=boot_seconds() + lifetime.total_seconds(),
     )
 
 
@@ -105,6 +311,10 @@ def seconds_left(plan_record: PlanRecord) -> float:
 def is_expired(plan_record: PlanRecord) -> bool:
     """Return whether its time is over without an answer."""
     return plan_record.waits and seconds_left(plan_record) <= 0
+
+
+def _kept(seconds: float) -> str:
+    return f"{KEPT_PLAN}{seconds:017.3f}"
 
 
 def _read(transaction: Transaction, plan_id: str) -> PlanRecord | None:

@@ -13,7 +13,7 @@ from roas.models.deployment import UNTOUCHED_STEPS, Deployment, Outcome, PhaseSt
 from roas.models.holding import Holding
 from roas.models.rollout import WATCH, Choice, Decision
 from roas.state.deployment_changes import change_of
-from roas.state.deployment_rows import read_deployment, read_service, read_services, select_deployments
+from roas.state.deployment_rows import AWAITING, read_deployment, read_service, read_services, select_deployments
 from roas.state.documents import to_json
 from roas.state.journal import Journal
 from roas.state.locks import read_lock
@@ -64,7 +64,8 @@ class DeploymentReader:
         rows = await self._journal.read(
             lambda transaction: transaction.execute(
                 "SELECT environment, kind, outcome, count(*) FROM deployments"
-                " WHERE outcome IS NOT NULL GROUP BY environment, kind, outcome"
+                " WHERE outcome IS NOT NULL AND outcome != ? GROUP BY environment, kind, outcome",
+                (AWAITING,),
             ).fetchall()
         )
         return {(row[0], row[1], row[2]): row[3] for row in rows}

@@ -5,33 +5,40 @@ from dataclasses import replace
 from typing import TypeVar
 
 from roas.errors import RolloutPausedError, UnreadableRowError
+from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, PhaseResult, Problem, ServiceProgress
+from roas.models.deployment import Deployment, Outcome, PhaseResult, Problem, ServiceProgress
 from roas.models.rollout import Decision
 from roas.state.documents import from_row, log_once, readable, to_json
 from roas.state.earlier_rows import phase_of
 from roas.state.transaction import Transaction
 
 Part = TypeVar("Part")
+# In the place of an outcome: it is not under way, and has not ended.
+AWAITING = "awaiting_approval"
 
 
 def document_of(deployment: Deployment) -> str:
     """Return what a deployment's own row holds: all but its phases, its services, and what people asked of it.
 
-    One that is paused has a problem there: the release before, which would go on without asking, rolls it back.
+    One that is paused has a problem there: the release before, which would go on without asking, rolls it back. For it,
+    one that waits for an approval was cancelled.
     """
-    problem = deployment.problem
+    problem, outcome = deployment.problem, deployment.outcome
     if (pause := deployment.pause) is not None:
         problem = Problem(RolloutPausedError.key, pause.message, service=pause.service)
-    own = replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None, problem=problem)
-    return to_json(own)
+    if deployment.awaits_approval:
+        problem = Problem(AWAITING, said("It waits for an approval, which this version of the bot cannot take."))
+        outcome = Outcome.CANCELLED
+    own = replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None)
+    return to_json(replace(own, problem=problem, outcome=outcome))
 
 
 def write_deployment(transaction: Transaction, deployment: Deployment) -> None:
     """Write a deployment's own row anew."""
     transaction.execute(
         "UPDATE deployments SET outcome = ?, document = ? WHERE id = ?",
-        (deployment.outcome, document_of(deployment), deployment.id),
+        (AWAITING if deployment.awaits_approval else deployment.outcome, document_of(deployment), deployment.id),
     )
 
 
@@ -130,6 +137,8 @@ def _assembled(
 
 def _without_pause(own: Deployment) -> Deployment:
     """Leave out the problem that is there for the release before."""
+    if own.problem is not None and own.problem.key == AWAITING:
+        return replace(own, problem=None, outcome=None)
     is_paused = own.problem is not None and own.problem.key == RolloutPausedError.key
     return replace(own, problem=None) if is_paused else own
 

@@ -18,7 +18,7 @@ from roas.models.identifiers import moment_of
 from roas.models.post import Post
 from roas.redaction import hide
 from roas.state.alerts import Alerts
-from roas.state.approvals import Approvals
+from roas.state.approvals import Approvals, Drafts
 from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
 from roas.state.deployments import DeploymentStateManager
@@ -140,6 +140,7 @@ class StateManager:
         self.locks = Locks(self._journal)
         self.posts = Posts(self._journal)
         self.approvals = Approvals(self._journal)
+        self.drafts = Drafts(self._journal)
         self.freezes = Freezes(self._journal)
         self.candidates = Candidates(self._journal)
         self.deliveries = Deliveries(self._journal)

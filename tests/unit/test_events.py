@@ -13,6 +13,7 @@ from tests.unit.sample_events import Work, ended, phase
 
 NAMES = [
     "candidate.changed",
+    "deployment.approval.changed",
     "deployment.cancel.requested",
     "deployment.dependencies.resolved",
     "deployment.initialization.started",

@@ -7,9 +7,9 @@ from roas.deployment.changes import StackChanges, find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.creation import Creation
 from roas.deployment.dependent_restarts import begun, replaced_before
+from roas.deployment.draft import load_release, refuse_unplanned
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
-from roas.deployment.phases.preparation import load_release, prepare_release
 from roas.engine.containers.watch import ContainerWatch
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
@@ -26,8 +26,6 @@ class Execution:
 
     async def run(self, context: DeploymentContext) -> str:
         """Return how many services were changed."""
-        if not context.phase_succeeded(PhaseName.PREPARATION):
-            await prepare_release(context)
         release = await load_release(context)
         async with context.watching() as watch:
             await self._apply(context, watch, release.model_hash)
@@ -45,6 +43,7 @@ class Execution:
         known = bot or await find_running_bot(context.components, context.environment)
         refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
         changes = await self._changes(context, watch, model_hash, bot)
+        refuse_unplanned(context, changes)
         to_do = frozenset(changes.differing) | changes.restarts
         own = frozenset() if bot is None else frozenset({bot.service})
         await _plan_services(context, to_do | changes.gone, frozenset(definitions) - to_do - own)

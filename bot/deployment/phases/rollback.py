@@ -9,21 +9,20 @@ from roas.deployment.changes import find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.dependent_restarts import begun
+from roas.deployment.draft import refuse_unplanned
 from roas.deployment.failed_rollback import is_put_back
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.leftovers import sweep_leftovers
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.verification import require_undisturbed
-from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.containers.readiness import Readiness, judge_readiness
 from roas.engine.containers.watch import ContainerWatch
-from roas.errors import ReleaseNotRestorableError, ServiceFailedError
+from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.dependency import DependencyKind
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
-from roas.models.events import ReleaseCreated
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
 from roas.models.release import Release
@@ -60,19 +59,15 @@ class Rollback:
         number = deployment.to_release if asked_for else deployment.from_release
         if number is None:
             return None
-        release = await context.components.state.releases.get(context.environment.name, number)
-        if release is None or not asked_for or not deployment.request.services:
-            return release
-        return await _with_earlier_services(context, release)
+        return await context.components.state.releases.get(context.environment.name, number)
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         stack, manager = context.stack, context.components.manager
-        await _refuse_other_plan(context, target)
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
-        model_hash = target.model_hash
-        if context.failed or not context.deployment.request.services:  # else what others have stays
+        model_hash = "" if context.failed else context.deployment.applied_model
+        if not model_hash:  # nobody drafted this way
             model_hash, warnings = await stack.refresh_credentials(target)
             for warning in warnings:
                 context.warn(warning)
@@ -85,9 +80,11 @@ class Rollback:
         model = await stack.load_model(model_hash)
         scope = replace(await context.scope(), begun=begun(context.deployment))
         changes = await find_changes(stack, model, watch.containers, bot=own_bot, scope=scope)
+        refuse_unplanned(context, changes, stays)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
         needed = (frozenset(changes.differing) | of_bot) - stays
-        await manager.releases.require_images(context.stack, target, needed, context.report)
+        if context.failed:
+            await manager.releases.require_images(context.stack, target, needed, context.report)
         await context.name_images(model_hash)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
@@ -187,42 +184,6 @@ class Rollback:
         for service in sorted(there - own):
             await context.components.manager.remove_service(context.stack, service, watch, context.report)
         return bot
-
-
-async def _with_earlier_services(context: DeploymentContext, earlier: Release) -> Release:
-    """Make a release of the current one with some services as an earlier one has them, once: all else stays."""
-    components, deployment = context.components, context.deployment
-    if earlier.deployment_id == deployment.id:  # by an earlier attempt
-        return earlier
-    current = await components.state.releases.applied(context.environment.name)
-    if current is None:
-        raise ReleaseNotRestorableError(
-            said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
-        )
-    (service,) = deployment.request.services
-    draft = await context.stack.draft_with(current, service, earlier)
-    release = await components.manager.releases.create_release(
-        draft,
-        context.stack,
-        deployment.request.requested_by,
-        context.fence,
-        deployment_id=deployment.id,
-        correlation_id=deployment.correlation_id,
-    )
-    await context.update(to_release=release.number, applied_model=release.model_hash)
-    context.publish(ReleaseCreated(release=release.number, **context.origin))
-    return release
-
-
-async def _refuse_other_plan(context: DeploymentContext, target: Release) -> None:
-    """Raise ImageChangedError where what was said yes to is not what would be done by now; nothing is changed then."""
-    request = context.deployment.request
-    deployment = context.deployment
-    asked_for = deployment.request.kind is DeploymentKind.ROLLBACK and deployment.problem is None
-    if not asked_for or request.plan_digest is None or deployment.touched:
-        return
-    asked = replace(request, target_release=target.number)
-    require_same_plan(request, (await plan_rollback(context.components, context.environment, asked))[1])
 
 
 async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:

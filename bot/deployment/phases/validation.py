@@ -2,6 +2,7 @@
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.initialization import make_ready
+from roas.deployment.phases.preparation import planned
 from roas.engine.release_keeper import not_restorable
 from roas.errors import EnginePartAwayError, ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
@@ -47,8 +48,8 @@ class Validation:
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
-            planned = context.planned
-            found = planned.found if planned is not None and planned.is_fresh else None
+            of_plan = await planned(context)
+            found = None if of_plan is None else of_plan.found
             return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release
         release = None if number is None else await components.state.releases.get(context.environment.name, number)

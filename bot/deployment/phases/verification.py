@@ -10,8 +10,8 @@ from datetime import timedelta
 from roas.concurrency import begun, run_concurrently
 from roas.deployment.changes import find_changes
 from roas.deployment.context import DeploymentContext
+from roas.deployment.draft import load_release
 from roas.deployment.observation import is_critical, observation_seconds
-from roas.deployment.phases.preparation import load_release
 from roas.deployment.rollout_log import ServiceRolloutLog, no_news
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.comparison import compare_service

@@ -37,6 +37,24 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
     )
 
 
+def networks_and_volumes(client: EngineClient, model: Mapping[str, Any], project: str) -> dict[str, str]:
+    """Return the networks and volumes of a model that are there, with what tells each from another of its name."""
+    networks, volumes = (
+        {str((one or {}).get("name") or f"{project}_{key}") for key, one in (model.get(kind) or {}).items()}
+        for kind in ("networks", "volumes")
+    )
+    found = {
+        f"network {network['Name']}": str(network["Id"])
+        for network in (client.networks() if networks else ())
+        if network["Name"] in networks
+    }
+    return found | {
+        f"volume {volume['Name']}": f"{volume.get('Driver')} {volume.get('CreatedAt')}"
+        for volume in ((client.volumes().get("Volumes") or ()) if volumes else ())
+        if volume["Name"] in volumes
+    }
+
+
 def ended_services(client: EngineClient, project: str) -> tuple[str, ...]:
     """Return the services of a project that ended with code 0 and that nothing starts again."""
     own = {"label": f"{PROJECT}={project}", "status": "exited"}

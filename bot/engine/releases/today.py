@@ -69,23 +69,19 @@ def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tup
     return hashlib.sha256(json.dumps(covered, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
-def hash_release(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:
-    """Hash what a release of the past would run as today: its model with today's secrets, settings and policy.
-
-    Raises ComposeFileError.
-    """
-    text = json.dumps(model, sort_keys=True, default=str)
-    inputs = hash_inputs(model, environment, allowed, key)
-    return hmac.digest(key, f"{inputs} {text}".encode(errors="surrogateescape"), "sha256").hex()
-
-
 def _plain(value: object) -> object:
     """Write a set in an order that is the same in each process."""
     return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
 
 
 def _secrets(model: Mapping[str, Any], folder: Path, key: bytes) -> list[tuple[str, str]]:
-    found = ((str(name), (definition or {}).get("file")) for name, definition in (model.get("secrets") or {}).items())
+    """Hash the secrets that are mounted as they lie: of the others, a model has copies by content."""
+    mounted = {entry["source"] for fields in services_of(model).values() for entry in fields.get("secrets") or ()}
+    found = (
+        (str(name), (definition or {}).get("file"))
+        for name, definition in (model.get("secrets") or {}).items()
+        if name in mounted
+    )
     return [(name, _keyed_hash(Path(str(source)), folder, key)) for name, source in found if source]
 
 

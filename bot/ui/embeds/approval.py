@@ -18,7 +18,7 @@ APPROVE_PREFIX = "roas:approve:"
 WITHDRAW_PREFIX = "roas:withdraw:"
 
 _COLOURS = {
-    PlanState.AWAITING: CAREFUL,
+    PlanState.DRAFTED: CAREFUL,
     PlanState.CONFIRMED: RUNNING,
     PlanState.STARTED: GOOD,
 }
@@ -53,10 +53,10 @@ def draw_approval(
         embed.description = f"{embed.description}\n{whole_plan_note(files)}"
         shown = fit([embed, *plan])
     buttons: tuple[Button, ...] = ()
-    if not plan_record.ended:
+    if plan_record.waits:
         approve = Button(_("Approve"), f"{APPROVE_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "✅")
         buttons = (approve, _withdraw_button(plan_record))
-    pings = approvers if plan_record.state is PlanState.AWAITING else ()
+    pings = approvers if plan_record.state is PlanState.DRAFTED else ()
     return Drawing(plan_record.id, tuple(shown), mentions(pings), buttons, attachments=files, pings=pings)
 
 
@@ -78,7 +78,7 @@ def _withdraw_button(plan_record: PlanRecord) -> Button:
 def _title(plan_record: PlanRecord) -> str:
     values = {"what": plan_headline(plan_record)}
     return {
-        PlanState.AWAITING: _("🗳️ Approval needed: {what}", **values),
+        PlanState.DRAFTED: _("🗳️ Approval needed: {what}", **values),
         PlanState.CONFIRMED: _("✅ Approved: {what}", **values),
         PlanState.STARTED: _("✅ Approved: {what}", **values),
         PlanState.WITHDRAWN: _("🚫 Withdrawn: {what}", **values),
@@ -104,9 +104,9 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     state = plan_record.state
     if state is PlanState.PLANNED:
         return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
-    if state is PlanState.AWAITING:
+    if state is PlanState.DRAFTED:
         return _(
-            "A second person with the approver role has to approve exactly this plan. It expires {when}.",
+            "It is prepared. A second person with the approver role has to approve exactly this. It expires {when}.",
             when=since(plan_record.expires_at),
         )
     if state is PlanState.CONFIRMED:

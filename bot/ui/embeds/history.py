@@ -67,6 +67,8 @@ def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
 def _entry(deployment: Deployment) -> str:
     icon = mark(deployment)[0] if deployment.outcome else "🚀"
     state = ending(deployment) if deployment.outcome else _("is running")
+    if deployment.awaits_approval:
+        state = _("waits for an approval")
     details = [
         at(deployment.created_at),
         person(deployment.request.requested_by),

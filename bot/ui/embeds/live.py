@@ -129,7 +129,7 @@ def _colour(deployment: Deployment) -> discord.Colour:
         return mark(deployment)[1]
     going_back = deployment.phase(PhaseName.ROLLBACK)
     turned = going_back is not None and going_back.status is not PhaseStatus.PENDING
-    if deployment.is_waiting:
+    if deployment.is_waiting or deployment.awaits_approval:
         return CAREFUL
     unwanted = turned and deployment.request.kind is not DeploymentKind.ROLLBACK
     return CAREFUL if unwanted or deployment.cancel_requested_by is not None else RUNNING
@@ -183,6 +183,8 @@ def _cancelling(deployment: Deployment) -> list[str]:
 
 
 def _paused(deployment: Deployment) -> list[str]:
+    if deployment.awaits_approval:
+        return [_("🗳️ It is prepared, and waits for the approval of a second person")]
     if deployment.pause is None or not deployment.is_waiting:
         return []
     return [_("⏸️ paused {when}: it waits for *Go on* or *Roll back* below", when=since(deployment.pause.since))]

@@ -16,6 +16,7 @@ from roas.log import get_logger
 from roas.models.deployment import Deployment
 from roas.models.events import (
     AlertEvent,
+    ApprovalChanged,
     CandidateChanged,
     DeploymentBegan,
     DeploymentEnded,
@@ -24,7 +25,6 @@ from roas.models.events import (
     PauseDecided,
     PhaseChanged,
 )
-from roas.models.plan_record import PlanState
 from roas.state.manager import StateManager
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
 from roas.ui.notifications.approval_notifier import PREFIX as PLAN_PREFIX
@@ -177,6 +177,8 @@ class LiveMessages:
         await end_tasks(*tasks)
 
     async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
+        if isinstance(event, ApprovalChanged) and event.plan_id:
+            self.follow(event.plan_id, event.environment).notify(urgent=True)
         self.follow(event.deployment_id, event.environment).notify(
             urgent=isinstance(event, URGENT), prompt=isinstance(event, PhaseChanged)
         )
@@ -225,7 +227,7 @@ class LiveMessages:
         unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL, PROPOSAL))
         subjects = {post.subject for post in unfinished}
         proposals = await self._pending_proposals(post.subject for post in unfinished if post.kind == PROPOSAL)
-        plans = {p.id: p.environment for p in await state.approvals.open() if p.state is PlanState.AWAITING}
+        plans = {p.id: p.environment for p in await state.approvals.open() if p.deployment_id is not None}
         for post in unfinished:
             if post.kind == APPROVAL and (plan := await state.approvals.get(post.subject)) is not None:
                 plans[plan.id] = plan.environment

@@ -59,7 +59,7 @@ async def deployments(people: People, counts: Counts) -> None:
     """Deploy anew and with nothing to change, as a click on a plan does."""
     orchestrator, asked = people.application.orchestrator, request(DeploymentKind.DEPLOY, version="v1")
     with counts.of_one() as planned:
-        plan = await orchestrator.plan(asked, to_start=True)
+        plan = await orchestrator.plan(asked)
     assert planned["GET distribution"] == 1, "one image"
     assert planned["GET tasks"] <= 2, "a look at the stack, and one at what Swarm has of it"
     # Two of them, which nodes there are and whose the names are, tell what would stand in the way. Three, of the engine
@@ -75,7 +75,7 @@ async def deployments(people: People, counts: Counts) -> None:
     first = counts.order.index("POST service")
     assert len([one for one in counts.order[:first] if one != "GET service"]) <= 40
     assert new["commits"] <= 40 + 4 * SERVICES
-    plan = await orchestrator.plan(asked, to_start=True)
+    plan = await orchestrator.plan(asked)
     with counts.of_one() as same:
         succeeded(await orchestrator.run(replace(asked, plan_digest=plan.digest)))
     assert (same["POST service"], same["GET distribution"]) == (0, 0)

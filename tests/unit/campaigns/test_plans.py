@@ -73,7 +73,7 @@ async def test_late_hand_voids_the_plan(tmp_path: Path) -> None:
             except ImageChangedError:
                 refused += 1
             else:
-                refused += any("image_changed" in lie for lie in result.lies)  # preparation saw it
+                refused += any("draft_void" in lie for lie in result.lies)  # preparation saw it
     assert refused >= 3
 
 
@@ -128,7 +128,10 @@ LIES: dict[str, Callable[[Plan], Plan]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cases of `test_plan_is_what_happens`, with a planner that keeps something to itself."""
+    """The cases of `test_plan_is_what_happens`, with a planner that keeps something to itself.
+
+    The judge finds it, or the deployment itself, which then replaces nothing.
+    """
     told: list[bool] = []
 
     def lying(*arguments: object, **more: object) -> Plan:
@@ -137,7 +140,7 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
         return LIES[lie](plan)
 
     monkeypatch.setattr("roas.deployment.planning.make_plan", lying)
-    assert await is_found(tmp_path, "the plan says keep", "is not in the plan")
+    assert await is_found(tmp_path, "the plan says keep", "is not in the plan", "and would be replaced")
     assert any(told), "else nothing was kept from anybody"
 
 

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.errors import RoasError
+from roas.errors import ImageChangedError, RoasError
 from roas.events import EventBus
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
+from roas.models.deployment import Deployment, DeploymentRequest, Draft, Outcome, PhaseResult, PhaseStatus
 from roas.models.environment import Environment
-from roas.models.events import DeploymentBegan, DeploymentEnded, PhaseChanged, origin
+from roas.models.events import ApprovalChanged, DeploymentBegan, DeploymentEnded, PhaseChanged, origin
 from roas.models.health import ContainerSnapshot, Verdict
 from roas.models.plan import Plan
+from roas.models.plan_record import PlanState
 from roas.models.release import Release
 from roas.models.rollout import Choice
 from roas.models.series import ServiceSeries
@@ -47,7 +48,8 @@ class FakeOrchestrator:
         self.bus = bus
         self.requests: list[DeploymentRequest] = []
         self.planned: list[DeploymentRequest] = []
-        self.planned_to_start: list[DeploymentRequest] = []
+        self.approved: list[str] = []
+        self.shown: list[DeploymentRequest] = []
         self.fault: Exception | None = None
         self.start_fault: Exception | None = None
         self.digest = "d" * 64
@@ -59,9 +61,8 @@ class FakeOrchestrator:
         self.cancelled: list[tuple[str, Actor]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def plan(self, request: DeploymentRequest, *, to_start: bool = False) -> Plan:
-        self.planned.append(request)
-        self.planned_to_start += [request] if to_start else []
+    async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
+        (self.planned if keep else self.shown).append(request)
         await self.thinking.wait()
         if self.fault is not None:
             raise self.fault
@@ -74,8 +75,11 @@ class FakeOrchestrator:
         )
 
     async def start(self, request: DeploymentRequest) -> Deployment:
+        await self.thinking.wait()
         if self.start_fault is not None:
             raise self.start_fault
+        if request.plan_digest not in {None, self.digest}:
+            raise ImageChangedError("Something changed.")
         deployment = replace(
             a_deployment(request.kind, created_at=datetime.now(UTC)), request=request, from_release=1, to_release=2
         )
@@ -83,6 +87,15 @@ class FakeOrchestrator:
         self.requests.append(request)
         self.bus.publish(DeploymentBegan(kind=request.kind, **origin(deployment, "fake")))
         # Like a real one, it outlives the command that asked for it, and has nothing of that command's context.
+        self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
+        return deployment
+
+    async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
+        await self.thinking.wait()
+        if self.start_fault is not None:
+            raise self.start_fault
+        deployment, fence = await self.state.drafts.approve(deployment_id, actor, "what was drafted")
+        self.approved.append(deployment_id)
         self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
         return deployment
 
@@ -105,6 +118,15 @@ class FakeOrchestrator:
 
     async def _run(self, deployment: Deployment, fence: Any) -> None:
         await self.hold.wait()
+        if deployment.asks:
+            drafted = replace(deployment, draft=Draft("m" * 64))
+            waiting, void = await self.state.drafts.wait_for_approval(drafted, fence)
+            for other in (waiting, *void):
+                self._tell_approval(other, PlanState.DRAFTED)
+            return
+        if deployment.request.approved_by is not None:
+            await self.state.drafts.conclude(deployment)
+            self._tell_approval(deployment, PlanState.STARTED)
         for phase in deployment.phases:
             if phase.name is not PhaseName.ROLLBACK:
                 done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
@@ -115,6 +137,10 @@ class FakeOrchestrator:
         ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=0.5)
         await self.state.deployments.finish(ended, fence)
         self.bus.publish(DeploymentEnded(outcome=outcome, kind=deployment.request.kind, **origin(deployment, "fake")))
+
+    def _tell_approval(self, deployment: Deployment, state: PlanState) -> None:
+        plan_id = deployment.request.interaction_id or ""
+        self.bus.publish(ApprovalChanged(plan_id=plan_id, state=state.value, **origin(deployment, "fake")))
 
     def _tell(self, deployment: Deployment, phase: PhaseName) -> None:
         status = PhaseStatus.SUCCESS

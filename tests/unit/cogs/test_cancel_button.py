@@ -12,10 +12,12 @@ from tests.unit.ui.story import Story
 
 async def running(scene: Scene, environment: str = "staging") -> discord.Message:
     """Start a deployment that goes on until it is told to stop, and return its live message."""
-    scene.application.orchestrator.hold.clear()
+    if environment == "staging":
+        scene.application.orchestrator.hold.clear()
     result = await scene.ask(scene.dora, "deploy", environment=environment, version="v2")
     if environment == "prod":
         wanted = await scene.posted("Approval needed")
+        scene.application.orchestrator.hold.clear()
         result = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
     assert "Started" in scene.answer(result)
     return await scene.posted(f"Deploy v2 to {environment}")

@@ -137,7 +137,9 @@ async def test_production_request_starts_nothing_unapproved(scene: Scene, comman
     options = {"environment": "prod", **({"version": "v2"} if command == "deploy" else {})}
     assert "You may not do this" in scene.answer(await scene.anna.slash(scene.ops, command, **options))
     assert "A second person has to approve it" in scene.answer(await scene.ask(scene.dora, command, **options))
-    assert not scene.application.orchestrator.requests
+    await scene.posted("Approval needed")
+    (waiting,) = await scene.application.state.drafts.waiting("prod")
+    assert waiting.awaits_approval
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from roas.candidates.coordinator import request_for
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, SourceMode
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft
 from roas.models.freeze import Freeze
 from roas.models.identifiers import new_id
 from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
@@ -34,7 +34,7 @@ from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX, draw
 from roas.ui.notifications.ops_channel import OpsChannel
 from tests.unit.cogs.conftest import Scene, buttons
 from tests.unit.cogs.test_commands import kept_release
-from tests.unit.ui.samples import a_plan
+from tests.unit.ui.samples import a_deployment, a_plan
 from tests.unit.ui.story import Story
 
 ROLES = {
@@ -86,16 +86,14 @@ def why_not_press(button: str, role: str, *, own: bool) -> Reason | None:
     return None if own else lacks(role, APPROVER)
 
 
-def starts(button: str, role: str, environment: str, *, own: bool, state: str) -> bool:
-    """Say which presses may start a deployment: the only ones that matter in the end.
+def starts(button: str, role: str, *, own: bool, state: str) -> bool:
+    """Say which presses may start a deployment, or carry out what it has drafted: the only ones that matter in the end.
 
-    A plan found `confirmed` is one of a process that died before the start: it waits for the last yes again.
+    A plan found `confirmed` is one of a process that died before the start: it waits for that yes again.
     """
     if why_not_press(button, role, own=own) is not None:
         return False
-    if button == "confirm":
-        return environment == "staging" and state in {"fresh", "planned", "confirmed"}
-    return button == "approve" and (state == "awaiting" or (state == "confirmed" and environment == "prod"))
+    return state in {"confirm": {"fresh", "planned", "confirmed"}, "approve": {"drafted"}}.get(button, set())
 
 
 async def people_of(scene: Scene) -> dict[str, MemberActor]:
@@ -124,6 +122,11 @@ async def a_plan_record(scene: Scene, environment: str, asker: Actor, state: str
     if state == "started":
         plan_record = replace(plan_record, deployment_id=new_id("DEPLOY"), decided_by=STRANGER)
     await scene.application.state.approvals.add(plan_record)
+    if state == "drafted":
+        request = replace(request, needs_approval=True)
+        deployment = replace(a_deployment(), request=request, draft=Draft("m" * 64))
+        fence = await scene.application.state.deployments.create(deployment, "what is drafted")
+        await scene.application.state.drafts.wait_for_approval(deployment, fence)
     return plan_record
 
 
@@ -216,11 +219,12 @@ async def test_plan_button_allowed_as_in_table(scene: Scene, button: str, state:
         asker = Actor(ActorKind.DISCORD, str(somebody.id), role) if own else STRANGER
         plan_record = await a_plan_record(scene, environment, asker, state)
         message = await pressed_message(scene, plan_record.id)
-        before = len(scene.application.orchestrator.requests)
+        orchestrator = scene.application.orchestrator
+        before = len(orchestrator.requests) + len(orchestrator.approved)
         answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{plan_record.id}"))
         assert reason_of(scene, answer) == why_not_press(button, role, own=own), (*case, answer)
-        started = len(scene.application.orchestrator.requests) - before
-        assert started == int(starts(button, role, environment, own=own, state=state)), (*case, answer)
+        started = len(orchestrator.requests) + len(orchestrator.approved) - before
+        assert started == int(starts(button, role, own=own, state=state)), (*case, answer)
         assert answer.strip(), case
         await tidy(scene, environment, None)
 

@@ -10,7 +10,7 @@ from roas.cogs.deployment import DeploymentCog
 from roas.cogs.ops_cog import actor_of
 from roas.cogs.permissions import Asker
 from roas.cogs.plan_approvals import PlanApprovals
-from roas.errors import EngineUnavailableError, ImageNotFoundError, InvalidRequestError
+from roas.errors import EngineUnavailableError, ImageChangedError, ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
@@ -81,29 +81,35 @@ async def test_plan_shows_last_duration(scene: Scene) -> None:
     assert "Last time\nit took 3.2 s" in scene.answer(result)
 
 
-async def test_second_person_starts_exact_plan(scene: Scene) -> None:
+async def test_second_person_approves_exact_draft(scene: Scene) -> None:
+    """What was confirmed is prepared at once; the yes of a second person is for that very deployment."""
     wanted = await asked_for_approval(scene)
-    assert not scene.application.orchestrator.requests
-    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    request = scene.application.orchestrator.requests[0]
-    assert request.requested_by.name == "dora"
-    assert request.approved_by is not None
-    assert request.approved_by.name == "anna"
+    (request,) = scene.application.orchestrator.requests
+    assert (request.requested_by.name, request.approved_by, request.needs_approval) == ("dora", None, True)
     assert request.plan_digest == "d" * 64
+    (waiting,) = await scene.application.state.drafts.waiting("prod")
+    assert await scene.application.state.locks.get("prod") is None
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
     approved = await scene.posted("Approved: deploy v2 to prod")
     assert approved.id == wanted.id
     assert not buttons(approved)
     live = await scene.posted("approved by")
     assert f"<@{scene.anna.id}>" in shown(live.embeds)
+    known = await scene.application.state.deployments.get(waiting.id)
+    assert known is not None
+    assert known.request.approved_by is not None
+    assert known.request.approved_by.name == "anna"
+    assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_click_that_starts_plans_for_the_start(scene: Scene) -> None:
-    """What is only shown, or waits for a second person, keeps nothing."""
-    wanted = await asked_for_approval(scene)
+async def test_only_the_command_plans(scene: Scene) -> None:
+    """No click plans again; what is only shown keeps nothing."""
     orchestrator = scene.application.orchestrator
-    assert (len(orchestrator.planned), orchestrator.planned_to_start) == (2, [])
+    await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2", dry_run=True)
+    assert (len(orchestrator.planned), len(orchestrator.shown)) == (0, 1)
+    wanted = await asked_for_approval(scene)
     await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
-    assert (len(orchestrator.planned), len(orchestrator.planned_to_start)) == (3, 1)
+    assert (len(orchestrator.planned), len(orchestrator.shown)) == (1, 1)
 
 
 async def test_plan_pings_nobody_if_disabled(scene: Scene) -> None:
@@ -120,7 +126,7 @@ async def test_self_approval_refused(scene: Scene) -> None:
     wanted = await scene.posted("Approval needed")
     answer = scene.answer(await both.click(wanted, custom_id=buttons(wanted)[0]))
     assert "You asked for this plan yourself" in answer
-    assert not scene.application.orchestrator.requests
+    assert await scene.application.state.drafts.waiting("prod")
 
 
 async def test_plan_is_used_once(scene: Scene) -> None:
@@ -135,32 +141,40 @@ async def test_plan_is_used_once(scene: Scene) -> None:
     assert len(scene.application.orchestrator.requests) == 1
 
 
-@pytest.mark.parametrize("step", ["confirm", "approve"])
-async def test_changed_plan_is_void(scene: Scene, step: str) -> None:
+async def test_changed_plan_is_void(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
-    if step == "approve":
-        await scene.press(scene.dora, result, "confirm")
-        wanted = await scene.posted("Approval needed")
-    scene.application.orchestrator.digest = "e" * 64
-    if step == "approve":
-        pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
-        void = await scene.posted("Void: deploy v2 to prod")
-        assert not buttons(void)
-    else:
-        pressed = await scene.press(scene.dora, result, "confirm")
-    assert "The plan is void" in scene.answer(pressed)
+    scene.application.orchestrator.start_fault = ImageChangedError("prod is on r7 by now.")
+    assert "The plan is void" in scene.answer(await scene.press(scene.dora, result, "confirm"))
     assert (await proposal_of(scene)).state is PlanState.VOID
+    scene.application.orchestrator.start_fault = None
+    assert "prod is on r7 by now" in scene.answer(await scene.press(scene.dora, result, "confirm"))
     assert not scene.application.orchestrator.requests
-    scene.application.orchestrator.digest = "d" * 64
-    assert (await proposal_of(scene)).state is PlanState.VOID
 
 
-async def test_rollback_plan_without_target_is_void(scene: Scene) -> None:
-    scene.application.orchestrator.to_release = 1
-    result = await scene.dora.slash(scene.ops, "rollback", environment="staging")
-    scene.application.orchestrator.fault = InvalidRequestError("staging has no release r1.")
-    assert "staging has no release r1" in scene.answer(await scene.press(scene.dora, result, "confirm"))
-    assert (await proposal_of(scene)).state is PlanState.VOID
+async def test_void_draft_is_told(scene: Scene) -> None:
+    orchestrator, state = scene.application.orchestrator, scene.application.state
+    await asked_for_approval(scene)
+    (waiting,) = await state.drafts.waiting("prod")
+    await orchestrator.start(replace(waiting.request, version="v3", interaction_id="PLAN-" + "0" * 26))
+    void = await scene.posted("Void: deploy v2 to prod")
+    assert "took its place" in shown(void.embeds)
+    assert not buttons(void)
+
+
+async def test_plan_of_the_release_before_is_void(scene: Scene) -> None:
+    """It asked for the approval before anything was prepared."""
+    await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
+    plan_record = await proposal_of(scene)
+    await scene.application.state.approvals.move(
+        plan_record.id, PlanState.AWAITING, WHO, from_states=[PlanState.PLANNED]
+    )
+    await scene.restart()
+
+    async def is_void() -> bool:
+        return (await proposal_of(scene)).state is PlanState.VOID
+
+    await until(is_void)
+    assert not scene.application.orchestrator.requests
 
 
 @pytest.mark.parametrize("step", ["confirm", "approve"])
@@ -169,15 +183,28 @@ async def test_plan_expires(scene: Scene, step: str) -> None:
     if step == "approve":
         await scene.press(scene.dora, result, "confirm")
         wanted = await scene.posted("Approval needed")
-        await aged(scene, timedelta(minutes=16))
+        await aged(scene, timedelta(hours=25))
         pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
         expired = await scene.posted("Not approved in time")
         assert not buttons(expired)
+        assert not await scene.application.state.drafts.waiting("prod")
     else:
         await aged(scene, timedelta(minutes=16))
         pressed = await scene.press(scene.dora, result, "confirm")
+        assert not scene.application.orchestrator.requests
     assert "Nobody approved it in time" in scene.answer(pressed)
-    assert not scene.application.orchestrator.requests
+
+
+async def claimed(scene: Scene, *, restart: bool = True) -> PlanRecord:
+    """Let a bot die between the confirmation of a plan and its start."""
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    plan_record = await proposal_of(scene)
+    await scene.application.state.approvals.move(
+        plan_record.id, PlanState.CONFIRMED, WHO, from_states=[PlanState.PLANNED]
+    )
+    if restart:
+        await scene.restart()
+    return plan_record
 
 
 def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]:
@@ -187,24 +214,26 @@ def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]
     return asker, actor_of(asker)
 
 
-async def test_timely_approval_survives_slow_start(scene: Scene) -> None:
+async def test_timely_confirmation_survives_slow_start(scene: Scene) -> None:
     orchestrator, plan_approvals = scene.application.orchestrator, proposals_of(scene)
-    await asked_for_approval(scene)
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     plan_id = (await proposal_of(scene)).id
+    dora = said_by(scene, "deployer", user_id=scene.dora.id)
     orchestrator.thinking.clear()
-    planned = len(orchestrator.planned)
-    in_time = asyncio.create_task(plan_approvals.approve(plan_id, *said_by(scene, "approver")))
-    await until(lambda: len(orchestrator.planned) > planned)
+    in_time = asyncio.create_task(plan_approvals.confirm(plan_id, *dora))
+
+    async def is_confirmed() -> bool:
+        return (await proposal_of(scene)).state is PlanState.CONFIRMED
+
+    await until(is_confirmed)
     await aged(scene, LIFETIME)
-    too_late = asyncio.create_task(plan_approvals.approve(plan_id, *said_by(scene, "approver")))
-    await scene.posted("approved it; it is starting")
+    too_late = asyncio.create_task(plan_approvals.confirm(plan_id, *dora))
     done, _waiting = await asyncio.wait({too_late}, timeout=0.3)
     assert not done, "one click at a time"
     orchestrator.thinking.set()
-    assert "🚀 Started" in await in_time
-    assert "it was started as" in await too_late
+    assert "🚀 Started" in (await in_time)[1]
+    assert "it was started as" in (await too_late)[1]
     assert (await proposal_of(scene)).state is PlanState.STARTED
-    await scene.posted("Approved: deploy v2 to prod")
     assert len(orchestrator.requests) == 1
 
 
@@ -230,23 +259,23 @@ async def test_concurrent_clicks_start_once(scene: Scene, environment: str) -> N
 
 async def test_claimed_plan_of_dead_bot_still_expires(scene: Scene) -> None:
     """A plan that a dead bot had claimed waits again for the rest of its time."""
-    await asked_for_approval(scene)
-    plan_record = await proposal_of(scene)
+    await claimed(scene, restart=False)
     await scene.silence()
-    await scene.application.state.approvals.move(
-        plan_record.id, PlanState.CONFIRMED, WHO, from_states=[PlanState.AWAITING]
-    )
     await aged(scene, LIFETIME)
     await scene.restart()
-    await scene.posted("Not approved in time")
+
+    async def is_expired() -> bool:
+        return (await proposal_of(scene)).state is PlanState.EXPIRED
+
+    await until(is_expired)
     assert not scene.application.orchestrator.requests
 
 
 async def test_plan_survives_unreachable_engine(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
-    scene.application.orchestrator.fault = EngineUnavailableError("away", hint="start it")
+    scene.application.orchestrator.start_fault = EngineUnavailableError("away", hint="start it")
     assert "away" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    scene.application.orchestrator.fault = None
+    scene.application.orchestrator.start_fault = None
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
@@ -254,7 +283,7 @@ async def test_deployment_lock_gives_plan_back(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     other = await Story.begin(scene.application.state, scene.application.bus, environment="prod")
     assert other.id in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    assert (await proposal_of(scene)).state is PlanState.AWAITING
+    assert (await proposal_of(scene)).state is PlanState.DRAFTED
     await other.finish(Outcome.CANCELLED)
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
@@ -284,10 +313,7 @@ async def test_half_confirmed_plan_survives_restarts(scene: Scene) -> None:
 
 async def test_started_plan_not_started_again(scene: Scene) -> None:
     """A bot that died between the start and its record starts nothing twice."""
-    await asked_for_approval(scene)
-    plan_record = await proposal_of(scene)
-    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
-    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
+    plan_record = await claimed(scene, restart=False)
     started = await scene.application.orchestrator.start(plan_record.request)
     await scene.restart()
 
@@ -295,33 +321,28 @@ async def test_started_plan_not_started_again(scene: Scene) -> None:
         return (await proposal_of(scene)).deployment_id == started.id
 
     await until(is_known)
-    await scene.posted("Approved: deploy v2 to prod")
-    await until(lambda: not any(button.startswith("roas:approve") for one in scene.posts() for button in buttons(one)))
+    assert (await proposal_of(scene)).state is PlanState.STARTED
     assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_next_bot_starts_approved_plan(scene: Scene) -> None:
-    await asked_for_approval(scene)
-    plan_record = await proposal_of(scene)
-    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
-    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
-    await scene.restart()
-    await scene.posted("Deploy v2 to prod: succeeded")
-    assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
+async def test_next_bot_starts_confirmed_plan(scene: Scene) -> None:
+    await claimed(scene)
+    await scene.posted("Deploy v2 to staging: succeeded")
+    assert len(scene.application.orchestrator.requests) == 1
     assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
-async def test_plan_approved_during_standby_starts_later(scene: Scene) -> None:
-    """What was approved while another bot was leader starts when this one leads again."""
-    await asked_for_approval(scene)
-    plan_record = await proposal_of(scene)
+async def test_plan_confirmed_during_standby_starts_later(scene: Scene) -> None:
+    """What was confirmed while another bot was leader starts when this one leads again."""
     leadership = scene.env.bot.get_cog("ROAS Deployment").leadership
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    plan_record = await proposal_of(scene)
     leadership.lose()
-    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
-    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
+    confirmed, planned = PlanState.CONFIRMED, [PlanState.PLANNED]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=planned)
     leadership.gain()
-    await scene.posted("Deploy v2 to prod: succeeded")
-    assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
+    await scene.posted("Deploy v2 to staging: succeeded")
+    assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
 async def test_self_approval_refused_after_settings_change(scene: Scene) -> None:
@@ -334,25 +355,23 @@ async def test_self_approval_refused_after_settings_change(scene: Scene) -> None
     scene.application.environments["staging"] = replace(staging, needs_approval=True)
     await scene.restart()
     wanted = await scene.posted("Approval needed")
-    assert not scene.application.orchestrator.requests
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
 async def test_unstartable_plan_waits_again(scene: Scene) -> None:
-    await asked_for_approval(scene)
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     plan_record = await proposal_of(scene)
-    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
-    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
-    await scene.application.state.freezes.put(Freeze("prod", WHO, "the fair", datetime.now(UTC)))
+    confirmed, planned = PlanState.CONFIRMED, [PlanState.PLANNED]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=planned)
+    await scene.application.state.freezes.put(Freeze("staging", WHO, "the fair", datetime.now(UTC)))
     await scene.restart()
 
     async def waits_again() -> bool:
-        return (await proposal_of(scene)).state is PlanState.AWAITING
+        return (await proposal_of(scene)).state is PlanState.PLANNED
 
     await until(waits_again)
-    wanted = await scene.posted("Approval needed")
-    await scene.application.state.freezes.lift("prod", WHO)
-    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    await scene.application.state.freezes.lift("staging", WHO)
+    assert "🚀 Started" in scene.answer(await scene.press(scene.dora, result, "confirm"))
 
 
 async def test_plan_without_possible_approver_refused(scene: Scene) -> None:

@@ -1,6 +1,8 @@
 """An engine of plain dictionaries, for tests of logic: containers become ready, fail or hang as a test says."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -63,6 +65,9 @@ class FakeEngine(OneStack):
     hold_unprotect: asyncio.Event | None = None
     left_out: frozenset[str] = frozenset()  # services that are known, but not in the compose file any more
     adoptable: ReleaseDraft | None = None
+    inputs: str = "settings"
+    beside: dict[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
 
     def _called(self, name: str, subject: str = "") -> None:
         self.calls.append((name, subject))
@@ -170,6 +175,14 @@ class FakeEngine(OneStack):
         self._called("adopt")
         return self.adoptable
 
+    async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
+        return dict(self.beside)
+
+    async def save_model(self, model: Mapping[str, Any]) -> str:
+        model_hash = hashlib.sha256(json.dumps(model, sort_keys=True, default=str).encode()).hexdigest()
+        self.models[model_hash] = dict(model)
+        return model_hash
+
     async def discard_builds(self, names: Collection[str]) -> None:
         self._called("discard_builds")
 
@@ -183,8 +196,8 @@ class FakeEngine(OneStack):
     async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         return await self.load_model(release.model_hash), ()
 
-    async def hash_release(self, model: Mapping[str, Any]) -> str:
-        return ""
+    async def hash_inputs(self, model: Mapping[str, Any]) -> str:
+        return self.inputs
 
     async def protect(self, release: Release) -> None:
         self.protected.add(release.number)
@@ -206,7 +219,7 @@ class FakeEngine(OneStack):
         self._called("clear_unused")
 
     async def missing_images(self, release: Release) -> tuple[str, ...]:
-        return ()
+        return self.gone
 
     async def name_images(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""

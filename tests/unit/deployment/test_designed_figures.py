@@ -57,7 +57,12 @@ def test_standard_coordination_as_designed() -> None:
 
 
 def test_hotfix_coordination_as_designed() -> None:
-    assert phases(HOTFIX) == [("validation", 30, 0), ("execution", 120, 1), ("verification", 60, 0)]
+    assert phases(HOTFIX) == [
+        ("validation", 30, 0),
+        ("preparation", 300, 1),
+        ("execution", 120, 1),
+        ("verification", 60, 0),
+    ]
     assert (HOTFIX.parallel_execution, HOTFIX.rollback_on_failure) == (False, True)
     assert (HOTFIX.builds, HOTFIX.prepares_monitoring, HOTFIX.prunes) == (False, False, False)
 
@@ -67,7 +72,6 @@ def test_rollback_has_the_default_timeout() -> None:
         300,
         300,
     ]
-    assert HOTFIX.policy(PhaseName.PREPARATION).timeout_seconds == 300
     assert ROLLBACK.policy(PhaseName.ROLLBACK).timeout_seconds == 300
     assert ROLLBACK.rollback_on_failure is False
 

@@ -175,9 +175,8 @@ async def test_removed_service_is_removed(orchestrator, engine):
 async def test_outdated_plan_refused(orchestrator, engine):
     plan = await orchestrator.plan(deploy("v1"))
     await orchestrator.run(deploy("v0"))
-    deployment = await orchestrator.run(deploy("v1", plan_digest=plan.digest))
-    assert deployment.outcome is Outcome.FAILED
-    assert deployment.problem.key == ImageChangedError.key
+    with pytest.raises(ImageChangedError, match="is on r1 by now, and was on no release"):
+        await orchestrator.start(deploy("v1", plan_digest=plan.digest))
     assert engine.versions()["web"] == "web:v0"
 
 

@@ -43,6 +43,7 @@ NOT_SAID = {
     "bot/engine/containers/removal.py": "what Docker says",
     "bot/engine/images/building.py": "what BuildKit says",
     "bot/engine/images/pull.py": "what Docker says",
+    "bot/engine/machine/projects.py": "names, in Docker's words",
     "bot/engine/client.py": "what Docker's SDK says",
     "bot/engine/docker_client.py": "a reason, as the kernel has them, in English",
     "bot/engine/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",

@@ -70,15 +70,6 @@ async def test_late_confirmation_expires_plan(tmp_path: Path) -> None:
         assert await state.approvals.open() == ()
 
 
-async def test_approval_request_restarts_lifetime(tmp_path: Path) -> None:
-    async with StateManager(tmp_path) as state:
-        plan_record = a_plan_record(age=LIFETIME - timedelta(minutes=1))
-        await state.approvals.add(plan_record)
-        _done, now = await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
-        assert now is not None
-        assert now.expires_at - datetime.now(UTC) > LIFETIME - timedelta(minutes=1)
-
-
 async def test_confirmed_plan_movable_after_lifetime(tmp_path: Path) -> None:
     """A plan that was confirmed in time does not expire while it is carried out."""
     async with StateManager(tmp_path) as state:

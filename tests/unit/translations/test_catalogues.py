@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from roas.cogs.plan_approvals import CHANGED
 from roas.ui.translation import LANGUAGES, LOCALE_FOLDER, catalogue
 from tools.translations.__main__ import read_catalogue
 from tools.translations.collecting import Entry, bare, collect
@@ -25,7 +24,6 @@ NOT_TRANSLATED = {
     " · escalation": "a mark by which a message is found again",
     "roll back": "the value of an action, which has a word of its own",
     "Missing Permissions": "Discord's own words, for the log",
-    CHANGED: "for the journal, where it is English",
 }
 # What is told to who writes the bot around the extension, and what is painted with a font of Latin letters only.
 ENGLISH = (

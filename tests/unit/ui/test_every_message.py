@@ -277,7 +277,7 @@ def channel_messages() -> Iterator[Message]:
     yield from pause_messages(large)
     for state in PlanState:
         plan_record = a_plan_record(state, large=True)
-        calls = ROLE if state is PlanState.AWAITING else None
+        calls = ROLE if state is PlanState.DRAFTED else None
         large_one = replace(plan_record, plan=a_large_plan(), note=HOSTILE * 20)
         yield posted(draw_approval, f"{state}, calls nobody", a_plan_record(state))
         yield posted(draw_approval, f"{state}", a_plan_record(state), (ROLE,), role=calls)

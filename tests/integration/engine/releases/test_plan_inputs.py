@@ -35,7 +35,9 @@ async def inputs(tmp_path: Path) -> AsyncIterator[Ask]:
 
     async def ask(environment: Environment, *allowed: str) -> str:
         made.append(Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()))
-        return (await made[-1].of(environment).resolve(None, write_contents=False)).inputs
+        stack = made[-1].of(environment)
+        model = (await stack.resolve(None, write_contents=False)).model
+        return f"{await stack.hash_inputs(model)} {model}"
 
     yield ask
     for one in made:

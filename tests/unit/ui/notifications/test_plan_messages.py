@@ -30,7 +30,7 @@ ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
 SLOW_RETRY = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
 
 
-def a_plan_record(state: PlanState = PlanState.AWAITING, *, large: bool = False) -> PlanRecord:
+def a_plan_record(state: PlanState = PlanState.DRAFTED, *, large: bool = False) -> PlanRecord:
     """Make a plan that dora asked for; `large` is the largest one that there can be."""
     request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d" * 64)
     plan = replace(a_plan(), environment="prod")
@@ -114,7 +114,7 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
 @pytest.mark.parametrize("state_", PlanState)
 def test_only_open_plan_has_buttons(state_: PlanState) -> None:
     plan_record = a_plan_record(state_)
-    assert bool(draw_approval(plan_record).buttons) is not plan_record.ended
+    assert bool(draw_approval(plan_record).buttons) is plan_record.waits
 
 
 def test_history_page_ids_short() -> None:
@@ -177,7 +177,7 @@ async def test_approval_message_shows_result(
     told = messages.start()
     told.follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["🗳️ Approval needed: deploy v2 to prod"])
-    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.AWAITING])
+    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.DRAFTED])
     told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
     post = await state.posts.get(plan_record.id, APPROVAL)
@@ -212,7 +212,7 @@ async def test_confirmed_plan_not_shown_as_approval(
     channel: FakeChannel,
 ) -> None:
     """A plan that needs no second person is not shown as an approval while it starts."""
-    for plan_record in (a_plan_record(PlanState.CONFIRMED), a_plan_record()):
+    for plan_record in (replace(a_plan_record(PlanState.CONFIRMED), deployment_id=None), a_plan_record()):
         await state.approvals.add(plan_record)
     messages.start()
     await until(lambda: channel.titles() != [])
@@ -229,7 +229,7 @@ async def test_next_bot_follows_open_approval(
     first = messages.start()
     await until(lambda: len(channel.titles()) == 1)
     await first.close()
-    await state.approvals.move(plan_record.id, PlanState.VOID, ANNA, from_states=[PlanState.AWAITING], note="x")
+    await state.approvals.move(plan_record.id, PlanState.VOID, ANNA, from_states=[PlanState.DRAFTED], note="x")
     messages.start()
     await until(lambda: channel.titles() == ["🚫 Void: deploy v2 to prod"])
     assert [what for what, _id, _at in channel.log] == ["send", "edit"]
@@ -246,7 +246,7 @@ async def test_deleted_approval_posted_again(
     told.follow(plan_record.id, plan_record.environment)
     await until(lambda: len(channel.messages) == 1)
     channel.messages.clear()
-    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.AWAITING])
+    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.DRAFTED])
     told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
 
