@@ -2,8 +2,8 @@
 
 import pytest
 
-from roas.models.deployment import Outcome
-from tests.e2e.acceptance.people import told
+from roas.models.deployment import DeploymentKind, Outcome
+from tests.e2e.acceptance.people import request, told
 from tests.e2e.acceptance.stack import REPOSITORY
 
 
@@ -49,7 +49,12 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     stack.manually("up", "-d", "--build")
     await people.succeed("v1")
     stack.put("app/main", "2")
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    (web,) = plan.services
+    assert (web.is_built, web.if_image_differs) == (True, True), "nobody knows before it is built"
+    assert not [one for one in plan.warnings if "follows the version" in one], plan.warnings
     await people.succeed("v2")
+    assert (await people.application.state.releases.current("dev")).version == "v2"
     runs, before = stack.client.images.get(built).id, stack.ids()
     assert stack.images()["web-1"] == runs
     stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\nENTRYPOINT false\n")
