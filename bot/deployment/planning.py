@@ -201,7 +201,7 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
         return
     services = services_of(stack.model)
     made = (one.service for one in plan.services if one.action in {ServiceAction.CREATE, ServiceAction.RECREATE})
-    if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services[name]))):
+    if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services.get(name, {})))):
         yield said(
             "`docker compose up -d` makes {services} anew: it binds the stack's files, a release has copies of them.",
             services=", ".join(copied),

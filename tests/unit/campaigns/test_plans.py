@@ -55,6 +55,12 @@ async def test_plan_is_what_happens(tmp_path: Path, first: int) -> None:
     assert sum(one.changed for one in results) > CASES, "else nothing was put to the test"
 
 
+async def test_service_that_the_files_lack_is_planned(tmp_path: Path) -> None:
+    """Only another one is deployed; this one is of the release, and changes since its image's name was moved."""
+    (result,) = await play_cases([40073], tmp_path)
+    assert (result.story[-1], result.lies) == ("DEPLOY v2 ('api',): succeeded", [])
+
+
 async def test_late_hand_is_found(tmp_path: Path) -> None:
     """What a hand does after the plan was made is no part of it: the judge has to see that."""
     async with StateManager(tmp_path / "state") as state:
