@@ -115,6 +115,7 @@ def _known_image(name: str, image: WantedImage, current: Release | None) -> str 
 
 
 def _image_that_runs(name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...]) -> str:
-    there = next((one.image_id for one in containers if one.service == name), None)
+    # What somebody left that never ran says nothing of it.
+    there = next((one.image_id for one in containers if one.service == name and not one.never_ran), None)
     old = current.service(name) if current else None
     return there or (old.image.image_id if old else ANOTHER_IMAGE)

@@ -61,6 +61,12 @@ async def test_service_that_the_files_lack_is_planned(tmp_path: Path) -> None:
     assert (result.story[-1], result.lies) == ("DEPLOY v2 ('api',): succeeded", [])
 
 
+async def test_leftover_is_no_image_that_runs(tmp_path: Path) -> None:
+    """A successor that a killed Compose left, of another image, is not what the service has."""
+    (result,) = await play_cases([40023], tmp_path)
+    assert ("leave_behind db" in result.story, result.lies) == (True, [])
+
+
 async def test_late_hand_is_found(tmp_path: Path) -> None:
     """What a hand does after the plan was made is no part of it: the judge has to see that."""
     async with StateManager(tmp_path / "state") as state:
