@@ -70,6 +70,8 @@ async def find_changes(
     definitions = {name: one.definition for name, one in wanted.items()}
     sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
     done = await _done_jobs(stack, wanted, containers, scope)
+    # One that has run needs no other run for what is left beside it.
+    done = frozenset(name for name in done if not differences[name].is_only_surplus)
     unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
     all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
     all_differing = {name: one for name, one in all_differing.items() if name not in done}

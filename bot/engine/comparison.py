@@ -68,6 +68,11 @@ class ServiceDifference:
         return bool(self.idle) and not (self.unlike or self.surplus or self.missing or self.unwritten or self.unread)
 
     @property
+    def is_only_surplus(self) -> bool:
+        """Return whether nothing differs but that there are too many containers."""
+        return bool(self.surplus) and not (self.unlike or self.idle or self.missing or self.unwritten or self.unread)
+
+    @property
     def is_short(self) -> bool:
         """Return whether fewer containers run than are wanted."""
         return bool(self.missing or self.idle or any(one.state is not ContainerState.RUNNING for one in self.unlike))

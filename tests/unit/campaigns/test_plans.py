@@ -61,10 +61,11 @@ async def test_service_that_the_files_lack_is_planned(tmp_path: Path) -> None:
     assert (result.story[-1], result.lies) == ("DEPLOY v2 ('api',): succeeded", [])
 
 
-async def test_leftover_is_no_image_that_runs(tmp_path: Path) -> None:
-    """A successor that a killed Compose left, of another image, is not what the service has."""
-    (result,) = await play_cases([40023], tmp_path)
-    assert ("leave_behind db" in result.story, result.lies) == (True, [])
+@pytest.mark.parametrize(("seed", "service"), [(40023, "db"), (41057, "job")])
+async def test_leftover_is_not_what_the_service_has(tmp_path: Path, seed: int, service: str) -> None:
+    """A successor that a killed Compose left, of another image: not what runs, and no reason to remove a job's run."""
+    (result,) = await play_cases([seed], tmp_path)
+    assert (f"leave_behind {service}" in result.story, result.lies) == (True, [])
 
 
 async def test_late_hand_is_found(tmp_path: Path) -> None:
