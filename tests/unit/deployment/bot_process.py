@@ -31,8 +31,8 @@ CONNECT_SECONDS = 0.6
 HOST = "host"
 
 
-class NoMaintenance:
-    """Watch over nothing."""
+class NoTask:
+    """Be a task of the leader's that does nothing."""
 
     async def start(self) -> None: ...
 
@@ -75,7 +75,8 @@ class Parts:
     held_lease: HeldLease
     peers: Peers
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
-    maintenance: NoMaintenance
+    maintenance: NoTask
+    candidates: NoTask
     collector: None = None
 
     def watch_itself(self) -> None: ...
@@ -167,7 +168,8 @@ class Process(Life):
             held_lease=held_lease,
             peers=peers,
             own_container=self.own_container,
-            maintenance=NoMaintenance(),
+            maintenance=NoTask(),
+            candidates=NoTask(),
         )
 
 
