@@ -51,8 +51,11 @@ def judge_readiness(
     """Judge a service by its containers; the worst container decides.
 
     The engine counts restarts over a container's whole life: `restarts_before` is the number of earlier ones. Of those
-    that are `excused`, by id, a failing health check is waited for.
+    that are `excused`, by id, a failing health check is waited for. What somebody left that never ran is no matter,
+    where there are enough without it.
     """
+    ran = tuple(one for one in containers if not one.never_ran)
+    containers = ran if len(ran) >= max(1, definition.replicas) else containers
     if len(containers) < definition.replicas:
         return ServiceReadiness(
             Readiness.WAITING,

@@ -68,6 +68,12 @@ async def test_leftover_is_not_what_the_service_has(tmp_path: Path, seed: int, s
     assert (f"leave_behind {service}" in result.story, result.lies) == (True, [])
 
 
+async def test_leftover_is_not_waited_for(tmp_path: Path) -> None:
+    """What is deployed depends on a service beside which a killed Compose left a container: that never starts."""
+    (result,) = await play_cases([41717], tmp_path)
+    assert (result.story[-1], result.lies) == ("DEPLOY v3 ('tools',): succeeded", [])
+
+
 async def test_late_hand_is_found(tmp_path: Path) -> None:
     """What a hand does after the plan was made is no part of it: the judge has to see that."""
     async with StateManager(tmp_path / "state") as state:
