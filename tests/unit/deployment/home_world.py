@@ -122,6 +122,7 @@ class World:
         for name, stand_in in {
             "roas.state.manager.Journal": journal,
             "roas.leadership.leader_tasks.serve_control_socket": ClosedDoor,
+            "roas.leadership.leader_tasks.remote_api": ClosedDoor,
             "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
             "roas.cli.connection.this_process": lambda: LIFE.get().mark,
         }.items():
