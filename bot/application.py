@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.composition import (
     build_deployment,
+    build_duplicate_token,
     build_maintenance,
     build_monitoring,
     build_projection,
     build_recovery,
-    build_token_twin,
     find_own_container,
 )
 from roas.deployment.orchestrator import DeploymentOrchestrator
@@ -25,12 +25,10 @@ from roas.maintenance import Maintenance
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.token_twin import TokenTwin
+from roas.monitoring.alerts.bot_alerts import DuplicateToken
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
 from roas.monitoring.watching.collector import MonitoringCollector
 from roas.redaction import Redactor
 from roas.settings import Settings
@@ -60,7 +58,7 @@ class Application:
     peers: Peers
     alert_service: AlertService
     maintenance: Maintenance
-    token_twin: TokenTwin
+    duplicate_token: DuplicateToken
     candidates: CandidateCoordinator
     deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
@@ -117,7 +115,7 @@ def _build(base: Foundation) -> Application:
     sync = build_projection(base)
     figures = DeploymentFigures(base.state, base.environments)
     measurements = IntegrationMeasurements(base.bus, sync, deployments=figures)
-    token_twin = build_token_twin(base, monitoring.alert_service)
+    duplicate_token = build_duplicate_token(base, monitoring.alert_service)
     return Application(
         settings=base.settings,
         environments=base.environments,
@@ -134,8 +132,10 @@ def _build(base: Foundation) -> Application:
         held_lease=deployment.held_lease,
         peers=deployment.peers,
         alert_service=monitoring.alert_service,
-        maintenance=build_maintenance(base, monitoring, recovery, token_twin, figures, deployment.manager.behind_proxy),
-        token_twin=token_twin,
+        maintenance=build_maintenance(
+            base, monitoring, recovery, duplicate_token, figures, deployment.manager.behind_proxy
+        ),
+        duplicate_token=duplicate_token,
         candidates=CandidateCoordinator(base.state, deployment.orchestrator, base.bus, base.environments),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),

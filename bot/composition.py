@@ -19,21 +19,17 @@ from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.bot_alerts import DuplicateToken, PrometheusWatch, SharedStateFolder
+from roas.monitoring.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.monitoring.alerts.node_alerts import NodeAlerts
-from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
 from roas.monitoring.alerts.service_alerts import ServiceAlerts
-from roas.monitoring.alerts.shared_state_folder import SharedStateFolder
-from roas.monitoring.alerts.swapped_binds import SwappedBinds
-from roas.monitoring.alerts.token_twin import TokenTwin
 from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.health.probe_loop import all_probes_answer
-from roas.monitoring.health.probes import NetworkProber
+from roas.monitoring.health.probes import NetworkProber, all_probes_answer
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder
-from roas.monitoring.watching.lost_releases import LostReleases
+from roas.monitoring.watching.wanted_services import LostReleases
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryParts
@@ -44,9 +40,8 @@ from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from roas.state.redis_server import ping
 from roas.state.seen_stacks import SeenStacks
-from roas.state.sync import DataSyncManager
+from roas.state.sync import DataSyncManager, ping
 from roas.validation.checks import CHECKS
 from roas.validation.discord_facts import fetch_discord_facts
 from roas.validation.subject import EnvironmentSurvey
@@ -144,16 +139,16 @@ def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: Dep
     return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
 
 
-def build_token_twin(base: Foundation, alert_service: AlertService) -> TokenTwin:
+def build_duplicate_token(base: Foundation, alert_service: AlertService) -> DuplicateToken:
     """Build what notices another process with this bot's token."""
-    return TokenTwin(alert_service, partial(_token_holders, base.settings, base.stacks, base.environments))
+    return DuplicateToken(alert_service, partial(_token_holders, base.settings, base.stacks, base.environments))
 
 
 def build_maintenance(
     base: Foundation,
     monitoring: MonitoringRoom,
     recovery: ErrorCoordinator,
-    token_twin: TokenTwin,
+    duplicate_token: DuplicateToken,
     figures: DeploymentFigures,
     behind: BehindProxy,
 ) -> Maintenance:
@@ -172,7 +167,7 @@ def build_maintenance(
         catch_up=partial(_catch_up, state, monitoring.metrics, figures),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
         looks=(
-            token_twin.look,
+            duplicate_token.look,
             SharedStateFolder(state, alert_service).look,
             drift_alerts.look,
             NodeAlerts(base.stacks, alert_service, state.alerts, known).look,

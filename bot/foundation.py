@@ -16,7 +16,7 @@ from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings
 from roas.state.instance import INSTANCES, Instance
-from roas.state.looked_at import folder_of_journal
+from roas.state.journal_place import folder_of_journal
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
 

@@ -15,8 +15,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.journal_backup import JournalBackup
-from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.monitoring.alerts.bot_alerts import JournalBackup, PrometheusWatch
 from roas.monitoring.alerts.service_alerts import ServiceAlerts
 from roas.monitoring.watching.collector import MonitoringCollector
 from roas.recovery.coordinator import ErrorCoordinator

@@ -8,8 +8,7 @@ from itertools import chain, islice
 from string import ascii_letters, digits
 
 from roas.messages.message import Message
-from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole, without_control
-from roas.secret_shapes import find_shapes
+from roas.secret_shapes import View, decoded, encoded_forms, find_shapes, joined, views_of, whole, without_control
 
 Span = tuple[int, int]
 HIDDEN = "[redacted]"

@@ -19,9 +19,8 @@ from roas.log import get_logger
 from roas.models.alert import Alert
 from roas.models.deployment import DeploymentKind
 from roas.models.health import ContainerSnapshot
-from roas.ui.drawing import Attachment, Drawing
+from roas.ui.drawing import Attachment, Drawing, code
 from roas.ui.embeds.alert import PREFIX
-from roas.ui.limits import code
 from roas.ui.translation import _, translate
 
 log = get_logger(__name__)
@@ -71,7 +70,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     @commands.Cog.listener(f"on_{ANSWERED_ELSEWHERE}")
     async def answered_elsewhere(self, interaction: discord.Interaction[Any]) -> None:
         """Note that another process answered what this bot was about to."""
-        self.application.token_twin.met(interaction.id, self.leadership.leading_seconds)
+        self.application.duplicate_token.met(interaction.id, self.leadership.leading_seconds)
 
     async def clicked(self, interaction: discord.Interaction[Any], action: str, subject: str) -> None:
         """Do what a button says, for those who may. Raises NotPermittedError, InvalidRequestError."""

@@ -10,12 +10,11 @@ import discord
 
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.identifiers import new_id
+from roas.models.change import new_id
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.errors import draw_error, draw_unexpected
-from roas.ui.hiding import hidden_drawing, hidden_embeds, hidden_text
-from roas.ui.secrets import Redact
+from roas.ui.secrets import Redact, hidden_drawing, hidden_embeds, hidden_text
 from roas.ui.translation import using_locale
 
 log = get_logger(__name__)

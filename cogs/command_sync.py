@@ -1,24 +1,138 @@
-"""Sync the commands with Discord, only when they differ from the registered ones."""
+"""Register the commands with Discord: which there are, what they clash with, and when they are sent."""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.cogs.clashes import OWN_GROUP, hidden_commands
-from roas.cogs.command_set import CommandSet
+from roas.errors import NameClashError
 from roas.log import get_logger
-from roas.models.post import Post
+from roas.models.change import Post
 from roas.state.manager import StateManager
+from roas.ui.command_names import mark_as_ours
 
 log = get_logger(__name__)
 
-KIND = "commands"
+SETTING = "ROAS_DISCORD_COMMAND_GROUP"
+MOST_COMMANDS = 100
+OWN_GROUP = (
+    f"Set {SETTING} to a name that is free, such as `roas`: then all of ours are in that group (`/roas deploy`)."
+)
+
+
+def refuse_clashes(
+    bot: commands.Bot, guild: discord.Object, command_names: Iterable[str], cog_names: Iterable[str]
+) -> None:
+    """Raise NameClashError where the bot has a cog, or in the guild or globally a command, of one of these names.
+
+    Discord takes both a global command and one of the guild, and shows only the guild's there.
+    """
+    names = tuple(command_names)
+    cogs = [name for name in cog_names if bot.get_cog(name) is not None]
+    if cogs:
+        raise NameClashError(
+            f"This bot has a cog called {_listed(cogs)} already.",
+            hint="Give that cog another name; those that begin with ROAS are the extension's.",
+        )
+    there = {command.name for command in bot.tree.get_commands(guild=guild, type=discord.AppCommandType.chat_input)}
+    if taken := [f"/{name}" for name in names if name in there]:
+        raise NameClashError(f"This bot has {_listed(taken)} in the server {guild.id} already.", hint=OWN_GROUP)
+    if len(there) + len(names) > MOST_COMMANDS:
+        raise NameClashError(
+            f"This bot has {len(there)} commands in the server {guild.id}; Discord takes {MOST_COMMANDS}, "
+            f"and the extension brings {len(names)}.",
+            hint=OWN_GROUP,
+        )
+    if hidden := hidden_commands(bot.tree, names):
+        raise NameClashError(
+            f"This bot has {_listed(hidden)} as a global command, which would be hidden in the server {guild.id}.",
+            hint=OWN_GROUP,
+        )
+
+
+def hidden_commands(tree: app_commands.CommandTree[Any], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the global commands that a guild's commands of these names hide there."""
+    everywhere = {command.name for command in tree.get_commands(type=discord.AppCommandType.chat_input)}
+    return tuple(f"/{name}" for name in names if name in everywhere)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
 
 Command = app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu
+Tree = app_commands.CommandTree[Any]
+
+
+class CommandSet:
+    """Add the commands of some cogs to one guild, all or none, and remove just these.
+
+    With a group's name they are its children: `/roas deploy` in the place of `/deploy`.
+    """
+
+    def __init__(self, tree: Tree, guild: discord.abc.Snowflake, group_name: str | None = None) -> None:
+        self._tree = tree
+        self._guild = guild
+        self._commands: list[Command] = []
+        self._group: app_commands.Group | None = None
+        if group_name is not None:
+            self._group = app_commands.Group(
+                name=group_name, description="Deploy, watch and roll back what runs", guild_only=True
+            )
+            mark_as_ours(self._group)
+            self._commands.append(self._group)
+
+    def take(self, cog: commands.Cog) -> None:
+        """Take over the commands of a cog that is not added yet; they stay bound to it."""
+        for command in cog.get_app_commands():
+            mark_as_ours(command)
+            if self._group is not None:
+                self._group.add_command(command)
+            else:
+                self._commands.append(command)
+        cog.__cog_app_commands__ = []  # what discord.py would add and, by name, remove
+
+    def add(self) -> None:
+        """Add every command. Raises discord.app_commands.CommandAlreadyRegistered, CommandLimitReached."""
+        try:
+            for command in self._commands:
+                self._tree.add_command(command, guild=self._guild)
+        except app_commands.AppCommandError:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Remove every command that is still ours; one that took its place belongs to the host bot."""
+        for command in self._present():
+            self._tree.remove_command(command.name, guild=self._guild)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names by which people find the commands: the group's, or each one's own."""
+        return tuple(command.name for command in self._commands)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Return the names that commands of the host bot have taken, as after `copy_global_to`."""
+        return tuple(one.name for one in self._commands if self._there(one) not in {None, one})
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Return the names that the host bot has removed, as by `clear_commands`."""
+        return tuple(one.name for one in self._commands if self._there(one) is None)
+
+    def _present(self) -> list[Command]:
+        return [one for one in self._commands if self._there(one) is one]
+
+    def _there(self, command: Command) -> Any:
+        return self._tree.get_command(command.name, guild=self._guild)
+
+
+KIND = "commands"
 
 
 class CommandSync:

@@ -12,7 +12,16 @@ from discord.ext import commands
 
 from roas.application import Application
 from roas.cogs.answers import answer
-from roas.cogs.arguments import nearest, read_reason, read_release, read_services, read_version
+from roas.cogs.arguments import (
+    matching,
+    matching_last,
+    nearest,
+    read_reason,
+    read_release,
+    read_services,
+    read_version,
+    releases,
+)
 from roas.cogs.cancel_button import CancelButton, cancel
 from roas.cogs.known_versions import RELEASES_SHOWN, KnownVersions
 from roas.cogs.names import CogName
@@ -22,7 +31,6 @@ from roas.cogs.permissions import ACTIONS, Action, asker_of, refusal
 from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.cogs.plan_buttons import BUTTONS
 from roas.cogs.proposal_buttons import PROPOSAL_BUTTONS
-from roas.cogs.suggestions import matching, matching_last, releases
 from roas.cogs.ttl_cache import TtlCache
 from roas.concurrency import end_tasks
 from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
@@ -31,8 +39,7 @@ from roas.log import get_logger
 from roas.messages.message import joined
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.ui.embeds.approval import draw_confirmation
-from roas.ui.embeds.plan import draw_plan_message
+from roas.ui.embeds.plan import draw_confirmation, draw_plan_message
 from roas.ui.notifications.deployment_notifier import last_seconds
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.secrets import without_secrets

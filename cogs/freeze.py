@@ -7,16 +7,15 @@ import discord
 from discord import app_commands
 
 from roas.cogs.answers import answer
-from roas.cogs.arguments import read_reason
+from roas.cogs.arguments import matching, read_reason
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of, answered
 from roas.cogs.permissions import Action, asker_of, permit, unlock_refusal
-from roas.cogs.suggestions import matching
 from roas.errors import InvalidRequestError
 from roas.log import get_logger
-from roas.models.freeze import Freeze
+from roas.models.deployment import Freeze
+from roas.ui.drawing import one_line
 from roas.ui.formatting import person, since
-from roas.ui.limits import one_line
 from roas.ui.translation import _
 
 log = get_logger(__name__)

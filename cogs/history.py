@@ -12,9 +12,9 @@ from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, permit, place_refusal
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Outcome
-from roas.ui.command_translator import choice_of
+from roas.ui.command_names import choice_of
 from roas.ui.drawing import Drawing
-from roas.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
+from roas.ui.embeds.outcome import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
 

@@ -9,9 +9,7 @@ from discord.ext import commands
 from roas.application import Application
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.application_cog import ApplicationCog
-from roas.cogs.clashes import refuse_clashes
-from roas.cogs.command_set import CommandSet
-from roas.cogs.command_sync import CommandSync
+from roas.cogs.command_sync import CommandSet, CommandSync, refuse_clashes
 from roas.cogs.deployment import DeploymentCog
 from roas.cogs.freeze import FreezeCog
 from roas.cogs.history import HistoryCog
@@ -21,11 +19,10 @@ from roas.cogs.status import StatusCog
 from roas.errors import SettingsError
 from roas.leadership.leadership import Leadership
 from roas.settings import Settings
-from roas.ui.command_translator import CommandTranslator
+from roas.ui.command_names import CommandTranslator
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles
 from roas.ui.notifications.ops_channel import OpsChannel
-from roas.ui.notifications.outbox import Outbox
-from roas.ui.notifications.outboxes import Outboxes
+from roas.ui.notifications.outbox import Outbox, Outboxes
 from roas.ui.translation import read_catalogues
 
 WITH_LIVE_MESSAGES = (DeploymentCog, StatusCog)

@@ -8,16 +8,14 @@ import discord
 from discord import app_commands
 
 from roas.cogs.answers import answer
-from roas.cogs.arguments import as_typed, nearest, read_since
+from roas.cogs.arguments import as_typed, matching, nearest, read_since
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
-from roas.cogs.suggestions import matching
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.ui.drawing import Attachment, Drawing
-from roas.ui.limits import code
+from roas.ui.drawing import Attachment, Drawing, code
 from roas.ui.translation import _
 
 USUAL_LINES = 200

@@ -13,9 +13,8 @@ from discord.ext import commands
 
 from roas.application import Application
 from roas.cogs.answers import Reply, acknowledge, answer, answering
-from roas.cogs.arguments import read_environment
+from roas.cogs.arguments import matching, read_environment
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
-from roas.cogs.suggestions import matching
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger

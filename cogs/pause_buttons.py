@@ -12,7 +12,7 @@ from roas.cogs.permissions import asker_of, cancel_refusal, permit
 from roas.cogs.plan_buttons import IdButton
 from roas.errors import InvalidRequestError
 from roas.models.rollout import Choice
-from roas.ui.embeds.pause import GO_ON_PREFIX, TAKE_BACK_PREFIX
+from roas.ui.embeds.outcome import GO_ON_PREFIX, TAKE_BACK_PREFIX
 from roas.ui.translation import _
 
 # A deployment, and which of its pauses.

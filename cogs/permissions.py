@@ -29,10 +29,9 @@ import discord
 
 from roas.errors import NotPermittedError
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, Freeze
 from roas.models.environment import Environment
-from roas.models.freeze import Freeze
-from roas.models.plan_record import PlanRecord
+from roas.models.plan import PlanRecord
 from roas.settings import Settings
 from roas.ui.formatting import person
 from roas.ui.translation import _, word

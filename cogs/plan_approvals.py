@@ -24,17 +24,17 @@ from roas.cogs.permissions import (
     withdraw_refusal,
 )
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
-from roas.held_environment import FrozenError, LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.identifiers import new_id
-from roas.models.plan_record import WAITING, PlanRecord, PlanState
+from roas.models.plan import WAITING, PlanRecord, PlanState
 from roas.state.approvals import is_expired, with_expiry
-from roas.ui.embeds.approval import describe_outcome
-from roas.ui.notifications.approval_notifier import PREFIX
+from roas.state.locks import FrozenError, LockHeldError
+from roas.ui.embeds.plan import describe_outcome
+from roas.ui.notifications.deployment_notifier import PREFIX
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
 from roas.ui.secrets import without_secrets

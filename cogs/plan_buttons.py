@@ -13,10 +13,9 @@ from roas.cogs.permissions import Asker, asker_of
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from roas.models.plan_record import PlanRecord
-from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from roas.models.plan import PlanRecord
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
-from roas.ui.embeds.plan import draw_plan_message
+from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
 from roas.ui.formatting import release
 from roas.ui.translation import _
 

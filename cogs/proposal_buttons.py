@@ -15,8 +15,8 @@ from roas.cogs.plan_buttons import IdButton
 from roas.errors import ImageChangedError
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import DeploymentKind
+from roas.ui.drawing import one_line
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
-from roas.ui.limits import one_line
 from roas.ui.translation import _, using_locale
 
 CANDIDATE_ID = r"(?P<id>CAND-[0-9A-Z]{26})"

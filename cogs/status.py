@@ -24,8 +24,7 @@ from roas.models.health import StackHealth
 from roas.ui.chart import Painter
 from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts
-from roas.ui.embeds.integration import draw_integration
-from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _, language

@@ -5,18 +5,20 @@ one: so what Discord sends is answered before it reaches any.
 """
 
 import asyncio
+import hashlib
 from contextlib import AsyncExitStack
 from typing import Any
 
 import discord
 from discord.ext import commands
 
+from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answering
 from roas.cogs.loading import command_names
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import Interaction
 from roas.cogs.permissions import Action, asker_of, permit, refusal, rules_from
-from roas.concurrency import begun, end_tasks
+from roas.concurrency import begun, end_tasks, pause
 from roas.errors import JournalLostError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
@@ -24,10 +26,60 @@ from roas.messages.message import joined, said
 from roas.models.ownership import JournalLoss
 from roas.redaction import hide
 from roas.settings import Settings
-from roas.ui.notifications.journal_loss import JournalLossNotifier
+from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
+from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError
 from roas.ui.standby_gate import StandbyGate
+from roas.ui.translation import _, using_locale
 
 log = get_logger(__name__)
+
+NONCE_LENGTH = 24
+
+
+class JournalLossNotifier:
+    """Post once, however long Discord is unavailable."""
+
+    def __init__(self, client: discord.Client, settings: Settings) -> None:
+        self._client = client
+        self._guild_id = settings.discord_guild_id
+        self._channel_id = settings.discord_ops_channel_id
+
+    async def run(self, loss: JournalLoss) -> None:
+        """Post until it is posted, or never will be."""
+        if self._guild_id is None or self._channel_id is None:
+            return
+        channel = OpsChannel(self._client, self._guild_id, self._channel_id)
+        nonce = hashlib.sha256(repr((loss, id(self))).encode()).hexdigest()[:NONCE_LENGTH]
+        backoff = Backoff(PATIENTLY)
+        while True:
+            try:
+                with using_locale(await channel.locale()):
+                    await channel.send(draw_journal_loss(loss), nonce=nonce)
+            except MessageRefusedError as error:
+                log.error("loss of the journal could not be posted", error=str(error))
+                return
+            except (PostError, RuntimeError, AttributeError) as error:  # the client may have no session yet
+                log.warning("post delayed", subject="journal lost", error=str(error))
+            else:
+                return
+            await pause(backoff.failed())
+
+
+def draw_journal_loss(loss: JournalLoss) -> Drawing:
+    """Say in plain text, which needs no other permission than to post, what happened and what to do."""
+    parts = [
+        _("🛑 **This bot has stopped acting**"),
+        marked_up(loss.message, CONTENT // 4),
+        _("Where it runs: `docker exec {container} …`", container=loss.container) if loss.container else "",
+        *(
+            _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
+            for one in loss.interrupted
+        ),
+        _("A copy of what this bot still had of it: `{path}`", path=loss.rescued) if loss.rescued else "",
+        _("What to do: {hint}", hint=marked_up(loss.hint, CONTENT // 4)),
+    ]
+    return Drawing("journal lost", (), clip("\n".join(part for part in parts if part), CONTENT))
+
 
 # Another bot may lead with the journal that is in the place of this one's: it answers first.
 OTHER_BOT_SECONDS = 1.5

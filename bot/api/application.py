@@ -35,8 +35,7 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
-from roas.state.document_texts import hidden_json
-from roas.state.documents import from_json
+from roas.state.documents import from_json, hidden_json
 from roas.state.manager import StateManager
 from roas.version import __version__
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from roas.errors import InvalidRequestError, RoasError, StateError
-from roas.held_environment import LockHeldError
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, DeploymentRequest, Lock
-from roas.models.freeze import Freeze
+from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Lock
 from roas.models.health import StackHealth
 from roas.models.release import Release
 from roas.models.rollout import Choice
+from roas.state.locks import LockHeldError
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from roas.models.change import StateChange
 from roas.models.environment import Environment
 from roas.redaction import hide
 from roas.state.candidates import KeyReusedError
-from roas.state.document_texts import hide_in_document
+from roas.state.documents import hide_in_document
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -14,7 +14,6 @@ from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, pause_in_step, wait_in_step
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.events import EventBus, Subscription
-from roas.held_environment import FrozenError, LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import RECOVERY, Actor, ActorKind
@@ -28,12 +27,12 @@ from roas.models.candidate import (
     Origin,
     SourceMode,
 )
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
-from roas.models.identifiers import new_id
-from roas.models.plan import Plan
-from roas.models.plan_record import PlanState
+from roas.models.plan import Plan, PlanState
+from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

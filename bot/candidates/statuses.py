@@ -19,9 +19,9 @@ from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.models.candidate import Candidate, CandidateState, SourceKind
+from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
-from roas.models.post import Post
 from roas.settings import SourceSettings
 from roas.state.manager import StateManager
 

@@ -21,10 +21,8 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment
 from roas.models.ownership import Heartbeat
 from roas.models.rollout import Choice
-from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.instance import INSTANCES, Instance
+from roas.state.instance import INSTANCES, Instance, boot_id, boot_seconds, this_process
 from roas.state.manager import StateManager
-from roas.state.process_marks import this_process
 from roas.temporary import temporary_folder
 from roas.version import __version__
 

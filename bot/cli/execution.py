@@ -18,7 +18,7 @@ from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.documents import to_json
-from roas.ui.quantities import duration
+from roas.ui.formatting import duration
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500

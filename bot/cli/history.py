@@ -17,10 +17,9 @@ from roas.errors import InvalidRequestError
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, Outcome
 from roas.models.release import Release
-from roas.state.document_texts import hidden_json
-from roas.state.documents import to_json
+from roas.state.documents import hidden_json, to_json
 from roas.state.manager import StateManager
-from roas.ui.quantities import duration
+from roas.ui.formatting import duration
 
 STDOUT = Path("-")
 OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

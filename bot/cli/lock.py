@@ -10,7 +10,7 @@ from roas.cli.running import ExitCode, run_command
 from roas.cli.session import EnvironmentName, Json, Session, find_environment, warn_of_first_use
 from roas.errors import InvalidRequestError
 from roas.foundation import open_foundation
-from roas.models.freeze import Freeze
+from roas.models.deployment import Freeze
 from roas.state.documents import to_json
 
 WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]

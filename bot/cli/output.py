@@ -20,9 +20,9 @@ from roas.api.documents import FaultDocument
 from roas.models.actor import Actor
 from roas.models.deployment import Problem
 from roas.redaction import hide
-from roas.state.document_texts import hide_in_document
+from roas.state.documents import hide_in_document
 from roas.terminals import can_draw
-from roas.ui.image_names import known_name
+from roas.ui.formatting import known_name
 
 WIDTH_WITHOUT_TERMINAL = 200
 LEGIBLE = 12

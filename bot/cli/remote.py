@@ -25,7 +25,7 @@ from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.models.deployment import Problem
-from roas.ui.quantities import duration
+from roas.ui.formatting import duration
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0

@@ -12,7 +12,7 @@ from roas.cli.session import Json, Session
 from roas.errors import InvalidRequestError, StateError
 from roas.state.backups import Backup, Backups, DamagedCopyError, verify_in_use
 from roas.state.instance import INSTANCES, Instance
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 
 Name = Annotated[str | None, typer.Option("--from", metavar="COPY", help="Which copy; the newest if left out.")]

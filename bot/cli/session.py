@@ -14,7 +14,7 @@ from roas.errors import InvalidRequestError
 from roas.models.actor import Actor
 from roas.models.environment import Environment
 from roas.settings import Settings
-from roas.state.looked_at import folder_of_journal, has_journal
+from roas.state.journal_place import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 
 

@@ -21,7 +21,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from roas.models.release import Release
 from roas.state.documents import to_json
-from roas.ui.quantities import size
+from roas.ui.formatting import size
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 

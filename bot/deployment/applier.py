@@ -13,11 +13,10 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.engine.service_update import ServiceUpdate
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
-from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep
 from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.health import AT_WORK
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
 
 # Between two tries of a probe that an event does not wake earlier.
 PROBE_INTERVAL_SECONDS = 0.5

@@ -9,11 +9,10 @@ from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.engine.model.services import inactive_services, services_of, shared_with
 from roas.engine.stack import Stack
-from roas.models.dependency import DependencyKind
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import DependencyKind, ServiceDefinition
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from roas.errors import (
     ServiceFailedError,
 )
 from roas.messages.message import said
-from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, DependencyCondition, DependencyKind, ServiceDefinition
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from roas.events import EventBus
 from roas.messages.message import said
 from roas.models.deployment import Deployment, Draft, Outcome
 from roas.models.events import ApprovalChanged, DeploymentEnded, origin
-from roas.models.plan_record import PlanState
+from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
 
 ASK_AGAIN = said("Nothing was changed. Ask again for a new plan.")

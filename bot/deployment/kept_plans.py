@@ -13,10 +13,9 @@ from roas.errors import (
 )
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.obstacle import Obstacle
 from roas.models.plan import Plan
 from roas.models.release import Release, ReleaseState
-from roas.models.stack import WantedImage
+from roas.models.stack import Obstacle, WantedImage
 from roas.state.documents import from_row, to_json
 
 

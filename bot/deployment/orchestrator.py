@@ -21,17 +21,17 @@ from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import OwnServiceSweep
 from roas.deployment.state_folder import refuse_missing_journal
 from roas.errors import InvalidRequestError, RoasError
-from roas.held_environment import LockHeldError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.change import new_id
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, PhaseResult
 from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
-from roas.models.identifiers import new_id
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
+from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)

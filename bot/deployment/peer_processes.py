@@ -14,7 +14,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.state.boot_clock import boot_seconds
+from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -39,7 +39,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 
 log = get_logger(__name__)
 

@@ -11,10 +11,9 @@ from roas.engine.model.services import services_of
 from roas.engine.stack import Stack
 from roas.errors import ComposeFileError, ProxyError
 from roas.messages.message import said
-from roas.models.dependency import DependencyKind
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import DependencyKind, ServiceDefinition
 
 Definitions = Mapping[str, ServiceDefinition]
 

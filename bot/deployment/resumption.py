@@ -12,12 +12,12 @@ from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import remove_stale_instances
 from roas.errors import RoasError, StateError
-from roas.held_environment import LockHeldError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
+from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)

@@ -23,10 +23,10 @@ from roas.engine.stack import Stack
 from roas.engine.stacks import Stacks
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
+from roas.models.change import moment_of
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, OwnContainer
 from roas.models.health import AT_WORK
-from roas.models.identifiers import moment_of
 from roas.state.manager import StateManager
 
 # How long an engine may take to tell of a journal that has begun: who only looks waits for it.

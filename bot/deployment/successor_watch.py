@@ -9,7 +9,7 @@ from roas.messages.message import said
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
-from roas.state.boot_clock import boot_seconds
+from roas.state.instance import boot_seconds
 
 # An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.obstacle import Obstacle
 from roas.models.release import ReleaseService
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
 
 # Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]

@@ -43,9 +43,8 @@ from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import BUILD_HASH
-from roas.models.proxy import ServiceProxy
 from roas.models.release import Release
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import ServiceDefinition, ServiceProxy, WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.redaction import Redactor
 

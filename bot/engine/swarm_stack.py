@@ -35,9 +35,9 @@ from roas.engine.swarm.unsupported import refuse_unsupported, with_unsupported
 from roas.engine.swarm.writer import SwarmWriter
 from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
 from roas.messages.message import said
+from roas.models.change import moment_of
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.identifiers import moment_of
 from roas.models.release import Release
 from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts

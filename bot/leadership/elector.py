@@ -12,13 +12,11 @@ from enum import StrEnum
 from roas.application import Application
 from roas.concurrency import pause_in_step
 from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, JournalLostError, RoasError, StateError
-from roas.leadership.own_place import OwnPlace
-from roas.leadership.takeover import Takeover, TakeoverReason
+from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.ownership import Heartbeat, LeaderLease, Readiness
-from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.process_marks import this_process
+from roas.state.instance import boot_id, boot_seconds, this_process
 from roas.version import __version__
 
 log = get_logger(__name__)

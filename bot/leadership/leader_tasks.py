@@ -21,10 +21,9 @@ from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.engine.docker_client import configuration_file
 from roas.errors import JournalLostError, RoasError, StateError
-from roas.lasting_trouble import LastingTrouble
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
-from roas.log import get_logger
+from roas.log import LastingTrouble, get_logger
 from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
 

@@ -1,11 +1,21 @@
-"""Describe one change of state, as the journal keeps it."""
+"""Describe what the journal keeps of changes and of posts, and make identifiers."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from roas.models.identifiers import new_id
+from ulid import ULID
+
+
+def new_id(prefix: str) -> str:
+    """Return a new id such as `DEPLOY-01JD…`: the prefix, then a ULID (48 bits of time, 80 random ones)."""
+    return f"{prefix}-{ULID()}"
+
+
+def moment_of(new: str) -> str:
+    """Return the part of an id that sorts by time, whatever its prefix."""
+    return new.rpartition("-")[2]
 
 
 class ChangeType(StrEnum):
@@ -45,3 +55,15 @@ class StateChange:
     correlation_id: str = ""
     id: str = field(default_factory=lambda: new_id("CHG"))
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Remember one message: of what (`subject`), which kind of message, and how it last looked."""
+
+    subject: str
+    kind: str
+    channel_id: int
+    message_id: int | None = None
+    content_hash: str = ""
+    finished: bool = False

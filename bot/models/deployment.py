@@ -315,3 +315,13 @@ class Lock:
     instance_id: str
     token: int
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Record which environment nobody may deploy to, who set that, since when, and why."""
+
+    environment: str
+    frozen_by: Actor
+    reason: str
+    since: datetime

@@ -1,10 +1,12 @@
 """Describe a release: the immutable truth about what an environment runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 
 
 class ReleaseState(StrEnum):
@@ -67,3 +69,35 @@ class Release:
     def service(self, name: str) -> ReleaseService | None:
         """Return one service of the release, or None where the release has none of that name."""
         return next((service for service in self.services if service.name == name), None)
+
+
+# What a deployment did with a service, and is done with.
+ARRIVED = frozenset({ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Hold how far a deployment is that holds an environment.
+
+    One that is `paused` may wait for a person for hours. It holds the services that it is in the middle of; what it has
+    not begun is on the release before, and what has arrived is on the one that it leads to (`to_release`).
+    """
+
+    deployment_id: str
+    paused: bool
+    to_release: int | None
+    services: Mapping[str, ServiceProgress]
+
+    def has_moved(self, service: str) -> bool:
+        """Return whether something of a service was changed, or was about to be."""
+        progress = self.services.get(service)
+        return progress is not None and progress.step not in UNTOUCHED_STEPS
+
+    def has_arrived(self, service: str) -> bool:
+        """Return whether a service is on the release that the deployment leads to."""
+        progress = self.services.get(service)
+        return progress is not None and progress.step in ARRIVED
+
+    def holds(self, service: str) -> bool:
+        """Return whether nobody else may touch a service."""
+        return not self.paused or (self.has_moved(service) and not self.has_arrived(service))

@@ -1,10 +1,77 @@
-"""Describe a service as a deployment needs to know it, read from a resolved compose model."""
+"""Describe a stack: its services as defined, what they depend on, their proxies, and what stands in the way of them."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from roas.models.dependency import Dependency
-from roas.models.proxy import ServiceProxy
 from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy
+
+PROBE_TIMEOUT_SECONDS = 10.0
+DEPENDENCY_TIMEOUT_SECONDS = 300.0
+
+
+class DependencyKind(StrEnum):
+    """How much a dependency matters: `required` must be ready, `optional` is waited for, `soft` is an order only."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    SOFT = "soft"
+
+
+class DependencyCondition(StrEnum):
+    """When a dependency counts as ready, as the Compose Specification names it."""
+
+    STARTED = "service_started"
+    HEALTHY = "service_healthy"
+    COMPLETED = "service_completed_successfully"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """Define that `service` starts after `on`; `probe` is a URL, or None for the container's own health.
+
+    `startup_delay_seconds` is the grace in which a failing probe does not count.
+    """
+
+    service: str
+    on: str
+    kind: DependencyKind = DependencyKind.REQUIRED
+    condition: DependencyCondition = DependencyCondition.HEALTHY
+    startup_delay_seconds: float = 0.0
+    timeout_seconds: float = DEPENDENCY_TIMEOUT_SECONDS
+    probe: str | None = None
+    restart: bool = False
+
+
+class ProxyKind(StrEnum):
+    """How a proxy learns of a service's containers, and how it is told to send no more to one of them."""
+
+    HAPROXY = "haproxy"
+    DNS = "dns"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProxy:
+    """Name the `service` that is the proxy, and how it is told of containers.
+
+    `socket` is where HAProxy's admin socket is in the proxy's own container. Its `backends` have the service's servers;
+    of these, `websockets` have connections that last: nobody waits for them. `limit_seconds` is how long open
+    connections are waited for. A proxy that knows containers by DNS alone asks for their addresses every
+    `refresh_seconds`. One that `is_dropped` is not the service's any more: it is told once more, as far as it can be.
+    """
+
+    service: str
+    kind: ProxyKind = ProxyKind.HAPROXY
+    socket: str = ""
+    backends: tuple[str, ...] = ()
+    websockets: tuple[str, ...] = ()
+    limit_seconds: float = 10.0
+    refresh_seconds: float = 1.0
+    is_dropped: bool = False
+
+    @property
+    def all_backends(self) -> tuple[str, ...]:
+        """Return every backend that has servers of the service."""
+        return tuple(dict.fromkeys((*self.backends, *self.websockets)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +158,23 @@ class WantedImage:
     def identity(self) -> str:
         """Return what binds a plan to this content."""
         return self.build_hash or self.image_id or self.digest or self.reference
+
+
+class ObstacleKind(StrEnum):
+    """What an obstacle is about; each has a check of its own."""
+
+    EXTERNAL = "external"
+    CONTAINER_NAME = "container_name"
+    PORT = "port"
+    PLACEMENT = "placement"
+    SERVICE_NAME = "service_name"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Say what stands in the way, and what to do about it; what `refuses` fails a check, and nothing is changed."""
+
+    kind: ObstacleKind
+    message: str
+    remedy: str
+    refuses: bool = True

@@ -20,17 +20,17 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertMarks, RecoveryStatus
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
-from roas.models.holding import Holding
-from roas.models.identifiers import new_id
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
+from roas.models.release import Holding
 from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -11,12 +11,11 @@ from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
-from roas.models.holding import Holding
 from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
-from roas.models.release import Release, ReleaseService, ReleaseState
+from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery.restart import Answers
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.recoveries import Recoveries
 

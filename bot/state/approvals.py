@@ -14,16 +14,20 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, DeploymentKind, Lock, Outcome, Problem
-from roas.models.plan import Plan
-from roas.models.plan_record import DRAFT_LIFETIME, ENDED, LIFETIME, PlanRecord, PlanState
+from roas.models.plan import DRAFT_LIFETIME, ENDED, LIFETIME, Plan, PlanRecord, PlanState
 from roas.models.release import ReleaseState
-from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.deployment_changes import audit_of_request, change_of
-from roas.state.deployment_rows import AWAITING, read_deployment, select_deployments, write_deployment
+from roas.state.deployment_rows import (
+    AWAITING,
+    audit_of_request,
+    change_of,
+    read_deployment,
+    select_deployments,
+    write_deployment,
+)
 from roas.state.documents import from_row, readable, to_json
-from roas.state.freezes import refuse_frozen
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
-from roas.state.locks import release_lock, take_lock
+from roas.state.locks import refuse_frozen, release_lock, take_lock
 from roas.state.releases import set_release_state
 from roas.state.transaction import Fence, Transaction
 

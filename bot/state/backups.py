@@ -11,7 +11,7 @@ from pathlib import Path
 
 from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
-from roas.state.journal_faults import is_damage
+from roas.state.journal import is_damage
 from roas.state.journal_place import SUFFIXES
 from roas.state.schema import IDENTITY, choose, give_identity, migrate, read_choice
 

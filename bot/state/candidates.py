@@ -16,8 +16,7 @@ from roas.models.candidate import (
     Delivery,
     Hold,
 )
-from roas.models.change import ChangeType, StateChange
-from roas.models.identifiers import new_id
+from roas.models.change import ChangeType, StateChange, new_id
 from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction

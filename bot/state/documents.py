@@ -1,11 +1,12 @@
 """Convert the plain data of `roas.models` to JSON documents and back; unknown keys of a newer version are ignored.
 
 So are its unknown values, where the models say what they come closest to (`_missing_`). What messages are made of is
-kept beside their English text (`roas.messages.stored`).
+kept beside their English text (`roas.messages.message`).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -16,10 +17,13 @@ from pydantic_core.core_schema import CoreConfig
 
 from roas.errors import UnreadableRowError
 from roas.log import get_logger
-from roas.messages.message import said
-from roas.messages.stored import MESSAGES, messages_in, with_messages
+from roas.messages.message import MESSAGES, hidden_forms, messages_in, said, with_messages
+from roas.models.alert import Alert
+from roas.models.deployment import PhaseResult, PhaseStatus
+from roas.redaction import hide
 
 log = get_logger(__name__)
+
 Model = TypeVar("Model")
 
 
@@ -83,3 +87,83 @@ def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
 def log_once(message: str, document: str) -> None:
     """Log once that a row is skipped; the journal is read repeatedly."""
     log.error("unreadable row skipped", error=message, begins=document[:80])
+
+
+# The fields that hold words of people, of programs or of other systems; whatever is within them counts as such.
+WORDS = frozenset(
+    {
+        "actions",
+        "changed_keys",
+        "detail",
+        "hint",
+        "message",
+        "metadata",
+        "new",
+        "note",
+        "old",
+        "purpose",
+        "reason",
+        "reasons",
+        "report",
+        "summary",
+        "title",
+        "warnings",
+    }
+)
+# Within them, too, these are ids and names.
+FOUND_BY = frozenset({"alert_id", "deployment", "deployment_id", "environment", "release", "service", "restored_from"})
+
+
+def hide_in_document(value: object, redact: Callable[[str], str]) -> object:
+    """Return a parameter of a statement: a document without secrets, or whatever else it is as it is."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value
+    try:
+        document = json.loads(value)
+    except ValueError:
+        return value
+    beside = document.pop(MESSAGES, None)
+    hidden = _in_mapping(document, redact, is_text=False)
+    if beside is not None:
+        document[MESSAGES], hidden[MESSAGES] = beside, hidden_forms(beside, redact)
+    return value if hidden == document else json.dumps(hidden, ensure_ascii=False, separators=(",", ":"))
+
+
+def hidden_json(value: Any) -> str:
+    """Return a dataclass as a JSON document that may leave this process."""
+    return str(hide_in_document(to_json(value), hide))
+
+
+def _in_mapping(found: Mapping[str, Any], redact: Callable[[str], str], *, is_text: bool) -> dict[str, Any]:
+    return {
+        key: value if key in FOUND_BY else _in_value(value, redact, is_text=is_text or key in WORDS)
+        for key, value in found.items()
+    }
+
+
+def _in_value(value: Any, redact: Callable[[str], str], *, is_text: bool) -> Any:
+    if isinstance(value, dict):
+        return _in_mapping(value, redact, is_text=is_text)
+    if isinstance(value, list):
+        return [_in_value(one, redact, is_text=is_text) for one in value]
+    return redact(value) if is_text and isinstance(value, str) else value
+
+
+# How the last note on an alert begins that recovery has left as it is.
+LEFT_ALONE = "not ours"
+# Whether a recovery attempt has ended, in SQL.
+STEP_HAS_ENDED = "json_extract(document, '$.result') != ''"
+
+
+def phase_of(stored: PhaseResult) -> PhaseResult:
+    """Return a phase's record: one of the release before has a summary only if all runs, though the phase failed."""
+    if stored.brought_up is not None or stored.status is not PhaseStatus.FAILED:
+        return stored
+    return replace(stored, brought_up=bool(stored.summary))
+
+
+def alert_of(stored: Alert) -> Alert:
+    """Return an alert: of one of the release before, the last note says that recovery has left it as it is."""
+    if stored.left_alone is not None:
+        return stored
+    return replace(stored, left_alone=bool(stored.actions) and stored.actions[-1].startswith(LEFT_ALONE))

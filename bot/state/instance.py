@@ -2,10 +2,15 @@
 
 import fcntl
 import os
+import time
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-from roas.models.identifiers import new_id
+from roas.models.alert import Instant
+from roas.models.change import new_id
+from roas.models.ownership import ProcessMark
 
 # Where the locks of all processes are, in the state folder.
 INSTANCES = "instances"
@@ -97,3 +102,46 @@ def _clear(path: Path) -> None:
             path.unlink()
         finally:
             os.close(descriptor)
+
+
+PROCESSES = Path("/proc")
+# The fields after the command's name, which is in brackets and may hold anything; the name is the second of them all.
+STARTED = 22 - 3
+
+
+@cache
+def this_process() -> ProcessMark:
+    """Return what identifies this process among all of this boot."""
+    pid = os.getpid()
+    return ProcessMark(pid, started_at(pid), pid_namespace())
+
+
+def started_at(pid: int) -> int:
+    """Return when a process began, in clock ticks since boot. Raises OSError where there is none of that number."""
+    return int(
+        (PROCESSES / str(pid) / "stat")
+        .read_text(encoding="utf-8", errors="replace")
+        .rpartition(")")[2]
+        .split()[STARTED]
+    )
+
+
+def pid_namespace() -> str:
+    """Return within what this process's number has a meaning: containers have one each."""
+    return str((PROCESSES / "self" / "ns" / "pid").readlink())
+
+
+def boot_seconds() -> float:
+    """Return the seconds since the machine booted, time asleep included; never set back."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@cache
+def boot_id() -> str:
+    """Return the id of this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def instant() -> Instant:
+    """Return the present moment by both clocks."""
+    return Instant(datetime.now(UTC), boot_id(), boot_seconds())

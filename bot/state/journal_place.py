@@ -8,12 +8,14 @@ source of the mount that they lie in, and, where anybody but this process wrote 
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from roas.errors import JournalLostError
 from roas.messages.message import said
 from roas.state.schema import IDENTITY
+from roas.temporary import temporary_folder
 
 # What SQLite keeps beside a journal while a process has it open.
 SHARED_MEMORY = "-shm"
@@ -207,3 +209,27 @@ def _plain(field: str) -> str:
         if "\\" not in field
         else field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
     )
+
+
+JOURNAL_NAME = "journal.sqlite3"
+
+
+def has_journal(folder: Path) -> bool:
+    """Return whether a state folder holds a journal; what cannot be looked into may hold one."""
+    try:
+        (folder / JOURNAL_NAME).stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def folder_of_journal(folder: Path, *, only_looks: bool) -> Iterator[Path]:
+    """Yield a state folder; to who `only_looks` where it has no journal, another one that is gone afterwards."""
+    if not only_looks or has_journal(folder.expanduser()):
+        yield folder
+        return
+    with temporary_folder("look") as empty:
+        yield empty

@@ -1,11 +1,67 @@
-"""Lock environments: one deployment at a time, and a fencing token that grows with every owner."""
+"""Keep others from an environment: the lock of a running deployment, and the freeze that a person sets."""
 
-from roas.held_environment import LockHeldError
+from roas.errors import InvalidRequestError, RoasError
+from roas.messages.message import said
+from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import Lock
+from roas.models.deployment import Freeze, Lock
 from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
+
+
+class LockHeldError(RoasError):
+    """Another deployment holds the environment."""
+
+    key = "lock_held"
+
+    def __init__(self, lock: Lock) -> None:
+        held = said(
+            "{environment} is held by {held_by} since {since} UTC: {purpose}",
+            environment=lock.environment,
+            held_by=lock.held_by.name,
+            since=f"{lock.since:%Y-%m-%d %H:%M:%S}",
+            purpose=lock.purpose,
+        )
+        if not lock.paused:
+            super().__init__(
+                held, hint=said("Wait for {deployment_id} to end, or cancel it.", deployment_id=lock.deployment_id)
+            )
+        else:
+            super().__init__(
+                said("{held}. It is paused, and waits for a decision.", held=held),
+                hint=said(
+                    "Let {deployment_id} go on or roll it back: its message in the channel has the buttons, or use "
+                    "`roas resume {environment}`.",
+                    deployment_id=lock.deployment_id,
+                    environment=lock.environment,
+                ),
+            )
+        self.lock = lock
+
+
+class FrozenError(RoasError):
+    """A freeze is set on the environment."""
+
+    key = "frozen"
+
+    @classmethod
+    def of(cls, freeze: Freeze) -> "FrozenError":
+        """Create the error: who set the freeze, since when, why, and how to lift it."""
+        return cls(
+            said(
+                "{environment} is locked by {frozen_by} since {since} UTC: {reason}",
+                environment=freeze.environment,
+                frozen_by=freeze.frozen_by.name,
+                since=f"{freeze.since:%Y-%m-%d %H:%M:%S}",
+                reason=freeze.reason,
+            ),
+            hint=said(
+                "Ask {frozen_by}; `/unlock {environment}` or `roas unlock {environment}` opens it again.",
+                frozen_by=freeze.frozen_by.name,
+                environment=freeze.environment,
+            ),
+        )
 
 
 class Locks:
@@ -106,4 +162,73 @@ def _change(lock: Lock, *, old: str | None, new: str | None, correlation_id: str
         new=new,
         metadata={"token": lock.token, "held_by": lock.held_by.name, "purpose": lock.purpose},
         correlation_id=correlation_id,
+    )
+
+
+class Freezes:
+    """Freeze environments, and lift freezes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, environment: str) -> Freeze | None:
+        """Return the freeze of an environment, or None."""
+        return await self._journal.read(lambda transaction: read_freeze(transaction, environment))
+
+    async def all(self) -> tuple[Freeze, ...]:
+        """Return every freeze."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM freezes ORDER BY environment").fetchall()
+        )
+        return readable(Freeze, (row[0] for row in rows))
+
+    async def put(self, freeze: Freeze) -> None:
+        """Freeze an environment. Raises FrozenError where it is frozen already; the earlier reason is kept."""
+
+        def work(transaction: Transaction) -> None:
+            refuse_frozen(transaction, freeze.environment)
+            transaction.execute(
+                "INSERT INTO freezes (environment, document) VALUES (?, ?)", (freeze.environment, to_json(freeze))
+            )
+            transaction.add_change(_freeze_change(freeze, freeze.frozen_by, "frozen"))
+
+        await self._journal.write(work)
+
+    async def lift(self, environment: str, actor: Actor) -> Freeze:
+        """Lift the freeze of an environment; returns it. Raises InvalidRequestError."""
+
+        def work(transaction: Transaction) -> Freeze:
+            freeze = read_freeze(transaction, environment)
+            if freeze is None:
+                raise InvalidRequestError(
+                    said("{environment} is not locked.", environment=environment), hint=said("There is nothing to do.")
+                )
+            transaction.execute("DELETE FROM freezes WHERE environment = ?", (environment,))
+            transaction.add_change(_freeze_change(freeze, actor, "unlocked"))
+            return freeze
+
+        return await self._journal.write(work)
+
+
+def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
+    """Return the freeze of an environment within a transaction."""
+    row = transaction.execute("SELECT document FROM freezes WHERE environment = ?", (environment,)).fetchone()
+    return from_row(Freeze, row[0]) if row else None
+
+
+def refuse_frozen(transaction: Transaction, environment: str) -> None:
+    """Raise FrozenError where an environment is frozen."""
+    freeze = read_freeze(transaction, environment)
+    if freeze is not None:
+        raise FrozenError.of(freeze)
+
+
+def _freeze_change(freeze: Freeze, actor: Actor, text: str) -> StateChange:
+    return StateChange(
+        type=ChangeType.AUDIT,
+        source="freezes",
+        environment=freeze.environment,
+        subject=freeze.environment,
+        new=text,
+        metadata={"by": actor.name, "id": actor.id, "reason": freeze.reason, "frozen_by": freeze.frozen_by.name},
     )

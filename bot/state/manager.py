@@ -13,9 +13,7 @@ from roas.concurrency import in_thread
 from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.messages.message import Message, said
-from roas.models.change import StateChange
-from roas.models.identifiers import moment_of
-from roas.models.post import Post
+from roas.models.change import Post, StateChange, moment_of
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals, Drafts
@@ -23,15 +21,13 @@ from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import from_row, readable, to_json
-from roas.state.freezes import Freezes
 from roas.state.history import History
 from roas.state.instance import INSTANCES, Instance
-from roas.state.journal import Journal
-from roas.state.journal_faults import WriteTrouble
-from roas.state.locks import Locks
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal import Journal, WriteTrouble
+from roas.state.journal_place import JOURNAL_NAME
+from roas.state.locks import Freezes, Locks
 from roas.state.ownership import Ownership
-from roas.state.projection_source import ProjectionSource
+from roas.state.projection import ProjectionSource
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
 from roas.state.schema import CHOSEN

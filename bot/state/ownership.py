@@ -10,10 +10,9 @@ from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, Lock
 from roas.models.ownership import Heartbeat, LeaderLease
-from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.deployment_rows import note_handover
 from roas.state.documents import from_row, readable, to_json
-from roas.state.instance import Instance
+from roas.state.instance import Instance, boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.state.locks import locks_of, next_token, put_lock
 from roas.state.transaction import Fence, Transaction

@@ -3,8 +3,7 @@
 from datetime import datetime
 
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.state.documents import readable, to_json
-from roas.state.earlier_rows import STEP_HAS_ENDED
+from roas.state.documents import STEP_HAS_ENDED, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
 

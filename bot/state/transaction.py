@@ -8,8 +8,7 @@ from typing import Any
 from roas.errors import FencedOffError
 from roas.messages.message import said
 from roas.models.change import StateChange
-from roas.state.document_texts import hide_in_document
-from roas.state.documents import to_json
+from roas.state.documents import hide_in_document, to_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from roas.log import get_logger
-from roas.models.health import Verdict
-from roas.models.series import ServicePoint, ServiceSeries
-from roas.ui.drawing import Picture
-from roas.ui.icons import WORST_FIRST
+from roas.models.health import ServicePoint, ServiceSeries, Verdict
+from roas.ui.drawing import WORST_FIRST, Picture
 from roas.ui.translation import _, word
 
 log = get_logger(__name__)

@@ -1,15 +1,181 @@
-"""Describe the wanted look of a message, so that it can be compared with what was posted, by content alone."""
+"""Draw embeds within Discord's limits: their icons and colours, their lengths, and where they may be posted."""
 
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Set
+import re
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
 
 import discord
 
-from roas.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
-from roas.ui.missing_permission import MissingPermission
+from roas.messages.message import FIELD, Field, Message, filled
+from roas.models.deployment import Deployment, Outcome, PhaseStatus, ServiceStep
+from roas.models.health import Verdict
+from roas.models.plan import ServiceAction
+from roas.ui.translation import _, template_of, translate
+
+TITLE = 256
+DESCRIPTION = 4096
+FIELDS = 25
+FIELD_NAME = 256
+FIELD_VALUE = 1024
+FOOTER = 2048
+CONTENT = 2000
+EMBEDS = 10
+TOTAL = 6000
+CHOICES = 25
+CHOICE = 100
+ATTACHMENT_BYTES = 256 * 1024
+ATTACHMENT_DESCRIPTION = 1024
+
+# Discord rejects an empty or blank field; this replaces it.
+NOTHING = "–"
+MASS_MENTION = re.compile(r"@(everyone|here)")
+# A text that is said again is a name or a reason; what a service wrote may be long, and is said once.
+REMEMBERED_TEXTS, REMEMBERED_LENGTH = 512, 200
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten a text to a limit, with an ellipsis; never ends within an escape (a lone backslash)."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1].rstrip()
+    dangling = len(kept) - len(kept.rstrip("\\"))
+    return (kept[:-1] if dangling % 2 else kept) + "…"
+
+
+def plain(text: str, limit: int = DESCRIPTION) -> str:
+    """Escape untrusted text so that it shows as written: no markdown, no mass mentions, clipped.
+
+    A mention of one person or role stays readable: within an embed it pings nobody.
+    """
+    # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
+    escaped = "]\\(".join(map(_escaped, text.split("]("))) if "](" in text else _escaped(text)
+    return clip(_without_mentions(escaped), limit)
+
+
+def marked_up(text: str, limit: int = DESCRIPTION) -> str:
+    """Write what the core said: the commands and names that it quotes are code spans, all else is escaped."""
+    return clip(_marked_up(text), limit) if isinstance(text, Message) else plain(text, limit)
+
+
+def _marked_up(text: Field) -> str:
+    if not isinstance(text, Message):
+        return plain(str(text))
+    spans = template_of(text.key).split("`")
+    if len(spans) % 2 == 0:  # one of them has no end
+        return plain(translate(text))
+    parts = []
+    for number, span in enumerate(spans):
+        if number % 2:
+            filled_in = filled(span, {name: translate(str(value)) for name, value in text.fields.items()})
+            parts.append(code(filled_in, len(filled_in)))
+        else:
+            pieces = FIELD.split(span)  # texts, and between them the names of fields
+            parts += [
+                _marked_up(text.fields.get(piece, f"{{{piece}}}")) if index % 2 else plain(piece)
+                for index, piece in enumerate(pieces)
+            ]
+    return "".join(parts)
+
+
+def _escaped(part: str) -> str:
+    """Escape a text; a message says the same names and reasons many times, and again with each step."""
+    return _escaped_before(part) if len(part) <= REMEMBERED_LENGTH else _escape(part)
+
+
+def _escape(part: str) -> str:
+    return discord.utils.escape_markdown(part, ignore_links=False)
+
+
+_escaped_before = lru_cache(REMEMBERED_TEXTS)(_escape)
+
+
+def _without_mentions(text: str) -> str:
+    """Break a mass mention with a zero-width character."""
+    return MASS_MENTION.sub("@\u200b\\1", text) if "@" in text else text
+
+
+def one_line(text: str, limit: int) -> str:
+    """Escape untrusted text, on one line."""
+    return plain(" ".join(text.split()), limit)
+
+
+def code(text: str, limit: int = 80) -> str:
+    """Return a name as a code span; what would end the span early is replaced."""
+    inner = " ".join(_without_mentions(text).replace("`", "ʼ").split())
+    return f"`{clip(inner, limit) or NOTHING}`"
+
+
+def code_block(text: str, limit: int) -> str:
+    """Return the end of a longer text as a code block: of a log, the last lines matter most."""
+    inner = _without_mentions(text.strip()).replace("```", "ʼʼʼ")
+    room = limit - len("```\n\n```") - 1
+    return f"```\n{inner if len(inner) <= room else '…' + inner[-room:]}\n```"
+
+
+def lines(parts: Sequence[str], limit: int) -> str:
+    """Join as many lines as fit, and say how many did not."""
+    text = "\n".join(parts)
+    if len(text) <= limit:
+        return text
+    kept: list[str] = []
+    used = 0
+    for index, part in enumerate(parts):
+        rest = _("… and {count} more", count=len(parts) - index)
+        if used + len(part) + 1 + len(rest) > limit:
+            return "\n".join([*kept, rest])[:limit]
+        kept.append(part)
+        used += len(part) + 1
+    return "\n".join(kept)
+
+
+def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = False) -> None:
+    """Add a field, clipped and never empty; the 26th is left out."""
+    if len(embed.fields) < FIELDS:
+        name, value = clip(name.strip(), FIELD_NAME), clip(value.strip(), FIELD_VALUE)
+        embed.add_field(name=name or NOTHING, value=value or NOTHING, inline=inline)
+
+
+def fit(embeds: Iterable[discord.Embed]) -> list[discord.Embed]:
+    """Fit embeds into one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
+    kept = [_clip_parts(embed) for embed in list(embeds)[:EMBEDS]]
+    share = TOTAL // max(len(kept), 1)
+    for embed in kept:
+        allowed = share if sum(len(e) for e in kept) > TOTAL else TOTAL
+        _shrink(embed, allowed)
+    return kept
+
+
+def _clip_parts(embed: discord.Embed) -> discord.Embed:
+    embed.title = clip(embed.title, TITLE) if embed.title else None
+    embed.description = clip(embed.description, DESCRIPTION) if embed.description else None
+    if embed.footer.text:
+        embed.set_footer(text=clip(embed.footer.text, FOOTER))
+    return embed
+
+
+def _shrink(embed: discord.Embed, allowed: int) -> None:
+    """Shorten the description first, then drop whole fields from the end."""
+    over = len(embed) - allowed
+    if over > 0 and embed.description:
+        embed.description = clip(embed.description, max(len(embed.description) - over, 200))
+    while len(embed) > allowed and embed.fields:
+        embed.remove_field(len(embed.fields) - 1)
+
+
+class MissingPermission(StrEnum):
+    """What a message needs of its channel."""
+
+    CHANNEL = "the channel"
+    VIEW = "View Channel"
+    SEND = "Send Messages"
+    EMBEDS = "Embed Links"
+    FILES = "Attach Files"
+    HISTORY = "Read Message History"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +279,77 @@ def _as_text(embed: discord.Embed) -> Iterator[str]:
     yield embed.description or ""
     for field in embed.fields:
         yield f"**{field.name}**\n{field.value}"
+
+
+RUNNING = discord.Colour(0x5865F2)
+GOOD = discord.Colour(0x2ECC71)
+CAREFUL = discord.Colour(0xF1C40F)
+BAD = discord.Colour(0xE74C3C)
+QUIET = discord.Colour(0x95A5A6)
+
+PHASES: dict[PhaseStatus, str] = {
+    PhaseStatus.PENDING: "⬜",
+    PhaseStatus.IN_PROGRESS: "🔄",
+    PhaseStatus.SUCCESS: "✅",
+    PhaseStatus.FAILED: "❌",
+    PhaseStatus.CANCELLED: "🚫",
+}
+
+STEPS: dict[ServiceStep, str] = {
+    ServiceStep.PENDING: "⬜",
+    ServiceStep.PULLING: "⬇️",
+    ServiceStep.PULLED: "📦",
+    ServiceStep.BUILDING: "🔨",
+    ServiceStep.BUILT: "📦",
+    ServiceStep.CREATING: "🔄",
+    ServiceStep.STARTING: "🔄",
+    ServiceStep.WAITING: "⏳",
+    ServiceStep.PAUSED: "⏸️",
+    ServiceStep.HEALTHY: "🟢",
+    ServiceStep.UNVERIFIED: "⚪",
+    ServiceStep.COMPLETED: "🟢",
+    ServiceStep.UNCHANGED: "▫️",
+    ServiceStep.REMOVING: "🔄",
+    ServiceStep.REMOVED: "➖",
+    ServiceStep.RESTORING: "↩️",
+    ServiceStep.RESTORED: "↩️",
+    ServiceStep.FAILED: "🔴",
+}
+
+OUTCOMES: dict[Outcome, tuple[str, discord.Colour]] = {
+    Outcome.SUCCEEDED: ("✅", GOOD),
+    Outcome.ROLLED_BACK: ("↩️", CAREFUL),
+    Outcome.CANCELLED: ("🚫", QUIET),
+    Outcome.FAILED: ("🆘", BAD),
+}
+# It failed before it changed anything: what runs, runs on, and nobody has to hurry.
+HARMLESS = ("❌", BAD)
+
+
+def mark(deployment: Deployment) -> tuple[str, discord.Colour]:
+    """Return the icon and the colour of a deployment that has ended."""
+    outcome = deployment.outcome or Outcome.FAILED
+    return HARMLESS if outcome is Outcome.FAILED and not deployment.touched else OUTCOMES[outcome]
+
+
+VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
+    Verdict.HEALTHY: ("🟢", GOOD),
+    Verdict.UNVERIFIED: ("⚪", QUIET),
+    Verdict.DEGRADED: ("🟡", CAREFUL),
+    Verdict.UNHEALTHY: ("🔴", BAD),
+    Verdict.UNKNOWN: ("❔", QUIET),
+}
+
+# `unknown` is not the service's own fault.
+WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
+
+ACTIONS: dict[ServiceAction, str] = {
+    ServiceAction.CREATE: "➕",
+    ServiceAction.RECREATE: "🔄",
+    ServiceAction.RESTART: "🔁",
+    ServiceAction.START: "▶️",
+    ServiceAction.ADJUST: "↕️",
+    ServiceAction.RELOAD: "🔁",
+    ServiceAction.REMOVE: "➖",
+    ServiceAction.KEEP: "▫️",
+}

@@ -1,12 +1,23 @@
 """Write times, images and people as a person on a phone wants to read them."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
 from roas.models.actor import Actor, ActorKind
-from roas.ui.image_names import known_name
-from roas.ui.limits import one_line
+from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from roas.ui.drawing import one_line
 from roas.ui.translation import _
+
+# As `engine/images/readable_names.py` writes it: without the registry, with the first digits of the image's id.
+OWN_NAME = re.compile(r"roas/(?P<known>.+:.+)-[0-9a-f]{12}")
+
+
+def known_name(reference: str) -> str:
+    """Return the name that people know; that of the registry is missing where it was one of the bot's own."""
+    own = OWN_NAME.fullmatch(reference)
+    return own["known"] if own is not None else reference
+
 
 SHORT_ID = 12
 
@@ -77,3 +88,61 @@ def mentions(roles: Iterable[int]) -> str:
 def release(number: int | None) -> str:
     """Write a release as people do: `r12`."""
     return f"r{number}" if number is not None else _("none")
+
+
+def headline(deployment: Deployment) -> str:
+    """Summarise a request: `Deploy v2 to staging`."""
+    request = deployment.request
+    values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
+    if request.kind is DeploymentKind.ROLLBACK:
+        target = request.target_release if request.target_release is not None else deployment.to_release
+        if target is None:
+            return _("Roll back {environment}", **values)
+        return _("Roll back {environment} to {release}", release=release(target), **values)
+    if request.kind is DeploymentKind.HOTFIX:
+        return _("Hotfix {version} for {environment}", **values)
+    return _("Deploy {version} to {environment}", **values)
+
+
+def ending(deployment: Deployment) -> str:
+    """Say how a deployment that has ended did so."""
+    outcome = deployment.outcome or Outcome.FAILED
+    if outcome is Outcome.FAILED and not deployment.touched:
+        return _("failed before it changed anything")
+    return outcome_text(outcome)
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """Name an outcome."""
+    return {
+        Outcome.SUCCEEDED: _("succeeded"),
+        Outcome.ROLLED_BACK: _("failed and was rolled back"),
+        Outcome.CANCELLED: _("was cancelled"),
+        Outcome.FAILED: _("failed and needs an operator"),
+    }[outcome]
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return _("{seconds} s", seconds=f"{max(seconds, 0.0):.1f}")
+    whole = round(seconds)
+    if whole < 60:
+        return _("{seconds} s", seconds=whole)
+    if whole < 3600:
+        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
+
+
+def size(count: int | None) -> str:
+    """Write a number of bytes."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"

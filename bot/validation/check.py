@@ -7,7 +7,7 @@ from pathlib import Path
 from roas.engine.interface import ResolvedStack
 from roas.messages.message import joined, said
 from roas.models.check import CheckResult, Severity
-from roas.models.obstacle import ObstacleKind
+from roas.models.stack import ObstacleKind
 from roas.models.swarm import SwarmFacts
 from roas.validation.subject import Subject
 

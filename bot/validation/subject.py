@@ -17,8 +17,7 @@ from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
-from roas.models.proxy import ServiceProxy
-from roas.models.stack import WantedImage
+from roas.models.stack import ServiceProxy, WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.settings import Settings
 

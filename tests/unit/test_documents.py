@@ -80,8 +80,8 @@ ANSWERS = {
     "bot/recovery/handler.py": "_deploy_previous",
     "bot/state/ownership.py": "renew",
     "bot/state/sync.py": "backoff.failed()",
-    "bot/ui/notifications/approval_notifier.py": "approvers",
-    "bot/ui/notifications/role_pings.py": "post_message is_due",
+    "bot/ui/notifications/deployment_notifier.py": "approvers",
+    "bot/ui/notifications/alert_notifier.py": "post_message is_due",
     "bot/validation/check.py": "class Check",
     "cogs/permissions.py": "Action.ROLLBACK",
 }

@@ -27,7 +27,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/ui/notifications/ops_channel.py": "hidden_drawing",
             "cogs/answers.py": "hidden_embeds",
             "cogs/proposal_buttons.py": "",  # a form, in fixed words
-            "cogs/departure.py": "view=None",  # buttons are taken away, and nothing is said
+            "cogs/extension.py": "view=None",  # buttons are taken away, and nothing is said
         },
     ),
     "HTTP": (
@@ -57,7 +57,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
     "log": (r"^logging\.getLogger$|^structlog\.get_logger$|^warnings\.warn$|^syslog\.", {"bot/log.py": "hide"}),
     "Redis": (
         r"\.(xadd|hset|hmset|mset|lpush|rpush|sadd|zadd|setex)$",
-        {"bot/state/sync_target.py": "self._redact"},
+        {"bot/state/sync.py": "self._redact"},
     ),
     "journal": (
         r"connection\.execute$|\.(executemany|executescript)$|^sqlite3\.connect$",

@@ -12,12 +12,11 @@ from pydantic import SecretStr
 from roas import composition
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError
-from roas.leadership.own_place import OwnPlace
+from roas.leadership.takeover import OwnPlace
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.monitoring.alerts.drift_alerts import DriftAlerts
+from roas.monitoring.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.monitoring.alerts.node_alerts import NodeAlerts
-from roas.monitoring.alerts.swapped_binds import SwappedBinds
 from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from tests.unit.one_stack import stacks_that
 

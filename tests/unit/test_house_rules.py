@@ -136,8 +136,8 @@ READ_TEXTS = {
     "bot/engine/containers/docker_events.py": "Docker's event has its detail in the action",
     "bot/engine/containers/removal.py": "Docker says in words only that a removal is under way",
     "bot/engine/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
-    "bot/state/earlier_rows.py": "the release before says some things in words only",
-    "bot/state/sync_target.py": "Redis says in words only that it is loading or read-only",
+    "bot/state/documents.py": "the release before says some things in words only",
+    "bot/state/sync.py": "Redis says in words only that it is loading or read-only",
     "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
 }
 DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "cli"))

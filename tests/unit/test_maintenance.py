@@ -22,12 +22,12 @@ from roas.models.environment import Environment
 from roas.models.ownership import Heartbeat
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.prometheus_watch import PrometheusWatch
+from roas.monitoring.alerts.bot_alerts import PrometheusWatch
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
-from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.history import HistoryBounds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.ui.story import Story
 

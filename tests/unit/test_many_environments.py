@@ -8,8 +8,7 @@ import pytest
 
 from roas.events import EventBus
 from roas.models.environment import Environment
-from roas.monitoring.alerts.drift_alerts import DriftAlerts
-from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from roas.monitoring.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.drift import DriftFinder

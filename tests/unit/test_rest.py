@@ -11,10 +11,10 @@ import pytest
 from roas.application import Application, open_application
 from roas.models.ownership import Heartbeat
 from roas.settings import Settings
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.ui.notifications.live_messages import LiveMessages
-from roas.ui.notifications.outboxes import Outboxes
+from roas.ui.notifications.outbox import Outboxes
 
 ROUNDS = 3
 NOWHERE: Any = None

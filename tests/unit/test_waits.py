@@ -21,15 +21,14 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryStep
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.health.probe_loop import ProbeLoop
-from roas.monitoring.health.restart_history import RestartHistory
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
+from roas.monitoring.health.judgement import RestartHistory
+from roas.monitoring.health.probes import ProbeLoop
+from roas.monitoring.metrics.integration_monitor import IntegrationMeasurements
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import RecoveryChecks
 from roas.state.manager import StateManager
-from roas.state.redis_server import RedisUnavailableError
-from roas.state.sync import DataSyncManager
+from roas.state.sync import DataSyncManager, RedisUnavailableError
 from tests.unit.deployment.fake_engine import FakeEngine
 from tests.unit.deployment.played_parts import components_over, service
 from tests.unit.deployment.requested import deploy

@@ -8,11 +8,8 @@ from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from roas.events import EventBus
-from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
-from roas.monitoring.metrics.integration_metrics import CountedProjection
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.bot_metrics import CountedProjection, Metrics
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
 from tools.reference.markdown import code, plain, table
 

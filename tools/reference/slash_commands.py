@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from roas import cogs
-from roas.ui.command_translator import CommandTranslator, mark_as_ours
+from roas.ui.command_names import CommandTranslator, mark_as_ours
 from tools.reference.markdown import code, plain, table
 
 HEAD = """# Slash commands

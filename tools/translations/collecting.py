@@ -23,7 +23,7 @@ WORDS = {
     "Severity": "bot/models/alert.py",
     "AlertState": "bot/models/alert.py",
     "AlertSource": "bot/models/alert.py",
-    "MissingPermission": "bot/ui/missing_permission.py",
+    "MissingPermission": "bot/ui/drawing.py",
 }
 # Where `said` may stand; what it says is a sentence of the core.
 EVERYWHERE = ["bot", "cogs"]

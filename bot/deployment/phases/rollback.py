@@ -21,12 +21,11 @@ from roas.engine.containers.watch import ContainerWatch
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.dependency import DependencyKind
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
 from roas.models.release import Release
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import DependencyKind, ServiceDefinition
 
 WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 

@@ -26,9 +26,9 @@ from roas.engine.images.readable_names import readable_reference
 from roas.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
 from roas.engine.model.service_dependencies import written as written_dependencies
 from roas.engine.model.services import ADOPTED_HASH, IMAGE_ID, copied_targets, services_of
-from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerState, HealthStatus
+from roas.models.stack import Dependency, DependencyCondition
 
 ADOPTED_VERSION = "adopted"
 PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerState.CREATED})

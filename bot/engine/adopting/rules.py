@@ -6,7 +6,7 @@ from typing import Any
 
 from roas.engine.model.services import OF_RELEASE
 from roas.engine.sources.opening import resolve
-from roas.models.dependency import DependencyKind
+from roas.models.stack import DependencyKind
 
 UPDATES = ("update_config", "rollback_config")
 EXTENSION = "x-deploy"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roas.engine.compose.runner import INSTANCE_VARIABLE
 from roas.models.ownership import ProcessMark
-from roas.state.process_marks import pid_namespace, started_at
+from roas.state.instance import pid_namespace, started_at
 
 END_SECONDS = 5.0
 

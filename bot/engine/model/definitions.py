@@ -23,8 +23,7 @@ from roas.engine.model.services import (
 )
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.dependency import Dependency, DependencyCondition
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})

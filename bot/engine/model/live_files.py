@@ -13,7 +13,7 @@ from typing import Any
 
 from roas.engine.model.services import services_of
 from roas.engine.sources.contents import SECRET_PREFIX
-from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ProxyKind, ServiceProxy
 
 # In `x-deploy` of a service that is a proxy: the kept content of each of its bound files, by the file's place.
 LIVE = "live"

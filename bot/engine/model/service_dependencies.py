@@ -6,7 +6,7 @@ from typing import Any
 from roas.engine.model.durations import read_duration, write_duration
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
+from roas.models.stack import Dependency, DependencyCondition, DependencyKind
 
 KNOWN = frozenset({"kind", "condition", "restart", "startup_delay", "timeout", "probe"})
 HINT = said("See `x-deploy` in the documentation: kind, condition, startup_delay, timeout, probe, restart.")

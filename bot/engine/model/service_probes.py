@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from roas.engine.model.durations import read_duration
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.dependency import Dependency
-from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.models.stack import Dependency, ServiceDefinition, ServiceProbe
 
 SCHEMES = frozenset({"http", "https", "redis", "rediss", "tcp"})
 HINT = said("A probe is a URL, http(s)://, redis:// or tcp://, or a mapping of `url` and `startup_delay`.")

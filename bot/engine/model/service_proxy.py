@@ -9,9 +9,8 @@ from typing import Any
 from roas.engine.model.durations import read_duration
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.proxy import ProxyKind, ServiceProxy
 from roas.models.rollout import FailureAction
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import ProxyKind, ServiceDefinition, ServiceProxy
 
 KNOWN = frozenset({"service", "kind", "socket", "backends", "websockets", "drain", "refresh"})
 # Where the official image of HAProxy has a folder that its user may write to.

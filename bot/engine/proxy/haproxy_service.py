@@ -19,7 +19,7 @@ from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.health import ContainerState, HealthStatus
-from roas.models.proxy import ServiceProxy
+from roas.models.stack import ServiceProxy
 
 NEEDED_LEVEL = "admin"
 # A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.

@@ -27,7 +27,7 @@ from roas.errors import ComposeFileError, ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ProxyKind, ServiceProxy
 
 CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30

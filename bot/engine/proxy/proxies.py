@@ -12,7 +12,7 @@ from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.engine.proxy.haproxy_service import Connect, HAProxyService
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ProxyKind, ServiceProxy
 
 LOOK_SECONDS = 0.5
 

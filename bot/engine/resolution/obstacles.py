@@ -8,7 +8,7 @@ from roas.engine.model.services import services_of
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
 from roas.messages.message import Message, said
 from roas.models.environment import Environment
-from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.stack import Obstacle, ObstacleKind
 
 
 def find_obstacles(

@@ -13,7 +13,7 @@ from roas.engine.swarm.names import stack_name
 from roas.engine.swarm.service_spec import resources_of
 from roas.engine.swarm.tasks import DOOMED, ENDED
 from roas.messages.message import joined, said
-from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.stack import Obstacle, ObstacleKind
 from roas.models.swarm import SwarmNode
 
 CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")

@@ -11,9 +11,8 @@ from roas.messages.message import Message, said
 from roas.models.actor import Actor
 from roas.models.alert import Alert, AlertMarks, AlertReport
 from roas.models.events import AlertChanged, AlertEvent, AlertResolved, AlertTriggered
-from roas.secret_forms import without_control
-from roas.state.alert_occurrences import TakenReport
-from roas.state.alerts import SOURCE, Alerts
+from roas.secret_shapes import without_control
+from roas.state.alerts import SOURCE, Alerts, TakenReport
 
 KEPT_CONTROL = frozenset("\n\t")
 LONGEST_LINE = 500

@@ -1,26 +1,222 @@
 """Raise and resolve the alerts of our own services, from the engine's events and the samples."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.engine.containers.docker_events import asks_to_end
 from roas.engine.interface import ContainerEvent
 from roas.errors import RoasError
+from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.health import (
+    ORDERLY_CODES,
+    ContainerSnapshot,
+    ContainerState,
+    HealthStatus,
+    ServiceHealth,
+    StackHealth,
+    Verdict,
+)
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.failed_replicas import failed_replicas, without_failed
-from roas.monitoring.alerts.manual_stops import ManualStops, Place, looks_stopped
-from roas.monitoring.alerts.service_reports import down, engine_reports, how_it_died, over, stopped
-from roas.monitoring.health.hysteresis import Clock
-from roas.monitoring.health.judgement import reason_of
+from roas.monitoring.health.judgement import Clock, how_it_ended, judge_service, reason_of
 from roas.monitoring.watching.collector import Look
 from roas.monitoring.watching.wanted_services import Definitions
 from roas.state.manager import StateManager
+
+
+def failed_replicas(progress: Iterable[ServiceProgress]) -> frozenset[str]:
+    """Return the containers for which rollouts are paused, or that somebody accepted as failed before."""
+    paused = (one.rollout for one in progress if one.step is ServiceStep.PAUSED and one.rollout is not None)
+    return frozenset[str]().union(*(one.tolerated for one in paused))
+
+
+def without_failed(
+    health: ServiceHealth, definition: ServiceDefinition | None, failed: Collection[str]
+) -> ServiceHealth:
+    """Judge a service that is unhealthy by its other replicas; where there are none, by all: nobody is served."""
+    others = [one for one in health.containers if one.id not in failed]
+    if health.verdict is not Verdict.UNHEALTHY or definition is None or not others:
+        return health
+    gone = len(health.containers) - len(others)
+    if not gone:
+        return health
+    # Start-first, the old container of a replica that failed goes on.
+    expected = definition.replicas if definition.start_first else max(0, definition.replicas - gone)
+    return judge_service(replace(definition, replicas=expected), others)
+
+
+# A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
+GRACE_SECONDS = 60.0
+# A look that began before a stop may end after it: this long, seeing a service at work proves nothing.
+LOOK_SECONDS = 5.0
+RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
+
+Place = tuple[str, str]  # environment, service
+
+
+class ManualStops:
+    """Remember who stopped what, as far as the engine's events show."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._signalled: dict[str, float] = {}
+        self._stopped: dict[Place, float] = {}
+        self._failed: set[Place] = set()
+        self._stop_signals: dict[str, int] = {}
+
+    def learn_stop_signals(self, containers: Iterable[ContainerSnapshot]) -> None:
+        """Remember by which signals containers want to be stopped."""
+        own = {one.id: one.stop_signal for one in containers if one.stop_signal is not None}
+        self._stop_signals.update(own)
+
+    def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
+        """Process an event; returns whether a service failed by it. `by_us`: a deployment or a recovery is running."""
+        place = (environment, event.service)
+        if event.action == "destroy":
+            self._stop_signals.pop(event.container_id, None)
+        match event.action:
+            case "kill" if asks_to_end(event, self._stop_signals.get(event.container_id)):
+                self._signalled[event.container_id] = self._clock()
+            case "die":
+                return self._handle_exit(place, event, by_us=by_us)
+            case "stop" | "pause" | "destroy" if not by_us and place not in self._failed:
+                self.mark_stopped(*place)
+            case "start" | "unpause":
+                self._signalled.pop(event.container_id, None)
+                self._stopped.pop(place, None)
+                self._failed.discard(place)
+        return False
+
+    def looks_manual(self, environment: str, health: ServiceHealth) -> bool:
+        """Return whether the state of a service is intended; what happened before this process began is guessed."""
+        place = (environment, health.service)
+        if place in self._stopped:
+            return True
+        return place not in self._failed and looks_stopped(health)
+
+    def is_known_stop(self, environment: str, service: str) -> bool:
+        """Return whether a manual stop of a service was seen."""
+        return (environment, service) in self._stopped
+
+    def has_seen_end(self, environment: str, service: str) -> bool:
+        """Return whether this process saw how a service ended, by itself or not."""
+        place = (environment, service)
+        return place in self._stopped or place in self._failed
+
+    def mark_stopped(self, environment: str, service: str) -> None:
+        """Record a manual stop of a service."""
+        self._stopped.setdefault((environment, service), self._clock())
+
+    def mark_serving(self, environment: str, service: str) -> None:
+        """Record that a service runs: what was stopped of it before does not matter."""
+        stopped_at = self._stopped.get((environment, service))
+        if stopped_at is not None and self._clock() - stopped_at > LOOK_SECONDS:
+            del self._stopped[environment, service]
+        self._failed.discard((environment, service))
+
+    def mark_failed(self, environment: str, service: str) -> None:
+        """Record from elsewhere (the journal) that a service failed by itself."""
+        self._failed.add((environment, service))
+
+    def _handle_exit(self, place: Place, event: ContainerEvent, *, by_us: bool) -> bool:
+        signalled = self._signalled.pop(event.container_id, None)
+        if by_us:
+            return False
+        if signalled is not None and self._clock() - signalled <= GRACE_SECONDS:
+            self.mark_stopped(*place)
+            return False
+        self._stopped.pop(place, None)
+        self._failed.add(place)
+        return True
+
+
+def looks_stopped(health: ServiceHealth) -> bool:
+    """Guess from its containers alone whether a service was stopped manually: if it may be, it is left alone."""
+    if not health.containers:
+        return True
+    for container in health.containers:
+        ended = container.state is ContainerState.EXITED and not container.oom_killed
+        orderly = container.restart_policy in RESTARTED_BY_ENGINE or container.exit_code in ORDERLY_CODES
+        if container.state is ContainerState.PAUSED or (ended and orderly):
+            return True
+    return False
+
+
+# In the place of a service's name: what is said of the engine.
+STACK = ""
+
+
+def engine_reports(environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]) -> list[AlertReport]:
+    """Report that an engine is unavailable, or is back; while it is away nothing is known of any service."""
+    away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
+    if away and STACK not in alerts:
+        title = said("{environment}: the Docker engine cannot be reached", environment=environment.name)
+        if environment.on_swarm:
+            title = said("{environment}: no manager of the Swarm answers", environment=environment.name)
+        summary = stack.services[0].reason or said("The engine does not answer.")
+        return [_report(environment, STACK, Severity.CRITICAL, title, summary)]
+    known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
+    return [over(alerts[STACK])] if known and STACK in alerts else []
+
+
+def how_it_died(event: ContainerEvent, *, starved: bool) -> str:
+    """Say how a service's process has ended, by the event that tells of it."""
+    service, code = event.service, event.attributes.get("exitCode", "")
+    if why := event.attributes.get("why"):
+        return said("{service} has ended on {node}: {why}", service=service, node=event.attributes["node"], why=why)
+    return reason_of(service, how_it_ended(int(code) if code.isdigit() else None, starved=starved))
+
+
+def down(environment: Environment, service: str, summary: str, definitions: Definitions) -> AlertReport:
+    """Report that a service fails."""
+    definition = definitions.get(service)
+    critical = service in environment.critical_services or (definition is not None and definition.critical)
+    severity = Severity.CRITICAL if critical else Severity.HIGH
+    title = said("{environment}: {service} is down", environment=environment.name, service=service)
+    return _report(environment, service, severity, title, said("{summary}.", summary=summary))
+
+
+def stopped(environment: Environment, health: ServiceHealth, *, was_seen: bool) -> AlertReport:
+    """Report that a service was stopped by hand, or looks as if."""
+    service, reason = health.service, reason_of(health.service, health.reason)
+    if was_seen:
+        title = said("{environment}: {service} was stopped manually", environment=environment.name, service=service)
+        summary = said("{reason}. It is left as it is.", reason=reason)
+    else:
+        title = said("{environment}: {service} is stopped", environment=environment.name, service=service)
+        summary = said(
+            "{reason}. The bot did not see it stop; it looks intentional, so it is left as it is.", reason=reason
+        )
+    if not environment.on_swarm:
+        summary = joined(" ", (summary, _how_to_start(environment, health)))
+    return _report(environment, service, Severity.WARNING, title, summary)
+
+
+def _how_to_start(environment: Environment, health: ServiceHealth) -> str:
+    paused = any(one.state is ContainerState.PAUSED for one in health.containers)
+    return said(
+        "To start it again: `roas compose {environment} -- {command} {service}`.",
+        environment=environment.name,
+        command="unpause" if paused else "up -d",
+        service=health.service,
+    )
+
+
+def over(alert: Alert) -> AlertReport:
+    """Report that what an alert is about is over."""
+    return AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False)
+
+
+def _report(environment: Environment, service: str, severity: Severity, title: str, summary: str) -> AlertReport:
+    fingerprint = f"health:{environment.name}:{service}"
+    return AlertReport(fingerprint, AlertSource.HEALTH, severity, title, summary, environment.name, service)
+
 
 SOURCE = "health"
 NANOSECONDS = 10**9

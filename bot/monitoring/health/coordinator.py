@@ -12,8 +12,7 @@ from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.health.hysteresis import Clock, HysteresisRules, SteadyVerdict
-from roas.monitoring.health.judgement import judge_service, judge_stack
+from roas.monitoring.health.judgement import Clock, HysteresisRules, SteadyVerdict, judge_service, judge_stack
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 

@@ -15,8 +15,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
-from roas.models.holding import Holding
-from roas.models.release import Release
+from roas.models.release import Holding, Release
 
 log = get_logger(__name__)
 

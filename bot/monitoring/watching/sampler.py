@@ -13,9 +13,8 @@ from roas.errors import EngineError, EngineUnavailableError
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
-from roas.monitoring.health.judgement import assumed_definition, judge_service, judge_stack
-from roas.monitoring.health.probe_history import ProbeHistory
-from roas.monitoring.health.restart_history import RestartHistory
+from roas.monitoring.health.judgement import RestartHistory, assumed_definition, judge_service, judge_stack
+from roas.monitoring.health.probes import ProbeHistory
 from roas.monitoring.watching.wanted_services import Definitions, WantedServices
 
 # Two readings closer together than this say more about the moment than about the container.

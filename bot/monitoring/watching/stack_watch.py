@@ -11,8 +11,7 @@ from roas.concurrency import end_tasks, pause
 from roas.engine.interface import ContainerEvent
 from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError
-from roas.lasting_trouble import LastingTrouble
-from roas.log import get_logger
+from roas.log import LastingTrouble, get_logger
 from roas.models.environment import Environment
 
 log = get_logger(__name__)

@@ -6,10 +6,23 @@ from collections.abc import Callable, Sequence
 import discord
 
 from roas.models.alert import Alert, AlertState, RecoveryStatus, Severity
-from roas.ui.drawing import Button, Drawing
+from roas.ui.drawing import (
+    BAD,
+    CAREFUL,
+    FIELD_VALUE,
+    GOOD,
+    QUIET,
+    RUNNING,
+    Button,
+    Drawing,
+    add_field,
+    code,
+    fit,
+    lines,
+    marked_up,
+    one_line,
+)
 from roas.ui.formatting import at, mentions, person, since
-from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from roas.ui.limits import FIELD_VALUE, add_field, code, fit, lines, marked_up, one_line
 from roas.ui.translation import _, translate, word
 
 # Takes secrets out of an alert.

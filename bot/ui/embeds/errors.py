@@ -3,8 +3,7 @@
 import discord
 
 from roas.errors import NotPermittedError, RoasError
-from roas.ui.icons import BAD, CAREFUL
-from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, marked_up
+from roas.ui.drawing import BAD, CAREFUL, DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, marked_up
 from roas.ui.secrets import Redact, without_secrets
 from roas.ui.translation import _
 

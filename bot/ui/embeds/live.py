@@ -15,12 +15,21 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from roas.ui.drawing import Button, Drawing
-from roas.ui.formatting import clock, image_change, person, since
-from roas.ui.headlines import headline
-from roas.ui.icons import CAREFUL, PHASES, RUNNING, STEPS, mark
-from roas.ui.limits import DESCRIPTION, code, fit, lines, one_line
-from roas.ui.quantities import duration
+from roas.ui.drawing import (
+    CAREFUL,
+    DESCRIPTION,
+    PHASES,
+    RUNNING,
+    STEPS,
+    Button,
+    Drawing,
+    code,
+    fit,
+    lines,
+    mark,
+    one_line,
+)
+from roas.ui.formatting import clock, duration, headline, image_change, person, since
 from roas.ui.translation import _, translate, word
 
 CANCEL_PREFIX = "roas:cancel:"

@@ -1,17 +1,33 @@
-"""Draw how a deployment ended: what happened, why, and the next thing to do."""
+"""Draw how deployments ended: the outcome, a pause that waits for a decision, and the history."""
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import discord
 
 from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
-from roas.ui.drawing import Attachment, Button, Drawing
+from roas.models.rollout import Choice, Pause
+from roas.ui.drawing import (
+    CAREFUL,
+    DESCRIPTION,
+    FIELD_VALUE,
+    QUIET,
+    Attachment,
+    Button,
+    Drawing,
+    add_field,
+    code,
+    code_block,
+    fit,
+    lines,
+    mark,
+    marked_up,
+    one_line,
+    plain,
+)
 from roas.ui.embeds.live import service_line
-from roas.ui.formatting import person, release
-from roas.ui.headlines import ending, headline
-from roas.ui.icons import CAREFUL, mark
-from roas.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, marked_up, one_line, plain
-from roas.ui.quantities import duration
+from roas.ui.formatting import at, duration, ending, headline, outcome_text, person, release
 from roas.ui.translation import _, translate
 
 REPORT_PREVIEW = 600
@@ -142,3 +158,127 @@ def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
 def _file_name(deployment: Deployment, problem: Problem, index: int) -> str:
     subject = re.sub(r"[^A-Za-z0-9._-]", "_", problem.service or problem.key)[:60]
     return f"{deployment.id}-{subject}{f'-{index + 1}' if index else ''}.txt"
+
+
+GO_ON_PREFIX = "roas:go-on:"
+TAKE_BACK_PREFIX = "roas:take-back:"
+
+
+def pause_key(deployment_id: str, pause: Pause) -> str:
+    """Return what marks the message about a pause."""
+    return f"{deployment_id} · pause {pause.number}"
+
+
+def draw_pause(deployment: Deployment, pause: Pause) -> Drawing:
+    """Draw one pause of a deployment: with buttons while it waits, and with who decided afterwards."""
+    waits = deployment.is_waiting and deployment.pause == pause
+    embed = discord.Embed(
+        title=f"⏸️ {headline(deployment)}: {_('paused')}",
+        description="\n".join([marked_up(pause.message, 1500), "", _state(deployment, pause, waits=waits)]),
+        colour=CAREFUL if waits else QUIET,
+    )
+    if pause.report.strip():
+        add_field(embed, _("Last log lines (all of them in the file)"), code_block(pause.report, REPORT_PREVIEW))
+    key = pause_key(deployment.id, pause)
+    embed.set_footer(text=key)
+    name = f"{deployment.id}-pause-{pause.number}.txt"
+    attachments = (Attachment(name, pause.report),) if pause.report.strip() else ()
+    buttons = _pause_buttons(deployment, pause) if waits else ()
+    return Drawing(key=key, embeds=tuple(fit([embed])), buttons=buttons, attachments=attachments)
+
+
+def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
+    subject = f"{deployment.id}:{pause.number}"
+    return (
+        Button(_("Go on"), f"{GO_ON_PREFIX}{subject}", discord.ButtonStyle.primary, "▶️"),
+        Button(_("Roll back"), f"{TAKE_BACK_PREFIX}{subject}", discord.ButtonStyle.danger, "↩️"),
+    )
+
+
+def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
+    if waits:
+        return _(
+            "What is healthy is kept, and nothing more is replaced. *Go on* replaces the replicas that are left; "
+            "*Roll back* brings the release before back. Until then, **{environment}** takes no other deployment.",
+            environment=deployment.environment,
+        )
+    decision = deployment.decision_on(pause.number)
+    if decision is None and deployment.cancel_requested_by is not None:
+        return _("🚫 {person} cancelled it.", person=person(deployment.cancel_requested_by))
+    if decision is None:
+        return _("It does not wait any more.")
+    if decision.choice is Choice.GO_ON:
+        return _("▶️ {person} let it go on.", person=person(decision.decided_by))
+    return _("↩️ {person} rolled it back.", person=person(decision.decided_by))
+
+
+HISTORY_PREFIX = "roas:history:"
+ANY = "-"
+PAGE_LENGTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Identify a page of the history; the buttons hold no more than this."""
+
+    environment: str | None = None
+    outcome: Outcome | None = None
+    number: int = 0
+
+    @property
+    def custom_id(self) -> str:
+        """Return the id of a button that leads here."""
+        return f"{HISTORY_PREFIX}{self.environment or ANY}:{self.outcome or ANY}:{self.number}"
+
+
+def draw_history(
+    deployments: Sequence[Deployment], page: HistoryPage | None = None, *, has_more: bool = False
+) -> Drawing:
+    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages."""
+    page = page or HistoryPage()
+    entries = [_entry(deployment) for deployment in deployments]
+    text = lines(entries, DESCRIPTION) if entries else _nothing(page)
+    embed = discord.Embed(title=_title(page), description=text, colour=QUIET)
+    if page.number or has_more:
+        embed.set_footer(text=_("Page {number}", number=page.number + 1))
+    return Drawing(
+        key=page.custom_id, embeds=tuple(fit([embed])), buttons=tuple(_history_buttons(page, has_more=has_more))
+    )
+
+
+def _title(page: HistoryPage) -> str:
+    title = _("📜 History of {environment}", environment=page.environment) if page.environment else _("📜 History")
+    return f"{title}: {outcome_text(page.outcome)}" if page.outcome else title
+
+
+def _nothing(page: HistoryPage) -> str:
+    if page.number:
+        return _("There is nothing older.")
+    return _("No deployment matches.") if page.environment or page.outcome else _("Nothing was deployed yet.")
+
+
+def _history_buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
+    if page.number:
+        yield Button(_("Newer"), replace(page, number=page.number - 1).custom_id, emoji="◀️")
+    if has_more:
+        yield Button(_("Older"), replace(page, number=page.number + 1).custom_id, emoji="▶️")
+
+
+def _entry(deployment: Deployment) -> str:
+    icon = mark(deployment)[0] if deployment.outcome else "🚀"
+    state = ending(deployment) if deployment.outcome else _("is running")
+    if deployment.awaits_approval:
+        state = _("waits for an approval")
+    details = [
+        at(deployment.created_at),
+        person(deployment.request.requested_by),
+        _approved(deployment),
+        duration(deployment.duration_seconds),
+        f"{release(deployment.from_release)} → {release(deployment.to_release)}",
+    ]
+    return f"{icon} **{headline(deployment)}** {state}\n-# {' · '.join(part for part in details if part)}"
+
+
+def _approved(deployment: Deployment) -> str:
+    approver = deployment.request.approved_by
+    return _("approved by {person}", person=person(approver)) if approver is not None else ""

@@ -6,11 +6,24 @@ import discord
 
 from roas.models.candidate import ANSWERABLE, Candidate, CandidateState
 from roas.models.deployment import Deployment, Outcome
-from roas.ui.drawing import Button, Drawing
+from roas.ui.drawing import (
+    BAD,
+    CAREFUL,
+    FIELD_VALUE,
+    GOOD,
+    QUIET,
+    RUNNING,
+    Button,
+    Drawing,
+    add_field,
+    code,
+    fit,
+    lines,
+    one_line,
+    plain,
+)
 from roas.ui.embeds.plan import draw_plan, whole_plan, whole_plan_note
 from roas.ui.formatting import person, since
-from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from roas.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
 from roas.ui.translation import _, translate
 
 TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX = "roas:take:", "roas:later:", "roas:skip:"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -9,19 +10,31 @@ from typing import Protocol
 import discord
 
 from roas.models.candidate import Hold
-from roas.models.deployment import Deployment, Lock, PhaseStatus
-from roas.models.freeze import Freeze
+from roas.models.deployment import Deployment, Freeze, Lock, PhaseStatus
 from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
 from roas.models.release import Release
-from roas.ui.drawing import Attachment, Drawing
-from roas.ui.formatting import at, image, person, since
-from roas.ui.headlines import headline
-from roas.ui.icons import QUIET, VERDICTS, WORST_FIRST
-from roas.ui.limits import (
+from roas.monitoring.metrics.integration_monitor import (
+    ERROR_RATE,
+    EVENT_LATENCY,
+    STATE_SYNC_LAG,
+    SUCCESS_RATE,
+    WAITING,
+    IntegrationFigures,
+    Limit,
+)
+from roas.ui.drawing import (
+    BAD,
+    CAREFUL,
     DESCRIPTION,
     EMBEDS,
     FIELD_VALUE,
+    GOOD,
+    QUIET,
     TOTAL,
+    VERDICTS,
+    WORST_FIRST,
+    Attachment,
+    Drawing,
     add_field,
     clip,
     code,
@@ -31,7 +44,7 @@ from roas.ui.limits import (
     one_line,
     plain,
 )
-from roas.ui.quantities import size
+from roas.ui.formatting import at, headline, image, person, since, size
 from roas.ui.translation import _, translate, word
 
 TABLE = "services.txt"
@@ -338,3 +351,51 @@ def _going_on(status: EnvironmentStatus) -> str:
             purpose=one_line(translate(lock.purpose), 300),
         )
     return ""
+
+
+def draw_integration(
+    figures: IntegrationFigures, firing: AbstractSet[str], *, is_engine_unavailable: bool = False
+) -> discord.Embed:
+    """Draw the figures; an icon before each says whether its alert fires. Without an engine nothing is called well."""
+    latency = _milliseconds(figures.event_latency_seconds)
+    if figures.slowest_subscriber:
+        latency = _("{value}, slowest: {name}", value=latency, name=code(figures.slowest_subscriber, 50))
+    lag, waiting = figures.state_sync_lag_seconds, figures.dependency_resolution_seconds
+    parts = [
+        _line(EVENT_LATENCY, firing, _("Event latency"), latency),
+        _line(STATE_SYNC_LAG, firing, _("Redis sync lag"), _milliseconds(lag)),
+        _line(WAITING, firing, _("Dependency resolution time"), "" if waiting is None else _waiting(waiting, figures)),
+        _line(ERROR_RATE, firing, _("Integration error rate"), _percent(figures.error_ratio)),
+        _line(SUCCESS_RATE, firing, _("Deployment success rate"), _percent(figures.success_ratio)),
+    ]
+    title, colour = _("🩺 Bot components: healthy"), GOOD
+    if is_engine_unavailable:
+        title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL
+    if firing:
+        title, colour = _("⚠️ Bot components: {count} alerts", count=len(firing)), BAD
+    return discord.Embed(title=title, description="\n".join(parts), colour=colour)
+
+
+def _waiting(seconds: float, figures: IntegrationFigures) -> str:
+    share = _percent(figures.dependency_share)
+    return _("{seconds} s, {share} of the timeout", seconds=f"{seconds:.1f}", share=share)
+
+
+def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
+    if not value:
+        return f"▫️ {name}: {_('nothing to measure yet')}"
+    icon = "🔴" if limit.name in firing else "🟢"
+    allowed = f"{limit.threshold:g} {limit.unit}"
+    side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)
+    return f"{icon} {name}: {value} ({side})"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def _percent(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    percent = ratio * 100
+    return _("under 0.1 %") if 0 < percent < 0.1 else f"{percent:.3g} %"

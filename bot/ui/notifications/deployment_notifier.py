@@ -1,13 +1,15 @@
-"""Post one deployment to the ops channel, from its first phase to its outcome."""
+"""Post what becomes of a deployment: its plan that waits for an approval, its progress and its outcome."""
 
 from statistics import median
 
 from roas.models.deployment import Deployment, Outcome
+from roas.models.plan import PlanRecord, PlanState
+from roas.state.approvals import is_expired, seconds_left
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.embeds.pause import draw_pause
-from roas.ui.notifications.notifier import LIVE, OUTCOME, PAUSE, Notifier, Pace
+from roas.ui.embeds.outcome import draw_outcome, draw_pause
+from roas.ui.embeds.plan import draw_approval
+from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PAUSE, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
@@ -76,3 +78,58 @@ async def last_seconds(state: StateManager, deployment_kind: str, environment: s
     """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
     known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
     return next((one.duration_seconds for one in known if one.request.kind == deployment_kind), None)
+
+
+PREFIX = "PLAN-"
+
+
+class ApprovalNotifier(Notifier):
+    """Keep one message that asks for an approval, and says later what became of it."""
+
+    def __init__(
+        self,
+        plan_id: str,
+        outbox: Outbox,
+        pace: Pace,
+        state: StateManager,
+        redact: Redact,
+        approvers: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(plan_id, outbox, pace)
+        self._state = state
+        self._redact = redact
+        self._approvers = approvers
+        self._last_seconds: float | None = None
+        self._last_is_known = False
+        self._waiting: PlanRecord | None = None
+
+    async def _post_changes(self) -> bool:
+        plan_record = await self._plan_record()
+        if plan_record is None or plan_record.state is PlanState.PLANNED:
+            return True
+        self._waiting = plan_record if plan_record.waits else None
+        if not self._last_is_known:
+            last = await last_seconds(self._state, plan_record.request.kind, plan_record.environment)
+            self._last_seconds, self._last_is_known = last, True
+        shown = without_secrets(plan_record, self._redact)
+        drawn = draw_approval(shown, self._approvers, last_seconds=self._last_seconds)
+        await self._deliver(
+            PostRequest(plan_record.id, APPROVAL, drawn, plan_record.created_at, finished=plan_record.ended)
+        )
+        return plan_record.ended
+
+    def _poll_seconds(self) -> float:
+        if self._waiting is None:
+            return self._pace.poll
+        return min(self._pace.poll, max(seconds_left(self._waiting), 0.0) + 0.01)
+
+    async def _plan_record(self) -> PlanRecord | None:
+        """Return the plan; an expired one is closed here, since no click may ever come.
+
+        A plan with every answer in time does not expire: it is being started, however long that takes.
+        """
+        plan_record = await self._state.approvals.get(self.subject)
+        if plan_record is not None and is_expired(plan_record):
+            expired = PlanState.EXPIRED
+            _done, plan_record = await self._state.approvals.move(plan_record.id, expired, None, from_states=())
+        return plan_record

@@ -27,12 +27,10 @@ from roas.models.events import (
 )
 from roas.state.manager import StateManager
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
-from roas.ui.notifications.approval_notifier import PREFIX as PLAN_PREFIX
-from roas.ui.notifications.approval_notifier import ApprovalNotifier
-from roas.ui.notifications.deployment_notifier import DeploymentNotifier
+from roas.ui.notifications.deployment_notifier import PREFIX as PLAN_PREFIX
+from roas.ui.notifications.deployment_notifier import ApprovalNotifier, DeploymentNotifier
 from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PROPOSAL, Notifier, Pace
-from roas.ui.notifications.outbox import Outbox
-from roas.ui.notifications.outboxes import Outboxes
+from roas.ui.notifications.outbox import Outbox, Outboxes
 from roas.ui.notifications.proposal_notifier import PREFIX as PROPOSAL_PREFIX
 from roas.ui.notifications.proposal_notifier import ProposalNotifier, has_message
 from roas.ui.secrets import Redact

@@ -8,7 +8,7 @@ from roas.backoff import Backoff, Retries
 from roas.concurrency import wait_for, wait_in_step
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.post import Post
+from roas.models.change import Post
 from roas.ui.notifications.ops_channel import ChannelClosedError, PostError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.translation import using_locale

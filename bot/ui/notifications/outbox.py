@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import heapq
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,10 +16,9 @@ from itertools import combinations, count
 
 from roas.concurrency import wait_for
 from roas.log import get_logger
-from roas.models.post import Post
+from roas.models.change import Post
 from roas.state.manager import StateManager
-from roas.ui.drawing import Drawing
-from roas.ui.missing_permission import MissingPermission
+from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
@@ -400,3 +399,23 @@ def nonce(post: Post, replaces: int | None = None) -> str:
     """Return the nonce that makes Discord post a message once; one that replaces a deleted message has another."""
     text = f"{post.subject}|{post.kind}|{post.channel_id}|{replaces or ''}"
     return hashlib.sha256(text.encode()).hexdigest()[:NONCE_LENGTH]
+
+
+class Outboxes:
+    """Hold one outbox for each channel: a channel that cannot be posted to delays no other."""
+
+    def __init__(self, main: Outbox, own: Mapping[str, Outbox] | None = None) -> None:
+        self.main = main
+        self._own = dict(own or {})
+
+    def of(self, environment: str) -> Outbox:
+        """Return the outbox of an environment; what concerns none, or an unknown one, goes to the ops channel."""
+        return self._own.get(environment, self.main)
+
+    def all(self) -> tuple[Outbox, ...]:
+        """Return every outbox once, the ops channel's first."""
+        return tuple(dict.fromkeys([self.main, *self._own.values()]))
+
+    def of_channel(self, channel_id: int) -> Outbox | None:
+        """Return the outbox of a channel, or None where nothing is posted there any more."""
+        return next((outbox for outbox in self.all() if outbox.channel.id == channel_id), None)

@@ -11,8 +11,7 @@ from roas.environments import projects_of
 from roas.errors import ComposePolicyError, ImageNotFoundError, RegistryUnavailableError, RoasError, find_passing
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, Severity
-from roas.models.obstacle import ObstacleKind
-from roas.models.stack import WantedImage
+from roas.models.stack import ObstacleKind, WantedImage
 from roas.validation.check import Finding, check, failed, listed, obstacles, passed, stack_check
 from roas.validation.compose_variables import Use, known_variables, variable_uses, variables_of_images
 from roas.validation.subject import Subject

@@ -10,7 +10,7 @@ from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import Message, said
 from roas.models.check import Severity
 from roas.models.facts import Mount, OwnContainer, PublishedPort
-from roas.models.obstacle import ObstacleKind
+from roas.models.stack import ObstacleKind
 from roas.validation.check import Finding, check, existing, failed, in_bytes, obstacles, passed, stack_check
 from roas.validation.subject import Subject
 

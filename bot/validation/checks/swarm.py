@@ -7,7 +7,7 @@ from roas.engine.swarm.obstacles import find_unplaced
 from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.check import Severity
-from roas.models.obstacle import ObstacleKind
+from roas.models.stack import ObstacleKind
 from roas.models.swarm import REACHABLE, SwarmFacts, SwarmNode
 from roas.validation.check import Finding, check, failed, listed, obstacles, passed, stack_check, swarm_check
 from roas.validation.subject import Subject

@@ -15,9 +15,13 @@ from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import (
+    DeploymentFigures,
+    IntegrationFigures,
+    IntegrationMeasurements,
+    IntegrationMonitor,
+    Windows,
+)
 from testbed.redis_server import RedisServer
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People

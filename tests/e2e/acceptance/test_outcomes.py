@@ -6,9 +6,9 @@ import time
 import pytest
 
 from roas.application import open_application
-from roas.held_environment import LockHeldError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
+from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, People, request
 from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alone

@@ -9,11 +9,11 @@ import pytest
 
 from roas.deployment import orchestrator
 from roas.errors import InvalidRequestError
-from roas.held_environment import LockHeldError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
-from roas.monitoring.alerts import swapped_binds
+from roas.monitoring.alerts import drift_alerts
+from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, alone
@@ -76,7 +76,7 @@ async def test_paused_rollout_waits_for_a_decision(application, people, stack, i
     data.mkdir()
     write(stack)
     await people.succeed("v1")
-    monkeypatch.setattr(swapped_binds, "WHOLE_SECONDS", 2.0)
+    monkeypatch.setattr(drift_alerts, "WHOLE_SECONDS", 2.0)
     await application.maintenance.start()
     await cancelling_a_paused_rollout_rolls_it_back(application, stack, images)
     write(stack, order="start-first")

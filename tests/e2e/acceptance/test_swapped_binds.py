@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roas.errors import ComposePolicyError
-from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from roas.monitoring.alerts.drift_alerts import SwappedBinds
 from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.trouble import until
 

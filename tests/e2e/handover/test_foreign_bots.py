@@ -11,8 +11,7 @@ import pytest
 from docker.errors import APIError
 
 from roas.models.ownership import STATE_SHARED
-from roas.monitoring.alerts.shared_state_folder import TITLE as SHARED_FOLDER
-from roas.monitoring.alerts.token_twin import TITLE as SAME_TOKEN
+from roas.monitoring.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.e2e.handover.conftest import other_version
@@ -95,7 +94,7 @@ async def test_bot_with_another_state_dir_is_left_alone(home, people):
 async def asked_until_named(people, before: set[int]) -> None:
     """Ask until one of two bots with one token has met the other often enough to say so."""
     async with asyncio.timeout(START_SECONDS):
-        while not any(SAME_TOKEN in one.text for one in await people.messages() if one.id not in before):
+        while not any(DUPLICATE_TOKEN in one.text for one in await people.messages() if one.id not in before):
             await ask(people, "dora", "status", environment="dev")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from roas.models.deployment import Outcome
 from roas.state.manager import StateManager
-from roas.ui.embeds.history import PAGE_LENGTH
+from roas.ui.embeds.outcome import PAGE_LENGTH
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS

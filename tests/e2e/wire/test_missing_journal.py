@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from sandbox.views import Message
 from tests.e2e.wire.conftest import CONNECT_SECONDS
 from tests.e2e.wire.shop import STAYS

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import KIND
-from roas.cogs.departure import Departure
+from roas.cogs.extension import Departure
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from roas.backoff import Retries
+from roas.cogs import stopped_bot
+from roas.cogs.stopped_bot import JournalLossNotifier
 from roas.models.ownership import JournalLoss
-from roas.ui.notifications import journal_loss
-from roas.ui.notifications.journal_loss import JournalLossNotifier
 from tests.integration.client.conftest import Living
 
 LOSS = JournalLoss(
@@ -20,7 +20,7 @@ LOSS = JournalLoss(
 
 @pytest.mark.parametrize("faults", [0, 7])
 async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPatch, faults: int) -> None:
-    monkeypatch.setattr(journal_loss, "PATIENTLY", Retries(0.05, 60))
+    monkeypatch.setattr(stopped_bot, "PATIENTLY", Retries(0.05, 60))
     bot = await living.start()
     bot.roas_leadership.lose()
     for path in living.application.state.folder.glob("journal.sqlite3*"):
@@ -43,7 +43,7 @@ async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPat
 
 async def test_loss_waits_for_a_client_that_starts(living: Living, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal may be lost before the bot has logged in to Discord."""
-    monkeypatch.setattr(journal_loss, "PATIENTLY", Retries(0.05, 60))
+    monkeypatch.setattr(stopped_bot, "PATIENTLY", Retries(0.05, 60))
     bot = await living.start(wait=False)
     async with asyncio.timeout(30):
         await JournalLossNotifier(bot, living.application.settings).run(LOSS)

@@ -19,7 +19,7 @@ from monitoring.dashboard import TARGET
 from roas.events import EventBus
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertSource, AlertState, Severity
-from roas.models.change import ChangeType, StateChange
+from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
@@ -31,11 +31,9 @@ from roas.models.deployment import (
 )
 from roas.models.events import AlertChanged, AlertResolved, AlertTriggered, RecoveryCompleted
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from roas.models.identifiers import new_id
 from roas.models.recovery import RecoveryOutcome
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures, IntegrationFigures
 from roas.state.manager import StateManager
 from testbed.prometheus_server import PrometheusServer
 from tests.unit.sample_events import alert

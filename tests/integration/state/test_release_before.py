@@ -14,16 +14,15 @@ import pytest
 from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.models.change import Post
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceStep
-from roas.models.freeze import Freeze
-from roas.models.plan_record import PlanState
-from roas.models.post import Post
+from roas.models.deployment import Freeze, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.plan import PlanState
 from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
 from roas.models.rollout import Choice, Decision, Pause
 from roas.state.documents import from_row, to_json
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from tests.integration.state.release_before import READ, UNFINISHED, WRITE, run_release_before
 from tests.unit.state.stored_surface import DOCUMENTS

@@ -11,9 +11,9 @@ import pytest
 from roas.api.application import ControlApi
 from roas.api.client import ControlClient
 from roas.api.control_socket import serve_control_socket
-from roas.held_environment import LockHeldError
 from roas.models.deployment import Outcome
 from roas.models.health import Verdict
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
 from tests.integration.state.release_before import command_of_before, environment_of_before, run_release_before

@@ -12,8 +12,7 @@ import pytest
 import redis.asyncio
 import time_machine
 
-from roas.models.change import ChangeType, StateChange
-from roas.models.identifiers import new_id
+from roas.models.change import ChangeType, StateChange, new_id
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
 from roas.state.manager import StateManager
@@ -196,7 +195,7 @@ async def test_damage_repaired(state: StateManager, server: RedisServer, damage:
 async def test_stream_length_bounded(state: StateManager, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert STREAM_LENGTH == 10_000
     for name, wanted in (("STREAM_LENGTH", length := 1000), ("MOST_ENTRIES", length + 1000)):
-        monkeypatch.setattr(f"roas.state.sync_target.{name}", wanted)
+        monkeypatch.setattr(f"roas.state.sync.{name}", wanted)
 
     def many(transaction) -> None:
         for number in range(length + 3000):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roas.models.check import Severity
-from roas.state.redis_server import ping
+from roas.state.sync import ping
 from roas.validation.checks.machine import redis
 from roas.validation.subject import Subject
 

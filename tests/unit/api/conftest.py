@@ -11,14 +11,14 @@ from roas.api.application import ControlApi
 from roas.api.client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.errors import RoasError
-from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
 from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
-from roas.models.identifiers import new_id
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.rollout import Choice
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 

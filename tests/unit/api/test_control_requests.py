@@ -24,12 +24,12 @@ from roas.errors import (
     RoasError,
     ValidationFailedError,
 )
-from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.plan import ServiceAction
 from roas.models.rollout import Choice, Pause
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from tests.unit.api.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
 

@@ -22,8 +22,7 @@ from roas.cli import connection, execution
 from roas.cli.connection import Connection
 from roas.cli.execution import UnansweredStartError, start_deployment
 from roas.cli.follow import Interruption
-from roas.models.deployment import Deployment, DeploymentRequest, Outcome
-from roas.models.freeze import Freeze
+from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.version import __version__

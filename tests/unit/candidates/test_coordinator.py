@@ -10,8 +10,7 @@ from roas.candidates.coordinator import BLAMED
 from roas.errors import ComposePolicyError, EngineUnavailableError, InvalidRequestError
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from roas.models.freeze import Freeze
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
 from roas.state.candidates import KeyReusedError
 
 PERSON = Actor(ActorKind.DISCORD, "7", "Ada")

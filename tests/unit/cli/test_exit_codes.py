@@ -17,7 +17,6 @@ from roas.errors import (
     StateError,
     ValidationFailedError,
 )
-from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
@@ -29,6 +28,7 @@ from roas.models.deployment import (
     PhaseStatus,
     Problem,
 )
+from roas.state.locks import LockHeldError
 
 ASKER = Actor(ActorKind.SYSTEM, "0", "root")
 

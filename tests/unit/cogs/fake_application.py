@@ -19,14 +19,12 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Draft, Outcome, PhaseResult, PhaseStatus
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged, DeploymentBegan, DeploymentEnded, PhaseChanged, origin
-from roas.models.health import ContainerSnapshot, Verdict
-from roas.models.plan import Plan
-from roas.models.plan_record import PlanState
+from roas.models.health import ContainerSnapshot, ServiceSeries, Verdict
+from roas.models.plan import Plan, PlanState
 from roas.models.release import Release
 from roas.models.rollout import Choice
-from roas.models.series import ServiceSeries
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.metrics.integration_figures import IntegrationFigures
+from roas.monitoring.metrics.integration_monitor import IntegrationFigures
 from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
@@ -233,7 +231,7 @@ class FakeApplication:
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
-    token_twin: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))
+    duplicate_token: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))
 
     def watch_itself(self) -> None:
         """Watch nothing."""

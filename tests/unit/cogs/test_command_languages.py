@@ -5,7 +5,7 @@ from typing import Any
 from discord import app_commands
 
 from roas.models.deployment import Outcome
-from roas.ui.command_translator import CommandTranslator
+from roas.ui.command_names import CommandTranslator
 
 
 async def payloads(scene: Any) -> list[dict[str, Any]]:

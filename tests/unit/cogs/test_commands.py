@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import EngineUnavailableError
-from roas.held_environment import LockHeldError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus
-from roas.models.health import Verdict
+from roas.models.health import ServicePoint, ServiceSeries, Verdict
 from roas.models.release import Release
-from roas.models.series import ServicePoint, ServiceSeries
+from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 from tests.unit.cogs.conftest import Scene, shown
 from tests.unit.ui.samples import a_release
@@ -212,7 +211,7 @@ async def test_unexpected_fault_id_matches_log(scene: Scene, caplog: pytest.LogC
 async def test_unacknowledged_interaction_has_no_effect(scene: Scene) -> None:
     """Another process answered it: that is noted, since one that does so again has this bot's token."""
     met: list[int] = []
-    scene.application.token_twin.met = lambda interaction_id, leading_seconds: met.append(interaction_id)
+    scene.application.duplicate_token.met = lambda interaction_id, leading_seconds: met.append(interaction_id)
     scene.env.inject_error("POST", "/interactions/*/*/callback", status=400, code=40060)
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert not scene.application.orchestrator.requests

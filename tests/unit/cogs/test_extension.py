@@ -10,8 +10,7 @@ from discord.ext import commands
 
 from roas.client import RoasBot
 from roas.cogs import extension
-from roas.cogs.command_set import CommandSet
-from roas.cogs.command_sync import KIND, CommandSync
+from roas.cogs.command_sync import KIND, CommandSet, CommandSync
 from roas.errors import SettingsError
 from roas.leadership.leadership import Leadership
 from tests.unit.cogs.conftest import Scene

@@ -18,18 +18,22 @@ from roas.candidates.coordinator import request_for
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, SourceMode
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft
-from roas.models.freeze import Freeze
-from roas.models.identifiers import new_id
-from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.models.change import new_id
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft, Freeze
+from roas.models.plan import LIFETIME, PlanRecord, PlanState
 from roas.models.rollout import Choice, Pause
 from roas.ui.drawing import Button, Drawing
 from roas.ui.embeds.alert import PREFIX as ALERT_PREFIX
-from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
-from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
 from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
-from roas.ui.embeds.outcome import ROLLBACK_PREFIX
-from roas.ui.embeds.pause import GO_ON_PREFIX, TAKE_BACK_PREFIX, draw_pause
+from roas.ui.embeds.outcome import (
+    GO_ON_PREFIX,
+    HISTORY_PREFIX,
+    ROLLBACK_PREFIX,
+    TAKE_BACK_PREFIX,
+    HistoryPage,
+    draw_pause,
+)
+from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX, draw_proposal
 from roas.ui.notifications.ops_channel import OpsChannel
 from tests.unit.cogs.conftest import Scene, buttons

@@ -13,11 +13,10 @@ from roas.cogs.plan_approvals import PlanApprovals
 from roas.errors import EngineUnavailableError, ImageChangedError, ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType
-from roas.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
-from roas.models.freeze import Freeze
-from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
-from roas.ui.embeds.approval import draw_approval
+from roas.models.deployment import DeploymentKind, Freeze, Outcome, ServiceProgress, ServiceStep
+from roas.models.plan import LIFETIME, PlanRecord, PlanState
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.embeds.plan import draw_approval
 from tests.unit.cogs.conftest import Scene, buttons, shown
 from tests.unit.cogs.test_commands import kept_release
 from tests.unit.ui.story import Story, until

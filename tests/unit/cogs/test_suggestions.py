@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from roas.cogs.suggestions import matching, matching_last, releases
+from roas.cogs.arguments import matching, matching_last, releases
 from roas.models.release import ReleaseState
 from tests.unit.ui.samples import a_release
 

@@ -5,9 +5,8 @@ from roas.deployment.peers import HealthAnswer, Peers
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
 from roas.models.check import ValidationReport
-from roas.models.dependency import Dependency
 from roas.models.environment import Environment
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, ServiceDefinition
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease

@@ -10,7 +10,7 @@ from roas.engine.proxied_service import ProxyReport
 from roas.errors import ProxyError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
-from roas.models.proxy import ServiceProxy
+from roas.models.stack import ServiceProxy
 from tests.unit.deployment.fake_engine import FakeEngine
 from tests.unit.deployment.played_parts import service
 

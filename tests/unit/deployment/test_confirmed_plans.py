@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import ImageChangedError, InvalidRequestError
-from roas.held_environment import FrozenError
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from roas.models.freeze import Freeze
-from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
+from roas.models.stack import Obstacle, ObstacleKind
+from roas.state.locks import FrozenError
 from tests.unit.deployment.fake_engine import UNHEALTHY
 from tests.unit.deployment.requested import DORA, deploy, hotfix, rollback
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.errors import DependencyCycleError, ServiceFailedError
-from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, DependencyCondition, DependencyKind, ServiceDefinition
 
 
 def stack(**needs: list[Dependency] | list[str]) -> dict[str, ServiceDefinition]:

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from roas.deployment.dependent_restarts import to_restart
-from roas.models.dependency import Dependency
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, ServiceDefinition
 
 
 def defined(name: str, *after: str, restart: bool = True, one_shot: bool = False) -> ServiceDefinition:

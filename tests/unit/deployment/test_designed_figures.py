@@ -16,12 +16,10 @@ from roas.engine.manager import DeploymentManager
 from roas.errors import PhaseTimeoutError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
-from roas.models.dependency import Dependency
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
-from roas.models.stack import WantedImage
-from roas.monitoring.metrics.integration_figures import Windows
-from roas.monitoring.metrics.integration_monitor import LIMITS
+from roas.models.stack import Dependency, WantedImage
+from roas.monitoring.metrics.integration_monitor import LIMITS, Windows
 from roas.recovery import limits
 from roas.settings import Settings
 from roas.state import history

@@ -16,13 +16,12 @@ from roas.errors import (
     InvalidRequestError,
     NotPermittedError,
 )
-from roas.held_environment import FrozenError, LockHeldError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseStatus
-from roas.models.freeze import Freeze
-from roas.models.plan_record import DRAFT_LIFETIME, PlanRecord, PlanState
+from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome, PhaseStatus
+from roas.models.plan import DRAFT_LIFETIME, PlanRecord, PlanState
 from roas.state.approvals import seconds_left
+from roas.state.locks import FrozenError, LockHeldError
 from tests.unit.deployment.requested import DORA, deploy, hotfix, phase_reached, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")

@@ -13,13 +13,13 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus
-from roas.held_environment import LockHeldError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.settings import EnvironmentSettings, Settings
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from tests.unit.deployment.fake_engine import STARTING, FakeEngine

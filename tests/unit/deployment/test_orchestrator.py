@@ -8,7 +8,6 @@ import pytest
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.engine.interface import ReleaseDraft
 from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
-from roas.held_environment import LockHeldError
 from roas.models.check import CheckResult, Severity
 from roas.models.coordination import HOTFIX, STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
@@ -16,6 +15,7 @@ from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
+from roas.state.locks import LockHeldError
 from tests.unit.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
 from tests.unit.deployment.played_parts import service
 from tests.unit.deployment.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses

@@ -10,7 +10,7 @@ import pytest
 from roas.deployment import peer_processes
 from roas.deployment.peer_processes import PeerProcesses
 from roas.models.ownership import Heartbeat, ProcessMark
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.every_peer import EveryPeer
 

@@ -17,7 +17,7 @@ from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 

@@ -14,7 +14,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.events import DeploymentStoodStill
 from roas.models.rollout import Choice
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.ui.embeds.live import draw_live
 from tests.unit.deployment.fake_engine import FakeEngine
 from tests.unit.deployment.played_parts import service

@@ -7,11 +7,9 @@ import pytest
 
 from roas.deployment.proxy_changes import refuse_unready_proxies, warn_of_dropped, with_dropped_proxies
 from roas.errors import ComposeFileError, ProxyError
-from roas.models.dependency import Dependency
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction, ServicePlan
-from roas.models.proxy import ServiceProxy
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy
 from tests.unit.one_stack import OneStack
 
 HAPROXY = ServiceProxy("haproxy", backends=("web",))

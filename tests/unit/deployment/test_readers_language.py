@@ -25,20 +25,20 @@ from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.plan_record import PlanRecord
+from roas.models.plan import PlanRecord
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.service_reports import down
+from roas.monitoring.alerts.service_alerts import down
 from roas.monitoring.health.judgement import judge_service
 from roas.redaction import Redactor
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert
-from roas.ui.embeds.approval import draw_confirmation
 from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.plan import draw_confirmation
 from roas.ui.translation import translate, using_locale, word
 from tests.unit.deployment.fake_engine import STARTING, UNHEALTHY
 from tests.unit.engine.policy.test_policy import STACK, STATE

@@ -18,7 +18,7 @@ from roas.models.facts import OwnContainer
 from roas.models.ownership import Heartbeat
 from roas.models.release import ImagePin, ReleaseService
 from roas.settings import Settings
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from tests.unit.deployment.fake_engine import HEALTHY, FakeEngine

@@ -9,8 +9,7 @@ import pytest
 from roas.engine.behind_proxy import BehindProxy
 from roas.errors import ProxyError, ServiceFailedError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.proxy import ServiceProxy
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import ServiceDefinition, ServiceProxy
 
 WEB = ServiceDefinition("web", "web:v1", "", proxy=ServiceProxy("haproxy"))
 

@@ -18,7 +18,7 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Readiness
 from roas.state import journal
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from testbed.waiting import wait_until

@@ -14,7 +14,7 @@ from roas.leadership import elector, takeover
 from roas.leadership.elector import TRANSITIONS, ElectorState, Occasion, after
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.state import ownership
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.test_takeover import HUNG, Bot, fail
 

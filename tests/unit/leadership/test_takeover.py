@@ -20,7 +20,7 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
 from roas.state import ownership
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from tests.unit.leadership.every_peer import EveryPeer

@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-from roas.messages.message import Message, joined, said
-from roas.messages.stored import hidden_forms, messages_in, with_messages
+from roas.messages.message import Message, hidden_forms, joined, messages_in, said, with_messages
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState

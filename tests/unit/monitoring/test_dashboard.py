@@ -15,8 +15,7 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from tests.unit import sample_events

@@ -16,14 +16,13 @@ from roas.errors import EnginePartAwayError
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
-from roas.models.holding import Holding
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
-from roas.models.release import ReleaseState
+from roas.models.release import Holding, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import WINDOW, Budget, RecoveryChecks, find_sound_release
-from roas.state.boot_clock import boot_seconds
+from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that
 

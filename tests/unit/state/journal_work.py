@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, StateChange
+from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
-from roas.models.identifiers import new_id
 from roas.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")

@@ -18,21 +18,17 @@ from typing import Any, cast, get_args, get_type_hints
 import roas
 from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.cli.running import ExitCode
-from roas.messages.stored import MESSAGES
+from roas.messages.message import MESSAGES
 from roas.models.alert import Alert
 from roas.models.candidate import Candidate, Delivery, Hold
-from roas.models.change import StateChange
-from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
-from roas.models.freeze import Freeze
+from roas.models.change import Post, StateChange
+from roas.models.deployment import Deployment, Freeze, Lock, PhaseResult, ServiceProgress
 from roas.models.ownership import Heartbeat, LeaderLease
-from roas.models.plan import Plan
-from roas.models.plan_record import PlanRecord
-from roas.models.post import Post
+from roas.models.plan import Plan, PlanRecord
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release
-from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_metrics import DeploymentMetrics
+from roas.monitoring.metrics.bot_metrics import DeploymentMetrics, Metrics
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures
 from roas.settings import EnvironmentSettings, Settings
 from roas.state.manager import StateManager
 from roas.state.schema import migrate

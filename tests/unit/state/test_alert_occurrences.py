@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from roas.models.alert import Alert, AlertReport, AlertSource, Severity
-from roas.models.instant import Instant
-from roas.state.alert_occurrences import judge
+from roas.models.alert import Alert, AlertReport, AlertSource, Instant, Severity
+from roas.state.alerts import judge
 
 NOW = Instant(datetime(2026, 1, 1, 12, tzinfo=UTC), "boot", 1000.0)
 NEVER = "0001-01-01T00:00:00Z"

@@ -9,11 +9,9 @@ import pytest
 import time_machine
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType
+from roas.models.change import ChangeType, new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest
-from roas.models.identifiers import new_id
-from roas.models.plan import Plan
-from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.models.plan import LIFETIME, Plan, PlanRecord, PlanState
 from roas.state import approvals
 from roas.state.approvals import is_expired, seconds_left, with_expiry
 from roas.state.documents import from_json, to_json

@@ -16,7 +16,7 @@ from roas.errors import InvalidRequestError, JournalDamagedError, JournalLostErr
 from roas.models.ownership import Heartbeat
 from roas.state import backups
 from roas.state.backups import KEPT, DamagedCopyError, verify
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from tests.unit.state.journal_work import deploy, write
 

@@ -4,12 +4,12 @@ import dataclasses
 import sqlite3
 from pathlib import Path
 
-from roas.messages.stored import MESSAGES
+from roas.messages.message import MESSAGES
 from roas.models.change import ChangeType, StateChange
 from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark
 from roas.redaction import Redactor
-from roas.state.document_texts import FOUND_BY, WORDS
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.documents import FOUND_BY, WORDS
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 
 SECRET = "s3cr3t-Value/77"

@@ -12,7 +12,7 @@ from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from tests.unit.state.test_state_manager import a_deployment
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from roas.errors import InvalidRequestError
-from roas.held_environment import FrozenError
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import DeploymentKind
-from roas.models.freeze import Freeze
+from roas.models.deployment import DeploymentKind, Freeze
+from roas.state.locks import FrozenError
 from roas.state.manager import StateManager
 from tests.unit.ui.samples import a_deployment
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, ServiceProgress
-from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
 from roas.state import history
 from roas.state.history import HistoryBounds

@@ -18,10 +18,9 @@ from roas.concurrency import end_tasks
 from roas.errors import JournalLostError, StateError
 from roas.models.ownership import Heartbeat
 from roas.state import journal_place
-from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
-from roas.state.journal_place import JournalPlace
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME, JournalPlace
 from roas.state.manager import StateManager
 from roas.state.ownership import LEASE_SECONDS
 from roas.state.transaction import Transaction

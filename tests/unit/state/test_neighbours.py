@@ -10,28 +10,27 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from roas.held_environment import LockHeldError
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from roas.models.change import ChangeType, StateChange
+from roas.models.change import ChangeType, Post, StateChange
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
+    Freeze,
     Lock,
     Outcome,
     PhaseStatus,
     ServiceProgress,
     ServiceStep,
 )
-from roas.models.freeze import Freeze
 from roas.models.ownership import Heartbeat
-from roas.models.plan_record import PlanRecord, PlanState
-from roas.models.post import Post
+from roas.models.plan import PlanRecord, PlanState
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release, ReleaseState
-from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.documents import log_once
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.instance import boot_id, boot_seconds
+from roas.state.journal_place import JOURNAL_NAME
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from roas.state.schema import MIGRATIONS
 from tests.unit.state.test_approvals import a_plan_record

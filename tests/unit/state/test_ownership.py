@@ -13,11 +13,11 @@ import pytest
 from roas.errors import FencedOffError
 from roas.leadership.leadership import Leadership
 from roas.models.actor import Actor, ActorKind
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
-from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
-from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.instance import boot_id, boot_seconds
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from roas.state.ownership import BEATS_OF_A_ROW, HeldLease, lease_has_lapsed
 from roas.state.transaction import Fence

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from roas.errors import FencedOffError, InvalidRequestError, StateError
-from roas.held_environment import LockHeldError
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, StateChange
+from roas.models.change import ChangeType, Post, StateChange, new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
@@ -30,10 +29,9 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from roas.models.identifiers import new_id
-from roas.models.post import Post
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 from testbed.stopping import stop_process
 

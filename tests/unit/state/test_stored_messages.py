@@ -17,10 +17,9 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
-from roas.state.projection import Keys, hash_fields, stream_entry
-from roas.state.projection_source import Numbered
+from roas.state.projection import Keys, Numbered, hash_fields, stream_entry
 from roas.ui.translation import translate, using_locale
 
 SECRET = "s3cr3t-Value/77"

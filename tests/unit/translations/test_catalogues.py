@@ -28,7 +28,6 @@ NOT_TRANSLATED = {
 # What is told to who writes the bot around the extension, and what is painted with a font of Latin letters only.
 ENGLISH = (
     "cogs/application_cog.py",
-    "cogs/clashes.py",
     "cogs/command_sync.py",
     "cogs/loading.py",
     "cogs/names.py",

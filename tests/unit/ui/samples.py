@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.models.actor import Actor, ActorKind
+from roas.models.change import new_id
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
 from roas.models.deployment import (
     Deployment,
@@ -18,7 +19,6 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from roas.models.identifiers import new_id
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 

@@ -7,8 +7,7 @@ import threading
 import pytest
 from PIL import Image
 
-from roas.models.health import Verdict
-from roas.models.series import ServicePoint, ServiceSeries
+from roas.models.health import ServicePoint, ServiceSeries, Verdict
 from roas.ui import chart
 from roas.ui.chart import CPU, LINES, VERDICTS, Painter, draw_last_hour, largest, worst_first, write_memory
 from roas.ui.drawing import Picture

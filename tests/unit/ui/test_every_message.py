@@ -21,36 +21,27 @@ from discord.http import MultipartParameters, handle_message_parameters
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.answers import answer, answer_beside
 from roas.cogs.logs import _draw as draw_logs
+from roas.cogs.stopped_bot import draw_journal_loss
 from roas.errors import RoasError
-from roas.held_environment import FrozenError, LockHeldError
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
-from roas.models.freeze import Freeze
+from roas.models.deployment import Deployment, DeploymentKind, Freeze, Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
-from roas.models.plan import Plan
-from roas.models.plan_record import PlanState
+from roas.models.plan import Plan, PlanState
 from roas.models.rollout import Choice, Decision, Pause
-from roas.monitoring.metrics.integration_figures import IntegrationFigures
-from roas.monitoring.metrics.integration_monitor import LIMITS
-from roas.ui.drawing import Drawing
+from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationFigures
+from roas.state.locks import FrozenError, LockHeldError
+from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
-from roas.ui.embeds.approval import draw_approval, draw_confirmation
 from roas.ui.embeds.errors import draw_error, draw_unexpected
-from roas.ui.embeds.history import HistoryPage, draw_history
-from roas.ui.embeds.integration import draw_integration
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.embeds.pause import draw_pause
-from roas.ui.embeds.plan import draw_plan, draw_plan_message
+from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome, draw_pause
+from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
 from roas.ui.embeds.proposal import draw_proposal
-from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
 from roas.ui.formatting import person, since
-from roas.ui.limits import code, fit, one_line
-from roas.ui.missing_permission import MissingPermission
-from roas.ui.notifications.journal_loss import draw_journal_loss
 from roas.ui.notifications.ops_channel import OpsChannel
 from roas.ui.translation import _ as translated
 from roas.ui.translation import using_locale
@@ -92,10 +83,10 @@ HELPERS = {
     "roas.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
     "roas.ui.command_names._embed": "names commands in their group, in one embed",
     "roas.ui.notifications.ops_channel.OpsChannel._as_sent": "names commands, hides secrets in what is posted",
-    "roas.ui.hiding.hidden_drawing": "hides secrets in what others drew",
-    "roas.ui.hiding.hidden_embeds": "hides secrets in what others drew",
-    "roas.ui.limits.fit": "makes what others drew fit",
-    "roas.ui.limits._clip_parts": "makes one embed fit",
+    "roas.ui.secrets.hidden_drawing": "hides secrets in what others drew",
+    "roas.ui.secrets.hidden_embeds": "hides secrets in what others drew",
+    "roas.ui.drawing.fit": "makes what others drew fit",
+    "roas.ui.drawing._clip_parts": "makes one embed fit",
     "roas.cogs.history.HistoryCog.draw": "reads what draw_history draws",
     "roas.cogs.status.StatusCog._draw": "puts together what draw_status and the chart draw",
     "roas.cogs.status.StatusCog._open_alerts": "reads what draw_open_alerts draws",

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roas.messages.message import joined, said
-from roas.ui import limits
-from roas.ui.limits import (
+from roas.ui import drawing
+from roas.ui.drawing import (
     FIELD_VALUE,
     NOTHING,
     TOTAL,
@@ -103,10 +103,10 @@ def test_one_line_has_no_newline() -> None:
 
 def test_long_texts_are_not_remembered() -> None:
     """Hundreds of them would be megabytes."""
-    limits._escaped_before.cache_clear()
-    for text in ("a*b", "x*" * limits.REMEMBERED_LENGTH):
+    drawing._escaped_before.cache_clear()
+    for text in ("a*b", "x*" * drawing.REMEMBERED_LENGTH):
         assert plain(text, 10_000) == text.replace("*", "\\*")
-    assert limits._escaped_before.cache_info().currsize == 1
+    assert drawing._escaped_before.cache_info().currsize == 1
 
 
 def test_quoted_commands_are_code_and_fields_are_escaped() -> None:

@@ -3,10 +3,10 @@
 import asyncio
 
 from roas.errors import RoasError
-from roas.held_environment import LockHeldError
 from roas.messages.message import Message, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
+from roas.state.locks import LockHeldError
 from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome

@@ -11,9 +11,9 @@ from pathlib import Path
 from roas.models.deployment import Deployment, ServiceProgress
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.models.release import Release
-from roas.state.boot_clock import boot_seconds
 from roas.state.documents import from_json
-from roas.state.looked_at import JOURNAL_NAME
+from roas.state.instance import boot_seconds
+from roas.state.journal_place import JOURNAL_NAME
 
 BUSY_SECONDS = 10.0
 

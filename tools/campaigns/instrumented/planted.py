@@ -10,7 +10,7 @@ from typing import Any
 from roas import service
 from roas.cli import run_command_line
 from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.models.post import Post
+from roas.models.change import Post
 from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.recovery.handler import ErrorHandler
 from roas.state import deployments

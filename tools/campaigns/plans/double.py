@@ -22,14 +22,12 @@ from roas.engine.interface import (
 )
 from roas.engine.proxied_service import ProxiedService
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
-from roas.models.dependency import Dependency
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
-from roas.models.proxy import ServiceProxy
 from roas.models.release import ImagePin, Release, ReleaseService
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy, WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from tools.campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
 from tools.campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine

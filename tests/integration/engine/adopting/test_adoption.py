@@ -16,10 +16,10 @@ from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import ADOPTED_HASH, WRITTEN
 from roas.engine.stacks import Stacks
 from roas.models.actor import Actor, ActorKind
-from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release, ReleaseState
+from roas.models.stack import DependencyCondition
 from testbed.engine import manual_environment
 from tests.integration.engine.applying import apply, draft
 from tests.integration.engine.normalised import normalised

@@ -9,7 +9,7 @@ import pytest
 
 from roas.engine.machine.processes import end_process
 from roas.models.ownership import ProcessMark
-from roas.state.process_marks import pid_namespace, started_at
+from roas.state.instance import pid_namespace, started_at
 from testbed.stopping import stop_process
 
 

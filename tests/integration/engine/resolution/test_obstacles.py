@@ -5,7 +5,7 @@ import secrets
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings
 from roas.engine.resolution.obstacles import find_obstacles
 from roas.engine.stacks import Stacks
-from roas.models.obstacle import ObstacleKind
+from roas.models.stack import ObstacleKind
 from roas.redaction import Redactor
 
 STACK = """

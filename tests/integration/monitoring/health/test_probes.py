@@ -9,9 +9,7 @@ import pytest
 from roas.concurrency import end_tasks
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.health.probe_history import ProbeHistory
-from roas.monitoring.health.probe_loop import ProbeLoop
-from roas.monitoring.health.probes import NetworkProber
+from roas.monitoring.health.probes import NetworkProber, ProbeHistory, ProbeLoop
 from testbed.redis_server import RedisServer
 from tests.unit.monitoring.health.test_probes import DEV, Anywhere
 

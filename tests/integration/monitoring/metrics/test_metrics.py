@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.models.health import Verdict
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from tests.unit.monitoring.metrics.test_metrics import Scene, scene, stack, web_with

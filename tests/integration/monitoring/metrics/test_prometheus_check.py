@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.monitoring.metrics.prometheus import PrometheusClient
-from roas.monitoring.metrics.prometheus_check import monitoring_warnings
+from roas.monitoring.metrics.prometheus import PrometheusClient, monitoring_warnings
 from tests.unit.monitoring.metrics.test_prometheus_check import bot_port
 
 __all__ = ["bot_port"]

@@ -20,7 +20,7 @@ from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, Verdict
 from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.health.judgement import HysteresisRules
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import discord
 import pytest
 
-from roas.ui.drawing import Drawing
-from roas.ui.missing_permission import MissingPermission
+from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
 from sandbox.client import SandboxClient
 from tests.integration.sandbox.conftest import bot, openapi, people, sandbox

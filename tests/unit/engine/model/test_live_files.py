@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.model.live_files import LIVE, LiveFiles, services_with_live_files, with_live_files
-from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ProxyKind, ServiceProxy
 
 TARGET = "/usr/local/etc/haproxy/haproxy.cfg"
 

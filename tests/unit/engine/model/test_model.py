@@ -12,8 +12,7 @@ from roas.engine.model.durations import read_duration, write_duration
 from roas.engine.model.text import read_model, read_resolved, write_model
 from roas.engine.releases.pinning import pin
 from roas.errors import ComposeFileError
-from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import Dependency, DependencyCondition, DependencyKind, ServiceDefinition
 
 
 def definition(fields: dict[str, Any], **others: dict[str, Any]) -> ServiceDefinition:

@@ -7,7 +7,7 @@ import pytest
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.service_proxy import lossy_updates, refuse_impossible_proxies
 from roas.errors import ComposeFileError
-from roas.models.proxy import ProxyKind, ServiceProxy
+from roas.models.stack import ProxyKind, ServiceProxy
 
 
 def definitions(proxy: object, **fields: object):

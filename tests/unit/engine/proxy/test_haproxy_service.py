@@ -14,7 +14,7 @@ from roas.engine.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.engine.proxy.haproxy_service import HAProxyService
 from roas.errors import ProxyError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.proxy import ServiceProxy
+from roas.models.stack import ServiceProxy
 from tests.unit.engine.proxy.fake_haproxy import FakeHAProxy, FakeServer
 
 PROXY = ServiceProxy("haproxy", backends=("web",), websockets=("ws",), limit_seconds=1.0)

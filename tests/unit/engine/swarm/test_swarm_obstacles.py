@@ -6,7 +6,7 @@ import pytest
 
 from roas.engine.labels import STACK
 from roas.engine.swarm.obstacles import find_on_swarm
-from roas.models.obstacle import ObstacleKind
+from roas.models.stack import ObstacleKind
 
 Json = dict[str, Any]
 GIB = 2**30

@@ -6,7 +6,7 @@ import pytest
 
 from roas.engine.interface import ContainerEvent
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
-from roas.monitoring.alerts.manual_stops import ManualStops
+from roas.monitoring.alerts.service_alerts import ManualStops
 
 
 class Clock:

@@ -8,10 +8,9 @@ import pytest
 from roas.events import EventBus
 from roas.models.alert import AlertState
 from roas.models.ownership import Heartbeat
-from roas.monitoring.alerts import token_twin
+from roas.monitoring.alerts import bot_alerts
 from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.shared_state_folder import SharedStateFolder
-from roas.monitoring.alerts.token_twin import TokenTwin
+from roas.monitoring.alerts.bot_alerts import DuplicateToken, SharedStateFolder
 from roas.state.manager import StateManager
 
 
@@ -32,26 +31,26 @@ async def shown(state: StateManager) -> list[tuple[str, AlertState]]:
     return [(one.title, one.state) for one in await state.alerts.all()]
 
 
-async def test_twin_named_after_two_meetings(state, alerts, monkeypatch) -> None:
+async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) -> None:
     """One may be the library's own retry, and a new leader tries what the one before it answered."""
 
     async def holders() -> tuple[str, ...]:
         return ("container old-bot-1 of project old",)
 
-    twin = TokenTwin(alerts, holders)
-    twin.met(1, leading_seconds=3.0)
+    duplicate = DuplicateToken(alerts, holders)
+    duplicate.met(1, leading_seconds=3.0)
     for _ in range(2):
-        twin.met(2, leading_seconds=60.0)
-        await twin.look()
+        duplicate.met(2, leading_seconds=60.0)
+        await duplicate.look()
     assert await shown(state) == []
-    twin.met(3, leading_seconds=61.0)
+    duplicate.met(3, leading_seconds=61.0)
     for _ in range(2):
-        await twin.look()
+        await duplicate.look()
     (alert,) = await state.alerts.open()
     assert alert.title == "another bot uses this bot's token"
     assert "used by container old-bot-1 of project old" in alert.summary
-    monkeypatch.setattr(token_twin, "WINDOW_SECONDS", -1.0)
-    await twin.look()
+    monkeypatch.setattr(bot_alerts, "WINDOW_SECONDS", -1.0)
+    await duplicate.look()
     assert await shown(state) == [(alert.title, AlertState.RESOLVED)]
 
 

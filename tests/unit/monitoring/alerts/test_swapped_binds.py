@@ -9,9 +9,9 @@ import pytest
 
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import Environment
-from roas.models.holding import Holding
-from roas.monitoring.alerts import swapped_binds
-from roas.monitoring.alerts.swapped_binds import SwappedBinds
+from roas.models.release import Holding
+from roas.monitoring.alerts import drift_alerts
+from roas.monitoring.alerts.drift_alerts import SwappedBinds
 from tests.unit.one_stack import OneStack
 
 
@@ -141,7 +141,7 @@ async def test_what_was_held_before_a_pause_stays_held_in_it(world, binds, tmp_p
 
 
 async def test_all_is_looked_at_now_and_then(world, binds, monkeypatch):
-    monkeypatch.setattr(swapped_binds, "WHOLE_SECONDS", 0.0)
+    monkeypatch.setattr(drift_alerts, "WHOLE_SECONDS", 0.0)
     await binds.look()
     await binds.look()
     assert world.looks == 2

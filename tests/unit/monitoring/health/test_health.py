@@ -11,7 +11,7 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.health.judgement import HysteresisRules
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY, Verdict.UNKNOWN
 

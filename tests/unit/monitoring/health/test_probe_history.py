@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.health.probe_history import ProbeHistory
+from roas.monitoring.health.probes import ProbeHistory
 
 URL = "redis://user:secret@127.0.0.1:6379/0"
 STORE = ServiceDefinition("store", "store:v1", "d", probes=(ServiceProbe(URL, grace_seconds=5.0),))

@@ -12,10 +12,8 @@ import pytest
 from roas.concurrency import end_tasks
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.health.probe_history import ProbeHistory
-from roas.monitoring.health.probe_loop import ProbeLoop
-from roas.monitoring.health.probes import NetworkProber
-from roas.state.redis_server import RedisUnavailableError, ping
+from roas.monitoring.health.probes import NetworkProber, ProbeHistory, ProbeLoop
+from roas.state.sync import RedisUnavailableError, ping
 from testbed.redis_server import free_port
 from tests.unit.log_lines import captured_logs
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.monitoring.health.restart_history import RestartHistory
+from roas.monitoring.health.judgement import RestartHistory
 
 
 def restarted(count: int, container_id: str = "c1") -> list[ContainerSnapshot]:

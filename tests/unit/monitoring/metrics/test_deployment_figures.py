@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from roas.models.actor import RECOVERY, Actor, ActorKind
+from roas.models.change import new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
-from roas.models.identifiers import new_id
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
+from roas.monitoring.metrics.integration_monitor import DeploymentFigures
 from roas.state.manager import StateManager
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)

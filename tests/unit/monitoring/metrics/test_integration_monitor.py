@@ -11,13 +11,18 @@ import time_machine
 
 from roas.concurrency import wait_for
 from roas.events import EventBus
+from roas.models.change import new_id
 from roas.models.deployment import Outcome
 from roas.models.events import DeploymentEnded, Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
-from roas.models.identifiers import new_id
 from roas.monitoring.metrics import integration_monitor
-from roas.monitoring.metrics.deployment_figures import DeploymentFigures
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements, Windows, percentile
-from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import (
+    LIMITS,
+    DeploymentFigures,
+    IntegrationMeasurements,
+    IntegrationMonitor,
+    Windows,
+    percentile,
+)
 from roas.state.sync import DataSyncManager
 from tests.unit.log_lines import captured_logs
 from tests.unit.sample_events import Work, ended, waited

@@ -24,8 +24,7 @@ from roas.models.events import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.integration_figures import IntegrationMeasurements
-from roas.monitoring.metrics.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from tests.unit.sample_events import Work, alert, ended, phase

@@ -7,7 +7,7 @@ import pytest
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.http.server import HttpServer
 from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.prometheus_check import monitoring_warnings
+from roas.monitoring.metrics.prometheus import monitoring_warnings
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.events import HealthChecked, HealthCheckRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.health.hysteresis import HysteresisRules
+from roas.monitoring.health.judgement import HysteresisRules
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from tests.unit.one_stack import OneStack
 from tests.unit.sample_events import look

@@ -11,8 +11,7 @@ from roas.models.alert import AlertState
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.holding import Holding
-from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.release import Holding, ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alerts.alert_service import AlertService
 from roas.monitoring.alerts.drift_alerts import DriftAlerts

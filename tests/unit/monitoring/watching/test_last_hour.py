@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from roas.monitoring.watching.last_hour import MOST_SERVICES, STEPS, LastHour
+from roas.monitoring.watching.collector import MOST_SERVICES, STEPS, LastHour
 
 
 class Clock:

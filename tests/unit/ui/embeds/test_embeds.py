@@ -8,7 +8,6 @@ import discord
 import pytest
 
 from roas.errors import InvalidRequestError, NotPermittedError
-from roas.held_environment import LockHeldError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     DeploymentKind,
@@ -21,14 +20,13 @@ from roas.models.deployment import (
 )
 from roas.models.health import Verdict
 from roas.models.plan import Plan
-from roas.ui.drawing import Drawing
+from roas.state.locks import LockHeldError
+from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
 from roas.ui.embeds.errors import draw_error, draw_unexpected
-from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import can_be_cancelled, draw_live
-from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome
 from roas.ui.embeds.plan import draw_plan, draw_plan_text
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
-from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from roas.ui.secrets import without_secrets
 from tests.unit.ui.samples import (
     NASTY,

@@ -13,8 +13,7 @@ from roas.state.manager import StateManager
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import LIVE
 from roas.ui.notifications.ops_channel import ChannelClosedError
-from roas.ui.notifications.outbox import Outbox
-from roas.ui.notifications.outboxes import Outboxes
+from roas.ui.notifications.outbox import Outbox, Outboxes
 from tests.unit.ui.conftest import QUICK, FakeChannel
 from tests.unit.ui.story import Story, until
 

@@ -11,8 +11,7 @@ from roas.events import EventBus
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
 from roas.state.manager import StateManager
-from roas.ui.drawing import Drawing
-from roas.ui.missing_permission import MissingPermission
+from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.ops_channel import DiscordAwayError
 from roas.ui.translation import using_locale

@@ -6,17 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceProgress, ServiceStep
-from roas.models.freeze import Freeze
-from roas.models.identifiers import new_id
-from roas.models.plan import Plan
-from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.models.change import new_id
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome, ServiceProgress, ServiceStep
+from roas.models.plan import LIFETIME, Plan, PlanRecord, PlanState
 from roas.state.manager import StateManager
-from roas.ui.embeds.approval import draw_approval, draw_confirmation
-from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.embeds.plan import draw_plan, draw_plan_message
+from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome
+from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
 from roas.ui.embeds.status import EnvironmentStatus, draw_status
 from roas.ui.notifications.deployment_notifier import last_seconds, usual_seconds
 from roas.ui.notifications.notifier import APPROVAL, Pace

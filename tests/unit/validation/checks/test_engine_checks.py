@@ -10,7 +10,7 @@ from roas.engine.compose.jail import JailKind
 from roas.models.check import CheckResult, Severity
 from roas.models.environment import EngineKind
 from roas.models.facts import PublishedPort
-from roas.models.obstacle import Obstacle, ObstacleKind
+from roas.models.stack import Obstacle, ObstacleKind
 from roas.validation.checks.engine import compose_version, engine, jail, tested_versions
 from roas.validation.checks.machine import disk, memory, ports
 from roas.validation.subject import Subject

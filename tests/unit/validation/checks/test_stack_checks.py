@@ -11,8 +11,7 @@ from pydantic import SecretStr
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import FoundProject, OwnContainer
-from roas.models.obstacle import Obstacle, ObstacleKind
-from roas.models.stack import WantedImage
+from roas.models.stack import Obstacle, ObstacleKind, WantedImage
 from roas.validation.checks import compose
 from roas.validation.checks.compose import (
     compose_file,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.monitoring.alerts import token_twin
+from roas.monitoring.alerts.bot_alerts import DUPLICATE_TOKEN
 from sandbox.client import SandboxClient
 from tests.e2e.wire.bot_process import BotProcess
 
@@ -13,19 +13,19 @@ pytestmark = [pytest.mark.wire, pytest.mark.long, pytest.mark.timeout(200)]
 DEADLINE_SECONDS = 90.0
 
 
-async def test_twin_of_the_token_is_named(bot, bot_settings, people: SandboxClient, tmp_path) -> None:
-    twin = BotProcess(bot_settings | {"STATE_DIR": str(tmp_path / "other")}, tmp_path / "twin.log")
-    await twin.start()
+async def test_duplicate_token_is_named(bot, bot_settings, people: SandboxClient, tmp_path) -> None:
+    other = BotProcess(bot_settings | {"STATE_DIR": str(tmp_path / "other")}, tmp_path / "other.log")
+    await other.start()
     try:
         await people.wait_until_connected(30.0, sessions=2)
         asking = asyncio.create_task(_keep_asking(people))
         said = await people.wait_for_message(
-            lambda message: token_twin.TITLE in message.text, deadline_seconds=DEADLINE_SECONDS
+            lambda message: DUPLICATE_TOKEN in message.text, deadline_seconds=DEADLINE_SECONDS
         )
         asking.cancel()
         assert "were answered by another process" in said.text
     finally:
-        await twin.stop()
+        await other.stop()
 
 
 async def _keep_asking(people: SandboxClient) -> None:
