@@ -7,7 +7,6 @@ from roas.deployment.changes import Scope, StackChanges, brought_services, by_se
 from roas.deployment.comparison import Comparison
 from roas.deployment.components import Components
 from roas.deployment.leftovers import find_own_bot
-from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference
 from roas.engine.interface import ResolvedStack, SweptContainers
 from roas.engine.stack import Stack
@@ -100,7 +99,7 @@ async def _changed_in_place(
     if current is None:
         return {}
     found = await stack.container_differences(model)
-    by_hand = await without_our_own(stack, current.model_hash, there, found)
+    by_hand = await stack.without_own_changes(current.model_hash, there, found)
     return {key: one for key, one in by_hand.items() if one.changed}
 
 

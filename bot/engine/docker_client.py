@@ -18,6 +18,10 @@ from roas.messages.message import said
 
 FILE_NAME = "config.json"
 Version = tuple[int, int, int]
+LOCAL_SCHEMES = ("unix://", "http+unix://")
+REQUEST_SECONDS = 30
+CONNECTIONS = 64
+UNREADABLE = "what it answers is no Docker API's"
 
 
 def login_folder() -> Path | None:
@@ -36,12 +40,6 @@ def _version(path: Path) -> Version | None:
         status = path.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size
     return None
-
-
-LOCAL_SCHEMES = ("unix://", "http+unix://")
-REQUEST_SECONDS = 30
-CONNECTIONS = 64
-UNREADABLE = "what it answers is no Docker API's"
 
 
 class EngineClient(docker.APIClient):

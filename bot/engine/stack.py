@@ -48,6 +48,9 @@ from roas.models.stack import ServiceDefinition, ServiceProxy, WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.redaction import Redactor
 
+# A key of a container that may be changed in place: its restart policy.
+RESTART = "restart"
+
 
 class StackParts:
     """Hold what all stacks work with: the clients of engines, and the folders of models and contents."""
@@ -413,6 +416,27 @@ class Stack(ABC):
     async def misled_binds(self, model_hash: str) -> Mapping[str, str]:
         """Return the services of a model of which a bind leads, by now, where it may not, and why."""
         return {}
+
+    async def without_own_changes(
+        self,
+        model_hash: str,
+        containers: Iterable[ContainerSnapshot],
+        differences: Mapping[str, ContainerDifference],
+    ) -> Mapping[str, ContainerDifference]:
+        """Leave out of what was changed in place, by id, what no hand changed: restarts of misled containers are held.
+
+        `model_hash` is that of the model that runs.
+        """
+        if all(RESTART not in difference.changed for difference in differences.values()):
+            return differences
+        held = await self.misled_binds(model_hash)
+        service_of = {container.id: container.service for container in containers}
+        return {
+            key: replace(difference, changed=tuple(name for name in difference.changed if name != RESTART))
+            if service_of.get(key) in held
+            else difference
+            for key, difference in differences.items()
+        }
 
     async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Return where a bot in each container keeps its state and answers; missing containers are skipped."""

@@ -25,6 +25,9 @@ ALLOWED: Mapping[RecoveryAction, int] = {
     RecoveryAction.RECREATE: 1,
     RecoveryAction.ROLL_BACK: 1,
 }
+# How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
+# running for as long as it was watched.
+SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,6 @@ async def _release(state: StateManager, fault: Fault) -> tuple[Release | None, s
         release = await state.releases.get(fault.environment, holding.to_release)
         return release, moving.applied_model if moving is not None else None
     return await state.releases.current(fault.environment), await state.releases.applied_model(fault.environment)
-
-
-# How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
-# running for as long as it was watched.
-SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
 
 
 async def find_sound_release(state: StateManager, environment: str, service: str) -> Release | None:

@@ -13,6 +13,7 @@ from roas.models.stack import ServiceDefinition
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
+EVERY_SECONDS = 60.0
 
 
 class LeftDrains:
@@ -63,9 +64,6 @@ class LeftDrains:
         return known[1]
 
 
-EVERY_SECONDS = 60.0
-
-
 class RenewedLogins:
     """Compare, once a minute, the logins that services were written with, with those of today."""
 
@@ -80,7 +78,7 @@ class RenewedLogins:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_SECONDS
-        await run_concurrently(self._renew(one) for one in self._environments.values() if one.on_swarm)
+        await run_concurrently(self._renew(environment) for environment in self._environments.values())
 
     async def _renew(self, environment: Environment) -> None:
         if await self._state.locks.get(environment.name) is not None:

@@ -5,12 +5,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Self
 
+from roas.engine.stack import Stack
+
 
 class OneStack:
     """Be the stack of every environment that is asked for."""
 
     environment: Any = None
     replaces_by_itself = False
+    without_own_changes = Stack.without_own_changes
 
     def of(self, environment: Any) -> Self:
         """Be the stack of an environment."""

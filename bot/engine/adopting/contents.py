@@ -22,6 +22,8 @@ from roas.log import get_logger
 MOST_BYTES = 4 << 20
 # A tar file of one entry has a header before it, and is filled up behind it.
 MOST_OF_TAR = MOST_BYTES + (64 << 10)
+log = get_logger(__name__)
+EXTENSION = "x-deploy"
 
 
 def read_copied(client: EngineClient, inspected: dict[str, Any], targets: Collection[str]) -> dict[str, str]:
@@ -52,11 +54,6 @@ def _read(client: EngineClient, container_id: str, target: str) -> str | None:
             file = archive.extractfile(member) if member is not None and member.isfile() else None
             return None if file is None else file.read().decode()
     return None
-
-
-log = get_logger(__name__)
-
-EXTENSION = "x-deploy"
 
 
 def bind_adopted(

@@ -16,6 +16,15 @@ from roas.engine.model.durations import read_duration
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.services import borrowed_targets
 
+RESERVED = "devices reserved"
+# What makes no container different, or is compared elsewhere.
+NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
+EXTENSION = "x-"
+NANO = 1e9
+DEFAULT_SIGNAL = "SIGTERM"
+ANONYMOUS_NAME = 64
+SECRETS_FOLDER = "/run/secrets/"
+
 
 def read_number(value: object) -> int | None:
     """Return a number that may be written as a text; None for none and for zero."""
@@ -89,9 +98,6 @@ READERS: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-RESERVED = "devices reserved"
-
-
 def forgive(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
     """Make what is wanted (`left`) the same as what there is, where Compose leaves no choice.
 
@@ -119,14 +125,7 @@ def _allow_writing(left: dict[str, Any], right: Mapping[str, Any], borrowed: Col
             left[target] = (*left[target][:2], right[target][2], *left[target][3:])
 
 
-# What makes no container different, or is compared elsewhere.
-NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
 NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
-EXTENSION = "x-"
-NANO = 1e9
-DEFAULT_SIGNAL = "SIGTERM"
-ANONYMOUS_NAME = 64
-SECRETS_FOLDER = "/run/secrets/"
 
 
 def differing_keys(

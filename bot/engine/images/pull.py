@@ -20,6 +20,10 @@ from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 
 Item = TypeVar("Item")
+REPORT_EVERY_SECONDS = 0.25
+DONE = frozenset({"Pull complete", "Already exists"})
+# A layer is downloaded, then unpacked: half of its way each.
+DOWNLOADED = 0.5
 
 
 async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> AsyncIterator[Item]:
@@ -58,12 +62,6 @@ async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> 
             yield item  # type: ignore[misc]
     finally:
         left.set()
-
-
-REPORT_EVERY_SECONDS = 0.25
-DONE = frozenset({"Pull complete", "Already exists"})
-# A layer is downloaded, then unpacked: half of its way each.
-DOWNLOADED = 0.5
 
 
 class PullProgress:

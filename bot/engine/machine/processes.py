@@ -12,6 +12,9 @@ from roas.models.ownership import ProcessMark
 from roas.state.instance import pid_namespace, started_at
 
 END_SECONDS = 5.0
+PROCESSES = Path("/proc")
+# What this bot starts, and what that starts in turn; any other process with our marker was started by a person.
+COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
 
 
 def end_process(mark: ProcessMark) -> bool:
@@ -37,11 +40,6 @@ def end_process(mark: ProcessMark) -> bool:
         return False
     finally:
         os.close(handle)
-
-
-PROCESSES = Path("/proc")
-# What this bot starts, and what that starts in turn; any other process with our marker was started by a person.
-COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
 
 
 def kill_orphans(instance_id: str) -> int:

@@ -24,6 +24,24 @@ from roas.models.stack import ServiceProxy
 NEEDED_LEVEL = "admin"
 # A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.
 BUILT_IN = "default"
+log = get_logger(__name__)
+# HAProxy has no events to wait for.
+LOOK_SECONDS = 0.05
+# How long a proxy may take to see a container that is healthy, or to come back after it was started again.
+SEEN_SECONDS = 30.0
+# How long it may take to answer after it was started, perhaps by this very deployment.
+STARTING_SECONDS = 5.0
+# How long it may take to learn from DNS that a container is gone.
+FORGOTTEN_SECONDS = 10.0
+# While old containers have nothing open, and only wait for whether those in their place stay well.
+WATCH_SECONDS = 0.1
+# How often in a row nothing may be open: a request may be on its way between two servers.
+QUIET_LOOKS = 2
+NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
+# Return a new connection to the proxy, or None where no container of it runs.
+Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
+# Return the containers of the service, with their addresses.
+Look = Callable[[], Awaitable[Sequence[Endpoint]]]
 
 
 async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: int) -> list[str]:
@@ -56,28 +74,6 @@ async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: i
         if there[backend] < servers
     ]
     return found
-
-
-log = get_logger(__name__)
-
-# HAProxy has no events to wait for.
-LOOK_SECONDS = 0.05
-# How long a proxy may take to see a container that is healthy, or to come back after it was started again.
-SEEN_SECONDS = 30.0
-# How long it may take to answer after it was started, perhaps by this very deployment.
-STARTING_SECONDS = 5.0
-# How long it may take to learn from DNS that a container is gone.
-FORGOTTEN_SECONDS = 10.0
-# While old containers have nothing open, and only wait for whether those in their place stay well.
-WATCH_SECONDS = 0.1
-# How often in a row nothing may be open: a request may be on its way between two servers.
-QUIET_LOOKS = 2
-NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
-
-# Return a new connection to the proxy, or None where no container of it runs.
-Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
-# Return the containers of the service, with their addresses.
-Look = Callable[[], Awaitable[Sequence[Endpoint]]]
 
 
 class ChecksFailError(ProxyError):

@@ -15,9 +15,10 @@ from roas.models.environment import Environment
 from roas.models.stack import ProxyKind, ServiceProxy
 
 LOOK_SECONDS = 0.5
-
 # Return whether a container of the proxy runs.
 Runs = Callable[[], Awaitable[bool]]
+# A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
+PLACE_SECONDS = 1.0
 
 
 class DnsService:
@@ -62,10 +63,6 @@ class DnsService:
     async def examine(self, servers: int) -> tuple[str, ...]:
         """Nothing can be asked."""
         return ()
-
-
-# A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
-PLACE_SECONDS = 1.0
 
 
 def proxied_service(

@@ -25,6 +25,9 @@ from roas.redaction import is_credential
 
 # For so long an answer counts: a deployment asks once for each of its services.
 FRESH_SECONDS = 15.0
+MOST_BYTES = 4 << 20
+# The model has the variables in it; the rest only says how the settings were found.
+NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given"})
 
 
 class ReleasePolicy:
@@ -51,11 +54,6 @@ class ReleasePolicy:
         holdings = await (asking or self._resolver.holdings(environment))
         await self._resolver.check_stored(model, environment, holdings)
         self._allowed = {key: at for key, at in self._allowed.items() if now - at < FRESH_SECONDS} | {judged: now}
-
-
-MOST_BYTES = 4 << 20
-# The model has the variables in it; the rest only says how the settings were found.
-NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given"})
 
 
 def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:

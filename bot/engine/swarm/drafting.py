@@ -32,6 +32,10 @@ from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import WantedImage
 
+Json = dict[str, Any]
+# What a service says of the containers or the release before it: the same files have another after they were deployed.
+OF_BEFORE = frozenset({ADOPTED_HASH, UNLIKE, WRITTEN, WRITTEN_BEFORE})
+
 
 async def look_up_digest(clients: EngineClients, environment: Environment, reference: str) -> WantedImage:
     """Return the digest of a reference, which the nodes pull by themselves.
@@ -76,11 +80,6 @@ async def missing_from_registry(
 
     gone = {one for one, found in zip(wanted, await asyncio.gather(*map(is_gone, wanted)), strict=True) if found}
     return tuple(name for name, one in images.items() if one.image_id in gone)
-
-
-Json = dict[str, Any]
-# What a service says of the containers or the release before it: the same files have another after they were deployed.
-OF_BEFORE = frozenset({ADOPTED_HASH, UNLIKE, WRITTEN, WRITTEN_BEFORE})
 
 
 class SwarmDrafter(ReleaseDrafter):

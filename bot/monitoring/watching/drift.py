@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
 from roas.engine.model.services import inactive_services
 from roas.engine.stack import Stack
@@ -187,7 +186,7 @@ class _Look:
     ) -> tuple[ServiceDrift, ...]:
         """Return the services that differ; `differences` are those of containers, by id."""
         wanted = await self.stack.wanted_services(self.model, there)
-        by_hand = await without_our_own(self.stack, self.model_hash, there, differences)
+        by_hand = await self.stack.without_own_changes(self.model_hash, there, differences)
         return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), by_hand))
 
 
