@@ -81,8 +81,8 @@ class OfferStatus(Document):
     environment: str
     version: str
     state: str = Field(
-        description="new, proposed, later, waiting, confirmed, starting, deploying, succeeded, rolled_back, failed, "
-        "cancelled, unchanged, skipped, superseded, held or refused."
+        description="new, proposed, later, waiting, confirmed, starting, deploying, awaiting_approval, succeeded, "
+        "rolled_back, failed, cancelled, unchanged, skipped, superseded, held or refused."
     )
     note: str
     ended: bool
@@ -131,7 +131,8 @@ def offer_status(candidate: Candidate, deployment: Deployment | None) -> OfferSt
     ended = candidate.state in ENDED_BADLY or candidate.state is CandidateState.UNCHANGED
     status = None
     if deployment is not None:
-        state = deployment.outcome.value if deployment.outcome is not None else "deploying"
+        under_way = "awaiting_approval" if deployment.awaits_approval else "deploying"
+        state = deployment.outcome.value if deployment.outcome is not None else under_way
         ended, status = deployment.finished, _deployment_status(deployment)
     elif candidate.state is CandidateState.STARTED:
         state = "deploying"

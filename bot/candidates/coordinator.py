@@ -43,7 +43,7 @@ SOURCE = "candidates"
 POLL_SECONDS, REST_SECONDS = 5.0, 60.0
 SWEEP_SECONDS = 300.0
 # A deployment is looked at again for holds: the bot may have died between its end and that.
-RECENT_DEPLOYMENTS = 20
+RECENT_DEPLOYMENTS, RECENT_CANDIDATES = 20, 50
 RECENT = timedelta(days=7)
 # Others decide when these go on: a deployment that ends, a person.
 WAITS_LONG = frozenset({CandidateState.WAITING, CandidateState.CONFIRMED})
@@ -376,6 +376,23 @@ class CandidateCoordinator:
         moved = await self._state.candidates.move(candidate.id, candidate.state, from_states=ANSWERABLE, plan=plan)
         if moved is not None:
             self._announce(moved)
+
+    async def show_origin(self, candidate: Candidate, origin: Origin) -> None:
+        """Show more of where a candidate comes from."""
+        known = await self._state.candidates.get(candidate.id)
+        if known is not None:
+            moved = await self._state.candidates.move(known.id, known.state, from_states=[known.state], origin=origin)
+            if moved is not None:
+                self._announce(moved)
+
+    async def running_commit(self, candidate: Candidate) -> str:
+        """Return the commit of what was last deployed of a candidate's source there; empty where none is known."""
+        for known in await self._state.candidates.of_environment(candidate.environment, limit=RECENT_CANDIDATES):
+            if known.source == candidate.source and known.id != candidate.id and known.deployment_id:
+                deployment = await self._state.deployments.get(known.deployment_id)
+                if deployment is not None and deployment.outcome is Outcome.SUCCEEDED:
+                    return known.origin.commit
+        return ""
 
     async def warnings_of(self, request: DeploymentRequest) -> tuple[str, ...]:
         """Return what a person has to know who deploys what is on hold: their deployment lifts that."""

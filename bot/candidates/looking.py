@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.registry import ImageName, RegistryClient
+from roas.candidates.statuses import Forge, ForgeError
 from roas.errors import RegistryUnavailableError
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.candidate import Candidate, Delivery, Origin, SourceMode
 from roas.settings import SourceSettings
 
+log = get_logger(__name__)
+FORGE_AWAY = (ForgeError, OSError, TimeoutError, ValueError)
 # An image may come after what announces its commit: it is built and pushed meanwhile.
 IMAGE_WITHIN = timedelta(minutes=15)
 REVISION_LABEL, VERSION_LABEL = "org.opencontainers.image.revision", "org.opencontainers.image.version"
@@ -21,8 +25,13 @@ class SourceLook:
     """Ask the registry for what a delivery announces, and offer it to the environments of its source."""
 
     def __init__(
-        self, sources: Mapping[str, SourceSettings], registry: RegistryClient, candidates: CandidateCoordinator
+        self,
+        sources: Mapping[str, SourceSettings],
+        registry: RegistryClient,
+        candidates: CandidateCoordinator,
+        forges: Mapping[str, Forge],
     ) -> None:
+        self._forges = forges
         self._sources = sources
         self._registry = registry
         self._candidates = candidates
@@ -52,19 +61,51 @@ class SourceLook:
             url=pointed.get("url", ""),
             digests=digests,
         )
+        if not await self._is_known(delivery.source, origin):
+            return "The forge does not know this commit."
+        reason = said("The branch was force-pushed.") if "forced" in pointed else ""
         offered = [
-            await self._offer(delivery.source, source, environment, mode, version, origin)
+            await self._candidates.offer(
+                delivery.source,
+                environment,
+                version,
+                mode=mode,
+                services=tuple(sorted(source.services)),
+                origin=origin,
+                reason=reason,
+            )
             for environment, mode in source.environments.items()
             if mode is not SourceMode.OFF
         ]
+        for candidate in offered:
+            await self._add_commits(candidate)
         return ", ".join(f"{one.environment}: {one.id}" for one in offered) or "No environment takes it."
 
-    async def _offer(
-        self, name: str, source: SourceSettings, environment: str, mode: SourceMode, version: str, origin: Origin
-    ) -> Candidate:
-        return await self._candidates.offer(
-            name, environment, version, mode=mode, services=tuple(sorted(source.services)), origin=replace(origin)
-        )
+    async def _is_known(self, name: str, origin: Origin) -> bool:
+        """Return whether the forge has a commit; one that is away is not waited for: the image was looked for."""
+        forge = self._forges.get(name)
+        if forge is None or not origin.commit:
+            return True
+        try:
+            return await forge.commits(origin.repository, "", origin.commit) is not None
+        except FORGE_AWAY as error:
+            log.warning("a commit could not be asked for", source=name, error=str(error))
+            return True
+
+    async def _add_commits(self, candidate: Candidate) -> None:
+        """Show the commits since what runs, where the forge says them: the message is there already."""
+        forge, origin = self._forges.get(candidate.source), candidate.origin
+        if forge is None or not origin.commit or origin.commits:
+            return
+        try:
+            before = await self._candidates.running_commit(candidate)
+            found = await forge.commits(origin.repository, before, origin.commit)
+        except FORGE_AWAY as error:
+            log.warning("commits could not be asked for", source=candidate.source, error=str(error))
+            return
+        if found is not None:
+            address, commits = found
+            await self._candidates.show_origin(candidate, replace(origin, compare_url=address, commits=commits))
 
 
 def commit_version(source: SourceSettings, pointed: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from roas.concurrency import end_tasks, wait_in_step
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
-from roas.models.candidate import Candidate, CandidateState, SourceKind
+from roas.models.candidate import Candidate, CandidateState, Commit, SourceKind
 from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
@@ -29,6 +29,7 @@ log = get_logger(__name__)
 
 FORGE_STATUS = "forge"
 DESCRIPTION_LENGTH = 140
+MOST_COMMITS = 100
 RECENT_CANDIDATES = 50
 POLL_SECONDS, REST_SECONDS = 5.0, 60.0
 ADDRESSES = {SourceKind.GITHUB: "https://api.github.com", SourceKind.GITLAB: "https://gitlab.com/api/v4"}
@@ -87,22 +88,26 @@ def _clipped(state: str, text: str) -> CommitStatus:
     return CommitStatus(state, text if len(text) <= DESCRIPTION_LENGTH else f"{text[: DESCRIPTION_LENGTH - 1]}…")
 
 
+def forges_of(sources: Mapping[str, SourceSettings], client: WebClient) -> dict[str, "Forge"]:
+    """Return the forge of each source that has a token for it. Raises SettingsError."""
+    return {
+        name: Forge(source, SourceSecrets(name, source).forge_token, client)
+        for name, source in sources.items()
+        if source.kind in FORGES and source.forge_token_file is not None
+    }
+
+
 class StatusReporter:
     """Tell forges, one after the other for each source. `link` returns where the channel shows a candidate."""
 
     def __init__(
         self,
-        sources: Mapping[str, SourceSettings],
+        forges: Mapping[str, "Forge"],
         state: StateManager,
         bus: EventBus,
-        client: WebClient,
         link: Callable[[Candidate], Awaitable[str]],
     ) -> None:
-        self._forges = {
-            name: Forge(source, SourceSecrets(name, source).forge_token, client)
-            for name, source in sources.items()
-            if source.kind in FORGES and source.forge_token_file is not None
-        }
+        self._forges = forges
         self._state = state
         self._bus = bus
         self._link = link
@@ -110,11 +115,6 @@ class StatusReporter:
         self._waits: dict[str, tuple[Backoff, float]] = {}
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return what must never be shown."""
-        return tuple(forge.token for forge in self._forges.values())
 
     async def start(self) -> None:
         """Begin to tell, where any source has a token for it."""
@@ -178,7 +178,7 @@ class StatusReporter:
 
 
 class Forge:
-    """Speak to one forge with one token."""
+    """Speak to one forge with one token. Every method raises ForgeError, OSError or ValueError."""
 
     def __init__(self, source: SourceSettings, token: str, client: WebClient) -> None:
         self._kind = source.kind
@@ -187,7 +187,7 @@ class Forge:
         self._client = client
 
     async def tell(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
-        """Tell where a version is; returns GitHub's number of the deployment. Raises ForgeError, OSError."""
+        """Tell where a version is; returns GitHub's number of the deployment."""
         origin, context = candidate.origin, f"roas/{candidate.environment}"
         if self._kind is SourceKind.GITLAB:
             state = GITLAB_STATUS.get(status.state, OVER[SourceKind.GITLAB])
@@ -207,6 +207,30 @@ class Forge:
         body = {"state": state, "context": context, "description": status.description, "target_url": link}
         _check(await self._post(f"/repos/{origin.repository}/statuses/{origin.commit}", body))
         return number
+
+    async def commits(self, repository: str, before: str, commit: str) -> tuple[str, tuple[Commit, ...]] | None:
+        """Return where two commits are compared, and those between, the newest first; None if there is no such commit.
+
+        Without one before, it is the commit itself.
+        """
+        if self._kind is SourceKind.GITLAB:
+            project = f"/projects/{quote(repository, safe='')}/repository"
+            path = f"{project}/compare?from={before}&to={commit}" if before else f"{project}/commits/{commit}"
+        else:
+            # Forgejo and Gitea have what GitHub calls `commits` of one below `git`.
+            one = "commits" if self._kind is SourceKind.GITHUB else "git/commits"
+            path = f"/repos/{repository}/" + (f"compare/{before}...{commit}" if before else f"{one}/{commit}")
+        answer = await self._ask("GET", path)
+        if answer.status in {404, 422} and before:  # what ran before may be gone from the history
+            return await self.commits(repository, "", commit)
+        if answer.status in {404, 422}:
+            return None
+        _check(answer)
+        found = answer.json()
+        listed = found.get("commits") if before else [found]
+        address = str(found.get("html_url") or found.get("web_url") or "")
+        commits = [_commit(one) for one in (listed or ())[-MOST_COMMITS:]]
+        return address, tuple(reversed(commits))
 
     async def _find_deployment(self, candidate: Candidate) -> int | None:
         """Return what a bot that died may have created."""
@@ -244,6 +268,16 @@ class Forge:
         else:
             headers["Authorization"] = f"{'Bearer' if self._kind is SourceKind.GITHUB else 'token'} {self.token}"
         return await self._client.ask(method, f"{self._base}{path}", headers=headers, document=document)
+
+
+def _commit(document: Mapping[str, Any]) -> Commit:
+    """Read a commit as each kind of forge writes it."""
+    inner = document.get("commit") or {}
+    text = str(document.get("message") or inner.get("message") or document.get("title") or "")
+    author = document.get("author_name") or (inner.get("author") or {}).get("name") or ""
+    return Commit(
+        str(document.get("sha") or document.get("id") or ""), text.partition("\n")[0][:200], str(author)[:100]
+    )
 
 
 def _check(answer: Answer) -> None:

@@ -50,6 +50,7 @@ TEXTS = {
     "confirmed": "Somebody said yes.",
     "starting": "It is starting.",
     "deploying": "It is being deployed.",
+    "awaiting_approval": "It is prepared: a second person has to approve it.",
     "succeeded": "It succeeded.",
     "unchanged": "Nothing has to change: this runs already.",
     "rolled_back": "It was rolled back.",

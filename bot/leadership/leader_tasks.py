@@ -1,7 +1,7 @@
 """Run what only the leader does, while this bot leads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -14,7 +14,7 @@ from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
 from roas.candidates.looking import SourceLook
 from roas.candidates.registry import RegistryClient
-from roas.candidates.statuses import StatusReporter
+from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.web_client import WebClient
 from roas.candidates.webhooks import Webhooks
@@ -68,12 +68,11 @@ async def run_leader_election(
             await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
     client = WebClient()
-    reporter = StatusReporter(
-        application.settings.sources, application.state, application.bus, client, partial(_link, application)
-    )
-    application.redactor.add(reporter.secrets)
+    forges = forges_of(application.settings.sources, client)
+    application.redactor.add(forge.token for forge in forges.values())
+    reporter = StatusReporter(forges, application.state, application.bus, partial(_link, application))
     tasks.also_run(reporter.start, reporter.stop)
-    remote = asyncio.create_task(_answer_sources(application, remote_api(application, client)), name="API")
+    remote = asyncio.create_task(_answer_sources(application, remote_api(application, client, forges)), name="API")
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
     election = asyncio.create_task(elector.run(), name="leader elector")
     try:
@@ -192,14 +191,14 @@ async def _link(application: Application, candidate: Candidate) -> str:
     return f"{place}/{post.message_id}" if post is not None and post.message_id is not None else place
 
 
-def remote_api(application: Application, client: WebClient) -> RemoteApi:
+def remote_api(application: Application, client: WebClient, forges: Mapping[str, Forge]) -> RemoteApi:
     """Return the API for sources of an application, to be served. Raises SettingsError."""
     sources, candidates = application.settings.sources, application.candidates
     webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
     application.redactor.add(webhooks.secrets)
     registry = RegistryClient(client, configuration_file)
     sweep = RegistrySweep(sources, registry, candidates, application.state)
-    candidates.look_with(SourceLook(sources, registry, candidates).look, sweep.run)
+    candidates.look_with(SourceLook(sources, registry, candidates, forges).look, sweep.run)
     credentials = Credentials(sources, client.fetch_json)
     return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
 

@@ -46,7 +46,7 @@ class Candidates:
         """Write a candidate, or find the one that it is; returns it, and whether it is new.
 
         What is open of the same source is superseded, and its message taken over. What is offered again is known; only
-        what `is_asked_for` again after it has ended is a new one. Raises KeyReusedError.
+        what `is_asked_for` again after it has ended is a new one, unless a person skipped it. Raises KeyReusedError.
         """
 
         def work(transaction: Transaction) -> tuple[Candidate, bool]:
@@ -58,8 +58,10 @@ class Candidates:
             ).fetchall()
             before = readable(Candidate, (row[0] for row in rows))
             for known in before:
-                is_same = known.identity == candidate.identity and known.mode is candidate.mode
-                if is_same and (known.is_open or not is_asked_for):
+                if known.identity != candidate.identity:
+                    continue
+                is_known = known.mode is candidate.mode and (known.is_open or not is_asked_for)
+                if is_known or known.state is CandidateState.SKIPPED:
                     return known, False
             latest = before[0] if before else None
             if latest is not None and (merged := _merged(latest, candidate)) is not None:

@@ -150,6 +150,8 @@ def _commits(candidate: Candidate) -> Iterator[str]:
         yield f"{code(commit.sha[:SHORT_SHA])} {one_line(commit.title, 80)} · {one_line(commit.author, 40)}"
     if len(commits) > COMMITS_SHOWN:
         yield _("and {count} more", count=len(commits) - COMMITS_SHOWN)
+    if candidate.origin.compare_url.startswith("https://") and ">" not in candidate.origin.compare_url:
+        yield f"<{candidate.origin.compare_url}>"
 
 
 def _colour(candidate: Candidate, deployment: Deployment | None) -> discord.Colour | int:

@@ -150,6 +150,7 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert "waits here until somebody deploys it" in await press(people, "anna", good, "later")
     later = await proposal(people, "put it off", "v4")
     asked = await people.click("dora", later, button(later, "skip"))
+    await people.answer(asked)  # by a form
     answered = await people.answer(await people.submit(asked, reason="breaks the cart"))
     assert "is skipped" in answered.message.text
     skipped = await proposal(people, "v4 was skipped on dev", "breaks the cart")
@@ -183,16 +184,18 @@ async def test_commit_hears_what_became_of_it(bot, people, shop, push, api_port,
     """A signed push of GitHub's becomes a proposal, and each step a status; a forged one is refused."""
     hook = f"http://127.0.0.1:{api_port}/v1/hooks/code"
     good, bad = "c0ffee1" + "0" * 33, "badbad2" + "0" * 33
+    forge.history = {good: "Brew coffee", bad: "Forget the filter"}
     assert (await deliver(hook, good, secret="guessed"))[0] == 401
     await push("c-c0ffee1")
     assert (await deliver(hook, good))[0] == 202
-    shown = await proposal(people, "New version for staging: c-c0ffee1", "main", "is created")
+    shown = await proposal(people, "New version for staging: c-c0ffee1", "main", "is created", "Brew coffee · Ada")
     assert "known already" in (await deliver(hook, good))[1]["note"], "a redelivery is seen"
     await press(people, "dora", shown, "take")
     await proposal(people, "c-c0ffee1 runs on staging", seconds=OUTCOME_SECONDS)
     await push("c-badbad2", "unhealthy")
     await deliver(hook, bad)
-    await press(people, "dora", await proposal(people, "New version for staging: c-badbad2", "is recreated"), "take")
+    words = ("is recreated", "Forget the filter", "https://forge.example.org/compare")
+    await press(people, "dora", await proposal(people, "New version for staging: c-badbad2", *words), "take")
     await proposal(people, "c-badbad2 was rolled back on staging", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", "badb", "roas/staging", "failure"))
     assert ("deployment", "2", "staging", "failure") in forge.told

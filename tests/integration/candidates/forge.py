@@ -25,6 +25,7 @@ class FakeForge:
         self.told: list[tuple[str, ...]] = []
         self.deployments: list[dict[str, Any]] = []
         self.wrong: list[str] = []
+        self.history: dict[str, str] = {}  # what each commit says, the oldest first
 
     @property
     def url(self) -> str:
@@ -72,6 +73,24 @@ class FakeForge:
         self.told.append(("gitlab", request.match_info["project"], body["name"], body["state"]))
         return web.json_response({"id": 1}, status=201)
 
+    async def compare(self, request: web.Request) -> web.Response:
+        before, after = request.match_info["range"].split("...")
+        if self.is_away or not {before, after} <= self.history.keys():
+            return web.Response(status=503 if self.is_away else 404)
+        names = list(self.history)
+        between = names[names.index(before) + 1 : names.index(after) + 1]
+        commits = [self._document(sha) for sha in between]
+        return web.json_response({"html_url": "https://forge.example.org/compare", "commits": commits})
+
+    async def one(self, request: web.Request) -> web.Response:
+        sha = request.match_info["sha"]
+        if self.is_away or sha not in self.history:
+            return web.Response(status=503 if self.is_away else 404)
+        return web.json_response(self._document(sha) | {"html_url": "https://forge.example.org/commit"})
+
+    def _document(self, sha: str) -> dict[str, Any]:
+        return {"sha": sha, "commit": {"message": f"{self.history[sha]}\n\nbody", "author": {"name": "Ada"}}}
+
     def application(self) -> web.Application:
         application = web.Application()
         application.add_routes(
@@ -80,6 +99,8 @@ class FakeForge:
                 web.post("/repos/{owner}/{name}/deployments", self.create),
                 web.get("/repos/{owner}/{name}/deployments", self.known),
                 web.post("/repos/{owner}/{name}/deployments/{id}/statuses", self.deployment),
+                web.get("/repos/{owner}/{name}/compare/{range}", self.compare),
+                web.get("/repos/{owner}/{name}/commits/{sha}", self.one),
                 web.post("/projects/{project}/statuses/{sha}", self.gitlab),
             ]
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, status_of
+from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, forges_of, status_of
 from roas.candidates.web_client import WebClient
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, Origin, SourceKind, SourceMode
@@ -46,7 +46,7 @@ class Scene:
         async def link(_candidate: Candidate) -> str:
             return "https://discord.com/channels/1/2/3"
 
-        return StatusReporter({"shop": self.source}, self.state, self.bus, self.client, link)
+        return StatusReporter(forges_of({"shop": self.source}, self.client), self.state, self.bus, link)
 
     async def offer(self, version: str = "v1", environment: str = "dev", commit: str = SHA) -> Candidate:
         origin = Origin(repository="acme/shop", commit=commit)
@@ -141,6 +141,18 @@ async def test_replaced_version_becomes_inactive(make_scene, forge):
         ("deployment", "1", "dev", "inactive"),
         ("deployment", "2", "dev", "queued"),
     ]
+
+
+async def test_commits_since_what_runs_are_asked_of_the_forge(make_scene, forge):
+    scene = make_scene(SourceKind.GITHUB)
+    forge.history = {"b" * 40: "First", "c" * 40: "Fix the cart", SHA: "Add a button"}
+    speaks = forges_of({"shop": scene.source}, scene.client)["shop"]
+    address, commits = await speaks.commits("acme/shop", "b" * 40, SHA)
+    assert address == "https://forge.example.org/compare"
+    assert [(one.title, one.author) for one in commits] == [("Add a button", "Ada"), ("Fix the cart", "Ada")]
+    rewritten = await speaks.commits("acme/shop", "d" * 40, SHA)
+    assert [one.title for one in rewritten[1]] == ["Add a button"], "what ran is gone from the history"
+    assert await speaks.commits("acme/shop", "", "e" * 40) is None
 
 
 @pytest.mark.parametrize("state", CandidateState)

@@ -202,7 +202,9 @@ async def test_answers_are_for_what_is_shown(coordinator, orchestrator, reaches)
     assert (skipped.decided_by, skipped.note) == (PERSON, "too risky")
     with pytest.raises(InvalidRequestError):
         await coordinator.answer(shown, State.LATER, PERSON)
-    assert (await offer(coordinator, mode=PROPOSE)).state is State.SKIPPED, "what was skipped stays out"
+    for mode, is_asked_for in ((PROPOSE, False), (PROPOSE, True), (AUTO, True)):
+        again = await offer(coordinator, mode=mode, is_asked_for=is_asked_for)
+        assert again.state is State.SKIPPED, "what was skipped stays out"
     assert orchestrator.requests == []
 
 
@@ -250,3 +252,26 @@ def test_newer_is_another_commit_or_digest(hold, offered, is_held):
     candidate = Candidate("CAND-1", "shop", "dev", version, datetime.now(UTC), origin=Origin(**offered))
     kept_out = Hold("dev", hold.pop("version", "v1"), datetime.now(UTC) - timedelta(1), "DEPLOY-1", **hold)
     assert kept_out.holds(candidate) is is_held
+
+
+async def test_what_a_standby_took_is_found_by_the_next_leader(make_coordinator, state, reaches):
+    """It writes down what it is told, and goes no further."""
+    standby, leader = make_coordinator(), make_coordinator()
+    candidate = await offer(standby)
+    await state.deliveries.add(Delivery("shop", "1", "push", datetime.now(UTC)))
+    looked = asyncio.Event()
+
+    async def look(_delivery):
+        looked.set()
+        return "seen"
+
+    async def sweep():
+        """Find nothing."""
+
+    leader.look_with(look, sweep)
+    assert (await state.candidates.get(candidate.id)).state is State.NEW
+    await leader.start()
+    async with asyncio.timeout(8):
+        await looked.wait()
+    await reaches(candidate, State.STARTED)
+    await leader.stop()
