@@ -77,8 +77,8 @@ def passed(message: str) -> Finding:
     return Finding(message, passed=True)
 
 
-def failed(message: str, remedy: str, severity: Severity | None = None) -> Finding:
-    """Report what is wrong and how to fix it."""
+def failed(message: str, remedy: str = "", severity: Severity | None = None) -> Finding:
+    """Report what is wrong, and how to fix it where that does not say it already."""
     return Finding(message, remedy, severity=severity)
 
 

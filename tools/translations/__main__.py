@@ -1,4 +1,7 @@
-"""`python -m tools.translations`: bring the catalogues up to date with the source; ends with 1 where one has gaps."""
+"""`python -m tools.translations`: bring the catalogues up to date with the source; ends with 1 where one has gaps.
+
+Texts that the source has no more stay in the catalogues, as obsolete ones: journals hold what was said with them.
+"""
 
 import sys
 from pathlib import Path
@@ -24,10 +27,12 @@ def update(language: str) -> int:
     kept = read_catalogue(folder / "roas.po", language)
     kept.update(wanted_texts(language), no_fuzzy_matching=True, update_creation_date=False)
     with (folder / "roas.po").open("wb") as file:
-        write_po(file, kept, width=110, ignore_obsolete=True, include_lineno=False)
+        write_po(file, kept, width=110, include_lineno=False)
+    missing = [message for message in kept if message.id and not message.string]
+    for message in kept.obsolete.values():
+        kept.add(message.id, message.string, context=message.context)
     with (folder / "roas.mo").open("wb") as file:
         write_mo(file, kept)
-    missing = [message for message in kept if message.id and not message.string]
     for message in missing:
         sys.stdout.write(f"{language}: not translated ({message.context or 'text'}): {message.id}\n")
     return len(missing)

@@ -51,9 +51,7 @@ async def compose_policy(subject: Subject) -> list[Finding]:
 @check("variables", Severity.CRITICAL)
 async def variables(subject: Subject) -> list[Finding]:
     """Name all missing variables at once; Compose names only the first."""
-    if not subject.reads_working_copy:
-        return [passed(said("The release has its values already."))]
-    return await in_thread(_judge_variables, subject)
+    return await in_thread(_judge_variables, subject) if subject.reads_working_copy else []
 
 
 def _judge_variables(subject: Subject) -> list[Finding]:
@@ -153,8 +151,8 @@ async def project(subject: Subject) -> Finding:
 @stack_check("images", Severity.CRITICAL)
 async def images(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look up every image; a registry that is unavailable is only a warning, since preparation tries again."""
-    if subject.look_up_image is None:
-        return [passed(said("No image is looked up: nothing of the working copy is deployed."))]
+    if subject.look_up_image is None:  # nothing of the working copy is deployed
+        return []
     services = _services_by_image(stack)
     slots = asyncio.Semaphore(IMAGES_AT_ONCE)
     found = await asyncio.gather(*(_look_up_image(subject.look_up_image, names, slots) for names in services.values()))

@@ -25,14 +25,12 @@ async def discord_token(subject: Subject) -> Finding:
 
 
 @check("discord_channel", Severity.WARNING)
-async def discord_channel(subject: Subject) -> Finding:
-    """Report whether the guild and the channels can be seen."""
+async def discord_channel(subject: Subject) -> Finding | list[Finding]:
+    """Report whether the guild and the channels can be seen; the check of the token says where Discord is away."""
     settings = subject.settings
-    if subject.discord_facts is None:
-        return passed(said("No channel to look for without a token."))
-    facts = await subject.discord_facts()
-    if facts.unreachable or not facts.token_accepted:
-        return passed(said("The channel was not looked for, since Discord did not let the bot in."))
+    facts = await subject.discord_facts() if subject.discord_facts is not None else None
+    if facts is None or facts.unreachable or not facts.token_accepted:
+        return []
     if not facts.guild_found:
         message = said(
             "The bot is not a member of the guild {discord_guild_id}.", discord_guild_id=settings.discord_guild_id
@@ -61,14 +59,14 @@ def _judge_channel(facts: DiscordFacts, channel_id: int | None, setting: str) ->
 
 
 @check("discord_permissions", Severity.WARNING)
-async def discord_permissions(subject: Subject) -> Finding:
+async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
     """Report the permissions that the bot lacks in the ops channel, and in the environment's own."""
     facts = await subject.discord_facts() if subject.discord_facts is not None else None
     channels = [channel for channel in (facts, facts and facts.ops) if channel is not None and channel.channel_found]
     if not channels:
-        return passed(said("No channel was found, so no permissions were checked."))
+        return []
     if any(channel.missing_permissions is None for channel in channels):
-        return failed(said("The bot's permissions could not be read."), said("Check them in the channel's settings."))
+        return failed(said("The bot's permissions could not be read."))
     wrong = [channel for channel in channels if channel.missing_permissions]
     if not wrong:
         return passed(said("The bot may do all it needs in #{channel_name}.", channel_name=channels[0].channel_name))
@@ -87,11 +85,11 @@ async def discord_permissions(subject: Subject) -> Finding:
 
 
 @check("discord_roles", Severity.WARNING)
-async def discord_roles(subject: Subject) -> Finding:
+async def discord_roles(subject: Subject) -> Finding | list[Finding]:
     """Report roles that nobody can have, and such that ring nobody's phone: both show only when they are needed."""
     facts = await subject.discord_facts() if subject.discord_facts is not None else None
     if facts is None or not facts.guild_found:
-        return passed(said("No server was found, so no roles were looked for."))
+        return []
     if facts.unknown_roles:
         return failed(
             said("The server has no such role: {roles}.", roles=listed(facts.unknown_roles)),

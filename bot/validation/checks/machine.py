@@ -63,10 +63,9 @@ async def _memory_left(subject: Subject) -> Finding:
     if left is None:
         return passed(said("The memory of the engine's machine cannot be read from here."))
     message = said("{left} of memory are left.", left=in_bytes(left))
-    remedy = said("Stop what is not needed, or add memory.")
     if left < MINIMUM_MEMORY_BYTES:
-        return failed(message, remedy)
-    return passed(message) if left >= RECOMMENDED_MEMORY_BYTES else failed(message, remedy, Severity.WARNING)
+        return failed(message)
+    return passed(message) if left >= RECOMMENDED_MEMORY_BYTES else failed(message, severity=Severity.WARNING)
 
 
 async def _memory_reserved(subject: Subject) -> list[Finding]:
@@ -81,7 +80,7 @@ async def _memory_reserved(subject: Subject) -> list[Finding]:
         wanted=in_bytes(wanted),
         there=in_bytes(there),
     )
-    return [failed(message, said("Lower the reservations, or add memory."), Severity.WARNING)]
+    return [failed(message, severity=Severity.WARNING)]
 
 
 def _reservations(subject: Subject) -> int:
@@ -100,7 +99,7 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Compare the published ports with those that other containers hold, and try the rest."""
     wanted = wanted_ports(subject.services)
     if not wanted:
-        return [passed(said("No fixed host port is published."))]
+        return []
     if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
         text = said("{wanted} published port(s) are not held by other services.", wanted=len(wanted))
         return obstacles(stack, ObstacleKind.PORT) or [passed(text)]

@@ -28,10 +28,7 @@ def _judge_folder(folder: Path) -> Finding:
     except OSError as error:
         return _judge_unreadable(folder, error)
     if not stat.S_ISDIR(found.st_mode):
-        return failed(
-            said("STATE_DIR is {folder}, which is not a folder.", folder=folder),
-            said("Point STATE_DIR to a folder."),
-        )
+        return failed(said("STATE_DIR is {folder}, which is not a folder.", folder=folder))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         remedy = said(
             "Give it to the user that the bot runs as: `chown {user} {folder}`.",

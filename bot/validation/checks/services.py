@@ -49,7 +49,7 @@ def _slow_health_checks(checks: dict[str, dict[str, Any]]) -> Iterable[Finding]:
     eager = {name: check for name, check in checks.items() if check.get("start_interval")}
     if idle := sorted(name for name, check in eager.items() if not check.get("start_period")):
         message = said("start_interval has no effect without start_period: {idle}.", idle=listed(idle))
-        yield failed(message, said("Add `start_period` to the health check."), Severity.WARNING)
+        yield failed(message, severity=Severity.WARNING)
     if slow := sorted(set(checks) - set(eager)):
         message = said("Health checks without start_interval: {slow}.", slow=listed(slow))
         remedy = said("Add `start_period: 30s` and `start_interval: 1s`: then a deployment sees at once that it is up.")
@@ -129,7 +129,7 @@ async def _judge_own_service(subject: Subject, definitions: Mapping[str, Service
         service=own.service,
         place=place,
     )
-    return [failed(message, said("Remove it from the compose file."), Severity.WARNING)]
+    return [failed(message, severity=Severity.WARNING)]
 
 
 def _writable_volumes(service: dict[str, Any]) -> list[str]:

@@ -57,10 +57,10 @@ def _judge_number(facts: SwarmFacts) -> Iterator[Finding]:
     managers = len(facts.managers)
     if managers == 1:
         text = said("The Swarm has one manager: while it is away, nothing can be changed.")
-        yield failed(text, said("Three managers bear the loss of one."), Severity.INFO)
+        yield failed(text, severity=Severity.INFO)
     elif managers % 2 == 0:
         text = said("{managers} managers bear no more losses than {fewer} do.", managers=managers, fewer=managers - 1)
-        yield failed(text, said("Use an odd number of managers."), Severity.WARNING)
+        yield failed(text, severity=Severity.WARNING)
 
 
 @swarm_check("swarm_nodes", Severity.WARNING)
@@ -96,7 +96,7 @@ def _judge_versions(facts: SwarmFacts) -> Iterator[Finding]:
             said("{version} on {nodes}", version=version, nodes=listed(nodes)) for version, nodes in versions.items()
         ]
         text = said("The engines are not of one version: {shown}.", shown=listed(shown))
-        yield failed(text, said("Bring all nodes to the newest of these."), Severity.INFO)
+        yield failed(text, severity=Severity.INFO)
 
 
 @swarm_check("swarm_constraints", Severity.CRITICAL)
