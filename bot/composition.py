@@ -219,8 +219,8 @@ async def _token_holders(settings: Settings, stacks: Stacks, known: Mapping[str,
         return {container_id: text for container_id, text in holders if own is None or container_id != own.id}
 
     found: dict[str, str] = {}
-    for one in await run_concurrently(find(environment) for environment in known.values()):
-        found |= one
+    for item in await run_concurrently(find(environment) for environment in known.values()):
+        found |= item
     return tuple(found.values())
 
 

@@ -62,7 +62,7 @@ class Environments(Mapping[str, Environment]):
         if known is not None and self._marks(known.marks) == known.marks:
             return known.environment
         environment = self._lay_out(name)
-        marks = self._marks([*self._places, *_files_looked_at(environment)])
+        marks = self._marks([*self._places, *_inspected_files(environment)])
         # Laid out once more: what changed before it was marked would never be seen.
         if _is_settled(marks) and self._lay_out(name) == environment:
             self._known[name] = _Known(environment, marks)
@@ -97,10 +97,10 @@ def environments(settings: Settings, *, base_name: str | None = None) -> Environ
 
 def projects_of(settings: Settings) -> frozenset[str]:
     """Return the projects of all environments."""
-    return frozenset(one.project for one in environments(settings).values())
+    return frozenset(environment.project for environment in environments(settings).values())
 
 
-def _files_looked_at(environment: Environment) -> Iterator[Path]:
+def _inspected_files(environment: Environment) -> Iterator[Path]:
     """Yield the files that are read or looked for to lay an environment out; many of them are usually not there."""
     folder, name = environment.folder, environment.name
     yield from environment.compose_files

@@ -212,9 +212,9 @@ def _hide(redact: Callable[[str], str], value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < DEEPEST and isinstance(value, Mapping):
-        return {redact(str(key)): _hide(redact, one, depth + 1) for key, one in value.items()}
+        return {redact(str(key)): _hide(redact, item, depth + 1) for key, item in value.items()}
     if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
-        return [_hide(redact, one, depth + 1) for one in value]
+        return [_hide(redact, item, depth + 1) for item in value]
     # Anything else is converted to text here, since the renderer would do so without redaction.
     return redact(str(value))
 
@@ -277,7 +277,7 @@ def _route_everything_to(handler: logging.Handler, level: str) -> None:
     logging.captureWarnings(capture=True)
 
 
-class LastingTrouble:
+class PersistentFault:
     """Remember, of each place, what is wrong there."""
 
     def __init__(self) -> None:

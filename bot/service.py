@@ -178,7 +178,11 @@ def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.
     async def services() -> dict[str, list[str]]:
         """Name the services of every environment that is on a release."""
         releases = [await application.state.releases.current(name) for name in application.environments]
-        return {one.environment: [service.name for service in one.services] for one in releases if one is not None}
+        return {
+            release.environment: [service.name for service in release.services]
+            for release in releases
+            if release is not None
+        }
 
     maintenance = application.maintenance
     return AlertWebhook(

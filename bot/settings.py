@@ -436,7 +436,7 @@ def _stack_around(path: Path, reading: Reading[GivenSettings], settings: Setting
     file = path.resolve()
     if file.is_relative_to(state_dir.resolve()):
         return None
-    own = [one.folder for one in settings.environments.values() if one.folder is not None]
+    own = [environment.folder for environment in settings.environments.values() if environment.folder is not None]
     folders = [folder.expanduser().resolve() for folder in (stack_dir, settings.stack_dir, *own)]
     return next((folder for folder in folders if file.is_relative_to(folder)), None)
 

@@ -118,10 +118,10 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         """Answer with the last lines of a service's containers as a file, without secrets."""
         environment = self.environment(alert.environment)
         containers = await self.application.stacks.of(environment).containers()
-        own = [one for one in containers if one.service == alert.service][:LOGS_OF_CONTAINERS]
+        own = [container for container in containers if container.service == alert.service][:LOGS_OF_CONTAINERS]
         if not own:
             raise InvalidRequestError(_("There is no container of {service}.", service=alert.service))
-        text = self.application.redactor.redact("\n\n".join([await self._log(alert, one) for one in own]))
+        text = self.application.redactor.redact("\n\n".join([await self._log(alert, container) for container in own]))
         file = Attachment(f"{alert.id}-{alert.service}.txt", text)
         content = _("📄 The last lines of {service}.", service=code(alert.service))
         await answer(interaction, content, drawing=Drawing(alert.id, (), attachments=(file,)))

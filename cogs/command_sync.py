@@ -118,15 +118,15 @@ class CommandSet:
     @property
     def replaced(self) -> tuple[str, ...]:
         """Return the names that commands of the host bot have taken, as after `copy_global_to`."""
-        return tuple(one.name for one in self._commands if self._there(one) not in {None, one})
+        return tuple(command.name for command in self._commands if self._there(command) not in {None, command})
 
     @property
     def removed(self) -> tuple[str, ...]:
         """Return the names that the host bot has removed, as by `clear_commands`."""
-        return tuple(one.name for one in self._commands if self._there(one) is None)
+        return tuple(command.name for command in self._commands if self._there(command) is None)
 
     def _present(self) -> list[Command]:
-        return [one for one in self._commands if self._there(one) is one]
+        return [command for command in self._commands if self._there(command) is command]
 
     def _there(self, command: Command) -> Any:
         return self._tree.get_command(command.name, guild=self._guild)

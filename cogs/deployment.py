@@ -194,7 +194,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     async def _only_active(self, visible: Collection[str]) -> str:
         """Return the one of some environments of which a deployment is under way. Raises InvalidRequestError."""
         unfinished = await self.application.state.deployments.unfinished()
-        names = sorted({one.environment for one in unfinished if one.environment in visible})
+        names = sorted({deployment.environment for deployment in unfinished if deployment.environment in visible})
         if len(names) == 1:
             return names[0]
         if not names:
@@ -210,7 +210,9 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
             return []
         unfinished = await self.application.state.deployments.unfinished()
         visible = self.visible(interaction)
-        return matching(typed, [one.environment for one in unfinished if one.environment in visible])
+        return matching(
+            typed, [deployment.environment for deployment in unfinished if deployment.environment in visible]
+        )
 
     deploy.autocomplete("environment")(OpsCog.suggest_environments)
     hotfix.autocomplete("environment")(OpsCog.suggest_environments)

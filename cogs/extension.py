@@ -90,7 +90,7 @@ class Departure:
 
     def _is_last(self) -> bool:
         instance = self._application.state.instance
-        peers = [one for one in instance.living("BOT") if one != instance.id]
+        peers = [instance_id for instance_id in instance.living("BOT") if instance_id != instance.id]
         leads = self._leadership.is_leader and self._bot.application_id is not None
         return leads and not (self._reloading or peers or self._is_closing() or self._bot.is_closed())
 

@@ -79,21 +79,21 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         asker = asker_of(interaction)
         environments = self.visible(interaction).values()
         return self.leadership.is_leader and any(
-            refusal(Action.LOGS, one, asker, self.rules) is None for one in environments
+            refusal(Action.LOGS, environment, asker, self.rules) is None for environment in environments
         )
 
     async def _deployed(self, environments: list[Environment]) -> list[str]:
         """Return the services of what was deployed there."""
-        current = [await self.application.state.releases.current(one.name) for one in environments]
+        current = [await self.application.state.releases.current(environment.name) for environment in environments]
         return [service.name for release in current if release is not None for service in release.services]
 
     async def _owner(self, service: str, environments: list[Environment]) -> Environment:
         """Return the one of some environments that has a service. Raises InvalidRequestError."""
-        having = [one for one in environments if service in await self._deployed([one])]
+        having = [environment for environment in environments if service in await self._deployed([environment])]
         if len(having) == 1:
             return having[0]
         if having:
-            names = ", ".join(one.name for one in having)
+            names = ", ".join(environment.name for environment in having)
             raise InvalidRequestError(
                 _("Several environments have a service {name}.", name=as_typed(service)),
                 hint=_("Say which environment: {names}.", names=names),
@@ -105,10 +105,12 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
 
     async def _containers(self, target: Environment, service: str) -> list[ContainerSnapshot]:
         containers = await self.application.stacks.of(target).containers()
-        found = sorted((one for one in containers if one.service == service), key=lambda one: one.number)
+        found = sorted(
+            (container for container in containers if container.service == service), key=lambda one: one.number
+        )
         if found:
             return found
-        there = sorted({one.service for one in containers})
+        there = sorted({container.service for container in containers})
         known = there or list(await self.known_services(target))
         raise InvalidRequestError(
             _("{environment} runs no service {name}.", environment=target.name, name=as_typed(service)),
@@ -119,10 +121,10 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         self, target: Environment, containers: list[ContainerSnapshot], lines: int, begin: datetime | None
     ) -> str:
         parts = []
-        for one in containers:
-            text = await self.application.stacks.of(target).read_log(one.id, lines=lines, since=begin)
-            state = f"{one.state.value}, {one.node}" if one.node else one.state.value
-            heading = f"=== {one.name} ({state})\n" if len(containers) > 1 or one.node else ""
+        for container in containers:
+            text = await self.application.stacks.of(target).read_log(container.id, lines=lines, since=begin)
+            state = f"{container.state.value}, {container.node}" if container.node else container.state.value
+            heading = f"=== {container.name} ({state})\n" if len(containers) > 1 or container.node else ""
             parts.append(heading + text)
         return "\n".join(part for part in parts if part.strip())
 

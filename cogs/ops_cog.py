@@ -100,7 +100,11 @@ class OpsCog(commands.Cog):
     def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
         """Return the environments that may be asked for in this channel: in the ops channel all of them."""
         here, rules = interaction.channel_id, self._rules
-        return {name: one for name, one in self.application.environments.items() if rules.is_seen_in(here, name)}
+        return {
+            name: environment
+            for name, environment in self.application.environments.items()
+            if rules.is_seen_in(here, name)
+        }
 
     def permit(
         self, interaction: discord.Interaction[Any], action: Action, environment: Environment | None = None

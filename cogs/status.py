@@ -63,13 +63,13 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         wanted = [self.find_environment(interaction, environment)] if environment else list(visible.values())
         # What concerns no environment is shown where all can be seen.
         everything = place_refusal(asker_of(interaction), self.rules, "") is None
-        names = {one.name for one in wanted} | ({""} if everything else set())
+        names = {environment.name for environment in wanted} | ({""} if everything else set())
         alerts_of = None if everything and not environment else frozenset(names)
 
         async def look() -> Drawing:
             return await self._draw(alerts_of, wanted)
 
-        key = (tuple(one.name for one in wanted), alerts_of, language())
+        key = (tuple(environment.name for environment in wanted), alerts_of, language())
         await answer(interaction, drawing=await self._looks.ask(key, look))
 
     status.autocomplete("environment")(OpsCog.suggest_environments)
@@ -86,7 +86,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
     async def _open_alerts(self, alerts_of: frozenset[str] | None) -> list[discord.Embed]:
         """Draw the alerts that are open: of some environments (an empty name is none in particular), or all."""
         alerts = await self.application.state.alerts.open()
-        wanted = [one for one in alerts if alerts_of is None or one.environment in alerts_of]
+        wanted = [alert for alert in alerts if alerts_of is None or alert.environment in alerts_of]
         embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
@@ -97,7 +97,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
 
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""
-        series = [one for target in targets for one in self.application.collector.last_hour(target)]
+        series = [item for target in targets for item in self.application.collector.last_hour(target)]
         return await self._painter.last_hour(series)
 
     async def look_at(self, target: Environment) -> EnvironmentStatus:

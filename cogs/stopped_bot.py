@@ -72,8 +72,8 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
         marked_up(loss.message, CONTENT // 4),
         _("Where it runs: `docker exec {container} …`", container=loss.container) if loss.container else "",
         *(
-            _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
-            for one in loss.interrupted
+            _("`{deployment}` was interrupted; services of two releases may be running.", deployment=deployment_id)
+            for deployment_id in loss.interrupted
         ),
         _("A copy of what this bot still had of it: `{path}`", path=loss.rescued) if loss.rescued else "",
         _("What to do: {hint}", hint=marked_up(loss.hint, CONTENT // 4)),

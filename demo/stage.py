@@ -98,7 +98,10 @@ class Stage:
         """Remove the containers, networks and volumes of these environments, the bot's first, and the images."""
         client = self.engine.client()
         try:
-            for project in (self.name, *(f"{self.name}-{one}" for one in environments or (ENVIRONMENT,))):
+            for project in (
+                self.name,
+                *(f"{self.name}-{environment}" for environment in environments or (ENVIRONMENT,)),
+            ):
                 _clear(client, project)
             for image_id in reversed(self.image_ids.values()):  # those made of others first
                 with suppress(docker.errors.APIError):

@@ -52,7 +52,7 @@ def _flat(errors: Any, path: str = "") -> list[str]:
     lines: list[str] = []
     for key, value in errors.items():
         if key == "_errors":
-            lines.extend(f"{path or 'body'}: {one['message']}" for one in value)
+            lines.extend(f"{path or 'body'}: {item['message']}" for item in value)
         else:
             lines.extend(_flat(value, f"{path}.{key}" if path else key))
     return lines

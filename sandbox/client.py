@@ -118,7 +118,7 @@ class SandboxClient(WorldClient):
     ) -> list[Message]:
         """Return the channel's messages as this person sees them, oldest first."""
         _, data = await self.get("messages", _message_query(channel, as_user, after))
-        return [Message.from_json(one) for one in data]
+        return [Message.from_json(item) for item in data]
 
     async def wait_for_message(
         self,
@@ -132,7 +132,7 @@ class SandboxClient(WorldClient):
         """Return the first message for which `predicate` holds, looking again whenever anything changes."""
 
         def matching(data: list[dict[str, Any]]) -> bool:
-            return any(predicate(Message.from_json(one)) for one in data)
+            return any(predicate(Message.from_json(item)) for item in data)
 
         query = _message_query(channel, as_user, after)
         what = f"a message (seen by {as_user}) for which {getattr(predicate, '__name__', 'the condition')} holds"
@@ -153,7 +153,7 @@ class SandboxClient(WorldClient):
         """Wait until all these slash commands are registered."""
 
         def registered(commands: list[dict[str, Any]]) -> bool:
-            return set(names) <= {one["name"] for one in commands}
+            return set(names) <= {command["name"] for command in commands}
 
         await self.wait("commands", {}, registered, f"the commands {names}", deadline_seconds)
 
@@ -171,7 +171,7 @@ class SandboxClient(WorldClient):
     async def asked(self, user: str | int) -> list[Asked]:
         """Return all interactions of a person with the bot, and when they were answered."""
         _, data = await self.get("interactions", {"user": str(user)})
-        return [Asked.from_json(one) for one in data]
+        return [Asked.from_json(item) for item in data]
 
     async def wait_until_answered(
         self, user: str | int, deadline_seconds: float = 15.0, *, only_acknowledged: bool = False
@@ -179,12 +179,12 @@ class SandboxClient(WorldClient):
         """Return a person's interactions, once all (that were acknowledged) are answered. Raises TimeoutError."""
 
         def answered(data: list[dict[str, Any]]) -> bool:
-            awaited = [one for one in data if one["acknowledged"] is not None or not only_acknowledged]
-            return all(one["answered"] is not None for one in awaited)
+            awaited = [item for item in data if item["acknowledged"] is not None or not only_acknowledged]
+            return all(item["answered"] is not None for item in awaited)
 
         query = {"user": str(user)}
         data = await self.wait("interactions", query, answered, f"every answer to {user}", deadline_seconds, len)
-        return [Asked.from_json(one) for one in data]
+        return [Asked.from_json(item) for item in data]
 
     async def commands(self) -> list[dict[str, Any]]:
         """Return the registered commands, as Discord describes them."""
@@ -218,5 +218,5 @@ def _message_query(channel: str | int | None, as_user: str | int, after: int | M
 
 
 def _last_messages(data: list[dict[str, Any]]) -> str:
-    last = [Message.from_json(one) for one in data[-3:]]
-    return "; ".join(f"{one.id} {one.text[:300]!r}" for one in last) or "no message at all"
+    last = [Message.from_json(item) for item in data[-3:]]
+    return "; ".join(f"{message.id} {message.text[:300]!r}" for message in last) or "no message at all"

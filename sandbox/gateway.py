@@ -122,7 +122,7 @@ class Gateway:
     def member_chunks(self, data: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the GUILD_MEMBERS_CHUNK payloads that answer a REQUEST_GUILD_MEMBERS."""
         ids = data.get("user_ids") or []
-        wanted = [int(one) for one in (ids if isinstance(ids, list) else [ids])]
+        wanted = [int(identifier) for identifier in (ids if isinstance(ids, list) else [ids])]
         guild_id = int(data["guild_id"])
         query, limit = str(data.get("query") or ""), int(data.get("limit") or 0)
         members = self._bridge.members(guild_id, query=query, user_ids=wanted, limit=limit)

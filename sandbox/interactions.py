@@ -178,7 +178,7 @@ class Interactions:
         tracked, record = self._get(interaction_id), self._bridge.interaction(interaction_id)
         answers = {record.message_id or 0, *record.followup_ids}
         seen = self._bridge.visible_messages(tracked.channel_id, tracked.user_id, only=answers)
-        messages = {int(one["id"]): one for one in seen}
+        messages = {int(item["id"]): item for item in seen}
         kind = str(record.response_kind) if record.response_kind is not None else None
         latency = None if tracked.acknowledged is None else tracked.acknowledged - tracked.started
         return {
@@ -191,7 +191,7 @@ class Interactions:
             "error": self._error(tracked, record.responded),
             "ephemeral": record.ephemeral,
             "original": messages.get(record.message_id or 0),
-            "followups": [messages[one] for one in record.followup_ids if one in messages],
+            "followups": [messages[followup_id] for followup_id in record.followup_ids if followup_id in messages],
             "choices": record.autocomplete_choices,
             "modal": record.modal,
         }
@@ -255,9 +255,9 @@ class Interactions:
         self, name: str, user_id: int, channel_id: int, *, even_if_hidden: bool
     ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         first, *path = name.lstrip("/").split()
-        known = {one["name"]: one for one in reversed(self.commands()) if one.get("type", 1) == 1}
+        known = {command["name"]: command for command in reversed(self.commands()) if command.get("type", 1) == 1}
         if first not in known:
-            offered = ", ".join(f"/{one}" for one in known) or "none yet"
+            offered = ", ".join(f"/{item}" for item in known) or "none yet"
             raise ControlError(f"no command /{first} is registered, so the client does not offer it ({offered})", 404)
         refusal = self._bridge.command_refusal(known[first], user_id, channel_id)
         if refusal is not None and not even_if_hidden:

@@ -112,7 +112,7 @@ class _Document:
 
     def _compile(self, method: str, template: str) -> Draft202012Validator | None:
         content = self._content["paths"][template][method.lower()].get("requestBody", {}).get("content", {})
-        media_type = next((one for one in _MEDIA_TYPES if one in content), None)
+        media_type = next((media_kind for media_kind in _MEDIA_TYPES if media_kind in content), None)
         if media_type is None:
             return None
         escaped = [part.replace("~", "~0").replace("/", "~1") for part in (template, media_type)]
@@ -225,5 +225,5 @@ def _absolute(schema: Any) -> Any:
             for key, value in schema.items()
         }
     if isinstance(schema, list):
-        return [_absolute(one) for one in schema]
+        return [_absolute(item) for item in schema]
     return schema

@@ -31,28 +31,28 @@ class PollResults:
     @property
     def never(self) -> int:
         """Count what was never answered."""
-        return sum(one.answered is None for one in self.asked)
+        return sum(item.answered is None for item in self.asked)
 
     @property
     def twice(self) -> int:
         """Count what was answered more than once."""
-        return sum(one.answers > 1 for one in self.asked)
+        return sum(item.answers > 1 for item in self.asked)
 
     @property
     def late(self) -> int:
         """Count what was acknowledged, but only after Discord had told the person that the bot did not respond."""
-        waits = [one.acknowledged - one.sent for one in self.asked if one.acknowledged is not None]
+        waits = [item.acknowledged - item.sent for item in self.asked if item.acknowledged is not None]
         return sum(wait > ACKNOWLEDGE_SECONDS for wait in waits)
 
     @property
     def refused(self) -> int:
         """Count what two bots wanted to answer, of which Discord let one."""
-        return sum(one.refused > 0 for one in self.asked)
+        return sum(item.refused > 0 for item in self.asked)
 
     @property
     def waits(self) -> list[float]:
         """Return the duration of each answer, the quickest first."""
-        return sorted(one.answered - one.sent for one in self.asked if one.answered is not None)
+        return sorted(item.answered - item.sent for item in self.asked if item.answered is not None)
 
     @property
     def median(self) -> float:
@@ -72,7 +72,7 @@ class PollResults:
     @property
     def longest_gap(self) -> float:
         """Return the longest time between one answer and the next; it cannot be less than from question to question."""
-        times = sorted(one.answered for one in self.asked if one.answered is not None)
+        times = sorted(item.answered for item in self.asked if item.answered is not None)
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     @property
@@ -82,12 +82,12 @@ class PollResults:
         0 where every question was answered, or else from the last one answered to the next one answered.
         """
         longest, since, unheard = 0.0, self.asked[0].sent if self.asked else 0.0, False
-        for one in self.asked:
-            if one.answered is None:
+        for item in self.asked:
+            if item.answered is None:
                 unheard = True
                 continue
-            longest = max(longest, one.sent - since) if unheard else longest
-            since, unheard = one.sent, False
+            longest = max(longest, item.sent - since) if unheard else longest
+            since, unheard = item.sent, False
         return max(longest, self.asked[-1].sent - since) if unheard else longest
 
     def _percentile(self, share: float) -> float:

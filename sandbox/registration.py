@@ -42,21 +42,21 @@ class Registration:
         if method == "PUT":
             return self._register(guild_id, body)
         if method == "POST":
-            others = [one for one in self._bridge.commands(guild_id) if not _same(one, body)]
-            return next(one for one in self._register(guild_id, [*others, body]) if _same(one, body))
+            others = [command for command in self._bridge.commands(guild_id) if not _same(command, body)]
+            return next(item for item in self._register(guild_id, [*others, body]) if _same(item, body))
         raise _wrong_method()
 
     def _one(self, method: str, guild_id: int | None, command_id: str, body: Any) -> Any:
         commands = self._bridge.commands(guild_id)
-        found = next((one for one in commands if one["id"] == command_id), None)
+        found = next((command for command in commands if command["id"] == command_id), None)
         if found is None:
             raise ApiError(404, 10063, "Unknown application command")
-        others = [one for one in commands if one is not found]
+        others = [command for command in commands if command is not found]
         if method == "GET":
             return found
         if method == "PATCH":
             changed = {**found, **body}
-            return next(one for one in self._register(guild_id, [*others, changed]) if _same(one, changed))
+            return next(item for item in self._register(guild_id, [*others, changed]) if _same(item, changed))
         if method == "DELETE":
             self._register(guild_id, others)
             return None

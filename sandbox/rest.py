@@ -270,4 +270,4 @@ def _described_attachments(body: Any) -> dict[str, dict[str, Any]]:
         return {}
     nested = body.get("data") if isinstance(body.get("data"), dict) else body
     attachments = (nested or {}).get("attachments") or []
-    return {str(one.get("id")): one for one in attachments if isinstance(one, dict)}
+    return {str(attachment.get("id")): attachment for attachment in attachments if isinstance(attachment, dict)}

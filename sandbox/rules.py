@@ -57,9 +57,9 @@ def _check_embed(embed: Mapping[str, Any], path: str, problems: Problems) -> int
             texts.append(part.get(inner))
             if key == "author" and not str(part.get(inner) or "").strip():
                 problems.append((f"{path}.{key}.{inner}", "This field is required"))
-    for number, one in enumerate(embed.get("fields") or []):
+    for number, item in enumerate(embed.get("fields") or []):
         for key in ("name", "value"):
-            text = one.get(key) if isinstance(one, Mapping) else None
+            text = item.get(key) if isinstance(item, Mapping) else None
             texts.append(text)
             if not isinstance(text, str) or not text.strip():
                 problems.append((f"{path}.fields.{number}.{key}", "This field is required"))
@@ -180,6 +180,6 @@ def _size(item: Mapping[str, Any]) -> int:
     total = 0
     for key in ("name", "description"):
         translations = (item.get(f"{key}_localizations") or {}).values()
-        total += max([len(str(item.get(key) or "")), *(len(str(one)) for one in translations)])
+        total += max([len(str(item.get(key) or "")), *(len(str(translation)) for translation in translations)])
     total += sum(_size(option) for option in item.get("options") or [])
     return total + sum(len(str(one.get("name"))) + len(str(one.get("value"))) for one in item.get("choices") or [])

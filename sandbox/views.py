@@ -58,8 +58,8 @@ class Message:
             loading=bool(flags & _LOADING),
             created_at=datetime.fromisoformat(data["timestamp"]),
             edited_at=datetime.fromisoformat(edited) if edited else None,
-            pinged_users=[int(one) for one in data["pinged"]["users"]],
-            pinged_roles=[int(one) for one in data["pinged"]["roles"]],
+            pinged_users=[int(item) for item in data["pinged"]["users"]],
+            pinged_roles=[int(item) for item in data["pinged"]["roles"]],
             pinged_everyone=data["pinged"]["everyone"],
         )
 
@@ -68,11 +68,15 @@ class Message:
         """Return the buttons in all rows, from left to right."""
         return [
             Button(
-                one.get("custom_id"), one.get("label") or "", one["style"], bool(one.get("disabled")), one.get("url")
+                item.get("custom_id"),
+                item.get("label") or "",
+                item["style"],
+                bool(item.get("disabled")),
+                item.get("url"),
             )
             for row in self.components
-            for one in row.get("components", [])
-            if one["type"] == _BUTTON
+            for item in row.get("components", [])
+            if item["type"] == _BUTTON
         ]
 
     @property
@@ -81,7 +85,7 @@ class Message:
         lines = [self.content]
         for embed in self.embeds:
             lines += [embed.get("title") or "", embed.get("description") or ""]
-            lines += [f"{one['name']}\n{one['value']}" for one in embed.get("fields") or []]
+            lines += [f"{item['name']}\n{item['value']}" for item in embed.get("fields") or []]
             lines += [(embed.get(part) or {}).get(key) or "" for part, key in (("author", "name"), ("footer", "text"))]
         return "\n".join(line for line in lines if line)
 
@@ -133,8 +137,8 @@ class Answer:
             error=data["error"],
             ephemeral=data["ephemeral"],
             original=Message.from_json(original) if original else None,
-            followups=[Message.from_json(one) for one in data["followups"]],
-            choices=[Choice(one["name"], one["value"]) for one in data["choices"] or []],
+            followups=[Message.from_json(item) for item in data["followups"]],
+            choices=[Choice(item["name"], item["value"]) for item in data["choices"] or []],
             modal=data["modal"],
         )
 

@@ -82,7 +82,10 @@ class World:
         """Return who and what there is, by name, with ids as text since a browser cannot count that far."""
         return {
             "users": {
-                name: {"id": str(user), "roles": [str(one) for one in self.bridge.member_roles(self.guild_id, user)]}
+                name: {
+                    "id": str(user),
+                    "roles": [str(member_role) for member_role in self.bridge.member_roles(self.guild_id, user)],
+                }
                 for name, user in self.users.items()
             },
             "guild": {"id": str(self.guild_id), "locale": self.bridge.guild_locale(self.guild_id)},

@@ -6,9 +6,9 @@ import docker.errors
 
 def remove_containers(client: docker.DockerClient) -> None:
     """Remove every container with its anonymous volumes, and the networks that nothing is in any more."""
-    for one in client.api.containers(all=True):
+    for container in client.api.containers(all=True):
         try:
-            client.api.remove_container(one["Id"], force=True, v=True)
+            client.api.remove_container(container["Id"], force=True, v=True)
         except docker.errors.APIError:  # it is being removed already
             continue
     client.networks.prune()

@@ -35,7 +35,7 @@ def compiled_files(root: Path) -> Iterator[Path]:
 
 def keep(root: Path, archive: Path) -> None:
     """Keep what is compiled, and what was kept before of other sources that are still there."""
-    found: Kept = {name: one for name, one in _kept(archive).items() if _source(root / name).exists()}
+    found: Kept = {name: item for name, item in _kept(archive).items() if _source(root / name).exists()}
     for path in compiled_files(root):
         found[str(path.relative_to(root))] = _says(_source(path)), path.read_bytes()
     archive.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ class Home:
 
     def logs(self, lines: int = 60) -> str:
         """Return the last lines of every bot, for the analysis of a failure."""
-        return "\n".join(f"--- {one.name}\n{_log_of(one, lines)}" for one in self.bots(stopped=True))
+        return "\n".join(f"--- {bot.name}\n{_log_of(bot, lines)}" for bot in self.bots(stopped=True))
 
 
 def _log_of(bot: Any, lines: int) -> str:

@@ -61,7 +61,7 @@ class RunningBot:
         """Return an environment's containers by service, as the engine shows them."""
         label = f"{PROJECT_LABEL}={self.name}-{environment}"
         found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": label})
-        return {str(one.labels[SERVICE_LABEL]): one for one in found}
+        return {str(item.labels[SERVICE_LABEL]): item for item in found}
 
     def kill_service(self, environment: str, service: str) -> None:
         """Kill a service's process as an accident would: from outside the engine."""
@@ -82,7 +82,7 @@ class RunningBot:
 
     async def confirm(self, plan: Message, *, after: int = 0) -> Message:
         """Confirm a plan, and return the message with the outcome. Raises RunningBotError."""
-        confirm = next((one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
+        confirm = next((button.custom_id for button in plan.buttons if ":confirm:" in (button.custom_id or "")), None)
         if confirm is None:
             raise RunningBotError(plan.text)
         answer = await self._answer(await self.people.click("dora", plan, confirm))

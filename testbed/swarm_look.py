@@ -37,25 +37,31 @@ class StackLook:
     @property
     def nodes(self) -> list[SwarmNode]:
         """Return the nodes whose engine runs."""
-        return [one for one in self.swarm.nodes if one.pid is not None]
+        return [node for node in self.swarm.nodes if node.pid is not None]
 
     def containers(self, *paths: str, service: str = "") -> list[NodeContainer]:
         """Return what runs on the nodes, of all services or of one, with the content of some files of each."""
         label = f"{SERVICE_LABEL}={self.stack}_{service}" if service else f"{STACK_LABEL}={self.stack}"
-        return [one for node in self.nodes for one in self._of_node(node, label, paths)]
+        return [item for node in self.nodes for item in self._of_node(node, label, paths)]
 
     def versions(self, service: str) -> Counter[str]:
         """Return how many healthy containers of a service run of each version that they themselves say."""
         found = self.containers("/version", service=service)
-        return Counter(one.files[0] for one in found if one.health in {"healthy", ""})
+        return Counter(container.files[0] for container in found if container.health in {"healthy", ""})
 
     def nodes_of(self, service: str) -> list[str]:
         """Return the nodes of the healthy containers of a service."""
-        return sorted(one.node for one in self.containers(service=service) if one.health in {"healthy", ""})
+        return sorted(
+            container.node for container in self.containers(service=service) if container.health in {"healthy", ""}
+        )
 
     def inside(self, service: str, path: str) -> set[str]:
         """Return what the healthy containers of a service have in a file."""
-        return {one.files[0] for one in self.containers(path, service=service) if one.health in {"healthy", ""}}
+        return {
+            container.files[0]
+            for container in self.containers(path, service=service)
+            if container.health in {"healthy", ""}
+        }
 
     def service(self, name: str) -> Json | None:
         """Return a service as a manager shows it."""
@@ -98,8 +104,8 @@ class StackLook:
                 service.remove()  # type: ignore[no-untyped-call]
             gone = wait_until(lambda: not self.containers(), 60)
             for kind in ("config", "secret"):
-                for one in getattr(client, f"{kind}s").list(filters=own):
-                    getattr(client.api, f"remove_{kind}")(one.id)
+                for item in getattr(client, f"{kind}s").list(filters=own):
+                    getattr(client.api, f"remove_{kind}")(item.id)
         return gone
 
     @property
@@ -110,14 +116,14 @@ class StackLook:
         """Yield what a node runs. Its engine runs on this machine, where files are read at no cost to a container."""
         with client_of(node) as client:
             own: dict[str, str | list[str] | bool] = {"label": label}
-            for one in client.containers.list(filters=own, ignore_removed=True):
-                root = Path("/proc", str(one.attrs["State"]["Pid"]), "root")
+            for container in client.containers.list(filters=own, ignore_removed=True):
+                root = Path("/proc", str(container.attrs["State"]["Pid"]), "root")
                 try:
                     files = tuple((root / path.lstrip("/")).read_text().strip() for path in paths)
                 except FileNotFoundError:
                     if root.exists():
                         raise
                     continue  # it ended meanwhile
-                health = (one.attrs["State"].get("Health") or {}).get("Status") or ""
-                service = str(one.labels.get(SERVICE_LABEL, "")).removeprefix(f"{self.stack}_")
-                yield NodeContainer(node.hostname, service, str(one.attrs["Config"]["Image"]), health, files)
+                health = (container.attrs["State"].get("Health") or {}).get("Status") or ""
+                service = str(container.labels.get(SERVICE_LABEL, "")).removeprefix(f"{self.stack}_")
+                yield NodeContainer(node.hostname, service, str(container.attrs["Config"]["Image"]), health, files)

@@ -65,7 +65,9 @@ class Connection(asyncio.Protocol):
         while not (self.busy or self.is_websocket or self.is_stream) and b"\r\n\r\n" in self.buffer:
             head, _, rest = self.buffer.partition(b"\r\n\r\n")
             first, *lines = head.split(b"\r\n")
-            fields = {name.strip().lower(): value.strip() for name, _, value in (one.partition(b":") for one in lines)}
+            fields = {
+                name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
+            }
             length = int(fields.get(b"content-length", b"0"))
             if len(rest) < length:
                 return
@@ -110,7 +112,7 @@ class Connection(asyncio.Protocol):
     def end_slow(self, closes: bool) -> None:
         """Answer what took its time."""
         self.busy = False
-        if not any(one.busy for one in OPEN):
+        if not any(item.busy for item in OPEN):
             IDLE.set()
         self.answer(b"200 OK", VERSION.encode(), closes=closes)
         self.go_on()
@@ -141,9 +143,9 @@ async def serve() -> None:
         loop.add_signal_handler(number, told.set)
     await told.wait()
     server.close()
-    for one in [one for one in OPEN if one.is_websocket]:
-        one.transport.write(GOING_AWAY)
-        one.transport.close()
+    for item in [one for one in OPEN if one.is_websocket]:
+        item.transport.write(GOING_AWAY)
+        item.transport.close()
     for one in [one for one in OPEN if one.is_stream]:
         one.transport.close()
     await IDLE.wait()

@@ -165,7 +165,8 @@ def _deployment_status(deployment: Deployment) -> DeploymentStatus:
             for phase in deployment.phases
         ),
         services=tuple(
-            ServiceStatus(service=one.service, step=one.step.value, detail=one.detail) for one in deployment.services
+            ServiceStatus(service=service.service, step=service.step.value, detail=service.detail)
+            for service in deployment.services
         ),
         from_release=deployment.from_release,
         to_release=deployment.to_release,

@@ -53,7 +53,7 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     warnings = list(misspelt(Settings, reading.variables()))
     if terminal.as_json:
         found = {"faults": reading.faults, "warnings": warnings}
-        documents = {name: [_document(one) for one in those] for name, those in found.items()}
+        documents = {name: [_document(item) for item in those] for name, those in found.items()}
         terminal.document(_json({"passed": not reading.faults, **documents}))
         return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
     for warning in warnings:

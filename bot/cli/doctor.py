@@ -29,7 +29,9 @@ async def _doctor(session: Session, name: str | None, version: str | None, *, sh
     wanted = wanted_environments(session.settings, name)
     warn_of_first_use(session)
     async with open_application(session.settings, instance_prefix="CLI", only_looks=True) as application:
-        reports = tuple(await asyncio.gather(*(_validate(application, one.name, version) for one in wanted)))
+        reports = tuple(
+            await asyncio.gather(*(_validate(application, environment.name, version) for environment in wanted))
+        )
     passed = all(report.passed for report in reports)
     if session.terminal.as_json:
         session.terminal.document(to_json(ValidationReports(passed, reports)))

@@ -221,8 +221,8 @@ async def _until_answered(
             session.terminal.say(
                 "It is cancelled as soon as the bot has answered. Ctrl-C once more leaves it alone.", on_err=True
             )
-    for one in kept:
-        wanted.put_nowait(one)
+    for interruption in kept:
+        wanted.put_nowait(interruption)
 
 
 def _say_what_is_waited_for(session: Session) -> None:

@@ -153,17 +153,17 @@ async def _history(session: Session, environment: str | None, outcome: Outcome |
 
 def _show(session: Session, deployments: tuple[Deployment, ...]) -> None:
     table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
-    for one in deployments:
+    for deployment in deployments:
         cells = (
-            one.id,
-            one.environment,
-            one.request.version or "-",
-            f"{release(one.from_release)} → {release(one.to_release)}",
-            person(one.request.requested_by),
-            at(one.created_at),
-            duration(one.duration_seconds),
-            one.outcome or ("awaiting approval" if one.awaits_approval else "under way"),
-            one.problem.message if one.problem else one.request.reason,
+            deployment.id,
+            deployment.environment,
+            deployment.request.version or "-",
+            f"{release(deployment.from_release)} → {release(deployment.to_release)}",
+            person(deployment.request.requested_by),
+            at(deployment.created_at),
+            duration(deployment.duration_seconds),
+            deployment.outcome or ("awaiting approval" if deployment.awaits_approval else "under way"),
+            deployment.problem.message if deployment.problem else deployment.request.reason,
         )
         add_row(table, cells)
     session.terminal.out.print(table)

@@ -70,8 +70,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._stdout = _forgiving(sys.stdout)
-        self._stderr = _forgiving(sys.stderr)
+        self._stdout = _best_effort(sys.stdout)
+        self._stderr = _best_effort(sys.stderr)
 
     @cached_property
     def out(self) -> SteadyConsole:
@@ -125,7 +125,7 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
-def _forgiving(stream: IO[str]) -> IO[str]:
+def _best_effort(stream: IO[str]) -> IO[str]:
     """Let a stream write something for what its encoding has no letter for."""
     reconfigure: Any = getattr(stream, "reconfigure", None)
     if reconfigure is not None:

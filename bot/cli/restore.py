@@ -80,10 +80,10 @@ def _announce(instance: Instance, folder: Path) -> None:
 def _list(session: Session, backups: Backups) -> int:
     found = backups.all()
     if session.terminal.as_json:
-        copies = [{"name": one.path.name, "made_at": one.made_at.isoformat()} for one in found]
+        copies = [{"name": backup.path.name, "made_at": backup.made_at.isoformat()} for backup in found]
         session.terminal.document(json.dumps({"copies": copies}))
-    for one in () if session.terminal.as_json else found:
-        session.terminal.say(f"{one.path.name}  made {at(one.made_at)}")
+    for copy in () if session.terminal.as_json else found:
+        session.terminal.say(f"{copy.path.name}  made {at(copy.made_at)}")
     if not found:
         session.terminal.say(f"There is no copy in {backups.folder} yet: the running bot makes one a day.")
     return ExitCode.SUCCEEDED
@@ -92,7 +92,7 @@ def _list(session: Session, backups: Backups) -> int:
 def _choose(backups: Backups, name: str | None) -> Backup:
     if name is None:
         return backups.newest_whole()
-    found = next((one for one in backups.all() if one.path.name == Path(name).name), None)
+    found = next((backup for backup in backups.all() if backup.path.name == Path(name).name), None)
     if found is None:
         raise InvalidRequestError(f"There is no copy {name} in {backups.folder}.", hint="See `roas restore --list`.")
     return found

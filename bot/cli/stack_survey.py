@@ -81,11 +81,11 @@ def _chosen(
             f"There is no {', '.join(absent)} in {folder}.", hint="Name each compose file as it lies in that folder."
         )
     if project is not None:
-        return next((one for one in projects if one.name == project), FoundProject(project))
-    here = [one for one in projects if folder in {Path(path).resolve() for path in one.folders}]
+        return next((candidate for candidate in projects if candidate.name == project), FoundProject(project))
+    here = [candidate for candidate in projects if folder in {Path(path).resolve() for path in candidate.folders}]
     if len(here) > 1:
         raise InvalidRequestError(
-            f"Several projects run from {folder}: {', '.join(one.name for one in here)}.",
+            f"Several projects run from {folder}: {', '.join(project.name for project in here)}.",
             hint="Name one with --project; each may be an environment of its own.",
         )
     if here:
@@ -93,7 +93,9 @@ def _chosen(
     env = tuple(path for path in (folder / ".env",) if path.is_file())
     used = [folder / name for name in files] or find_files(folder, "", {}).used
     usual = usual_project(folder, used, env)
-    return next((one for one in projects if one.name == usual and not one.folders), FoundProject(usual))
+    return next(
+        (candidate for candidate in projects if candidate.name == usual and not candidate.folders), FoundProject(usual)
+    )
 
 
 def _files(found: FoundProject, folder: Path, notes: list[str]) -> dict[str, str]:
@@ -119,16 +121,16 @@ def _profiles(environment: Environment, found: FoundProject, notes: list[str]) -
     """
     profiles = profiles_of(environment.compose_files)
     said = compose_variables(environment.env_files).get(PROFILES, "")
-    active = {one.strip() for one in said.split(",") if one.strip()}
+    active = {part.strip() for part in said.split(",") if part.strip()}
     whole = {
-        one
-        for one in frozenset[str]().union(*profiles.values())
-        if all(service in found.services for service, named in profiles.items() if one in named)
+        item
+        for item in frozenset[str]().union(*profiles.values())
+        if all(service in found.services for service, named in profiles.items() if item in named)
     }
     asleep = {} if ALL in active else {name: named for name, named in profiles.items() if name in found.services}
     added: list[str] = []
     while asleep := {service: named for service, named in asleep.items() if not named & {*active, *added}}:
-        useful = {one: sum(one in named for named in asleep.values()) for one in whole}
+        useful = {profile: sum(profile in named for named in asleep.values()) for profile in whole}
         best = max(sorted(useful), key=lambda one: useful[one], default="")
         if not useful.get(best):
             break
@@ -143,7 +145,7 @@ async def _resolve(settings: Settings, name: str, values: Values) -> tuple[Resol
     """Return the stack, and all that the policy has to allow for it. Leaves out files that are found anyway."""
     plain = {key: value for key, value in values.items() if key not in {"compose_file", "env_file"}}
     for key in ("compose_file", "env_file"):
-        with_it, without = (_environment(settings, name, one) for one in (values, {**plain, **_other(values, key)}))
+        with_it, without = (_environment(settings, name, item) for item in (values, {**plain, **_other(values, key)}))
         if (with_it.compose_files, with_it.env_files) == (without.compose_files, without.env_files):
             values.pop(key, None)
     environment = _environment(settings, name, values)

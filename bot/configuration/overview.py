@@ -86,7 +86,7 @@ def _line(reading: Reading[Any], path: SettingPath, value: Any, redactor: Redact
 def _clean(value: Any, redactor: Redactor) -> Any:
     plain = to_jsonable_python(sorted(value) if isinstance(value, frozenset) else value)
     if isinstance(plain, list):
-        return [_clean(one, redactor) for one in plain]
+        return [_clean(item, redactor) for item in plain]
     return redactor.redact(plain) if isinstance(plain, str) else plain
 
 
@@ -145,6 +145,6 @@ def _field(field: FieldInfo) -> Schema:
 
 
 def _without_null(schema: Schema) -> Schema:
-    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    options = [item for item in schema.get("anyOf", ()) if item.get("type") != "null"]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return {**rest, **options[0]} if len(options) == 1 else schema

@@ -84,7 +84,7 @@ def own_file(first: Path, environment: str) -> Path | None:
 
 def own_files(first: Path, environment: str) -> tuple[Path, ...]:
     """Return where an environment's own file beside the first one may lie."""
-    suffixes = (first.suffix, *(one for one in SUFFIXES if one != first.suffix))
+    suffixes = (first.suffix, *(suffix for suffix in SUFFIXES if suffix != first.suffix))
     return tuple(first.with_name(f"{first.stem}.{environment}{suffix}") for suffix in suffixes)
 
 
@@ -113,9 +113,9 @@ def named_files(path: Path) -> frozenset[Path]:
         for key, value in node.value:
             values = value.value if isinstance(value, yaml.SequenceNode) else [value]
             if isinstance(key, yaml.ScalarNode) and key.value in NAMING:
-                found.update(str(one.value) for one in values if isinstance(one, yaml.ScalarNode))
+                found.update(str(node.value) for node in values if isinstance(node, yaml.ScalarNode))
             pending.append(value)
-    return frozenset(path.parent / one for one in found if one and "$" not in one)
+    return frozenset(path.parent / item for item in found if item and "$" not in item)
 
 
 def split_files(folder: Path, text: str, separator: str = os.pathsep) -> tuple[Path, ...]:

@@ -117,6 +117,6 @@ def _written(value: Value) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_written(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {_written(item)}' for key, item in value.items())} }}"
     short = ", ".join(map(_written, value))
-    return f"[{short}]" if len(short) < 80 else "[\n" + "".join(f"  {_written(one)},\n" for one in value) + "]"
+    return f"[{short}]" if len(short) < 80 else "[\n" + "".join(f"  {_written(item)},\n" for item in value) + "]"

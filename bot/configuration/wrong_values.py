@@ -80,9 +80,9 @@ LIMITED: Mapping[str, Callable[[Limits], str]] = {
 def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
     """Return the path of each wrong value, once, and what it must be."""
     found: dict[ValuePath, list[str]] = {}
-    for one in error.errors(include_input=False, include_url=False):
-        texts = found.setdefault(_place(one["loc"]), [])
-        if (text := _meaning(one)) not in texts:
+    for detail in error.errors(include_input=False, include_url=False):
+        texts = found.setdefault(_place(detail["loc"]), [])
+        if (text := _meaning(detail)) not in texts:
             texts.append(text)
     return [(path, ", or ".join(texts)) for path, texts in found.items()]
 

@@ -23,7 +23,7 @@ from roas.engine.docker_client import configuration_file
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
-from roas.log import LastingTrouble, get_logger
+from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
 
@@ -205,7 +205,7 @@ def remote_api(application: Application, client: WebClient, forges: Mapping[str,
 
 async def _resume_orphans(application: Application) -> None:
     """Resume what dead processes left: at the start, and slowly ever after."""
-    swept, trouble = False, LastingTrouble()
+    swept, trouble = False, PersistentFault()
     while True:
         try:
             for deployment in await application.orchestrator.resume():

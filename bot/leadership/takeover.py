@@ -12,7 +12,7 @@ from roas.concurrency import end_tasks
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
 from roas.errors import RoasError
-from roas.log import LastingTrouble, get_logger
+from roas.log import PersistentFault, get_logger
 from roas.messages.message import said
 from roas.models.deployment import Deployment, Problem
 from roas.models.environment import Environment
@@ -31,7 +31,7 @@ class OwnPlace:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._is_known = False
-        self._trouble = LastingTrouble()
+        self._trouble = PersistentFault()
         self._looking: asyncio.Task[None] | None = None
         self.container: OwnContainer | None = None
         self.home: Environment | None = None
@@ -69,7 +69,8 @@ class OwnPlace:
 
     async def _look(self) -> None:
         """Ask all engines at the same time: whichever has it, the others need not answer."""
-        looks = [asyncio.ensure_future(self._look_in(one)) for one in self._application.environments.values()]
+        known = self._application.environments.values()
+        looks = [asyncio.ensure_future(self._look_in(environment)) for environment in known]
         try:
             is_certain = True
             for look in asyncio.as_completed(looks):

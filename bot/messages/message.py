@@ -118,7 +118,7 @@ def messages_in(value: Any) -> Any:
     if isinstance(value, str | int | float):
         return None
     if isinstance(value, list | tuple):
-        found = [messages_in(one) for one in value]
+        found = [messages_in(item) for item in value]
         return found if any(found) else None
     parts = value if isinstance(value, dict) else {name: getattr(value, name) for name in _names(value)}
     kept = {name: form for name, part in parts.items() if (form := messages_in(part)) is not None}
@@ -139,11 +139,11 @@ def hidden_forms(kept: Any, redact: Callable[[str], str], depth: int = DEEPEST) 
     if depth == 0:
         return None
     if isinstance(kept, list):
-        return [hidden_forms(one, redact, depth - 1) for one in kept]
+        return [hidden_forms(item, redact, depth - 1) for item in kept]
     if not isinstance(kept, dict):
         return None
     if not _is_form(kept):
-        return {name: hidden_forms(one, redact, depth - 1) for name, one in kept.items()}
+        return {name: hidden_forms(item, redact, depth - 1) for name, item in kept.items()}
     message = _message(kept, LONGEST, DEEPEST)
     clean = message.hidden(redact) if message is not None else None
     return _form(clean) if isinstance(clean, Message) else None
@@ -169,11 +169,11 @@ def _restored(value: Any, kept: Any, depth: int) -> Any:
         message = _message(kept, len(value), depth) if isinstance(kept, dict) else None
         return message if message == value else value
     if isinstance(value, list | tuple) and isinstance(kept, list) and len(kept) == len(value):
-        return type(value)(_restored(one, beside, depth - 1) for one, beside in zip(value, kept, strict=True))
+        return type(value)(_restored(part, beside, depth - 1) for part, beside in zip(value, kept, strict=True))
     if not isinstance(kept, dict):
         return value
     if isinstance(value, dict):
-        return {name: _restored(one, kept.get(name), depth - 1) for name, one in value.items()}
+        return {name: _restored(item, kept.get(name), depth - 1) for name, item in value.items()}
     changed = {name: _restored(getattr(value, name), kept[name], depth - 1) for name in _names(value) if name in kept}
     return replace(value, **changed) if changed else value
 
@@ -184,8 +184,8 @@ def _message(form: Mapping[str, Any], longest: int, depth: int) -> Message | Non
     if not isinstance(key, str) or not isinstance(given, dict) or depth == 0:
         return None
     fields: dict[str, Field] = {}
-    for name, one in given.items():
-        value = _message(one, longest, depth - 1) if isinstance(one, dict) else one
+    for name, item in given.items():
+        value = _message(item, longest, depth - 1) if isinstance(item, dict) else item
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None
         fields[name] = value

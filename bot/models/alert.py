@@ -80,7 +80,7 @@ class RecoveryStatus(StrEnum):
 
     NONE = "none"
     UNDER_WAY = "under_way"
-    KEPT_AWAY = "kept_away"
+    DEFERRED = "kept_away"
     SUCCEEDED = "succeeded"
     GIVEN_UP = "given_up"
 

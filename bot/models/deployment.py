@@ -243,7 +243,7 @@ class Deployment:
 
     def decision_on(self, number: int) -> Decision | None:
         """Return what was chosen for a pause, taken up or not."""
-        taken_up = next((one.decision for one in self.pauses if one.number == number), None)
+        taken_up = next((pause.decision for pause in self.pauses if pause.number == number), None)
         chosen = self.decision if self.decision is not None and self.decision.pause == number else None
         return taken_up or chosen
 

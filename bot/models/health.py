@@ -108,7 +108,7 @@ class ServiceHealth:
     @property
     def nodes(self) -> tuple[str, ...]:
         """Return the names of the Swarm's nodes that it is on; none on one machine."""
-        return tuple(sorted({one.node for one in self.containers if one.node}))
+        return tuple(sorted({container.node for container in self.containers if container.node}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class RecoveryOutcome(StrEnum):
 
     RECOVERED = "recovered"
     ESCALATED = "escalated"
-    KEPT_AWAY = "kept_away"  # a deployment owns the environment
+    DEFERRED = "kept_away"  # a deployment owns the environment
     NOT_OURS = "not_ours"  # the fault is only visible from outside, or is a manual stop
 
 

@@ -97,12 +97,12 @@ class SwarmFacts:
     @property
     def managers(self) -> tuple[SwarmNode, ...]:
         """Return the nodes that are managers."""
-        return tuple(one for one in self.nodes if one.is_manager)
+        return tuple(node for node in self.nodes if node.is_manager)
 
     @property
     def reachable_managers(self) -> int:
         """Return how many managers reach each other."""
-        return sum(one.reachability == REACHABLE for one in self.managers)
+        return sum(manager.reachability == REACHABLE for manager in self.managers)
 
     @property
     def spare_managers(self) -> int:
@@ -115,5 +115,9 @@ class SwarmFacts:
 
         One that was elected a moment ago has not heard of each, also of those whose managers it reaches.
         """
-        known = all(one.state == READY for one in self.managers if one.reachability == REACHABLE)
-        return known and any(one.is_leader for one in self.managers) and all(one.state != UNKNOWN for one in self.nodes)
+        known = all(manager.state == READY for manager in self.managers if manager.reachability == REACHABLE)
+        return (
+            known
+            and any(manager.is_leader for manager in self.managers)
+            and all(node.state != UNKNOWN for node in self.nodes)
+        )

@@ -24,14 +24,14 @@ SOURCE = "recovery"
 RECOVERY_STATUSES = {
     RecoveryOutcome.RECOVERED: RecoveryStatus.SUCCEEDED,
     RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
-    RecoveryOutcome.KEPT_AWAY: RecoveryStatus.KEPT_AWAY,
+    RecoveryOutcome.DEFERRED: RecoveryStatus.DEFERRED,
     RecoveryOutcome.NOT_OURS: RecoveryStatus.NONE,
 }
 
 OUTCOME_NAMES = {
     RecoveryOutcome.RECOVERED: RECOVERED,
     RecoveryOutcome.ESCALATED: said("escalated"),
-    RecoveryOutcome.KEPT_AWAY: said("kept away"),
+    RecoveryOutcome.DEFERRED: said("kept away"),
     RecoveryOutcome.NOT_OURS: said("not ours"),
 }
 

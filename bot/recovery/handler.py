@@ -218,7 +218,7 @@ class ErrorHandler:
             async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
                 _, definition = await self._wanted(fault)
                 own = watch.of_service(fault.service)
-                if not own or any(one.state is not ContainerState.RUNNING for one in own):
+                if not own or any(container.state is not ContainerState.RUNNING for container in own):
                     return False
                 await wait_until_ready(stack, definition, watch)
                 await settle(definition, watch)

@@ -56,7 +56,7 @@ def is_held(fault: Fault, holding: Holding | None) -> bool:
     return holding is not None and holding.holds(fault.service)
 
 
-def kept_away_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None:
+def deferred_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None:
     """Return why a service is left to a deployment, or None where it is not."""
     if holding is None or not holding.holds(fault.service):
         return None
@@ -70,7 +70,7 @@ def kept_away_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None
             deployment_id=holding.deployment_id,
             service=fault.service,
         )
-    return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
+    return RecoveryReport(fault, RecoveryOutcome.DEFERRED, text)
 
 
 async def wanted_service(stacks: Stacks, state: StateManager, fault: Fault) -> tuple[str, ServiceDefinition]:
@@ -158,7 +158,7 @@ async def find_refusal(
     state: StateManager, checks: RecoveryChecks, fault: Fault, environment: Environment
 ) -> RecoveryReport | None:
     """Return why a fault cannot be fixed from here, or None where it can. Raises StateError."""
-    if (kept_away := kept_away_by(fault, await state.deployments.holding(fault.environment))) is not None:
+    if (kept_away := deferred_by(fault, await state.deployments.holding(fault.environment))) is not None:
         return kept_away
     if checks.is_manual_stop(fault.environment, fault.service):
         return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is"))

@@ -71,8 +71,8 @@ async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
         return
 
     def ended(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
-        own = [one for one in containers if one.service == definition.name]
-        return True if not own or any(one.state is not ContainerState.RUNNING for one in own) else None
+        own = [container for container in containers if container.service == definition.name]
+        return True if not own or any(container.state is not ContainerState.RUNNING for container in own) else None
 
     try:
         await watch.until(ended, SETTLE_SECONDS)

@@ -66,12 +66,15 @@ class SwarmRecovery:
             async with asyncio.timeout(self._seconds), ContainerWatch(self._stacks.of(environment)) as watch:
                 while True:
                     own = watch.of_service(fault.service)
-                    if any(one.state is ContainerState.EXITED and one.restart_policy == "no" for one in own):
+                    if any(
+                        container.state is ContainerState.EXITED and container.restart_policy == "no"
+                        for container in own
+                    ):
                         return said("Swarm starts it not again: its restart policy says so")
                     if not all(map(_runs, own)) or not own:
                         well_since = None
-                    elif well_since is None or ids != {one.id for one in own}:
-                        well_since, ids = time.monotonic(), frozenset(one.id for one in own)
+                    elif well_since is None or ids != {container.id for container in own}:
+                        well_since, ids = time.monotonic(), frozenset(container.id for container in own)
                     elif time.monotonic() - well_since >= self._settle_seconds:
                         return None
                     await watch.changed_within(self._settle_seconds)

@@ -192,7 +192,7 @@ class Alerts:
 
         def work(transaction: Transaction) -> tuple[TakenReport, ...]:
             taken = (_take(transaction, report, now) for report in reports)
-            return tuple(one for one in taken if one is not None)
+            return tuple(result for result in taken if result is not None)
 
         return await self._journal.write(work)
 
@@ -262,7 +262,7 @@ class Alerts:
         def work(transaction: Transaction) -> tuple[Alert, ...]:
             over = [alert for alert in _select(transaction, "open = 1", ()) if _silence_is_over(alert, now)]
             reactivated = (
-                replace(one, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for one in over
+                replace(alert, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for alert in over
             )
             return tuple(_save(transaction, changed(alert, now)) for alert in reactivated)
 

@@ -55,7 +55,7 @@ class Backups:
     def is_due(self, now: datetime | None = None) -> bool:
         """Return whether the newest copy is a day old; those from a clock that was ahead say nothing."""
         now = datetime.now(UTC) if now is None else now
-        newest = max((one.made_at for one in self._find() if one.made_at <= now), default=None)
+        newest = max((copy.made_at for copy in self._find() if copy.made_at <= now), default=None)
         return newest is None or now - newest >= EVERY
 
     def make(self, now: datetime | None = None) -> Backup:
@@ -81,8 +81,8 @@ class Backups:
             part.unlink(missing_ok=True)
         _sync(self.folder)
         made = self.all()
-        ahead = [one for one in made if one.made_at > now]  # else it would pass for the newest until that day
-        for old in [*ahead, *[one for one in made if one not in ahead][KEPT:]]:
+        ahead = [copy for copy in made if copy.made_at > now]  # else it would pass for the newest until that day
+        for old in [*ahead, *[copy for copy in made if copy not in ahead][KEPT:]]:
             old.path.unlink(missing_ok=True)
         return backup
 

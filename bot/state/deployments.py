@@ -145,7 +145,7 @@ class DeploymentReader:
             if lock is None:
                 return None
             known = read_deployment(transaction, lock.deployment_id) if lock.paused else None
-            services = {one.service: one for one in known.services} if known is not None else {}
+            services = {service.service: service for service in known.services} if known is not None else {}
             return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
 
         return await self._journal.read(work)
@@ -160,10 +160,12 @@ class DeploymentReader:
                 transaction, "environment = ? AND outcome IS NOT NULL ORDER BY rowid DESC LIMIT 20", (environment,)
             )
         )
-        last = next((one for one in found if one.touched or one.outcome is Outcome.SUCCEEDED), None)
+        last = next(
+            (deployment for deployment in found if deployment.touched or deployment.outcome is Outcome.SUCCEEDED), None
+        )
         if last is None or last.outcome is not Outcome.FAILED:
             return "", frozenset()
-        return last.id, frozenset(one.service for one in last.services if one.step not in UNTOUCHED_STEPS)
+        return last.id, frozenset(service.service for service in last.services if service.step not in UNTOUCHED_STEPS)
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""

@@ -65,7 +65,7 @@ def from_row(model: type[Model], document: str) -> Model:
     try:
         return from_json(model, document)
     except ValidationError as error:
-        where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
+        where = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
         raise UnreadableRowError(
             said("This version cannot read a row of the journal ({name}): {where}.", name=model.__name__, where=where),
             hint=said("A newer version may have written it: deploy that one again."),
@@ -145,7 +145,7 @@ def _in_value(value: Any, redact: Callable[[str], str], *, is_text: bool) -> Any
     if isinstance(value, dict):
         return _in_mapping(value, redact, is_text=is_text)
     if isinstance(value, list):
-        return [_in_value(one, redact, is_text=is_text) for one in value]
+        return [_in_value(item, redact, is_text=is_text) for item in value]
     return redact(value) if is_text and isinstance(value, str) else value
 
 

@@ -53,7 +53,7 @@ class Instance:
 
     def acting(self, prefix: str) -> tuple[str, ...]:
         """Return the ids of the other living processes whose id begins with a prefix, but for those that are idle."""
-        return tuple(one for one in self.living(prefix) if self._path(one).read_bytes() != IDLE)
+        return tuple(instance_id for instance_id in self.living(prefix) if self._path(instance_id).read_bytes() != IDLE)
 
     def withdraw(self) -> None:
         """Release the lock; a file that cannot be removed any more (a read-only folder) is that of a dead process."""

@@ -137,10 +137,10 @@ class GroupCommit:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST_WRITES], self._waiting[MOST_WRITES:]
             try:
-                outcomes = await self._commit([one.work for one in batch])
+                outcomes = await self._commit([write.work for write in batch])
             except BaseException:
-                for one in (*batch, *self._waiting):
-                    one.done.cancel()
+                for write in (*batch, *self._waiting):
+                    write.done.cancel()
                 raise
             for one, outcome in zip(batch, outcomes, strict=True):
                 _settle(one.done, outcome)

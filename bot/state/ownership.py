@@ -170,11 +170,13 @@ class Ownership:
         """Return the Compose projects, other than this process's own, of bots that live for this journal."""
         rows = await self._journal.read(lambda t: t.execute("SELECT document FROM heartbeats").fetchall())
         beats = readable(Heartbeat, (row[0] for row in rows))
-        own = next((one.project for one in beats if one.instance_id == self._instance.id), "")
-        others = {one.project for one in beats if one.project and one.project != own}
+        own = next((beat.project for beat in beats if beat.instance_id == self._instance.id), "")
+        others = {beat.project for beat in beats if beat.project and beat.project != own}
         if not own or not others:
             return ()
-        living = {one.project for one in beats if one.project in others and self._instance.is_alive(one.instance_id)}
+        living = {
+            beat.project for beat in beats if beat.project in others and self._instance.is_alive(beat.instance_id)
+        }
         return tuple(sorted(living))
 
     async def has_beaten(self, container_id: str) -> bool:

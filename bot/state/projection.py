@@ -158,9 +158,9 @@ def redacted(change: StateChange, redact: Redact) -> StateChange:
             case str():
                 return hide_in(value, redact)
             case dict():
-                return {key: clean(one) for key, one in value.items()}
+                return {key: clean(item) for key, item in value.items()}
             case list() | tuple():
-                return [clean(one) for one in value]
+                return [clean(item) for item in value]
             case _:
                 return value
 

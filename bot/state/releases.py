@@ -137,7 +137,7 @@ class Releases:
         def work(transaction: Transaction) -> tuple[Release, ...]:
             running = {current_number(transaction, environment), runs}
             newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
-            good = [one.number for one in newest if one.state in RESTORABLE or one.number in running]
+            good = [release.number for release in newest if release.state in RESTORABLE or release.number in running]
             spared = running.union(good[:kept])
             return tuple(release for release in newest[kept:] if release.number not in spared)
 

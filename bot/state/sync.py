@@ -144,11 +144,11 @@ class RedisProjection:
             entry = stream_entry(numbered.change, self._redact)
             # The number as the id: Redis itself refuses a second one, and one that is out of order.
             pipe.xadd(self._keys.stream, entry, id=_entry_id(numbered.sequence), maxlen=STREAM_LENGTH, approximate=True)
-        for one in hash_fields(batch, self._keys, self._redact):
-            if one.value is None:
-                pipe.hdel(one.key, one.field)
+        for hash_field in hash_fields(batch, self._keys, self._redact):
+            if hash_field.value is None:
+                pipe.hdel(hash_field.key, hash_field.field)
             else:
-                pipe.hset(one.key, one.field, one.value)
+                pipe.hset(hash_field.key, hash_field.field, hash_field.value)
         fields = {"journal": cursor.journal, "sequence": str(cursor.sequence), "change": cursor.change_id}
         pipe.hset(self._keys.cursor, mapping=fields)
 

@@ -30,7 +30,10 @@ class Transaction:
 
     def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
         """Run one statement; a document is written without secrets in what it says in words."""
-        hidden = [hide_in_document(one, self.redact) if isinstance(one, str) else one for one in parameters]
+        hidden = [
+            hide_in_document(parameter, self.redact) if isinstance(parameter, str) else parameter
+            for parameter in parameters
+        ]
         return self.connection.execute(statement, hidden)
 
     def execute_wordless(self, statement: str, parameters: tuple[object, ...]) -> sqlite3.Cursor:

@@ -42,7 +42,7 @@ def embeds_found_as(embeds: Sequence[discord.Embed]) -> tuple[discord.Embed, ...
     """Return embeds that name commands as people find them, within Discord's limits."""
     if _group.get() is None:
         return tuple(embeds)
-    return tuple(fit([_embed(one) for one in embeds]))
+    return tuple(fit([_embed(embed) for embed in embeds]))
 
 
 def drawing_found_as(drawing: Drawing) -> Drawing:

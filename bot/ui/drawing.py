@@ -270,7 +270,7 @@ class Drawing:
     def files(self) -> list[discord.File]:
         """Return what comes along, the picture last."""
         pictures = () if self.picture is None else (self.picture,)
-        return [one.file() for one in (*self.attachments, *pictures)]
+        return [attachment.file() for attachment in (*self.attachments, *pictures)]
 
 
 def _as_text(embed: discord.Embed) -> Iterator[str]:

@@ -45,8 +45,8 @@ def hidden_text(text: str) -> str:
 def hidden_embeds(embeds: Sequence[discord.Embed]) -> tuple[discord.Embed, ...]:
     """Return embeds without secrets, within Discord's limits."""
     shown = [embed.to_dict() for embed in embeds]
-    hidden = [_hidden(one) for one in shown]
-    return tuple(embeds) if hidden == shown else tuple(fit([discord.Embed.from_dict(one) for one in hidden]))
+    hidden = [_hidden(item) for item in shown]
+    return tuple(embeds) if hidden == shown else tuple(fit([discord.Embed.from_dict(item) for item in hidden]))
 
 
 def hidden_drawing(drawing: Drawing) -> Drawing:
@@ -56,8 +56,10 @@ def hidden_drawing(drawing: Drawing) -> Drawing:
         drawing,
         content=hidden_text(drawing.content),
         embeds=hidden_embeds(drawing.embeds),
-        buttons=tuple(_button(one) for one in drawing.buttons),
-        attachments=tuple(Attachment(hide(one.name), hide(one.text)) for one in drawing.attachments),
+        buttons=tuple(_button(button) for button in drawing.buttons),
+        attachments=tuple(
+            Attachment(hide(attachment.name), hide(attachment.text)) for attachment in drawing.attachments
+        ),
         picture=None if picture is None else replace(picture, description=hide(picture.description)),
     )
 
@@ -68,9 +70,9 @@ def _button(button: Button) -> Button:
 
 def _hidden(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {name: _hidden(one, name) for name, one in value.items()}
+        return {name: _hidden(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_hidden(one, key) for one in value]
+        return [_hidden(item, key) for item in value]
     if isinstance(value, str) and key in READ:
         return _clipped(value, FIELD_VALUE) if key == "value" else hide(value)
     return value

@@ -86,11 +86,11 @@ def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
     for document in _documents(compose_files):
         for name, service in (entry for section in document.all("services") for entry in _entries(section)):
             named = [
-                one
+                item
                 for field, value in _entries(service)
                 if field == "profiles" and isinstance(value, list)
-                for one in value
-                if isinstance(one, str) and "$" not in one
+                for item in value
+                if isinstance(item, str) and "$" not in item
             ]
             if named:
                 found[name] = found.get(name, frozenset()) | frozenset(named)
@@ -148,7 +148,7 @@ def _texts(document: RawMapping) -> Iterator[str]:
             yield value
         elif isinstance(value, RawMapping | list) and id(value) not in seen:
             seen.add(id(value))
-            below = [one for _, one in value.entries] if isinstance(value, RawMapping) else value
+            below = [entry for _, entry in value.entries] if isinstance(value, RawMapping) else value
             pending += reversed(below)
 
 
@@ -156,10 +156,10 @@ def _included(document: RawMapping, folder: Path, folders: set[Path]) -> Iterato
     for value in document.all("include"):
         for entry in value if isinstance(value, list) else [value]:
             named = [path for field, path in _entries(entry) if field == "path"] or [entry]
-            for one in (text for path in named for text in (path if isinstance(path, list) else [path])):
+            for item in (text for path in named for text in (path if isinstance(path, list) else [path])):
                 with suppress(RoasError):
-                    if isinstance(one, str) and _is_below(resolve(folder / one), folders):
-                        yield folder / one
+                    if isinstance(item, str) and _is_below(resolve(folder / item), folders):
+                        yield folder / item
 
 
 def _is_below(path: Path, folders: set[Path]) -> bool:
@@ -197,7 +197,7 @@ def _braced(expression: str, known: Mapping[str, str], depth: int) -> Iterator[U
     if match is None:
         return
     name, rest = match.group(), expression[match.end() :]
-    operator = next((one for one in OPERATORS if rest.startswith(one)), "")
+    operator = next((candidate for candidate in OPERATORS if rest.startswith(candidate)), "")
     word, not_empty = rest[len(operator) :], operator.startswith(":")
     if operator.endswith("?"):
         yield Use(name, required=True, not_empty=not_empty, message=word.strip())

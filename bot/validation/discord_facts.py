@@ -54,7 +54,7 @@ def effective_permissions(guild: Document, member: Document, channel: Document) 
         return ~0
     overwrites = {str(entry["id"]): entry for entry in channel.get("permission_overwrites") or ()}
     for ids in ({everyone}, roles - {everyone}, {member_id}):
-        entries = [overwrites[one] for one in ids if one in overwrites]
+        entries = [overwrites[identifier] for identifier in ids if identifier in overwrites]
         base &= ~_either(int(entry["deny"]) for entry in entries)
         base |= _either(int(entry["allow"]) for entry in entries)
     return base
@@ -62,8 +62,8 @@ def effective_permissions(guild: Document, member: Document, channel: Document) 
 
 def _either(bits: Iterable[int]) -> int:
     every_bit = 0
-    for one in bits:
-        every_bit |= one
+    for bit in bits:
+        every_bit |= bit
     return every_bit
 
 

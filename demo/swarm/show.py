@@ -31,7 +31,7 @@ async def _show(narrator: Narrator, stage: SwarmStage, *, keep: bool) -> int:
         narrator.note("A sandbox runs in Discord's place, and the bot beside the first node, which is the manager.")
         people = await stack.enter_async_context(SandboxClient(address["control_url"], address["control_token"]))
         play = asyncio.create_task(SwarmStory(stage, people, narrator).play())
-        ends = [asyncio.create_task(one.child.wait()) for one in (sandbox, bot)]
+        ends = [asyncio.create_task(item.child.wait()) for item in (sandbox, bot)]
         try:
             await asyncio.wait({play, *ends}, return_when=asyncio.FIRST_COMPLETED)
             sandbox.check()

@@ -28,7 +28,7 @@ def _texts() -> list[tuple[str, str]]:
     texts = [(str(page.relative_to(ROOT)), page.read_text()) for page in pages]
     for folder in ("bot", "cogs"):
         for path in (ROOT / folder).rglob("*.py"):
-            strings = (one.value for one in all_nodes(tree_of(path)) if isinstance(one, ast.Constant))
+            strings = (node.value for node in all_nodes(tree_of(path)) if isinstance(node, ast.Constant))
             name = str(path.relative_to(ROOT))
-            texts += [(name, one) for one in strings if isinstance(one, str)]
+            texts += [(name, string) for string in strings if isinstance(string, str)]
     return [(name, text) for name, text in texts if not name.startswith(NO_ADVICE)]

@@ -31,7 +31,7 @@ def children(node: ast.AST) -> Iterator[ast.AST]:
             if name != "ctx":
                 yield value
         elif isinstance(value, list):
-            yield from (one for one in value if isinstance(one, ast.AST))
+            yield from (item for item in value if isinstance(item, ast.AST))
 
 
 @cache

@@ -107,7 +107,7 @@ def test_table_and_picture_are_written(recorded: Path) -> None:
     compared = json.loads((recorded / "recorded.json").read_text())
     assert compared == {"deploy <all>": 0.8, "start": 1.5, "ready": 85.4}, "what rests is compared with nothing"
     picture = ElementTree.fromstring((recorded / "performance.svg").read_text())  # noqa: S314 - our own
-    texts = [one.text for one in picture.iter() if one.tag.endswith("text")]
+    texts = [message.text for message in picture.iter() if message.tag.endswith("text")]
     assert {"deploy <all>", "8.00 s", "10.00 s", "7.00 s"} <= set(texts)
 
 
@@ -136,7 +136,7 @@ def journal_with(path: Path, event: str, *finished: bool) -> Path:
             ('D-1', '{"metadata": {"event": "deployment.orchestration.completed"}}')"""
         )
         connection.execute("INSERT INTO changes VALUES ('D-2', ?)", (json.dumps({"metadata": {"event": event}}),))
-        rows = [("D-2", json.dumps({"finished": one})) for one in finished]
+        rows = [("D-2", json.dumps({"finished": item})) for item in finished]
         connection.executemany("INSERT INTO posts VALUES (?, ?)", [("D-1", '{"finished": false}'), *rows])
     return path
 
@@ -158,5 +158,5 @@ def test_bot_rests_once_its_last_deployment_is_told(
 
 def test_longest_bar_is_the_longest_figure() -> None:
     picture = ElementTree.fromstring(draw([Bars("deploy", 4.0, 8.0, None)]))  # noqa: S314 - our own
-    widths = [float(one.get("width", 0)) for one in picture.iter() if one.tag.endswith("rect")][-2:]
+    widths = [float(item.get("width", 0)) for item in picture.iter() if item.tag.endswith("rect")][-2:]
     assert widths[1] == pytest.approx(2 * widths[0])

@@ -56,7 +56,7 @@ async def test_those_about_to_ask_share_run_that_waits_for_them(work):
     first = asyncio.create_task(shared.ask("a", work, gather_seconds=0.01))
     await settle()
     assert work.begun == 0
-    others = [asyncio.create_task(shared.ask("a", work, gather_seconds=one)) for one in (0.01, 0.0)]
+    others = [asyncio.create_task(shared.ask("a", work, gather_seconds=item)) for item in (0.01, 0.0)]
     assert await asyncio.gather(first, *others) == [1] * 3
     assert await shared.ask("a", work) == 2
 

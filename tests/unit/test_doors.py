@@ -114,9 +114,9 @@ def test_metrics_have_labels_of_few_values_only() -> None:
         argument
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        for argument in (*node.args[2:3], *(one.value for one in node.keywords if one.arg == "labels"))
+        for argument in (*node.args[2:3], *(keyword.value for keyword in node.keywords if keyword.arg == "labels"))
         if isinstance(argument, ast.List)
     ]
-    labels = {one.value for found in lists for one in found.elts if isinstance(one, ast.Constant)}
+    labels = {elt.value for found in lists for elt in found.elts if isinstance(elt, ast.Constant)}
     assert labels
     assert labels <= set(LABELS.split())

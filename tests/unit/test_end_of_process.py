@@ -22,7 +22,7 @@ def test_command_says_what_a_full_disk_did_not_take(command: list[str], unbuffer
 
 def test_command_does_without_streams() -> None:
     """Nothing else that is opened takes their places, and gets what is printed."""
-    done = roas(["--version"], "", preexec_fn=lambda: [os.close(one) for one in range(3)])
+    done = roas(["--version"], "", preexec_fn=lambda: [os.close(number) for number in range(3)])
     assert done.returncode == 0
 
 

@@ -189,10 +189,10 @@ async def test_own_container_that_cannot_be_found_is_logged_once(caplog: pytest.
     place = OwnPlace(application)
     for _ in range(4):
         await place.find()
-        if looking := {one for one in asyncio.all_tasks() if one.get_name() == "own container"}:
+        if looking := {task for task in asyncio.all_tasks() if task.get_name() == "own container"}:
             await asyncio.wait(looking, timeout=SECONDS)
     await place.close()
-    assert len([one for one in caplog.records if "own container" in one.getMessage()]) == 1
+    assert len([record for record in caplog.records if "own container" in record.getMessage()]) == 1
 
 
 async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
@@ -205,7 +205,7 @@ async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
     place = OwnPlace(application)
     await place.find()
     await place.find()
-    await asyncio.wait({one for one in asyncio.all_tasks() if one.get_name() == "own container"}, timeout=SECONDS)
+    await asyncio.wait({task for task in asyncio.all_tasks() if task.get_name() == "own container"}, timeout=SECONDS)
     with pytest.raises(ZeroDivisionError):
         await place.find()
     await place.close()

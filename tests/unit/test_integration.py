@@ -42,7 +42,7 @@ URGENT = {Severity.CRITICAL, Severity.HIGH}
 @pytest.mark.parametrize(
     ("event", "follows", "is_followed"),
     [
-        *((alert(severity=one), RecoveryRequested, one in URGENT) for one in Severity),
+        *((alert(severity=item), RecoveryRequested, item in URGENT) for item in Severity),
         (EnvironmentValidated(passed=True, **ORIGIN), PreparationStarted, True),
         (EnvironmentValidated(passed=False, failures=("disk",), **ORIGIN), PreparationStarted, False),
     ],
@@ -57,5 +57,5 @@ async def test_only_what_is_urgent_or_valid_goes_on(
         coordinator.start({})
         bus.publish(event)
         await bus.drain()
-        assert any(isinstance(one, follows) for one in bus.history()) is is_followed
+        assert any(isinstance(item, follows) for item in bus.history()) is is_followed
         await coordinator.close()

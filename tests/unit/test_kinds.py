@@ -51,7 +51,7 @@ def test_no_kind_needs_one_after_it():
     for path in FILES:
         kind = path.relative_to(TESTS).parts[0]
         after = KINDS[KINDS.index(kind) + 1 :] if kind in KINDS else KINDS
-        names = {f"tests.{one}" for one in after}
+        names = {f"tests.{item}" for item in after}
         text = path.read_text()
         if not any(name in text for name in names):
             continue  # to parse all tests takes as long as to run hundreds of them
@@ -66,14 +66,14 @@ def asked_for(tree: ast.AST) -> set[str]:
     """Return what tests and fixtures of a file ask for, by the names of their arguments or by a mark."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     asking = [
-        one
-        for one in functions
-        if one.name.startswith("test_") or any("fixture" in ast.unparse(by) for by in one.decorator_list)
+        function
+        for function in functions
+        if function.name.startswith("test_") or any("fixture" in ast.unparse(by) for by in function.decorator_list)
     ]
     named = {argument.arg for function in asking for argument in function.args.args}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     marks = [call for call in calls if ast.unparse(call.func).endswith("usefixtures")]
-    return named | {one.value for mark in marks for one in mark.args if isinstance(one, ast.Constant)}
+    return named | {item.value for mark in marks for item in mark.args if isinstance(item, ast.Constant)}
 
 
 def test_unit_tests_ask_for_no_engine():

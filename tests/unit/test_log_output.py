@@ -67,9 +67,9 @@ def test_reader_away_blocks_nobody(monkeypatch: pytest.MonkeyPatch, opened: Call
         within(SECONDS, lambda: found.extend(read_until(reader, "dropped", lambda: log.info("mark"))))
     finally:
         os.close(reader)  # which ends every wait for it
-    numbers = [one["number"] for one in found if one["event"] == "line"]
+    numbers = [item["number"] for item in found if item["event"] == "line"]
     assert numbers == list(range(len(numbers))), "what is kept is whole, and in its order"
-    (said,) = [one for one in found if "dropped" in one["event"]]
+    (said,) = [item for item in found if "dropped" in item["event"]]
     assert (said["level"], said["logger"]) == ("warning", "roas.log")
     assert 0 < said["lines"] < 8 * ROOM // 1000
     logging.getLogger().handlers.clear()

@@ -67,7 +67,7 @@ class Scene:
     async def round(self) -> list[tuple[str, AlertState]]:
         """Make a round and return what alerts there are."""
         await self.maintenance._run_round()
-        return [(one.title, one.state) for one in await self.state.alerts.all()]
+        return [(alert.title, alert.state) for alert in await self.state.alerts.all()]
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         await standby.bus.drain()
         assert open_alerts(standby) == 2
         assert standby.integration_monitor.figures().success_ratio == 0.8
-        assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]
+        assert [alert.fingerprint for alert in await active.alerts.open()] == [figure, "disk"]
 
 
 async def test_attempts_that_grow_old_are_dropped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_what_is_left_is_removed_and_what_is_used_stays(temporary):
     with temporary_folder("hashes") as folder:
         assert remove_left_folders() == 2
         assert folder.is_dir()
-        assert {one.name for one in temporary.iterdir()} == {folder.name, "roas-other"}
+        assert {path.name for path in temporary.iterdir()} == {folder.name, "roas-other"}
 
 
 def test_links_files_and_folders_of_others_stay(temporary, monkeypatch):

@@ -278,7 +278,9 @@ async def test_attempts_are_kept_for_a_week(tmp_path: Path) -> None:
             at = now - timedelta(days=days)
             await state.recoveries.save(RecoveryStep(name, "A-1", "dev", "web", RecoveryAction.RESTART, at))
         await state.recoveries.prune(now - maintenance.ATTEMPTS_KEPT)
-        assert [one.id for one in await state.recoveries.of("dev", "web", RecoveryAction.RESTART)] == ["young"]
+        assert [recovery.id for recovery in await state.recoveries.of("dev", "web", RecoveryAction.RESTART)] == [
+            "young"
+        ]
 
 
 def test_suggestions_are_five_seconds_old(loop: VirtualLoop) -> None:

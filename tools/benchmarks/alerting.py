@@ -89,7 +89,7 @@ def _row(name: str, taken: Sequence[float]) -> str:
     if not taken:
         return f"| {name} | 0 | | | | |"
     figures = (min(taken), statistics.median(taken), percentile(taken, 0.99) or 0.0, max(taken))
-    return f"| {name} | {len(taken)} | {' | '.join(f'{one:.2f}' for one in figures)} |"
+    return f"| {name} | {len(taken)} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
 
 
 def measure(folder: Path, runs: int) -> Result:

@@ -89,7 +89,7 @@ def _cells(seen: PollResults) -> Sequence[str]:
     counts = (len(seen.asked), seen.never, seen.twice, seen.late)
     return [
         *map(str, counts),
-        *(f"{one:.2f} s" for one in (seen.median, seen.p99, seen.longest_gap, seen.unresponsive)),
+        *(f"{item:.2f} s" for item in (seen.median, seen.p99, seen.longest_gap, seen.unresponsive)),
     ]
 
 
@@ -132,7 +132,7 @@ async def _by_itself(_home: Home, people: SandboxClient) -> None:
     asked = await people.slash("dora", "deploy", environment=ENVIRONMENT, version="v2")
     plan = (await people.answer(asked, deadline_seconds=ANSWER_SECONDS)).message
     assert plan is not None
-    confirm = next(one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or ""))
+    confirm = next(button.custom_id for button in plan.buttons if ":confirm:" in (button.custom_id or ""))
     answer = (
         await people.answer(await people.click("dora", plan, str(confirm)), deadline_seconds=ANSWER_SECONDS)
     ).message

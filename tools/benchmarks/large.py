@@ -65,11 +65,11 @@ class Result:
         """Return two Markdown tables: by size, and of the largest."""
         head = "| Services | All new (s) | each (s) | Compose (s) | each (s) | Ratio | A plan (s) | `/status` (s) |"
         lines = [head, "|---|---|---|---|---|---|---|---|"]
-        for one in self.sizes:
-            each = (one.bot / one.services, one.peer / one.services)
+        for size in self.sizes:
+            each = (size.bot / size.services, size.peer / size.services)
             lines.append(
-                f"| {one.services} | {one.bot:.2f} | {each[0]:.3f} | {one.peer:.2f} | {each[1]:.3f} |"
-                f" {one.bot / one.peer:.2f} | {one.plan:.2f} | {one.status:.2f} |"
+                f"| {size.services} | {size.bot:.2f} | {each[0]:.3f} | {size.peer:.2f} | {each[1]:.3f} |"
+                f" {size.bot / size.peer:.2f} | {size.plan:.2f} | {size.status:.2f} |"
             )
         lines += ["", "| With the largest | |", "|---|---|"]
         if self.keystrokes:
@@ -105,7 +105,7 @@ def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZE
 
 
 def _median(taken: Sequence[Size]) -> Size:
-    figures = (statistics.median(getattr(one, name) for one in taken) for name in ("bot", "peer", "plan", "status"))
+    figures = (statistics.median(getattr(size, name) for size in taken) for name in ("bot", "peer", "plan", "status"))
     return Size(taken[0].services, *figures)
 
 

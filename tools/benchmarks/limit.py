@@ -44,8 +44,8 @@ def time_limit(
                 threads.submit(_start, client, made[name], [healthy[other] for other in needs], healthy[name])
                 for name, needs in services.items()
             ]
-            for one in waiting:
-                one.result()
+            for item in waiting:
+                item.result()
         return time.monotonic() - started
     finally:
         events.close()

@@ -109,7 +109,7 @@ def is_at_rest(journal: Path) -> bool:
             (last,),
         ).fetchone()
         posts = connection.execute("SELECT document FROM posts WHERE subject = ?", (last,)).fetchall()
-    return told is not None and bool(posts) and all(json.loads(one[0])["finished"] for one in posts)
+    return told is not None and bool(posts) and all(json.loads(post[0])["finished"] for post in posts)
 
 
 def _time_status(bot: RunningBot) -> tuple[float, float]:

@@ -113,9 +113,9 @@ def _long_ago(document: str) -> str:
     def aged(value: object) -> object:
         if isinstance(value, dict):
             return {
-                key: YEAR + one[len(YEAR) :] if key.endswith("_at") and isinstance(one, str) else aged(one)
-                for key, one in value.items()
+                key: YEAR + item[len(YEAR) :] if key.endswith("_at") and isinstance(item, str) else aged(item)
+                for key, item in value.items()
             }
-        return [aged(one) for one in value] if isinstance(value, list) else value
+        return [aged(item) for item in value] if isinstance(value, list) else value
 
     return json.dumps(aged(json.loads(document)))

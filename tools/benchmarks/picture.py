@@ -23,7 +23,7 @@ def draw(rows: Sequence[Bars]) -> str:
     parts: list[str] = []
     y = _legend(parts)
     for row in rows:
-        figures = [one for one in zip(COLORS, (row.bot, row.peer, row.limit), strict=True) if one[1] is not None]
+        figures = [item for item in zip(COLORS, (row.bot, row.peer, row.limit), strict=True) if item[1] is not None]
         longest = max(figure for _, figure in figures if figure is not None)
         middle = y + BAR * len(figures) / 2 + 4
         parts.append(

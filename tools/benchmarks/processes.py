@@ -76,7 +76,7 @@ async def core_shares(*pids: int, seconds: float) -> list[float]:
     began, before = time.monotonic(), [thread_times(pid) for pid in pids]
     await asyncio.sleep(seconds)
     taken = [spent(earlier, thread_times(pid)) for pid, earlier in zip(pids, before, strict=True)]
-    return [100 * one / (time.monotonic() - began) for one in taken]
+    return [100 * item / (time.monotonic() - began) for item in taken]
 
 
 def thread_times(pid: int) -> dict[int, int]:

@@ -111,17 +111,21 @@ def _time(command: Sequence[str], engine: Engine) -> float:
 
 def _compare(bot: RunningBot, message: Message) -> None:
     """Compare the file that comes along with the engine. Raises RuntimeError."""
-    (file,) = [one for one in message.attachments if one["filename"] == "services.txt"]
+    (file,) = [attachment for attachment in message.attachments if attachment["filename"] == "services.txt"]
     with urllib.request.urlopen(file["url"]) as response:  # noqa: S310 - the sandbox on loopback
         rows = [re.split(r"  +", row) for row in response.read().decode().splitlines()[2:]]
     shown = {row[0]: (row[1], row[2], row[6]) for row in rows}
     containers = bot.containers(ENVIRONMENT)
     wanted = {
-        name: ("unverified" if one.status == "running" else "unhealthy", "many:v1", str(one.attrs["RestartCount"]))
-        for name, one in containers.items()
+        name: (
+            "unverified" if container.status == "running" else "unhealthy",
+            "many:v1",
+            str(container.attrs["RestartCount"]),
+        )
+        for name, container in containers.items()
     }
     if shown != wanted or len(shown) != CONTAINERS:
         wrong = {name: (shown.get(name), wanted[name]) for name in wanted if shown.get(name) != wanted[name]}
         raise RuntimeError(f"the status is wrong: {json.dumps(wrong)[:2000]}")
-    if not any(one["content_type"] == "image/png" for one in message.attachments):
+    if not any(attachment["content_type"] == "image/png" for attachment in message.attachments):
         raise RuntimeError("the status has no chart")

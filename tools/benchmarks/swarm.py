@@ -69,7 +69,7 @@ class Result:
         for what in dict.fromkeys(what for what, _ in self.taken):
             ours, theirs = (
                 statistics.median(
-                    next(one for key, one in self.taken.items() if key[0] == what and (key[1] == OURS) is own)
+                    next(item for key, item in self.taken.items() if key[0] == what and (key[1] == OURS) is own)
                 )
                 for own in (True, False)
             )
@@ -93,7 +93,7 @@ class Ground:
 
     def environ(self, state: str) -> dict[str, str]:
         """Return the environment of both sides; `state` names the bot's folder."""
-        inherited = {name: one for name, one in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        inherited = {name: item for name, item in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return inherited | {
             "DOCKER_HOST": self.swarm.docker_host,
             "DOCKER_CONFIG": str(self.folder / "docker"),
@@ -115,7 +115,7 @@ class Ground:
         began, clock = time.monotonic(), datetime.now().astimezone()
         command = [sys.executable, "-m", "roas", "deploy", "dev", version, "--json"]
         shown = json.loads(self._run(command, state, VERSION=version))
-        ended = next(one["ended_at"] for one in shown["phases"] if one["name"] == "execution")
+        ended = next(item["ended_at"] for item in shown["phases"] if item["name"] == "execution")
         return (datetime.fromisoformat(ended) - clock).total_seconds(), time.monotonic() - began
 
     def peer(self, version: str) -> float:
@@ -164,7 +164,7 @@ class Ground:
         """Return how many tasks of a stack the manager's API shows running."""
         with client_of(self.swarm.manager) as client:
             tasks = client.api.tasks(filters={"label": f"com.docker.stack.namespace={name}-dev"})  # type: ignore[no-untyped-call]
-        return sum(one["Status"]["State"] == "running" for one in tasks)
+        return sum(task["Status"]["State"] == "running" for task in tasks)
 
 
 def measure(folder: Path, runs: int) -> Result:

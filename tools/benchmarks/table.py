@@ -155,7 +155,7 @@ class _Turn:
         self._name, self._engine, self._folder = name, engine, folder
         self._services, self._needs = services, needs
         self._stack = write_stack(folder / "stack", services)
-        self._has_network = any("network_mode" not in one for one in services.values())
+        self._has_network = any("network_mode" not in service for service in services.values())
         self._taken: dict[str, list[Sequence[float]]] = {}
         self._starts: list[tuple[float, float]] = []
 

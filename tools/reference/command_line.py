@@ -33,9 +33,12 @@ def commands() -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
 
 
 def _commands(path: tuple[str, ...], group: typer.Typer) -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
-    for one in group.registered_commands:
-        if one.callback is not None and not one.hidden:
-            yield (*path, one.name or one.callback.__name__.replace("_", "-")), one.callback
+    for registered_command in group.registered_commands:
+        if registered_command.callback is not None and not registered_command.hidden:
+            yield (
+                (*path, registered_command.name or registered_command.callback.__name__.replace("_", "-")),
+                registered_command.callback,
+            )
     for inner in group.registered_groups:
         if inner.typer_instance is not None:
             name = inner.name or inner.typer_instance.info.name
@@ -49,11 +52,13 @@ def _sections(path: Sequence[str], group: typer.Typer) -> Iterable[str]:
 
 def _section(path: Sequence[str], callback: Callable[..., Any]) -> str:
     declared = list(_declared(callback))
-    arguments = [one for one in declared if isinstance(one[2], ArgumentInfo)]
-    options = [one for one in declared if isinstance(one[2], OptionInfo)]
+    arguments = [item for item in declared if isinstance(item[2], ArgumentInfo)]
+    options = [item for item in declared if isinstance(item[2], OptionInfo)]
     usage = " ".join([*path, *(["[OPTIONS]"] if options else []), *map(_metavar, arguments)])
-    rows = [(code(_metavar(one)), "", "", plain(one[2].help or "")) for one in arguments]
-    rows += [(_names(one), code(_value(one)), _default(one), plain(one[2].help or "")) for one in options]
+    rows = [(code(_metavar(argument)), "", "", plain(argument[2].help or "")) for argument in arguments]
+    rows += [
+        (_names(option), code(_value(option)), _default(option), plain(option[2].help or "")) for option in options
+    ]
     body = table(("argument or option", "value", "default", "what it is"), rows) if rows else ""
     text = "\n\n".join(plain(part) for part in inspect.cleandoc(callback.__doc__ or "").split("\n\n"))
     return "\n".join([f"## {' '.join(path[1:])}\n", f"```text\n{usage}\n```\n", text, "", body])
@@ -72,7 +77,7 @@ def _declared(callback: Callable[..., Any]) -> Iterator[Declared]:
 def _bare(kind: Any) -> type:
     """Return the type of one value: of `list[str] | None` it is `str`."""
     if get_origin(kind) in (Union, types.UnionType):
-        return _bare(next(one for one in get_args(kind) if one is not types.NoneType))
+        return _bare(next(item for item in get_args(kind) if item is not types.NoneType))
     return _bare(get_args(kind)[0]) if get_origin(kind) in (list, tuple) else kind
 
 

@@ -25,7 +25,7 @@ def page() -> str:
     if set(explained) != set(named):
         differ = ", ".join(sorted(set(explained) ^ set(named)))
         raise ValueError(f"docs/explanation/state.md (Events) and the code do not have the same events: {differ}")
-    found = ((code(one), *explained[one], " ".join(code(m) for m in sorted(named[one]))) for one in sorted(named))
+    found = ((code(item), *explained[item], " ".join(code(m) for m in sorted(named[item]))) for item in sorted(named))
     return "\n".join([HEAD, table(("event", "published by", "effect", "named in"), found)])
 
 

@@ -17,9 +17,9 @@ changed anything, ends with the code of its error. The key of an error is in the
 def page() -> str:
     """Return the page. Raises ValueError where docs/command-line.md explains other codes than there are."""
     meanings = dict(rows(section(PAGE.read_text(encoding="utf-8"), "Exit codes")))
-    if set(meanings) != {str(int(one)) for one in ExitCode}:
+    if set(meanings) != {str(int(item)) for item in ExitCode}:
         raise ValueError(f"docs/command-line.md explains the exit codes {', '.join(meanings)}; the code has others")
-    found = ((str(int(one)), code(_name(one)), meanings[str(int(one))], _causes(one)) for one in ExitCode)
+    found = ((str(int(item)), code(_name(item)), meanings[str(int(item))], _causes(item)) for item in ExitCode)
     return "\n".join([HEAD, table(("code", "name", "meaning", "outcomes and keys of errors"), found)])
 
 

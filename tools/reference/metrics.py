@@ -85,7 +85,11 @@ def _rows(bus: EventBus) -> list[tuple[str, ...]]:
 def _labels(metrics: Metrics) -> dict[str, tuple[str, ...]]:
     """Return the labels of the metrics that have no sample yet."""
     collectors = set(metrics.registry._collector_to_names)
-    return {one._name: tuple(one._labelnames) for one in collectors if isinstance(one, MetricWrapperBase)}
+    return {
+        collector._name: tuple(collector._labelnames)
+        for collector in collectors
+        if isinstance(collector, MetricWrapperBase)
+    }
 
 
 def _labels_of_samples(metric: Metric) -> tuple[str, ...]:

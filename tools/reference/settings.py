@@ -57,8 +57,8 @@ def page() -> str:
     sources = ((code(n), _value(f), plain(f.description or "")) for n, f in SourceSettings.model_fields.items())
     parts += [SOURCE_HEAD, table(("key", "value", "what it is"), sources)]
     known = {name.upper() for name in Settings.model_fields}
-    rest = [one for one in from_example.values() if one.name not in known]
-    shipped = [(code(one.name), code(one.shown), plain(one.text)) for one in rest]
+    rest = [item for item in from_example.values() if item.name not in known]
+    shipped = [(code(message.name), code(message.shown), plain(message.text)) for message in rest]
     return "\n".join([*parts, STACK_HEAD, table(("variable", "shown as", "what it is"), shipped)])
 
 
@@ -102,8 +102,8 @@ def _value(field: FieldInfo) -> str:
 
 def _kinds(annotation: Any) -> Iterable[type]:
     if get_origin(annotation) in (Union, types.UnionType):
-        for one in get_args(annotation):
-            yield from _kinds(one)
+        for item in get_args(annotation):
+            yield from _kinds(item)
     else:
         yield get_origin(annotation) or annotation
 

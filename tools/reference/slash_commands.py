@@ -24,7 +24,7 @@ Command = app_commands.Command[commands.Cog, ..., None]
 async def page() -> str:
     """Return the page."""
     translator = CommandTranslator()
-    return "\n".join([HEAD, *[await _command(one, translator) for one in slash_commands()]])
+    return "\n".join([HEAD, *[await _command(slash_command, translator) for slash_command in slash_commands()]])
 
 
 def slash_commands() -> list[Command]:
@@ -32,15 +32,15 @@ def slash_commands() -> list[Command]:
     found = [command for cog in _cogs() for command in cog.__cog_app_commands__]
     for command in found:
         mark_as_ours(command)  # as a bot does that loads them; others' commands are not ours to translate
-    return sorted((one for one in found if isinstance(one, app_commands.Command)), key=lambda command: command.name)
+    return sorted((item for item in found if isinstance(item, app_commands.Command)), key=lambda command: command.name)
 
 
 def _cogs() -> Iterable[type[commands.Cog]]:
     """Yield the classes of cogs, each once, from the module that defines it."""
     for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
-        for _, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if issubclass(one, commands.Cog) and one.__module__ == module.name:
-                yield one
+        for _, getmember in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(getmember, commands.Cog) and getmember.__module__ == module.name:
+                yield getmember
 
 
 async def _command(command: Command, translator: CommandTranslator) -> str:
@@ -49,7 +49,7 @@ async def _command(command: Command, translator: CommandTranslator) -> str:
     text = await _chinese(translator, command.description, where.command_description, command)
     parts = [f"## /{command.name}\n", f"{plain(command.description)}.\n", f"zh-TW: `/{name}` · {plain(text)}\n"]
     if command.parameters:
-        options = [await _option(one, translator) for one in command.parameters]
+        options = [await _option(parameter, translator) for parameter in command.parameters]
         parts.append(table(("option", "zh-TW", "needed", "value", "what it is"), options))
     return "\n".join(parts)
 

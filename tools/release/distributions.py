@@ -41,7 +41,7 @@ def build_wheel(source: Path, folder: Path, commit_time: str) -> Path:
 def sdist_names(path: Path) -> list[str]:
     """Return the files of an sdist, below its folder."""
     with tarfile.open(path) as archive:
-        return sorted(one.name.partition("/")[2] for one in archive if not one.isdir())
+        return sorted(item.name.partition("/")[2] for item in archive if not item.isdir())
 
 
 def _build(source: Path, target: Path, commit_time: str, *arguments: str) -> None:

@@ -55,7 +55,7 @@ def _locked(lock: str) -> Iterator[dict[str, Any]]:
             requirement = Requirement(text)
         except InvalidRequirement as error:
             raise ReleaseError(f"requirements.lock: {text!r} is no requirement: {error}") from error
-        pins = [one.version for one in requirement.specifier if one.operator == "=="]
+        pins = [item.version for item in requirement.specifier if item.operator == "=="]
         digests = [match["digest"] for match in HASH.finditer(entry)]
         if len(pins) != 1 or not digests:
             raise ReleaseError(f"requirements.lock: {requirement.name} is not pinned to a version and hashes")
@@ -64,7 +64,8 @@ def _locked(lock: str) -> Iterator[dict[str, Any]]:
         component: dict[str, Any] = {"type": "library", "name": name, "version": pins[0], "purl": purl}
         # A file of any of these hashes may be what is installed: which one depends on the machine.
         files = [
-            {"type": "distribution", "url": purl, "hashes": [{"alg": "SHA-256", "content": one}]} for one in digests
+            {"type": "distribution", "url": purl, "hashes": [{"alg": "SHA-256", "content": digest}]}
+            for digest in digests
         ]
         component |= {"bom-ref": purl, "externalReferences": files}
         if requirement.marker is not None:
@@ -91,6 +92,6 @@ def _document(purl: str, version: str, components: list[dict[str, Any]], commit_
         "version": 1,
         "metadata": {"timestamp": made, "component": subject | {"licenses": [{"license": {"id": "MIT"}}]}},
         "components": ordered,
-        "dependencies": [{"ref": purl, "dependsOn": [one["bom-ref"] for one in ordered]}],
+        "dependencies": [{"ref": purl, "dependsOn": [item["bom-ref"] for item in ordered]}],
     }
     return json.dumps(document, indent=2, sort_keys=True) + "\n"

@@ -21,12 +21,12 @@ def traces(root: Path, environ: Mapping[str, str] = os.environ) -> set[str]:
     """Return the texts that nothing released may hold."""
     paths = {str(root), str(Path.home()), sys.prefix, tempfile.gettempdir() + "/roas-release"}
     names = {socket.gethostname()} - {"localhost"}
-    return {one for one in paths | names | _index_hosts(environ) if len(one) >= SHORTEST}
+    return {path for path in paths | names | _index_hosts(environ) if len(path) >= SHORTEST}
 
 
 def found_in(path: Path, unwanted: Iterable[str]) -> Iterator[str]:
     """Yield what is found in an archive's files or names, or in a plain file."""
-    wanted = [(one, one.encode()) for one in unwanted]
+    wanted = [(item, item.encode()) for item in unwanted]
     for name, content in _files(path):
         for text, raw in wanted:
             if raw in content or text in name:

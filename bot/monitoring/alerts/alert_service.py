@@ -63,9 +63,9 @@ class AlertService:
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
         """Process reports; returns what they changed. Raises StateError."""
         taken = await self._alerts.take([self._sanitized(report) for report in reports])
-        for one in taken:
-            kind = AlertTriggered if one.triggered else AlertResolved if one.resolved else AlertChanged
-            self._publish(kind, one.alert)
+        for result in taken:
+            kind = AlertTriggered if result.triggered else AlertResolved if result.resolved else AlertChanged
+            self._publish(kind, result.alert)
         return taken
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:

@@ -47,7 +47,7 @@ class AppliedModels:
 
     def by_model(self, services: Iterable[str]) -> dict[str, frozenset[str]]:
         """Return services by the model that each runs by."""
-        found = {model: {one for one in services if self.of(one) == model} for model in self.all}
+        found = {model: {service for service in services if self.of(service) == model} for model in self.all}
         return {model: frozenset(names) for model, names in found.items() if names}
 
 
@@ -104,17 +104,17 @@ class DriftAlerts:
 
 def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
     """Say each reason in a sentence of its own."""
-    for one in found:
-        for reason in one.reasons:
-            if one.left_by:
+    for drift in found:
+        for reason in drift.reasons:
+            if drift.left_by:
                 yield said(
                     "{service} is as {deployment} left it: {reason}",
-                    service=one.service,
-                    deployment=one.left_by,
+                    service=drift.service,
+                    deployment=drift.left_by,
                     reason=reason,
                 )
             else:
-                yield said("{service} was changed by hand: {reason}", service=one.service, reason=reason)
+                yield said("{service} was changed by hand: {reason}", service=drift.service, reason=reason)
 
 
 def alert_title(environment: str) -> str:
@@ -236,9 +236,9 @@ class SwappedBinds:
     async def _held_before(self, environment: Environment) -> frozenset[str]:
         """Return the services that a bot before this one held: where its alert is open, any may be among them."""
         alerts = await self._state.alerts.open(environment.name)
-        if all(one.fingerprint != _fingerprint(environment) for one in alerts):
+        if all(alert.fingerprint != _fingerprint(environment) for alert in alerts):
             return frozenset()
-        return frozenset(one.service for one in await self._stacks.of(environment).containers())
+        return frozenset(container.service for container in await self._stacks.of(environment).containers())
 
 
 def _fingerprint(environment: Environment) -> str:

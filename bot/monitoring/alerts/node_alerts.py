@@ -61,7 +61,7 @@ class NodeAlerts:
             for seconds in (TOGETHER_SECONDS, None):
                 if late:
                     answered, late = await asyncio.wait(late, timeout=seconds)
-                    await self._decide_on(facts for one in answered if (facts := one.result()) is not None)
+                    await self._decide_on(facts for item in answered if (facts := item.result()) is not None)
         finally:
             await end_tasks(*late)
 
@@ -76,15 +76,15 @@ class NodeAlerts:
 
     async def _decide_on(self, found: Iterable[SwarmFacts]) -> None:
         """Decide on each Swarm once: it may be asked by several of its managers, of which one may not answer."""
-        for facts in {one.id: one for one in found}.values():
+        for facts in {swarm.id: swarm for swarm in found}.values():
             await self._decide(facts, self._on(facts))
 
     def _on(self, facts: SwarmFacts) -> list[str]:
         """Return the names of the environments on a Swarm, as far as their managers have answered so far."""
         return [
-            one.name
-            for one in self._environments.values()
-            if one.on_swarm and self._swarm_of.get(one.docker_host) == facts.id
+            environment.name
+            for environment in self._environments.values()
+            if environment.on_swarm and self._swarm_of.get(environment.docker_host) == facts.id
         ]
 
     async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
@@ -107,8 +107,8 @@ class NodeAlerts:
 
     async def _open(self, facts: SwarmFacts) -> dict[str, AlertReport]:
         """Return what a bot before this one said that has not ended; what is so still is said again, as one alert."""
-        opened = [one for one in await self._alerts.open() if one.fingerprint.startswith(_prefix(facts))]
-        return {one.fingerprint: _report(one.fingerprint, one.severity, one.title, "") for one in opened}
+        opened = [alert for alert in await self._alerts.open() if alert.fingerprint.startswith(_prefix(facts))]
+        return {alert.fingerprint: _report(alert.fingerprint, alert.severity, alert.title, "") for alert in opened}
 
 
 def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:

@@ -32,15 +32,15 @@ from roas.state.manager import StateManager
 
 def failed_replicas(progress: Iterable[ServiceProgress]) -> frozenset[str]:
     """Return the containers for which rollouts are paused, or that somebody accepted as failed before."""
-    paused = (one.rollout for one in progress if one.step is ServiceStep.PAUSED and one.rollout is not None)
-    return frozenset[str]().union(*(one.tolerated for one in paused))
+    paused = (entry.rollout for entry in progress if entry.step is ServiceStep.PAUSED and entry.rollout is not None)
+    return frozenset[str]().union(*(rollout.tolerated for rollout in paused))
 
 
 def without_failed(
     health: ServiceHealth, definition: ServiceDefinition | None, failed: Collection[str]
 ) -> ServiceHealth:
     """Judge a service that is unhealthy by its other replicas; where there are none, by all: nobody is served."""
-    others = [one for one in health.containers if one.id not in failed]
+    others = [container for container in health.containers if container.id not in failed]
     if health.verdict is not Verdict.UNHEALTHY or definition is None or not others:
         return health
     gone = len(health.containers) - len(others)
@@ -72,7 +72,7 @@ class ManualStops:
 
     def learn_stop_signals(self, containers: Iterable[ContainerSnapshot]) -> None:
         """Remember by which signals containers want to be stopped."""
-        own = {one.id: one.stop_signal for one in containers if one.stop_signal is not None}
+        own = {container.id: container.stop_signal for container in containers if container.stop_signal is not None}
         self._stop_signals.update(own)
 
     def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
@@ -199,7 +199,7 @@ def stopped(environment: Environment, health: ServiceHealth, *, was_seen: bool) 
 
 
 def _how_to_start(environment: Environment, health: ServiceHealth) -> str:
-    paused = any(one.state is ContainerState.PAUSED for one in health.containers)
+    paused = any(container.state is ContainerState.PAUSED for container in health.containers)
     return said(
         "To start it again: `roas compose {environment} -- {command} {service}`.",
         environment=environment.name,
@@ -300,7 +300,9 @@ class ServiceAlerts:
         await self._retry_recovery(environment, stack, known)
         reports = engine_reports(environment, stack, alerts)
         failed = await self._failed_replicas(environment)
-        await self._learn_what_we_left(environment, [one for one in stack.services if one.service not in look.owned])
+        await self._learn_what_we_left(
+            environment, [service for service in stack.services if service.service not in look.owned]
+        )
         for seen in stack.services:
             self._manual_stops.learn_stop_signals(seen.containers)
             health = without_failed(seen, definitions.get(seen.service), failed)
@@ -323,7 +325,7 @@ class ServiceAlerts:
 
     async def _learn_what_we_left(self, environment: Environment, services: Iterable[ServiceHealth]) -> None:
         """Remember that what a failed deployment of ours left stopped was stopped by nobody's hands."""
-        unhealthy = [one for one in services if one.verdict is Verdict.UNHEALTHY and looks_stopped(one)]
+        unhealthy = [health for health in services if health.verdict is Verdict.UNHEALTHY and looks_stopped(health)]
         guessed = [
             one.service for one in unhealthy if not self._manual_stops.has_seen_end(environment.name, one.service)
         ]
@@ -348,10 +350,10 @@ class ServiceAlerts:
         return failed_replicas(await self._state.deployments.progress_under_way(environment.name))
 
     async def _of_deployment(self, environment: Environment, progress: Iterable[ServiceProgress]) -> frozenset[str]:
-        touched = [one for one in progress if _is_touched(one)]
+        touched = [entry for entry in progress if _is_touched(entry)]
         lock = await self._state.locks.get(environment.name) if touched else None
         is_paused = lock is not None and lock.paused
-        return frozenset(one.service for one in touched if not is_paused or one.step in TAKEN_AWAY)
+        return frozenset(entry.service for entry in touched if not is_paused or entry.step in TAKEN_AWAY)
 
     async def _write(self, environment: Environment) -> None:
         """Save what events reported; where the journal refuses it now, it is saved at the next look."""
@@ -364,9 +366,11 @@ class ServiceAlerts:
             except RoasError:
                 self._unsaved.setdefault(place, report)
                 raise
-            for one in taken:
-                if not one.triggered and one.alert.healing is RecoveryStatus.SUCCEEDED:
-                    self._alert_service.trigger_again(one.alert)  # it was recovered a moment ago, and that did not last
+            for result in taken:
+                if not result.triggered and result.alert.healing is RecoveryStatus.SUCCEEDED:
+                    self._alert_service.trigger_again(
+                        result.alert
+                    )  # it was recovered a moment ago, and that did not last
 
     async def _retry_recovery(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
         """Start the recoveries that waited for a deployment to end, and those of what did not stay healthy."""
@@ -378,7 +382,7 @@ class ServiceAlerts:
             has_relapsed = is_unhealthy and alert.healing is RecoveryStatus.SUCCEEDED and self._has_relapsed(alert)
             if not is_unhealthy:
                 self._relapsing.pop(alert.id, None)
-            if is_unhealthy and not locked and (alert.healing is RecoveryStatus.KEPT_AWAY or has_relapsed):
+            if is_unhealthy and not locked and (alert.healing is RecoveryStatus.DEFERRED or has_relapsed):
                 self._relapsing.pop(alert.id, None)
                 await self._alert_service.note(alert.id, healing=RecoveryStatus.NONE)
                 self._alert_service.trigger_again(alert)
@@ -449,7 +453,7 @@ def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool
     may_end = definition is not None and definition.ends_well
     if definition is not None and len(health.containers) < definition.replicas and not definition.one_shot:
         return False
-    return health.verdict in SERVING and all(_works(one, may_end=may_end) for one in health.containers)
+    return health.verdict in SERVING and all(_works(container, may_end=may_end) for container in health.containers)
 
 
 def _works(container: ContainerSnapshot, *, may_end: bool) -> bool:

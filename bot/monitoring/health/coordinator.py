@@ -71,11 +71,11 @@ class HealthCoordinator:
         stack = _with_unseen(stack, set(known) - {STACK}, reason)
         changes = self._forget(stack.environment, set(known) - {service.service for service in stack.services})
         for service in stack.services:
-            moved, unstarted = service.service in moving, any(one.never_ran for one in service.containers)
+            moved, unstarted = service.service in moving, any(container.never_ran for container in service.containers)
             changes += self._offer(
                 stack.environment, service.service, service.verdict, service.reason, moved=moved, unstarted=unstarted
             )
-        unstarted = any(one.never_ran for service in stack.services for one in service.containers)
+        unstarted = any(container.never_ran for service in stack.services for container in service.containers)
         changes += self._offer(stack.environment, STACK, stack.verdict, reason, moved=bool(moving), unstarted=unstarted)
         self._stacks[stack.environment] = self._steady(stack)
         # At the same time, so that they share a commit: of a large stack all may change at once.

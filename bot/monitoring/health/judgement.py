@@ -40,7 +40,7 @@ def judge_service(
     What a service has `on_swarm` are tasks.
     """
     containers = tuple(snapshots)
-    findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
+    findings = [(judge_container(definition, container, restarts_before), container) for container in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
     nothing = said("has no tasks, as it should") if on_swarm else said("has no containers, as it should")
     verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, nothing))
@@ -280,14 +280,14 @@ class RestartHistory:
         now = self._clock()
         places = {container.id: _place(container) for container in containers}
         counts = {_place(container): container.restart_count for container in containers}
-        self._seen = {one: self._seen.get(one, deque()) for one in counts}
+        self._seen = {key: self._seen.get(key, deque()) for key in counts}
         for one, count in counts.items():
             seen = self._seen[one]
             if not seen or seen[-1][1] != count:
                 seen.append((now, count))
             while len(seen) > 1 and now - seen[1][0] > WINDOW_SECONDS:
                 seen.popleft()
-        return {one: self._seen[place][0][1] for one, place in places.items()}
+        return {key: self._seen[place][0][1] for key, place in places.items()}
 
 
 def _place(container: ContainerSnapshot) -> str:

@@ -86,7 +86,7 @@ class ProbeHistory:
             self._runs.pop((environment, service), None)
 
     def _run(self, environment: str, health: ServiceHealth) -> _Run:
-        key = frozenset(f"{one.id} {one.started_at}" for one in health.containers)
+        key = frozenset(f"{container.id} {container.started_at}" for container in health.containers)
         known = self._runs.get((environment, health.service))
         if known is None or known.key != key:
             known = self._runs[environment, health.service] = _Run(key, self._clock())
@@ -158,7 +158,7 @@ class NetworkProber:
                 found = await in_daemon_thread(
                     partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), f"lookup-{host}"
                 )
-                addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
+                addresses = tuple(dict.fromkeys(str(item[4][0]) for item in found))
                 permitted = await self._targets.permitted(environment, host, port, addresses)
                 if not permitted:
                     self._note_refusal(environment, url, f"probe:{host}:{port}")
@@ -292,7 +292,7 @@ class ProbeLoop:
     async def _round(self) -> bool:
         """Ask every probe at the same time; returns whether all answered."""
         definitions = await self._definitions()
-        asked = [(one.name, probe) for one in definitions.values() for probe in one.probes]
+        asked = [(definition.name, probe) for definition in definitions.values() for probe in definition.probes]
         answers = await asyncio.gather(*(self._ask(name, probe) for name, probe in asked))
         return all(answers)
 

@@ -175,7 +175,7 @@ class AlertWebhook:
         except RoasError as error:
             log.error("received alerts could not be saved", error=error.message)
             return _refuse(503, "the journal cannot be written; try again")
-        triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
+        triggered, resolved = sum(result.triggered for result in taken), sum(result.resolved for result in taken)
         log.info("alerts received", source=webhook.source.value, triggered=triggered, resolved=resolved)
         return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
 

@@ -68,7 +68,9 @@ class DeploymentMetrics(Collector):
         none = dict.fromkeys(product(figures.environments, DeploymentKind, Outcome), 0.0)
         yield _family(CounterMetricFamily("roas_deployments_total", text, labels=labels), none, figures.counts)
         ended = figures.ended_within(HOUR)
-        within = Counts((one.environment, one.request.kind.value, str(one.outcome)) for one in ended)
+        within = Counts(
+            (deployment.environment, deployment.request.kind.value, str(deployment.outcome)) for deployment in ended
+        )
         text = "Deployments that ended within an hour."
         yield _family(GaugeMetricFamily("roas_deployments_last_hour", text, labels=labels), none, within)
         results = Counts((name, "succeeded" if good else "failed") for name, good in figures.results())
@@ -77,9 +79,9 @@ class DeploymentMetrics(Collector):
         yield _family(day, dict.fromkeys(product(figures.environments, ("succeeded", "failed")), 0.0), results)
         took: dict[tuple[str, ...], list[float]] = defaultdict(list)
         phases: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for one in ended:
-            took[one.environment, one.request.kind.value].append(one.duration_seconds or 0.0)
-            for phase in one.phases:
+        for deployment in ended:
+            took[deployment.environment, deployment.request.kind.value].append(deployment.duration_seconds or 0.0)
+            for phase in deployment.phases:
                 if phase.duration_seconds is not None:
                     phases[phase.name.value,].append(phase.duration_seconds)
         text = "95th percentile of the time that deployments of an hour took."
@@ -377,8 +379,8 @@ class Metrics:
         self._health_changes.labels(environment, service, verdict).inc()
 
     async def _stack_health_changed(self, event: events.StackHealthChanged) -> None:
-        for one in Verdict:
-            self._stack_health.labels(event.environment, one.value).set(one is event.new)
+        for item in Verdict:
+            self._stack_health.labels(event.environment, item.value).set(item is event.new)
 
     async def _alert_changed(self, event: events.AlertEvent) -> None:
         if isinstance(event, events.AlertTriggered):
@@ -398,8 +400,8 @@ class Metrics:
             self._alerts_open.labels(severity.value).set(counted[severity.value])
 
     def _show_verdict(self, environment: str, service: str, verdict: str) -> None:
-        for one in Verdict:
-            self._health.labels(environment, service, one.value).set(one.value == verdict)
+        for item in Verdict:
+            self._health.labels(environment, service, item.value).set(item.value == verdict)
 
     def _forget(self, environment: str, service: str) -> None:
         for verdict in Verdict:
@@ -433,8 +435,8 @@ class _BusStatistics:
             "roas_event_latency_seconds", "Time from publishing the last event to its end.", labels=["subscriber"]
         )
         slowest: dict[str, float] = defaultdict(float)
-        for one in subscribers:
-            slowest[one.name] = max(slowest[one.name], one.statistics.last_latency_seconds)
+        for subscriber in subscribers:
+            slowest[subscriber.name] = max(slowest[subscriber.name], subscriber.statistics.last_latency_seconds)
         for name, seconds in slowest.items():
             latency.add_metric([name], seconds)
         yield latency

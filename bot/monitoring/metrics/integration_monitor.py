@@ -61,10 +61,12 @@ class DeploymentFigures:
         deployments = self._state.deployments
         self.counts = await deployments.counts()
         since, found = self._now() - HOUR, list[Deployment]()
-        for one in await deployments.list(limit=DEPLOYMENTS_READ, whole=False):
-            is_late = one.ended_at is not None and one.ended_at >= since  # only of these the phases are shown
-            whole = await deployments.get(one.id) if is_late else None
-            found.append(whole or one)
+        for deployment in await deployments.list(limit=DEPLOYMENTS_READ, whole=False):
+            is_late = (
+                deployment.ended_at is not None and deployment.ended_at >= since
+            )  # only of these the phases are shown
+            whole = await deployments.get(deployment.id) if is_late else None
+            found.append(whole or deployment)
         self._recent = tuple(found)
 
     @property
@@ -76,7 +78,11 @@ class DeploymentFigures:
     def ended_within(self, time: timedelta) -> list[Deployment]:
         """Return the deployments that ended within a time, the newest first."""
         since = self._now() - time
-        return [one for one in self._recent if one.ended_at is not None and one.ended_at >= since]
+        return [
+            deployment
+            for deployment in self._recent
+            if deployment.ended_at is not None and deployment.ended_at >= since
+        ]
 
     def results(self) -> list[tuple[str, bool]]:
         """Return the environment of each deployment of a day, and whether it was good; the oldest first.
@@ -84,15 +90,15 @@ class DeploymentFigures:
         What recovery took back was not. A rollback that somebody asked for, and that worked, is no result of its own.
         """
         found: list[tuple[Deployment, bool]] = []
-        for one in reversed(self.ended_within(DAY)):
-            is_rollback = one.request.kind is DeploymentKind.ROLLBACK
-            if one.outcome is Outcome.CANCELLED:
+        for deployment in reversed(self.ended_within(DAY)):
+            is_rollback = deployment.request.kind is DeploymentKind.ROLLBACK
+            if deployment.outcome is Outcome.CANCELLED:
                 continue
-            if is_rollback and one.request.requested_by.id == RECOVERY:
-                found = [(each, good and not _took_back(one, each)) for each, good in found]
-            if not is_rollback or one.outcome is not Outcome.SUCCEEDED:
-                found.append((one, one.outcome is Outcome.SUCCEEDED))
-        return [(one.environment, good) for one, good in found]
+            if is_rollback and deployment.request.requested_by.id == RECOVERY:
+                found = [(each, good and not _took_back(deployment, each)) for each, good in found]
+            if not is_rollback or deployment.outcome is not Outcome.SUCCEEDED:
+                found.append((deployment, deployment.outcome is Outcome.SUCCEEDED))
+        return [(deployment.environment, good) for deployment, good in found]
 
 
 def _took_back(rollback: Deployment, one: Deployment) -> bool:
@@ -211,7 +217,7 @@ class IntegrationMeasurements:
             event_latency_seconds=latencies.get(slowest),
             slowest_subscriber=slowest,
             state_sync_lag_seconds=self._sync_lag(),
-            dependency_resolution_seconds=percentile([one.seconds for one in self._recent_resolutions()]),
+            dependency_resolution_seconds=percentile([resolution.seconds for resolution in self._recent_resolutions()]),
             dependency_share=share,
             waiting_service=waiting,
             error_ratio=ratio,
@@ -231,10 +237,12 @@ class IntegrationMeasurements:
         """
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
-        for one in self.bus.subscriptions:
-            recent = [handling.seconds for handling in one.handled_since(since)]
-            if recent or one.waiting_seconds:
-                found[one.name] = max(found.get(one.name, 0.0), percentile(recent) or 0.0, one.waiting_seconds)
+        for subscription in self.bus.subscriptions:
+            recent = [handling.seconds for handling in subscription.handled_since(since)]
+            if recent or subscription.waiting_seconds:
+                found[subscription.name] = max(
+                    found.get(subscription.name, 0.0), percentile(recent) or 0.0, subscription.waiting_seconds
+                )
         return found
 
     def _sync_lag(self) -> float | None:
@@ -247,11 +255,11 @@ class IntegrationMeasurements:
 
     def _recent_resolutions(self) -> list[_Resolution]:
         since = self.clock() - self.windows.dependency_seconds
-        return [one for one in self._resolutions if one.at >= since]
+        return [resolution for resolution in self._resolutions if resolution.at >= since]
 
     def _longest_wait(self) -> tuple[float | None, str]:
         """Return the largest share of its time that a service needed the last time that it waited, and which."""
-        latest = {one.service: one.share for one in self._recent_resolutions()}
+        latest = {resolution.service: resolution.share for resolution in self._recent_resolutions()}
         longest = max(latest, key=lambda name: latest[name], default="")
         return latest.get(longest), longest
 
@@ -260,10 +268,12 @@ class IntegrationMeasurements:
         since = self.clock() - self.windows.error_seconds
         total = 0
         failures: dict[str, int] = {}
-        for one in self.bus.subscriptions:
-            recent = [*one.handled_since(since)]
+        for subscription in self.bus.subscriptions:
+            recent = [*subscription.handled_since(since)]
             total += len(recent)
-            failures[one.name] = failures.get(one.name, 0) + sum(handling.failed for handling in recent)
+            failures[subscription.name] = failures.get(subscription.name, 0) + sum(
+                handling.failed for handling in recent
+            )
         failed = sum(failures.values())
         if total < self.windows.fewest_handlings:
             return None, ""

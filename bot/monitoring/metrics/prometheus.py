@@ -105,10 +105,13 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
         return (error.whole,)
     down = [
         said(
-            "Prometheus cannot scrape {job} ({url}): {last_error}.", job=one.job, url=one.url, last_error=one.last_error
+            "Prometheus cannot scrape {job} ({url}): {last_error}.",
+            job=target.job,
+            url=target.url,
+            last_error=target.last_error,
         )
-        for one in targets
-        if one.health == "down"
+        for target in targets
+        if target.health == "down"
     ]
     warnings = (
         [] if own else [said("Prometheus does not scrape the bot: add its /metrics to the scrape configuration.")]

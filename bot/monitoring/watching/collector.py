@@ -172,7 +172,7 @@ class LastKnown:
         if not environment.on_swarm:
             return
         self._known[environment.name] = stack
-        shown = [(one.service, one.verdict, one.reason, one.nodes) for one in stack.services]
+        shown = [(service.service, service.verdict, service.reason, service.nodes) for service in stack.services]
         before, at = self._kept.get(environment.name, (None, 0.0))
         if self._seen is not None and (shown != before or self._clock() - at >= KEPT_SECONDS):
             self._kept[environment.name] = shown, self._clock()
@@ -273,9 +273,9 @@ class MonitoringCollector:
         self._subscriptions = [self._bus.subscribe(MonitoringRequested, self._service_started, name="collector")]
         self._subscriptions += [
             self._bus.subscribe(
-                HealthCheckRequested, self._health_check, name="collector health checks", environment=one
+                HealthCheckRequested, self._health_check, name="collector health checks", environment=environment
             )
-            for one in self._environments
+            for environment in self._environments
         ]
 
     def probe_every(self, seconds: float) -> None:

@@ -112,9 +112,9 @@ class DriftFinder:
             return None
         deployment, left = await self._holdings.left_by_failure(name) if found else ("", frozenset[str]())
         return tuple(
-            replace(one, left_by=deployment) if one.service in left else one
-            for one in found
-            if holding is None or not holding.has_moved(one.service)
+            replace(service, left_by=deployment) if service.service in left else service
+            for service in found
+            if holding is None or not holding.has_moved(service.service)
         )
 
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
@@ -178,7 +178,7 @@ class _Look:
 
     async def outline(self, listed: tuple[ContainerSnapshot, ...]) -> _Outline:
         """Compare what is listed, without asking about any container."""
-        shown = frozenset((one.id, one.name, one.endpoints) for one in listed)
+        shown = frozenset((snapshot.id, snapshot.name, snapshot.endpoints) for snapshot in listed)
         return _Outline(self.release.number, self.model_hash, shown, await self.compare(listed, {}))
 
     async def compare(
@@ -209,9 +209,11 @@ def _drifts(
         if wanted[name].definition.one_shot and not any(_alive(there)):
             continue  # a release that was brought back ran none of its jobs
         difference = compare_service(wanted[name], there)
-        unlike = {one.id for one in difference.unlike}
-        keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)
-        changed = _united(differences.get(one.id, SAME).changed for one in _alive(there) if one.id not in unlike)
+        unlike = {container.id for container in difference.unlike}
+        keys = _united(differences.get(container.id, SAME).keys for container in difference.unlike)
+        changed = _united(
+            differences.get(container.id, SAME).changed for container in _alive(there) if container.id not in unlike
+        )
         if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
             yield _drift(name, reasons, _united([keys, changed]))
 
@@ -222,7 +224,7 @@ def _drift(service: str, reasons: Sequence[str], keys: tuple[str, ...] = ()) -> 
 
 def _alive(containers: Iterable[ContainerSnapshot]) -> Iterator[ContainerSnapshot]:
     """Leave out what is stopped: that is a matter of health."""
-    yield from (one for one in containers if one.state in ALIVE)
+    yield from (container for container in containers if container.state in ALIVE)
 
 
 def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:
@@ -236,7 +238,11 @@ def _reasons(
     unlike = difference.unlike
     if pinned is not None:
         wanted_image = pinned.image
-        others = {one.image_reference: one.image_id for one in unlike if one.image_id != wanted_image.image_id}
+        others = {
+            container.image_reference: container.image_id
+            for container in unlike
+            if container.image_id != wanted_image.image_id
+        }
         for name, image_id in others.items():
             # The name may mean something else by now: then only the IDs tell one from the other.
             same = name == wanted_image.reference
@@ -245,7 +251,11 @@ def _reasons(
                 image=f"{name} ({_short(image_id)})" if same else name,
                 reference=_short(wanted_image.image_id) if same else wanted_image.reference,
             )
-    if keys or difference.unwritten or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
+    if (
+        keys
+        or difference.unwritten
+        or any(pinned is None or container.image_id == pinned.image.image_id for container in unlike)
+    ):
         yield _configuration(release, keys)
     if difference.surplus:
         yield said("it has {count} containers instead of {replicas}", count=count, replicas=wanted.definition.replicas)

@@ -47,7 +47,9 @@ class UsageHistory:
     def known_since(self, moment: float, container_ids: Iterable[str]) -> frozenset[str]:
         """Return those of which the last reading was taken after a moment (monotonic seconds)."""
         return frozenset(
-            one for one in container_ids if (last := self._last.get(one)) is not None and last.taken_at > moment
+            container_id
+            for container_id in container_ids
+            if (last := self._last.get(container_id)) is not None and last.taken_at > moment
         )
 
     def take(self, readings: Mapping[str, ContainerReading], known: Collection[str] = ()) -> Mapping[str, Usage]:
@@ -55,12 +57,21 @@ class UsageHistory:
 
         Containers that are gone are forgotten.
         """
-        self._last = {one: self._last[one] for one in known if one in self._last} | dict(readings)
-        self._before = {one: self._before[one] for one in self._last if one in self._before}
-        self._percent = {one: self._percent[one] for one in self._last if one in self._percent}
+        self._last = {
+            container_id: self._last[container_id] for container_id in known if container_id in self._last
+        } | dict(readings)
+        self._before = {
+            container_id: self._before[container_id] for container_id in self._last if container_id in self._before
+        }
+        self._percent = {
+            container_id: self._percent[container_id] for container_id in self._last if container_id in self._percent
+        }
         for one, reading in readings.items():
             self._compare(one, reading)
-        return {one: Usage(self._percent.get(one), last.memory_bytes) for one, last in self._last.items()}
+        return {
+            container_id: Usage(self._percent.get(container_id), last.memory_bytes)
+            for container_id, last in self._last.items()
+        }
 
     def _compare(self, container_id: str, reading: ContainerReading) -> None:
         before = self._before.setdefault(container_id, reading)
@@ -124,7 +135,7 @@ class StackSampler:
         definitions = await self.definitions(environment)
         try:
             containers = await self._stacks.of(environment).containers()
-            settled = [one for one in containers if one.service not in moving] if reads_usage else []
+            settled = [container for container in containers if container.service not in moving] if reads_usage else []
             counts_for = COUNTS_FOR_LOOKS_SECONDS if looks_again else COUNTS_FOR_PEOPLE_SECONDS
             usage = await self._read_usage(environment, settled, counts_for)
         except EngineUnavailableError as error:
@@ -143,12 +154,14 @@ class StackSampler:
     async def _read_usage(
         self, environment: Environment, containers: Sequence[ContainerSnapshot], counts_for_seconds: float
     ) -> Mapping[str, Usage]:
-        running = [_engine_id(one) for one in containers if one.state is ContainerState.RUNNING]
+        running = [_engine_id(container) for container in containers if container.state is ContainerState.RUNNING]
         history = self._usage[environment.name]
         is_large = len(running) > MANY_CONTAINERS
         known = history.known_since(self._clock() - counts_for_seconds, running) if is_large else frozenset()
         try:
-            readings = await self._statistics.read(environment, [one for one in running if one not in known])
+            readings = await self._statistics.read(
+                environment, [container_id for container_id in running if container_id not in known]
+            )
         except EngineUnavailableError:
             raise
         except EngineError as error:  # figures that are missing make no verdict wrong
@@ -183,14 +196,14 @@ def _critical(environment: Environment, definitions: Definitions) -> frozenset[s
 
 
 def _with_usage(health: ServiceHealth, usage: Mapping[str, Usage]) -> ServiceHealth:
-    running = [one for one in health.containers if one.state is ContainerState.RUNNING]
-    own = [usage[_engine_id(one)] for one in health.containers if _engine_id(one) in usage]
-    percents = [one.cpu_percent for one in own if one.cpu_percent is not None]
+    running = [container for container in health.containers if container.state is ContainerState.RUNNING]
+    own = [usage[_engine_id(container)] for container in health.containers if _engine_id(container) in usage]
+    percents = [reading.cpu_percent for reading in own if reading.cpu_percent is not None]
     return replace(
         health,
         cpu_percent=sum(percents) if percents else None,
-        memory_bytes=sum(one.memory_bytes for one in own) if own else None,
-        unmeasured=sum(bool(one.node) and _engine_id(one) not in usage for one in running),
+        memory_bytes=sum(reading.memory_bytes for reading in own) if own else None,
+        unmeasured=sum(bool(container.node) and _engine_id(container) not in usage for container in running),
     )
 
 

@@ -11,7 +11,7 @@ from roas.concurrency import end_tasks, pause
 from roas.engine.interface import ContainerEvent
 from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError
-from roas.log import LastingTrouble, get_logger
+from roas.log import PersistentFault, get_logger
 from roas.models.environment import Environment
 
 log = get_logger(__name__)
@@ -61,7 +61,7 @@ class StackWatch:
         self._begun_ns = 0
         self._seen_until_ns: int | None = None
         self._is_failing = False
-        self._trouble = LastingTrouble()
+        self._trouble = PersistentFault()
 
     def look_again(self) -> None:
         """Observe soon: something other than an event may have changed the stack."""

@@ -122,8 +122,8 @@ class LostReleases:
             return ()
         kept = await self._releases.list(environment.name)
         try:
-            gone = [bool(await self._stacks.of(environment).missing_images(one)) for one in kept]
+            gone = [bool(await self._stacks.of(environment).missing_images(item)) for item in kept]
         except RoasError as error:
             log.warning("images of releases are not known", environment=environment.name, error=error.message)
             return ()
-        return tuple(one.label for one, is_gone in zip(kept, gone, strict=True) if is_gone)
+        return tuple(release.label for release, is_gone in zip(kept, gone, strict=True) if is_gone)

@@ -70,7 +70,7 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     worst = min((a.severity for a in still_open or alerts), key=order.index, default=Severity.INFO)
     icon, colour = SEVERITIES[worst] if still_open else STATES[AlertState.RESOLVED]
     counts = Counter(alert.severity for alert in still_open)
-    parts = [f"{SEVERITIES[one][0]} {counts[one]} {word(one)}" for one in order if counts[one]]
+    parts = [f"{SEVERITIES[severity][0]} {counts[severity]} {word(severity)}" for severity in order if counts[severity]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
     title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else _title(clean(alerts[0]), 200)

@@ -80,21 +80,25 @@ def worst_first(services: Sequence[ServiceHealth]) -> list[ServiceHealth]:
 
 def draw_service_table(environments: Sequence[Environment]) -> Attachment:
     """Write the services of environments, one a row."""
-    return Attachment(TABLE, "\n\n".join(_table(one) for one in environments) + "\n")
+    return Attachment(TABLE, "\n\n".join(_table(environment) for environment in environments) + "\n")
 
 
 def running_version(health: ServiceHealth, release: Release | None) -> str:
     """Return the image as the release names it, where that is what runs; else what the container says of itself."""
     pinned = release.service(health.service) if release else None
     containers = health.containers
-    if pinned is not None and (not containers or any(one.image_id == pinned.image.image_id for one in containers)):
+    if pinned is not None and (
+        not containers or any(container.image_id == pinned.image.image_id for container in containers)
+    ):
         return image(pinned.image.reference)
     return image(containers[0].image_reference) if containers else ""
 
 
 def started_at(health: ServiceHealth) -> datetime | None:
     """Return when the youngest container started: that is how long all of it has been up."""
-    return max((one.started_at for one in health.containers if one.started_at is not None), default=None)
+    return max(
+        (container.started_at for container in health.containers if container.started_at is not None), default=None
+    )
 
 
 def restart_count(health: ServiceHealth) -> int:
@@ -107,9 +111,9 @@ def _table(environment: Environment) -> str:
     if health is None:
         return environment.environment
     titles = (_("service"), _("verdict"), _("version"), _("up"), "CPU", _("memory"), _("restarts"), _("reason"))
-    rows = [titles, *(_row(one, environment.release, health.taken_at) for one in worst_first(health.services))]
-    if any(one.nodes for one in health.services):  # they run on a Swarm
-        nodes = [_("node"), *(" ".join(one.nodes) or "-" for one in worst_first(health.services))]
+    rows = [titles, *(_row(service, environment.release, health.taken_at) for service in worst_first(health.services))]
+    if any(service.nodes for service in health.services):  # they run on a Swarm
+        nodes = [_("node"), *(" ".join(service.nodes) or "-" for service in worst_first(health.services))]
         rows = [(*row[:-1], node, row[-1]) for row, node in zip(rows, nodes, strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     heading = f"{environment.environment}, {health.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -194,8 +198,8 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     if going_on := _going_on(status):
         facts.append((_("In progress"), going_on))
     if status.health is not None and status.health.drift:
-        by_hand = [one for one in status.health.drift if not one.left_by]
-        left = [one for one in status.health.drift if one.left_by]
+        by_hand = [drift for drift in status.health.drift if not drift.left_by]
+        left = [drift for drift in status.health.drift if drift.left_by]
         titled = ((_("Changed by hand"), by_hand), (_("Left by a failed deployment"), left))
         facts += [(title, _drift(found)) for title, found in titled if found]
     if status.freeze is not None:
@@ -211,7 +215,7 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
 
 
 def _drift(drift: Sequence[ServiceDrift]) -> str:
-    found = [f"≠ **{one_line(one.service, 60)}** {_reason(one)}" for one in drift]
+    found = [f"≠ **{one_line(entry.service, 60)}** {_reason(entry)}" for entry in drift]
     return lines(found, FIELD_VALUE)
 
 
@@ -273,7 +277,9 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
         before = [f"⚠️ {marked_up(status.fault, 1000)}\n{seen}"]
     services = worst_first(status.health.services)
     counts = Counter(service.verdict for service in services)
-    summary = " · ".join(f"{VERDICTS[one][0]} {counts[one]} {word(one)}" for one in WORST_FIRST if counts[one])
+    summary = " · ".join(
+        f"{VERDICTS[verdict][0]} {counts[verdict]} {word(verdict)}" for verdict in WORST_FIRST if counts[verdict]
+    )
     return [*before, summary, *(_service(service, status.release) for service in services)]
 
 

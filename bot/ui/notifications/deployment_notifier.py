@@ -77,7 +77,9 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
 async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
     """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
     known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
-    return next((one.duration_seconds for one in known if one.request.kind == deployment_kind), None)
+    return next(
+        (deployment.duration_seconds for deployment in known if deployment.request.kind == deployment_kind), None
+    )
 
 
 PREFIX = "PLAN-"

@@ -159,7 +159,7 @@ class LiveMessages:
         own, main = self._outboxes.of(environment), self._outboxes.main
         if own is main:
             return main.trouble.text
-        return "\n".join(f"<#{one.channel.id}>: {one.trouble.text}" for one in (own, main) if one.trouble.text)
+        return "\n".join(f"<#{item.channel.id}>: {item.trouble.text}" for item in (own, main) if item.trouble.text)
 
     async def settled(self) -> None:
         """Wait until everything that is followed now and has an end is posted to its end."""
@@ -229,9 +229,13 @@ class LiveMessages:
         for post in unfinished:
             if post.kind == APPROVAL and (plan := await state.approvals.get(post.subject)) is not None:
                 plans[plan.id] = plan.environment
-        deployments = [(one.id, one.environment) for one in reversed(recent) if await self._is_pending(one, subjects)]
+        deployments = [
+            (deployment.id, deployment.environment)
+            for deployment in reversed(recent)
+            if await self._is_pending(deployment, subjects)
+        ]
         pending = [*sorted(plans.items()), *proposals, *deployments]
-        return [one for one in pending if one[0] not in self._notifiers]
+        return [item for item in pending if item[0] not in self._notifiers]
 
     async def _pending_proposals(self, unfinished: Iterable[str]) -> list[tuple[str, str]]:
         """Return the proposals whose message is to be posted, or not in its last state, and where."""

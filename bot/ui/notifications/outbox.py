@@ -291,8 +291,8 @@ class Outbox:
     def forget(self, subject: str) -> None:
         """Forget a subject that is finished; the next in the queue goes on."""
         self.release_turn(subject)
-        self._refused = {key: one for key, one in self._refused.items() if key[0] != subject}
-        self._sent_first = {key: one for key, one in self._sent_first.items() if key[0] != subject}
+        self._refused = {key: item for key, item in self._refused.items() if key[0] != subject}
+        self._sent_first = {key: item for key, item in self._sent_first.items() if key[0] != subject}
 
     def release_turn(self, sender: str) -> None:
         """Let others post new messages; no effect unless this notifier is at the head of the queue."""

@@ -35,7 +35,7 @@ async def urgent_alert_starts_recovery(scene: Scene) -> bool:
     await scene.prepare()
     await scene.application.alert_service.take([TROUBLE])
     handed_on = await scene.recorded("error.auto_handling.start")
-    requested = [one for one in scene.application.bus.history() if isinstance(one, events.RecoveryRequested)]
+    requested = [item for item in scene.application.bus.history() if isinstance(item, events.RecoveryRequested)]
     return bool(handed_on) and bool(requested)
 
 
@@ -69,7 +69,7 @@ async def requested_look_taken(scene: Scene) -> bool:
     await scene.prepare()
     say(scene, look("web"))
     await scene.application.bus.drain()
-    return any(isinstance(one, events.HealthChecked) for one in scene.application.bus.history())
+    return any(isinstance(item, events.HealthChecked) for item in scene.application.bus.history())
 
 
 async def look_journalled(scene: Scene) -> bool:

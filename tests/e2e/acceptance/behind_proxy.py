@@ -60,8 +60,8 @@ def admin(stack) -> AdminSocket:
 
 
 def addresses(stack, service: str = "web") -> set[str]:
-    found = [one for one in stack.containers() if one.labels["com.docker.compose.service"] == service]
-    return {f"{net['IPAddress']}:8080" for one in found for net in one.attrs["NetworkSettings"]["Networks"].values()}
+    found = [container for container in stack.containers() if container.labels["com.docker.compose.service"] == service]
+    return {f"{net['IPAddress']}:8080" for item in found for net in item.attrs["NetworkSettings"]["Networks"].values()}
 
 
 def up(stack) -> set[str]:

@@ -124,7 +124,7 @@ def watching(client: docker.DockerClient, label: str) -> Iterator[Seen]:
 def well_by_version(client: docker.DockerClient, label: str) -> dict[str, int]:
     """Return how many healthy containers there are of each version."""
     found = client.api.containers(filters={"label": [label], "health": ["healthy"]})
-    return dict(Counter(one["Labels"][VERSION] for one in found))
+    return dict(Counter(item["Labels"][VERSION] for item in found))
 
 
 @dataclass

@@ -32,8 +32,8 @@ async def deploy_once(scene: Scene) -> str:
         scene.application.bus.subscribe(kind, hear, name="test")
     deployment = await (await scene.prepare()).succeed("v1")
     async with asyncio.timeout(HEALTH_SECONDS):
-        for one in announced.values():
-            await one.wait()
+        for item in announced.values():
+            await item.wait()
     await scene.application.bus.drain()
     return deployment.id
 
@@ -41,23 +41,23 @@ async def deploy_once(scene: Scene) -> str:
 async def beginning_audited(scene: Scene) -> bool:
     """Say who began what: the version and the kind."""
     entries = await scene.audited("deployment begins")
-    return [(one.metadata["kind"], one.metadata["version"]) for one in entries] == [("DEPLOY", "v1")]
+    return [(entry.metadata["kind"], entry.metadata["version"]) for entry in entries] == [("DEPLOY", "v1")]
 
 
 async def checks_audited(scene: Scene) -> bool:
     """Say what the checks found."""
-    return [one.metadata["passed"] for one in await scene.audited("environment validated")] == [True]
+    return [item.metadata["passed"] for item in await scene.audited("environment validated")] == [True]
 
 
 async def end_audited(scene: Scene) -> bool:
     """Say how it ended."""
-    return [one.metadata["outcome"] for one in await scene.audited("deployment ended")] == ["succeeded"]
+    return [item.metadata["outcome"] for item in await scene.audited("deployment ended")] == ["succeeded"]
 
 
 async def started_services_journalled(scene: Scene) -> bool:
     """Say which services were started, in order."""
     changes = await scene.application.state.changes("dev", limit=500)
-    return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["store", "web"]
+    return [change.subject for change in changes if change.type is ChangeType.SERVICE_STARTED] == ["store", "web"]
 
 
 async def deployments_timed(scene: Scene) -> bool:

@@ -24,13 +24,13 @@ class Scene:
     async def audited(self, text: str) -> list[StateChange]:
         """Return the audit's entries about deployments with these words."""
         changes = await self.application.state.changes("dev", limit=500)
-        return [one for one in changes if one.new == text and one.subject.startswith("DEPLOY-")]
+        return [change for change in changes if change.new == text and change.subject.startswith("DEPLOY-")]
 
     async def recorded(self, text: str) -> list[StateChange]:
         """Return the coordinator's changes with these words, once every event was handled."""
         await self.application.bus.drain()
         changes = await self.application.state.changes(limit=500)
-        return [one for one in changes if one.new == text and one.source == "integration"]
+        return [change for change in changes if change.new == text and change.source == "integration"]
 
     def metric(self, name: str, **labels: str) -> float:
         """Read a metric as Prometheus does."""

@@ -49,7 +49,7 @@ class Events:
 
     def of(self, action: str) -> list[tuple[str, float, str]]:
         """Return the events of one kind, in order."""
-        return [one for one in self.seen if one[0] == action]
+        return [item for item in self.seen if item[0] == action]
 
     def created(self) -> list[str]:
         """Return the containers that were created, in order."""
@@ -63,7 +63,7 @@ class Events:
 @contextmanager
 def rolled(stack: Stack, environment: str = "dev") -> Iterator[Events]:
     """Watch from now to the end of the block."""
-    events = Events({one.id for one in stack.containers(environment)})
+    events = Events({container.id for container in stack.containers(environment)})
     client = docker.DockerClient(base_url=stack.docker_host)
     filters = {"type": "container", "label": f"{PROJECT}={stack.project(environment)}"}
     stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")

@@ -89,26 +89,26 @@ class Stack:
         own = {"label": [f"{PROJECT}={self.project(environment)}"]}
         found = self.client.api.containers(all=True, filters=own)
         found.sort(key=lambda one: (one["Labels"][SERVICE], int(one["Labels"][NUMBER])))
-        names = [next(name for name in one["Names"] if name.count("/") == 1) for one in found]  # others are links
+        names = [next(name for name in item["Names"] if name.count("/") == 1) for item in found]  # others are links
         return {
-            name.removeprefix(f"/{self.project(environment)}-"): one for name, one in zip(names, found, strict=True)
+            name.removeprefix(f"/{self.project(environment)}-"): item for name, item in zip(names, found, strict=True)
         }
 
     def ids(self, environment: str = "dev") -> dict[str, str]:
         """Return the container's id by its name."""
-        return {name: one["Id"] for name, one in self.listed(environment).items()}
+        return {name: item["Id"] for name, item in self.listed(environment).items()}
 
     def images(self, environment: str = "dev") -> dict[str, str]:
         """Return the image id of each container, and make sure that each runs and that none is unhealthy."""
         found = self.listed(environment)
-        for name, one in found.items():
-            assert one["State"] == "running", f"{name} is {one['State']}"
-            assert "(" not in one["Status"] or "(healthy)" in one["Status"], f"{name} is {one['Status']}"
+        for name, item in found.items():
+            assert item["State"] == "running", f"{name} is {item['State']}"
+            assert "(" not in item["Status"] or "(healthy)" in item["Status"], f"{name} is {item['Status']}"
         return {name: one["ImageID"] for name, one in found.items()}
 
     def looks(self, environment: str = "dev") -> dict[str, dict[str, Any]]:
         """Return the normalised inspect of each container by its name."""
-        return {one.name: normalised(self.client, one.id) for one in self.containers(environment)}
+        return {container.name: normalised(self.client, container.id) for container in self.containers(environment)}
 
     def variables(self, service: str, environment: str = "dev") -> dict[str, str]:
         """Return the environment variables of a service's container, from its inspect."""
@@ -148,9 +148,9 @@ class Stack:
             if container.attrs["Labels"][PROJECT].startswith(self.base_name):
                 container.remove(force=True, v=True)
         for resources in (self.client.networks, self.client.volumes):
-            for one in resources.list(filters=labelled):
-                if ((one.attrs.get("Labels") or {}).get(PROJECT) or "").startswith(self.base_name):
-                    one.remove()
+            for resource in resources.list(filters=labelled):
+                if ((resource.attrs.get("Labels") or {}).get(PROJECT) or "").startswith(self.base_name):
+                    resource.remove()
 
     @property
     def _file(self) -> Path:

@@ -35,8 +35,8 @@ def write_all(stack, version: str = "v1", web=(), tunnel=(), **more) -> None:
 def actions(planned) -> dict[str, list[str]]:
     """Return the services by what becomes of them."""
     found: dict[str, list[str]] = {}
-    for name, one in sorted(planned.items()):
-        found.setdefault(one.action.value, []).append(name)
+    for name, item in sorted(planned.items()):
+        found.setdefault(item.action.value, []).append(name)
     return found
 
 
@@ -81,7 +81,7 @@ async def first_plan_says_why(people, stack):
     """It says what stays though it is not all known, and in which keys what is made anew is another."""
     orchestrator, asked = people.application.orchestrator, request(DeploymentKind.DEPLOY, version="v1")
     plan = await orchestrator.plan(asked)
-    assert [one for one in plan.warnings if one.startswith("web stays")], "what its files held is not known"
+    assert [warning for warning in plan.warnings if warning.startswith("web stays")], "what its files held is not known"
     write_all(stack, web={"environment": {"A": "1"}, "labels": {"team": "kitchen"}})
     planned = {one.service: one for one in (await orchestrator.plan(asked)).services}
     assert planned["store"].action is ServiceAction.KEEP

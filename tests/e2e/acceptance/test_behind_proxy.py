@@ -39,7 +39,7 @@ GOING_AWAY = b"\x88\x02\x03\xe9"  # a close frame with 1001
 async def of_proxies(people) -> list[str]:
     """Return what `doctor` says of the proxies."""
     report = await people.application.validator.validate(people.application.environments["dev"], "v1")
-    return [one.message for one in report.results if one.check == "proxies"]
+    return [result.message for result in report.results if result.check == "proxies"]
 
 
 async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
@@ -56,7 +56,7 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     for page, quick in QUICK.items():
         edit(stack, page, quick)
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="warms"))
-    (web,) = (one for one in plan.services if one.service == "web")
+    (web,) = (service for service in plan.services if service.service == "web")
     assert web.start_first
     assert "haproxy sends requests to the new ones before the old ones go" in web.reasons
     assert await of_proxies(people) == ["haproxy can be told of containers."]
@@ -70,7 +70,7 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     assert not seen.twice(orders)
     assert not seen.missing(orders)
     beside = ("stays as somebody started it", "`docker compose up -d` goes by the stack's files")
-    warnings = [one for one in deployment.warnings if not any(text in one for text in beside)]
+    warnings = [warning for warning in deployment.warnings if not any(text in warning for text in beside)]
     assert not warnings, warnings
 
 
@@ -99,7 +99,7 @@ async def drain_waits_for_requests_and_not_for_websockets(people, port):
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"v1")
-    assert "still open" not in str([one.detail for one in deployment.services])
+    assert "still open" not in str([service.detail for service in deployment.services])
     assert await told_to_go.read() == GOING_AWAY
     writer.close()
     _, writer, version = await websocket(port)
@@ -109,11 +109,13 @@ async def drain_waits_for_requests_and_not_for_websockets(people, port):
 
 async def drain_ends_at_its_own_limit(people, stack, port, monkeypatch):
     """What is open then is counted. The limit of a phase is about what hangs: who waits for `drain` does not."""
-    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    phases = (
+        replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
+    )
     monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     _, writer = await slow_request(port, 60)
     deployment = await people.succeed("v1")
-    (text,) = (one.detail for one in deployment.services if one.service == "web")
+    (text,) = (service.detail for service in deployment.services if service.service == "web")
     assert "1 connections to the old ones were still open" in text
     assert not admin(stack).set_aside()
     writer.close()
@@ -127,7 +129,7 @@ async def proxy_that_restarts_while_it_drains_is_told_again(people, stack, port)
 
     def drained() -> bool:
         states = dict(admin(stack).states().values())
-        return all(states.get(one, "DRAIN").startswith("DRAIN") for one in old) and len(set(states) - old) == 1
+        return all(states.get(item, "DRAIN").startswith("DRAIN") for item in old) and len(set(states) - old) == 1
 
     async with asyncio.timeout(60):
         while not await asyncio.to_thread(drained):
@@ -144,7 +146,7 @@ async def stop_first_answers_what_it_has_and_is_told_of(people, stack, port):
     """Where the file insists on it, nobody answers for a while; who was there is answered, and nothing stays held."""
     edit(stack, "replicas: 1", "replicas: 1\n      update_config: {order: stop-first}")
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
-    assert any("`order: stop-first`" in one for one in plan.warnings), plan.warnings
+    assert any("`order: stop-first`" in warning for warning in plan.warnings), plan.warnings
     reader, _ = await slow_request(port, 4)
     await people.succeed("v1")
     answer = await reader.read()
@@ -158,8 +160,8 @@ async def dropped_proxy_is_told_once_more(people, stack, port):
     edit(stack, "\n      update_config: {order: stop-first}", "")
     page.write_text(page.read_text().split("    x-deploy:")[0] + "\nvolumes:\n  haproxy: {}\n")
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
-    assert [one for one in plan.warnings if "haproxy is told once more" in one], plan.warnings
-    assert [one for one in plan.warnings if "web is replaced stop-first" in one], plan.warnings
+    assert [warning for warning in plan.warnings if "haproxy is told once more" in warning], plan.warnings
+    assert [warning for warning in plan.warnings if "web is replaced stop-first" in warning], plan.warnings
     reader, _ = await slow_request(port, 4)
     await people.succeed("v2")
     assert (await reader.read()).endswith(b"v1"), "who was there is answered, though the proxy is dropped"
@@ -217,7 +219,7 @@ async def left_drain_and_dead_container_are_mended_in_a_round(application, stack
     await application.maintenance.start()
     try:
         assert await asyncio.to_thread(wait_until, lambda: whole(stack), 15)
-        dead = next(one for one in stack.containers() if "-web-" in one.name)
+        dead = next(container for container in stack.containers() if "-web-" in container.name)
         os.kill(dead.attrs["State"]["Pid"], signal.SIGKILL)
         recovered = await alert_that(application, is_over)
         assert recovered.actions == ("restart: recovered",)

@@ -85,21 +85,21 @@ async def test_bot_that_starts_in_the_middle_of_an_up_raises_no_alert(people, st
     typed = asyncio.create_task(asyncio.to_thread(stack.manually, "up", "-d", VERSION="v2"))
 
     async def is_created():
-        return any(one.status == "created" and "-web-" in one.name for one in stack.containers())
+        return any(container.status == "created" and "-web-" in container.name for container in stack.containers())
 
     await until(is_created)
     async with open_application(settings, instance_prefix="BOT") as bot:
         await bot.maintenance.start()
         await typed
         await until(lambda: is_healthy(bot, stack))
-        assert not [(one.title, one.summary, one.actions) for one in await of_services(bot)]
+        assert not [(service.title, service.summary, service.actions) for service in await of_services(bot)]
         assert (await bot.state.releases.current("dev")).version == "v1"
     assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
 
 
 async def is_healthy(application, stack):
     seen = application.health.verdict("dev", "web") is Verdict.HEALTHY
-    return seen and all("(healthy)" in one["Status"] for one in stack.listed().values())
+    return seen and all("(healthy)" in item["Status"] for item in stack.listed().values())
 
 
 @asynccontextmanager
@@ -140,7 +140,7 @@ async def test_what_runs_is_read_before_success_is_said(people, stack, images, c
     succeeded(deployment)
     runs = [(name.partition("-")[0], image) for name, image in stack.images().items()]
     assert runs == [("store", images["v2"]), ("web", images["v2"])]
-    assert [one for one in deployment.warnings if "somebody else" in one], deployment.warnings
+    assert [warning for warning in deployment.warnings if "somebody else" in warning], deployment.warnings
     before = stack.ids()
     await people.succeed("v2")
     assert stack.ids() == before

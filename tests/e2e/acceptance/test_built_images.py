@@ -34,7 +34,7 @@ async def test_the_same_files_are_built_to_the_same_image(people, stack, built):
     assert stack.ids() == before
     assert stack.client.images.get(built).id == image
     untagged = stack.client.images.list(filters={"dangling": True})
-    assert [one.id for one in untagged if one.labels.get("com.docker.compose.project") == stack.project()] == []
+    assert [item.id for item in untagged if item.labels.get("com.docker.compose.project") == stack.project()] == []
     stack.put("app/main", "2")
     await people.succeed("v2")
     replaced = stack.ids()
@@ -52,7 +52,7 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
     (web,) = plan.services
     assert (web.is_built, web.if_image_differs) == (True, True), "nobody knows before it is built"
-    assert not [one for one in plan.warnings if "follows the version" in one], plan.warnings
+    assert not [warning for warning in plan.warnings if "follows the version" in warning], plan.warnings
     await people.succeed("v2")
     assert (await people.application.state.releases.current("dev")).version == "v2"
     runs, before = stack.client.images.get(built).id, stack.ids()

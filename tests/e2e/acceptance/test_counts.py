@@ -31,7 +31,7 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["commits"] <= 30 + 3 * SERVICES
     with counts.of_one() as same:
         await people.succeed("v1")
-    assert not any(same[one] for one in ("jailed config", "compose config", "compose up", "compose version"))
+    assert not any(same[item] for item in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
     assert same["GET info"] <= 2, "for the plan, and for all checks"
     assert same["GET json"] <= 5 * SERVICES

@@ -88,7 +88,7 @@ async def restart_dependency_restarts_dependents(people, stack, images, port):
     await people.succeed("v2")
     assert (image_of(stack, "a"), image_of(stack, "web")) == (images["v2"], images["v2"])
     now = stack.ids()
-    assert {name for name, one in now.items() if one != ids[name]} == {"a-1", "migrate-1", "web-1"}
+    assert {name for name, item in now.items() if item != ids[name]} == {"a-1", "migrate-1", "web-1"}
     assert "cache-1" not in now
     assert in_order(stack, "a", "b")
     again = state(stack, "b")["StartedAt"]

@@ -85,12 +85,12 @@ async def test_alert_journalled_before_published(scene):
     for subscription in scene.application.bus.subscriptions:
         await scene.application.bus.unsubscribe(subscription)
     await scene.application.alert_service.take([alert.TROUBLE, alert.OVER])
-    written = [(one.new, one.metadata["event"]) for one in await scene.application.state.changes("dev")]
+    written = [(change.new, change.metadata["event"]) for change in await scene.application.state.changes("dev")]
     assert written == [
         ("web is down", "monitoring.alert.triggered"),
         ("resolved: web is down", "monitoring.alert.resolved"),
     ]
-    assert [one.type for one in scene.application.bus.history()] == [event for _, event in written]
+    assert [item.type for item in scene.application.bus.history()] == [event for _, event in written]
 
 
 async def test_every_subscription_covered(application):
@@ -120,10 +120,12 @@ async def journal_changes_are_counted(scene):
 async def one_correlation_id_is_on_all(scene, deployment_id, events):
     """One correlation ID is on all that a deployment causes."""
     correlation_id = (await scene.application.state.deployments.get(deployment_id)).correlation_id
-    caused = [one for one in events if not one.type.startswith(("monitoring.health", "monitoring.stack_health"))]
-    assert {one.correlation_id for one in caused} == {correlation_id}
+    caused = [event for event in events if not event.type.startswith(("monitoring.health", "monitoring.stack_health"))]
+    assert {item.correlation_id for item in caused} == {correlation_id}
     changes = await scene.application.state.changes("dev", limit=500)
     of_health = {ChangeType.SERVICE_HEALTH_CHANGED}
-    assert {one.correlation_id for one in changes if one.type not in of_health} == {correlation_id}
-    verdicts = [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED and one.subject == "web"]
+    assert {change.correlation_id for change in changes if change.type not in of_health} == {correlation_id}
+    verdicts = [
+        change.new for change in changes if change.type is ChangeType.SERVICE_HEALTH_CHANGED and change.subject == "web"
+    ]
     assert verdicts[-1:] == ["healthy"]

@@ -93,7 +93,7 @@ async def is_over(application: Application, alert: Alert) -> None:
 async def _alert(application: Application, holds: Callable[[Alert], bool]) -> Alert:
     async with asyncio.timeout(ALERT_SECONDS):
         while True:
-            found = [one for one in await application.state.alerts.all() if one.source is AlertSource.INTEGRATION]
+            found = [alert for alert in await application.state.alerts.all() if alert.source is AlertSource.INTEGRATION]
             if about := next(filter(holds, found), None):
                 return about
             await asyncio.sleep(0.05)

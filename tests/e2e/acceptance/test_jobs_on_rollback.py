@@ -66,20 +66,20 @@ class Shop:
         return self.stack.read("web", "/data/runs").replace("\n", "")
 
     def web(self) -> dict[str, str]:
-        return {name: one["ImageID"] for name, one in self.stack.listed().items() if name.startswith("web")}
+        return {name: item["ImageID"] for name, item in self.stack.listed().items() if name.startswith("web")}
 
     def served(self, service: str = "web") -> set[str]:
         """Return the images of a service, all of which runs."""
-        found = [one for one in self.stack.listed().values() if one["Labels"][SERVICE] == service]
-        assert [one["State"] for one in found] == ["running"] * len(found)
-        return {one["ImageID"] for one in found}
+        found = [item for item in self.stack.listed().values() if item["Labels"][SERVICE] == service]
+        assert [item["State"] for item in found] == ["running"] * len(found)
+        return {item["ImageID"] for item in found}
 
     async def nothing_is_to_do(self) -> None:
         """See that nothing drifts, all is well, and that the release's own files change nothing."""
         application = self.people.application
         seen = await application.collector.collect_all_metrics(application.environments["dev"])
         assert seen.drift == ()
-        assert {one.service: one.verdict for one in seen.services}["migrate"] == "healthy"
+        assert {service.service: service.verdict for service in seen.services}["migrate"] == "healthy"
         plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
         assert plan.changed == (), plan.changed
 
@@ -98,7 +98,7 @@ async def test_rollback_runs_no_job(shop: Shop, images: dict[str, str]) -> None:
     await shop.nothing_is_to_do()
     assert await shop.deploy(3, "v2") is Outcome.SUCCEEDED
     plan = await shop.people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
-    assert [one.service for one in plan.changed] == ["web"]
+    assert [service.service for service in plan.changed] == ["web"]
     assert "migrate does not run again" in " ".join(plan.warnings)
     succeeded(await shop.people.rollback())
     assert (shop.web(), shop.runs()) == ({"web-1": images["v1"]}, "123")
@@ -130,7 +130,7 @@ async def test_job_runs_on_rollback_where_it_says_so(shop: Shop) -> None:
     assert await shop.deploy(1, "v1", migrate=again) is Outcome.SUCCEEDED
     assert await shop.deploy(2, "v2", migrate=again) is Outcome.SUCCEEDED
     plan = await shop.people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
-    told = {one.service: " ".join(one.reasons) for one in plan.changed}
+    told = {service.service: " ".join(service.reasons) for service in plan.changed}
     assert "it is a job, and runs" in told["migrate"]
     succeeded(await shop.people.rollback())
     assert shop.runs() == "121"
@@ -178,7 +178,7 @@ async def test_failed_replacement_leaves_what_was_healthy(shop: Shop, images: di
     assert shop.served() == {images["v2"]}
     filters = {"event": "create", "label": [f"{PROJECT}={shop.stack.project()}", f"{SERVICE}=web"]}
     created = shop.stack.client.events(since=since, until=time.time(), filters=filters, decode=True)
-    of_v2 = [one for one in created if ":v2" in one["Actor"]["Attributes"]["image"]]
+    of_v2 = [item for item in created if ":v2" in item["Actor"]["Attributes"]["image"]]
     times = 2 if place in {"a fixed name", "an unnamed volume"} else 1
     assert len(of_v2) == times * len(shop.stack.containers("dev", f"{SERVICE}=web")), "the very ones that were stopped"
     # And asked for, of a healthy stack; what had gone back already comes back, too.
@@ -231,7 +231,7 @@ async def played_on_swarm(people: People, stack: Stack, look: StackLook, registr
 
     async def settled(revision: int, web: str, ran: str) -> None:
         assert dict(look.versions("web")) == {web: 1}
-        assert {one.replace("\n", "") for one in look.inside("web", "/data/runs")} == {ran}
+        assert {item.replace("\n", "") for item in look.inside("web", "/data/runs")} == {ran}
         write(revision, web)
         application = people.application
         seen = await application.collector.collect_all_metrics(application.environments["dev"])

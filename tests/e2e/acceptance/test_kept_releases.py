@@ -51,7 +51,7 @@ async def test_repeated_deployments_keep_the_way_back(people, stack, two_release
     stack.container("web").remove(force=True)
     assert (await people.succeed("v2")).to_release == 2, "what is missing is made again"
     assert stack.images() == {"web-1": two_releases["v2"]}
-    assert [one.number for one in await state.releases.list("dev")] == [2, 1]
+    assert [release.number for release in await state.releases.list("dev")] == [2, 1]
     succeeded(await people.rollback())
     assert stack.images() == {"web-1": two_releases["v1"]}
     with pytest.raises(InvalidRequestError, match="no release before the current one, none that differs"):
@@ -137,7 +137,7 @@ async def failed_rollback_needs_operator(people, stack, image_id):
     assert "rollback failed too" in deployment.problem.message
     assert "operator" in deployment.problem.hint
     assert "the images of web are gone" in deployment.problem.message
-    assert [one.status for one in stack.containers()] == ["running"]
+    assert [container.status for container in stack.containers()] == ["running"]
     stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
 
 
@@ -219,6 +219,6 @@ async def until_gone(people, stack, image_id: str) -> None:
     """Wait until no container uses an image, and remove it with all its tags."""
     environment = people.application.environments["dev"]
     async with people.application.stacks.of(environment).events() as events:
-        while any(one.attrs["Image"] == image_id for one in stack.containers()):
+        while any(container.attrs["Image"] == image_id for container in stack.containers()):
             await anext(events)
     prune_all(stack, image_id)

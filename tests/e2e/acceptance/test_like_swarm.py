@@ -181,7 +181,7 @@ def by_swarm(swarm: Swarm, folder: Path, stack_name: str, cases: list[Case]) -> 
 def began(case: Case, order: list[str]) -> list[str]:
     """Return what Swarm began in that order; start-first, it does not wait for the end of what it replaced."""
     ends_count = (case.update or {}).get("order") != "start-first"
-    return [one for one in order if ends_count or not one.startswith("-")]
+    return [text for text in order if ends_count or not text.startswith("-")]
 
 
 async def test_swarm_and_bot_do_the_same_in_a_row(swarm_runs, application, people, stack, same_images) -> None:

@@ -84,7 +84,7 @@ async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
             await asyncio.sleep(3)
             spent = sum(os.times()[:2]) - sum(used[:2])
             assert spent < 0.6 * (asyncio.get_running_loop().time() - began), "it turns in circles"
-            assert 1 <= len([one for one in logs if one["event"] == "engine is unavailable"]) <= 5
+            assert 1 <= len([log for log in logs if log["event"] == "engine is unavailable"]) <= 5
         assert (raised.severity, raised.title) == (Severity.CRITICAL, "dev: the Docker engine cannot be reached")
         assert application.health.verdict("dev", "web") is Verdict.UNKNOWN
         await socket.appear()
@@ -111,4 +111,4 @@ async def test_wall_clock_jump_changes_no_recovery(application, people, stack, i
             assert deployment.duration_seconds < 600
             assert (await application.state.deployments.list("dev"))[0].id == deployment.id
         assert stack.images() == {"web-1": images[version]}
-    assert all(is_over(one) for one in await of_services(application))
+    assert all(is_over(service) for service in await of_services(application))

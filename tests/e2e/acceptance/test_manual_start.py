@@ -85,7 +85,7 @@ def is_as_it_was(stack, images, manually) -> None:
     """Make sure that all is as somebody started it; who was made anew has its files bound by content."""
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
     assert stack.read("web", "/data/orders") == "precious\n"
-    assert [one for one in differences(stack.looks(), manually) if "/Mounts" not in one] == []
+    assert [difference for difference in differences(stack.looks(), manually) if "/Mounts" not in difference] == []
 
 
 async def test_second_copy_of_running_stack_refused(people, stack, images):

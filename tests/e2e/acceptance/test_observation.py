@@ -49,7 +49,7 @@ async def newer_request_ends_the_watch(people, stack):
     async with asyncio.timeout(25):
         await people.succeed("v4", "staging", by=ANNA)
     ended = succeeded(await orchestrator.wait(first.id))
-    assert any("anna asked for something newer: the watch of web ended" in one for one in ended.warnings)
+    assert any("anna asked for something newer: the watch of web ended" in warning for warning in ended.warnings)
 
 
 async def test_window_of_the_settings_is_watched(stack, settings, images):
@@ -59,7 +59,7 @@ async def test_window_of_the_settings_is_watched(stack, settings, images):
         stack.write({"web": alone(healthcheck=CHECK)})
         deployment = await People(application).succeed("v1")
         log = stack.container("web").attrs["State"]["Health"]["Log"]
-        ready = min(datetime.fromisoformat(one["End"][:26] + "+00:00") for one in log if one["ExitCode"] == 0)
+        ready = min(datetime.fromisoformat(item["End"][:26] + "+00:00") for item in log if item["ExitCode"] == 0)
         assert 8 <= (deployment.ended_at - ready).total_seconds() < 12
 
 

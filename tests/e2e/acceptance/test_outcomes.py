@@ -67,7 +67,7 @@ async def test_critical_service_is_named_with_its_setting(stack, settings):
     others = {"dev": EnvironmentSettings(critical_services=("web",), observation_seconds=0.2)}
     async with open_application(settings.model_copy(update={"environments": others})) as application:
         deployment = await People(application).succeed("v2")
-        assert any("redis, which was not changed, is unhealthy" in one for one in deployment.warnings)
+        assert any("redis, which was not changed, is unhealthy" in warning for warning in deployment.warnings)
 
 
 async def test_first_deployments_end_as_they_say(people, stack, images):
@@ -82,7 +82,7 @@ async def test_first_deployments_end_as_they_say(people, stack, images):
     assert stack.containers() == []
     own = {"event": "start", "label": f"{PROJECT}={stack.project()}"}
     started = list(stack.client.events(since=since, until=time.time(), filters=own, decode=True))
-    assert [one["Actor"]["Attributes"][SERVICE] for one in started] == ["store"]
+    assert [item["Actor"]["Attributes"][SERVICE] for item in started] == ["store"]
     assert await people.application.state.releases.current("dev") is None
     stack.write({"store": alone(image=f"{REPOSITORY}:v1", healthcheck=None), "web": alone()})
     await people.succeed("v1")

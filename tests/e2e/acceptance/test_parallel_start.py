@@ -25,7 +25,7 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
 
     subscription = application.bus.subscribe(ServiceProgressed, look, name="test")
     deployment = await application.state.deployments.get(deployment_id)
-    if not any((one.service, one.step) == (name, "waiting") for one in deployment.services):
+    if not any((service.service, service.step) == (name, "waiting") for service in deployment.services):
         await asyncio.wait_for(reached.wait(), 20)
     await application.bus.unsubscribe(subscription)
 

@@ -67,7 +67,7 @@ def write(stack, late: str = "v1", changes: dict | None = None, **update: object
 
 
 def of_web(stack) -> list[str]:
-    return [one.attrs["Image"] for one in stack.containers() if "-web-" in one.name]
+    return [container.attrs["Image"] for container in stack.containers() if "-web-" in container.name]
 
 
 async def test_paused_rollout_waits_for_a_decision(application, people, stack, images, monkeypatch):
@@ -93,7 +93,7 @@ async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
     """A decision is about one pause: what is said of another one changes nothing."""
     found = await paused(application)
     assert sorted(of_web(stack)) == sorted([images["v1"], images["v2"]])
-    (progress,) = (one for one in found.services if one.service == "web")
+    (progress,) = (service for service in found.services if service.service == "web")
     assert (progress.step, progress.rollout.state) == (ServiceStep.PAUSED, RolloutState.PAUSED)
     assert "1 of 2 new replicas failed" in found.pause.message
     assert found.pause.report
@@ -115,7 +115,7 @@ async def cancelling_a_paused_rollout_rolls_it_back(application, stack, images):
 
 def forget(stack, version: str) -> None:
     """Let the next one of a version fail, too."""
-    one = next(one for one in stack.containers() if "-web-" in one.name)
+    one = next(container for container in stack.containers() if "-web-" in container.name)
     assert one.exec_run(["rm", "-r", f"/marks/{version}"]).exit_code == 0
 
 
@@ -134,7 +134,11 @@ async def only_what_a_pause_is_about_is_left_alone(application, stack, images, d
     data.unlink()
     (stack.folder / "gone").rename(data)
     await until(lambda: is_restarted(stack, "always"))
-    old = next(one for one in stack.containers() if one.attrs["Image"] == images["v1"] and "-web-" in one.name)
+    old = next(
+        container
+        for container in stack.containers()
+        if container.attrs["Image"] == images["v1"] and "-web-" in container.name
+    )
     os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
     told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
     assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
@@ -154,7 +158,9 @@ async def replica_that_is_not_ready_in_time_has_failed(application, stack, image
     """The limit of a phase is no way past a policy that asks a person."""
     never = {"test": ["CMD", "false"], "start_period": "1h", "retries": 1000}
     write(stack, changes={"healthcheck": never, "command": None}, order="start-first")
-    phases = (replace(one, timeout_seconds=8) if one.name is PhaseName.EXECUTION else one for one in STANDARD.phases)
+    phases = (
+        replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
+    )
     monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     found = await paused(application, "v3")
     assert "it was not ready in time" in found.pause.message
@@ -211,17 +217,17 @@ async def test_no_failure_passes_by_the_pause(application, people, stack, images
     assert found.pause.service == "web", "one of two is never healthy"
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     assert (await waiting(application, found.id)).pause.service == "api"
-    new = [one for one in stack.containers() if "-web-" in one.name]
+    new = [container for container in stack.containers() if "-web-" in container.name]
     assert [one.attrs["Image"] for one in new] == [images["v2"]] * 2
-    for one in new:
-        one.exec_run(["rm", "-f", "/www/health"])
+    for item in new:
+        item.exec_run(["rm", "-f", "/www/health"])
     assert await asyncio.to_thread(wait_until, lambda: not any(map(is_well, new)), 30)
     await application.orchestrator.decide(found.id, Choice.GO_ON, ANNA)
     again = await waiting(application, found.id)
     assert (again.pause.service, again.pause.number) == ("web", 3), "the other one broke meanwhile"
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)
     assert (await application.orchestrator.wait(found.id)).outcome is Outcome.ROLLED_BACK
-    serving = [one.attrs["Image"] for one in stack.containers() if "-job-" not in one.name]
+    serving = [container.attrs["Image"] for container in stack.containers() if "-job-" not in container.name]
     assert serving == [images["v1"]] * 3
 
 

@@ -30,7 +30,7 @@ MORE = "\nbackend more\n    server one 127.0.0.1:1\n"
 async def planned(people, version="v1"):
     """Return the plan of deploying a version, and what it does to the proxy."""
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version=version))
-    return plan, next((one.action for one in plan.services if one.service in {"haproxy", "caddy"}), None)
+    return plan, next((service.action for service in plan.services if service.service in {"haproxy", "caddy"}), None)
 
 
 async def test_haproxy_reads_its_configuration_again(people, stack, write, orders):

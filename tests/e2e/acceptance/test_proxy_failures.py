@@ -75,10 +75,10 @@ async def test_failures_and_restarts_leave_nothing_held(people, stack, write, mo
 
 async def restart_is_one_after_the_other(people, stack):
     """Each is drained and started again."""
-    before = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    before = {container.id: started_at(container) for container in stack.containers() if "-web-" in container.name}
     edit(stack, "NUMBER: 1", "NUMBER: 2")
     await people.succeed("v1")
-    after = {one.id: started_at(one) for one in stack.containers() if "-web-" in one.name}
+    after = {container.id: started_at(container) for container in stack.containers() if "-web-" in container.name}
     assert before.keys() == after.keys()
     assert all(after[one] > began for one, began in before.items()), "each was started again"
 
@@ -88,12 +88,12 @@ async def what_is_started_again_in_a_pause_gets_requests(people, stack):
     orchestrator = people.application.orchestrator
     edit(stack, "replicas: 2", PAUSES)
     old = addresses(stack)
-    before = [one.id for one in stack.containers() if "-web-" in one.name]
+    before = [container.id for container in stack.containers() if "-web-" in container.name]
     found = await paused(people.application, "broken")
     (failed,) = addresses(stack) - old
     serving = {f"web/{name}" for name, (address, _) in admin(stack).states().items() if address in old}
     free = {"web/web1", "web/web2", "web/web3", "web/web4"} - serving
-    aside = {one for one in admin(stack).set_aside() if one.startswith("web/")}
+    aside = {text for text in admin(stack).set_aside() if text.startswith("web/")}
     assert aside == free, "what is not well gets nothing, nor what starts in a free server"
     stack.client.containers.get(before[0]).restart(timeout=0)
     assert wait_until(lambda: up(stack) == addresses(stack) - {failed}, 20), (admin(stack).states(), addresses(stack))

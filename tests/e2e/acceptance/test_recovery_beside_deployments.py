@@ -40,7 +40,7 @@ async def break_and_hold(application, stack):
     async def runs_again():
         # The attempt has started it and waits for its health check.
         held = await application.state.alerts.open("dev")
-        return [one for one in held if one.healing is RecoveryStatus.UNDER_WAY] and stack.container(
+        return [item for item in held if item.healing is RecoveryStatus.UNDER_WAY] and stack.container(
             "web"
         ).status == "running"
 
@@ -71,12 +71,12 @@ async def test_deployment_interrupts_recovery(maintained, people, stack, images,
 
 
 async def all_are_over(application) -> bool:
-    return all(is_over(one) for one in await of_services(application))
+    return all(is_over(service) for service in await of_services(application))
 
 
 async def is_interrupted(maintained, stack, deployers, version):
     """Deploy while a recovery is under way: it is left off, and kept away until the deployment has ended."""
-    known = {one.id: len(one.actions) for one in await of_services(maintained)}
+    known = {service.id: len(service.actions) for service in await of_services(maintained)}
     await break_and_hold(maintained, stack)
     begun = asyncio.get_running_loop().time()
     deployment = succeeded(await deployers.deploy(version))
@@ -117,7 +117,7 @@ async def test_failure_next_to_deployment_ends_well(maintained, people, stack, i
         state = stack.container("web").attrs["State"]
         alerts = await of_services(maintained)
         started_again = state["StartedAt"] != before and state["Health"]["Status"] == "healthy"
-        return started_again and alerts and all(is_over(one) for one in alerts)
+        return started_again and alerts and all(is_over(alert) for alert in alerts)
 
     await until(all_is_well)
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
@@ -130,7 +130,7 @@ async def failure_beside_deployment_is_recovered_after_it(maintained, stack, ima
     started = await maintained.orchestrator.start(asked)
     await until_waiting(maintained, started.id, "web")
     kill_process(stack, "store")
-    await alert_that(maintained, lambda one: one.service == "store" and one.healing is RecoveryStatus.KEPT_AWAY)
+    await alert_that(maintained, lambda one: one.service == "store" and one.healing is RecoveryStatus.DEFERRED)
     await inside(stack, "web", "touch", "/tmp/ready")
     succeeded(await maintained.orchestrator.wait(started.id))
     over = await alert_that(maintained, lambda one: one.service == "store" and is_over(one))
@@ -142,10 +142,10 @@ async def rollback_leaves_no_alert(maintained, people, stack, images):
     """No alert is left of what a deployment broke and its rollback repaired."""
     assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
     await maintained.bus.drain()
-    checked = len([one for one in maintained.bus.history() if isinstance(one, HealthChecked)])
+    checked = len([item for item in maintained.bus.history() if isinstance(item, HealthChecked)])
 
     async def is_looked_at():
-        looks = [one for one in maintained.bus.history() if isinstance(one, HealthChecked)]
+        looks = [item for item in maintained.bus.history() if isinstance(item, HealthChecked)]
         return len(looks) >= checked
 
     await until(is_looked_at)

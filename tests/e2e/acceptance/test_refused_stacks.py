@@ -50,7 +50,7 @@ def stacks(at: str) -> Iterator[tuple[str, list[str]]]:
 def there(client) -> set[str]:
     """Name all that the engine has."""
     listed = (client.containers.list(all=True), client.networks.list(), client.volumes.list(), client.images.list())
-    return {one.id for kind in listed for one in kind}
+    return {item.id for kind in listed for item in kind}
 
 
 async def refusal(people, *, deploying: bool) -> str:
@@ -84,6 +84,6 @@ async def test_refused_stack_reaches_nobody(people, stack, images, listener):
     assert there(stack.client) == before
     until = datetime.now(UTC).timestamp()
     seen = list(stack.client.events(since=since, until=until, decode=True))
-    assert [one["Action"] for one in seen if not one["Action"].startswith(("exec_", "health_status"))] == []
+    assert [item["Action"] for item in seen if not item["Action"].startswith(("exec_", "health_status"))] == []
     with pytest.raises(BlockingIOError):
         listener.accept()

@@ -83,7 +83,7 @@ async def failure_ratio_lets_some_fail(people, stack, images):
     stack.write(web(parallelism=1, max_failure_ratio=0.5, failure_action="rollback"))
     with rolled(stack) as seen:
         assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
-    assert len([one for one in seen.created() if seen.image_of(one) == images["exits"]]) == 2, "1 of 3 may"
+    assert len([item for item in seen.created() if seen.image_of(item) == images["exits"]]) == 2, "1 of 3 may"
     assert list(stack.images().values()) == [images["v1"]] * 3
 
 
@@ -93,7 +93,7 @@ async def continue_goes_on_whatever_fails(people, stack, images):
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("3 of 3 new replicas of web failed" in warning for warning in deployment.warnings)
     assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed services are healthy"
-    assert [one.attrs["Image"] for one in stack.containers()] == [images["exits"]] * 3
+    assert [container.attrs["Image"] for container in stack.containers()] == [images["exits"]] * 3
 
 
 async def test_unnamed_volumes_are_kept(people, stack, images):
@@ -101,7 +101,7 @@ async def test_unnamed_volumes_are_kept(people, stack, images):
     deploy = {"replicas": 2, "update_config": {"parallelism": 1}}
     stack.write({"web": alone(deploy=deploy, volumes=["/data"])})
     await people.succeed("v1")
-    volumes = {one.attrs["Mounts"][0]["Name"] for one in stack.containers()}
+    volumes = {container.attrs["Mounts"][0]["Name"] for container in stack.containers()}
     await people.succeed("v2")
     assert list(stack.images().values()) == [images["v2"]] * 2
-    assert {one.attrs["Mounts"][0]["Name"] for one in stack.containers()} == volumes
+    assert {container.attrs["Mounts"][0]["Name"] for container in stack.containers()} == volumes

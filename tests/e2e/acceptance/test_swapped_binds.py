@@ -26,14 +26,14 @@ def guard_of(application) -> SwappedBinds:
 
 def policies(stack) -> dict[str, str]:
     return {
-        name: one.attrs["HostConfig"]["RestartPolicy"]["Name"]
+        name: item.attrs["HostConfig"]["RestartPolicy"]["Name"]
         for name in ("web", "other")
-        for one in (stack.container(name),)
+        for item in (stack.container(name),)
     }
 
 
 async def open_alerts(application) -> list[tuple[str, str]]:
-    return [(one.fingerprint, one.summary) for one in await application.state.alerts.open("dev")]
+    return [(alert.fingerprint, alert.summary) for alert in await application.state.alerts.open("dev")]
 
 
 def crash(stack) -> None:

@@ -22,9 +22,9 @@ KEEP = ServiceAction.KEEP
 def look(stack):
     """Return the containers of each service by id, with the time of their start and their state."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for one in stack.containers():
-        state = one.attrs["State"]
-        found.setdefault(one.labels[SERVICE], {})[one.id] = (state["StartedAt"], state["Status"])
+    for container in stack.containers():
+        state = container.attrs["State"]
+        found.setdefault(container.labels[SERVICE], {})[container.id] = (state["StartedAt"], state["Status"])
     return found
 
 
@@ -58,7 +58,7 @@ def write(stack, **more) -> None:
 
 async def changed_in_place(people):
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
-    return [one for one in plan.warnings if "was changed while it ran" in one]
+    return [warning for warning in plan.warnings if "was changed while it ran" in warning]
 
 
 async def drift(application) -> dict[str, str]:
@@ -70,7 +70,7 @@ async def alert_of(application, alerts):
     """Look as often as it takes, and return the alert about drift."""
     await alerts.look()
     await alerts.look()
-    return [(one.state, one.summary) for one in await application.state.alerts.all()]
+    return [(alert.state, alert.summary) for alert in await application.state.alerts.all()]
 
 
 async def test_plan_after_hands_is_what_happens(people, stack, images):
@@ -166,13 +166,13 @@ async def plan_says_what_was_changed_in_place(people, stack):
     planned = await plan_and_deploy(people, stack, "v1")
     assert [planned[name].action for name in ("api", "db", "vpn")] == [KEEP, KEEP, ServiceAction.START]
     assert await changed_in_place(people) == stays
-    assert [(one.partition(" ")[0], one.rpartition(": ")[2]) for one in stays] == [
+    assert [(stay.partition(" ")[0], stay.rpartition(": ")[2]) for stay in stays] == [
         ("api", f"{network.name}, container_name."),
         ("db", "mem_limit, restart."),
         ("vpn", "mem_limit."),
     ]
     with using_locale("zh-TW"):
-        assert all(translate(one) != one for one in stays)
+        assert all(translate(stay) != stay for stay in stays)
         assert "在執行時被改過：mem_limit" in translate((await drift(people.application))["vpn"])
     inspected = stack.container("db").attrs["HostConfig"]
     assert (inspected["Memory"], inspected["RestartPolicy"]["Name"]) == (96 << 20, "always")
@@ -186,7 +186,7 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     """
     network = stack.client.networks.get(f"{stack.project()}_default")
     stack.container("api").remove(force=True)
-    first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
+    first, second = (container for container in stack.containers() if container.labels[SERVICE] == "two")
     network.disconnect(second)
     first.remove(force=True)
     linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
@@ -199,10 +199,10 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     assert network.name in stack.container("api").attrs["NetworkSettings"]["Networks"]
     assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
-    assert second.id in {one.id for one in stack.containers()}
+    assert second.id in {container.id for container in stack.containers()}
     assert planned["peer"].action is ServiceAction.RECREATE
     assert planned["peer"].reasons == ("it shares a namespace with two, of which a container is missing",)
-    assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["two", "vpn"]
+    assert [item.partition(" ")[0] for item in await changed_in_place(people)] == ["two", "vpn"]
     for name in ("db", "vpn"):
         network.disconnect(stack.container(name))
     sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"}, healthcheck=None)
@@ -210,7 +210,7 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     planned = await plan_and_deploy(people, stack, "v1")
     actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
     assert actions == [KEEP, KEEP, ServiceAction.RECREATE, ServiceAction.RECREATE]
-    assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["db", "two", "vpn"]
+    assert [item.partition(" ")[0] for item in await changed_in_place(people)] == ["db", "two", "vpn"]
 
 
 async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
@@ -223,11 +223,11 @@ async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack
         networks={"one": {}, "two": {}},
     )
     await people.succeed("v1")
-    for one in stack.containers():
-        one.stop(timeout=1)
+    for container in stack.containers():
+        container.stop(timeout=1)
     stack.client.networks.prune(filters={"label": f"{PROJECT}={stack.project()}"})
     planned = await plan_and_deploy(people, stack, "v1")
-    assert {one.action for one in planned.values()} == {ServiceAction.START}
+    assert {item.action for item in planned.values()} == {ServiceAction.START}
     for name in ("db", "database"):
         code, output = stack.container("web").exec_run(["ping", "-c", "1", "-W", "3", name])
         assert code == 0, output

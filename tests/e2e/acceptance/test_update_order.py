@@ -36,7 +36,9 @@ class CommitObserver:
 @contextmanager
 def observer(stack, name: str) -> Iterator[CommitObserver]:
     """Watch a service whose containers are all healthy, from now to the end of the block."""
-    seen = CommitObserver(healthy={one.id for one in stack.containers() if one.labels[SERVICE] == name})
+    seen = CommitObserver(
+        healthy={container.id for container in stack.containers() if container.labels[SERVICE] == name}
+    )
     filters = {"type": "container", "label": [f"{PROJECT}={stack.project()}", f"{SERVICE}={name}"]}
     client = docker.DockerClient(base_url=stack.docker_host)
     stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
@@ -118,7 +120,7 @@ async def test_sequential_deploy_starts_in_order(settings, stack, images):
     async with open_application(settings.model_copy(update={"parallel_execution": False})) as application:
         await People(application).succeed("v1")
         assert stack.images() == dict.fromkeys(("a-1", "b-1", "c-1"), images["v1"])
-        started = sorted(one.attrs["State"]["StartedAt"] for one in stack.containers())
+        started = sorted(container.attrs["State"]["StartedAt"] for container in stack.containers())
         assert started == [stack.container(name).attrs["State"]["StartedAt"] for name in ("a", "b", "c")]
         plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
         assert plan.order == ("a", "b", "c")

@@ -121,7 +121,7 @@ async def test_former_leader_stops_watching(maintained, people, stack, settings)
 
     async def told():
         changes = await maintained.state.changes(limit=1000)
-        return [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED].count("unhealthy")
+        return [change.new for change in changes if change.type is ChangeType.SERVICE_HEALTH_CHANGED].count("unhealthy")
 
     async def is_watched():
         return maintained.collector.watched

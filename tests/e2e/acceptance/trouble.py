@@ -30,14 +30,14 @@ async def inside(stack: Stack, name: str, *command: str) -> None:
 
 async def of_services(application: Application) -> tuple[Alert, ...]:
     """Return the alerts about services, open or not; a busy machine makes some about the bot itself."""
-    return tuple(one for one in await application.state.alerts.all() if one.source is AlertSource.HEALTH)
+    return tuple(alert for alert in await application.state.alerts.all() if alert.source is AlertSource.HEALTH)
 
 
 async def alert_that(application: Application, holds: Callable[[Alert], bool], seconds: float = WAIT_SECONDS) -> Alert:
     """Wait until an alert about a service is as described."""
 
     async def found() -> Alert | None:
-        return next((one for one in await of_services(application) if holds(one)), None)
+        return next((service for service in await of_services(application) if holds(service)), None)
 
     return await until(found, seconds)
 

@@ -136,7 +136,7 @@ async def in_chinese(visitor, shop, image_ids):
     await visitor.run("/回復", 環境="staging")
     await visitor.sees("沒有成功", "沒有與它不同的發行版本")
 
-    web = next(one for one in shop.containers("dev") if one.labels[SERVICE_LABEL] == "web")
+    web = next(container for container in shop.containers("dev") if container.labels[SERVICE_LABEL] == "web")
     web.stop(timeout=1)
     await visitor.press(await visitor.sees("web 被手動停止"), "認領")
     await visitor.sees("由你負責處理")

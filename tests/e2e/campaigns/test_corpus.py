@@ -83,8 +83,8 @@ def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.campaigns.corpus", str(tmp_path / "stacks"), "--results", str(results)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = {one["name"]: one for one in map(json.loads, (results / "stacks.jsonl").read_text().splitlines())}
-    verdicts = {name: one["verdict"] for name, one in found.items()}
+    found = {item["name"]: item for item in map(json.loads, (results / "stacks.jsonl").read_text().splitlines())}
+    verdicts = {name: item["verdict"] for name, item in found.items()}
     assert verdicts == {"house": "plans", "refused": "Compose refuses its files"}
     assert found["house"]["adoption"] == "kept"
     assert found["house"]["notes"][-1] == "another version, a failure, and back"

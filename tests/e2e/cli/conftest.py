@@ -126,7 +126,7 @@ class CommandLine:
         filters = {"label": f"{PROJECT_LABEL}={self.project}-{environment}"}
         versions = {image_id: version for version, image_id in self.image_ids.items()}
         found = self.client.containers.list(filters=filters, sparse=True)
-        return {one.attrs["Labels"][SERVICE_LABEL]: versions[one.attrs["ImageID"]] for one in found}
+        return {item.attrs["Labels"][SERVICE_LABEL]: versions[item.attrs["ImageID"]] for item in found}
 
     def write(self, text: str = STACK, name: str = "docker-compose.yml") -> None:
         (self.folder / "stack").mkdir(exist_ok=True)

@@ -28,7 +28,7 @@ def test_check_names_each_fault_and_ends_with_78(dry_line: CommandLine) -> None:
     write(dry_line, TOML.replace("8001", '"x"') + "[lgo]\n")
     ended = dry_line.run("config", "check", LOG_LEVEL="loud")
     assert ended.returncode == 78
-    assert [one.split(": ")[0] for one in ended.stdout.splitlines()] == [
+    assert [line.split(": ")[0] for line in ended.stdout.splitlines()] == [
         "LOG_LEVEL",
         f"{dry_line.state}/roas.toml",
         f"{dry_line.state}/roas.toml",
@@ -60,7 +60,7 @@ def test_show_says_where_each_value_comes_from(dry_line: CommandLine) -> None:
     assert ["HTTP_PORT", "8001"] in [row[:2] for row in rows]
     assert ["DISCORD_TOKEN", "[redacted]"] in [row[:2] for row in rows]
     document = dry_line.document("config", "show", **environ)
-    found = {one["name"]: one for one in document["settings"]}
+    found = {item["name"]: item for item in document["settings"]}
     assert found["HTTP_PORT"] == {
         "name": "HTTP_PORT",
         "value": 8001,
@@ -88,5 +88,5 @@ def test_schema_is_printed_whole(dry_line: CommandLine) -> None:
 
 def test_a_command_takes_the_settings_of_the_file(dry_line: CommandLine) -> None:
     write(dry_line, '[stack]\nenvironment_names = ["dev", "moon", "prod"]\n')
-    shown = [one["environment"] for one in dry_line.document("status", code=69)["environments"]]
+    shown = [item["environment"] for item in dry_line.document("status", code=69)["environments"]]
     assert shown == ["dev", "moon", "prod"]

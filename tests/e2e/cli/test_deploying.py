@@ -80,7 +80,7 @@ def only_named_services_changed(line: CommandLine) -> None:
 
 def rollback_targets_named_release(line: CommandLine) -> None:
     """To the one before today's goes whoever finishes what a killed command left."""
-    (number,) = (one["number"] for one in line.document("releases", "dev")["releases"] if one["version"] == "v1")
+    (number,) = (item["number"] for item in line.document("releases", "dev")["releases"] if item["version"] == "v1")
     assert line.run("rollback", "dev", "--to", f"r{number}", "--reason", "it was slow").returncode == 0
     assert line.running() == BOTH_V1
     assert line.document("releases", "dev")["current"] == number
@@ -89,7 +89,7 @@ def rollback_targets_named_release(line: CommandLine) -> None:
 
 def history_and_releases_list_past(line: CommandLine) -> None:
     history = line.document("history", "dev")["deployments"]
-    assert [(one["request"]["kind"], one["outcome"]) for one in history] == [
+    assert [(item["request"]["kind"], item["outcome"]) for item in history] == [
         ("ROLLBACK", "succeeded"),
         ("DEPLOY", "succeeded"),
         ("DEPLOY", "rolled_back"),
@@ -97,11 +97,11 @@ def history_and_releases_list_past(line: CommandLine) -> None:
         ("DEPLOY", "rolled_back"),
     ]
     rolled_back = line.document("history", "--outcome", "rolled_back")["deployments"]
-    assert [one["request"]["version"] for one in rolled_back] == ["v3", "v3"]
+    assert [item["request"]["version"] for item in rolled_back] == ["v3", "v3"]
     assert len(line.document("history", "--limit", "1")["deployments"]) == 1
     assert "web failed" in line.run("history", "dev").stdout
     releases = line.document("releases", "dev")
-    assert [one["version"] for one in releases["releases"]] == ["v2", "v3", "v1", "v3"]
+    assert [release["version"] for release in releases["releases"]] == ["v2", "v3", "v1", "v3"]
     assert "(runs)" in line.run("releases", "dev").stdout
 
 

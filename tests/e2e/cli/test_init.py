@@ -37,7 +37,7 @@ def app(line: CommandLine) -> Path:
 
 
 def containers(line: CommandLine) -> dict[str, list[str]]:
-    return {one.id: one.attrs["Names"] for one in line.client.containers.list(all=True, sparse=True)}
+    return {container.id: container.attrs["Names"] for container in line.client.containers.list(all=True, sparse=True)}
 
 
 def test_running_stack_described_once(line: CommandLine, app: Path) -> None:

@@ -28,8 +28,8 @@ def test_status_shows_services_release_and_verdict(on_v1: CommandLine) -> None:
     assert re.search(r"release r\d+ \(v1\), made", ended.stdout)
     assert "roas-commands/app:v1" in ended.stdout
     report = on_v1.document("status")
-    assert [one["environment"] for one in report["environments"]] == ["dev", "staging", "prod"]
-    services = {one["service"]: one["verdict"] for one in report["environments"][0]["health"]["services"]}
+    assert [item["environment"] for item in report["environments"]] == ["dev", "staging", "prod"]
+    services = {item["service"]: item["verdict"] for item in report["environments"][0]["health"]["services"]}
     assert services == {"database": "healthy", "web": "healthy"}
     assert "nothing runs" in on_v1.run("status", "staging").stdout
 
@@ -42,15 +42,15 @@ def test_doctor_lists_failures_with_hints(line: CommandLine) -> None:
     assert "Traceback" not in ended.stderr
     report = line.document("doctor", "dev", code=1)
     assert report["passed"] is False
-    failed = [one for one in report["reports"][0]["results"] if not one["passed"] and one["severity"] == "critical"]
-    assert all(one["remedy"] for one in failed)
-    assert {"compose_file", "variables"} & {one["check"] for one in failed}
+    failed = [item for item in report["reports"][0]["results"] if not item["passed"] and item["severity"] == "critical"]
+    assert all(item["remedy"] for item in failed)
+    assert {"compose_file", "variables"} & {item["check"] for item in failed}
 
 
 def test_doctor_lists_several_failures(line: CommandLine, tmp_path: Path) -> None:
     line.write(BROKEN.replace("${WANTED:?is needed to greet}", "given") + '    ports: ["127.0.0.1:1:8080"]\n')
     report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0")
-    failed = {one["check"] for one in report["reports"][0]["results"] if not one["passed"]}
+    failed = {item["check"] for item in report["reports"][0]["results"] if not item["passed"]}
     assert len(failed) >= 2, failed
 
 
@@ -102,8 +102,8 @@ def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
     ended = dry_line.run("history", "--export", str(target))
     assert ended.returncode == 0, ended.stderr
     lines = [json.loads(line) for line in target.read_text().splitlines()]
-    assert [(one["kind"], one["document"]["environment"]) for one in lines] == [("event", "dev"), ("event", "prod")]
-    assert [one["sequence"] for one in lines] == [1, 2]
+    assert [(line["kind"], line["document"]["environment"]) for line in lines] == [("event", "dev"), ("event", "prod")]
+    assert [line["sequence"] for line in lines] == [1, 2]
     assert target.stat().st_mode & 0o777 == 0o600
     assert dry_line.run("history", "prod", "--export", "-").stdout.count("\n") == 1
     refused = dry_line.run("history", "--export", str(target))
@@ -200,18 +200,18 @@ def test_status_names_keys_changed_by_hand(line: CommandLine) -> None:
 
     def said() -> tuple[list[str], str]:
         drift = line.document("status", "dev")["environments"][0]["health"]["drift"]
-        return [key for one in drift for key in one["keys"]], "".join(one["reason"] for one in drift)
+        return [key for item in drift for key in item["keys"]], "".join(item["reason"] for item in drift)
 
     assert said() == ([], "")
     for hand, expected in HANDS:
-        arguments = [names.get(one, one) for one in hand]
+        arguments = [names.get(item, item) for item in hand]
         if arguments[0] == "compose":
             arguments[1:1] = ["-p", f"{line.project}-dev", "-f", str(own)]
         line.docker(*arguments)
         if expected is None:
             continue
         keys, reason = said()
-        wanted = [one.replace("BACK", names["BACK"]) for one in expected]
+        wanted = [item.replace("BACK", names["BACK"]) for item in expected]
         assert keys == wanted, hand
         assert ", ".join(wanted[:4]) in reason
     text = line.run("status", "dev", COLUMNS="400").stdout

@@ -49,7 +49,7 @@ def test_obstacles_named_before_anything(line: CommandLine, held: tuple[str, str
             assert words in said
     shown = json.loads(plan.stdout)
     assert len(shown["refusals"]) == 4, "the folder that is created refuses nothing"
-    assert {one["action"] for one in shown["services"]} == {"create"}
+    assert {item["action"] for item in shown["services"]} == {"create"}
     told = line.run("deploy", "dev", "v1", "--dry-run", COMPOSE_POLICY_ALLOW=allowed).stdout
     assert "As things are, this is refused, and nothing is changed:" in told
     assert f"refused: The external network {name}-net does not exist." in told

@@ -72,9 +72,10 @@ def commands(line: CommandLine, folder: Path) -> Iterator[list[str]]:
 def containers(line: CommandLine) -> dict[str, tuple[str, str, str]]:
     """Return of each service's container its id, the time of its start and its image."""
     own = {"label": f"{PROJECT_LABEL}={line.project}-prod"}
-    found = [one.attrs for one in line.client.containers.list(all=True, filters=own)]
+    found = [container.attrs for container in line.client.containers.list(all=True, filters=own)]
     return {
-        one["Config"]["Labels"][SERVICE_LABEL]: (one["Id"], one["State"]["StartedAt"], one["Image"]) for one in found
+        item["Config"]["Labels"][SERVICE_LABEL]: (item["Id"], item["State"]["StartedAt"], item["Image"])
+        for item in found
     }
 
 

@@ -32,9 +32,9 @@ def leftovers(building_engine, tmp_path):
     client = building_engine.client()
 
     def find():
-        containers = [one.name for one in client.containers.list(all=True, ignore_removed=True)]
-        networks = [one.name for one in client.networks.list()]
-        images = [tag for one in client.images.list() for tag in one.tags]
+        containers = [container.name for container in client.containers.list(all=True, ignore_removed=True)]
+        networks = [network.name for network in client.networks.list()]
+        images = [tag for image in client.images.list() for tag in image.tags]
         made = [name for name in (*containers, *networks, *images) if "roas-demo" in name]
         return [*made, *map(str, tmp_path.glob("roas-demo-*"))]
 

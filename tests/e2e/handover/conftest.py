@@ -108,10 +108,10 @@ def comes_to_rest(home: Home) -> bool:
 def health(home: Home) -> set[str]:
     """Return how the containers are, by Docker; nothing where they are not those of a whole stack."""
     everything = home.everything()
-    running = [one for one in everything if one.status == "running"]
+    running = [item for item in everything if item.status == "running"]
     if len(everything) != 2 or len(running) != 2:
         return set()
-    return {(one.attrs["State"].get("Health") or {}).get("Status", "") for one in running}
+    return {(item.attrs["State"].get("Health") or {}).get("Status", "") for item in running}
 
 
 def rows(home: Home, question: str, *values: str) -> list[Any]:

@@ -50,7 +50,7 @@ def with_redis(standing: Home) -> Iterator[Home]:
 
 def redis_of(home: Home) -> Any:
     """Return the one container of Redis."""
-    (found,) = [one for one in home.everything() if one.labels[SERVICE_LABEL] == "redis"]
+    (found,) = [item for item in home.everything() if item.labels[SERVICE_LABEL] == "redis"]
     return found
 
 
@@ -87,8 +87,8 @@ async def test_redis_and_private_image_replaced_with_the_bot(with_redis, registr
         told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v2"))
         assert "succeeded" in told.text, told.text
         assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [images["v2"]]
-        digests = [one for container in home.everything() for one in container.image.attrs["RepoDigests"]]
-        assert any(one.startswith(f"{registry.address}/store@") for one in digests), digests
+        digests = [attr for container in home.everything() for attr in container.image.attrs["RepoDigests"]]
+        assert any(digest.startswith(f"{registry.address}/store@") for digest in digests), digests
         assert redis_of(home).id != before
         await redis_has_every_change_once(home)
         await login_outlives_the_container(people)

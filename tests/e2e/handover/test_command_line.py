@@ -136,7 +136,7 @@ async def its_removal_is_refused(home) -> None:
 
     The journal may be another one, which knows nothing of the bot, or gone.
     """
-    before = [one.id for one in home.bots(stopped=True)]
+    before = [bot.id for bot in home.bots(stopped=True)]
     state, aside = home.folder / "state", home.folder / "state.aside"
     await removal_is_refused(home)
     await removal_is_refused(home, STATE_DIR=str(home.folder / "state.other"))
@@ -146,7 +146,7 @@ async def its_removal_is_refused(home) -> None:
     finally:
         shutil.rmtree(state, ignore_errors=True)
         aside.rename(state)
-    assert [one.id for one in home.bots(stopped=True)] == before
+    assert [bot.id for bot in home.bots(stopped=True)] == before
 
 
 async def removal_is_refused(home, **variables: str) -> None:

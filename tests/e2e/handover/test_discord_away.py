@@ -77,5 +77,5 @@ async def test_handover_without_discord_posted_later(home, people, images):
     assert "succeeded" in (await outcome(people, deployment_id)).text
     await people.wait_until_connected(CONNECT_SECONDS)
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
-    told = [one for one in await people.messages() if deployment_id in one.text]
-    assert [f"{deployment_id} · outcome" in one.text for one in told] == [False, True]
+    told = [message for message in await people.messages() if deployment_id in message.text]
+    assert [f"{deployment_id} · outcome" in message.text for message in told] == [False, True]

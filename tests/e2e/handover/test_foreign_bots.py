@@ -29,9 +29,9 @@ NOTICE_SECONDS = 10.0
 def seen(home: Home) -> dict[str, tuple[str, int, str]]:
     """Return of each bot's container what Docker says: its state, its restarts and since when it runs."""
     found = {}
-    for one in home.bots(stopped=True):
-        state = home.client.api.inspect_container(one.id)
-        found[one.id] = (state["State"]["Status"], state["RestartCount"], state["State"]["StartedAt"])
+    for bot in home.bots(stopped=True):
+        state = home.client.api.inspect_container(bot.id)
+        found[bot.id] = (state["State"]["Status"], state["RestartCount"], state["State"]["StartedAt"])
     return found
 
 
@@ -94,7 +94,9 @@ async def test_bot_with_another_state_dir_is_left_alone(home, people):
 async def asked_until_named(people, before: set[int]) -> None:
     """Ask until one of two bots with one token has met the other often enough to say so."""
     async with asyncio.timeout(START_SECONDS):
-        while not any(DUPLICATE_TOKEN in one.text for one in await people.messages() if one.id not in before):
+        while not any(
+            DUPLICATE_TOKEN in message.text for message in await people.messages() if message.id not in before
+        ):
             await ask(people, "dora", "status", environment="dev")
 
 
@@ -122,9 +124,9 @@ async def test_bot_of_another_stack_on_this_journal_is_named(home, people):
 def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
     """Start a container like the bot's by hand, with other labels and variables, its state where they say."""
     inspected = home.client.api.inspect_container(home.bots()[0].id)
-    kept = [one for one in inspected["Config"]["Env"] if one.partition("=")[0] not in variables]
+    kept = [item for item in inspected["Config"]["Env"] if item.partition("=")[0] not in variables]
     state = str(home.folder / "state")
-    binds = [one for one in inspected["HostConfig"]["Binds"] if not one.startswith(f"{state}:")]
+    binds = [text for text in inspected["HostConfig"]["Binds"] if not text.startswith(f"{state}:")]
     state = variables.get("STATE_DIR", state)
     return home.client.containers.run(
         inspected["Image"],

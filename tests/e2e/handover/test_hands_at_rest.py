@@ -99,7 +99,7 @@ async def plain_up_and_pruned_images_are_named(home, people, first: str, by_hand
     assert [(bot.status, bot.attrs["Image"]) for bot in home.bots(stopped=True)] == [("running", first)]
     alert = await people.wait_for_message(lambda one: alert_title("dev") in one.text, SECONDS)
     assert f"{BOT_SERVICE} was changed by hand: it runs the image" in alert.text
-    (store,) = (one for one in home.everything() if one not in home.bots())
+    (store,) = (item for item in home.everything() if item not in home.bots())
     store.update(mem_limit="96m", memswap_limit="96m")
     told = await ask(people, "dora", "status", environment="dev")
     assert "Changed by hand" in told, told

@@ -42,13 +42,13 @@ def changed_file(home, how: str, mode: str = "") -> Iterator[None]:
 
 def look(home) -> list[tuple[str, str, str]]:
     """Return each bot there is, running or not, and since when it has run, by Docker's inspect."""
-    states = [(one.id, one.attrs["State"]) for one in home.bots(stopped=True)]
+    states = [(bot.id, bot.attrs["State"]) for bot in home.bots(stopped=True)]
     return [(id_, state["Status"], state["StartedAt"]) for id_, state in states]
 
 
 async def assert_untouched(home, people, before) -> None:
     assert look(home) == before
-    assert sorted(one.labels[SERVICE_LABEL] for one in home.everything()) == [BOT_SERVICE, "store"]
+    assert sorted(item.labels[SERVICE_LABEL] for item in home.everything()) == [BOT_SERVICE, "store"]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert rows(home, "SELECT environment FROM locks") == []
 

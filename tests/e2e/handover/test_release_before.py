@@ -123,7 +123,7 @@ async def approved(people, home: Home, wanted: Any) -> None:
     started = DEPLOYMENT_ID.search(await press(people, "anna", wanted, "approve"))
     assert started is not None
     assert "succeeded" in (await outcome(people, started.group())).text
-    assert [one.status for one in shop(home)] == ["running"]
+    assert [item.status for item in shop(home)] == ["running"]
     assert not (await approval(people, "prod", "Approved")).buttons
 
 

@@ -24,8 +24,8 @@ WITHOUT_TERMINAL = {"exec": ("-T",), "run": ("-T", "--entrypoint", "entrypoint")
 def typed() -> list[list[str]]:
     """Return the commands that name the bot's service, for this stack, each once."""
     found = {command.replace("{service}", BOT_SERVICE).replace(" prod", " dev") for command in advised_commands()}
-    named = sorted(one for one in found if f" {BOT_SERVICE}" in one and not any(word in one for word in NOT_TYPED))
-    return [one.removeprefix("docker compose ").split() for one in named] + in_the_bot()
+    named = sorted(item for item in found if f" {BOT_SERVICE}" in item and not any(word in item for word in NOT_TYPED))
+    return [item.removeprefix("docker compose ").split() for item in named] + in_the_bot()
 
 
 def in_the_bot() -> list[list[str]]:
@@ -33,14 +33,14 @@ def in_the_bot() -> list[list[str]]:
     found = {command.partition(" #")[0] for command in advised_commands(OURS)}
     for field, text in FIELDS.items():
         found = {command.replace(field, text) for command in found}
-    wanted = sorted(one for one in found if not any(word in one for word in NOT_IN_THE_BOT))
+    wanted = sorted(item for item in found if not any(word in item for word in NOT_IN_THE_BOT))
     return [["exec", BOT_SERVICE, "python", "-m", *command.split()] for command in wanted]
 
 
 def others(home: Home) -> dict[str, Any]:
     """Return all other containers, and since when each runs."""
-    everything = [one for one in home.everything() if one not in home.bots(stopped=True)]
-    return {one.id: (one.name, one.attrs["State"]["StartedAt"], one.status) for one in everything}
+    everything = [item for item in home.everything() if item not in home.bots(stopped=True)]
+    return {item.id: (item.name, item.attrs["State"]["StartedAt"], item.status) for item in everything}
 
 
 def test_typed_commands_leave_other_services_alone(home: Home):

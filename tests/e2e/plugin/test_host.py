@@ -32,7 +32,7 @@ async def hears(people: SandboxClient, text: str, times: int) -> None:
 
 async def asked_for_commands(people: SandboxClient) -> int:
     """Return how often Discord was asked for the commands, or told of them."""
-    return sum(one["path"].endswith("/commands") for one in await people.requests())
+    return sum(request["path"].endswith("/commands") for request in await people.requests())
 
 
 async def asked_for_more_commands(people: SandboxClient, known: int) -> bool:
@@ -60,7 +60,7 @@ async def test_standby_host_takes_over_without_login(hosts: Hosts, people: Sandb
     second = await hosts.start()
     button = await make_use_of_everything(people, "carl")
     assert sorted(await said(people)) == sorted([READY, REMINDER, "Good day!", "Hello!", "Bob waves", "Welcome, Carl"])
-    assert [(one.answers, one.refused) for one in await people.asked("bob")] == [(1, 0)] * 2  # nor even tried
+    assert [(item.answers, item.refused) for item in await people.asked("bob")] == [(1, 0)] * 2  # nor even tried
     assert (await people.state())["identified"] == 2
     assert await asked_for_commands(people) == known  # nothing is synced, nor compared, out of turn
 
@@ -82,7 +82,7 @@ async def test_standby_host_takes_over_without_login(hosts: Hosts, people: Sandb
     assert sorted((await said(people))[6:]) == sorted(
         [READY, REMINDER, "Hello!", "Good day!", "Hello!", "Bob waves", "Bob waves", "Welcome, Dave"]
     )
-    assert [one.answers for one in await people.asked("bob")] == [1] * 6
+    assert [item.answers for item in await people.asked("bob")] == [1] * 6
     assert (await people.state())["identified"] == 2
     assert await second.stop(signal.SIGINT) == 0
 

@@ -141,7 +141,7 @@ async def names(people: SandboxClient) -> set[str]:
     """Return the names of the server's slash commands and menus at Discord, with those within a group."""
     found = set()
     for command in await people.commands():
-        children = [one["name"] for one in command.get("options", ()) if one["type"] == 1]
+        children = [item["name"] for item in command.get("options", ()) if item["type"] == 1]
         found |= {f"{command['name']} {child}" for child in children} or {command["name"]}
     return found
 
@@ -206,7 +206,9 @@ async def test_host_is_as_it_was(
 def bare(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out what Discord counts."""
     kept = ("name", "type", "description", "options")
-    return sorted(({key: one.get(key) for key in kept} for one in commands), key=lambda one: (one["name"], one["type"]))
+    return sorted(
+        ({key: command.get(key) for key in kept} for command in commands), key=lambda one: (one["name"], one["type"])
+    )
 
 
 @pytest.mark.parametrize("where", ["GUILD_STATUS", "GLOBAL_STATUS"])
@@ -297,6 +299,6 @@ async def test_upgrade_by_reload(environment: CleanEnvironment, start: Start, sa
 
 def described(people: SandboxClient, name: str, text: str) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return any(one["name"] == name and one["description"] == text for one in await people.commands())
+        return any(command["name"] == name and command["description"] == text for command in await people.commands())
 
     return look

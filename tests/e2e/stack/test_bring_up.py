@@ -51,7 +51,7 @@ def folder(engine, sandbox, tmp_path_factory):
     shutil.copytree(ROOT / "monitoring", folder / "monitoring")
     hurry(folder / "monitoring" / "alertmanager" / "alertmanager.yml")
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    defaults = [re.fullmatch(r"\$\{(\w+):-([^{}]+)\}", one["image"]) for one in compose["services"].values()]
+    defaults = [re.fullmatch(r"\$\{(\w+):-([^{}]+)\}", item["image"]) for item in compose["services"].values()]
     wanted = {match[1]: match[2] for match in defaults if match}
     client = engine.client()
     images = stack_images(client, wanted)
@@ -109,17 +109,17 @@ def running(engine, folder):
     assert up.returncode == 0, f"{up.stderr}\n{logs}"
     client = engine.client()
     ours = client.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"})
-    yield {one.labels["com.docker.compose.service"]: one for one in ours}
+    yield {our.labels["com.docker.compose.service"]: our for our in ours}
     client.close()
     compose(engine, folder, "down", "--volumes")
 
 
 def test_every_service_healthy(running):
     assert set(running) == {"discord-bot", "redis", "prometheus", "alertmanager", "grafana"}
-    assert {name: one.attrs["State"]["Health"]["Status"] for name, one in running.items()} == dict.fromkeys(
+    assert {name: item.attrs["State"]["Health"]["Status"] for name, item in running.items()} == dict.fromkeys(
         running, "healthy"
     )
-    assert {one.attrs["RestartCount"] for one in running.values()} == {0}
+    assert {item.attrs["RestartCount"] for item in running.values()} == {0}
 
 
 def test_bot_runs_without_root(running, engine):
@@ -207,7 +207,7 @@ def test_prometheus_scrapes_bot(running):
         query = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up%7Bjob%3D%22roas-bot%22%7D"
         code, said = running["prometheus"].exec_run(query)  # which fails, and says nothing, until it listens
         results = json.loads(said)["data"]["result"] if code == 0 else []
-        return [one["value"][1] for one in results] == ["1"]
+        return [result["value"][1] for result in results] == ["1"]
 
     assert wait_until(is_scraped, 60, poll=0.5)
 
@@ -215,7 +215,7 @@ def test_prometheus_scrapes_bot(running):
 def test_prometheus_knows_alertmanager_and_rules(running):
     def is_told():
         _, said = running["prometheus"].exec_run("wget -qO- http://127.0.0.1:9090/api/v1/alertmanagers")
-        return [one["url"] for one in json.loads(said)["data"]["activeAlertmanagers"]]
+        return [load["url"] for load in json.loads(said)["data"]["activeAlertmanagers"]]
 
     assert wait_until(is_told, 30, poll=0.5)
     _, said = running["prometheus"].exec_run("wget -qO- http://127.0.0.1:9090/api/v1/rules")
@@ -271,6 +271,6 @@ def test_other_environment_is_deployed_without_the_bot(running, engine, folder):
     assert code == 0, said
     client = engine.client()
     ours = client.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}-dev"})
-    assert {one.labels["com.docker.compose.service"] for one in ours} == set(running) - {"discord-bot"}
+    assert {our.labels["com.docker.compose.service"] for our in ours} == set(running) - {"discord-bot"}
     client.close()
     compose(engine, folder, "-p", f"{PROJECT}-dev", "down", "--volumes")

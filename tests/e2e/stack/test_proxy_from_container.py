@@ -82,7 +82,7 @@ class Shop:
         """Return the images of the web's containers, without what a release adds: `web:v2-0123456789ab`."""
         label = [f"com.docker.compose.project={PROJECT}", "com.docker.compose.service=web"]
         found = self.client.containers.list(filters={"label": label})
-        return {str(one.attrs["Config"]["Image"]).partition("-")[0] for one in found}
+        return {str(item.attrs["Config"]["Image"]).partition("-")[0] for item in found}
 
 
 @pytest.fixture
@@ -125,4 +125,4 @@ def test_bot_in_container_drains_by_shared_volume(shop: Shop) -> None:
     assert "is not seen from here" in told, told
     assert "Mount the volume that has the socket into the bot's container, too." in told
     assert shop.is_whole()
-    assert {one.rpartition(":")[2] for one in shop.images()} == {"v2"}
+    assert {image.rpartition(":")[2] for image in shop.images()} == {"v2"}

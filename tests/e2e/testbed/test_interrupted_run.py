@@ -48,14 +48,14 @@ def test_deaf(tmp_path):
 
 def left_of(slots: list[str], folders: list[str]) -> list[str]:
     """Return what the machine still has of the slots of engines and below folders."""
-    links = [line for line in run("ip", "-oneline", "link").splitlines() if any(f" {one}" in line for one in slots)]
+    links = [line for line in run("ip", "-oneline", "link").splitlines() if any(f" {slot}" in line for slot in slots)]
     spaces = [
         line for line in run("ip", "netns", "list").splitlines() if line.startswith(tuple(f"{s}-" for s in slots))
     ]
     places = [*folders, *(f"/run/roas-testbed/{slot.removeprefix('roas-t')}/" for slot in slots)]
-    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if any(one in line for one in places)]
-    commands = [" ".join(command_of(int(one.name))) for one in Path("/proc").iterdir() if one.name.isdigit()]
-    mine = [one for one in commands if any(place in one for place in [*places, *slots, "sleep 12345"])]
+    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if any(place in line for place in places)]
+    commands = [" ".join(command_of(int(path.name))) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    mine = [command for command in commands if any(place in command for place in [*places, *slots, "sleep 12345"])]
     return [*links, *spaces, *mounts, *mine]
 
 
@@ -74,9 +74,9 @@ def test_ended_run_leaves_nothing(tmp_path):
         )
         try:
             begun = [project / f"{name}.begun" for name in ("orderly", "deaf")]
-            assert wait_until(lambda: lane.poll() is not None or all(one.exists() for one in begun), 60)
+            assert wait_until(lambda: lane.poll() is not None or all(path.exists() for path in begun), 60)
             assert lane.poll() is None, (project / "output").read_text()
-            slots = [one.read_text() for one in begun]
+            slots = [path.read_text() for path in begun]
             (base,) = {
                 line.split()[1]
                 for line in Path("/proc/mounts").read_text().splitlines()
@@ -89,10 +89,10 @@ def test_ended_run_leaves_nothing(tmp_path):
         finally:
             lane.kill()
     # One that another test has taken by now was free.
-    free = [found for one in slots if (found := lock_slot(int(one.removeprefix("roas-t")))) is not None]
+    free = [found for slot in slots if (found := lock_slot(int(slot.removeprefix("roas-t")))) is not None]
     try:
         assert left_of([one.name for one in free], folders) == []
     finally:
-        for one in free:
-            one.release()
+        for item in free:
+            item.release()
     assert code == 128 + signal.SIGTERM

@@ -168,7 +168,7 @@ async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, peo
     await shown(people, "alerts at once")
     async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
         await all_told(journal)
-        kept = [one for one in await journal.alerts.open() if one.source is AlertSource.ALERTMANAGER]
+        kept = [alert for alert in await journal.alerts.open() if alert.source is AlertSource.ALERTMANAGER]
         assert len(kept) == 1000
     messages = about_alerts(await people.messages())
     assert 1 <= len(messages) <= 10
@@ -178,10 +178,12 @@ async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, peo
 
 def assert_slow_enough(requests: list[dict[str, Any]]) -> None:
     """Discord takes five new messages of a channel in five seconds, and as many edits; it answers 429 to more."""
-    assert not [one for one in requests if one.get("status") == 429]
+    assert not [request for request in requests if request.get("status") == 429]
     for method in ("POST", "PATCH"):
-        made = [one for one in requests if one["method"] == method and IN_CHANNEL.fullmatch(one["path"])]
-        times = [datetime.fromisoformat(one["time"]) for one in made]
+        made = [
+            request for request in requests if request["method"] == method and IN_CHANNEL.fullmatch(request["path"])
+        ]
+        times = [datetime.fromisoformat(item["time"]) for item in made]
         assert len(times) > 0
         assert [
             after - first for first, after in zip(times, times[5:], strict=False) if after - first < FIVE_SECONDS

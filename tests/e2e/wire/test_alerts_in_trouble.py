@@ -102,7 +102,7 @@ async def test_standby_takes_no_alert_until_leader(bot, bot_settings, http, tmp_
         await bot.kill()
         await answer_is(f"http://127.0.0.1:{second}/alerts", 200)
         async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
-            assert [one.title for one in await journal.alerts.open()] == ["FromOutside"]
+            assert [alert.title for alert in await journal.alerts.open()] == ["FromOutside"]
     finally:
         await standby.stop()
 
@@ -180,10 +180,10 @@ async def test_full_disk_loses_nothing_and_is_reported(small_disk, bot, bot_sett
     await shown(people, "FromOutside")
     await shown(people, "could not be written")
     alerts = await alerts_until(small_disk, AlertState.RESOLVED, count=2)
-    told = {one.service: one.summary for one in alerts}
+    told = {alert.service: alert.summary for alert in alerts}
     assert told == {name: f"{name} has ended with code 137." for name in ("web", "store")}
     assert "Traceback" not in bot.log.read_text()
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     async with StateManager(small_disk, instance_prefix="TEST") as journal:
-        refused = [one for one in await journal.alerts.all() if "could not be written" in one.title]
-    assert [one.state for one in refused] == [AlertState.RESOLVED]
+        refused = [alert for alert in await journal.alerts.all() if "could not be written" in alert.title]
+    assert [item.state for item in refused] == [AlertState.RESOLVED]

@@ -53,7 +53,7 @@ async def test_command_line_deploy_shown_in_channel(bot, bot_settings, people, s
     await bot.start(DISCORD_OPS_CHANNEL_ID=str(opened))
     assert "Deploy v2 to dev: succeeded" in (await outcome(people, deployment_id)).text
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v2"]}
-    posted = [one.text for one in await people.messages() if "to dev" in one.text]
+    posted = [message.text for message in await people.messages() if "to dev" in message.text]
     assert len(posted) == 4, "what nobody saw is told once, and old news is not"
 
 

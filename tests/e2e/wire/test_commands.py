@@ -86,7 +86,7 @@ async def history_and_logs_show_the_past(people):
     clicked = await people.slash("dora", "logs", service="web")
     answer = await people.answer(clicked, deadline_seconds=30)
     assert "web" in answer.message.text
-    assert [one["filename"] for one in answer.message.attachments] == ["dev-web.log"]
+    assert [attachment["filename"] for attachment in answer.message.attachments] == ["dev-web.log"]
 
 
 async def known_values_are_offered(people):
@@ -163,7 +163,7 @@ async def prod_deploy_needs_approver(people, sandbox, shop, image_ids):
 
 async def called(people) -> list[int]:
     """Return the messages that pinged anybody."""
-    return [one.id for one in await people.messages() if one.pinged_roles or one.pinged_users]
+    return [message.id for message in await people.messages() if message.pinged_roles or message.pinged_users]
 
 
 async def hotfix_needs_its_role(people, shop, image_ids):

@@ -67,8 +67,8 @@ async def test_status_says_engine_cannot_be_reached(
 
     code, said = await roas(bot_settings, "status", "--json")
     assert code == 69, said
-    assert [one["health"] for one in json.loads(said)["environments"]] == [None] * 3
-    assert all(fresh_daemon.docker_host in one["fault"] for one in json.loads(said)["environments"])
+    assert [load["health"] for load in json.loads(said)["environments"]] == [None] * 3
+    assert all(fresh_daemon.docker_host in load["fault"] for load in json.loads(said)["environments"])
     code, said = await roas(bot_settings, "status", "staging")
     assert code == 69
     assert "staging  not known" in said
@@ -88,15 +88,15 @@ async def test_status_says_engine_cannot_be_reached(
     await bot.stop()
     code, said = await roas(bot_settings, "status", "--json")
     assert code == 69, said
-    assert [one["health"] for one in json.loads(said)["environments"]] == [None] * 3
+    assert [load["health"] for load in json.loads(said)["environments"]] == [None] * 3
 
 
 def service_verdicts(port: int, verdict: str) -> Callable[[], Awaitable[bool]]:
     """Return what asks whether each service has one verdict in the metrics, and no other."""
 
     async def shows() -> bool:
-        found = {key: one for key, one in (await metrics(port)).items() if key.startswith("roas_service_health{")}
-        holding = [f'verdict="{verdict}"' in key for key, one in found.items() if one]
+        found = {key: metric for key, metric in (await metrics(port)).items() if key.startswith("roas_service_health{")}
+        holding = [f'verdict="{verdict}"' in key for key, item in found.items() if item]
         return bool(holding) and all(holding)
 
     return shows

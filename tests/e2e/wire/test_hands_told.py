@@ -24,10 +24,10 @@ async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
     for environment, alone in (("dev", False), ("staging", True)):
         shop.write(networked=True, alone=alone, store=CALM, web=CALM)
         await outcome(people, await start(people, "dora", "deploy", environment=environment, version="v1"))
-    before = {one.labels[SERVICE_LABEL]: one for one in shop.containers("dev")}
+    before = {container.labels[SERVICE_LABEL]: container for container in shop.containers("dev")}
     network = shop.client.networks.get(f"{shop.base_name}-dev_default")
-    in_place = [f"{one} was changed by hand: it was changed while it ran: " for one in ("store", "web")]
-    staged = {one.id for one in shop.containers("staging")}
+    in_place = [f"{item} was changed by hand: it was changed while it ran: " for item in ("store", "web")]
+    staged = {container.id for container in shop.containers("staging")}
     own = manual_environment(docker_host) | {"VERSION": "v2", "COMPOSE_PROJECT_NAME": f"{shop.base_name}-staging"}
     changed = time.monotonic()
     subprocess.run(["docker", "compose", "up", "-d"], cwd=shop.folder, env=own, check=True, capture_output=True)
@@ -35,7 +35,7 @@ async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
     network.disconnect(before["web"])
     before["store"].rename(f"mine-{before['store'].name}")
     changed = time.monotonic()
-    assert staged != {one.id for one in shop.containers("staging")}
+    assert staged != {container.id for container in shop.containers("staging")}
     told = await shown(people, f"{in_place[0]}container", SOON_SECONDS)
     await shown(people, f"{in_place[1]}networks: ", SOON_SECONDS)
     of_up = await shown(people, "was changed by hand: its configuration is not that of r", SOON_SECONDS)

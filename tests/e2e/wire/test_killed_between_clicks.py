@@ -57,7 +57,7 @@ async def used_button_starts_nothing(bot, people):
     assert "succeeded" in (await outcome(people, first.group())).text
     shown = await people.messages(as_user="dora")
     assert custom_id not in [one.custom_id for message in shown for one in message.buttons]
-    assert len([one for one in shown if "· outcome" in one.text]) == 1
+    assert len([message for message in shown if "· outcome" in message.text]) == 1
 
 
 async def plan_of(people, environment: str, version: str) -> Message:
@@ -105,7 +105,7 @@ async def outcome_and_alert_are_too(bot, people, shop, image_ids, told: Message)
     """A release is brought back, a deployment is cancelled that another bot began, and an alert acknowledged."""
     assert "succeeded" in told.text
     assert shop.running("dev") == {"web": image_ids["v2"]}
-    web = next(one for one in shop.containers("prod") if one.labels[SERVICE_LABEL] == "web")
+    web = next(container for container in shop.containers("prod") if container.labels[SERVICE_LABEL] == "web")
     web.stop(timeout=1)
     alert = await people.wait_for_message(lambda one: "web was stopped manually" in one.text, ANSWER_SECONDS)
     await killed(bot, people)

@@ -125,6 +125,6 @@ async def is_taken_back(people: SandboxClient, tmp_path: Path) -> None:
 
 def is_whole(shop, image_ids: dict[str, str], when: str) -> None:
     """Check that v1 runs, all of it, and nothing else."""
-    found = [one.attrs for one in shop.containers("dev")]
+    found = [container.attrs for container in shop.containers("dev")]
     assert [attrs["Image"] for attrs in found] == [image_ids["v1"]] * 3, f"killed at {when}: a mixture"
     assert {attrs["State"]["Health"]["Status"] for attrs in found} == {"healthy"}, f"killed at {when}"

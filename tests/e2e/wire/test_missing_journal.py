@@ -32,7 +32,9 @@ async def answers(people, text: str) -> None:
 
 
 def everything(shop) -> dict[str, tuple[str, str]]:
-    return {one.id: (one.name, one.attrs["State"]["StartedAt"]) for one in shop.containers("dev")}
+    return {
+        container.id: (container.name, container.attrs["State"]["StartedAt"]) for container in shop.containers("dev")
+    }
 
 
 async def works_again(people, wanted: str) -> None:

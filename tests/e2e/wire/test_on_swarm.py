@@ -120,11 +120,11 @@ async def status_names_nodes(people: SandboxClient, shop: Shop, swarm: Swarm, se
     assert "not known" in text, text
     code, said = await roas(settings, "status", "dev", "--json")
     assert code == 0, said
-    services = {one["service"]: one for one in json.loads(said)["environments"][0]["health"]["services"]}
-    assert sorted(one["node"] for one in services["web"]["containers"]) == webs
+    services = {load["service"]: load for load in json.loads(said)["environments"][0]["health"]["services"]}
+    assert sorted(service["node"] for service in services["web"]["containers"]) == webs
     assert services["store"]["memory_bytes"] > 0
     assert services["store"]["unmeasured"] == 0
-    assert services["web"]["unmeasured"] == sum(one != "node1" for one in webs)
+    assert services["web"]["unmeasured"] == sum(web != "node1" for web in webs)
     log = await logs(people, "web")
     assert all(f"running, {host}" in log for host in webs), log
 
@@ -160,7 +160,9 @@ async def doctor_knows_the_swarm(settings: Any, shop: Shop, registry: PrivateReg
     code, said = await roas(settings, "doctor", "dev", "--all", "--json")
     assert code == 0, said
     (report,) = json.loads(said)["reports"]
-    text = {one: [] for one in ("swarm_managers", "swarm_nodes", "swarm_constraints", "swarm_registry", "swarm_clocks")}
+    text = {
+        item: [] for item in ("swarm_managers", "swarm_nodes", "swarm_constraints", "swarm_registry", "swarm_clocks")
+    }
     for result in report["results"]:
         text.setdefault(result["check"], []).append(result["message"])
     assert text["swarm_managers"] == ["node1 is a manager; 3 of 3 can be reached, node1 leads."], text
@@ -255,8 +257,8 @@ def versions(swarm: Swarm, shop: Shop, environment: str) -> set[str]:
     for node in swarm.nodes:
         with client_of(node) as client:
             label = f"com.docker.swarm.service.name={shop.base_name}-{environment}_web"
-            for one in client.containers.list(filters={"label": label}):
-                found.add(one.exec_run(["cat", "/version"]).output.decode().strip())
+            for container in client.containers.list(filters={"label": label}):
+                found.add(container.exec_run(["cat", "/version"]).output.decode().strip())
     return found
 
 
@@ -296,7 +298,7 @@ async def changed_password_reaches_the_nodes(
     shop: Shop, swarm: Swarm, registry: PrivateRegistry, settings: Any
 ) -> None:
     """The registry has another password, the bot is told, and a node that has no image pulls for a drained one."""
-    before = {one["ID"] for one in service_tasks(swarm, shop)}
+    before = {service_task["ID"] for service_task in service_tasks(swarm, shop)}
     registry.change_password("another password")
     await log_in(settings, registry, "another password")
     name = f"{shop.base_name}-dev_web"
@@ -307,7 +309,9 @@ async def changed_password_reaches_the_nodes(
 
     known = logins()
     assert wait_until(lambda: logins() != known, 90), "the services have today's login"
-    assert {one["ID"] for one in service_tasks(swarm, shop)} == before, "no task was replaced for that"
+    assert {service_task["ID"] for service_task in service_tasks(swarm, shop)} == before, (
+        "no task was replaced for that"
+    )
     moved = node_of(swarm, shop, "web")
     (idle,) = [node for node in swarm.nodes[1:] if node is not moved]
     with client_of(idle) as client:

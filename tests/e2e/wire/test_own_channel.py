@@ -68,8 +68,8 @@ async def deployments_are_reported_there(people, sandbox, shop, image_ids):
     await told(people, "ops", "· outcome", "succeeded", "prod")
     assert shop.running("prod") == {"web": image_ids["v2"]}
 
-    assert not any("to dev" in one.text for one in await people.messages("ops"))
-    assert not any("to prod" in one.text for one in await people.messages(OWN))
+    assert not any("to dev" in message.text for message in await people.messages("ops"))
+    assert not any("to prod" in message.text for message in await people.messages(OWN))
     own = await people.answer(await people.slash("dora", "deploy", channel="ops", environment="dev", version="v2"))
     await confirm(people, "dora", own.message)
     again = await people.wait_for_message(
@@ -79,14 +79,14 @@ async def deployments_are_reported_there(people, sandbox, shop, image_ids):
 
 
 async def alert_lands_and_is_answered_there(bot_settings, people, shop):
-    before = {one.id for one in await people.messages("ops")}
+    before = {message.id for message in await people.messages("ops")}
     code, said = await roas(bot_settings, "deploy", "dev", "v2", "--yes", "--reason", "first")
     assert code == 0, said
     await told(people, OWN, "· outcome", "Deploy v2 to dev: succeeded")
     kill(shop, "web")
     alert = await people.wait_for_message(lambda one: button(one, "ack") is not None, deadline_seconds=30, channel=OWN)
     assert "acknowledged" in await press(people, "dora", alert, "ack")
-    assert not any("web" in one.text for one in await people.messages("ops") if one.id not in before)
+    assert not any("web" in message.text for message in await people.messages("ops") if message.id not in before)
 
 
 async def missing_permission_names_it(bot_settings, people):
@@ -101,4 +101,4 @@ async def missing_permission_names_it(bot_settings, people):
 
 
 async def suggested(people: SandboxClient, channel: str) -> list[str]:
-    return [one.value for one in await people.autocomplete("dora", "deploy", "environment", "", channel=channel)]
+    return [item.value for item in await people.autocomplete("dora", "deploy", "environment", "", channel=channel)]

@@ -26,8 +26,8 @@ async def question(people, deployment_id: str, number: int, *, waits: bool = Tru
 
 def images(shop) -> list[str]:
     """Return the images of the web's containers, those that are well."""
-    web = [one for one in shop.containers("dev") if one.labels["com.docker.compose.service"] == "web"]
-    return sorted(one.attrs["Image"] for one in web if one.attrs["State"]["Health"]["Status"] == "healthy")
+    web = [container for container in shop.containers("dev") if container.labels["com.docker.compose.service"] == "web"]
+    return sorted(item.attrs["Image"] for item in web if item.attrs["State"]["Health"]["Status"] == "healthy")
 
 
 @pytest.fixture(scope="session")

@@ -150,10 +150,10 @@ async def _attached(session: aiohttp.ClientSession, messages: list[Message]) -> 
     for message in messages:
         yield f"message {message.id}", json.dumps([message.content, message.embeds, message.components], default=str)
         yield f"message {message.id}, read", message.text
-        for one in message.attachments:
-            yield f"attachment {one['filename']}", json.dumps(one)
-            async with session.get(one["url"]) as answer:
-                yield f"attachment {one['filename']}", (await answer.read()).decode(errors="replace")
+        for attachment in message.attachments:
+            yield f"attachment {attachment['filename']}", json.dumps(attachment)
+            async with session.get(attachment["url"]) as answer:
+                yield f"attachment {attachment['filename']}", (await answer.read()).decode(errors="replace")
 
 
 async def _in_redis(server: RedisServer) -> str:
@@ -220,7 +220,7 @@ async def test_planted_secrets_show_nowhere(
             async with session.get(f"{address}/{page}") as answer:
                 said.append((page, await answer.text()))
         messages = [*await people.messages(as_user="dora"), logs]
-        said += [one async for one in _attached(session, messages)]
+        said += [item async for item in _attached(session, messages)]
     said.append(("Redis", await _in_redis(redis_server)))
     said += _files(tmp_path / "state")
     said.append(("log", bot.log.read_text()))

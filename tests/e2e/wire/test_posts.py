@@ -32,11 +32,11 @@ async def test_next_bot_posts_lost_messages_once(bot, people, shop):
     await people.click("dora", plan, button(plan, "confirm"))
     await people.wait_for_request(lambda one: one.get("status") == 503, deadline_seconds=30)
     await bot.kill()
-    assert len([one for one in await people.messages() if "to dev" in one.text]) == 1
+    assert len([message for message in await people.messages() if "to dev" in message.text]) == 1
     await people.clear_faults()
     await bot.start()
     await people.wait_until_connected(CONNECT_SECONDS)
     told = await people.wait_for_message(lambda one: "· outcome" in one.text, deadline_seconds=90)
     assert "succeeded" in told.text
-    about = [one for one in await people.messages() if "to dev" in one.text]
+    about = [message for message in await people.messages() if "to dev" in message.text]
     assert len(about) == 2

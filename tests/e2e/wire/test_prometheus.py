@@ -66,7 +66,7 @@ async def metric(session: aiohttp.ClientSession, port: int, name: str) -> float:
 async def scraped(session: aiohttp.ClientSession, prometheus: PrometheusServer, query: str) -> list[str]:
     async with session.get(f"{prometheus.url}/api/v1/query", params={"query": query}) as answer:
         document = await answer.json()
-    return [one["value"][1] for one in document["data"]["result"]]
+    return [item["value"][1] for item in document["data"]["result"]]
 
 
 async def until(condition, seconds: float = 30) -> None:
@@ -129,7 +129,7 @@ async def assert_promtool_likes_it(session: aiohttp.ClientSession, port: int) ->
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
     assert b"hostile" not in shown
     types = [line.split()[2].decode() for line in shown.splitlines() if line.startswith(b"# TYPE")]
-    assert [name for name in FAMILIES if name not in {one.removesuffix("_total") for one in types}] == []
+    assert [name for name in FAMILIES if name not in {kind.removesuffix("_total") for kind in types}] == []
 
 
 async def test_prometheus_scrapes_and_alerts(

@@ -141,11 +141,15 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert "`v3` is kept out" in await channel_ask(people, "bob", "status", environment="dev")
     plan = await channel_ask(people, "dora", "deploy", environment="dev", version="v3")
     assert "v3 is on hold" in plan
-    before = {one.id for one in await people.messages("ops")}
+    before = {message.id for message in await people.messages("ops")}
     await push("v3", "unhealthy")
     await push("v4")
     good = await proposal(people, "New version for dev: v4", "is recreated")
-    assert not [one for one in await people.messages("ops") if one.id not in before | {good.id} and "PROP-" in one.text]
+    assert not [
+        message
+        for message in await people.messages("ops")
+        if message.id not in before | {good.id} and "PROP-" in message.text
+    ]
 
     assert "waits here until somebody deploys it" in await press(people, "anna", good, "later")
     later = await proposal(people, "put it off", "v4")
@@ -199,7 +203,7 @@ async def test_commit_hears_what_became_of_it(bot, people, shop, push, api_port,
     await proposal(people, "c-badbad2 was rolled back on staging", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", "badb", "roas/staging", "failure"))
     assert ("deployment", "2", "staging", "failure") in forge.told
-    states = [one[3] for one in forge.told if one[:3] == ("deployment", "1", "staging")]
+    states = [item[3] for item in forge.told if item[:3] == ("deployment", "1", "staging")]
     assert (states[0], states[-1]) == ("queued", "success")
     assert ("commit", "c0ff", "roas/staging", "success") in forge.told
 
@@ -232,5 +236,5 @@ async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, pu
     await bot.kill()
     await start_bot()
     await proposal(people, "v2 runs on dev", seconds=OUTCOME_SECONDS)
-    assert len([one for one in await people.messages("ops") if "PROP-" in one.text]) == 1
+    assert len([message for message in await people.messages("ops") if "PROP-" in message.text]) == 1
     assert list(shop.running("dev")) == ["web"]

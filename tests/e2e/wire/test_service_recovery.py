@@ -33,14 +33,14 @@ SICKLY = (
 
 async def of_services(journal: StateManager) -> list[Alert]:
     """Return the alerts about services; a machine that is busy with tests makes some about the bot itself."""
-    return [one for one in await journal.alerts.all() if one.source is AlertSource.HEALTH]
+    return [alert for alert in await journal.alerts.all() if alert.source is AlertSource.HEALTH]
 
 
 async def alerts_until(state_dir: Path, state: AlertState, *, count: int = 1) -> list[Alert]:
     """Wait until the journal has alerts in a state."""
     async with StateManager(state_dir, instance_prefix="TEST") as journal, asyncio.timeout(HEALED_SECONDS):
         while True:
-            found = [one for one in await of_services(journal) if one.state is state]
+            found = [service for service in await of_services(journal) if service.state is state]
             if len(found) >= count:
                 return found
             await asyncio.sleep(0.1)
@@ -48,7 +48,7 @@ async def alerts_until(state_dir: Path, state: AlertState, *, count: int = 1) ->
 
 async def changes(state_dir: Path, correlation_id: str) -> list[StateChange]:
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
-        return [one for one in await journal.changes(limit=1000) if one.correlation_id == correlation_id]
+        return [change for change in await journal.changes(limit=1000) if change.correlation_id == correlation_id]
 
 
 def kill(shop, service: str) -> None:
@@ -68,18 +68,20 @@ async def killed_service_recovered_under_one_cause(bot_settings, shop, image_ids
     (alert,) = await alerts_until(state_dir, AlertState.RESOLVED)
     assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: recovered",))
     assert shop.running("dev") == {"web": image_ids["v2"]}
-    of_one_cause = [one for one in told if one["correlation_id"] == alert.correlation_id]
-    events = [one["metadata"]["event"] for one in of_one_cause if "event" in one["metadata"]]
+    of_one_cause = [item for item in told if item["correlation_id"] == alert.correlation_id]
+    events = [item["metadata"]["event"] for item in of_one_cause if "event" in item["metadata"]]
     ended = events.index("monitoring.alert.resolved")
     assert events[ended - 1] != "monitoring.alert.triggered", "it is over once the service has recovered"
-    assert [one for one in events if one not in {"monitoring.alert.resolved", "monitoring.health_check.completed"}] == [
+    assert [
+        event for event in events if event not in {"monitoring.alert.resolved", "monitoring.health_check.completed"}
+    ] == [
         "monitoring.alert.triggered",
         "monitoring.alert.triggered",  # and that it is to be dealt with
         "error.recovery.completed",
         "error.recovery.completed",  # and that it is to be looked at
     ]
     assert "monitoring.health_check.completed" in events
-    text = [one["new"] for one in of_one_cause]
+    text = [item["new"] for item in of_one_cause]
     assert "recovery recovered: restart: it has recovered" in text
     assert "health check: healthy" in text
 
@@ -109,7 +111,7 @@ async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[s
     """Read what is told until certain events were, each line within seconds of what it tells of."""
     told: list[dict[str, Any]] = []
     async with asyncio.timeout(HEALED_SECONDS):
-        while not last <= {one["metadata"].get("event") for one in told}:
+        while not last <= {item["metadata"].get("event") for item in told}:
             told.append(json.loads(await lines.readline()))
             assert datetime.now(UTC) - datetime.fromisoformat(told[-1]["time"]) < timedelta(seconds=5)
     return told
@@ -135,7 +137,11 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
         web.exec_run(["rm", "/tmp/sick"])
     (over,) = await alerts_until(state_dir, AlertState.RESOLVED)
     assert (over.healing, over.actions) == (RecoveryStatus.SUCCEEDED, alert.actions)
-    ends = [one.new for one in await changes(state_dir, over.correlation_id) if "recovery recovered" in str(one.new)]
+    ends = [
+        change.new
+        for change in await changes(state_dir, over.correlation_id)
+        if "recovery recovered" in str(change.new)
+    ]
     assert ends == ["recovery recovered: it had recovered already"]
     assert shop.running("dev") == {"web": image_ids["v1"]}
     told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
@@ -143,7 +149,7 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
 
 
 async def is_under_way(journal: StateManager) -> bool:
-    return any(one.healing is RecoveryStatus.UNDER_WAY for one in await of_services(journal))
+    return any(service.healing is RecoveryStatus.UNDER_WAY for service in await of_services(journal))
 
 
 async def wait_until_recovered(state_dir: Path, times: int) -> None:
@@ -176,13 +182,13 @@ async def test_failing_service_is_left_to_people_at_last(bot, bot_settings, peop
         asked = await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         (alert,) = await of_services(journal)
-        assert not [one for one in await journal.deployments.list("dev") if one.id.startswith("ROLLBACK")]
+        assert not [item for item in await journal.deployments.list("dev") if item.id.startswith("ROLLBACK")]
     assert "a person decides" in asked.text
     assert alert.healing is RecoveryStatus.GIVEN_UP
     assert alert.count >= 5
     done = [action.partition(":")[0] for action in alert.actions]
     assert done[:4] == ["restart", "restart", "restart", "recreate from the release"]
-    buttons = [one.custom_id for m in await people.messages() if alert.id in m.text for one in m.buttons]
+    buttons = [button.custom_id for m in await people.messages() if alert.id in m.text for button in m.buttons]
     assert f"roas:alert:rollback:{alert.id}" in buttons
     about = [m for m in await people.messages() if alert.id in m.text and "outcome" not in m.text]
     assert len([m for m in about if m.pinged_roles == [sandbox.roles["alert"]]]) == 2, "the alert, and the call"

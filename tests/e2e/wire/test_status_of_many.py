@@ -85,7 +85,7 @@ async def ask_until_busy(people: SandboxClient) -> tuple[Message, dict[str, dict
 
 async def table(attachments: list[dict[str, Any]]) -> list[re.Match[str]]:
     """Read the rows of the file that comes along."""
-    (file,) = [one for one in attachments if one["filename"] == "services.txt"]
+    (file,) = [attachment for attachment in attachments if attachment["filename"] == "services.txt"]
     async with aiohttp.ClientSession() as session, session.get(file["url"]) as response:
         lines = (await response.text()).splitlines()
     found = [ROW.match(line) for line in lines[2:]]

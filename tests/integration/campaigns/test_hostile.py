@@ -36,7 +36,7 @@ def _known_answers() -> Iterator[None]:
 
             text = environment.compose_files[0].read_text()
             code, *said = answers.of(recipe_hash(text), asked)
-            return subprocess.CompletedProcess((), code, *(one.replace("{folder}", folder) for one in said))
+            return subprocess.CompletedProcess((), code, *(item.replace("{folder}", folder) for item in said))
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(judge_module, "ask_compose", known)
@@ -52,16 +52,20 @@ def plainly(tmp_path_factory: pytest.TempPathFactory) -> list[Judged]:
 def test_nothing_hostile_passes(plainly: list[Judged], tmp_path: Path) -> None:
     """Three of the spellings, of which one is the plain one; `python -m tools.campaigns.hostile` has them all."""
     judged = [*plainly, *judge(cases(5, spelled=2), tmp_path)]
-    assert [one for one in judged if one.is_wrong] == []
-    refused = {one.case.key for one in judged if one.case.hostile and one.verdict is Verdict.REFUSED}
-    assert refused == {one.case.key for one in judged if one.case.hostile}
-    assert sum(one.verdict is Verdict.PASSED for one in judged) > 100
+    assert [item for item in judged if item.is_wrong] == []
+    refused = {service.case.key for service in judged if service.case.hostile and service.verdict is Verdict.REFUSED}
+    assert refused == {item.case.key for item in judged if item.case.hostile}
+    assert sum(service.verdict is Verdict.PASSED for service in judged) > 100
 
 
 def holes(key: str, plainly: list[Judged], folder: Path) -> list[Judged]:
     """Return what of a key passes now that was refused."""
-    refused = [one.case for one in plainly if one.case.key == key and one.case.hostile and one.verdict is REFUSED]
-    return [one for one in judge_taken(refused, folder) if one.is_wrong]
+    refused = [
+        judged.case
+        for judged in plainly
+        if judged.case.key == key and judged.case.hostile and judged.verdict is REFUSED
+    ]
+    return [item for item in judge_taken(refused, folder) if item.is_wrong]
 
 
 ON_REQUEST = sorted(path for path, judgement in KEYS.items() if judgement is Judgement.ON_REQUEST)
@@ -144,22 +148,22 @@ def of_sample() -> list[Case]:
 
 def test_every_key_stays_what_it_is(tmp_path: Path) -> None:
     judged = list(judge(of_sample(), tmp_path))
-    assert [one for one in judged if one.is_wrong] == []
-    assert {one.verdict for one in judged if one.case.contained} >= {Verdict.PASSED}
-    assert {one.verdict for one in judged if one.case.hostile} >= {Verdict.REFUSED}
+    assert [item for item in judged if item.is_wrong] == []
+    assert {service.verdict for service in judged if service.case.contained} >= {Verdict.PASSED}
+    assert {service.verdict for service in judged if service.case.hostile} >= {Verdict.REFUSED}
 
 
 def test_a_key_that_becomes_another_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose makes an order of starting of links: were that a power, the corpus would say so."""
     case = Case("c1x", "services.links", ["base"], PLAIN, hostile=False, path="services.*.links", contained=True)
-    assert [one.verdict for one in judge([case], tmp_path / "known")] == [Verdict.PASSED]
+    assert [service.verdict for service in judge([case], tmp_path / "known")] == [Verdict.PASSED]
     monkeypatch.setattr("tools.campaigns.hostile.judge.MADE_OF", {})
-    assert [one.is_wrong for one in judge([case], tmp_path / "unknown")] == [True]
+    assert [item.is_wrong for item in judge([case], tmp_path / "unknown")] == [True]
 
 
 def test_an_undone_key_of_a_network_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = "services.*.networks.*.driver_opts"
     chosen = [case for case in cases_of_every_key(1, spelled=1) if case.path == path and case.spelled == PLAIN]
-    assert not [one for one in judge(chosen, tmp_path / "done") if one.is_wrong]
+    assert not [item for item in judge(chosen, tmp_path / "done") if item.is_wrong]
     monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
-    assert [one for one in judge(chosen, tmp_path / "undone") if one.is_wrong]
+    assert [item for item in judge(chosen, tmp_path / "undone") if item.is_wrong]

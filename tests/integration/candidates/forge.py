@@ -59,7 +59,9 @@ class FakeForge:
         if self.is_away:
             return web.Response(status=503)
         wanted = (request.query["sha"], request.query["environment"])
-        return web.json_response([one for one in self.deployments if (one["ref"], one["environment"]) == wanted])
+        return web.json_response(
+            [deployment for deployment in self.deployments if (deployment["ref"], deployment["environment"]) == wanted]
+        )
 
     async def deployment(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -162,7 +162,7 @@ class Scene:
     async def sweep(self) -> list[str]:
         """Look once, as a bot that has just begun, and return what was offered so far, the newest first."""
         await RegistrySweep({"shop": self.source}, self.client, self.coordinator, self.state).run()
-        return [one.version for one in await self.state.candidates.of_environment("dev")]
+        return [item.version for item in await self.state.candidates.of_environment("dev")]
 
 
 async def test_newest_version_of_all_images_is_offered(registry, client, state):
@@ -228,7 +228,7 @@ async def test_registry_away_is_told_and_delays_no_other(registry, client, state
     scene = Scene(state, client, registry, versions=">=1")
     away = scene.source.model_copy(update={"images": (f"127.0.0.1:{free_port()}/acme/web",)})
     await RegistrySweep({"away": away, "shop": scene.source}, client, scene.coordinator, state).run()
-    assert [one.source for one in await state.candidates.of_environment("dev")] == ["shop"]
+    assert [item.source for item in await state.candidates.of_environment("dev")] == ["shop"]
 
 
 async def test_fifty_services_at_rest_cost_no_pull(registry, client, state):

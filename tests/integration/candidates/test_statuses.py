@@ -136,7 +136,7 @@ async def test_replaced_version_becomes_inactive(make_scene, forge):
     await scene.reporter().tell()
     await scene.offer("v2")
     await scene.reporter().tell()
-    assert [one for one in forge.told if one[0] == "deployment"] == [
+    assert [item for item in forge.told if item[0] == "deployment"] == [
         ("deployment", "1", "dev", "queued"),
         ("deployment", "1", "dev", "inactive"),
         ("deployment", "2", "dev", "queued"),

@@ -232,7 +232,7 @@ async def test_only_leader_syncs_commands(living: Living) -> None:
     bot = await living.start()
 
     async def asked() -> int:
-        return sum(one["path"].endswith("/commands") for one in await living.people.requests())
+        return sum(request["path"].endswith("/commands") for request in await living.people.requests())
 
     async def are_noted() -> bool:
         subject = f"{KIND}:{bot.application_id}:{living.sandbox.guild_id}"
@@ -262,7 +262,9 @@ async def test_only_leader_announces_alerts(living: Living) -> None:
 
     async def posts() -> int:
         path = f"/channels/{living.sandbox.ops_channel_id}/messages"
-        return sum(one["path"].startswith(path) for one in await living.people.requests() if one["method"] != "GET")
+        return sum(
+            request["path"].startswith(path) for request in await living.people.requests() if request["method"] != "GET"
+        )
 
     await breaks("web")
     await living.people.wait_for_message(lambda message: "web is down" in message.text)

@@ -82,7 +82,7 @@ async def event_right_after_subscribe_is_received(engine: Stacks, environment: E
 
 async def by_service(engine: Stacks, environment: Environment) -> dict[str, ContainerSnapshot]:
     found = await engine.of(environment).containers()
-    services = {one.service: one for one in found}
+    services = {service.service: service for service in found}
     assert len(services) == len(found)
     return services
 
@@ -173,7 +173,7 @@ async def test_outline_tells_what_a_whole_look_tells(
     environment = stack(ALL_STATES)
     drafted = await draft(engine, environment)
     await engine.of(environment).create_missing(drafted.model_hash)
-    made = {one.service: one.id for one in await engine.of(environment).containers()}
+    made = {container.service: container.id for container in await engine.of(environment).containers()}
     async with ContainerWatch(engine.of(environment)) as watch:
         for name in ("healthy", "fails", "paused"):
             await engine.of(environment).start(made[name])
@@ -187,12 +187,12 @@ async def test_outline_tells_what_a_whole_look_tells(
         "stop_signal": None,
         "created_at": None,
     }
-    told = [replace(one, **only_looked_at) for one in whole]
+    told = [replace(item, **only_looked_at) for item in whole]
     listed = await engine.of(environment).outline()
-    assert all(one.endpoints for one in listed if one.state == "running"), "the list alone tells of these"
-    assert [replace(one, endpoints=(), created_at=None) for one in listed] == told
-    assert {one.state for one in told} == {"running", "exited", "created", "paused"}
-    assert {one.health for one in told} == {"healthy", "none"}
+    assert all(item.endpoints for item in listed if item.state == "running"), "the list alone tells of these"
+    assert [replace(item, endpoints=(), created_at=None) for item in listed] == told
+    assert {item.state for item in told} == {"running", "exited", "created", "paused"}
+    assert {container.health for container in told} == {"healthy", "none"}
 
 
 def _is_settled(container: ContainerSnapshot) -> bool:
@@ -285,4 +285,4 @@ async def test_release_is_never_made_twice(
     with pytest.raises(SecondCopyError, match=environment.project):
         await engine.of(renamed).create_service(drafted.model_hash, "web")
     assert await engine.of(renamed).containers() == ()
-    assert [one.state for one in await engine.of(environment).containers()] == [ContainerState.RUNNING]
+    assert [container.state for container in await engine.of(environment).containers()] == [ContainerState.RUNNING]

@@ -83,8 +83,8 @@ async def test_engine_of_another_version_is_asked_anew(
     first = await clients.client(environment)
     engine.api, engine.refusal = api, refusal
     asked = await asyncio.gather(*(ask() for _ in range(3)), return_exceptions=True)
-    assert {type(one) for one in asked} <= {EngineUnavailableError, NoneType}
-    assert any("of another version than before: client version 1.45" in str(one) for one in asked)
+    assert {type(item) for item in asked} <= {EngineUnavailableError, NoneType}
+    assert any("of another version than before: client version 1.45" in str(item) for item in asked)
     await ask()
     assert closed == [first]
     await clients.close()

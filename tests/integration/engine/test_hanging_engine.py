@@ -69,7 +69,7 @@ class Answering(BaseHTTPRequestHandler):
         if target == "/version":
             return {"ApiVersion": "1.45", "Version": "27.0"}
         if target.startswith("/containers/json"):
-            return [{"Id": one, "State": "running", "ImageID": "i"} for one in IDS]
+            return [{"Id": identifier, "State": "running", "ImageID": "i"} for identifier in IDS]
         if "/stats" in target:
             return {"memory_stats": {"usage": 1}, "cpu_stats": {"cpu_usage": {"total_usage": 1}}}
         return {"Id": IDS[0], "Name": "/web", "State": STATE, "Config": {}, "Image": "i", "HostConfig": {}}
@@ -121,7 +121,10 @@ async def test_look_at_another_engine(
     looks = [asyncio.ensure_future(take_snapshots(clients, hanging.environment)) for _ in range(hung)]
     await _held(hanging, 1 if hangs_at == "/" else min(hung, ASKING_THREADS))
     async with asyncio.timeout(SECONDS):
-        assert [one.name for one in await take_snapshots(clients, well.environment)] == ["web", "web"]
+        assert [take_snapshot.name for take_snapshot in await take_snapshots(clients, well.environment)] == [
+            "web",
+            "web",
+        ]
         assert len(await StatisticsReader(clients).read(well.environment, IDS)) == len(IDS)
     await _let_go(hanging, looks)
 

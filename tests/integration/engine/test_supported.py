@@ -52,14 +52,14 @@ async def test_shared_volumes_are_written_out(engine, stack, docker_client: dock
     environment = stack(SHARED)
     (environment.folder / "site").mkdir()
     await deploy(engine, environment)
-    found = {one.service: one for one in await engine.of(environment).containers()}
+    found = {container.service: container for container in await engine.of(environment).containers()}
     mounts = docker_client.containers.get(found["web"].id).attrs["Mounts"]
-    assert {(one.get("Name", "").rpartition("_")[2], one["Destination"], one["RW"]) for one in mounts} == {
+    assert {(mount.get("Name", "").rpartition("_")[2], mount["Destination"], mount["RW"]) for mount in mounts} == {
         ("data", "/data", False),
         ("other", "/site", True),
     }
     resolved = await engine.of(environment).resolve(None, write_contents=False)
-    assert [one.on for one in resolved.definitions["web"].dependencies] == ["app"]
+    assert [dependency.on for dependency in resolved.definitions["web"].dependencies] == ["app"]
     assert any("volumes_from" in text for text in resolved.warnings)
 
 
@@ -75,15 +75,15 @@ async def test_live_bind_keeps_its_place(engine, stack, docker_client: docker.Do
         (environment.folder / name / "file").write_text("second")
     assert shown(docker_client, web.id, "cat /certs/file /conf/file") == "secondfirst"
     binds = (await engine.load_model(first.model_hash))["services"]["web"]["volumes"]
-    assert {one["target"]: one["bind"]["selinux"] for one in binds} == {"/certs": "z", "/conf": "Z"}
-    assert next(one["source"] for one in binds if one["target"] == "/certs") == str(environment.folder / "certs")
-    assert sum("contents" in one["source"] for one in binds) == 1
+    assert {bind["target"]: bind["bind"]["selinux"] for bind in binds} == {"/certs": "z", "/conf": "Z"}
+    assert next(bind["source"] for bind in binds if bind["target"] == "/certs") == str(environment.folder / "certs")
+    assert sum("contents" in bind["source"] for bind in binds) == 1
 
 
 async def test_hooks_that_are_not_run_are_named(engine, stack):
     environment = stack("services: {web: {image: tiny:v1, post_start: [{command: ['true']}]}, db: {image: tiny:v1}}")
     found = await engine.of(environment).resolve(None, write_contents=False)
-    assert [one for one in found.warnings if "does not run" in one] == [
+    assert [warning for warning in found.warnings if "does not run" in warning] == [
         "web has post_start, which this bot does not run: it starts and stops containers by the engine."
     ]
 

@@ -249,11 +249,11 @@ def panels(url: str, at: datetime) -> Iterator[tuple[str, dict[str, float]]]:
             asked = urllib.parse.urlencode({"query": query, "time": at.timestamp()})
             with urllib.request.urlopen(f"{url}/api/v1/query?{asked}", timeout=20) as answer:  # noqa: S310
                 result = json.load(answer)["data"]["result"]
-            for one in result:
+            for item in result:
                 legend = target.get("legendFormat", "")
-                for name, value in {**one["metric"], "instance": "bot"}.items():
+                for name, value in {**item["metric"], "instance": "bot"}.items():
                     legend = legend.replace(f"{{{{{name}}}}}", value)
-                found[legend] = float(one["value"][1])
+                found[legend] = float(item["value"][1])
         if panel.get("targets"):
             assert not any(map(math.isnan, found.values())), (panel["title"], found)
             yield f"{row}: {panel['title']}", found

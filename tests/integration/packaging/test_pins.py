@@ -21,7 +21,7 @@ def for_python(requirement: Requirement, python: str) -> bool:
 
 def dependencies(python: str) -> list[Requirement]:
     found = [Requirement(line) for line in ARRANGED["dependencies"]]
-    return [one for one in found if for_python(one, python)]
+    return [item for item in found if for_python(item, python)]
 
 
 def pinned(lock: str, python: str) -> dict[str, Version]:
@@ -29,9 +29,9 @@ def pinned(lock: str, python: str) -> dict[str, Version]:
     lines = [line.removesuffix("\\") for line in (ROOT / lock).read_text().splitlines() if "==" in line]
     pins = [Requirement(line) for line in lines if not line.lstrip().startswith("#")]
     return {
-        canonicalize_name(one.name): Version(str(one.specifier).removeprefix("=="))
-        for one in pins
-        if for_python(one, python)
+        canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("=="))
+        for pin in pins
+        if for_python(pin, python)
     }
 
 
@@ -39,7 +39,11 @@ def pinned(lock: str, python: str) -> dict[str, Version]:
 @pytest.mark.parametrize("lock", [*Pins, "requirements-dev.lock"])
 def test_lock_is_within_the_ranges(lock: str, python: str):
     pins = pinned(lock, python)
-    outside = [str(one) for one in dependencies(python) if pins[canonicalize_name(one.name)] not in one.specifier]
+    outside = [
+        str(dependency)
+        for dependency in dependencies(python)
+        if pins[canonicalize_name(dependency.name)] not in dependency.specifier
+    ]
     assert outside == []
 
 
@@ -47,9 +51,9 @@ def test_lock_is_within_the_ranges(lock: str, python: str):
 def test_lowest_lock_has_the_minimums(python: str):
     """What is said to work is what the long lane tries, with whatever else is the newest."""
     lowest: dict[str, Version] = {}
-    for one in dependencies(python):
-        name = canonicalize_name(one.name)
-        (minimum,) = [Version(part.version) for part in one.specifier if part.operator == ">="]
+    for dependency in dependencies(python):
+        name = canonicalize_name(dependency.name)
+        (minimum,) = [Version(part.version) for part in dependency.specifier if part.operator == ">="]
         lowest[name] = max(minimum, lowest.get(name, minimum))
     pins = pinned(Pins.LOWEST, python)
     assert {name: pins[name] for name in lowest} == lowest

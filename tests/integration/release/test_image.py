@@ -131,12 +131,12 @@ def test_bot_finds_bytecode_of_all_that_it_loads(built: str, building_engine: En
 def test_sbom_names_what_is_in_the_image(built: str, building_engine: Engine):
     """Debian's own record and the installed packages' metadata say what is in there."""
     document = json.loads(sbom.describe_image(built, "1.2.3", (ROOT / "requirements.lock").read_text(), MADE))
-    named = {(one["purl"].partition(":")[2].partition("/")[0], one["name"]) for one in document["components"]}
+    named = {(item["purl"].partition(":")[2].partition("/")[0], item["name"]) for item in document["components"]}
     client = building_engine.client()
     try:
         status: bytes = client.containers.run(built, ["/var/lib/dpkg/status"], entrypoint="cat", remove=True)
-        entries = [one for one in status.decode().split("\n\n") if "\nStatus: install ok installed\n" in one]
-        installed = {match[1] for one in entries if (match := re.match(r"Package: (\S+)", one.strip()))}
+        entries = [part for part in status.decode().split("\n\n") if "\nStatus: install ok installed\n" in part]
+        installed = {match[1] for entry in entries if (match := re.match(r"Package: (\S+)", entry.strip()))}
         assert len(installed) > 50
         assert {name for kind, name in named if kind == "deb"} == installed
         found = re.findall(r"/site-packages/([^/]+)-[^/]+\.dist-info/METADATA ", contents(client, built))

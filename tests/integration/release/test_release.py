@@ -61,5 +61,5 @@ def test_sbom_names_every_locked_package(made: Path):
     assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "roas-bot")
     pinned = re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert len(pinned) > 20
-    assert {(one["name"], one["version"]) for one in document["components"]} == set(pinned)
-    assert all(one["externalReferences"] for one in document["components"])
+    assert {(item["name"], item["version"]) for item in document["components"]} == set(pinned)
+    assert all(item["externalReferences"] for item in document["components"])

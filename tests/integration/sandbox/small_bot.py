@@ -74,7 +74,7 @@ class Buttons(discord.ui.View):
     async def off(self, interaction: discord.Interaction, _button: discord.ui.Button) -> None:
         raise AssertionError("a disabled button was pressed")
 
-    @discord.ui.select(custom_id="choose", options=[discord.SelectOption(label=one) for one in ("red", "blue")])
+    @discord.ui.select(custom_id="choose", options=[discord.SelectOption(label=item) for item in ("red", "blue")])
     async def choose(self, interaction: discord.Interaction, select: discord.ui.Select) -> None:
         await interaction.response.send_message(f"chose {select.values}", ephemeral=True)
 
@@ -103,7 +103,7 @@ def _add_answers(bot: SmallBot) -> None:
 
     @hello.autocomplete("name")
     async def _names(_interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=one, value=one) for one in ("anna", "annika", "bob") if current in one]
+        return [app_commands.Choice(name=item, value=item) for item in ("anna", "annika", "bob") if current in item]
 
     @tree.command(description="Answer in secret")
     async def secret(interaction: discord.Interaction) -> None:

@@ -157,7 +157,7 @@ async def test_sessions_of_one_token_share_interactions(bot: SmallBot, people: S
         await people.wait_until_connected(DEADLINE, sessions=2)
         sent = await people.slash("dora", "hello", name="x")
         answer = await people.answer(sent)
-        errors = [asyncio.create_task(one.next_error()) for one in (bot, second)]
+        errors = [asyncio.create_task(item.next_error()) for item in (bot, second)]
         done, waiting = await asyncio.wait(errors, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()

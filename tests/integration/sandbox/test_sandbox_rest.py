@@ -36,7 +36,7 @@ async def test_lost_answer_found_by_nonce(bot: SmallBot, people: SandboxClient) 
     await bot.ops.send("only once", nonce="x")
 
     assert [message.content for message in await people.messages()] == ["only once"]
-    assert [one["status"] for one in await people.requests() if one["method"] == "POST"] == [502, 200]
+    assert [request["status"] for request in await people.requests() if request["method"] == "POST"] == [502, 200]
 
 
 async def test_rate_limit_waited_out(bot: SmallBot, people: SandboxClient) -> None:
@@ -85,7 +85,10 @@ async def test_slow_answer_acts_before_or_after_delay(bot: SmallBot, people: San
         assert (await sending).id == seen.id
         assert time.monotonic() - began >= 0.3
         assert (shown_after < 0.3) is performed
-    assert [one["seconds"] >= 0.3 for one in await people.requests() if one["method"] == "POST"] == [True, True]
+    assert [request["seconds"] >= 0.3 for request in await people.requests() if request["method"] == "POST"] == [
+        True,
+        True,
+    ]
 
 
 async def test_deleted_message_and_channel_gone(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
@@ -157,7 +160,9 @@ async def test_only_allowed_mentions_ping(bot: SmallBot, people: SandboxClient, 
     edited = await bot.ops.send("quiet")
     await edited.edit(content=f"<@{dora}>")
 
-    pinged = [(one.pinged_users, one.pinged_roles, one.pinged_everyone) for one in await people.messages()]
+    pinged = [
+        (message.pinged_users, message.pinged_roles, message.pinged_everyone) for message in await people.messages()
+    ]
     assert pinged[0] == ([], [], False)
     assert pinged[1][:2] == ([], [alert])
     assert pinged[2] == ([], [], False)
@@ -181,7 +186,7 @@ async def test_message_limits_enforced(
     bot: SmallBot, people: SandboxClient, openapi: object, message: dict[str, object], problem: str
 ) -> None:
     # Below discord.py's own checks, as a bot that builds its bodies itself would send it.
-    body = {key: [one.to_dict() for one in value] if key == "embeds" else value for key, value in message.items()}
+    body = {key: [item.to_dict() for item in value] if key == "embeds" else value for key, value in message.items()}
     route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=bot.ops.id)
     with pytest.raises(discord.HTTPException) as refused:
         await bot.http.request(route, json=body)
@@ -189,7 +194,7 @@ async def test_message_limits_enforced(
     violations = await people.violations()
     assert len(violations) == 1
     if openapi is not None:  # Some are refused without it too, in other words.
-        assert any(one.startswith(problem) for one in violations[0]["errors"] or [""])
+        assert any(violation.startswith(problem) for violation in violations[0]["errors"] or [""])
     assert await people.messages() == []
 
 

@@ -14,7 +14,7 @@ BOT = '{job="roas-bot",instance="a"}'
 def judge(folder: Path, series: dict[str, str], alert: str, at: str, *, firing: bool) -> None:
     """Let promtool say whether an alert fires at a time, given series with one value a minute."""
     labels = [rule["labels"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
-    assert all(set(one) == {"severity"} for one in labels)
+    assert all(set(label) == {"severity"} for label in labels)
     test: dict[str, Any] = {
         "rule_files": [str(RULES)],
         "evaluation_interval": "1m",

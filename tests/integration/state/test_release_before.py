@@ -79,13 +79,13 @@ async def test_journal_of_before_read(of_before: Path) -> None:
         assert execution is not None
         assert preparation is not None
         assert (preparation.status, execution.status) == (PhaseStatus.SUCCESS, PhaseStatus.IN_PROGRESS)
-        assert [(one.service, one.step, one.changed) for one in middle.services] == [
+        assert [(service.service, service.step, service.changed) for service in middle.services] == [
             ("web", ServiceStep.STARTING, True)
         ]
         web, db, mail = await state.alerts.open()
         states = [AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED]
-        assert [one.state for one in (web, db, mail)] == states
-        assert (web.healing, web.actions, web.escalated) == (RecoveryStatus.KEPT_AWAY, ("restarted once",), True)
+        assert [item.state for item in (web, db, mail)] == states
+        assert (web.healing, web.actions, web.escalated) == (RecoveryStatus.DEFERRED, ("restarted once",), True)
         assert await state.alerts.group(web.group) == (web, db)
         (step,) = await state.recoveries.of("prod", "web", RecoveryAction.RESTART)
         assert step.alert_id == web.id
@@ -143,7 +143,7 @@ async def everything(state: StateManager) -> dict[str, list[Any]]:
         "posts": await state.posts.unfinished(POST_KINDS),
         "changes": (await state.changes_since(0))[1],
     }
-    return {name: [json.loads(to_json(one)) for one in kept] for name, kept in found.items()}
+    return {name: [json.loads(to_json(item)) for item in kept] for name, kept in found.items()}
 
 
 async def test_release_before_continues_what_we_write(before: Path, tmp_path: Path) -> None:
@@ -155,19 +155,19 @@ async def test_release_before_continues_what_we_write(before: Path, tmp_path: Pa
     theirs = run_release_before(before, READ, tmp_path)
     assert {name: len(kept) for name, kept in theirs.items()} == {name: len(kept) for name, kept in ours.items()}
     assert list(missing(theirs, ours)) == []
-    assert {one["problem"]["message"] for one in theirs["deployments"] if one["problem"]} == {"web is gone."}
+    assert {their["problem"]["message"] for their in theirs["deployments"] if their["problem"]} == {"web is gone."}
     assert "messages" in json.dumps(ours)
     assert "messages" not in json.dumps(theirs), "that release shows the English beside which they stand"
     async with StateManager(tmp_path) as state:
         assert await state.deployments.unfinished() == ()
         assert (await state.deployments.list())[0].outcome is Outcome.SUCCEEDED
-        assert {one.state for one in await state.approvals.open()} == {PlanState.CONFIRMED}
-        assert {one.state for one in await state.alerts.open()} == {AlertState.ACKNOWLEDGED}
+        assert {approval.state for approval in await state.approvals.open()} == {PlanState.CONFIRMED}
+        assert {alert.state for alert in await state.alerts.open()} == {AlertState.ACKNOWLEDGED}
         assert len((await state.changes_since(0))[1]) > len(theirs["changes"])
-        kept = {type(one.problem.message) for one in await state.deployments.list() if one.problem}
+        kept = {type(deployment.problem.message) for deployment in await state.deployments.list() if deployment.problem}
         assert kept == {Message}, "that release did not touch these rows"
-        acknowledged = [text for one in await state.alerts.open() for text in one.actions]
-        assert [type(one) for one in acknowledged if one == "restarted again"] == [str], "it wrote this one anew"
+        acknowledged = [text for alert in await state.alerts.open() for text in alert.actions]
+        assert [type(item) for item in acknowledged if item == "restarted again"] == [str], "it wrote this one anew"
 
 
 async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ async def test_fixture_is_what_before_writes(before: Path, of_before: Path, tmp_
     run_release_before(before, WRITE, fresh)
     for table in DOCUMENTS:
         if not table.startswith("control"):
-            old, new = (sorted(shape(json.loads(text)) for text in rows(one, table)) for one in (of_before, fresh))
+            old, new = (sorted(shape(json.loads(text)) for text in rows(item, table)) for item in (of_before, fresh))
             assert old == new, table
 
 

@@ -67,7 +67,7 @@ async def streamed(server: RedisServer) -> list[tuple[str, str]]:
 
 
 async def journalled(state: StateManager) -> list[tuple[str, str]]:
-    return [(f"{one.sequence}-0", one.change.subject) for one in await state.projection.after(0, 100_000)]
+    return [(f"{item.sequence}-0", item.change.subject) for item in await state.projection.after(0, 100_000)]
 
 
 async def same(state: StateManager, server: RedisServer, seconds: float = 60) -> None:

@@ -23,7 +23,7 @@ ASK = "nslookup shop | sed -n 's/^Address: //p' | while read one; do wget -T 2 -
 def states(swarm: Swarm) -> dict[str, str]:
     """Return what the manager says of each node."""
     with client_of(swarm.manager) as client:
-        return {one.attrs["Description"]["Hostname"]: one.attrs["Status"]["State"] for one in client.nodes.list()}
+        return {node.attrs["Description"]["Hostname"]: node.attrs["Status"]["State"] for node in client.nodes.list()}
 
 
 def shop(network: str) -> dict:
@@ -52,7 +52,7 @@ def test_nodes_join_serve_die_and_leave_nothing(tmp_path: Path) -> None:
             client.api._post_json(client.api._url("/services/create"), data=shop(network.id)).raise_for_status()
 
             def serve() -> bool:
-                return [one["Status"]["State"] for one in client.api.tasks()].count("running") == 2
+                return [task["Status"]["State"] for task in client.api.tasks()].count("running") == 2
 
             assert wait_until(serve, 60), json.dumps(client.api.tasks())
             (container,) = client.containers.list()

@@ -18,7 +18,7 @@ def container(service: str, **changes: object) -> ContainerFacts:
 
 
 def release(version: str) -> dict[str, object]:
-    services = [{"name": one, "image": {"image_id": f"{one}@{version}"}} for one in (BOT_SERVICE, "store", "web")]
+    services = [{"name": item, "image": {"image_id": f"{item}@{version}"}} for item in (BOT_SERVICE, "store", "web")]
     return {"version": version, "services": services}
 
 
@@ -35,8 +35,8 @@ def view(**changes: object) -> View:
 def test_every_hand_at_every_moment() -> None:
     rounds = all_rounds(7)
     assert len(rounds) >= 300
-    assert {(one.hand, one.moment) for one in rounds} == {(hand, moment) for hand in Hand for moment in Moment}
-    assert {one.kind for one in rounds} == set(Kind)
+    assert {(item.hand, item.moment) for item in rounds} == {(hand, moment) for hand in Hand for moment in Moment}
+    assert {item.kind for item in rounds} == set(Kind)
     assert len(all_rounds(7, times=2)) == 2 * len(rounds)
     assert all_rounds(7) == rounds != all_rounds(8)
     assert set(ACTS) == set(Hand)
@@ -44,10 +44,10 @@ def test_every_hand_at_every_moment() -> None:
 
 def test_rounds_that_cover_all_come_first() -> None:
     rounds = all_rounds(7)
-    pairs = {(one.hand, one.moment) for one in rounds}
-    assert {(one.hand, one.moment) for one in covering_first(rounds)[: len(pairs)]} == pairs
+    pairs = {(item.hand, item.moment) for item in rounds}
+    assert {(item.hand, item.moment) for item in covering_first(rounds)[: len(pairs)]} == pairs
     begun = {(rounds[0].hand, rounds[0].moment)}
-    assert {(one.hand, one.moment) for one in covering_first(rounds, begun)[: len(pairs) - 1]} == pairs - begun
+    assert {(item.hand, item.moment) for item in covering_first(rounds, begun)[: len(pairs) - 1]} == pairs - begun
 
 
 def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
@@ -82,7 +82,7 @@ def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
     ],
 )
 def test_judge_sees_what_is_wrong(changes: dict[str, object], seen: str) -> None:
-    assert any(seen in one for one in breaches(view(**changes))), breaches(view(**changes))
+    assert any(seen in breach for breach in breaches(view(**changes))), breaches(view(**changes))
 
 
 @pytest.mark.parametrize(("reason", "well"), [("has restarted 1 time recently", True), ("is paused", False)])

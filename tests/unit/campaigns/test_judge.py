@@ -152,7 +152,7 @@ def test_returning_leader_may_record_health():
 
 @pytest.mark.parametrize(
     ("invariant", "changes"),
-    [pytest.param(name, one, id=f"{name} {n}") for name, all_ in BREACHES.items() for n, one in enumerate(all_)],
+    [pytest.param(name, item, id=f"{name} {n}") for name, all_ in BREACHES.items() for n, item in enumerate(all_)],
 )
 def test_each_breach_detected(invariant, changes):
     assert any(text.startswith(f"{invariant}: ") for text in breaches(facts(**changes))), breaches(facts(**changes))

@@ -51,8 +51,8 @@ INTERFACE_TYPES = {
 @pytest.mark.parametrize("first", range(0, len(TELLING), CASES))
 async def test_plan_is_what_happens(tmp_path: Path, first: int) -> None:
     results = await play_cases(TELLING[first : first + CASES], tmp_path)
-    assert {one.seed: (one.story, one.lies) for one in results if one.lies} == {}
-    assert sum(one.changed for one in results) > CASES, "else nothing was put to the test"
+    assert {result.seed: (result.story, result.lies) for result in results if result.lies} == {}
+    assert sum(result.changed for result in results) > CASES, "else nothing was put to the test"
 
 
 async def test_service_that_the_files_lack_is_planned(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ async def test_late_hand_is_found(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as state:
         cases = [Case(seed, state, tmp_path) for seed in range(1, 11)]
         found = [await case.play(between=lambda case: replace_something(case.hands), bound=False) for case in cases]
-    assert sum(bool(one.lies) for one in found) >= 3
+    assert sum(bool(item.lies) for item in found) >= 3
 
 
 async def test_late_hand_voids_the_plan(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def imports_of(source: str) -> Iterator[tuple[str, set[str]]]:
     """Yield each module that a source imports anywhere, and what it takes of it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from ((one.name, set()) for one in node.names)
+            yield from ((name.name, set()) for name in node.names)
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "a relative import hides where it is from"
-            yield str(node.module), {one.name for one in node.names}
+            yield str(node.module), {name.name for name in node.names}
 
 
 def keep_instead_of(action: ServiceAction) -> Callable[[Plan], Plan]:
@@ -122,8 +122,8 @@ def keep_instead_of(action: ServiceAction) -> Callable[[Plan], Plan]:
 
     def lie(plan: Plan) -> Plan:
         services = (
-            dataclasses.replace(one, action=ServiceAction.KEEP) if one.action is action else one
-            for one in plan.services
+            dataclasses.replace(service, action=ServiceAction.KEEP) if service.action is action else service
+            for service in plan.services
         )
         return dataclasses.replace(plan, services=tuple(services))
 
@@ -133,7 +133,7 @@ def keep_instead_of(action: ServiceAction) -> Callable[[Plan], Plan]:
 def forget_removals(plan: Plan) -> Plan:
     """Lie: what is removed is not in the plan."""
     return dataclasses.replace(
-        plan, services=tuple(one for one in plan.services if one.action is not ServiceAction.REMOVE)
+        plan, services=tuple(service for service in plan.services if service.action is not ServiceAction.REMOVE)
     )
 
 
@@ -167,7 +167,7 @@ async def is_found(folder: Path, *texts: str) -> bool:
     """Return whether the judge says one of these of one of the first cases; it is asked no more when it has said it."""
     for first in range(0, len(TELLING), AT_ONCE):
         results = await play_cases(TELLING[first : first + AT_ONCE], folder)
-        if any(text in lie for one in results for lie in one.lies for text in texts):
+        if any(text in lie for result in results for lie in result.lies for text in texts):
             return True
     return False
 
@@ -201,6 +201,6 @@ async def test_copy_in_the_way_is_in_the_plan(tmp_path: Path) -> None:
         await case.bus.close()
     assert done.outcome is Outcome.SUCCEEDED, done.problem
     assert find_lies(plan, before, case.machine.look(PROJECT)) == []
-    assert {one.service: one.action for one in plan.services} == {"db": "adjust", "web": "recreate"}
-    assert [one.id for one in case.machine.of(PROJECT, "db")] == [db.id]
-    assert [one.joins for one in case.machine.of(PROJECT, "web")] == [db.id]
+    assert {service.service: service.action for service in plan.services} == {"db": "adjust", "web": "recreate"}
+    assert [item.id for item in case.machine.of(PROJECT, "db")] == [db.id]
+    assert [item.joins for item in case.machine.of(PROJECT, "web")] == [db.id]

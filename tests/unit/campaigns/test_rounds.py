@@ -20,7 +20,7 @@ def rounds():
 
 
 def test_each_step_hit_with_each_victim():
-    assert [(one.point, one.victim) for one in rounds()] == [
+    assert [(item.point, item.victim) for item in rounds()] == [
         (ALONE.point, Victim.PREDECESSOR),
         (BOTH.point, Victim.PREDECESSOR),
         (BOTH.point, Victim.SUCCESSOR),
@@ -31,8 +31,8 @@ def test_each_step_hit_with_each_victim():
 def test_never_hit_rounds_listed_per_kind():
     wanted = [*rounds(), *random_rounds(2, 7), *hang_rounds([PASSING])]
     coverage = Coverage(wanted)
-    for one in wanted[:3]:
-        coverage.count(Played(one, Verdict.GOOD, 1.0, ()))
+    for item in wanted[:3]:
+        coverage.count(Played(item, Verdict.GOOD, 1.0, ()))
     coverage.count(Played(wanted[4], Verdict.BROKEN, 1.0, (), ("one bot: 2",)))
     coverage.count(Played(wanted[3], Verdict.MISSED, 1.0, ()))
     coverage.count(Played(wanted[5], Verdict.UNPLAYED, 1.0, ()))
@@ -47,7 +47,7 @@ def test_only_acting_steps_are_intents():
 def test_same_seed_draws_same_rounds():
     assert list(random_rounds(20, 7)) == list(random_rounds(20, 7))
     assert list(random_rounds(20, 7)) != list(random_rounds(20, 8))
-    assert all(0 <= one.moment < 1 for one in random_rounds(50, 7))
+    assert all(0 <= random_round.moment < 1 for random_round in random_rounds(50, 7))
 
 
 def test_played_rounds_not_repeated(tmp_path):
@@ -64,6 +64,6 @@ def test_played_rounds_not_repeated(tmp_path):
 def test_planted_defect_rounds_come_first():
     everything = [*rounds(), *hang_rounds([PASSING]), *random_rounds(2, 7)]
     ordered = relevant_first(everything, "no-watchdog")
-    assert [one.kind for one in ordered[:2]] == [Kind.HANGS, Kind.HANGS]
+    assert [item.kind for item in ordered[:2]] == [Kind.HANGS, Kind.HANGS]
     assert sorted(map(str, ordered)) == sorted(map(str, everything))
     assert relevant_first(everything, "") == everything

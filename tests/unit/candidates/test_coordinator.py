@@ -61,9 +61,9 @@ async def test_newer_takes_the_place_and_the_message(coordinator, state, reaches
     first = await reaches(await offer(coordinator, "v1", mode=PROPOSE), State.PROPOSED)
     second, third = await asyncio.gather(*(offer(coordinator, version, mode=PROPOSE) for version in ("v2", "v3")))
     newest = await reaches(third, State.PROPOSED)
-    assert {one.proposal for one in (first, second, third)} == {first.proposal}
+    assert {item.proposal for item in (first, second, third)} == {first.proposal}
     found = await state.candidates.of_proposal(first.proposal)
-    assert [one.id for one in found if one.is_open] == [newest.id]
+    assert [item.id for item in found if item.is_open] == [newest.id]
     with pytest.raises(InvalidRequestError, match="newer version"):
         await coordinator.answerable(first.id)
 

@@ -79,7 +79,7 @@ class Scene:
     async def press(self, who: MemberActor, result: InteractionResult, what: str) -> InteractionResult:
         """Press a button of the plan that was answered to somebody."""
         assert result.response is not None
-        custom_id = next((one for one in buttons(result.response.message) if f":{what}:" in one), None)
+        custom_id = next((button for button in buttons(result.response.message) if f":{what}:" in button), None)
         assert custom_id is not None, self.answer(result)
         return await who.click(result.response.message, custom_id=custom_id)
 

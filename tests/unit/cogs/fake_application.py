@@ -198,7 +198,7 @@ class FakeCollector:
         return a_stack(("web", Verdict.HEALTHY, ""), ("redis", Verdict.HEALTHY, ""), environment=environment.name)
 
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
-        return tuple(one for one in self.series if one.environment == environment.name)
+        return tuple(deployment for deployment in self.series if deployment.environment == environment.name)
 
 
 class FakeIntegrationMonitor:

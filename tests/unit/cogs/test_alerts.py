@@ -17,7 +17,7 @@ REPORT = AlertReport(
 
 def button(message: discord.Message, action: str) -> str:
     ids = [str(item.custom_id) for row in message.components for item in row.children]  # type: ignore[union-attr]
-    return next(one for one in ids if f":{action}:" in one)
+    return next(identifier for identifier in ids if f":{action}:" in identifier)
 
 
 async def raised(scene: Scene, report: AlertReport = REPORT) -> discord.Message:
@@ -42,7 +42,7 @@ async def test_deployers_may_acknowledge_and_silence(scene: Scene) -> None:
     (alert,) = await scene.application.state.alerts.open()
     assert alert.state is AlertState.SILENCED
     changes = await scene.application.state.changes()
-    assert [(one.new, one.metadata["by"]) for one in changes if one.type is ChangeType.AUDIT] == [
+    assert [(change.new, change.metadata["by"]) for change in changes if change.type is ChangeType.AUDIT] == [
         ("acknowledged", "dora"),
         ("silenced", "anna"),
     ]

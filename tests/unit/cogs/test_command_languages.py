@@ -19,16 +19,16 @@ async def test_commands_and_options_have_chinese_texts(scene):
 
     parts = told + [option for command in told for option in command.get("options", [])]
     assert len(told) >= 4
-    assert [one["name"] for one in parts if "zh-TW" not in one["name_localizations"]] == []
-    assert [one["name"] for one in parts if "zh-TW" not in one["description_localizations"]] == []
+    assert [part["name"] for part in parts if "zh-TW" not in part["name_localizations"]] == []
+    assert [part["name"] for part in parts if "zh-TW" not in part["description_localizations"]] == []
 
 
 async def test_choices_have_chinese_names(scene):
     """Every choice has a Chinese name, and every outcome can be chosen."""
     options = [option for command in await payloads(scene) for option in command.get("options", [])]
     choices = [choice for option in options for choice in option.get("choices", [])]
-    assert [one["name"] for one in choices if "zh-TW" not in one["name_localizations"]] == []
-    assert {one["value"] for one in choices} == set(Outcome)
+    assert [choice["name"] for choice in choices if "zh-TW" not in choice["name_localizations"]] == []
+    assert {choice["value"] for choice in choices} == set(Outcome)
 
 
 async def test_chinese_option_names_unique_per_command(scene):

@@ -76,7 +76,7 @@ async def test_hotfix_defaults_to_the_only_environment(scene: Scene) -> None:
     shop = replace(every["staging"], name="shop")
     scene.application.environments = {"shop": shop}
     await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
-    assert [one.environment for one in scene.application.orchestrator.requests] == ["shop"]
+    assert [request.environment for request in scene.application.orchestrator.requests] == ["shop"]
 
 
 async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:
@@ -188,7 +188,7 @@ async def test_deployment_that_only_watches_is_in_nobodys_way(scene: Scene) -> N
     await state.deployments.save_phase(first, watching, Fence("staging", lock.token))
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
     assert "is held by" not in answer
-    assert [one.version for one in scene.application.orchestrator.planned][-1] == "v3"
+    assert [item.version for item in scene.application.orchestrator.planned][-1] == "v3"
 
 
 async def test_deployment_lock_after_plan_refuses_start(scene: Scene) -> None:

@@ -360,7 +360,7 @@ async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
     for number, custom_id in enumerate(ids):
         drawing = Drawing("elsewhere", (), "forged", (Button("x", custom_id),))
         message_id = await elsewhere.send(drawing, nonce=f"forged {number}")
-        message = next(one for one in scene.general.history() if one.id == message_id)
+        message = next(item for item in scene.general.history() if item.id == message_id)
         for role, somebody in people.items():
             answer = scene.answer(await somebody.click(message, custom_id=custom_id))
             assert "only works in the ops channel" in answer, (custom_id, role, answer)

@@ -109,11 +109,11 @@ async def test_a_wrong_name_is_answered_with_those_of_the_channel(scene: Scene) 
 async def test_buttons_of_its_alert_work_in_its_channel(scene: Scene) -> None:
     report = AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "dev: web is down", environment="dev")
     await scene.application.alert_service.take([report])
-    await until(lambda: any("web is down" in shown(one.embeds) for one in scene.general.history()))
+    await until(lambda: any("web is down" in shown(message.embeds) for message in scene.general.history()))
     (message,) = [one for one in scene.general.history() if "web is down" in shown(one.embeds)]
-    ack = next(one for one in buttons(message) if ":ack:" in one)
+    ack = next(button for button in buttons(message) if ":ack:" in button)
     assert "acknowledged" in scene.answer(await scene.dora.click(message, custom_id=ack))
-    assert not any("web is down" in shown(one.embeds) for one in scene.posts())
+    assert not any("web is down" in shown(post.embeds) for post in scene.posts())
 
 
 async def test_an_alert_of_another_environment_is_refused_there(scene: Scene) -> None:
@@ -123,10 +123,10 @@ async def test_an_alert_of_another_environment_is_refused_there(scene: Scene) ->
     (alert,) = await scene.application.state.alerts.all()
     scene.application.settings.environments["prod"] = EnvironmentSettings(ops_channel_id=scene.general.id)
     await scene.restart()
-    await until(lambda: any("web is down" in shown(one.embeds) for one in scene.general.history()))
+    await until(lambda: any("web is down" in shown(message.embeds) for message in scene.general.history()))
     (message,) = [one for one in scene.general.history() if "web is down" in shown(one.embeds)]
     del scene.application.settings.environments["prod"]
     await scene.restart()
-    ack = next(one for one in buttons(message) if ":ack:" in one)
+    ack = next(button for button in buttons(message) if ":ack:" in button)
     assert f"<#{scene.ops.id}>" in scene.answer(await scene.dora.click(message, custom_id=ack))
     assert (await scene.application.state.alerts.get(alert.id)).acknowledged_by is None

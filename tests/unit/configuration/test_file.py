@@ -119,7 +119,7 @@ needs_approval = true
         "state/roas.toml: environments.mars: ENVIRONMENT_NAMES has only",
     ]
     assert len(found) == len(starts), "\n".join(found)
-    assert [one for one in starts if not any(line.startswith(one) for line in found)] == [], "\n".join(found)
+    assert [start for start in starts if not any(line.startswith(start) for line in found)] == [], "\n".join(found)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,6 @@ def test_file_and_environment_are_both_looked_at(monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("LOG_LEVEL=INFO\n\nSTACK_DIRS=/srv/shop\n")
     monkeypatch.setenv("HTTP_PORTS", "8000")
-    found = {str(one) for one in misspelt(Settings, read_settings(needs_discord=False).variables())}
+    found = {str(item) for item in misspelt(Settings, read_settings(needs_discord=False).variables())}
     assert ".env: STACK_DIRS: is no setting; did you mean STACK_DIR?" in found
     assert "HTTP_PORTS: is no setting; did you mean HTTP_PORT?" in found

@@ -57,7 +57,7 @@ def test_everything_has_a_description():
     def undescribed(schema: dict[str, Any], path: str) -> list[str]:
         own = [] if schema.get("description") else [path]
         inner = schema.get("properties", {})
-        return own + [one for name in inner for one in undescribed(inner[name], f"{path}.{name}")]
+        return own + [item for name in inner for item in undescribed(inner[name], f"{path}.{name}")]
 
     assert undescribed(schema(), "") == []
     environment = schema()["properties"]["environments"]["additionalProperties"]

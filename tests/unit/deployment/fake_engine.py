@@ -229,8 +229,8 @@ class FakeEngine(OneStack):
         self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         self._called("create_missing")
-        there = {one.service for one in self.running.values()}
-        images = {name: one["image"] for name, one in self.models[model_hash]["services"].items()}
+        there = {service.service for service in self.running.values()}
+        images = {name: model["image"] for name, model in self.models[model_hash]["services"].items()}
         return tuple(
             self._created(name, image)
             for name, image in images.items()
@@ -265,7 +265,7 @@ class FakeEngine(OneStack):
         as_it_is: bool = False,
     ) -> Mapping[str, WantedService]:
         definitions = self.definitions(model)
-        return {name: WantedService(definitions[name], one["image"]) for name, one in model["services"].items()}
+        return {name: WantedService(definitions[name], item["image"]) for name, item in model["services"].items()}
 
     async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}
@@ -329,7 +329,7 @@ class FakeEngine(OneStack):
         self._called("remove", container.service if container else "")
 
     async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
-        await run_concurrently(self.remove(one) for one in container_ids)
+        await run_concurrently(self.remove(container_id) for container_id in container_ids)
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         self._called("containers")
@@ -339,7 +339,7 @@ class FakeEngine(OneStack):
         return await self.containers()
 
     async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
-        return tuple(one for one in await self.containers() if one.id in container_ids)
+        return tuple(container for container in await self.containers() if container.id in container_ids)
 
     @asynccontextmanager
     async def events(self, *, since_ns: int | None = None) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
@@ -368,7 +368,7 @@ class FakeEngine(OneStack):
     async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Let every bot keep its state where the tests do."""
         place = BotPlace(str(self.environment.folder / "state"), (Mount("/", "/", writable=True),))
-        return {one: place for one in container_ids if one in self.running}
+        return {container_id: place for container_id in container_ids if container_id in self.running}
 
     async def kill_orphans(self, instance_id: str) -> int:
         return 0

@@ -81,22 +81,22 @@ class HomeEngine(FakeEngine):
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):
-            ours = [one for one in self.of_service(service) if one.id not in spared]
+            ours = [item for item in self.of_service(service) if item.id not in spared]
             if needs_repair(ours):
                 self._apply(plan_repairs(ours, never_started=False))
             if not beside:
                 for surplus in sorted(self.of_service(service), key=lambda one: _usefulness(one, image))[:-1]:
                     self._discard(surplus.id)
-            fitting = [one for one in self.of_service(service) if one.config_hash == image and one.id not in spared]
-            others = [one for one in self.of_service(service) if one.config_hash != image]
+            fitting = [item for item in self.of_service(service) if item.config_hash == image and item.id not in spared]
+            others = [item for item in self.of_service(service) if item.config_hash != image]
             if not fitting and (beside or not others):
                 self._add(service, self._free_name(service), image)
         if (others and not beside) or anew:
             await self._recreate((others or fitting)[0].id, image)
-        fitting = [one for one in self.of_service(service) if one.config_hash == image and one.id not in spared]
+        fitting = [item for item in self.of_service(service) if item.config_hash == image and item.id not in spared]
         if not fitting:
             raise EngineError(f"Compose created no container of {service}.", hint="Run `/deploy` again.")
-        return tuple(one.id for one in fitting if one.state not in AT_WORK)
+        return tuple(item.id for item in fitting if item.state not in AT_WORK)
 
     async def create_missing(
         self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
@@ -106,7 +106,7 @@ class HomeEngine(FakeEngine):
             if not self.of_service(name) and (chosen is None or name in chosen):
                 async with self._act("create", name):
                     made.append(self._add(name, self._free_name(name), fields["image"]))
-        return tuple(self.running[one] for one in made if one in self.running)
+        return tuple(self.running[item] for item in made if item in self.running)
 
     async def _recreate(self, old_id: str, image: str) -> None:
         """Make the new one under a wrong name, let the old one go, and give the new one its name."""
@@ -123,7 +123,7 @@ class HomeEngine(FakeEngine):
     async def sweep(self, service: str | None = None, *, spared: frozenset[str] = frozenset()) -> tuple[str, ...]:
         self._called("sweep")
         await asyncio.sleep(LOOK_SECONDS)
-        there = [one for one in self.running.values() if one.id not in spared]
+        there = [item for item in self.running.values() if item.id not in spared]
         return self._apply(plan_repairs([one for one in there if service in {None, one.service}]))
 
     def _apply(self, repairs: Iterable[ContainerRepair]) -> tuple[str, ...]:
@@ -247,7 +247,7 @@ class HomeEngine(FakeEngine):
         return container_id
 
     def _free_name(self, service: str) -> str:
-        taken = {one.name for one in self.running.values()}
+        taken = {item.name for item in self.running.values()}
         return next(name for number in range(1, 100) if (name := f"shop-{service}-{number}") not in taken)
 
     def _put(self, container: ContainerSnapshot) -> None:

@@ -203,7 +203,11 @@ class World:
     @property
     def supervised(self) -> list[Process]:
         """Return the bots that run outside of containers."""
-        return [one for one in self.processes if one.container is None and one.prefix == "BOT" and not one.dead]
+        return [
+            process
+            for process in self.processes
+            if process.container is None and process.prefix == "BOT" and not process.dead
+        ]
 
     def active(self) -> Process:
         """Return the bot that leads."""
@@ -444,11 +448,11 @@ class World:
         if self._asked is not None and not (self._asked[1].done() or self._asked[0].dead):
             return "what was asked is not answered"
         if unfinished := await self._eyes.deployments.unfinished():
-            return f"unfinished: {[one.id for one in unfinished]}"
+            return f"unfinished: {[item.id for item in unfinished]}"
         if await self._eyes.locks.get("dev") is not None:
             return "the environment is locked"
         every = await self._eyes.deployments.list("dev", limit=100)
-        last = next((one for one in every if one.touched), None)
+        last = next((item for item in every if item.touched), None)
         current = await self._eyes.releases.current("dev")
         lease = await self._eyes.ownership.lease()
         return self._one_bot(lease) or self._whole(last, current)
@@ -461,7 +465,7 @@ class World:
         if any(isinstance(process, CommandLine) for process in living):
             return f"{living} live"
         bots = self.engine.of_service(BOT)
-        if self.at_home and ([one.id for one in bots] != [leaders[0].container.id] or len(living) != 1):
+        if self.at_home and ([bot.id for bot in bots] != [leaders[0].container.id] or len(living) != 1):
             return f"{living} live, and the bot's containers are {bots}"
         return ""
 
@@ -478,7 +482,7 @@ class World:
             wanted = {}
         if self.engine.versions() != wanted or len(running) != len(wanted):
             return f"on {version}, there is {self._containers()}"
-        if any(one.health is not HealthStatus.HEALTHY for one in running):
+        if any(container.health is not HealthStatus.HEALTHY for container in running):
             return f"not all are healthy: {self._containers()}"
         # What an automatic rollback put in the place of one that was well has another number.
         if any(not re.fullmatch(f"shop-{one.service}-[0-9]", one.name) for one in running if one.service != BOT):

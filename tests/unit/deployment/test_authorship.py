@@ -67,7 +67,7 @@ async def meant(state: StateManager) -> StateManager:
 
 async def of_others(state: StateManager, *containers: ContainerSnapshot) -> list[str]:
     engine: Any = Engine()
-    return [one.id for one in await Authorship(engine, state).of_others(DEV, containers)]
+    return [item.id for item in await Authorship(engine, state).of_others(DEV, containers)]
 
 
 @pytest.mark.parametrize(

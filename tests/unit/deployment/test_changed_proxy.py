@@ -100,5 +100,5 @@ async def test_rollback_is_told_and_does_not_fail(orchestrator: DeploymentOrches
     proxy.silent = True
     ended = await orchestrator.run(DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA))
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
-    assert any("haproxy sends web nothing" in one for one in ended.warnings), ended.warnings
+    assert any("haproxy sends web nothing" in warning for warning in ended.warnings), ended.warnings
     assert ServiceStep.WAITING not in {one.step for one in ended.services}

@@ -181,7 +181,7 @@ async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, en
     save = state.deployments.save_phases
 
     async def refuse_once(deployment, phases, fence):
-        if any(one.name is PhaseName.COMPLETION and one.status is PhaseStatus.SUCCESS for one in phases):
+        if any(phase.name is PhaseName.COMPLETION and phase.status is PhaseStatus.SUCCESS for phase in phases):
             monkeypatch.setattr(state.deployments, "save_phases", save)
             raise JournalUnusableError("The disk is full.")
         await save(deployment, phases, fence)

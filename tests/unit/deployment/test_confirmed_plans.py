@@ -47,7 +47,7 @@ async def test_plan_names_what_refuses_it(orchestrator, engine, monkeypatch):
     plan = await orchestrator.plan(deploy("v1"))
     assert plan.refusals == ("The name is held.",)
     assert {"The name is held.", "No node has room now."} <= set(plan.warnings), "the release before reads these"
-    assert plan.cautions == tuple(one for one in plan.warnings if one != "The name is held.")
+    assert plan.cautions == tuple(warning for warning in plan.warnings if warning != "The name is held.")
 
 
 @pytest.mark.parametrize("request_", [deploy("v2"), hotfix("v2"), rollback()])

@@ -53,7 +53,7 @@ async def test_a_service_starts_while_others_are_created(orchestrator, engine, s
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert engine.started()[0] == "first"
     assert sorted(engine.started()) == ["first", "second", "third"]
-    steps = [(one.subject, one.new) for one in await state.changes("dev")]
+    steps = [(change.subject, change.new) for change in await state.changes("dev")]
     creating = [place for place, (_, step) in enumerate(steps) if step == "creating"]
     assert len(creating) == 3, "each intent is written before anything is made"
     assert max(creating) < min(place for place, (_, step) in enumerate(steps) if step == "starting")

@@ -11,7 +11,7 @@ def defined(name: str, *after: str, restart: bool = True, one_shot: bool = False
     return ServiceDefinition(name, name, "d", edges, one_shot=one_shot)
 
 
-STACK = {one.name: one for one in (defined("db"), defined("api", "db"), defined("web", "api"))}
+STACK = {item.name: item for item in (defined("db"), defined("api", "db"), defined("web", "api"))}
 
 
 def test_restart_dependents_restart_transitively() -> None:

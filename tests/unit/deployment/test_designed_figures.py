@@ -39,7 +39,7 @@ def loop() -> Iterator[VirtualLoop]:
 
 
 def phases(coordination: Any) -> list[tuple[str, float, int]]:
-    return [(one.name.value, one.timeout_seconds, one.retries) for one in coordination.phases]
+    return [(phase.name.value, phase.timeout_seconds, phase.retries) for phase in coordination.phases]
 
 
 def test_standard_coordination_as_designed() -> None:
@@ -156,7 +156,7 @@ def test_dependency_limits_as_designed(loop: VirtualLoop) -> None:
 
 
 def test_integration_limits_as_designed() -> None:
-    assert {one.name: (one.threshold, one.unit, one.low) for one in LIMITS} == {
+    assert {limit.name: (limit.threshold, limit.unit, limit.low) for limit in LIMITS} == {
         "event_latency": (1000, "ms", False),
         "state_sync_lag": (500, "ms", False),
         "dependency_resolution": (80, "%", False),
@@ -183,8 +183,8 @@ def test_shipped_dependencies_as_designed() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     edges = {
         (name, on): (edge["kind"], edge["startup_delay"], edge["timeout"])
-        for name, one in services.items()
-        for on, edge in one.get("x-deploy", {}).get("depends_on", {}).items()
+        for name, service in services.items()
+        for on, edge in service.get("x-deploy", {}).get("depends_on", {}).items()
     }
     assert edges == {
         ("discord-bot", "redis"): ("required", "10s", "60s"),

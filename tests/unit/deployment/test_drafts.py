@@ -61,12 +61,14 @@ async def test_draft_waits_and_holds_nothing(orchestrator, engine, state, ask, c
     assert engine.versions()["web"] == "web:v1"
     assert await state.locks.get("dev") is None
     assert await state.deployments.active("dev") is None
-    assert [one.id for one in await state.drafts.waiting("dev")] == [waiting.id]
+    assert [item.id for item in await state.drafts.waiting("dev")] == [waiting.id]
     assert {phase.name: phase.status for phase in waiting.phases}[PhaseName.PREPARATION] is PhaseStatus.SUCCESS
     known = await plan_of(state)
     assert known.state is PlanState.DRAFTED
     assert DRAFT_LIFETIME.total_seconds() - 60 < seconds_left(known) <= DRAFT_LIFETIME.total_seconds()
-    assert {one.service: one.expected_image for one in known.plan.services}["web"] == "sha256:web:v2", "by its ID"
+    assert {service.service: service.expected_image for service in known.plan.services}["web"] == "sha256:web:v2", (
+        "by its ID"
+    )
     assert sum((await state.deployments.counts()).values()) == 1
     with sqlite3.connect(state.folder / "journal.sqlite3") as journal:
         column, document = journal.execute(
@@ -91,7 +93,7 @@ async def test_approved_draft_reads_nothing(orchestrator, engine, state, ask, re
     assert engine.versions()["web"] == ("web:v1" if request_.version is None else "web:v3")
     assert (await plan_of(state)).state is PlanState.STARTED
     audit = [change.metadata for change in await state.changes("dev") if change.new == "deployment asked for"]
-    assert "anna" in {one.get("approved_by") for one in audit}
+    assert "anna" in {item.get("approved_by") for item in audit}
 
 
 async def change_release(orchestrator, engine):

@@ -15,8 +15,8 @@ from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
 LOST = "lost"  # a manager that does not answer
 NODES = {
     count: tuple(
-        SwarmNode(f"n{one}", f"node{one}", reachability="reachable" if one < count else "unreachable")
-        for one in range(3)
+        SwarmNode(f"n{number}", f"node{number}", reachability="reachable" if number < count else "unreachable")
+        for number in range(3)
     )
     for count in (1, 2, 3)
 }

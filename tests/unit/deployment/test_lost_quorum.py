@@ -114,7 +114,7 @@ async def test_each_phase_goes_on(orchestrator, engine, call: str) -> None:
     engine.lose(call)
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-    assert {one.attempts for one in deployment.phases} == {1}
+    assert {phase.attempts for phase in deployment.phases} == {1}
     assert not engine.left
 
 
@@ -207,7 +207,7 @@ class Hanging(Swarming):
 @pytest.mark.parametrize("engine", [Hanging({"web": service("web")})])
 async def test_time_that_passed_without_it_begins_anew(orchestrator, engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.left = 2
-    short = tuple(replace(one, timeout_seconds=1.0) for one in STANDARD.phases)
+    short = tuple(replace(phase, timeout_seconds=1.0) for phase in STANDARD.phases)
     monkeypatch.setitem(COORDINATIONS, DeploymentKind.DEPLOY, replace(STANDARD, phases=short))
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
@@ -221,7 +221,7 @@ async def test_time_that_passed_without_it_begins_anew(orchestrator, engine, mon
         (managers(2, states=("ready", "ready", "down")), True),
         (managers(3, states=("ready", "ready", "down")), False),
         (managers(2, states=("ready", "ready", "unknown")), False),
-        (replace(managers(3), nodes=tuple(replace(one, is_leader=False) for one in managers(3).nodes)), False),
+        (replace(managers(3), nodes=tuple(replace(node, is_leader=False) for node in managers(3).nodes)), False),
     ],
 )
 def test_swarm_is_settled_once_its_leader_knows_each_node(facts: SwarmFacts, settled: bool) -> None:
@@ -292,7 +292,7 @@ class Away(Swarming):
             text = await asyncio.wait_for(self.told.get(), 5.0)
         except TimeoutError as error:
             raise AssertionError("nothing was told") from error
-        assert all(one in text for one in parts)
+        assert all(part in text for part in parts)
         assert bool(text) is any(parts)
 
 
@@ -312,4 +312,4 @@ async def test_wait_for_managers_is_told_while_it_lasts(orchestrator, engine, co
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert len(texts) == 5
     assert deployment.warnings[0].startswith("For at least 31 s the Swarm was locked")
-    assert not any("waits for managers" in one.summary for one in deployment.phases)
+    assert not any("waits for managers" in phase.summary for phase in deployment.phases)

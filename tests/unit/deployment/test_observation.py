@@ -71,9 +71,9 @@ class Prod:
 def prod(tmp_path: Path) -> Callable[..., object]:
     @asynccontextmanager
     async def opened(*stack: ServiceDefinition, told: float | None = None) -> AsyncIterator[Prod]:
-        engine, bus = FakeEngine({one.name: one for one in stack}), EventBus()
+        engine, bus = FakeEngine({item.name: item for item in stack}), EventBus()
         for version in ("v1", "v2", "v3"):
-            engine.behaviour |= {(version, one.name): RUNNING for one in stack if not one.has_health_check}
+            engine.behaviour |= {(version, item.name): RUNNING for item in stack if not item.has_health_check}
         async with StateManager(tmp_path / "state") as state:
             prod = Prod(engine, state, bus, tmp_path, told)
             yield prod
@@ -157,7 +157,9 @@ def test_restart_while_others_get_ready_counts(loop: VirtualLoop, prod: Callable
             here.engine.behaviour["v2", "web"] = STARTING
             started = await here.start("v2")
             await asyncio.sleep(5)
-            [store] = [one for one in here.engine.running.values() if one.image_reference == "store:v2"]
+            [store] = [
+                container for container in here.engine.running.values() if container.image_reference == "store:v2"
+            ]
             here.engine.running[store.id] = replace(store, restart_count=1)
             here.engine.tell("store")
             await asyncio.sleep(5)

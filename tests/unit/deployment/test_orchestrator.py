@@ -232,7 +232,7 @@ async def test_restored_release_kept_despite_failures(orchestrator, engine, comp
     assert 1 in engine.protected
     assert await components.state.releases.get("dev", 1) in await components.state.releases.list("dev")
     kept = await components.state.releases.list("dev")
-    assert await components.state.releases.versions("dev") == tuple(one.version for one in kept)
+    assert await components.state.releases.versions("dev") == tuple(item.version for item in kept)
     assert await components.state.releases.versions("dev", limit=0) == ()
 
 

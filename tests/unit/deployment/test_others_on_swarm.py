@@ -70,7 +70,7 @@ async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, compon
 
     async def lose(event: PhaseChanged) -> None:
         if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
-            engine.running = {key: replace(one, left_on=("node3",)) for key, one in engine.running.items()}
+            engine.running = {key: replace(item, left_on=("node3",)) for key, item in engine.running.items()}
 
     components.bus.subscribe(PhaseChanged, lose, name="test")
     deployment = await orchestrator.run(deploy())

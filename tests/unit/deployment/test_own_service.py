@@ -215,7 +215,7 @@ def shows(scene: Scene, monkeypatch: pytest.MonkeyPatch, bot: BotPlace) -> None:
     """Let the engine show of the bot's container where its state is, and of the store's that it has none."""
 
     async def bot_places(container_ids):
-        services = {one: scene.home.running[one].service for one in container_ids}
+        services = {container_id: scene.home.running[container_id].service for container_id in container_ids}
         return {one: bot if service == BOT else place("/var/lib/store") for one, service in services.items()}
 
     monkeypatch.setattr(scene.home, "bot_places", bot_places)

@@ -33,7 +33,7 @@ async def test_going_on_accepts_only_what_the_pause_is_about() -> None:
         return deployment
 
     async def plan_services(those: Any) -> None:
-        planned.update({one.service: one for one in those})
+        planned.update({service.service: service for service in those})
 
     async def set_pauses(pauses: tuple[Pause, ...], *, paused: bool) -> None:
         assert (pauses[-1].decision, paused) == (deployment.decision, False)

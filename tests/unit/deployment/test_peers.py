@@ -41,7 +41,9 @@ class Machine(OneStack):
         return datetime.now(UTC)
 
     async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
-        return {one: self.places[one] for one in container_ids if one in self.places}
+        return {
+            container_id: self.places[container_id] for container_id in container_ids if container_id in self.places
+        }
 
     async def ask(self, url: str) -> HealthAnswer | None:
         self.asked.append(url)

@@ -26,7 +26,7 @@ async def test_phase_that_ended_stays_so_when_the_next_one_could_not_begin(orche
     save = state.deployments.save_phases
 
     async def take_too_long(deployment, phases, fence):
-        if {one.name for one in phases} == {PhaseName.VALIDATION}:
+        if {phase.name for phase in phases} == {PhaseName.VALIDATION}:
             monkeypatch.setattr(state.deployments, "save_phases", save)
             raise TimeoutError
         await save(deployment, phases, fence)
@@ -49,8 +49,8 @@ async def test_end_of_each_phase_is_written_before_the_outcome(orchestrator, sta
     monkeypatch.setattr(state.deployments, "finish", look_and_finish)
     deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-    assert [one.phases for one in written] == [deployment.phases]
-    assert {one.status for one in deployment.phases} <= {PhaseStatus.SUCCESS, PhaseStatus.PENDING}
+    assert [item.phases for item in written] == [deployment.phases]
+    assert {phase.status for phase in deployment.phases} <= {PhaseStatus.SUCCESS, PhaseStatus.PENDING}
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -111,4 +111,4 @@ async def test_deployment_that_stands_still_is_told(orchestrator, engine, bus, m
         await told.wait()
         going_on.set()
         assert (await orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
-    assert {one.deployment_id for one in found} == {started.id}
+    assert {still.deployment_id for still in found} == {started.id}

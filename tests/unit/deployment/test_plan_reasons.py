@@ -100,7 +100,7 @@ def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
         in_place={name: ContainerDifference(changed=("networks: shop_default",)) for name in ("web", "db")},
     )
     *stays, how = left_alone(comparison)
-    assert [one.partition(" ")[0] for one in stays] == ["db", "web"]
+    assert [stay.partition(" ")[0] for stay in stays] == ["db", "web"]
     assert "`roas compose shop -- up -d --force-recreate db web`" in how
     comparison.in_place = {}
     assert not list(left_alone(comparison))

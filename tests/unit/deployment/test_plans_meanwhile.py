@@ -17,14 +17,14 @@ async def test_what_a_deployment_has_just_changed_was_not_changed_by_hand(orches
 
     monkeypatch.setattr(engine, "start", plan_then_start)
     assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.SUCCEEDED
-    (web,) = (one for one in plans[0].services if one.service == "web")
+    (web,) = (service for service in plans[0].services if service.service == "web")
     assert web.reasons == ("the deployment that is under way has changed it",)
 
 
 async def test_what_a_hand_changed_is_said_when_none_goes_on(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
-    for key, one in list(engine.running.items()):
-        if one.service == "web":
-            engine.running[key] = replace(one, config_hash="another")
+    for key, service in list(engine.running.items()):
+        if service.service == "web":
+            engine.running[key] = replace(service, config_hash="another")
     (web,) = (one for one in (await orchestrator.plan(deploy("v2"))).services if one.service == "web")
     assert web.reasons == ("it was changed by hand: its container is not as r1 has it",)

@@ -16,7 +16,7 @@ HAPROXY = ServiceProxy("haproxy", backends=("web",))
 
 
 def service(name: str, *on: str, proxy: ServiceProxy | None = None) -> ServiceDefinition:
-    return ServiceDefinition(name, name, "", tuple(Dependency(name, one) for one in on), proxy=proxy)
+    return ServiceDefinition(name, name, "", tuple(Dependency(name, item) for item in on), proxy=proxy)
 
 
 def plan(**actions: ServiceAction) -> Plan:

@@ -54,7 +54,7 @@ def deploy(version: str, **options: object) -> DeploymentRequest:
 
 def shown(drawn: Drawing | list[discord.Embed]) -> str:
     embeds = drawn.embeds if isinstance(drawn, Drawing) else drawn
-    parts = [part for one in embeds for part in (one.title, one.description, *(f.value for f in one.fields))]
+    parts = [part for embed in embeds for part in (embed.title, embed.description, *(f.value for f in embed.fields))]
     return "\n".join(filter(None, parts))
 
 

@@ -49,8 +49,8 @@ async def test_orphaned_deployment_resumed(orchestrator, components, environment
 async def test_reboot_not_blamed_on_new_version(orchestrator, components, environment, engine):
     """After a reboot the next bot finds the services starting: they get ready, and are observed from then on."""
     await orchestrator.run(deploy("v1"))
-    for one in engine.stack.values():
-        object.__setattr__(one, "monitor_seconds", 0.2)
+    for item in engine.stack.values():
+        object.__setattr__(item, "monitor_seconds", 0.2)
     deployment = await orchestrator.start(deploy("v2"))
     await phase_reached(orchestrator, deployment.id, PhaseName.VERIFICATION)
     await orchestrator.close()
@@ -82,7 +82,7 @@ async def test_repeated_crashes_need_operator(components, environment, engine, s
     assert "was interrupted 3 times" in ended.problem.message
     assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
-    assert [one for one in components.bus.history() if isinstance(one, DeploymentEnded) and one.abandoned]
+    assert [item for item in components.bus.history() if isinstance(item, DeploymentEnded) and item.abandoned]
 
 
 @pytest.fixture
@@ -254,6 +254,6 @@ async def test_two_who_look_resume_it_once(orchestrator, components, environment
     await orchestrator.close()
     engine.become("store", *HEALTHY)
     later = DeploymentOrchestrator(components, {"dev": environment})
-    taken = [one for some in await asyncio.gather(*(later.resume() for _ in range(3))) for one in some]
-    assert [one.attempts for one in taken] == [2]
+    taken = [item for some in await asyncio.gather(*(later.resume() for _ in range(3))) for item in some]
+    assert [item.attempts for item in taken] == [2]
     assert (await later.wait(deployment.id)).outcome is Outcome.SUCCEEDED

@@ -81,7 +81,9 @@ async def test_retry_is_told_in_the_log_alone(orchestrator, engine, capsys):
         with captured_logs() as logged:
             assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
         assert engine.broken_off > 1
-        assert [one["error"] for one in logged if one["event"] == "a phase is tried again"] == ["the engine broke off"]
+        assert [item["error"] for item in logged if item["event"] == "a phase is tried again"] == [
+            "the engine broke off"
+        ]
         assert told == []
         for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0):
             with attempt:
@@ -325,7 +327,7 @@ async def test_health_check_that_cannot_be_run_blames_nobody(orchestrator, engin
         looks += bool(there)
         if 1 < looks < 12:
             return tuple(
-                replace(one, health=HealthStatus.STARTING, unchecked=True) if one in there else one for one in found
+                replace(item, health=HealthStatus.STARTING, unchecked=True) if item in there else item for item in found
             )
         return found
 

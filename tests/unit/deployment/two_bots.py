@@ -55,7 +55,7 @@ class Engines:
         return getattr(self._engines["home"], name)
 
     def definitions(self, model: dict[str, Any]) -> Any:
-        known = {name: one for engine in self._engines.values() for name, one in engine.stack.items()}
+        known = {name: item for engine in self._engines.values() for name, item in engine.stack.items()}
         return {name: known[name] for name in model["services"]}
 
 

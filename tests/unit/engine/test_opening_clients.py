@@ -59,7 +59,7 @@ async def test_silent_engine_holds_up_no_other(clients: EngineClients, openings:
         assert await clients.call(WELL, type) is Opened
     openings.ended.set()
     found = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(isinstance(one, EngineUnavailableError) for one in found)
+    assert all(isinstance(item, EngineUnavailableError) for item in found)
     assert openings.opened.count(str(SILENT.docker_host)) == 1, "all learn how that one ended"
     with pytest.raises(EngineUnavailableError):
         await clients.client(SILENT)  # whoever comes later tries again
@@ -102,7 +102,7 @@ async def test_what_failed_for_want_of_threads_is_never_done(
     for _ in range(3 * engine_client.ACTING_THREADS):
         assert await clients.act(WELL, type) is Opened, "those that it needs run already"
     assert done == []
-    names = [one.name for one in threading.enumerate() if one.name.startswith("engine")]
+    names = [item.name for item in threading.enumerate() if item.name.startswith("engine")]
     assert len(names) <= engine_client.ASKING_THREADS + engine_client.ACTING_THREADS, "none of the failed ones are left"
 
 

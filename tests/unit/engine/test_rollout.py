@@ -21,9 +21,9 @@ class Service:
 
     def step(self, now: float = 0.0) -> Step:
         step = self.rollout.step(View(tuple(self.old), tuple(self.new.values())), now)
-        for one in step.retire:
-            self.old.remove(one)
-            self.done.append(f"-{one}")
+        for item in step.retire:
+            self.old.remove(item)
+            self.done.append(f"-{item}")
         for _ in range(step.begin):
             name = f"n{len(self.new) + 1}"
             self.new[name] = Replica(name)
@@ -150,12 +150,12 @@ def test_as_many_serve_as_must(start_first: bool, parallelism: int, replicas: in
     must_serve = replicas if start_first else max(0, replicas - (parallelism or replicas))
     for now in range(20):
         step = web.step(now)
-        good = sum(one.ready for one in web.new.values())
+        good = sum(item.ready for item in web.new.values())
         if step.verdict is Verdict.DONE:
             break
         assert len(web.old) + good >= must_serve
         assert start_first or len(web.old) + len(web.new) <= replicas
-        for name in [name for name, one in web.new.items() if not one.ready][-1:]:
+        for name in [name for name, item in web.new.items() if not item.ready][-1:]:
             web.becomes(name, ready=True)
     assert (step.verdict, len(web.new), web.old) == (Verdict.DONE, replicas, [])
 

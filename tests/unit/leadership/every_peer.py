@@ -11,4 +11,4 @@ class EveryPeer:
     """Find every container a peer."""
 
     async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
-        return tuple(Judgement(one, Standing.PEER) for one in containers)
+        return tuple(Judgement(container, Standing.PEER) for container in containers)

@@ -42,7 +42,7 @@ class FakeEngine(OneStack):
         return tuple(self.there)
 
     async def remove(self, container_id: str, *, grace_seconds: float) -> None:
-        self.there = [one for one in self.there if one.id != container_id]
+        self.there = [item for item in self.there if item.id != container_id]
         self.when_removed()
 
     async def failure_output(self, container_id: str) -> str:
@@ -103,7 +103,7 @@ async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
 async def test_hung_leader_holding_journal_ended(state, held, tmp_path):
     engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
     await run_until(keeper_of(state, engine, tmp_path, activated), activated)
-    assert [one.id for one in engine.there] == ["own"]
+    assert [item.id for item in engine.there] == ["own"]
 
 
 async def test_failure_output_survives_blocked_journal(state, held, tmp_path):
@@ -168,7 +168,7 @@ async def test_bot_that_is_started_beside_another_says_so(tmp_path: Path) -> Non
         await asyncio.wait_for(leads.wait(), 10)
         with captured_logs() as logs:
             standby = asyncio.create_task(keeper_of(second, engine, tmp_path, never).run())
-            assert await asyncio.to_thread(wait_until, lambda: any("on standby" in one["event"] for one in logs), 10)
+            assert await asyncio.to_thread(wait_until, lambda: any("on standby" in log["event"] for log in logs), 10)
             await end_tasks(standby, leader)
-        assert [one["leader"] for one in logs if "on standby" in one["event"]] == [first.instance_id]
+        assert [log["leader"] for log in logs if "on standby" in log["event"]] == [first.instance_id]
         assert not never.is_set()

@@ -57,7 +57,7 @@ class FakeEngine(OneStack):
         return ""
 
     async def remove(self, container_id: str, *, grace_seconds: float) -> None:
-        self.there = [one for one in self.there if one.id != container_id]
+        self.there = [item for item in self.there if item.id != container_id]
 
     async def current_hashes(self, model_hash: str) -> dict[str, str]:
         return {"discord-bot": "another hash"}
@@ -163,7 +163,7 @@ async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
     async with asyncio.timeout(SOON_SECONDS):
         await asked.wait()
     assert not await bot.is_active_within(0.3)
-    assert [one.id for one in bot.engine.there] == ["own", "other"]
+    assert [item.id for item in bot.engine.there] == ["own", "other"]
 
 
 async def hand_over(other: StateManager, leadership: LeaderLease) -> None:
@@ -185,7 +185,7 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
     assert not await bot.is_active_within(0.3)
     bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
     assert await bot.is_active_within(SOON_SECONDS)
-    assert [one.id for one in bot.engine.there] == ["own"]
+    assert [item.id for item in bot.engine.there] == ["own"]
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
 
 

@@ -166,7 +166,7 @@ async def test_unloading_changes_nothing_of_a_host(host: commands.Bot):
     before = host_state(host)
     for _ in range(2):
         await host.load_extension(EXTENSION)
-        assert {one.name for one in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
+        assert {get_command.name for get_command in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
         await host.unload_extension(EXTENSION)
         assert await settled(host, before) == {}
     assert host.tree.translator.calls == 1, "it is neither loaded again nor unloaded"
@@ -268,9 +268,9 @@ async def test_full_server_is_refused_but_for_a_group(host: commands.Bot, monkey
     assert "ROAS_DISCORD_COMMAND_GROUP" in error.hint
     monkeypatch.setenv("ROAS_DISCORD_COMMAND_GROUP", "roas")
     await host.load_extension(EXTENSION)
-    (group,) = [one for one in host.tree.get_commands(guild=GUILD) if one.name == "roas"]
+    (group,) = [get_command for get_command in host.tree.get_commands(guild=GUILD) if get_command.name == "roas"]
     assert isinstance(group, app_commands.Group)
-    assert {one.name for one in group.commands} == set(NAMES)
+    assert {command.name for command in group.commands} == set(NAMES)
 
 
 async def test_taken_group_is_refused(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):

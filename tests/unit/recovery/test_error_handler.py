@@ -226,7 +226,7 @@ async def test_rollback_budget_spans_environment(scene: Scene) -> None:
 async def test_running_deployment_blocks_recovery(scene: Scene) -> None:
     scene.state.deployments = SimpleNamespace(holding=_held)  # type: ignore[assignment]
     report = await scene.handler.handle(FAULT, DEV)
-    assert report.outcome is RecoveryOutcome.KEPT_AWAY
+    assert report.outcome is RecoveryOutcome.DEFERRED
     assert scene.tried == []
 
 
@@ -237,8 +237,8 @@ async def _held(environment: str) -> Holding:
 @pytest.mark.parametrize(
     ("step", "outcome", "tried"),
     [
-        (ServiceStep.PAUSED, RecoveryOutcome.KEPT_AWAY, []),
-        (ServiceStep.WAITING, RecoveryOutcome.KEPT_AWAY, []),
+        (ServiceStep.PAUSED, RecoveryOutcome.DEFERRED, []),
+        (ServiceStep.WAITING, RecoveryOutcome.DEFERRED, []),
         (ServiceStep.HEALTHY, RecoveryOutcome.ESCALATED, [RESTART, RECREATE]),
         (ServiceStep.PENDING, RecoveryOutcome.ESCALATED, [RESTART, RECREATE]),
     ],
@@ -311,7 +311,7 @@ async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
         return "interrupted, a deployment started"
 
     scene.handler._try = _try  # type: ignore[method-assign, assignment]
-    assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.KEPT_AWAY
+    assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.DEFERRED
 
 
 def booted_for(seconds: float) -> Any:

@@ -100,7 +100,7 @@ def test_pages_say_nothing_of_this_machine(pages: dict[str, str]):
 
 def test_variables_of_one_comment_share_it():
     found = example_env.explained("# ---- One ----\n\n# Where\n# it is.\nHOST=\n#PORT=80\n\n# Other.\nNAME=x\n")
-    assert [(one.name, one.heading, one.text, one.shown) for one in found.values()] == [
+    assert [(message.name, message.heading, message.text, message.shown) for message in found.values()] == [
         ("HOST", "One", "Where it is.", ""),
         ("PORT", "One", "Where it is.", "80"),
         ("NAME", "One", "Other.", "x"),

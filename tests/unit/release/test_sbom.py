@@ -31,7 +31,7 @@ def test_package_that_is_not_pinned_is_a_fault(lock: str):
 
 def test_packages_of_debian_listed():
     listed = "libc6 2.41-12 amd64 installed\ngone 1 all config-files\nlib+x 1:2+b1 all installed\n"
-    assert [one["purl"] for one in debian_packages(listed)] == [
+    assert [debian_package["purl"] for debian_package in debian_packages(listed)] == [
         "pkg:deb/debian/libc6@2.41-12?arch=amd64",
         "pkg:deb/debian/lib%2Bx@1%3A2%2Bb1?arch=all",
     ]

@@ -65,7 +65,7 @@ CONSTANT = re.compile(r"[a-z][a-z_]*")
 
 def surface() -> set[str]:
     """Return the whole list, one name a line."""
-    found = {*columns(), *settings(), *metrics(), *(f"exit code {one.name} = {one.value}" for one in ExitCode)}
+    found = {*columns(), *settings(), *metrics(), *(f"exit code {item.name} = {item.value}" for item in ExitCode)}
     found |= {f"document {name}.{MESSAGES}" for name in DOCUMENTS}
     found |= {f"document {line}" for name, kind in DOCUMENTS.items() for line in walk(name, kind)}
     package = Path(roas.__file__).resolve().parent
@@ -101,7 +101,7 @@ def metrics() -> Iterator[str]:
 def walk(path: str, kind: Any, above: frozenset[Any] = frozenset()) -> Iterator[str]:
     """Yield the keys of a JSON document and the values that its enums may have, however deep."""
     if isinstance(kind, type) and issubclass(kind, Enum):
-        yield from (f"{path} = {one.value}" for one in kind)
+        yield from (f"{path} = {item.value}" for item in kind)
     elif not is_dataclass(kind):
         for inner in get_args(kind):
             yield from walk(path, inner, above)

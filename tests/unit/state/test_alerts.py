@@ -224,9 +224,9 @@ async def test_resolved_alert_kept_for_retention(state: StateManager) -> None:
     taken = [(await state.alerts.take([replace(REPORT, fingerprint=f"f{n}")]))[0].alert for n in range(6)]
     for n in range(5):
         await state.alerts.take([replace(REPORT, fingerprint=f"f{n}", firing=False)])
-    await state.alerts.mark_notified([one for one in await state.alerts.all() if one.id != taken[0].id])
+    await state.alerts.mark_notified([alert for alert in await state.alerts.all() if alert.id != taken[0].id])
     await state.posts.save(Post(taken[1].id, "alert", 1))
     assert await state.alerts.prune(2) == 2
     # The open one, the one that the channel does not know the end of, and the newest two.
-    assert [one.id for one in await state.alerts.all()] == [taken[n].id for n in (0, 3, 4, 5)]
+    assert [alert.id for alert in await state.alerts.all()] == [taken[n].id for n in (0, 3, 4, 5)]
     assert await state.posts.get(taken[1].id, "alert") is None

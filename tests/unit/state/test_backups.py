@@ -50,7 +50,7 @@ async def test_copy_holds_what_was_committed(tmp_path: Path) -> None:
             copy = state.backups.make(NOON)
         assert verify(copy.path) == state.journal_id
     assert copy.path.stat().st_mode & 0o777 == 0o600
-    assert [one.name for one in copy.path.parent.iterdir()] == ["journal-20260504T120000Z.sqlite3"]
+    assert [path.name for path in copy.path.parent.iterdir()] == ["journal-20260504T120000Z.sqlite3"]
     with closing(sqlite3.connect(copy.path)) as read:
         assert read.execute("SELECT id FROM deployments").fetchall() == [(done.id,)]
         assert read.execute("SELECT count(*) FROM fences WHERE name = 'open'").fetchone() == (0,)
@@ -76,7 +76,7 @@ async def test_journal_that_is_closed_while_it_is_copied_is_closed_by_the_copy(
         assert await asyncio.to_thread(copied.wait, 10)
     goes_on.set()
     await making
-    assert [one.name for one in state.folder.glob(f"{JOURNAL_NAME}*")] == [JOURNAL_NAME]
+    assert [path.name for path in state.folder.glob(f"{JOURNAL_NAME}*")] == [JOURNAL_NAME]
 
 
 async def test_copy_made_daily_and_seven_kept(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_copy_made_daily_and_seven_kept(tmp_path: Path) -> None:
             assert state.backups.is_due(now)
             state.backups.make(now)
             assert not state.backups.is_due(now + timedelta(hours=23))
-        assert [one.made_at.day for one in state.backups.all()] == [12, 11, 10, 9, 8, 7, 6]
+        assert [backup.made_at.day for backup in state.backups.all()] == [12, 11, 10, 9, 8, 7, 6]
 
 
 async def test_copy_of_a_clock_ahead_not_newest(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_copy_of_a_clock_ahead_not_newest(tmp_path: Path) -> None:
         later = NOON + timedelta(hours=1)
         assert not state.backups.is_due(later)
         state.backups.make(later)
-        assert [one.made_at for one in state.backups.all()] == [later, NOON]
+        assert [backup.made_at for backup in state.backups.all()] == [later, NOON]
 
 
 async def test_copy_of_damaged_journal_refused(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_restore_brings_journal_back(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as again:
         await again.check_whole()
         assert again.journal_id == journal_id
-        assert [one.id for one in await again.deployments.list()] == [done.id]
+        assert [deployment.id for deployment in await again.deployments.list()] == [done.id]
         await write(again, 1)
 
 

@@ -44,7 +44,7 @@ def test_every_stored_field_is_words_or_not() -> None:
 
 def test_what_a_leader_writes_each_second_has_no_words() -> None:
     """So nobody need look for secrets in it."""
-    fields = {one.name for model in (Heartbeat, LeaderLease, ProcessMark) for one in dataclasses.fields(model)}
+    fields = {field.name for model in (Heartbeat, LeaderLease, ProcessMark) for field in dataclasses.fields(model)}
     assert fields & WORDS == set()
 
 

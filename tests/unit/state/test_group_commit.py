@@ -68,7 +68,7 @@ async def test_failed_write_undoes_itself_alone(journal: Journal, announced: lis
         journal.write(writing("last")),
         return_exceptions=True,
     )
-    assert [type(one) for one in results] == [str, str, ZeroDivisionError, FencedOffError, str]
+    assert [type(result) for result in results] == [str, str, ZeroDivisionError, FencedOffError, str]
     assert subjects(tmp_path / "journal.sqlite3") == ["one", "two", "last"]
     assert [change.subject for change in announced] == ["one", "two", "last"]
 
@@ -82,8 +82,8 @@ async def test_full_disk_fails_what_shares_a_commit(
     results = await asyncio.gather(
         *(journal.write(writing(str(number), size=4000)) for number in range(MANY)), return_exceptions=True
     )
-    kept = [one for one in results if isinstance(one, str)]
-    assert {type(one) for one in results} <= {str, JournalUnusableError}
+    kept = [result for result in results if isinstance(result, str)]
+    assert {type(result) for result in results} <= {str, JournalUnusableError}
     assert len(kept) < MANY
     assert subjects(tmp_path / "journal.sqlite3") == kept == [change.subject for change in announced]
     journal._connection.execute("PRAGMA max_page_count = 1000000")

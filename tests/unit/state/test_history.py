@@ -81,8 +81,10 @@ async def test_heartbeats_and_deployments_bounded(state: StateManager, monkeypat
     done = [await deploy(state, f"v{number}") for number in range(4)]
     await state.history.prune(BOUNDS)
     assert [await state.ownership.has_beaten(f"c{number}") for number in range(5)] == [True, False, False, True, True]
-    assert [one.id for one in await state.deployments.list()] == [done[3].id, done[2].id]
-    assert all(one.outcome is Outcome.SUCCEEDED and one.phases for one in await state.deployments.list())
+    assert [deployment.id for deployment in await state.deployments.list()] == [done[3].id, done[2].id]
+    assert all(
+        deployment.outcome is Outcome.SUCCEEDED and deployment.phases for deployment in await state.deployments.list()
+    )
     assert await state._journal.read(lambda t: t.execute("SELECT count(*) FROM phases").fetchone()) == (2,)
 
 
@@ -91,10 +93,10 @@ async def test_all_kept_history_readable(state: StateManager, monkeypatch: pytes
     made = [await deploy(state, f"v{number}") for number in range(9)]
     made.append(await unfinished(state))
     changes = [(sequence, change.id) async for sequence, change in state.history.changes()]
-    assert changes == [(one.sequence, one.change.id) for one in await state.projection.after(0, 1000)]
-    found = [one async for one in state.history.deployments()]
-    assert [one.id for one in found] == [one.id for one in made]
-    assert all(one.phases[0].name is PhaseName.VALIDATION for one in found)
+    assert changes == [(item.sequence, item.change.id) for item in await state.projection.after(0, 1000)]
+    found = [deployment async for deployment in state.history.deployments()]
+    assert [item.id for item in found] == [item.id for item in made]
+    assert all(item.phases[0].name is PhaseName.VALIDATION for item in found)
     assert found[-1].services[0].service == "web"
     assert found[-1].cancel_requested_by == DORA
 

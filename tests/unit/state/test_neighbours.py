@@ -104,17 +104,17 @@ async def test_newer_journal_read_with_unknown_as_bad(of_the_future: Path, caplo
     log_once.cache_clear()
     async with StateManager(of_the_future) as state:
         known = await state.deployments.unfinished()
-        assert [one.id for one in known] == [UNDER_WAY.id]
+        assert [item.id for item in known] == [UNDER_WAY.id]
         assert await state.deployments.active("prod") == known[0]
-        assert [one.id for one in await state.deployments.list()] == [ENDED.id, UNDER_WAY.id]
+        assert [deployment.id for deployment in await state.deployments.list()] == [ENDED.id, UNDER_WAY.id]
         ended = await state.deployments.get(ENDED.id)
         assert ended is not None
         assert (ended.finished, ended.outcome) == (True, Outcome.FAILED)
         (progress,), (phase,) = known[0].services, known[0].phases
         assert (known[0].touched, progress.step) == (True, ServiceStep.WAITING)
         assert (phase.name, phase.status) == (PhaseName.INITIALIZATION, PhaseStatus.IN_PROGRESS)
-        assert [one.state for one in await state.releases.list("prod")] == [ReleaseState.FAILED]
-        assert [one.ended for one in await state.approvals.open()] == [True]
+        assert [item.state for item in await state.releases.list("prod")] == [ReleaseState.FAILED]
+        assert [approval.ended for approval in await state.approvals.open()] == [True]
         (alert,) = await state.alerts.open()
         assert (alert.state, alert.severity) == (AlertState.FIRING, Severity.HIGH)
         assert ChangeType.AUDIT in {change.type for change in await state.changes("prod")}
@@ -149,7 +149,7 @@ def enums_of(kind: Any, seen: set[Any]) -> set[type[StrEnum]]:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {kind}
     inner = get_type_hints(kind).values() if is_dataclass(kind) else get_args(kind)
-    return {enum for one in inner for enum in enums_of(one, seen)}
+    return {enum for item in inner for enum in enums_of(item, seen)}
 
 
 def test_unknown_enum_values_readable() -> None:

@@ -134,7 +134,7 @@ async def test_lease_renewed_and_lapses(old):
 async def test_beat_renews_own_lease_only(old, new):
     """In one commit. What another process holds is only returned."""
     granted = await old.ownership.acquire()
-    beats = {one: Heartbeat(one.instance_id, boot_id(), boot_seconds()) for one in (old, new)}
+    beats = {item: Heartbeat(item.instance_id, boot_id(), boot_seconds()) for item in (old, new)}
     assert await new.ownership.beat_and_renew(beats[new]) == granted
     renewed = await old.ownership.beat_and_renew(beats[old])
     assert renewed.token == granted.token

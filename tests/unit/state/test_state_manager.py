@@ -185,7 +185,7 @@ async def test_failed_releases_take_no_place_of_good_ones(state) -> None:
     about_to_be = await state.releases.add(a_release(ReleaseState.CANDIDATE), fence)
     await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=good[-1])
     beyond = await state.releases.beyond("prod", kept=2, runs=about_to_be.number)
-    assert {one.number for one in beyond} == {one.number for one in (*failed[:-1], *good[:-1])}
+    assert {release.number for release in beyond} == {release.number for release in (*failed[:-1], *good[:-1])}
 
 
 async def test_superseded_owner_changes_nothing(tmp_path: Path) -> None:
@@ -339,8 +339,8 @@ async def test_what_is_under_way_is_found_without_reading_all(tmp_path: Path) ->
         assert await state.deployments.active("dev") is None
         assert await state.deployments.unfinished() == ()
         connection.set_trace_callback(None)
-    asked = [one for one in statements if "FROM deployments" in one]
+    asked = [statement for statement in statements if "FROM deployments" in statement]
     with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as reader:
-        plans = [reader.execute(f"EXPLAIN QUERY PLAN {one}").fetchone()[3] for one in asked]
+        plans = [reader.execute(f"EXPLAIN QUERY PLAN {item}").fetchone()[3] for item in asked]
     assert len(plans) == 2
-    assert all("deployments_unfinished" in one for one in plans), plans
+    assert all("deployments_unfinished" in plan for plan in plans), plans

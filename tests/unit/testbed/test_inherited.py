@@ -19,7 +19,7 @@ def own_lists(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.DictComp) and "os.environ[" in ast.unparse(node.value):
             yield node.lineno
-        if isinstance(node, ast.Dict) and any(ast.unparse(one) == "os.environ['PATH']" for one in node.values):
+        if isinstance(node, ast.Dict) and any(ast.unparse(value) == "os.environ['PATH']" for value in node.values):
             yield node.lineno
 
 

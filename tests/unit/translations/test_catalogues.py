@@ -60,7 +60,9 @@ def test_source_texts_all_translated(translated: Catalog, entries: list[Entry]) 
 
 
 def test_interface_texts_all_translatable() -> None:
-    past = [one for one in bare() if not one.place.startswith(ENGLISH) and one.text not in NOT_TRANSLATED]
+    past = [
+        message for message in bare() if not message.place.startswith(ENGLISH) and message.text not in NOT_TRANSLATED
+    ]
 
     assert past == [], "Put these into _(), or say above why they are not to be translated."
 

@@ -151,5 +151,5 @@ class Messages:
 async def messages(state: StateManager, bus: EventBus, channel: FakeChannel) -> AsyncIterator[Messages]:
     running = Messages(state, bus, channel)
     yield running
-    for one in running.started:
-        await one.close()
+    for item in running.started:
+        await item.close()

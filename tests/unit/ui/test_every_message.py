@@ -150,7 +150,7 @@ class TakenError(Exception):
 def _body(params: MultipartParameters) -> Body:
     if params.payload is not None:
         return cast("Body", json.loads(json.dumps(params.payload)))
-    part = next(one for one in params.multipart or [] if one["name"] == "payload_json")
+    part = next(item for item in params.multipart or [] if item["name"] == "payload_json")
     return cast("Body", json.loads(part["value"]))
 
 
@@ -207,10 +207,10 @@ def a_large_plan(**changes: Any) -> Plan:
     """Make a plan of 64 services, each with many changed keys."""
     plan = a_plan(64, warnings=(HOSTILE * 10,) * 64)
     services = tuple(
-        replace(one, service=f"{LONG_NAME[:-2]}{number:02}", changed_keys=(HOSTILE,) * 30, start_first=True)
-        for number, one in enumerate(plan.services)
+        replace(service, service=f"{LONG_NAME[:-2]}{number:02}", changed_keys=(HOSTILE,) * 30, start_first=True)
+        for number, service in enumerate(plan.services)
     )
-    names = tuple(one.service for one in services)
+    names = tuple(service.service for service in services)
     return replace(plan, environment=ENVIRONMENT, version="v" * 128, services=services, order=names, **changes)
 
 
@@ -250,10 +250,10 @@ def channel_messages() -> Iterator[Message]:
     for status in PhaseStatus:
         yield posted(draw_live, f"{status}", a_deployment(statuses=dict.fromkeys(PhaseName, status)))
         failed = Problem("x", HOSTILE * 50, HOSTILE * 50, LONG_NAME, LINES)
-        phases = tuple(replace(one, status=status, problem=failed, started_at=NOON) for one in large.phases)
+        phases = tuple(replace(phase, status=status, problem=failed, started_at=NOON) for phase in large.phases)
         yield posted(draw_live, f"largest, {status}", replace(large, phases=phases), usual_seconds=7300.0)
     for step in ServiceStep:
-        services = tuple(replace(one, step=step, detail=HOSTILE * 4) for one in large.services)
+        services = tuple(replace(service, step=step, detail=HOSTILE * 4) for service in large.services)
         yield posted(draw_live, f"services {step}", replace(large, services=services))
     for outcome in Outcome:
         ended = largest_deployment(outcome)
@@ -282,7 +282,7 @@ def channel_messages() -> Iterator[Message]:
         storm = [an_alert(number, state=alert_state) for number in range(64)]
         calls = ROLE if alert_state is not AlertState.SILENCED else None
         yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=calls)
-        quiet = [replace(one, severity=Severity.INFO) for one in storm]
+        quiet = [replace(item, severity=Severity.INFO) for item in storm]
         yield posted(draw_group, f"quiet, {alert_state}", "STORM-1", quiet, ROLE)
     for healing in RecoveryStatus:
         yield posted(draw_alert, f"healing {healing}", an_alert(healing=healing))
@@ -344,10 +344,10 @@ def private_answers() -> Iterator[Message]:
 
 def _faults(kind: type[RoasError]) -> Iterator[type[RoasError]]:
     """Return every fault of the product that is made of words alone."""
-    for one in kind.__subclasses__():
-        if one.__module__.startswith("roas.") and one.__init__ is RoasError.__init__:
-            yield one
-        yield from _faults(one)
+    for item in kind.__subclasses__():
+        if item.__module__.startswith("roas.") and item.__init__ is RoasError.__init__:
+            yield item
+        yield from _faults(item)
 
 
 async def _logs_of_an_alert(wire: Wire) -> None:

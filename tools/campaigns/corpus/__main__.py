@@ -34,12 +34,12 @@ def main() -> int:
     go_apart()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     words = given.only.split(",")
-    stacks = [one for one in read_stacks(given.folder) if any(word in one.name for word in words)]
+    stacks = [read_stack for read_stack in read_stacks(given.folder) if any(word in read_stack.name for word in words)]
     played = []
-    for one in _play(stacks, given.folder.resolve()):
-        add(given.results, one)
-        played.append(one)
-        print(_line(one), flush=True)
+    for item in _play(stacks, given.folder.resolve()):
+        add(given.results, item)
+        played.append(item)
+        print(_line(item), flush=True)
     table = summary(played)
     (given.results / "summary.md").write_text(table)
     print(table, f"load {os.getloadavg()[0]:.1f}", flush=True)

@@ -82,12 +82,12 @@ class Ground:
     def looks(self, project: str) -> Mapping[str, Look]:
         """Return the containers of a project by id."""
         found = {}
-        for one in self.client.api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+        for container in self.client.api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
             try:
-                inspected = self.client.api.inspect_container(one["Id"])
+                inspected = self.client.api.inspect_container(container["Id"])
             except docker.errors.NotFound:
                 continue
-            found[one["Id"]] = _look(inspected)
+            found[container["Id"]] = _look(inspected)
         return found
 
     @property

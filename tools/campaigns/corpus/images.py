@@ -104,4 +104,4 @@ def _commands(model: Model) -> Iterable[str]:
 
 def _lines(names: Iterable[str], first: str, line: str) -> str:
     others = (line.format(name=name, id=1000 + number) for number, name in enumerate(sorted(set(names) - {"root"})))
-    return "".join(f"{one}\n" for one in (first, *others))
+    return "".join(f"{item}\n" for item in (first, *others))

@@ -122,7 +122,7 @@ class Play:
             self.played.notes.append("something changed before anything was deployed")
         if self.played.verdict is not Verdict.PLANS or name is None:
             return
-        if self.played.started != "up" or model.builds or not all(one.settled for one in before.values()):
+        if self.played.started != "up" or model.builds or not all(item.settled for item in before.values()):
             return
         self._take_over(name, project, before)
         if self.played.adoption in {Adoption.KEPT, Adoption.AS_PLANNED}:
@@ -148,7 +148,8 @@ class Play:
     def _settled(self, project: str) -> Mapping[str, Look]:
         """Wait until no probe is under way, and return how the containers are."""
         wait_until(
-            lambda: all(one.health != "starting" for one in self.ground.looks(project).values()), SETTLED_SECONDS
+            lambda: all(container.health != "starting" for container in self.ground.looks(project).values()),
+            SETTLED_SECONDS,
         )
         return self.ground.looks(project)
 
@@ -167,7 +168,9 @@ class Play:
         if self._is_bad("plan", planned):
             return None
         services = document(planned)["services"]
-        self.played.planned = {one["service"]: _planned(one) for one in services if one["action"] != KEEP}
+        self.played.planned = {
+            service["service"]: _planned(service) for service in services if service["action"] != KEEP
+        }
         return str(name)
 
     def _is_bad(self, what: str, typed: Typed) -> bool:
@@ -208,7 +211,7 @@ class Play:
     def _expect_told(self, name: str, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
         """Note what somebody's Compose replaced and `roas status` does not name as another than the release has it."""
         status = document(self.ground.roas(self.home, "status", name, "--json"))
-        named = {one["service"] for one in status["environments"][0]["health"]["drift"]}
+        named = {item["service"] for item in status["environments"][0]["health"]["drift"]}
         replaced = {look.service for one, look in after.items() if one not in before}
         if untold := sorted(replaced - named):
             self.played.notes.append(f"status says nothing of {', '.join(untold)}")
@@ -245,7 +248,7 @@ class Play:
         after = self.ground.looks(project)
         # A job stays as the newer version has it: no way back runs it.
         images = [
-            sorted((one.service, one.image) for one in look.values() if one.status != ENDED)
+            sorted((service.service, service.image) for service in look.values() if service.status != ENDED)
             for look in (before, there, after)
         ]
         if moved.code or back.code or failed is None or failed.code == 0:
@@ -308,7 +311,7 @@ class Play:
 
 def changed_services(before: Mapping[str, Look], after: Mapping[str, Look]) -> set[str]:
     """Return the services of which a container came, went, or was started; not what ends each time that it is asked."""
-    same = {one for one in before.keys() & after.keys() if _is_same(before[one], after[one])}
+    same = {look for look in before.keys() & after.keys() if _is_same(before[look], after[look])}
     return {look.service for looks in (before, after) for one, look in looks.items() if one not in same}
 
 
@@ -324,9 +327,9 @@ def _beyond_the_clock(looks: Mapping[str, Look]) -> set[str]:
 
 
 def _failures(report: Mapping[str, Any]) -> tuple[str, ...]:
-    results = [one for environment in report.get("reports", ()) for one in environment["results"]]
-    failed = [one for one in results if not one["passed"] and one["severity"] == "critical"]
-    return tuple(f"{one['check']}: {one['message']}" for one in failed)
+    results = [item for environment in report.get("reports", ()) for item in environment["results"]]
+    failed = [result for result in results if not result["passed"] and result["severity"] == "critical"]
+    return tuple(f"{item['check']}: {item['message']}" for item in failed)
 
 
 def _planned(service: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def add(results: Path, played: Played) -> None:
 def share(played: Sequence[Played]) -> float:
     """Return how many of the stacks that Compose takes can be planned by what `roas init` wrote."""
     taken = [one for one in played if one.verdict not in NOT_COUNTED]
-    return sum(one.verdict is Verdict.PLANS for one in taken) / max(1, len(taken))
+    return sum(service.verdict is Verdict.PLANS for service in taken) / max(1, len(taken))
 
 
 def is_good(played: Sequence[Played]) -> bool:
@@ -57,7 +57,7 @@ def _beside(played: Sequence[Played]) -> list[str]:
     for step in steps:
         seen = [one.beside[step] for one in played if step in one.beside]
         counts = [
-            f"{sum(len(one.get(what, ())) for one in seen)} (in {sum(what in one for one in seen)})"
+            f"{sum(len(item.get(what, ())) for item in seen)} (in {sum(what in item for item in seen)})"
             for what in ("made anew", "started", "jobs")
         ]
         lines.append(f"| {step} | {len(seen)} | {' | '.join(counts)} |")

@@ -124,4 +124,4 @@ class Model:
         """Return the names of users and groups that containers run as."""
         said = [str(service.get("user") or "") for service in self.services.values()]
         said += [str(group) for service in self.services.values() for group in service.get("group_add") or ()]
-        return frozenset(part for one in said for part in one.split(":") if part and not part.isdigit())
+        return frozenset(part for text in said for part in text.split(":") if part and not part.isdigit())

@@ -97,8 +97,8 @@ class Campaign:
         rounds = self._rounds(traces)
         coverage = Coverage(rounds)
         self._played = self._reporter.record.played(rounds)
-        done = {one.round for one in self._played}
-        self._waiting = deque((one, 1) for one in rounds if one not in done)
+        done = {item.round for item in self._played}
+        self._waiting = deque((item, 1) for item in rounds if item not in done)
         self._total = len(rounds)
         self._reporter.say(f"{self._total} rounds" + (f", {len(done)} of them played before" if done else ""))
         await asyncio.gather(*(self._work(lane) for lane in lanes))
@@ -113,7 +113,7 @@ class Campaign:
 
     def _rounds(self, traces: Traces) -> list[Round]:
         everything = all_rounds(traces, self._options.random_rounds, self._options.seed)
-        rounds = [one for one in everything if one.kind in self._options.kinds and self._options.match in str(one)]
+        rounds = [item for item in everything if item.kind in self._options.kinds and self._options.match in str(item)]
         if self._options.limit:
             dice = random.Random(self._options.seed)  # noqa: S311 - reproducible on purpose
             rounds = dice.sample(rounds, min(self._options.limit, len(rounds)))
@@ -145,7 +145,7 @@ class Campaign:
 
     async def _recovered(self, lane: Lane) -> bool:
         """Recreate a stack after a breach, and return whether the lane goes on: not once a planted defect is seen."""
-        if self._options.plant and any(one.verdict is Verdict.BROKEN for one in self._played):
+        if self._options.plant and any(service.verdict is Verdict.BROKEN for service in self._played):
             self._stop.set()
             return False
         try:

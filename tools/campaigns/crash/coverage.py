@@ -22,11 +22,11 @@ class Coverage:
     @property
     def missing(self) -> tuple[Round, ...]:
         """Return what was never hit."""
-        return tuple(one for one in self._wanted if not self._hit[one])
+        return tuple(item for item in self._wanted if not self._hit[item])
 
     def wanted(self, kind: Kind) -> int:
         """Return how many rounds of a kind there had to be."""
-        return sum(1 for one in self._wanted if one.kind is kind)
+        return sum(1 for item in self._wanted if item.kind is kind)
 
     def __str__(self) -> str:
         return f"{len(self._wanted) - len(self.missing)} of {len(self._wanted)} planned rounds injected their fault"

@@ -100,7 +100,7 @@ class FactFinder:
 def _adopted(model: Mapping[str, Any]) -> dict[str, str]:
     """Return the hashes from before the first deployment: containers keep them until they are recreated."""
     extensions = {name: fields.get("x-deploy") or {} for name, fields in model["services"].items()}
-    return {name: str(one[ADOPTED_HASH]) for name, one in extensions.items() if one.get(ADOPTED_HASH)}
+    return {name: str(extension[ADOPTED_HASH]) for name, extension in extensions.items() if extension.get(ADOPTED_HASH)}
 
 
 def _container(client: docker.DockerClient, container_id: str) -> ContainerFacts:

@@ -73,4 +73,4 @@ async def restart_engine(lane: Lane, *, live_restore: bool) -> None:
 
 def _ids(lane: Lane, service: str) -> frozenset[str]:
     listed = lane.home.client.api.containers(all=True, filters={"label": f"{SERVICE_LABEL}={service}"})
-    return frozenset(one["Id"] for one in listed)
+    return frozenset(item["Id"] for item in listed)

@@ -30,7 +30,7 @@ def breaches(facts: Facts) -> tuple[str, ...]:
 
 
 def _has_ended(facts: Facts) -> Iterator[str]:
-    yield from (f"{one} has no end" for one in facts.journal.unfinished)
+    yield from (f"{item} has no end" for item in facts.journal.unfinished)
 
 
 def _has_consistent_outcome(facts: Facts) -> Iterator[str]:
@@ -141,7 +141,10 @@ def _one_leader(facts: Facts) -> Iterator[str]:
         if change.owner and not change.deployment_id:
             leader, since, late = change.owner, change.at, []
         elif change.instance_id == leader:
-            yield from (f"{one.instance_id} wrote {one.type} (#{one.sequence}) while {leader} led" for one in late)
+            yield from (
+                f"{written.instance_id} wrote {written.type} (#{written.sequence}) while {leader} led"
+                for written in late
+            )
             late = []
         elif leader and change.type == HEALTH_CHANGED and change.at - since > NOTICE_SECONDS:
             late.append(change)

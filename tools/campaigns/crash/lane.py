@@ -100,8 +100,10 @@ class Lane:
 
     def bots(self) -> list[ContainerFacts]:
         """Return the running bots."""
-        found = [one for one in self.finder.containers() if one.labels.get(SERVICE_LABEL) == BOT_SERVICE]
-        return [one for one in found if one.state == "running" and one.pid]
+        found = [
+            container for container in self.finder.containers() if container.labels.get(SERVICE_LABEL) == BOT_SERVICE
+        ]
+        return [item for item in found if item.state == "running" and item.pid]
 
     def bot(self, role: Role) -> ContainerFacts | None:
         """Return the running bot of a role, or None."""
@@ -176,10 +178,10 @@ class Lane:
         async with SandboxClient(self.discord["control_url"], self.discord["control_token"]) as people:
             while True:
                 posted = Counter(
-                    found.group(1) for one in await people.messages() if (found := OUTCOME.search(one.text))
+                    found.group(1) for message in await people.messages() if (found := OUTCOME.search(message.text))
                 )
                 wrong = tuple(
-                    f"the outcome of {one} was posted {posted[one]} times" for one in ended if posted[one] != 1
+                    f"the outcome of {item} was posted {posted[item]} times" for item in ended if posted[item] != 1
                 )
                 if not wrong or time.monotonic() > deadline:
                     return wrong
@@ -205,7 +207,7 @@ class Lane:
             for container in self.home.client.containers.list(all=True, ignore_removed=True):
                 (folder / f"{container.name}.log").write_bytes(container.logs(tail=EVIDENCE_LINES, timestamps=True))
                 (folder / f"{container.name}.json").write_text(str(container.attrs))
-        lines = (f"{one.at:.3f} {one.point}" for one in self.gate.trace)
+        lines = (f"{item.at:.3f} {item.point}" for item in self.gate.trace)
         (folder / "steps.txt").write_text("\n".join(lines) + "\n")
 
     def _clear(self) -> None:

@@ -152,7 +152,7 @@ async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | Non
 
 async def _kill_at_random(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | None:
     await asyncio.sleep(max(0.0, begun + wanted.moment * lane.length_seconds - time.monotonic()))
-    ended = [one for one in lane.reader.look(lane.mark).deployments if one.finished]
+    ended = [deployment for deployment in lane.reader.look(lane.mark).deployments if deployment.finished]
     if ended:  # the machine has become faster
         lane.length_seconds = ended[0].duration_seconds or lane.length_seconds
         return None
@@ -176,4 +176,4 @@ def _service(point: Point) -> str:
 
 def _outcomes(lane: Lane) -> tuple[str, ...]:
     deployments = lane.reader.look(lane.mark).deployments
-    return tuple(str(one.outcome) for one in deployments if one.finished)
+    return tuple(str(deployment.outcome) for deployment in deployments if deployment.finished)

@@ -37,7 +37,7 @@ class Record:
         """Return which of these rounds were hit before, and how each ended; breaches stay breaches."""
         if not self._path.exists():
             return []
-        rounds = {repr(one): one for one in wanted}
+        rounds = {repr(item): item for item in wanted}
         lines = [json.loads(line) for line in self._path.read_text().splitlines()]
         return [
             Played(rounds[line["key"]], Verdict(line["verdict"]), *_ended(line))

@@ -49,8 +49,8 @@ class Reporter:
             self.say(line)
         outcomes = Counter(", ".join(one.outcomes) or "no deployment" for one in done)
         self.say("outcomes: " + ", ".join(f"{text} {number}" for text, number in outcomes.most_common()))
-        for one in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
-            self.say(f"  slow: {one.seconds:.1f} s  {one.round}")
+        for item in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
+            self.say(f"  slow: {item.seconds:.1f} s  {item.round}")
         for missing in coverage.missing:
             if missing not in left:
                 self.say(f"  never hit: {missing}")
@@ -64,8 +64,8 @@ class Reporter:
 
 
 def _row(kind: Kind, done: Sequence[Played], coverage: Coverage) -> str:
-    ours = [one for one in done if one.round.kind is kind]
-    hit = len({one.round for one in ours})
-    well = sum(1 for one in ours if one.verdict is Verdict.GOOD)
-    slowest = max((one.seconds for one in ours), default=0.0)
+    ours = [played for played in done if played.round.kind is kind]
+    hit = len({our.round for our in ours})
+    well = sum(1 for our in ours if our.verdict is Verdict.GOOD)
+    slowest = max((our.seconds for our in ours), default=0.0)
     return f"| {kind} | {coverage.wanted(kind)} | {hit} | {well} | {slowest:.1f} |"

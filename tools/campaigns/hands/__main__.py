@@ -38,7 +38,7 @@ def main() -> int:
     if given.plants:
         return int(not asyncio.run(_until_stopped(play_plants(results, given.match))))
     words = given.match or [""]
-    rounds = [one for one in all_rounds(given.seed, given.times) if any(word in str(one) for word in words)]
+    rounds = [item for item in all_rounds(given.seed, given.times) if any(word in str(item) for word in words)]
     options = HandsOptions(results, given.lanes, given.minutes)
     return int(not asyncio.run(_until_stopped(HandsCampaign(rounds[: given.limit or None], options).run())))
 

@@ -59,7 +59,7 @@ class HandsCampaign:
         (self._options.results / "summary.md").write_text(text)
         print(text, flush=True)
         last = self._record.last()
-        return all(repr(one) in last and last[repr(one)].verdict is Verdict.GOOD for one in self._rounds)
+        return all(repr(item) in last and last[repr(item)].verdict is Verdict.GOOD for item in self._rounds)
 
     async def _lane(self, name: str) -> None:
         """Lay a stack out and play on it; a stack that cannot be begun anew is laid out again."""

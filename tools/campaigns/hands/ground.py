@@ -95,7 +95,7 @@ class Ground:
             except docker.errors.APIError:  # it ends at this moment
                 continue
             if code == 0:
-                return [json.loads(one) for one in (output[0] or b"").decode().split(BETWEEN) if one]
+                return [json.loads(part) for part in (output[0] or b"").decode().split(BETWEEN) if part]
         return None
 
     def people(self) -> SandboxClient:
@@ -106,17 +106,19 @@ class Ground:
     async def begin(self) -> None:
         """Remember where the channel is before a round."""
         self.begun += 1
-        self.marks.append(max((one.id for one in await self._messages()), default=self.marks[-1] if self.marks else 0))
+        self.marks.append(
+            max((message.id for message in await self._messages()), default=self.marks[-1] if self.marks else 0)
+        )
 
     async def told(self) -> Counter[str]:
         """Return how often the channel has the outcome of each deployment."""
-        return Counter(found[1] for one in await self._messages() if (found := OUTCOME.search(one.text)))
+        return Counter(found[1] for message in await self._messages() if (found := OUTCOME.search(message.text)))
 
     def left(self) -> Left:
         """Count what rounds leave behind: names of images, and files in the state folder."""
         images = self.lane.home.client.images.list()
         files = sum(path.is_file() for path in self.lane.state_dir.rglob("*"))
-        return Left(sum(len(one.tags) for one in images), files)
+        return Left(sum(len(image.tags) for image in images), files)
 
     async def settle(
         self, seconds: float, asked: str = "", *, by_hand: bool = False, may_fail: bool = False
@@ -152,8 +154,10 @@ class Ground:
                 return (f"channel: the outcome of {asked} is not there",)
             status, ended = await asyncio.to_thread(self._ask)
             told, messages = await self.told(), await self._messages(everything=by_hand)
-            alerted = any(alert_title(ENVIRONMENT) in one.text and RESOLVED not in one.text for one in messages)
-            unfinished = tuple(one for one in ended if not _is_finished(one, messages))
+            alerted = any(
+                alert_title(ENVIRONMENT) in message.text and RESOLVED not in message.text for message in messages
+            )
+            unfinished = tuple(item for item in ended if not _is_finished(item, messages))
             return breaches(View(containers, self.versions, status, ended, told, asked, by_hand, alerted, unfinished))
         except (*AWAY, ValueError) as error:
             return (f"the stack cannot be looked at: {error}",)
@@ -165,8 +169,8 @@ class Ground:
         status, listed = said
         ended = {one["id"]: one["outcome"] for one in listed["deployments"] if one["outcome"] is not None}
         self.outcomes |= ended
-        for one in ended:
-            self.seen.setdefault(one, self.begun)
+        for item in ended:
+            self.seen.setdefault(item, self.begun)
         recent = tuple(one for one in ended if self.seen[one] > self.begun - ROUNDS_READ)
         return status["environments"][0], recent
 

@@ -111,8 +111,12 @@ async def _up(ground: Ground, version: str) -> None:
 
 def _version_that_runs(ground: Ground) -> str:
     """Return the good version of most containers: nobody brings back one whose bot never starts."""
-    versions = (ground.versions.get(one.image) for one in ground.lane.finder.containers() if one.state == "running")
-    found = [one for one in versions if one in GOOD]
+    versions = (
+        ground.versions.get(container.image)
+        for container in ground.lane.finder.containers()
+        if container.state == "running"
+    )
+    found = [version for version in versions if version in GOOD]
     return max(found, key=found.count, default=GOOD[0])
 
 
@@ -225,16 +229,16 @@ async def _fail_web(ground: Ground) -> None:
 
 
 def _web(ground: Ground) -> list[tuple[str, str, str]]:
-    found = (one for one in ground.lane.finder.containers() if one.labels.get(SERVICE_LABEL) == "web")
-    return [(one.id, one.started_at, one.health) for one in found]
+    found = (container for container in ground.lane.finder.containers() if container.labels.get(SERVICE_LABEL) == "web")
+    return [(container.id, container.started_at, container.health) for container in found]
 
 
 async def _kill_redis(ground: Ground) -> None:
     """Kill its process as the kernel does for want of memory; its restart policy starts it again."""
-    for one in await asyncio.to_thread(ground.lane.finder.containers):
-        if one.labels.get(SERVICE_LABEL) == REDIS and one.pid:
+    for item in await asyncio.to_thread(ground.lane.finder.containers):
+        if item.labels.get(SERVICE_LABEL) == REDIS and item.pid:
             with suppress(ProcessLookupError):
-                os.kill(one.pid, signal.SIGKILL)
+                os.kill(item.pid, signal.SIGKILL)
 
 
 async def _discord_errors(ground: Ground) -> None:

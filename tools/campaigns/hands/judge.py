@@ -53,24 +53,24 @@ def _one_of_each(view: View) -> Iterator[str]:
         found = [one for one in view.containers if one.labels.get(SERVICE_LABEL) == service]
         if len(found) != 1:
             yield f"{len(found)} containers of {service}"
-        for one in found:
-            if one.state != "running" or one.health not in {"healthy", ""}:
-                yield f"{one.name} is {one.state} {one.health}".rstrip()
-            if one.name != f"{PROJECT}-{service}-{one.labels.get(NUMBER_LABEL)}":
-                yield f"{one.name} is not the name of {service}"
+        for container in found:
+            if container.state != "running" or container.health not in {"healthy", ""}:
+                yield f"{container.name} is {container.state} {container.health}".rstrip()
+            if container.name != f"{PROJECT}-{service}-{container.labels.get(NUMBER_LABEL)}":
+                yield f"{container.name} is not the name of {service}"
 
 
 def _no_others(view: View) -> Iterator[str]:
-    for one in view.containers:
-        if one.labels.get(SERVICE_LABEL) not in SERVICES:
-            yield f"{one.name} is of no service"
+    for container in view.containers:
+        if container.labels.get(SERVICE_LABEL) not in SERVICES:
+            yield f"{container.name} is of no service"
 
 
 def _one_version(view: View) -> Iterator[str]:
     versions = (
-        view.versions.get(one.image, "an unknown image")
-        for one in view.containers
-        if one.labels.get(SERVICE_LABEL) in VERSIONED
+        view.versions.get(container.image, "an unknown image")
+        for container in view.containers
+        if container.labels.get(SERVICE_LABEL) in VERSIONED
     )
     found = Counter(versions)
     if len(found) > 1 and not view.by_hand:
@@ -87,9 +87,9 @@ def _status_agrees(view: View) -> Iterator[str]:
         yield "status says that a deployment is under way"
     health = status.get("health") or {}
     verdict, services = health.get("verdict"), health.get("services", ())
-    ill = [f"{one['service']} {one['reason']}" for one in services if one["verdict"] not in WELL]
+    ill = [f"{service['service']} {service['reason']}" for service in services if service["verdict"] not in WELL]
     # A restart is told for a while, however well the service is by now.
-    restarted = verdict == "degraded" and ill and all(RESTARTED in one for one in ill)
+    restarted = verdict == "degraded" and ill and all(RESTARTED in item for item in ill)
     if verdict not in WELL and not restarted:
         yield f"status says {verdict}: {'; '.join(ill) or status.get('fault')}"
 
@@ -97,14 +97,14 @@ def _status_agrees(view: View) -> Iterator[str]:
 def _differences_named(view: View) -> Iterator[str]:
     """What runs is of the release that status names; or else, after a hand, status and an alert say what is not."""
     status = view.status or {}
-    drift = {one["service"] for one in (status.get("health") or {}).get("drift", ())}
-    runs = {one.labels.get(SERVICE_LABEL): one.image for one in view.containers}
+    drift = {item["service"] for item in (status.get("health") or {}).get("drift", ())}
+    runs = {container.labels.get(SERVICE_LABEL): container.image for container in view.containers}
     release = status.get("release") or {"services": (), "version": ""}
     for service in release["services"]:
         name, wanted = service["name"], service["image"]["image_id"]
         if wanted != runs.get(name) and not (view.by_hand and name in drift):
             yield f"status says {name} is of {release['version']}, and {_version(view, runs.get(name, ''))} runs"
-    updated = {str(one.labels.get(SERVICE_LABEL)) for one in view.containers if one.cpu_shares}
+    updated = {str(container.labels.get(SERVICE_LABEL)) for container in view.containers if container.cpu_shares}
     if updated - drift:
         yield f"status does not say that {', '.join(sorted(updated - drift))} was changed in place"
     if drift and not view.by_hand:
@@ -119,9 +119,9 @@ def _version(view: View, image: str) -> str:
 
 def _told_once(view: View) -> Iterator[str]:
     told = view.told or {}
-    for one in view.ended:
-        if told.get(one, 0) != 1:
-            yield f"the outcome of {one} is in the channel {told.get(one, 0)} times"
+    for item in view.ended:
+        if told.get(item, 0) != 1:
+            yield f"the outcome of {item} is in the channel {told.get(item, 0)} times"
     for one in view.unfinished:
         yield f"the live message of {one} is not that of its end"
     if view.asked and view.asked not in view.ended:

@@ -52,7 +52,7 @@ async def play_plants(results: Path, words: Collection[str] = ()) -> bool:
             one = await _play(ground, name)
             found.append(one)
             _print(one, results)
-    return all(one.is_red for one in found)
+    return all(item.is_red for item in found)
 
 
 async def _play(ground: Ground, name: str) -> Found:

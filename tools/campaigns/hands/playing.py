@@ -101,7 +101,7 @@ async def _start_a_bot(ground: Ground) -> None:
     (bot,) = await asyncio.to_thread(ground.lane.bots)
     os.kill(bot.pid, signal.SIGKILL)
     deadline = time.monotonic() + MOMENT_SECONDS
-    while not any(one.pid != bot.pid for one in await asyncio.to_thread(ground.lane.bots)):
+    while not any(item.pid != bot.pid for item in await asyncio.to_thread(ground.lane.bots)):
         if time.monotonic() > deadline:
             raise MissedError("the bot was not started again")
         await asyncio.sleep(LOOK_SECONDS)
@@ -176,10 +176,12 @@ async def _has_ended(ground: Ground, asked: str) -> bool:
 
 async def _containers(ground: Ground) -> frozenset[str]:
     listed = await asyncio.to_thread(ground.lane.home.client.api.containers, all=True)
-    return frozenset(one["Id"] for one in listed if one["Labels"].get(SERVICE_LABEL) in SERVICES)
+    return frozenset(item["Id"] for item in listed if item["Labels"].get(SERVICE_LABEL) in SERVICES)
 
 
 def _other_version(ground: Ground) -> str:
     """Return the good version that the bot does not run."""
-    bots = (one for one in ground.lane.finder.containers() if one.labels.get(SERVICE_LABEL) == BOT_SERVICE)
-    return GOOD[1] if GOOD[0] in {ground.versions.get(one.image) for one in bots} else GOOD[0]
+    bots = (
+        container for container in ground.lane.finder.containers() if container.labels.get(SERVICE_LABEL) == BOT_SERVICE
+    )
+    return GOOD[1] if GOOD[0] in {ground.versions.get(bot.image) for bot in bots} else GOOD[0]

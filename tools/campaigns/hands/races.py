@@ -108,7 +108,7 @@ class RaceLane:
             if typed > ended or deployment.outcome is not Outcome.SUCCEEDED:
                 # What was typed had not ended: it counts. And who is told of a failure is told what is to be done.
                 return outcome, ()
-            return outcome, tuple(f"succeeded, but {one}" for one in self._breaches(said))
+            return outcome, tuple(f"succeeded, but {breach}" for breach in self._breaches(said))
 
     async def _start(self, race: Race) -> tuple[str, tuple[str, ...]]:
         typing = asyncio.create_task(self._type(race.command, 0.0))
@@ -117,10 +117,18 @@ class RaceLane:
             await bot.maintenance.start()
             await typing
             await asyncio.sleep(self._length)
-            alerts = [one for one in await bot.state.alerts.all() if one.source is AlertSource.HEALTH and one.service]
-            urgent = [f"an alert: {one.title}" for one in alerts if one.is_urgent and race.command not in TAKES_DOWN]
+            alerts = [
+                alert for alert in await bot.state.alerts.all() if alert.source is AlertSource.HEALTH and alert.service
+            ]
+            urgent = [
+                f"an alert: {alert.title}" for alert in alerts if alert.is_urgent and race.command not in TAKES_DOWN
+            ]
             found = await bot.state.deployments.list("dev", limit=1)
-            undone = [f"{one.id} was begun by recovery" for one in found if one.request.requested_by.id != WHO.id]
+            undone = [
+                f"{deployment.id} was begun by recovery"
+                for deployment in found
+                if deployment.request.requested_by.id != WHO.id
+            ]
             return "started", (*urgent, *undone)
 
     async def _clean(self) -> tuple[str, ...]:
@@ -131,7 +139,7 @@ class RaceLane:
             self._length = max(1.0, time.monotonic() - began)
         if deployment.outcome is not Outcome.SUCCEEDED:
             return (f"the next deployment {deployment.outcome}: {deployment.problem}",)
-        return tuple(f"after the next deployment {one}" for one in self._breaches(self._view()))
+        return tuple(f"after the next deployment {breach}" for breach in self._breaches(self._view()))
 
     def _bot(self) -> Any:
         return open_application(self._settings)
@@ -168,10 +176,10 @@ class RaceLane:
             there = [one for one in view if one["Labels"]["com.docker.compose.service"] == service]
             if len(there) != 1:
                 yield f"there are {len(there)} containers of {service}"
-            for one in there:
-                name = one["Names"][0].strip("/")
-                if one["State"] != "running" or "(healthy)" not in one["Status"]:
-                    yield f"{name} is {one['Status'] or one['State']}"
+            for item in there:
+                name = item["Names"][0].strip("/")
+                if item["State"] != "running" or "(healthy)" not in item["Status"]:
+                    yield f"{name} is {item['Status'] or item['State']}"
                 if not name.startswith(f"{self._name}-dev-{service}-"):
                     yield f"{name} has not its own name"
         if len({one["ImageID"] for one in view}) > 1:
@@ -213,7 +221,7 @@ async def run_races(folder: Path, chosen: list[Race], lanes: int, minutes: float
                 return
             outcome, found = await lane.play(race)
             played[race.command + (" (start)" if race.is_start else ""), outcome.partition(":")[0]] += 1
-            wrong.extend(f"{race}: {one}" for one in found)
+            wrong.extend(f"{race}: {item}" for item in found)
             print(f"{sum(played.values())}  {race}  {outcome}  {'; '.join(found)}", flush=True)
 
     with race_lanes(folder, lanes) as opened:

@@ -77,9 +77,9 @@ class Record:
     def left(self, rounds: Sequence[Round]) -> list[Round]:
         """Return the rounds that are to be played: not those that went well, nor those that this commit broke."""
         last = self.last()
-        done = {one for one in rounds if self._is_done(last.get(repr(one)))}
-        reached = {(one.hand, one.moment) for one in done}
-        return covering_first((one for one in rounds if one not in done), reached)
+        done = {item for item in rounds if self._is_done(last.get(repr(item)))}
+        reached = {(item.hand, item.moment) for item in done}
+        return covering_first((item for item in rounds if item not in done), reached)
 
     def _is_done(self, line: Line | None) -> bool:
         if line is None or line.again:
@@ -90,11 +90,11 @@ class Record:
 def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
     """Return a table: each hand, its rounds, how many went well, the slowest; and what is missing."""
     rounds = list(rounds)
-    found = {one: last[repr(one)] for one in rounds if repr(one) in last}
+    found = {item: last[repr(item)] for item in rounds if repr(item) in last}
     hit = {one: line for one, line in found.items() if line.verdict in {Verdict.GOOD, Verdict.BROKEN}}
-    rows = [_row(hand, [one for one in rounds if one.hand is hand], hit) for hand in Hand]
+    rows = [_row(hand, [item for item in rounds if item.hand is hand], hit) for hand in Hand]
     good = sum(line.verdict is Verdict.GOOD for line in hit.values())
-    reached = {(one.hand, one.moment) for one in hit}
+    reached = {(item.hand, item.moment) for item in hit}
     missing = [f"{hand} ({moment})" for hand in Hand for moment in Moment if (hand, moment) not in reached]
     most = max(hit.values(), key=lambda line: line.nth, default=None)
     commits = sorted({line.commit for line in hit.values()})
@@ -107,7 +107,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
             f"{good} of {len(hit)} rounds ended well; {len(rounds) - len(hit)} were not played.",
             *([] if most is None else [_left(most, hit.values())]),
             f"Commits: {', '.join(commits)}.",
-            *(f"never hit: {one}" for one in missing),
+            *(f"never hit: {item}" for item in missing),
             *(f"{line.verdict}: {one}: {'; '.join(line.wrong)}" for one, line in found.items() if line.wrong),
             "",
         ]
@@ -115,7 +115,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
 
 
 def _row(hand: Hand, rounds: list[Round], hit: Mapping[Round, Line]) -> str:
-    lines = [hit[one] for one in rounds if one in hit]
+    lines = [hit[item] for item in rounds if item in hit]
     well = sum(line.verdict is Verdict.GOOD for line in lines)
     slowest = max((line.seconds for line in lines), default=0.0)
     return f"| {hand} | {len(rounds)} | {len(lines)} | {well} | {slowest:.1f} |" if rounds else ""

@@ -127,8 +127,8 @@ def covering_first(rounds: Iterable[Round], reached: Collection[tuple[Hand, Mome
     seen = set(reached)
     first: list[Round] = []
     others: list[Round] = []
-    for one in rounds:
-        pair = (one.hand, one.moment)
-        (others if pair in seen else first).append(one)
+    for item in rounds:
+        pair = (item.hand, item.moment)
+        (others if pair in seen else first).append(item)
         seen.add(pair)
     return first + others

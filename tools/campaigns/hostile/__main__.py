@@ -23,9 +23,11 @@ def main() -> int:
     judged = [*_judged(cases(given.seed, spelled=given.spellings), given.key)]
     judged += _every_key(given.seed, given.spellings, given.key)
     sys.stdout.write(report(judged) + f"\n{time.monotonic() - started:.0f} s\n")
-    wrong = [one for one in judged if one.is_wrong]
-    for one in wrong[:200]:
-        sys.stderr.write(f"WRONG {one.verdict}: {one.case.key}, {one.case.spelled}: {str(one.case.value)[:120]}\n")
+    wrong = [item for item in judged if item.is_wrong]
+    for service in wrong[:200]:
+        sys.stderr.write(
+            f"WRONG {service.verdict}: {service.case.key}, {service.case.spelled}: {str(service.case.value)[:120]}\n"
+        )
     return 1 if wrong else 0
 
 
@@ -40,7 +42,7 @@ def _every_key(seed: int, spelled: int | None, key: str) -> Iterator[Judged]:
     every = cases_of_every_key(seed, spelled=SPELLINGS_EACH if spelled is None else min(spelled, SPELLINGS_EACH))
     plainly = list(_judged((case for case in every if case.spelled == PLAIN), key))
     yield from plainly
-    taken = {value_of(one.case) for one in plainly if one.verdict is not Verdict.NOT_TAKEN}
+    taken = {value_of(service.case) for service in plainly if service.verdict is not Verdict.NOT_TAKEN}
     yield from _judged((case for case in every if case.spelled != PLAIN and value_of(case) in taken), key)
 
 
@@ -60,7 +62,7 @@ def report(judged: Iterable[Judged]) -> str:
 
 
 def _line(name: str, verdicts: Counter[Verdict]) -> str:
-    numbers = (verdicts[one] for one in (Verdict.NOT_TAKEN, Verdict.REFUSED, Verdict.OTHERWISE, Verdict.PASSED))
+    numbers = (verdicts[item] for item in (Verdict.NOT_TAKEN, Verdict.REFUSED, Verdict.OTHERWISE, Verdict.PASSED))
     return f"| {name} | {verdicts.total()} | " + " | ".join(map(str, numbers)) + " |"
 
 

@@ -96,8 +96,8 @@ def cases_of_every_key(seed: int, *, spelled: int = SPELLINGS_EACH) -> list[Case
     every: list[Case] = []
     for number, (path, key, value, judgement) in enumerate(every_key()):
         contained = judgement is Judgement.CONTAINED
-        for index, one in enumerate((PLAIN, *chosen.sample(named, spelled))):
-            every.append(Case(f"c{number}s{index}x", key, value, one, not contained, path, contained))
+        for index, item in enumerate((PLAIN, *chosen.sample(named, spelled))):
+            every.append(Case(f"c{number}s{index}x", key, value, item, not contained, path, contained))
     return sorted(every, key=lambda case: (case.spelled, case.contained))
 
 

@@ -34,10 +34,10 @@ HOSTILE: Values = {
     "services.annotations": ({"run.oci.handler": "krun"}, ["a=b"]),
     "services.blkio_config": ({"weight": 1000}, {"device_write_bps": [{"path": "/dev/sda", "rate": 1}]}),
     "services.build": (
-        *({"context": one} for one in (*OUTSIDE[:-2], "https://example.test/x.git", "git@example.test:x.git")),
-        *(BUILT | {"dockerfile": one} for one in ("/etc/passwd", "../../x", "../link/passwd")),
-        *(BUILT | {"additional_contexts": {"x": one}} for one in ("/etc", "./link", "https://example.test/")),
-        *(BUILT | {"network": one} for one in ("host", "prod_default", "container:prod-db-1")),
+        *({"context": item} for item in (*OUTSIDE[:-2], "https://example.test/x.git", "git@example.test:x.git")),
+        *(BUILT | {"dockerfile": item} for item in ("/etc/passwd", "../../x", "../link/passwd")),
+        *(BUILT | {"additional_contexts": {"x": item}} for item in ("/etc", "./link", "https://example.test/")),
+        *(BUILT | {"network": item} for item in ("host", "prod_default", "container:prod-db-1")),
         BUILT | {"privileged": True},
         BUILT | {"ssh": ["default"]},
         BUILT | {"ulimits": {"rtprio": 99}},
@@ -72,7 +72,7 @@ HOSTILE: Values = {
     "services.label_file": ("/etc/passwd", ["./link/passwd"]),
     "services.labels": ({"com.docker.compose.project": "prod"}, ["com.docker.compose.service=db"]),
     "services.logging": (
-        *({"driver": one} for one in ("syslog", "fluentd", "gelf", "splunk", "awslogs", "vendor/plugin:latest")),
+        *({"driver": item} for item in ("syslog", "fluentd", "gelf", "splunk", "awslogs", "vendor/plugin:latest")),
         {"driver": "json-file", "options": {"cache-disabled": "x"}},
         {"options": {"syslog-address": "tcp://127.0.0.1:6379"}},
     ),
@@ -94,8 +94,8 @@ HOSTILE: Values = {
     "services.userns_mode": ("host",),
     "services.uts": ("host",),
     "services.volumes": (
-        *(_bind(one) for one in OUTSIDE),
-        *(_bind(one, read_only=True) for one in ("/etc/shadow", "/run/docker.sock", "./link/shadow", "./state")),
+        *(_bind(item) for item in OUTSIDE),
+        *(_bind(item, read_only=True) for item in ("/etc/shadow", "/run/docker.sock", "./link/shadow", "./state")),
         _bind("./data", bind={"propagation": "rshared"}),
         [{"type": "image", "source": "prod/web", "target": "/t"}],
         [{"type": "image", "source": "prod/web", "target": "/t", "image": {"subpath": "etc"}}],
@@ -145,8 +145,11 @@ ORDINARY: Values = {
         BUILT,
         BUILT | {"args": {"A": "1"}, "cache_from": ["shop/web:v1"], "target": "x"},
         # Of these a build keeps what reaches its own image alone.
-        *(BUILT | {"cache_to": [one]} for one in ("type=local,dest=state", "type=registry,ref=prod/web", "prod/web")),
-        *(BUILT | {"cache_from": [one]} for one in ("type=local,src=/etc", "type=s3,bucket=x", "src=/etc,type=local")),
+        *(BUILT | {"cache_to": [item]} for item in ("type=local,dest=state", "type=registry,ref=prod/web", "prod/web")),
+        *(
+            BUILT | {"cache_from": [item]}
+            for item in ("type=local,src=/etc", "type=s3,bucket=x", "src=/etc,type=local")
+        ),
         BUILT | {"tags": ["prod/web:latest"]},
     ),
     "services.cap_drop": (["ALL"],),

@@ -43,7 +43,7 @@ class Hooks:
         hooks = self
 
         def held(calls: SwarmCalls, *arguments: Any, **options: Any) -> Any:
-            spec = next((one for one in arguments if isinstance(one, Mapping)), {})
+            spec = next((argument for argument in arguments if isinstance(argument, Mapping)), {})
             kind = str(arguments[0]) if act != "update" else "services"
             step = hooks._named(f"{act} {kind} {_without_digits(str(spec.get('Name', '')))}".rstrip())
             hooks._gate.hold_thread(step, "before")
@@ -100,7 +100,7 @@ class Hooks:
         (container_id,) = arguments
         if container_id not in self._services:
             with suppress(RoasError):  # an engine that is unavailable will not act, either
-                self._services |= {one.id: one.service for one in await stack.containers()}
+                self._services |= {container.id: container.service for container in await stack.containers()}
         return self._services.get(container_id, self._service)
 
     def _named(self, text: str) -> str:

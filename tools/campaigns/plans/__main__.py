@@ -61,8 +61,8 @@ def main() -> int:
             results = asyncio.run(play_cases(seeds, Path(folder)))
             for one in results:
                 report(one)
-    untrue = [one for one in results if one.lies]
-    changed = sum(one.changed for one in results)
+    untrue = [result for result in results if result.lies]
+    changed = sum(result.changed for result in results)
     print(f"{len(results)} cases, {changed} services changed, {len(untrue)} with a difference")
     return 1 if untrue else 0
 

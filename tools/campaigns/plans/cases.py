@@ -145,7 +145,7 @@ class Case:
             self.result.lies += find_unsettled(self.machine, PROJECT, self.engine.drafted)
 
     def _request(self, *, limited: bool = False) -> DeploymentRequest:
-        active = [name for name, one in self.file.items() if one.active]
+        active = [name for name, item in self.file.items() if item.active]
         if limited and self.rng.random() < 0.2 and self.releases > 1:
             return DeploymentRequest(self.environment.name, DeploymentKind.ROLLBACK, DORA)
         named = tuple(self.rng.sample(active, 1)) if limited and self.rng.random() < 0.25 else ()
@@ -164,7 +164,7 @@ class Case:
         names = sorted(rng.sample(NAMES, rng.randint(2, len(NAMES))))
         for position, name in enumerate(names):
             self.file[name] = self._service(name, names[:position])
-        if not any(one.active for one in self.file.values()):
+        if not any(item.active for item in self.file.values()):
             first = names[0]
             self.file[first] = replace(self.file[first], active=True)
         for tag in VERSIONS:
@@ -176,10 +176,10 @@ class Case:
     def _service(self, name: str, earlier: list[str]) -> Service:
         rng = self.rng
         job = name == "job"
-        active = [one for one in earlier if self.file[one].active and one != "job"]
-        running = [one for one in active if self.file[one].replicas]
+        active = [item for item in earlier if self.file[item].active and item != "job"]
+        running = [item for item in active if self.file[item].replicas]
         shares = rng.choice(running) if running and not job and rng.random() < 0.25 else ""
-        needs = tuple((one, rng.random() < 0.5) for one in active if one != shares and rng.random() < 0.4)
+        needs = tuple((item, rng.random() < 0.5) for item in active if item != shares and rng.random() < 0.4)
         plain = not shares and not job
         return Service(
             image=f"{name}:{rng.choice((VERSION, VERSION, *VERSIONS))}",
@@ -214,13 +214,13 @@ class Case:
     def _drop_services(self) -> None:
         """Take a service out of the file, or out of its profile, that no other needs."""
         rng, file = self.rng, self.file
-        needed = {on for one in file.values() for on in (one.shares, *(need for need, _ in one.needs))}
+        needed = {on for item in file.values() for on in (item.shares, *(need for need, _ in item.needs))}
         leaf = sorted(set(file) - needed)
         if len(file) > 2 and rng.random() < 0.25:
             gone = rng.choice(leaf)
-            if any(one.active for name, one in file.items() if name != gone):
+            if any(item.active for name, item in file.items() if name != gone):
                 del file[gone]
         if "tools" in file and rng.random() < 0.3:
-            others = [one for name, one in file.items() if name != "tools" and one.active]
+            others = [item for name, item in file.items() if name != "tools" and item.active]
             if others and "tools" in leaf:
                 file["tools"] = replace(file["tools"], active=not file["tools"].active)

@@ -34,7 +34,7 @@ class Service:
     def fields(self) -> dict[str, Any]:
         """Return the service as a model has it."""
         fields = asdict(self) | {"network_mode": f"service:{self.shares}" if self.shares else ""}
-        return fields | {"needs": [list(one) for one in self.needs]}
+        return fields | {"needs": [list(item) for item in self.needs]}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> "Service":
@@ -62,7 +62,11 @@ C = TypeVar("C", bound=Named)
 
 def with_version(file: Mapping[str, Service], version: str) -> dict[str, Service]:
     """Return the active services of a compose file where VERSION is set."""
-    return {name: replace(one, image=one.image.replace(VERSION, version)) for name, one in file.items() if one.active}
+    return {
+        name: replace(service, image=service.image.replace(VERSION, version))
+        for name, service in file.items()
+        if service.active
+    }
 
 
 def hash_of(service: Service, joined: str = "") -> str:
@@ -72,7 +76,7 @@ def hash_of(service: Service, joined: str = "") -> str:
 
 def joined_by(service: Service, containers: Iterable[C]) -> C | None:
     """Return the container in whose namespace a service is to be: the first by name."""
-    found = (one for one in containers if service.shares and one.service == service.shares)
+    found = (container for container in containers if service.shares and container.service == service.shares)
     return min(found, key=lambda one: one.name, default=None)
 
 
@@ -95,14 +99,14 @@ class Compose:
     def up(self, chosen: Iterable[str] = (), *, deps: bool = True, anew: bool = False, orphans: bool = False) -> None:
         """Create, then start; with `orphans`, remove what the compose file does not know."""
         if orphans:
-            for one in self.machine.of(self.project):
-                if one.service not in self.services:
-                    self.machine.remove(one.id)
+            for service in self.machine.of(self.project):
+                if service.service not in self.services:
+                    self.machine.remove(service.id)
         named = frozenset(chosen) or frozenset(self.services)
         self.create(named, deps=deps, anew=anew)
         for name in self._in_order(named, deps=deps):
-            for one in self.machine.of(self.project, name):
-                self.machine.start(one.id)
+            for item in self.machine.of(self.project, name):
+                self.machine.start(item.id)
 
     def run(self, name: str) -> None:
         """Run something once in a container that is none of the service's."""
@@ -112,8 +116,10 @@ class Compose:
 
     def down(self) -> None:
         """Remove all of the project, the one-offs too."""
-        for one in [one for one in self.machine.containers.values() if one.project == self.project]:
-            self.machine.remove(one.id)
+        for environment in [
+            container for container in self.machine.containers.values() if container.project == self.project
+        ]:
+            self.machine.remove(environment.id)
 
     def _in_order(self, chosen: Collection[str], *, deps: bool) -> list[str]:
         found: list[str] = []
@@ -134,14 +140,14 @@ class Compose:
     def _converge(self, name: str, *, anew: bool) -> None:
         there = sorted(self.machine.of(self.project, name), key=lambda one: (self._differs(one), one.number))
         expected = self.scale.get(name, self.services[name].replicas)
-        for one in there[expected:]:
-            self.machine.remove(one.id)
+        for item in there[expected:]:
+            self.machine.remove(item.id)
         for one in there[:expected]:
             if not self.no_recreate and (anew or self._differs(one)):
                 self._replace(one)
             elif one.state == PAUSED:  # what neither runs nor stands still is started, and that is refused
                 self.machine.start(one.id)
-        highest = max((one.number for one in self.machine.of(self.project, name)), default=0)
+        highest = max((release.number for release in self.machine.of(self.project, name)), default=0)
         for number in range(highest + 1, highest + 1 + max(0, expected - len(there))):
             self.machine.create(self._new(name, number))
 

@@ -86,7 +86,7 @@ class EngineDouble:
         """Return the stack of the compose file as it is now."""
         active = with_version(self.file, version or "")
         model = {
-            "services": {name: one.fields() for name, one in active.items()},
+            "services": {name: item.fields() for name, item in active.items()},
             "x-deploy": {"inactive": sorted(self.file.keys() - active.keys())},
         }
         return ResolvedStack(self.environment, version or "", model, self.definitions(model))
@@ -255,13 +255,13 @@ class EngineDouble:
 
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the projects of the machine: every one is of the one folder that there is."""
-        names = sorted({one.project for one in self.machine.containers.values()})
+        names = sorted({container.project for container in self.machine.containers.values()})
         folders = frozenset({str(self.environment.folder)})
         return tuple(FoundProject(name, folders=folders) for name in names)
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
-        return tuple(_snapshot(one) for one in self.machine.of(self.environment.project))
+        return tuple(_snapshot(item) for item in self.machine.of(self.environment.project))
 
     async def outline(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
@@ -270,7 +270,7 @@ class EngineDouble:
     async def containers_by_id(self, container_ids: Iterable[str]) -> tuple[ContainerSnapshot, ...]:
         """Return some containers."""
         wanted = set(container_ids)
-        return tuple(one for one in await self.containers() if one.id in wanted)
+        return tuple(container for container in await self.containers() if container.id in wanted)
 
     async def written_services(self) -> frozenset[str]:
         """Return none: on one machine a service is its containers."""
@@ -287,8 +287,8 @@ class EngineDouble:
         there = await self.containers() if containers is None else containers
         services = _services(model)
         return {
-            name: Wanted(one, _wanted_hash(services, name, there), services[name].image_id)
-            for name, one in self.definitions(model).items()
+            name: Wanted(definition, _wanted_hash(services, name, there), services[name].image_id)
+            for name, definition in self.definitions(model).items()
         }
 
     async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
@@ -304,20 +304,20 @@ class EngineDouble:
         self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
     ) -> tuple[ContainerSnapshot, ...]:
         """Create what has no container yet; what has some keeps them, as many as there are."""
-        before = {one.id for one in await self.containers()}
+        before = {container.id for container in await self.containers()}
         services, project = _services(self.models[model_hash]), self.environment.project
         lacking = [
             name
-            for name, one in services.items()
-            if (chosen is None or name in chosen) and one.replicas and not self.machine.of(project, name)
+            for name, service in services.items()
+            if (chosen is None or name in chosen) and service.replicas and not self.machine.of(project, name)
         ]
-        lacking += [one.shares for one in map(services.__getitem__, lacking) if one.shares]
+        lacking += [item.shares for item in map(services.__getitem__, lacking) if item.shares]
         self._name_images(services)
         with _told():
             Compose(self.machine, project, _stored(services), no_recreate=True).create(
                 [name for name in lacking if not self.machine.of(project, name)], deps=False
             )
-        return tuple(one for one in await self.containers() if one.id not in before)
+        return tuple(container for container in await self.containers() if container.id not in before)
 
     async def create_service(
         self,
@@ -338,13 +338,13 @@ class EngineDouble:
 
         async def fitting() -> list[ContainerSnapshot]:
             wanted = (await self.wanted_services(model))[service]
-            return [one for one in map(_snapshot, machine.of(project, service)) if wanted.fits(one)]
+            return [item for item in map(_snapshot, machine.of(project, service)) if wanted.fits(item)]
 
-        fit = {one.id for one in await fitting()}
+        fit = {item.id for item in await fitting()}
         if not beside:
             self._make_room(machine.of(project, service), set() if anew else fit, fit, replicas)
         there = machine.of(project, service)
-        if anew or sum(one.id in fit for one in there) < replicas:
+        if anew or sum(item.id in fit for item in there) < replicas:
             for one in there:
                 # Compose would start what is paused, and Docker refuses that.
                 if one.state == PAUSED and (beside or (one.id in fit and not anew)):
@@ -358,21 +358,21 @@ class EngineDouble:
         wanted, made = (await self.wanted_services(model))[service], await fitting()
         if replicas and not made:
             raise EngineError(f"no container of {service} is as the model says", service=service)
-        return tuple(one.id for one in made if not wanted.is_settled(one))
+        return tuple(item.id for item in made if not wanted.is_settled(item))
 
     def _make_room(self, there: list[Container], stay: set[str], fit: set[str], replicas: int) -> None:
         """Remove what is too many, and what has the number of another and would get a successor of the same name."""
         best = sorted(there, key=lambda one: (one.id not in fit, one.state != RUNNING, _is_copied(one), one.number))
         numbers: set[int] = set()
-        for position, one in enumerate(best):
-            if position >= replicas or (one.number in numbers and one.id not in stay):
-                self.machine.remove(one.id)
-            numbers.add(one.number)
+        for position, release in enumerate(best):
+            if position >= replicas or (release.number in numbers and release.id not in stay):
+                self.machine.remove(release.id)
+            numbers.add(release.number)
 
     def _name_images(self, services: Mapping[str, Service]) -> None:
         """Let every name of a release mean its own image again: a hand may have moved it."""
-        for one in services.values():
-            self.machine.tag(one.image_id, one.image)
+        for service in services.values():
+            self.machine.tag(service.image_id, service.image)
 
     async def start(self, container_id: str) -> None:
         """Start a container, or let one that was paused go on."""
@@ -410,9 +410,9 @@ class EngineDouble:
         """Sweep a copy of the machine, and look what is left."""
         tried = self.machine.copy()
         sweep(tried, self.environment.project, spared=spared)
-        left = tuple(_snapshot(one) for one in tried.of(self.environment.project))
+        left = tuple(_snapshot(item) for item in tried.of(self.environment.project))
         gone = self.machine.containers.keys() - tried.containers.keys()
-        return SweptContainers(left, tuple(one for one in await self.containers() if one.id in gone))
+        return SweptContainers(left, tuple(container for container in await self.containers() if container.id in gone))
 
     async def sweep(self, service: str | None = None, *, spared: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Do away with what a killed Compose left."""
@@ -468,7 +468,7 @@ class EngineDouble:
 
     async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Have no bot in any container."""
-        return {one: BotPlace(str(Path("/state"))) for one in container_ids}
+        return {container_id: BotPlace(str(Path("/state"))) for container_id in container_ids}
 
     async def check_configuration(self, model: Mapping[str, Any], service: str, image_id: str) -> None:
         """Find nothing wrong with a proxy's configuration."""
@@ -492,7 +492,7 @@ def _services(model: Mapping[str, Any]) -> dict[str, Service]:
 
 def _stored(services: Mapping[str, Service]) -> dict[str, Service]:
     """Return services as Compose finds them in a stored model: what they only depend on is the bot's affair."""
-    return {name: replace(one, needs=()) for name, one in services.items()}
+    return {name: replace(service, needs=()) for name, service in services.items()}
 
 
 def _definition(name: str, services: Mapping[str, Service]) -> ServiceDefinition:
@@ -530,7 +530,7 @@ def _wanted_hash(services: Mapping[str, Service], name: str, containers: Iterabl
         unlike = (one.config_hash, one.image_id) != wanted
         return unlike, one.state is not ContainerState.RUNNING, _is_copied(one), one.number
 
-    best = sorted((one for one in there if one.service == shares), key=little)
+    best = sorted((service for service in there if service.service == shares), key=little)
     joined = joined_by(services[name], best[: max(1, services[shares].replicas)])
     settled = joined is not None and joined.config_hash == wanted[0]
     return hash_of(services[name], joined.id if joined is not None and settled else NOBODY)

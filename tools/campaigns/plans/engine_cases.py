@@ -86,9 +86,9 @@ class EngineCase:
         """Say where another image runs than the plan says."""
         images = self.ground.images(self.project)
         return [
-            f"{one.service}: the plan says {one.new_image} ({one.expected_image}), {sorted(runs)} runs"
-            for one in plan.services
-            if one.expected_image and (runs := images.get(one.service)) and runs != {one.expected_image}
+            f"{service.service}: the plan says {service.new_image} ({service.expected_image}), {sorted(runs)} runs"
+            for service in plan.services
+            if service.expected_image and (runs := images.get(service.service)) and runs != {service.expected_image}
         ]
 
     async def _not_settled(self, application: Application, request: DeploymentRequest, done: Plan) -> list[str]:
@@ -101,16 +101,16 @@ class EngineCase:
         else:
             plan = await application.orchestrator.plan(request)
             again = [
-                f"{one.service}: deployed again, it would {one.action} ({'; '.join(one.reasons)})"
-                for one in plan.changed
-                if one.action is not ServiceAction.KEEP
+                f"{service.service}: deployed again, it would {service.action} ({'; '.join(service.reasons)})"
+                for service in plan.changed
+                if service.action is not ServiceAction.KEEP
             ]
         drift = (await application.collector.collect_all_metrics(application.environments[ENVIRONMENT])).drift
-        stays = {one.partition(" ")[0] for one in done.warnings if IN_PLACE in one}
+        stays = {warning.partition(" ")[0] for warning in done.warnings if IN_PLACE in warning}
         return again + [
-            f"{one.service}: is called drift at once: {one.reason}"
-            for one in drift or ()
-            if one.service not in stays or IN_PLACE not in one.reason
+            f"{service.service}: is called drift at once: {service.reason}"
+            for service in drift or ()
+            if service.service not in stays or IN_PLACE not in service.reason
         ]
 
     async def _limited(self, application: Application) -> DeploymentRequest:
@@ -158,8 +158,8 @@ class EngineCase:
             "stop_grace_period": "0s",
             "init": True,
         }
-        active = [one for one in earlier if "profiles" not in self.services[one] and one != JOB]
-        running = [one for one in active if self.services[one].get("scale", 1) == 1]
+        active = [item for item in earlier if "profiles" not in self.services[item] and item != JOB]
+        running = [item for item in active if self.services[item].get("scale", 1) == 1]
         if name == JOB:
             return fields | {"command": ENDS, "network_mode": "none", "x-deploy": {"one_shot": True}}
         shares = rng.choice(running) if running and rng.random() < 0.3 else ""
@@ -167,10 +167,10 @@ class EngineCase:
             fields["network_mode"] = f"service:{shares}"
         elif rng.random() < 0.5:
             fields["network_mode"] = "none"
-        needs = [one for one in active if one != shares and rng.random() < 0.4]
+        needs = [item for item in active if item != shares and rng.random() < 0.4]
         if needs:
             fields["depends_on"] = {
-                one: {"condition": "service_started", "restart": rng.random() < 0.5} for one in needs
+                item: {"condition": "service_started", "restart": rng.random() < 0.5} for item in needs
             }
         if not shares and (scale := rng.choice((1, 1, 1, 2, 0))) != 1:
             fields["scale"] = scale
@@ -192,7 +192,7 @@ class EngineCase:
                 fields["scale"] = rng.choice((1, 2))
         gone = rng.choice(sorted(self.services))
         others = {name: fields for name, fields in self.services.items() if name != gone}
-        if rng.random() < 0.2 and any("profiles" not in one for one in others.values()) and not _needed(gone, others):
+        if rng.random() < 0.2 and any("profiles" not in item for item in others.values()) and not _needed(gone, others):
             del self.services[gone]
         self._write()
 

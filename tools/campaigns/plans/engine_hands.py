@@ -27,7 +27,7 @@ class Hands:
     def use(self) -> str:
         """Do one thing, and return what it was."""
         hand = self.rng.choice(self._hands())
-        there = [one for one in self.ground.containers() if label(one, PROJECT) == self.project]
+        there = [container for container in self.ground.containers() if label(container, PROJECT) == self.project]
         chosen = self.rng.choice(there) if there else None
         said = hand(chosen) if chosen is not None or hand in self._need_nothing() else "nothing was there"
         service = label(chosen, SERVICE) if chosen is not None else ""

@@ -83,18 +83,25 @@ class Ground:
         What is of no service of the project goes by a name of its own: no plan has it, and nothing may happen to it.
         """
         found: dict[str, dict[str, tuple[str, str]]] = {}
-        for one in self.containers():
-            ours = label(one, PROJECT) == project and label(one, ONE_OFF) == "False"
-            name = label(one, SERVICE) if ours else f"{label(one, PROJECT)} {one['Name']}"
-            found.setdefault(name, {})[one["Id"]] = (one["State"]["StartedAt"], one["State"]["Status"])
+        for container in self.containers():
+            ours = label(container, PROJECT) == project and label(container, ONE_OFF) == "False"
+            name = label(container, SERVICE) if ours else f"{label(container, PROJECT)} {container['Name']}"
+            found.setdefault(name, {})[container["Id"]] = (
+                container["State"]["StartedAt"],
+                container["State"]["Status"],
+            )
         return found
 
     def wait_for_jobs(self, service: str) -> None:
         """Wait until what ends by itself has ended: that is no effect of a deployment."""
 
         def ended() -> bool:
-            jobs = [one for one in self.containers() if label(one, SERVICE) == service and one["Config"]["Cmd"] == ENDS]
-            return all(one["State"]["Status"] != "running" for one in jobs)
+            jobs = [
+                container
+                for container in self.containers()
+                if label(container, SERVICE) == service and container["Config"]["Cmd"] == ENDS
+            ]
+            return all(job["State"]["Status"] != "running" for job in jobs)
 
         if not wait_until(ended, JOB_SECONDS):
             raise TimeoutError(f"{service} does not end")
@@ -102,9 +109,9 @@ class Ground:
     def images(self, project: str) -> Mapping[str, set[str]]:
         """Return the image IDs of each service's containers."""
         found: dict[str, set[str]] = {}
-        for one in self.containers():
-            if label(one, PROJECT) == project and label(one, ONE_OFF) == "False":
-                found.setdefault(label(one, SERVICE), set()).add(one["Image"])
+        for container in self.containers():
+            if label(container, PROJECT) == project and label(container, ONE_OFF) == "False":
+                found.setdefault(label(container, SERVICE), set()).add(container["Image"])
         return found
 
     def clear(self) -> None:

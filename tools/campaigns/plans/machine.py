@@ -56,22 +56,26 @@ class Machine:
 
     def copy(self) -> "Machine":
         """Return a machine on which things can be tried."""
-        containers = {one.id: replace(one) for one in self.containers.values()}
+        containers = {container.id: replace(container) for container in self.containers.values()}
         return replace(self, containers=containers, tags=dict(self.tags), listeners=[])
 
     def of(self, project: str, service: str | None = None) -> list[Container]:
         """Return the containers of a project or one of its services, in order of number; no one-off is among them."""
-        found = (one for one in self.containers.values() if one.project == project and not one.one_off)
+        found = (
+            container
+            for container in self.containers.values()
+            if container.project == project and not container.one_off
+        )
         chosen = (one for one in found if service in {None, one.service})
         return sorted(chosen, key=lambda one: (one.service, one.number, one.name))
 
     def look(self, project: str) -> Look:
         """Return what inspect says; what is of no service of the project goes by a name of its own."""
         found: dict[str, dict[str, tuple[str, str]]] = {}
-        for one in self.containers.values():
-            ours = one.project == project and not one.one_off
-            name = one.service if ours else f"{one.project} {one.name}"
-            found.setdefault(name, {})[one.id] = (str(one.started_at), one.state)
+        for container in self.containers.values():
+            ours = container.project == project and not container.one_off
+            name = container.service if ours else f"{container.project} {container.name}"
+            found.setdefault(name, {})[container.id] = (str(container.started_at), container.state)
         return found
 
     # Docker's commands
@@ -176,7 +180,7 @@ class Machine:
         return self.containers[container_id]
 
     def _refuse_taken(self, name: str) -> None:
-        if any(one.name == name for one in self.containers.values()):
+        if any(container.name == name for container in self.containers.values()):
             raise DockerError(f"the container name {name} is already in use")
 
     def _tell(self, one: Container) -> None:

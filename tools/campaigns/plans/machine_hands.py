@@ -164,6 +164,6 @@ class Hands:
 def replace_something(hands: Hands) -> None:
     """Replace a service that runs, as long as Docker lets us."""
     running = [one for one in hands.machine.of(hands.project) if one.state == "running"]
-    for one in running[:1]:
+    for item in running[:1]:
         with suppress(DockerError):
-            hands.replace_service(one)
+            hands.replace_service(item)

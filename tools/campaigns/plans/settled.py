@@ -16,11 +16,11 @@ def find_unsettled(machine: Machine, project: str, services: Mapping[str, Servic
             yield f"{name}: has {len(there)} containers, {service.replicas} were to be"
         joined = joined_by(service, machine.of(project))
         wanted = hash_of(service, joined.id if joined else "")
-        for one in there:
-            if one.config_hash != wanted or one.image != service.image_id:
-                yield f"{name}: {one.name} is not of the release that was deployed"
-            if not _does_its_part(one, service):
-                yield f"{name}: {one.name} is {one.state}"
+        for item in there:
+            if item.config_hash != wanted or item.image != service.image_id:
+                yield f"{name}: {item.name} is not of the release that was deployed"
+            if not _does_its_part(item, service):
+                yield f"{name}: {item.name} is {item.state}"
 
 
 def _does_its_part(one: Container, service: Service) -> bool:

@@ -17,8 +17,8 @@ def sweep(machine: Machine, project: str, service: str | None = None, spared: Co
     for name in sorted({one.service for one in machine.of(project, service)}):
         done += _settle_names(machine, project, name, spared)
         there = machine.of(project, name)
-        if any(one.state in ALIVE for one in there):
-            done += [_remove(machine, one) for one in there if _never_ran(one) and one.id not in spared]
+        if any(item.state in ALIVE for item in there):
+            done += [_remove(machine, item) for item in there if _never_ran(item) and item.id not in spared]
     return tuple(done)
 
 
@@ -31,14 +31,14 @@ def own_name(one: Container) -> str:
 def _settle_names(machine: Machine, project: str, service: str, spared: Collection[str]) -> list[str]:
     done: list[str] = []
     claims: dict[str, list[Container]] = {}
-    ours = [one for one in machine.of(project, service) if one.id not in spared]
+    ours = [item for item in machine.of(project, service) if item.id not in spared]
     for one in ours:
         claims.setdefault(own_name(one), []).append(one)
     for name, claimants in sorted(claims.items()):
-        if all(one.name == name for one in claimants):
+        if all(claimant.name == name for claimant in claimants):
             continue
         best = min(claimants, key=lambda one: (one.state not in ALIVE, _never_ran(one), one.name != name))
-        done += [_remove(machine, one) for one in claimants if one is not best]
+        done += [_remove(machine, claimant) for claimant in claimants if claimant is not best]
         if best.name != name:
             machine.rename(best.id, name)
             done.append(f"gave {name} its name back")

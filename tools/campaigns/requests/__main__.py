@@ -41,7 +41,7 @@ def main() -> int:
         twice, missing = seen.twice(found.orders), seen.missing(found.orders)
         whole = given.proxy != "HAProxy" or found.is_whole()
     report |= {"orders": len(seen.report["posted"]), "twice": len(twice), "missing": len(missing)}
-    report |= {"seconds_each": [round(one, 1) for one in took], "whole": whole}
+    report |= {"seconds_each": [round(item, 1) for item in took], "whole": whole}
     print(json.dumps(report, indent=1))
     good = not (seen.lost or twice or missing) and seen.report["longest_gap"] <= MOST_GAP and whole
     return int(given.way == "roas" and not good)

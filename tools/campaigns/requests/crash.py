@@ -58,8 +58,8 @@ def main() -> int:
         scene(Path(folder), proxy="HAProxy", replicas=2) as found,
     ):
         broken = crash(found, given.kills, given.rate)
-    for one in broken:
-        print(f"BROKEN: {one}")
+    for item in broken:
+        print(f"BROKEN: {item}")
     return int(bool(broken))
 
 
@@ -76,7 +76,7 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
         version, before = ("v2", "v1") if number % 2 == 0 else ("v1", "v2")
         wrong = list(_paused(found, kill, version, before) if moment == "paused" else _one(found, kill, version))
         print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'} ({time.monotonic() - begun:.0f} s)", flush=True)
-        broken += [f"{victim}, {moment}: {one}" for one in wrong]
+        broken += [f"{victim}, {moment}: {item}" for item in wrong]
     return broken
 
 
@@ -141,7 +141,7 @@ def _judge(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]
         yield f"{len(twice)} orders were carried out twice"
     if missing := seen.missing(found.orders):
         yield f"{len(missing)} orders were answered and not carried out"
-    running = sorted(str(one.attrs["Config"]["Image"]) for one in found.containers())
+    running = sorted(str(container.attrs["Config"]["Image"]) for container in found.containers())
     if len(running) != 2 or len(set(running)) != 1 or version not in running[0]:
         yield f"these run: {running}"
 
@@ -179,8 +179,8 @@ def _slow_requests(found: Scene) -> Iterator[None]:
             _ask(found.port)
 
     threads = [Thread(target=ask, daemon=True) for _ in range(4)]
-    for one in threads:
-        one.start()
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:

@@ -67,7 +67,7 @@ class Seen:
             "sent": self.sent,
             "answered": self.answered,
             "failures": dict(self.failures),
-            "failed_at": [round(one, 3) for one in self.failed_at[:FAILURES_LISTED]],
+            "failed_at": [round(item, 3) for item in self.failed_at[:FAILURES_LISTED]],
             "versions": dict(self.versions),
             "posted": self.posted,
             "longest_gap": round(self.gap, 4),
@@ -195,7 +195,7 @@ class Load:
 
     def _take(self, connection: Connection, head: bytes, body: bytes) -> None:
         lines = head.split(b"\r\n")
-        length = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
+        length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
         if len(body) < length:
             return
         now, status = self._now(), int(head[9:12])

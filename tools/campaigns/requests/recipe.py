@@ -14,7 +14,7 @@ PUBLISHED = '"127.0.0.1:8080:8080"'
 
 def recipe(proxy: str) -> dict[str, str]:
     """Return the files of the page's stack with a proxy, by name."""
-    (section,) = (one for one in PAGE.read_text().split("\n## ") if one.startswith(f"With {proxy}\n"))
+    (section,) = (part for part in PAGE.read_text().split("\n## ") if part.startswith(f"With {proxy}\n"))
     return dict(BLOCK.findall(section))
 
 
@@ -57,4 +57,4 @@ class AdminSocket:
     def set_aside(self) -> list[str]:
         """Return the servers that somebody put into `drain` or `maint`."""
         lines = [line.split() for line in self.ask("show servers state").splitlines()]
-        return [f"{one[1]}/{one[3]}" for one in lines if len(one) > 6 and one[0].isdigit() and int(one[6]) & 0x09]
+        return [f"{line[1]}/{line[3]}" for line in lines if len(line) > 6 and line[0].isdigit() and int(line[6]) & 0x09]

@@ -91,7 +91,7 @@ class Scene:
 
     def versions(self) -> list[str]:
         """Return the versions of the containers, by the names of their images: `web:v1-0123456789ab` of a release."""
-        tags = (str(one.attrs["Config"]["Image"]).rpartition(":")[2] for one in self.containers())
+        tags = (str(container.attrs["Config"]["Image"]).rpartition(":")[2] for container in self.containers())
         return sorted(tag.partition("-")[0] for tag in tags)
 
     def is_paused(self) -> bool:
@@ -107,14 +107,14 @@ class Scene:
     def serves_what_is_well(self) -> bool:
         """Return whether HAProxy sends requests to exactly what is healthy, and sets aside nothing but the rest."""
         there = self.containers()
-        well = [one for one in there if one.attrs["State"].get("Health", {}).get("Status") == "healthy"]
+        well = [item for item in there if item.attrs["State"].get("Health", {}).get("Status") == "healthy"]
         others = _addresses(there) - _addresses(well)
         try:
             states, aside = self.admin().states(), self.admin().set_aside()
         except OSError:  # it is being started again
             return False
         up = {address for address, status in states.values() if status == "UP"}
-        names = (one.partition("/")[2] for one in aside)
+        names = (item.partition("/")[2] for item in aside)
         aside_addresses = {states[name][0] for name in names if name in states}
         return bool(well) and up == _addresses(well) and aside_addresses <= others
 
@@ -125,8 +125,8 @@ class Scene:
 def _addresses(containers: list[Container]) -> set[str]:
     return {
         f"{network['IPAddress']}:8080"
-        for one in containers
-        for network in one.attrs["NetworkSettings"]["Networks"].values()
+        for container in containers
+        for network in container.attrs["NetworkSettings"]["Networks"].values()
     }
 
 
@@ -193,11 +193,11 @@ def roll_out(found: Scene, version: str) -> None:
     old = found.containers()
     found.compose(version, "up", "-d", "--no-recreate", "--scale", f"{SERVICE}={2 * len(old)}", SERVICE)
     ids = {one.id for one in old}
-    new = [one for one in found.containers() if one.id not in ids]
-    if not wait_until(lambda: all(_is_healthy(one) for one in new), ENDED, poll=1.0):
+    new = [container for container in found.containers() if container.id not in ids]
+    if not wait_until(lambda: all(_is_healthy(item) for item in new), ENDED, poll=1.0):
         raise TimeoutError("the new containers are not healthy")
-    for one in old:
-        one.stop()
+    for item in old:
+        item.stop()
     for one in old:
         one.remove()
 

@@ -104,7 +104,7 @@ def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
         if not wait_until(found.is_whole, WHOLE_SECONDS):
             wrong.append(f"not whole: {found.admin().states()}, {found.admin().set_aside()}")
     failures = Counter(seen.report["failures"])
-    of_bad = sum(failures[one] for one in OF_BAD.get(case.version.partition(" ")[0], ()))
+    of_bad = sum(failures[item] for item in OF_BAD.get(case.version.partition(" ")[0], ()))
     lost = seen.lost - of_bad
     if case.serves and lost:
         wrong.append(f"{lost} requests were lost: {dict(failures)} at {seen.report['failed_at']}")
@@ -119,7 +119,7 @@ def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[
     page, (before, after, expected) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
     asyncio.run(_deploy(found, "v1"))
     wrong, usual = [], page.read_text()
-    there = {one.id for one in (*found.containers(), *found.containers("haproxy"))}
+    there = {container.id for container in (*found.containers(), *found.containers("haproxy"))}
     with users(found.port, rate=rate, name=f"{time.time()}") as seen, _streams(found.port):
         begun = time.monotonic()
         page.write_text(usual.replace(before, after))
@@ -129,7 +129,7 @@ def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[
         asyncio.run(_replace(found, "v1"))
     if outcome is not expected:
         wrong.append(f"it ended as {outcome}")
-    if there != {one.id for one in (*found.containers(), *found.containers("haproxy"))}:
+    if there != {container.id for container in (*found.containers(), *found.containers("haproxy"))}:
         wrong.append("a container was replaced")
     if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
         wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
@@ -177,8 +177,8 @@ def _streams(port: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        for one in opened:
-            one.close()
+        for item in opened:
+            item.close()
 
 
 def main() -> int:
@@ -189,7 +189,7 @@ def main() -> int:
     parser.add_argument("--observation", type=float, default=10.0, help="how long a new release is watched")
     given = parser.parse_args()
     known: list[Case | str] = [*cases(), *CONFIGURATIONS]
-    chosen = [one for one in known if all(part in f"| {one} |" for part in given.only)]
+    chosen = [item for item in known if all(part in f"| {item} |" for part in given.only)]
     wrong: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,

@@ -33,11 +33,11 @@ def main() -> int:
             ground(Path(folder), managers=managers) as found,
         ):
             first_run(found)
-            rounds = [one for one in rounds_of(found, kind) if given.match in one.step]
+            rounds = [progress for progress in rounds_of(found, kind) if given.match in progress.step]
             rounds = rounds[given.slice[0] - 1 :: given.slice[1]]
             if given.limit:
                 rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311
-            played += [_told(play(found, one), number, len(rounds)) for number, one in enumerate(rounds, 1)]
+            played += [_told(play(found, item), number, len(rounds)) for number, item in enumerate(rounds, 1)]
     broken = [one for one in played if one.wrong]
     print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(one.ended.outcome for one in played))}")
     return int(bool(broken))
@@ -50,7 +50,7 @@ def rounds_of(found: Ground, kind: Kind) -> list[Round]:
         good, bad = phase_steps(good), phase_steps(bad)
     rounds = [*(Round(kind, step) for step in good), *(Round(kind, step, FAILING) for step in bad)]
     if kind is Kind.BOT:
-        write = next(one for one in good if one.startswith("after") and one.endswith(f"services {STACK}_migrate"))
+        write = next(text for text in good if text.startswith("after") and text.endswith(f"services {STACK}_migrate"))
         rounds.append(Round(kind, write, FAILING_JOB))
     return rounds
 

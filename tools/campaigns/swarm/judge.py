@@ -60,7 +60,7 @@ def before(ground: Ground, version: str) -> Before:
 def judge(ground: Ground, known: Before, *, seconds: float = SETTLED_SECONDS) -> tuple[Ended, tuple[str, ...]]:
     """Return how the round's deployment ended, empty where none began, and what is wrong."""
     own = deployments(ground)[known.deployments :]
-    if len(own) > 1 or any(one.outcome == "None" for one in own):
+    if len(own) > 1 or any(deployment.outcome == "None" for deployment in own):
         return Ended(""), (f"the journal has {own} of one deployment",)
     ended = own[0] if own else Ended("")
     found: list[str] = []
@@ -86,7 +86,7 @@ def _differences(ground: Ground, known: Before, outcome: str) -> Iterator[str]:
     if (texts := look.inside("web", "/config/greeting")) != {text}:
         yield f"web has {texts} instead of {text}"
     running = look.tasks("web", **{"desired-state": "running"})
-    if len(running) != REPLICAS or any(wanted not in one["Spec"]["ContainerSpec"]["Image"] for one in running):
+    if len(running) != REPLICAS or any(wanted not in item["Spec"]["ContainerSpec"]["Image"] for item in running):
         yield f"{len(running)} tasks of web are to run"
     most = {SUCCEEDED: (1, 1), "": (0, 0)}.get(outcome, (0, 1))  # no way back runs one
     job = str((look.service("migrate") or {}).get("ID", ""))

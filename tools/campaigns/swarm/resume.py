@@ -11,8 +11,8 @@ async def main() -> int:
     """Resume, and return how many deployments there were to resume."""
     async with open_application(load_settings(needs_discord=False)) as opened:
         resumed = await opened.orchestrator.resume()
-        for one in resumed:
-            await opened.orchestrator.wait(one.id)
+        for item in resumed:
+            await opened.orchestrator.wait(item.id)
     return len(resumed)
 
 

@@ -204,7 +204,7 @@ def _without_quorum(ground: Ground, told: str, began: float, ended: float) -> It
     for step, at in writes:
         if at < ended:
             yield f"it wrote {at - began:.1f} s after the quorum was lost: {step}"
-    if writes and not any(one in told for one in TOLD):
+    if writes and not any(item in told for item in TOLD):
         yield "it was not told that there is no quorum"
 
 
@@ -216,9 +216,9 @@ def _run_through(ground: Ground, one: Round, known: Before, act: Callable[[], No
 
 def way_back(steps: Sequence[str]) -> list[str]:
     """Return the steps from the moment on in which a deployment begins to go back."""
-    return list(steps[next(at for at, one in enumerate(steps) if " rollback: " in one) :])
+    return list(steps[next(at for at, step in enumerate(steps) if " rollback: " in step) :])
 
 
 def phase_steps(steps: Iterable[str]) -> list[str]:
     """Return the steps at which a phase has just begun."""
-    return [one for one in steps if one.startswith("after ") and one.endswith("phase in_progress")]
+    return [step for step in steps if step.startswith("after ") and step.endswith("phase in_progress")]

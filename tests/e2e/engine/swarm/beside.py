@@ -20,4 +20,4 @@ class Beside:
 
     def wait(self) -> None:
         """Wait until all has been played: what follows concerns every stack."""
-        wait([one for one in (self.deaths, self.meddled) if one is not None])
+        wait([item for item in (self.deaths, self.meddled) if item is not None])

@@ -75,7 +75,7 @@ def beside(
     def on_the_ground() -> list[Played]:
         with ground_on(swarm, registry, campaign / "ground", "shop") as made:
             first_run(made)
-            return [play(made, one) for one in ROUNDS]
+            return [play(made, item) for item in ROUNDS]
 
     def on_a_line() -> None:
         with line_on(swarm, registry, folder) as made:

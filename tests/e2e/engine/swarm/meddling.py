@@ -60,7 +60,7 @@ def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook) -> N
     line.set_variables(BOTH="another")
     deploying = line.start("deploy", "dev", "v1")
     assert deploying.stdout is not None
-    assert any("verification" in one for one in deploying.stdout), deploying.communicate()
+    assert any("verification" in item for item in deploying.stdout), deploying.communicate()
     for service in ("app", "every"):
         options = ("--detach", "--quiet", "--label-add", "by=hand")
         line.docker("service", "update", *options, f"{line.stack_name}_{service}")
@@ -81,11 +81,11 @@ def removed_stack_comes_back(line: SwarmLine, look: StackLook) -> None:
     deploying = line.start("deploy", "dev", "v2")
     assert deploying.stdout is not None
     # Its write was taken: one that finds no service makes a new one, and succeeds.
-    assert any("app: starting" in one for one in deploying.stdout), deploying.communicate()
+    assert any("app: starting" in item for item in deploying.stdout), deploying.communicate()
     line.docker("stack", "rm", line.stack_name)
     told = "".join(deploying.communicate(timeout=SECONDS))
     assert deploying.returncode == 3, told
     without_job = {name: count for name, count in WELL.items() if name != "migrate"}
     assert (line.replicas(), look.versions("app")) == (without_job, {"v1": 2}), told
     plan = line.document("deploy", "dev", "v1", "--dry-run")["services"]
-    assert {one["service"]: one["action"] for one in plan} == dict.fromkeys(WELL, "keep"), "the job is the release's"
+    assert {item["service"]: item["action"] for item in plan} == dict.fromkeys(WELL, "keep"), "the job is the release's"

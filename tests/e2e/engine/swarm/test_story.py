@@ -47,7 +47,7 @@ class Story:
     def actions(self, version: str) -> dict[str, str]:
         """Return what the plan of a version does with each service."""
         plan = self.line.document("deploy", "dev", version, "--dry-run")
-        return {one["service"]: one["action"] for one in plan["services"]}
+        return {item["service"]: item["action"] for item in plan["services"]}
 
     def deploy(self, version: str) -> None:
         done = self.line.run("deploy", "dev", version)
@@ -123,15 +123,15 @@ def running_stack_is_adopted(story: Story) -> None:
     line.docker("stack", "deploy", "--with-registry-auth", "--compose-file", file, line.stack_name)
     assert wait_until(lambda: story.web() == ({"v1": 2}, {"hello hand"}), 60), story.web()
     assert wait_until(lambda: line.replicas() == {"database": "1/1", "web": "2/2"}, 60), line.replicas()
-    before = [one["ID"] for one in look.tasks("database")]
+    before = [task["ID"] for task in look.tasks("database")]
     line.say(greeting="hello one", password="a password that is wrong")
     plan = line.document("deploy", "dev", "v3", "--dry-run")
-    told = {one["service"]: (one["action"], " ".join(one["reasons"])) for one in plan["services"]}
+    told = {item["service"]: (item["action"], " ".join(item["reasons"])) for item in plan["services"]}
     assert told["migrate"][0] == "create", told
     assert told["web"][0] == "recreate", told
     for what in ("was not made by this bot", "ContainerSpec.Env", "ContainerSpec.Configs"):
         assert what in told["web"][1], told
-    assert [one["ID"] for one in look.tasks("database")] == before, "a plan touches nothing"
+    assert [task["ID"] for task in look.tasks("database")] == before, "a plan touches nothing"
 
 
 def failed_version_goes_back_to_what_ran(story: Story) -> None:
@@ -159,19 +159,19 @@ def first_version_is_brought_up(story: Story) -> None:
     assert line.replicas() == WELL
     assert story.web() == ({"v1": 2}, {"hello one"})
     assert story.password() == {"the first password"}
-    assert {one.node for one in story.look.containers(service="every")} == {"node2", "node3"}
+    assert {container.node for container in story.look.containers(service="every")} == {"node2", "node3"}
     assert story.actions("v1") == dict.fromkeys(WELL, "keep")
 
 
 def status_and_doctor_know_the_nodes(story: Story) -> None:
     (status,) = story.line.document("status", "dev")["environments"]
-    services = {one["service"]: one for one in status["health"]["services"]}
-    assert sorted(one["node"] for one in services["web"]["containers"]) == story.look.nodes_of("web")
+    services = {item["service"]: item for item in status["health"]["services"]}
+    assert sorted(service["node"] for service in services["web"]["containers"]) == story.look.nodes_of("web")
     assert services["database"]["memory_bytes"] > 0, "it is on the node that is asked"
     assert services["every"]["verdict"] == "unverified", "of a service on each node, all of them are wanted"
     assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no tasks, as it should")
     (report,) = story.line.document("doctor", "dev")["reports"]
-    found = {one["message"] for one in report["results"]}
+    found = {item["message"] for item in report["results"]}
     assert "node1 is a manager; 1 of 1 can be reached, node1 leads." in found
     assert "Every service has a node that takes it." in found
 
@@ -190,10 +190,12 @@ def update_takes_config_secret_and_login(story: Story) -> None:
 def drained_node_pulls_by_the_login_of_the_update(story: Story) -> None:
     """The node that has no such image yet takes over."""
     look, on = story.look, story.look.nodes_of("web")
-    drained = next(one for one in story.swarm.nodes if one.hostname in on and one is not story.swarm.manager)
-    (idle,) = [one for one in story.swarm.nodes if one.hostname not in on]
+    drained = next(node for node in story.swarm.nodes if node.hostname in on and node is not story.swarm.manager)
+    (idle,) = [node for node in story.swarm.nodes if node.hostname not in on]
     with client_of(idle) as client:
-        assert not [one for one in client.images.list() if any(":v2" in tag for tag in one.tags)], "it has it already"
+        assert not [image for image in client.images.list() if any(":v2" in tag for tag in image.tags)], (
+            "it has it already"
+        )
     look.set_availability(drained, "drain")
     (stays,) = set(on) - {drained.hostname}
     assert wait_until(lambda: look.nodes_of("web") == sorted([stays, idle.hostname]), 30), look.nodes_of("web")

@@ -58,7 +58,8 @@ def services(reserved) -> str:
     """Return a compose file; JSON is YAML."""
     plain = {"image": "tiny:v1", "stop_grace_period": "0s"}
     found = {
-        name: plain | {"deploy": {"resources": {"reservations": {"devices": [one]}}}} for name, one in reserved.items()
+        name: plain | {"deploy": {"resources": {"reservations": {"devices": [item]}}}}
+        for name, item in reserved.items()
     }
     version = subprocess.run(["docker", "compose", "version", "--short"], capture_output=True, text=True, check=True)
     if tuple(map(int, version.stdout.split("-")[0].split(".")[:2])) >= (2, 30):
@@ -71,7 +72,7 @@ async def test_reserved_devices_stay_until_changed(client, environment, tmp_path
     before, after, unlike = await as_adopted(environment, client, tmp_path / "trusting")
     assert unlike == {}
     assert after == before
-    changed = {name: {**one, "capabilities": ["gpu", "video"]} for name, one in RESERVED.items()}
+    changed = {name: {**item, "capabilities": ["gpu", "video"]} for name, item in RESERVED.items()}
     changed["all"] = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     changed["named"] = {**RESERVED["named"], "device_ids": ["0"]}
     environment.compose_files[0].write_text(services(changed))
@@ -80,7 +81,7 @@ async def test_reserved_devices_stay_until_changed(client, environment, tmp_path
         stack = await engine.of(environment).resolve(None)
         wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
         model = await engine.of(stack.environment).preview_release(
-            stack, {name: str(one.image_id) for name, one in wanted.items()}
+            stack, {name: str(container.image_id) for name, container in wanted.items()}
         )
     finally:
         await engine.close()

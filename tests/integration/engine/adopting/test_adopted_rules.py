@@ -56,14 +56,14 @@ async def copied_texts_recreate_nothing(engine, by_compose, docker_client):
 
 
 async def release_zero_has_copied_texts(engine, by_compose, docker_client):
-    (web,) = [one for one in await engine.of(by_compose).containers() if one.service == "web"]
+    (web,) = [container for container in await engine.of(by_compose).containers() if container.service == "web"]
     first = shown(docker_client, web.id, LOOK)
     assert first == "costs 5$ (me)mehunter2hunter2certs\nconf"
     model_hash = await to_be_made_again(engine, by_compose)
     (by_compose.folder / "certs" / "file").write_text("renewed\n")
     (by_compose.folder / "conf" / "file").write_text("changed\n")
     await apply(engine, by_compose, model_hash)
-    (again,) = [one for one in await engine.of(by_compose).containers() if one.service == "web"]
+    (again,) = [container for container in await engine.of(by_compose).containers() if container.service == "web"]
     assert again.id != web.id
     assert shown(docker_client, again.id, LOOK) == first.replace("certs", "renewed"), "the host renews certificates"
 
@@ -73,7 +73,7 @@ async def release_zero_is_updated_as_written(engine, by_compose):
     definitions = read_definitions(await engine.load_model(drafted.model_hash))
     web, db = definitions["web"], definitions["db"]
     assert (web.monitor_seconds, web.start_first, web.rollback_start_first, web.critical) == (7.0, True, True, True)
-    assert [one.on for one in web.dependencies] == ["db"]
+    assert [dependency.on for dependency in web.dependencies] == ["db"]
     assert db.dependencies == (), "what only the files name might close a cycle"
 
 

@@ -197,10 +197,10 @@ def recreation_from_adopted_is_identical(
 
 def _from_anywhere(value: Any) -> Any:
     """Leave out where read-only files are bound from."""
-    if not isinstance(value, list) or not all(isinstance(one, dict) and "Destination" in one for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, dict) and "Destination" in item for item in value):
         return value
     return [
-        {key: one for key, one in mount.items() if key != "Source" or mount["Type"] != "bind" or mount["RW"]}
+        {key: item for key, item in mount.items() if key != "Source" or mount["Type"] != "bind" or mount["RW"]}
         for mount in value
     ]
 

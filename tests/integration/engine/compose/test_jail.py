@@ -92,7 +92,11 @@ def test_filter_jumps_end_inside_it(machine: str) -> None:
     """Whatever the filter compares, its longest jump ends at the refusal, which is its last instruction."""
     program = seccomp_filter(machine)
     instructions = [program[at : at + 8] for at in range(0, len(program), 8)]
-    jumps = [at + 1 + one[2] for at, one in enumerate(instructions) if one[0] in {0x15, 0x35} and one[2] > 1]
+    jumps = [
+        at + 1 + instruction[2]
+        for at, instruction in enumerate(instructions)
+        if instruction[0] in {0x15, 0x35} and instruction[2] > 1
+    ]
     assert set(jumps) == {len(instructions) - 1}
 
 
@@ -320,7 +324,7 @@ async def test_forty_plans_of_a_pipe_leave_others_alone(engine: Stacks, environm
     async with asyncio.timeout(30):
         plans = [engine.of(environment).resolve(None, write_contents=False) for _ in range(40)]
         hung = await asyncio.gather(*plans, return_exceptions=True)
-        assert {type(one) for one in hung} == {ComposeFileError}
+        assert {type(item) for item in hung} == {ComposeFileError}
         assert (await engine.of(other).resolve(None, write_contents=False)).model["services"]
 
 

@@ -71,14 +71,19 @@ def up(environment: Environment, *options: str, arguments: tuple[str, ...] = (),
 async def there(engine: Stacks, environment: Environment) -> dict[str, str]:
     """What there is, by id, and when it was started; a job is started by any `up`."""
     containers = await engine.of(environment).containers()
-    return {one.id: f"{one.service} {'' if one.service == 'job' else one.started_at}" for one in containers}
+    return {
+        container.id: f"{container.service} {'' if container.service == 'job' else container.started_at}"
+        for container in containers
+    }
 
 
 async def differing(engine: Stacks, environment: Environment, drafted: ReleaseDraft) -> set[str]:
     containers = await engine.of(environment).containers()
     wanted = await engine.of(environment).wanted_services(await engine.load_model(drafted.model_hash), containers)
-    own = {name: [one for one in containers if one.service == name] for name in wanted}
-    return {name for name, one in wanted.items() if (found := compare_service(one, own[name])).unlike or found.missing}
+    own = {name: [container for container in containers if container.service == name] for name in wanted}
+    return {
+        name for name, item in wanted.items() if (found := compare_service(item, own[name])).unlike or found.missing
+    }
 
 
 async def test_up_leaves_what_the_bot_made(engine, files):
@@ -117,7 +122,7 @@ async def test_bound_file_is_made_anew_by_up_and_not_by_the_bot(engine, stack, f
     before = await there(engine, bound)
     up(bound)
     after = await there(engine, bound)
-    assert {one.split()[0] for one in after.values() if one not in before.values()} == {"web"}
+    assert {text.split()[0] for text in after.values() if text not in before.values()} == {"web"}
     assert await differing(engine, bound, await draft(engine, bound)) == set()
     up(bound)
     assert await there(engine, bound) == after
@@ -137,7 +142,7 @@ async def test_name_of_another_project_is_not_moved(engine, files, docker_client
             docker_client.api.remove_container(other["Id"])
             other = docker_client.api.create_container("shared:now", labels=labels)
         (web,) = await apply(engine, files, drafted.model_hash)
-        names = {one: docker_client.images.get(one).id for one in ("tiny:v1", "tiny:v2", "shared:now")}
+        names = {item: docker_client.images.get(item).id for item in ("tiny:v1", "tiny:v2", "shared:now")}
         assert web.image_id == names["tiny:v1"]
         assert names["shared:now"] == names["tiny:v1" if mine else "tiny:v2"]
         assert (web.image_reference == "shared:now") is mine
@@ -158,7 +163,7 @@ async def test_what_the_release_before_made_stays(engine, files):
         up(files, "-f", str(engine._parts.models.path(before.model_hash)), arguments=("--no-deps", name))
     assert await differing(engine, files, before) == set()
     stack = await engine.of(files).resolve("v1")
-    ids = {one.name: one.image.image_id for one in drafted.services}
+    ids = {service.name: service.image.image_id for service in drafted.services}
     release = release_of(before.model_hash, before.services)
     again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
     assert await differing(engine, files, again) == set()
@@ -175,7 +180,7 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
         (bound.folder / "site" / "index.html").write_text("two")
     again = await engine.of(bound).draft_release(
         await engine.of(bound).resolve("v1"),
-        {one.name: one.image.image_id for one in drafted.services},
+        {service.name: service.image.image_id for service in drafted.services},
         kept_from=release_of(drafted.model_hash, drafted.services),
     )
     assert await differing(engine, bound, again) == (set() if hand == "with the same content" else {"web"})

@@ -60,15 +60,15 @@ async def test_stack_that_hands_paused_and_copied(
     await paused_service_is_joined(engine, environment, docker_client, drafted.model_hash)
     copied = await copy_of_shared_service_moves_nobody(engine, environment, docker_client, drafted.model_hash)
     second = await draft(engine, environment, "v2")
-    vpn = {one.id for one in await of_service(engine, environment, "vpn")}
+    vpn = {item.id for item in await of_service(engine, environment, "vpn")}
     assert copied in vpn
     await engine.of(environment).create_service(second.model_hash, "linked")
-    assert {one.id for one in await of_service(engine, environment, "vpn")} == vpn, "too many of what is linked to"
+    assert {item.id for item in await of_service(engine, environment, "vpn")} == vpn, "too many of what is linked to"
     await copy_under_the_same_number_is_replaced(engine, environment, docker_client, second.model_hash)
 
 
 async def of_service(engine: Stacks, environment: Environment, service: str) -> list[ContainerSnapshot]:
-    return [one for one in await engine.of(environment).containers() if one.service == service]
+    return [container for container in await engine.of(environment).containers() if container.service == service]
 
 
 async def paused_container_beside_missing_one(
@@ -80,8 +80,8 @@ async def paused_container_beside_missing_one(
     for container_id in await engine.of(environment).create_service(model_hash, "twice"):
         await engine.of(environment).start(container_id)
     after = await of_service(engine, environment, "twice")
-    assert [one.state for one in after] == [ContainerState.RUNNING] * 2
-    assert first.id in {one.id for one in after}
+    assert [item.state for item in after] == [ContainerState.RUNNING] * 2
+    assert first.id in {item.id for item in after}
 
 
 async def paused_service_is_joined(
@@ -114,7 +114,7 @@ async def copy_under_the_same_number_is_replaced(
     copy_with_labels(docker_client, first)
     await engine.of(environment).create_service(model_hash, "twice")
     after = await of_service(engine, environment, "twice")
-    assert sorted(one.name for one in after) == [f"{environment.project}-twice-{number}" for number in (1, 2)]
+    assert sorted(item.name for item in after) == [f"{environment.project}-twice-{number}" for number in (1, 2)]
 
 
 async def test_what_is_made_has_the_hash_that_is_wanted(engine: Stacks, stack: Callable[..., Environment]) -> None:
@@ -122,10 +122,10 @@ async def test_what_is_made_has_the_hash_that_is_wanted(engine: Stacks, stack: C
     environment = stack(STACK)
     drafted = await draft(engine, environment, "v1")
     made = await make(engine, environment, drafted.model_hash)
-    assert {one.service: one.config_hash for one in made} == await engine.of(environment).current_hashes(
+    assert {service.service: service.config_hash for service in made} == await engine.of(environment).current_hashes(
         drafted.model_hash
     )
-    assert [one.id for one in await make(engine, environment, drafted.model_hash)] == [one.id for one in made]
+    assert [item.id for item in await make(engine, environment, drafted.model_hash)] == [item.id for item in made]
     await nothing_that_is_linked_to_is_replaced(engine, stack)
 
 
@@ -133,10 +133,10 @@ async def nothing_that_is_linked_to_is_replaced(engine: Stacks, stack: Callable[
     """To make a service, Compose's own `create` would also make anew what it links to, wherever that is otherwise."""
     text = STACK.replace('image: "tiny:v1"', 'image: "tiny:v1", labels: {a: "1"}')
     environment = stack(text.replace("links: [vpn]", "links: [vpn], labels: {a: '1'}"))
-    before = {one.service: one.id for one in await engine.of(environment).containers()}
+    before = {container.service: container.id for container in await engine.of(environment).containers()}
     drafted = await draft(engine, environment, "v1")
     await engine.of(environment).create_service(drafted.model_hash, "linked")
-    after = {one.service: one.id for one in await engine.of(environment).containers()}
+    after = {container.service: container.id for container in await engine.of(environment).containers()}
     assert {name for name in after if after[name] != before[name]} == {"linked"}
 
 
@@ -158,10 +158,10 @@ async def test_what_the_release_before_made_stays(
     assert {one.service: one.config_hash for one in made} == await engine.of(environment).current_hashes(
         drafted.model_hash
     )
-    assert [one.id for one in await make(engine, environment, drafted.model_hash)] == [one.id for one in made]
+    assert [item.id for item in await make(engine, environment, drafted.model_hash)] == [item.id for item in made]
     drafted = await draft(engine, environment, "v2")
     after = {one.service: one for one in await make(engine, environment, drafted.model_hash)}
-    assert {name for name, one in after.items() if one.id in {old.id for old in made}} == {"vpn"}
+    assert {name for name, item in after.items() if item.id in {old.id for old in made}} == {"vpn"}
 
 
 async def test_service_is_made_in_a_namespace_that_hands_changed(
@@ -188,7 +188,7 @@ async def web_is_made(engine: Stacks, environment: Environment, model_hash: str,
         await engine.of(environment).remove(web.id)
     for container_id in await engine.of(environment).create_service(model_hash, "web", anew=not lost):
         await engine.of(environment).start(container_id)
-    after = {one.service: one for one in await engine.of(environment).containers()}
+    after = {container.service: container for container in await engine.of(environment).containers()}
     assert after["web"].state is ContainerState.RUNNING
     assert after["web"].id != web.id
     assert after["vpn"].id == vpn.id
@@ -204,12 +204,12 @@ async def test_fault_of_one_of_many_names_its_service(engine: Stacks, stack: Cal
     environment = stack(REFUSED)
     drafted = await draft(engine, environment, "v1")
     made = await engine.of(environment).create_missing(drafted.model_hash)
-    assert {one.service for one in made} <= {"web"}
+    assert {service.service for service in made} <= {"web"}
     for container_id in await engine.of(environment).create_service(drafted.model_hash, "web"):
         await engine.of(environment).start(container_id)
     with pytest.raises(EngineError, match="CPU") as refused:
         await engine.of(environment).create_service(drafted.model_hash, "bad")
     assert refused.value.service == "bad"
-    assert {(one.service, one.state) for one in await engine.of(environment).containers()} == {
+    assert {(container.service, container.state) for container in await engine.of(environment).containers()} == {
         ("web", ContainerState.RUNNING)
     }

@@ -46,7 +46,7 @@ class Own:
     def of(self, service: str) -> list[str]:
         """Return the containers of a service."""
         labels = [f"com.docker.compose.project={self.environment.project}", f"com.docker.compose.service={service}"]
-        return [one["Id"] for one in self._client.api.containers(all=True, filters={"label": labels})]
+        return [container["Id"] for container in self._client.api.containers(all=True, filters={"label": labels})]
 
     def _look(self) -> tuple[str, str]:
         state = self._client.api.inspect_container(self.id)["State"]

@@ -56,13 +56,13 @@ def differences(one: Any, other: Any, path: str) -> Iterator[str]:
 def looks(client: docker.DockerClient, project: str) -> dict[str, Any]:
     found = client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
     seen = {}
-    for one in found:
-        look = normalised(client, one.id)
+    for item in found:
+        look = normalised(client, item.id)
         look["Mounts"] = {mount["Destination"]: _mount(mount) for mount in look["Mounts"]}
         for endpoint in look["Networks"].values():
             del endpoint["DNSNames"]  # which the engine makes of the aliases where it starts a container
         look["HostConfig"] = {key: _plain(value, found) for key, value in look["HostConfig"].items()}
-        seen[one.name.removeprefix(f"{project}-").removesuffix("-1")] = look
+        seen[item.name.removeprefix(f"{project}-").removesuffix("-1")] = look
     return seen
 
 
@@ -75,8 +75,8 @@ def _plain(value: Any, found: Any) -> Any:
     """Name the other containers of the project by their names: the ids are new each time."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return sorted(value)  # Compose goes through its maps in any order
-    for one in found:
-        value = value.replace(one.id, one.name) if isinstance(value, str) else value
+    for item in found:
+        value = value.replace(item.id, item.name) if isinstance(value, str) else value
     return value
 
 
@@ -275,7 +275,9 @@ async def as_adopted(environment: Environment, client: docker.DockerClient, stat
         services = (await engine.load_model(drafted.model_hash))["services"]
     finally:
         await engine.close()
-    unlike = {name: one["x-deploy"]["unlike"] for name, one in services.items() if one["x-deploy"].get("unlike")}
+    unlike = {
+        name: service["x-deploy"]["unlike"] for name, service in services.items() if service["x-deploy"].get("unlike")
+    }
     return before, starts(client, environment.project), unlike
 
 
@@ -283,7 +285,7 @@ def starts(client: docker.DockerClient, project: str) -> dict[str, tuple[str, st
     """Return each container's id and the time of its start, by its name."""
     own = {"label": f"com.docker.compose.project={project}"}
     found = client.containers.list(all=True, filters=own)
-    return {one.name.removeprefix(project): (one.id, one.attrs["State"]["StartedAt"]) for one in found}
+    return {item.name.removeprefix(project): (item.id, item.attrs["State"]["StartedAt"]) for item in found}
 
 
 async def test_adopted_containers_stay(stack_folder: Environment, docker_client, tmp_path: Path) -> None:
@@ -315,11 +317,11 @@ async def test_what_the_image_says_already_is_read_back(
         assert adopted is not None
         model = await engine.load_model(adopted.model_hash)
         stack = await engine.of(environment).resolve(None)
-        ids = {one.name: one.image.image_id for one in adopted.services}
+        ids = {service.name: service.image.image_id for service in adopted.services}
         release = replace(release_of(adopted.model_hash, adopted.services), state=ReleaseState.ADOPTED)
         again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
         drafted = (await engine.load_model(again.model_hash))["services"]
-        assert {name: keys for name, one in drafted.items() if (keys := one["x-deploy"].get("unlike"))} == {}
+        assert {name: keys for name, item in drafted.items() if (keys := item["x-deploy"].get("unlike"))} == {}
         before = looks(docker_client, environment.project)
         for fields in model["services"].values():
             fields["x-deploy"].pop("adopted_hash")

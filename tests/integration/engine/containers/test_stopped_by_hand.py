@@ -46,7 +46,7 @@ async def test_stop_by_hand_is_told_from_an_end_of_its_own(
     definition = engine.definitions(await engine.load_model(drafted.model_hash))["web"]
     async with ContainerWatch(engine.of(environment)) as watch:
         await engine.of(environment).start(made.id)
-        await watch.until(lambda there: any(one.started_at for one in there) or None, 60)
+        await watch.until(lambda there: any(container.started_at for container in there) or None, 60)
         waiting = asyncio.create_task(wait_until_ready(engine.of(environment), definition, watch))
         await asyncio.to_thread(_by_hand, environment, made.id, *act)
         with pytest.raises(ServiceFailedError, match=reason) as raised:

@@ -23,8 +23,8 @@ def web(stack):
 async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
     await deploy(engine, web, started=False)
     image = docker_client.images.get("tiny:v1")
-    for one in await engine.of(web).containers():
-        inspected = docker_client.api.inspect_container(one.id)
+    for container in await engine.of(web).containers():
+        inspected = docker_client.api.inspect_container(container.id)
         assert inspected["Config"]["Image"] == "tiny:v1"
         assert inspected["Image"] == image.id
         assert inspected["Config"]["Labels"][WORKING_DIR] == str(web.folder)
@@ -34,10 +34,10 @@ async def test_ps_shows_known_names_and_folder(engine, web, docker_client):
 async def test_name_means_content_again(engine, web, docker_client, hand):
     drafted = await deploy(engine, web, started=False)
     image, other = docker_client.images.get("tiny:v1").id, docker_client.images.get("tiny:v2")
-    (name,) = {one["image"] for one in (await engine.load_model(drafted.model_hash))["services"].values()}
-    for one in await engine.of(web).containers():
-        if one.service == "web":
-            docker_client.api.remove_container(one.id, force=True)
+    (name,) = {item["image"] for item in (await engine.load_model(drafted.model_hash))["services"].values()}
+    for container in await engine.of(web).containers():
+        if container.service == "web":
+            docker_client.api.remove_container(container.id, force=True)
     before = {one.id for one in await engine.of(web).containers()}
     if hand == "moves":
         other.tag(*name.split(":"))
@@ -45,7 +45,7 @@ async def test_name_means_content_again(engine, web, docker_client, hand):
         docker_client.api.remove_image(name, force=True)
     after = await make(engine, web, drafted.model_hash)
     assert {one.image_id for one in after} == {image}
-    assert before <= {one.id for one in after}, "what is there already is left alone"
+    assert before <= {item.id for item in after}, "what is there already is left alone"
     assert docker_client.images.get(name).id == image
 
 
@@ -54,7 +54,7 @@ async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
     drafted = await deploy(engine, web, started=False)
     model = await engine.load_model(drafted.model_hash)
     name, image = model["services"]["web"]["image"], docker_client.images.get("tiny:v1").id
-    (web_before,) = (one for one in await engine.of(web).containers() if one.service == "web")
+    (web_before,) = (container for container in await engine.of(web).containers() if container.service == "web")
     docker_client.api.remove_container(web_before.id, force=True)
     docker_client.images.get("tiny:v2").tag(*name.split(":"))
     labels = docker_client.api.inspect_container((await engine.of(web).containers())[0].id)["Config"]["Labels"]
@@ -69,8 +69,8 @@ async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
         },
     )
     after = await make(engine, web, drafted.model_hash)
-    assert {one.image_id for one in after} == {image}
-    assert wrong["Id"] not in {one.id for one in after}
+    assert {container.image_id for container in after} == {image}
+    assert wrong["Id"] not in {item.id for item in after}
 
 
 async def test_same_content_keeps_its_container(engine, web, docker_client):
@@ -81,14 +81,14 @@ async def test_same_content_keeps_its_container(engine, web, docker_client):
     for fields in model["services"].values():  # as the version before wrote it
         fields["image"] = fields.pop("x-deploy")["image_id"]
     old_hash = engine._parts.models.save(model)
-    before = {one.id for one in await make(engine, web, old_hash)}
+    before = {item.id for item in await make(engine, web, old_hash)}
     stack = await engine.of(web).resolve("v1-again")
     wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     kept_from = release_of(old_hash, first.services)
     again = await engine.of(stack.environment).draft_release(
-        stack, {name: one.image_id for name, one in wanted.items()}, kept_from=kept_from
+        stack, {name: container.image_id for name, container in wanted.items()}, kept_from=kept_from
     )
-    assert {one.id for one in await make(engine, web, again.model_hash)} == before
+    assert {item.id for item in await make(engine, web, again.model_hash)} == before
 
 
 async def test_image_that_is_gone_is_named(engine, web, docker_client):
@@ -111,8 +111,8 @@ async def test_names_go_with_the_last_release(engine, web, docker_client, hand):
     assert name in docker_client.images.get("tiny:v3").tags
     tag, other = release_tag(web.project, "web", release.number), docker_client.images.get("tiny:v1")
     if hand == "moves the tag":
-        for one in await engine.of(web).containers():
-            docker_client.api.remove_container(one.id, force=True)
+        for container in await engine.of(web).containers():
+            docker_client.api.remove_container(container.id, force=True)
         other.tag(*tag)
     await engine.of(web).unprotect(release)
     assert name not in docker_client.images.get("tiny:v3").tags

@@ -257,8 +257,8 @@ async def test_container_has_nothing_that_is_withheld(
         await deploy(made, own, started=False)
     found = await made.of(own).containers()
     await made.close()
-    for one in found:
-        inspected = docker_client.api.inspect_container(one.id)
+    for item in found:
+        inspected = docker_client.api.inspect_container(item.id)
         said = str([inspected["Config"]["Env"], inspected["Config"]["Labels"]])
         for mount in inspected["Mounts"]:
             place = Path(mount["Source"])

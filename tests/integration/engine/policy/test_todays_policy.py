@@ -159,7 +159,7 @@ async def test_trust_gives_powers_and_names_them(
     ]
     await deploy(engine, trusted, started=False)
     host = (await inspected(engine, trusted, docker_client))["HostConfig"]
-    assert (host["PidMode"], [one.removeprefix("CAP_") for one in host["CapAdd"]]) == ("host", ["NET_ADMIN"])
+    assert (host["PidMode"], [item.removeprefix("CAP_") for item in host["CapAdd"]]) == ("host", ["NET_ADMIN"])
 
 
 async def test_the_bots_volume_is_not_shared(

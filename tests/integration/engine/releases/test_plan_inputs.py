@@ -40,8 +40,8 @@ async def inputs(tmp_path: Path) -> AsyncIterator[Ask]:
         return f"{await stack.hash_inputs(model)} {model}"
 
     yield ask
-    for one in made:
-        await one.close()
+    for stacks in made:
+        await stacks.close()
 
 
 async def test_change_of_an_input_changes_the_hash(inputs: Ask, environment: Environment, tmp_path: Path) -> None:

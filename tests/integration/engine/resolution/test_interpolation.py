@@ -24,7 +24,7 @@ async def test_folder_is_known_and_nothing_of_the_bot(engine, stack, monkeypatch
     web = (await engine.of(environment).resolve("v1")).model["services"]["web"]
     given = {"PWD": str(environment.folder), "VERSION": "v1", "GIVEN": "yes"}
     assert web["environment"] == dict.fromkeys(OWN, "none") | given
-    assert [one["source"] for one in web["volumes"]] == [f"{environment.folder}/data"]
+    assert [item["source"] for item in web["volumes"]] == [f"{environment.folder}/data"]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ async def test_variable_without_value_in_a_path_is_refused(engine, stack, fields
 async def test_variable_without_value_elsewhere_is_warned_of(engine, stack) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', labels: {a: '${A}'}, cpus: '${B:-0.5}'}}")
     warnings = (await engine.of(environment).resolve("v1")).warnings
-    assert [one for one in warnings if "A is not set" in one]
+    assert [warning for warning in warnings if "A is not set" in warning]
 
 
 @pytest.mark.parametrize("kind", ["writable", "read-only", "env file"])
@@ -68,7 +68,7 @@ async def test_home_is_that_of_the_folders_owner(
     environment = replace(stack(f"services: {{web: {{image: 'tiny:v1', {fields[kind]}}}}}"), allowed=allowed)
     web = (await engine.of(environment).resolve("v1")).model["services"]["web"]
     if kind == "writable":
-        assert [one["source"] for one in web["volumes"]] == [str(home / "db")] * 2
+        assert [item["source"] for item in web["volumes"]] == [str(home / "db")] * 2
     elif kind == "read-only":
         assert Path(web["volumes"][0]["source"]).read_text() == "A=1"
     else:

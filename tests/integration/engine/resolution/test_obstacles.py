@@ -39,8 +39,8 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
             instance_id="BOT-TEST",
             policy_allow=(
                 "container_name:named",
-                *(f"external_volume:{name}-{one}" for one in ("kept", "lost")),
-                *(f"external_network:{name}-{one}" for one in ("net", "gone", "unused")),
+                *(f"external_volume:{name}-{item}" for item in ("kept", "lost")),
+                *(f"external_network:{name}-{item}" for item in ("net", "gone", "unused")),
             ),
             redactor=Redactor(),
         )
@@ -51,7 +51,7 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
         other.remove(force=True)
         network.remove()
         volume.remove()
-    assert [(one.kind, one.message) for one in resolved.obstacles] == [
+    assert [(obstacle.kind, obstacle.message) for obstacle in resolved.obstacles] == [
         (ObstacleKind.EXTERNAL, f"The external network {name}-gone does not exist."),
         (ObstacleKind.EXTERNAL, f"The external volume {name}-lost does not exist."),
         (ObstacleKind.CONTAINER_NAME, f"The name {name} of named is held by a container that Compose did not create."),

@@ -91,7 +91,7 @@ async def test_release_with_secrets_in_place_returns(
     drafted = await draft(engine, secretive)
     model = read_model((tmp_path / "state" / "models" / f"{drafted.model_hash}.yml").read_text())
     web = model["services"]["web"]
-    web["volumes"] = [one for one in web["volumes"] if one["target"] not in {"/run/secrets/password", "/elsewhere"}]
+    web["volumes"] = [item for item in web["volumes"] if item["target"] not in {"/run/secrets/password", "/elsewhere"}]
     web["secrets"] = [{"source": "password"}, {"source": "password", "target": "/elsewhere"}]
     model["secrets"] = {"password": {"file": str(secretive.folder / "password")}}
     before = engine._parts.models.save(read_model(write_model(model)))
@@ -125,4 +125,4 @@ async def test_secret_that_the_host_renews(engine: Stacks, secretive: Environmen
         assert caught.value.entries == (entry,)
         environment = replace(environment, allowed=(entry,))
     model = (await engine.of(environment).resolve(None)).model
-    assert [one["source"] for one in model["services"]["web"]["secrets"]] == ["password", "password"]
+    assert [item["source"] for item in model["services"]["web"]["secrets"]] == ["password", "password"]

@@ -56,7 +56,7 @@ async def test_copy_builds_what_the_original_does(
     assert {"all/main", "all/keep.log", "all/A.LOG", "all/link", "more/extra", "secret"} <= found.keys()
     assert not {"all/a.log", "all/node_modules/m", "all/top", "all/sub/a/x"} & found.keys()
     docker_client.images.remove(str(by_hand.id), force=True)
-    assert [one.name for one in (tmp_path / "state" / "builds").iterdir()] == [wanted.build_hash]
+    assert [path.name for path in (tmp_path / "state" / "builds").iterdir()] == [wanted.build_hash]
     await engine.of(context).discard_builds([wanted.build_hash])
     assert list((tmp_path / "state" / "builds").iterdir()) == []
     with pytest.raises(ImageChangedError, match="not kept any more"):

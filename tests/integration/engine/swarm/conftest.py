@@ -119,7 +119,7 @@ class Shop:
         """Return what the manager says of each of its tasks."""
         name = f"{self.environment.project}_shop"
         found = await self.writer.ask(lambda calls: calls.tasks(service=name))
-        return [one["Status"] for one in found]
+        return [item["Status"] for item in found]
 
     async def there(self) -> Json:
         """Return the service as the manager shows it."""

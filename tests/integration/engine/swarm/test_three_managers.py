@@ -71,7 +71,7 @@ async def test_lost_leader_and_lost_quorum(managers: Swarm, tmp_path: Path, monk
             patched.setattr(SwarmCalls, "update", killing)
             judged = await shop.bring(image="app:v2", deploy=ELSEWHERE)
         assert (judged.verdict, len(sent)) == (UpdateVerdict.DONE, 1), judged
-        assert {one["State"] for one in await shop.statuses()} <= {"running", "shutdown"}
+        assert {status["State"] for status in await shop.statuses()} <= {"running", "shutdown"}
 
         overlay = {"Name": OVERLAY, "Driver": "overlay"}
         network = await shop.writer.ask(lambda calls: calls.create("networks", overlay))

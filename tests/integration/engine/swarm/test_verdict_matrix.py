@@ -24,7 +24,9 @@ CRASH = {"environment": {"BEHAVIOUR": "exits"}}
 def running_image(client: docker.DockerClient, project: str) -> set[str]:
     """Return the images of the containers that run for a stack."""
     own = {"label": f"com.docker.stack.namespace={project}"}
-    return {one.attrs["Config"]["Image"] for one in client.containers.list(filters=own, ignore_removed=True)}
+    return {
+        container.attrs["Config"]["Image"] for container in client.containers.list(filters=own, ignore_removed=True)
+    }
 
 
 # What comes to nothing, and what is said of it.
@@ -212,7 +214,7 @@ async def job_of_a_node_that_died_is_told(shop: Shop, second_node: SwarmNode) ->
     judged = await shop.bring(**{"x-deploy": {"one_shot": True}, "deploy": there, "healthcheck": {"disable": True}})
     assert judged.verdict is UpdateVerdict.LOST, (judged, await shop.statuses())
     assert f"{second_node.hostname} is down" in judged.reason
-    assert "assigned" in [one["State"] for one in await shop.statuses()]
+    assert "assigned" in [status["State"] for status in await shop.statuses()]
 
 
 async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
@@ -236,7 +238,7 @@ async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
 def told_of_the_dead_one(calls: SwarmCalls, written: Written) -> None:
     """Where the fresh task is meant, the one that died in its place is told, with its code and last lines."""
     tasks = sorted(calls.tasks(service=written.service_id), key=lambda one: str(one["CreatedAt"]))
-    (fresh,) = [one for one in tasks if one["DesiredState"] in {"running", "ready"}]
+    (fresh,) = [task for task in tasks if task["DesiredState"] in {"running", "ready"}]
     ending, log = read_ending(calls, fresh["ID"], lines=5)
     assert tasks[-2]["ID"] in ending
     assert "failed, task: non-zero exit (4)" in ending, ending
@@ -253,7 +255,7 @@ async def test_one_shot_runs_anew_in_each_round(shop: Shop) -> None:
     for number in ("1", "2"):
         judged = await shop.bring(**job(number, "echo", "migrated"))
         assert judged.verdict is UpdateVerdict.DONE, judged
-        assert [one["State"] for one in await shop.statuses()].count("complete") == int(number)
+        assert [status["State"] for status in await shop.statuses()].count("complete") == int(number)
     failed = await shop.bring(**job("3", "sh", "-c", "exit 5"))
     assert failed.verdict is UpdateVerdict.FAILED, failed
     assert "non-zero exit (5)" in failed.reason

@@ -36,7 +36,11 @@ async def test_lost_message_found_in_long_history(channel: OpsChannel, people: S
 
 
 async def looks(people: SandboxClient) -> list[object]:
-    return [one for one in await people.requests() if one["method"] == "GET" and one["path"].endswith("/messages")]
+    return [
+        request
+        for request in await people.requests()
+        if request["method"] == "GET" and request["path"].endswith("/messages")
+    ]
 
 
 async def test_missing_permission_or_target_typed(bot: SmallBot, channel: OpsChannel, people: SandboxClient) -> None:

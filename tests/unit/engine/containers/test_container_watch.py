@@ -41,7 +41,7 @@ class Watched:
 
     async def containers_by_id(self, ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
         self.looks.put_nowait(ids)
-        return tuple(one for one in self.there.values() if one.id in ids)
+        return tuple(item for item in self.there.values() if item.id in ids)
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
@@ -76,7 +76,9 @@ def watching(engine: Watched) -> ContainerWatch:
 
 async def until_healthy(watch: ContainerWatch, name: str) -> None:
     def judge(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
-        return any(one.id == name and one.health is HealthStatus.HEALTHY for one in containers) or None
+        return (
+            any(container.id == name and container.health is HealthStatus.HEALTHY for container in containers) or None
+        )
 
     await watch.until(judge, 5)
 
@@ -87,7 +89,7 @@ async def test_event_has_its_own_container_looked_at(engine: Watched) -> None:
         engine.change("b", health=HealthStatus.HEALTHY)
         await until_healthy(watch, "b")
         assert await engine.looks.get() == frozenset({"b"})
-        assert [one.id for one in watch.containers] == ["a", "b", "c"]
+        assert [container.id for container in watch.containers] == ["a", "b", "c"]
         del engine.there["b"]
         engine.say("b")
         await watch.until(lambda containers: len(containers) == 2 or None, 5)
@@ -112,7 +114,7 @@ async def test_waiter_is_woken_for_its_own_service(engine: Watched) -> None:
             await watch.until(lambda there, wanted=number + 1: there[0].restart_count == wanted or None, 5)  # type: ignore[misc]
         engine.change("b", health=HealthStatus.HEALTHY)
         assert await waiting
-    assert [[one.id for one in containers] for containers in judged] == [["b"], ["b"]]
+    assert [[container.id for container in containers] for containers in judged] == [["b"], ["b"]]
 
 
 async def test_broken_stream_has_all_looked_at(engine: Watched) -> None:
@@ -158,7 +160,7 @@ async def test_verdict_of_a_health_check_needs_no_look(engine: Watched) -> None:
         assert await engine.looks.get() is None
         engine.say("b", "health_status", LATER, health_status="healthy")
         await until_healthy(watch, "b")
-        assert [one.health.value for one in watch.containers] == ["starting", "healthy", "starting"]
+        assert [container.health.value for container in watch.containers] == ["starting", "healthy", "starting"]
         assert engine.looks.empty()
 
 
@@ -349,7 +351,7 @@ async def test_want_of_memory_is_told_of_what_runs_again(engine: Watched) -> Non
     async with watching(engine) as watch:
         engine.say("a", "oom")
         engine.change("a", restart_count=1)
-        while not any(one.restart_count for one in watch.of_service("a")):
+        while not any(item.restart_count for item in watch.of_service("a")):
             assert await watch.changed_within(10.0)
         judged = judge_readiness(ServiceDefinition("a", "i", "h"), watch.of_service("a"), tolerated_restarts=0)
     assert "ran out of memory" in judged.reason

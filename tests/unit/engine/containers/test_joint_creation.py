@@ -59,4 +59,4 @@ async def test_created_containers_are_reported_meanwhile(monkeypatch: pytest.Mon
         clients=None, pinned=SimpleNamespace(model_to_apply=model, wanted=wanted), create=create
     )
     made = await JointCreator(creation).create_missing(ENVIRONMENT, "m", None, told.put_nowait)
-    assert [one.name for one in made] == ["a", "b", "c"]
+    assert [item.name for item in made] == ["a", "b", "c"]

@@ -167,7 +167,7 @@ if FOLDER_VARIABLE in os.environ:
 def test_every_key_is_in_the_stack() -> None:
     """Whoever adds a key to the schema's list has to say how it compares."""
     known = {path.split(".")[2] for path, _ in schema_keys() if path.startswith("services.*.")}
-    played = {key for one in yaml.safe_load(STACK)["services"].values() for key in one}
+    played = {key for item in yaml.safe_load(STACK)["services"].values() for key in item}
     newest = yaml.safe_load(f"x-common: &common {{}}\nservices:{NEWER}")["services"]
-    newer = {key for one in newest.values() for key in one}
+    newer = {key for item in newest.values() for key in item}
     assert known - played - newer == NOT_PLAYED.keys()

@@ -33,7 +33,7 @@ def test_running_project_is_found(tmp_path, project, compose, is_found):
     places = {"{folder}": tmp_path / "app", "{elsewhere}": tmp_path / "other" / "app"}
     environment = environment_in(places["{folder}"], f"{compose}\nservices: {{}}")
     places["{elsewhere}"].mkdir(parents=True)
-    project = replace(project, folders=frozenset(str(places.get(one, one)) for one in project.folders))
+    project = replace(project, folders=frozenset(str(places.get(folder, folder)) for folder in project.folders))
     found = runs_already_as(environment, [project], lambda: {"app-prod", "app-dev"})
     assert found == (project if is_found else None)
     assert runs_already_as(replace(environment, project_is_given=True), [project], tuple) is None

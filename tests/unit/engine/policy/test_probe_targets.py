@@ -9,7 +9,7 @@ from roas.engine.policy.probe_rules import judge_probes
 
 def _asked(url: object, **fields: Any) -> list[str]:
     own = {"image": "x", "x-deploy": {"probe": url}, "ports": [{"published": "8080", "target": 80}], **fields}
-    return [one.entry for one in judge_probes({"services": {"web": own, "db": {"image": "x"}}})]
+    return [judge_probe.entry for judge_probe in judge_probes({"services": {"web": own, "db": {"image": "x"}}})]
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,6 @@ def test_probe_of_anything_else_refused(url: object, entry: str) -> None:
 
 def test_probe_of_a_dependent_judged_too() -> None:
     edge = {"x-deploy": {"depends_on": {"db": {"probe": "http://elsewhere:1/"}}}}
-    assert [one.entry for one in judge_probes({"services": {"web": edge, "db": {}}})] == ["probe:elsewhere:1"]
+    assert [judge_probe.entry for judge_probe in judge_probes({"services": {"web": edge, "db": {}}})] == [
+        "probe:elsewhere:1"
+    ]

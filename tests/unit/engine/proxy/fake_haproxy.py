@@ -34,11 +34,11 @@ class FakeHAProxy:
 
     def restart(self) -> None:
         for servers in self.backends.values():
-            for one in servers.values():
-                one.drained = False
+            for server in servers.values():
+                server.drained = False
 
     def drained(self) -> set[str]:
-        return {name for servers in self.backends.values() for name, one in servers.items() if one.drained}
+        return {name for servers in self.backends.values() for name, server in servers.items() if server.drained}
 
     def answer(self, command: str) -> str:
         match command.split():

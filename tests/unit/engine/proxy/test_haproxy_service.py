@@ -120,8 +120,8 @@ async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> N
     assert await scene.service.examine(4) == ()
     scene.proxy.level, scene.proxy.resolvers = "operator", "Resolvers section default\n nameserver dns:\n"
     for servers in scene.proxy.backends.values():
-        for one in servers.values():
-            one.address = "10.0.0.1"
+        for server in servers.values():
+            server.address = "10.0.0.1"
     level, resolvers, web, ws = await scene.service.examine(6)
     assert level == "The socket of haproxy has level operator: give it `level admin`."
     assert resolvers.startswith("haproxy has no `resolvers` section")
@@ -216,8 +216,8 @@ async def test_last_one_is_not_drained_unless_wanted(scene: Scene) -> None:
 
 async def test_settle_makes_ready_what_is_free_or_well(scene: Scene) -> None:
     for servers in scene.proxy.backends.values():
-        for one in servers.values():
-            one.drained = True
+        for server in servers.values():
+            server.drained = True
     scene.ends[1] = end("b", "10.0.0.2", HealthStatus.UNHEALTHY)
     await scene.service.settle()
     assert scene.proxy.drained() == {"web2", "ws2"}

@@ -84,7 +84,7 @@ def test_link_set_after_the_judgement_is_not_kept(tmp_path: Path, name: str) -> 
     outside.mkdir()
     for path in (folder / "settings.ini", folder / "conf" / "run.sh", outside / "run.sh"):
         path.write_text(f"in {path.parent.name}")
-    service = {**SWAPPED[name], "volumes": [dict(one) for one in SWAPPED[name].get("volumes", ())]}
+    service = {**SWAPPED[name], "volumes": [dict(item) for item in SWAPPED[name].get("volumes", ())]}
     for volume in service["volumes"]:
         volume["source"] = str(folder / volume["source"])
     model = {"services": {"web": service}, "configs": {"settings": {"file": str(folder / "settings.ini")}}}

@@ -25,7 +25,7 @@ def look(*tasks: dict[str, Any], lost: str = "") -> StackLook:
 
 def events(before: StackLook, now: StackLook) -> list[tuple[str, str, str]]:
     found = changes(before, now, "s", 1)
-    return [(one.action, one.container_id, one.attributes.get("why", "")) for one in found]
+    return [(item.action, item.container_id, item.attributes.get("why", "")) for item in found]
 
 
 CRASHED = {"Err": "task: non-zero exit (1)", "ContainerStatus": {"ExitCode": 1}}
@@ -64,7 +64,7 @@ def test_events_between_two_looks(now: StackLook, expected: list[tuple[str, str,
 
 def test_an_end_is_told_once() -> None:
     failed = look(task(1, "failed", "shutdown", **CRASHED), task(2, "pending"))
-    assert [one[0] for one in events(RUNS, failed)][:1] == ["die"]
+    assert [event[0] for event in events(RUNS, failed)][:1] == ["die"]
     assert events(failed, failed) == []
 
 

@@ -20,7 +20,7 @@ from roas.engine.swarm.normal_form import spec_hash
 def test_hint_blames_no_release_for_what_others_did() -> None:
     """Only where the release failed there are last lines of it to read."""
     others = (UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED)
-    hints = {failure_hint(Judgement(one), "web") for one in others}
+    hints = {failure_hint(Judgement(item), "web") for item in others}
     assert hints == {"Find out who writes to the Swarm, then deploy again."}
     assert "the last lines of web" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK, task_id="t2"), "web")
     assert "docker service rollback" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK), "web")
@@ -109,7 +109,7 @@ def test_tasks_of_an_earlier_release_say_nothing_of_this_write() -> None:
     ended = [task(number, "failed", "shutdown", **CRASHED) for number in range(1, 5)]
     ended.append(task(5, "shutdown", "shutdown"))
     running = task(6, "running", image="web:3")
-    before = frozenset(one["ID"] for one in (*ended, running))
+    before = frozenset(item["ID"] for item in (*ended, running))
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=before)
     for tasks in ([*ended, running], [*ended, {**running, "DesiredState": "shutdown"}], [*ended, task(7, "starting")]):
         assert judge_update(written, service(), tuple(tasks), {}, seconds=1).verdict is UpdateVerdict.UNDER_WAY

@@ -27,7 +27,7 @@ def shown(replicas: int, *tasks: dict[str, Any]) -> set[str]:
 
 def shown_of(mode: dict[str, Any], *tasks: dict[str, Any]) -> set[str]:
     service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": mode}}
-    return {one.id for one in task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))}
+    return {task_snapshot.id for task_snapshot in task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))}
 
 
 def test_place_that_swarm_gave_up_is_no_container() -> None:

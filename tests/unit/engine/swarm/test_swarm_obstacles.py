@@ -35,12 +35,12 @@ class Manager:
         return list(self._services)
 
     def services_named(self, prefix: str) -> list[Json]:
-        return [one for one in self._services if one["Spec"]["Name"].startswith(prefix)]
+        return [service for service in self._services if service["Spec"]["Name"].startswith(prefix)]
 
 
 def found(manager: Manager, **services: Json) -> list[tuple[ObstacleKind, str]]:
     obstacles = find_on_swarm(manager, "shop", {"services": services})  # type: ignore[arg-type]
-    return [(one.kind, one.message) for one in obstacles]
+    return [(obstacle.kind, obstacle.message) for obstacle in obstacles]
 
 
 def test_constraint_that_no_node_satisfies_is_named_with_what_the_nodes_have() -> None:
@@ -105,7 +105,7 @@ def test_reservation_beyond_what_others_left_is_named(tasks: tuple[Json, ...], f
     seen = found(manager, web=web)
     assert not seen if fits else "which no node has left beside other stacks (node1: " in seen[0][1]
     obstacles = find_on_swarm(manager, "shop", {"services": {"web": web}})  # type: ignore[arg-type]
-    assert not any(one.refuses for one in obstacles), "others may make room"
+    assert not any(obstacle.refuses for obstacle in obstacles), "others may make room"
     assert found(manager, web={}) == []
 
 
@@ -119,7 +119,7 @@ def test_services_of_others_with_our_names_are_named_all_at_once() -> None:
     ours = {"Spec": {"Name": "shop_own", "Labels": {STACK: "shop"}}}
     manager = Manager(node("node1"), services=(*others, ours, {"Spec": {"Name": "shop_not_in_the_file"}}))
     names = [(kind, text.split()[6]) for kind, text in found(manager, web={}, db={}, own={})]
-    assert all(one.refuses for one in find_on_swarm(manager, "shop", {"services": {"web": {}}}))  # type: ignore[arg-type]
+    assert all(item.refuses for item in find_on_swarm(manager, "shop", {"services": {"web": {}}}))  # type: ignore[arg-type]
     assert names == [(ObstacleKind.SERVICE_NAME, "shop_web"), (ObstacleKind.SERVICE_NAME, "shop_db")]
 
 
@@ -186,4 +186,4 @@ def test_port_that_old_and_new_task_want_is_warned_of(replicas: int, order: str,
     wanted = web("host", replicas=replicas, update_config={"order": order})
     model = {"services": {"web": wanted}}
     obstacles = find_on_swarm(Manager(node("node1"), node("node2")), "shop", model)  # type: ignore[arg-type]
-    assert [one.refuses for one in obstacles] == [False] * warned
+    assert [obstacle.refuses for obstacle in obstacles] == [False] * warned

@@ -18,7 +18,9 @@ from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 
-MANAGERS = tuple(SwarmNode(f"n{one}", f"node{one}", reachability="reachable", is_leader=one == 1) for one in (1, 2, 3))
+MANAGERS = tuple(
+    SwarmNode(f"n{item}", f"node{item}", reachability="reachable", is_leader=item == 1) for item in (1, 2, 3)
+)
 ON_SWARM = {
     name: Environment(name, f"shop-{name}", Path(), (), docker_host="unix:///a", engine=EngineKind.SWARM)
     for name in ("dev", "prod")
@@ -50,12 +52,12 @@ class Scene(OneStack):
         return self.facts
 
     def change(self, number: int, **fields: object) -> None:
-        nodes = [replace(one, **fields) if one.id == f"n{number}" else one for one in self.facts.nodes]
+        nodes = [replace(node, **fields) if node.id == f"n{number}" else node for node in self.facts.nodes]
         self.facts = replace(self.facts, nodes=tuple(nodes))
 
     async def open(self) -> list[str]:
         await self.watch.look()
-        return sorted(one.title for one in await self.state.alerts.open())
+        return sorted(alert.title for alert in await self.state.alerts.open())
 
 
 @pytest.fixture
@@ -74,11 +76,11 @@ async def test_lost_manager_told_and_resolved(scene: Scene) -> None:
     assert scene.asked == 1, "both environments are on one Swarm"
     scene.change(2, state="down", reachability="unreachable", message="heartbeat failure")
     assert await scene.open() == [DOWN, DANGER]
-    (down,) = [one for one in await scene.state.alerts.open() if one.title == DOWN]
+    (down,) = [alert for alert in await scene.state.alerts.open() if alert.title == DOWN]
     assert "heartbeat failure" in down.summary
     assert "dev, prod" in down.summary
     assert await scene.open() == [DOWN, DANGER]
-    assert {one.count for one in await scene.state.alerts.open()} == {1}, "it is said once"
+    assert {alert.count for alert in await scene.state.alerts.open()} == {1}, "it is said once"
     scene.change(2, state="ready", reachability="reachable")
     assert await scene.open() == []
 
@@ -89,8 +91,8 @@ async def test_one_swarm_by_two_managers_is_one_alert(scene: Scene, monkeypatch:
     for _ in range(3):
         assert await scene.open() == [DOWN, DANGER]
     found = await scene.state.alerts.open()
-    assert {(one.count, one.version) for one in found} == {(1, 1)}, "it is said once"
-    assert all("dev, prod" in one.summary for one in found)
+    assert {(item.count, item.version) for item in found} == {(1, 1)}, "it is said once"
+    assert all("dev, prod" in item.summary for item in found)
 
 
 async def test_swarm_that_answers_is_told_while_another_one_hangs(
@@ -107,7 +109,7 @@ async def test_swarm_that_answers_is_told_while_another_one_hangs(
         while not (found := await scene.state.alerts.open()):
             assert not looking.done()
             await asyncio.sleep(0)
-        assert all("dev, prod" in one.summary for one in found)
+        assert all("dev, prod" in item.summary for item in found)
     finally:
         scene.gave_up.set()
         await looking
@@ -131,7 +133,7 @@ async def test_next_bot_resolves_what_is_over(scene: Scene) -> None:
     scene.watch = scene.restarted()
     scene.facts = replace(scene.facts, nodes=(MANAGERS[0],))
     assert await scene.open() == []
-    assert {one.state for one in await scene.state.alerts.all()} == {AlertState.RESOLVED}
+    assert {alert.state for alert in await scene.state.alerts.all()} == {AlertState.RESOLVED}
 
 
 async def test_without_a_leader_nothing_is_said_of_nodes(scene: Scene) -> None:

@@ -28,7 +28,7 @@ async def alerts(state: StateManager) -> AsyncIterator[AlertService]:
 
 
 async def shown(state: StateManager) -> list[tuple[str, AlertState]]:
-    return [(one.title, one.state) for one in await state.alerts.all()]
+    return [(alert.title, alert.state) for alert in await state.alerts.all()]
 
 
 async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) -> None:

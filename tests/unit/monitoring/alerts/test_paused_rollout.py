@@ -87,7 +87,7 @@ class Scene(OneStack):
         sample = await self.sampler.sample(DEV)
         look = Look(1.0, await self.alerts.owned(DEV))
         await self.alerts.observed(DEV, sample.stack, await self.sampler.definitions(DEV), look)
-        return [one.summary for one in await self.state.alerts.open()]
+        return [alert.summary for alert in await self.state.alerts.open()]
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ async def test_postponed_recovery_triggered_again(scene: Scene) -> None:
     """A recovery that kept away begins when the environment is free."""
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
-    await scene.alert_service.note(alert.id, healing=RecoveryStatus.KEPT_AWAY)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.DEFERRED)
     await scene.seen(Verdict.UNHEALTHY)
     assert scene.triggered() == 2
 
@@ -263,7 +263,7 @@ async def test_deployment_that_waits_for_a_person_owns_only_what_it_took_away(sc
     assert await scene.alerts.owned(DEV) == ({"mail"} if paused else {"web", "store", "mail"})
     for name in ("web", "store", "mail"):
         await scene.event("die", name, exitCode="1")
-    assert [one.service for one in await scene.state.alerts.open()] == (["web", "store"] if paused else [])
+    assert [alert.service for alert in await scene.state.alerts.open()] == (["web", "store"] if paused else [])
 
 
 @pytest.mark.parametrize(

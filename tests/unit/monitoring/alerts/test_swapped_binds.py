@@ -55,7 +55,7 @@ class World(OneStack):
         self.held.append(())
 
     async def take(self, reports: list[Any]) -> None:
-        self.reports += [one.firing for one in reports]
+        self.reports += [report.firing for report in reports]
 
 
 @pytest.fixture

@@ -170,5 +170,5 @@ async def test_engine_away_makes_unseen_services_unknown(scene: Scene) -> None:
     await scene.health.observe(away, "away")
     stack = scene.health.stack("dev")
     assert stack is not None
-    assert {one.service: one.verdict for one in stack.services} == {"extra": UNKNOWN, "web": UNKNOWN}
+    assert {service.service: service.verdict for service in stack.services} == {"extra": UNKNOWN, "web": UNKNOWN}
     assert {change.metadata["reason"] for change in scene.journal.changes if change.new == "unknown"} == {"away"}

@@ -95,7 +95,7 @@ async def test_unprobeable_url_does_not_block_others() -> None:
         async with asyncio.timeout(5):
             assert await recorded.get() == (closed, False)
         await end_tasks(task)
-    assert [one["event"] for one in logs] == ["a probe cannot run from here"]
+    assert [log["event"] for log in logs] == ["a probe cannot run from here"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "redis", "tcp"])
@@ -106,7 +106,7 @@ async def test_target_outside_environment_not_asked(scheme: str) -> None:
             for _ in range(2):
                 assert await prober.probe(DEV, f"{scheme}://127.0.0.1:{port}/admin?delete=all", 2.0) is None
         assert heard == []
-    assert [(one["event"], one["hint"]) for one in logs] == [
+    assert [(log["event"], log["hint"]) for log in logs] == [
         (
             "a probe leads out of its environment",
             f"Name a service of the stack, or add probe:127.0.0.1:{port} to COMPOSE_POLICY_ALLOW.",

@@ -256,7 +256,7 @@ async def test_odd_headers_break_nothing(scene: Scene) -> None:
 
 
 async def test_grafana_alert_taken_and_resolved(scene: Scene) -> None:
-    firing = GRAFANA | {"status": "firing", "alerts": [one | {"status": "firing"} for one in GRAFANA["alerts"]]}
+    firing = GRAFANA | {"status": "firing", "alerts": [item | {"status": "firing"} for item in GRAFANA["alerts"]]}
     assert (await scene.post(firing))[1] == {"received": 1, "triggered": 1, "resolved": 0}
     (alert,) = await scene.state.alerts.open()
     assert (alert.source, alert.title) == (AlertSource.GRAFANA, "Slow")
@@ -268,9 +268,9 @@ async def test_redelivered_old_occurrence_ignored(scene: Scene) -> None:
     """It neither ends nor raises an alert."""
     ended = FIRING | {"status": "resolved", "endsAt": "2026-01-01T00:05:00Z"}
     later = FIRING | {"startsAt": "2026-01-01T01:00:00Z"}
-    for one in (FIRING, ended, later, ended):
-        await scene.post(delivery(one))
-    assert [one.occurrence for one in await scene.state.alerts.open()] == [later["startsAt"]]
+    for item in (FIRING, ended, later, ended):
+        await scene.post(delivery(item))
+    assert [alert.occurrence for alert in await scene.state.alerts.open()] == [later["startsAt"]]
     await scene.post(delivery(later | {"status": "resolved", "endsAt": "2026-01-01T01:05:00Z"}))
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 0
     assert await scene.state.alerts.open() == ()
@@ -311,7 +311,7 @@ async def test_fingerprint_of_an_alert_is_no_way_out(tmp_path: Path) -> None:
 async def test_redelivery_changes_nothing(scene: Scene) -> None:
     ended = FIRING | {"status": "resolved"}
     counts = [(await scene.post(delivery(*alerts)))[1] for alerts in ([FIRING, FIRING], [FIRING], [ended], [ended])]
-    assert [(one["triggered"], one["resolved"]) for one in counts] == [(1, 0), (0, 0), (0, 1), (0, 0)]
+    assert [(count["triggered"], count["resolved"]) for count in counts] == [(1, 0), (0, 0), (0, 1), (0, 0)]
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 0, "a replay of what has ended"
     again = FIRING | {"startsAt": "2026-01-01T01:00:00Z"}
     assert (await scene.post(delivery(again)))[1]["triggered"] == 1
@@ -320,7 +320,7 @@ async def test_redelivery_changes_nothing(scene: Scene) -> None:
 async def test_truncated_alerts_reported_until_complete(scene: Scene) -> None:
     """Alerts left out of a delivery are an alert, which ends with a whole one."""
     await scene.post(delivery(FIRING, truncatedAlerts=7))
-    titles = [one.title for one in await scene.state.alerts.open()]
+    titles = [alert.title for alert in await scene.state.alerts.open()]
     assert titles == ["DiskFull", "7 more alerts were left out of a delivery"]
     await scene.post(delivery(FIRING, truncatedAlerts=0))
-    assert [one.title for one in await scene.state.alerts.open()] == ["DiskFull"]
+    assert [alert.title for alert in await scene.state.alerts.open()] == ["DiskFull"]

@@ -111,7 +111,7 @@ async def test_service_that_is_stopped_uses_nothing(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(running))
     scene.metrics.observe_stack(stack(replace(running, cpu_percent=None, memory_bytes=None)))
     assert scene.sample("roas_service_memory_bytes", **labels) == 1024, "it was not measured this time"
-    ended = tuple(replace(one, state=ContainerState.EXITED) for one in running.containers)
+    ended = tuple(replace(container, state=ContainerState.EXITED) for container in running.containers)
     scene.metrics.observe_stack(stack(replace(running, containers=ended, cpu_percent=None, memory_bytes=None)))
     assert scene.sample("roas_service_memory_bytes", **labels) is None
     assert scene.sample("roas_service_cpu_ratio", **labels) is None

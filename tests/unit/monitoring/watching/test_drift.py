@@ -111,13 +111,13 @@ def world() -> World:
 async def test_drift_names_what_differs(world: Any, there: Any, reasons: Any) -> None:
     world.there = there
     found = await DriftFinder(world, world, world).find(DEV)
-    assert {one.service: one.reason for one in found or ()} == reasons
+    assert {service.service: service.reason for service in found or ()} == reasons
 
 
 async def test_drift_of_what_a_failed_deployment_left_is_of_no_hand(world: Any) -> None:
     world.there, world.left = [container("web", "x"), container("db", "x")], ("ROLLBACK-1", frozenset({"web"}))
     found = await DriftFinder(world, world, world).find(DEV)
-    assert {one.service: one.left_by for one in found or ()} == {"web": "ROLLBACK-1", "db": ""}
+    assert {drift.service: drift.left_by for drift in found or ()} == {"web": "ROLLBACK-1", "db": ""}
 
 
 async def test_job_that_has_ended_does_not_drift(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,14 +151,18 @@ async def test_containers_asked_once_a_minute(world: Any) -> None:
     world.there = [container("web"), container("db", config_hash="h2")]
     assert await looks((0, False), (0, False), (0, False)) == [1, 2, 2], "made anew: looked at at once"
     world.differences = {world.there[0].id: ContainerDifference(changed=("cpus",))}
-    assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
+    assert [service.service for service in await finder.find(DEV) or ()] == ["db"]
     finder.look_closely(DEV.name)
-    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "told of it: looked at at once"
-    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"]
+    assert [service.service for service in await finder.find(DEV) or ()] == ["db", "web"], (
+        "told of it: looked at at once"
+    )
+    assert [service.service for service in await finder.find(DEV) or ()] == ["db", "web"]
     world.differences = {}
-    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "settled: the list alone is asked"
+    assert [service.service for service in await finder.find(DEV) or ()] == ["db", "web"], (
+        "settled: the list alone is asked"
+    )
     world.now += 61
-    assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
+    assert [service.service for service in await finder.find(DEV) or ()] == ["db"]
 
 
 async def test_same_list_compared_once(world: Any) -> None:
@@ -172,7 +176,7 @@ async def test_same_list_compared_once(world: Any) -> None:
     assert [await compared() for _ in range(4)] == [2, 1, 0, 0], "what was asked of each is compared, too: seen twice"
     world.there = [container("web", "x"), container("db")]
     assert await compared() == 2, "another list"
-    assert [one.service for one in await finder.find(DEV) or ()] == ["web"]
+    assert [service.service for service in await finder.find(DEV) or ()] == ["web"]
 
 
 async def test_services_of_swarm_compared_each_time(world: Any) -> None:
@@ -195,7 +199,7 @@ async def test_changed_list_is_looked_into(world: Any, listed: Any) -> None:
     world.there = [replace(world.there[0], **listed), world.there[1]]
     world.differences = {world.there[0].id: ContainerDifference(changed=("networks: shop_default",))}
     found = await finder.find(DEV) or ()
-    assert (world.looks, [one.service for one in found]) == (looks + 1, ["web"])
+    assert (world.looks, [service.service for service in found]) == (looks + 1, ["web"])
 
 
 KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data")
@@ -219,9 +223,9 @@ async def test_drift_names_keys(world: Any, there: str, difference: ContainerDif
     web = container("web", there)
     world.there, world.differences, world.held = [web], {web.id: difference}, {"web": "leads elsewhere"}
     found = await DriftFinder(world, world, world).find(DEV)
-    assert [one.reason for one in found or ()] == ([reason] if reason else [])
+    assert [item.reason for item in found or ()] == ([reason] if reason else [])
     with using_locale("zh-TW"):
-        assert all(translate(one.reason).isascii() is False for one in found or ())
+        assert all(translate(item.reason).isascii() is False for item in found or ())
 
 
 async def test_drift_unknown_while_deploying(world: Any) -> None:
@@ -261,7 +265,7 @@ async def test_drift_of_what_a_paused_deployment_has_not_moved(world: Any) -> No
     moved = {"web": ServiceProgress("web", ServiceStep.PAUSED), "db": ServiceProgress("db", changed=True)}
     world.holds = Holding("DEPLOY-1", paused=True, to_release=4, services=moved)
     found = await DriftFinder(world, world, world).find(DEV)
-    assert [one.service for one in found or ()] == ["db"]
+    assert [service.service for service in found or ()] == ["db"]
 
 
 async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) -> None:
@@ -271,7 +275,7 @@ async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) ->
         async def rounds(number: int) -> list[tuple[AlertState, int]]:
             for _ in range(number):
                 await alerts.look()
-            return [(one.state, one.count) for one in await state.alerts.all()]
+            return [(alert.state, alert.count) for alert in await state.alerts.all()]
 
         assert await rounds(3) == []
         world.there = [container("web", "x"), container("db")]

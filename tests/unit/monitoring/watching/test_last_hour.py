@@ -90,7 +90,7 @@ def test_environments_kept_apart() -> None:
     hour = LastHour(Clock())
     hour.take(stack(web()))
     hour.take(stack(web(), environment="prod"))
-    assert [(one.environment, one.service) for one in hour.of("prod")] == [("prod", "web")]
+    assert [(service.environment, service.service) for service in hour.of("prod")] == [("prod", "web")]
     assert hour.of("staging") == ()
 
 
@@ -113,7 +113,7 @@ def test_removed_service_forgotten_after_hour() -> None:
     for _ in range(STEPS + 2):
         clock.now += 30
         hour.take(stack(web()))
-    assert [one.service for one in hour.of("dev")] == ["web"]
+    assert [service.service for service in hour.of("dev")] == ["web"]
     assert len(hour._steps) == 1, "nothing is left of it"
 
 

@@ -58,7 +58,7 @@ class World(OneStack):
         if self.statistics_fault:
             raise self.statistics_fault
         self.asked_of = list(container_ids)
-        return {one: self.readings[one] for one in self.asked_of if one in self.readings}
+        return {item: self.readings[item] for item in self.asked_of if item in self.readings}
 
     async def current(self, environment: str) -> Release | None:
         if self.model_hash is None:
@@ -83,7 +83,7 @@ def sampler(world: World) -> StackSampler:
 async def test_wanted_service_without_container_unhealthy(world: World, sampler: StackSampler) -> None:
     world.wanted["db"] = ServiceDefinition("db", "db:1", "h")
     sample = await sampler.sample(DEV)
-    assert {one.service: one.verdict for one in sample.stack.services} == {
+    assert {service.service: service.verdict for service in sample.stack.services} == {
         "db": Verdict.UNHEALTHY,
         "web": Verdict.HEALTHY,
     }
@@ -110,7 +110,7 @@ async def test_unreachable_engine_makes_all_unknown(world: World, sampler: Stack
     world.engine_fault = EngineUnavailableError("The engine does not answer.")
     sample = await sampler.sample(DEV)
     assert sample.stack.verdict is Verdict.UNKNOWN
-    assert [(one.service, one.verdict) for one in sample.stack.services] == [("web", Verdict.UNKNOWN)]
+    assert [(service.service, service.verdict) for service in sample.stack.services] == [("web", Verdict.UNKNOWN)]
     assert sample.reason == "The engine does not answer."
 
 
@@ -159,9 +159,9 @@ async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None
     async def read(*, looks_again: bool = False, seconds: float = 0.0) -> list[str]:
         now[0] += seconds
         world.asked_of = []
-        world.readings = {one.id: ContainerReading(now[0], int(now[0]), now[0]) for one in world.snapshots}
+        world.readings = {snapshot.id: ContainerReading(now[0], int(now[0]), now[0]) for snapshot in world.snapshots}
         sample = await sampler.sample(DEV, looks_again=looks_again)
-        assert all(one.memory_bytes for one in sample.stack.services)
+        assert all(service.memory_bytes for service in sample.stack.services)
         return world.asked_of
 
     world.snapshots = [replace(WEB, id=f"c{number}", number=number) for number in range(MANY_CONTAINERS)]

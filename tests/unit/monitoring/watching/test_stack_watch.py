@@ -142,7 +142,7 @@ async def test_who_asked_for_an_end_is_known_from_before_the_watch() -> None:
         while len(scene.heard) < 3:  # noqa: ASYNC110 - the watch reads it
             await asyncio.sleep(0.01)
     await scene.end()
-    assert [one.action for one in scene.heard] == ["kill", "start", "die"]
+    assert [item.action for item in scene.heard] == ["kill", "start", "die"]
 
 
 @pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
@@ -162,7 +162,7 @@ async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatc
         await scene.end()
     assert len(scene.source.since) == 1
     assert scene.heard == [ended(10)]
-    assert [one["event"] for one in logs] == ["watch failed", "watch recovered"]
+    assert [log["event"] for log in logs] == ["watch failed", "watch recovered"]
 
 
 async def test_engine_that_stays_away_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ async def test_engine_that_stays_away_is_logged_once(monkeypatch: pytest.MonkeyP
             while len(logs) < 3:  # noqa: ASYNC110 - only the log says so
                 await asyncio.sleep(0.01)
         await scene.end()
-    told = [(one["event"], one.get("error")) for one in logs]
+    told = [(log["event"], log.get("error")) for log in logs]
     assert told == [
         ("engine is unavailable", "It does not answer."),
         ("engine is unavailable", "It is too busy."),

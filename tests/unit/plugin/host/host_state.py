@@ -22,25 +22,25 @@ def host_state(bot: commands.Bot) -> dict[str, Any]:
     connection, tree = bot._connection, bot.tree
     views = connection._view_store
     return {
-        "global commands": {name: id(one) for name, one in tree._global_commands.items()},
+        "global commands": {name: id(global_command) for name, global_command in tree._global_commands.items()},
         "guild commands": {
-            guild: {name: id(one) for name, one in found.items()}
+            guild: {name: id(item) for name, item in found.items()}
             for guild, found in tree._guild_commands.items()
             if found
         },
-        "context menus": {str(key): id(one) for key, one in tree._context_menus.items()},
-        "prefix commands": {name: id(one) for name, one in bot.all_commands.items()},
-        "cogs": {name: id(one) for name, one in bot.cogs.items()},
+        "context menus": {str(key): id(item) for key, item in tree._context_menus.items()},
+        "prefix commands": {name: id(command) for name, command in bot.all_commands.items()},
+        "cogs": {name: id(cog) for name, cog in bot.cogs.items()},
         "extensions": sorted(bot.extensions),
-        "listeners": {name: [repr(one) for one in found] for name, found in bot.extra_events.items() if found},
+        "listeners": {name: [repr(item) for item in found] for name, found in bot.extra_events.items() if found},
         "checks": [*map(id, bot._checks), *map(id, bot._check_once)],
-        "views": sorted(str(one) for one in views._synced_message_views),
-        "persistent views": sorted(id(one) for one in views.persistent_views),
+        "views": sorted(str(message_view) for message_view in views._synced_message_views),
+        "persistent views": sorted(id(persistent_view) for persistent_view in views.persistent_views),
         "dynamic items": sorted(pattern.pattern for pattern in views._dynamic_items),
         "translator": id(tree.translator),
         "on_error": repr(tree.on_error),
         "client": repr((bot.dispatch, bot.close, bot.reload_extension, connection.dispatch)),
-        "parsers": {name: repr(one) for name, one in connection.parsers.items()},
+        "parsers": {name: repr(parser) for name, parser in connection.parsers.items()},
         "attributes": sorted(vars(bot)),
         "loggers": _loggers(),
         "structlog": (structlog.is_configured(), repr(structlog.get_config())),
@@ -67,8 +67,8 @@ async def settled(bot: commands.Bot, before: dict[str, Any], seconds: float = 5.
 def _loggers() -> dict[str, Any]:
     """Return how the root and every logger that is not ours is set up; one that was merely named is nothing."""
     found: dict[str, Any] = {"": _logger(logging.getLogger())}
-    for name, one in logging.Logger.manager.loggerDict.items():
-        if isinstance(one, logging.Logger) and (set_up := _logger(one)) != ([], 0, True, False, []):
+    for name, item in logging.Logger.manager.loggerDict.items():
+        if isinstance(item, logging.Logger) and (set_up := _logger(item)) != ([], 0, True, False, []):
             found[name] = set_up
     return found
 
@@ -102,7 +102,7 @@ def _open_files() -> list[str]:
             found.append(target)
         elif target.startswith("socket:["):
             found.append(_peer(target.removeprefix("socket:[").removesuffix("]")))
-    return [one for one in found if one != DISCORD]
+    return [item for item in found if item != DISCORD]
 
 
 def _peer(inode: str) -> str:

@@ -123,7 +123,7 @@ def test_running_phase_counts_finished_services(phase: PhaseName, steps: tuple[s
     )
     kind = DeploymentKind.ROLLBACK if phase is PhaseName.ROLLBACK else DeploymentKind.DEPLOY
     shown = a_deployment(kind, statuses={phase: PhaseStatus.IN_PROGRESS}, services=services)
-    line = next(one for one in text_of(draw_live(shown).embeds).split("\n") if one.startswith(f"🔄 {phase}"))
+    line = next(part for part in text_of(draw_live(shown).embeds).split("\n") if part.startswith(f"🔄 {phase}"))
     assert line.partition(":R> · ")[2].removesuffix("all is well").removesuffix(" · ") == progress
     over = a_deployment(kind, statuses={phase: PhaseStatus.SUCCESS}, services=services)
     assert " services" not in text_of(draw_live(over).embeds)

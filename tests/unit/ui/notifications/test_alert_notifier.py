@@ -229,7 +229,7 @@ async def test_storm_of_40_escalations_stays_readable(
     on_status = draw_open_alerts(await state.alerts.open())
     assert on_status is not None
     assert "Open alerts: 40" in str(on_status.title)
-    assert {one.subject for one in await state.changes(limit=500)} == {one.id for one in await state.alerts.all()}
+    assert {change.subject for change in await state.changes(limit=500)} == {one.id for one in await state.alerts.all()}
 
 
 def told_of(drawing: Drawing) -> int:

@@ -33,7 +33,7 @@ async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, chan
     other_channel = FakeChannel()
     other_channel.messages, other_channel.nonces, other_channel.ids = channel.messages, channel.nonces, channel.ids
     first, second = Leadership(), Leadership(is_leader=False)
-    bots = [Messages(state, bus, one) for one in (channel, other_channel)]
+    bots = [Messages(state, bus, item) for item in (channel, other_channel)]
     for bot, leadership in zip(bots, (first, second), strict=True):
         bot.start(leadership=leadership)
     await trouble(state, "web")

@@ -61,7 +61,7 @@ def test_frozen_environment_within_limits() -> None:
 
 def secret_free(plan: Plan) -> list[str]:
     """Return every word of a plan that people say yes to."""
-    services = [(one.service, one.new_image or "", *one.changed_keys) for one in plan.changed]
+    services = [(service.service, service.new_image or "", *service.changed_keys) for service in plan.changed]
     return [*(word for text in services for word in text), *plan.order, *plan.warnings]
 
 
@@ -70,7 +70,7 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
     plan_record = a_plan_record()
     keys = tuple(f"environment.KEY_{number}" for number in range(8 if count > 3 else 3))
     plan = a_plan(count)
-    plan = replace(plan, services=tuple(replace(one, changed_keys=keys) for one in plan.services))
+    plan = replace(plan, services=tuple(replace(service, changed_keys=keys) for service in plan.services))
     plan_record = replace(plan_record, plan=plan)
     for drawing in (draw_confirmation(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
         assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
@@ -92,7 +92,7 @@ def test_overflow_goes_into_file() -> None:
 def test_same_name_from_other_registry_visible() -> None:
     old, new = "ghcr.io/shop/web:v1@sha256:" + "a" * 64, "evil.example/web:v2"
     plan = a_plan()
-    services = tuple(replace(one, old_image=old, new_image=new) for one in plan.services[2:])
+    services = tuple(replace(service, old_image=old, new_image=new) for service in plan.services[2:])
     assert "ghcr.io/shop/web:v1 → evil.example/web:v2" in text_of(draw_plan(replace(plan, services=services)))
 
 
@@ -103,7 +103,7 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: "🗳️ Approval needed: deploy v2 to prod" in channel.titles())
-    asked = next(one for one in channel.messages.values() if one.key == plan_record.id)
+    asked = next(message for message in channel.messages.values() if message.key == plan_record.id)
     assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
 
 

@@ -160,7 +160,7 @@ async def test_version_outside_tested_range_is_named(
 ) -> None:
     probe.facts, probe.compose = replace(probe.facts, version=engine), compose
     results = await tested_versions.run(subject)
-    assert [one.message.split(" is ")[0] for one in results if not one.passed] == [
+    assert [result.message.split(" is ")[0] for result in results if not result.passed] == [
         f"{name} {engine if name == 'Docker Engine' else compose}" for name in outside
     ]
     assert stops(results) == []

@@ -35,7 +35,7 @@ def definition() -> ServiceDefinition:
 
 
 def said(found: list[CheckResult]) -> list[tuple[bool, str]]:
-    return [(one.passed, one.message) for one in found]
+    return [(check_result.passed, check_result.message) for check_result in found]
 
 
 async def test_one_machine_has_nothing_to_check(subject: Any) -> None:
@@ -56,7 +56,7 @@ async def test_managers(subject: Any) -> None:
     ]
     (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
     assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
-    assert [one[1] for one in said(await results(check, subject, M1, M2))][1:] == [
+    assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
         "2 managers bear no more losses than 1 do."
     ]
     (_, alone) = await results(check, subject, M1)
@@ -83,7 +83,7 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
         (False, "node3 (manager): down, active, Docker Engine 28.5.2."),
         (False, "The engines are not of one version: 26.1.5 on node1 and node2 and 28.5.2 on node3."),
     ]
-    assert [one.severity for one in found[1:]] == [Severity.INFO, Severity.WARNING, Severity.INFO]
+    assert [alert.severity for alert in found[1:]] == [Severity.INFO, Severity.WARNING, Severity.INFO]
 
 
 @pytest.mark.parametrize(
