@@ -34,7 +34,8 @@ async def compare_candidate(
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
     stack, there = components.stacks.of(environment), containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
-    same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}
+    jobs = {name for name, one in resolved.definitions.items() if one.one_shot}
+    same = {name: known.get(name) or _image_that_runs(name, current, there, name in jobs) for name in wanted}
     other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
 
     async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
@@ -113,8 +114,14 @@ def _known_image(name: str, image: WantedImage, current: Release | None) -> str 
     return old.image.image_id if old and image.digest is not None and image.digest == old.image.digest else None
 
 
-def _image_that_runs(name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...]) -> str:
-    # What somebody left that never ran says nothing of it.
+def _image_that_runs(
+    name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...], is_job: bool
+) -> str:
+    """Return the image that a service has; of a job that of the release, since whoever ran another one says nothing.
+
+    Nor does what somebody left that never ran.
+    """
     there = next((one.image_id for one in containers if one.service == name and not one.never_ran), None)
-    old = current.service(name) if current else None
-    return there or (old.image.image_id if old else ANOTHER_IMAGE)
+    service = current.service(name) if current else None
+    released = service.image.image_id if service else None
+    return ((released or there) if is_job else (there or released)) or ANOTHER_IMAGE

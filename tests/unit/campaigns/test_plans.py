@@ -68,6 +68,12 @@ async def test_leftover_is_not_what_the_service_has(tmp_path: Path, seed: int, s
     assert (f"leave_behind {service}" in result.story, result.lies) == (True, [])
 
 
+async def test_job_that_somebody_ran_otherwise_may_stay(tmp_path: Path) -> None:
+    """Its image is yet to be pulled: it may be that of the release, whose job has run."""
+    (result,) = await play_cases([42637], tmp_path)
+    assert ("scale job" in result.story, result.lies) == (True, [])
+
+
 async def test_leftover_is_not_waited_for(tmp_path: Path) -> None:
     """What is deployed depends on a service beside which a killed Compose left a container: that never starts."""
     (result,) = await play_cases([41717], tmp_path)
