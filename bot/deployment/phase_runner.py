@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import stamina
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
+from stamina.typing import RetryHook
 
 from roas.backoff import SOON, Backoff
 from roas.concurrency import wait_for
@@ -23,7 +26,6 @@ from roas.deployment.engine_return import (
 )
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
-from roas.deployment.retry_log import log_retries
 from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,
@@ -273,3 +275,23 @@ def _ended(
         problem=replace(problem, report="") if problem else None,
         brought_up=False if status is PhaseStatus.FAILED else None,
     )
+
+
+def log_retries() -> None:
+    """Tell of what is tried again by our log from now on."""
+    hooks = get_on_retry_hooks()
+    if _log_ours not in hooks:
+        set_on_retry_hooks((*map(_of_others, hooks), _log_ours))
+
+
+def _log_ours(details: RetryDetails) -> None:
+    error = details.caused_by
+    if isinstance(error, RoasError):
+        log.warning("a phase is tried again", key=error.key, error=error.message, attempt=details.retry_num + 1)
+
+
+def _of_others(hook: RetryHook) -> RetryHook:
+    def tell(details: RetryDetails) -> AbstractContextManager[None] | None:
+        return None if isinstance(details.caused_by, RoasError) else hook(details)
+
+    return tell

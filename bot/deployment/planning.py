@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from roas.concurrency import begun
 from roas.deployment.changes import Scope, brought_services
@@ -20,11 +22,12 @@ from roas.deployment.proxy_changes import (
     with_proxies,
 )
 from roas.deployment.rollback_target import find_rollback_target, is_same
-from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack, SweptContainers
+from roas.engine.machine.projects import runs_already_as
 from roas.engine.model.services import BOUND, services_of, written_fields
-from roas.errors import ComposeFileError, InvalidRequestError, RegistryUnavailableError
+from roas.environments import projects_of
+from roas.errors import ComposeFileError, InvalidRequestError, RegistryUnavailableError, SecondCopyError
 from roas.messages.message import Message, said
 from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
@@ -274,3 +277,49 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
             hint=said("It has {services}.", services=", ".join(sorted(definitions))),
         )
     return frozenset(services)
+
+
+async def refuse_second_copy(
+    components: Components, environment: Environment, current: Release | None, old_model: Mapping[str, Any] | None
+) -> None:
+    """Raise SecondCopyError where the environment's project is not the one that its stack runs as."""
+    if current is not None:
+        recorded = str((old_model or {}).get("name") or environment.project)
+        if recorded != environment.project:
+            raise SecondCopyError(
+                said(
+                    "{environment} is on {current} as the project {recorded}, and would be created a "
+                    "second time as {project}, with empty volumes.",
+                    environment=environment.name,
+                    current=current.label,
+                    recorded=recorded,
+                    project=environment.project,
+                ),
+                hint=said(
+                    'Set `project_name = "{recorded}"` in [environments.{environment}]. For a second '
+                    "copy, give it an environment of its own.",
+                    recorded=recorded,
+                    environment=environment.name,
+                ),
+            )
+        return
+    found = runs_already_as(
+        environment, await components.stacks.of(environment).projects(), partial(projects_of, components.settings)
+    )
+    if found is not None:
+        raise SecondCopyError(
+            said(
+                "The stack in {folder} runs already as the project {found}, and {environment} "
+                "would create it a second time as {project}, with empty volumes.",
+                folder=environment.folder,
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
+            hint=said(
+                'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
+        )

@@ -1,12 +1,13 @@
 """Hold the deployments that this process runs, each in a task of its own, and how each stopped."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from roas.backoff import PATIENTLY, Backoff
 from roas.concurrency import end_tasks
 from roas.deployment.context import DeploymentContext
-from roas.deployment.resume_backoff import ResumeBackoff
 from roas.deployment.run import DeploymentRun
 from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, ShortageError, find_shortage
 from roas.log import get_logger
@@ -14,6 +15,30 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment
 
 log = get_logger(__name__)
+
+
+class ResumeBackoff:
+    """Track deployments that only the journal stopped (a full disk, say), which does not count as an attempt."""
+
+    def __init__(self) -> None:
+        self._waits: dict[str, tuple[Backoff, float]] = {}
+
+    def record(self, deployment_id: str) -> None:
+        """Record one more failure, which lengthens the backoff."""
+        backoff, _ = self._waits.get(deployment_id, (Backoff(PATIENTLY), 0.0))
+        self._waits[deployment_id] = (backoff, time.monotonic() + backoff.failed())
+
+    def forget(self, deployment_id: str) -> None:
+        """Forget a deployment that has ended, or that another process runs."""
+        self._waits.pop(deployment_id, None)
+
+    def is_known(self, deployment_id: str) -> bool:
+        """Return whether a deployment last stopped although its process lived."""
+        return deployment_id in self._waits
+
+    def must_wait(self, deployment_id: str) -> bool:
+        """Return whether it is too early to resume a deployment."""
+        return deployment_id in self._waits and time.monotonic() < self._waits[deployment_id][1]
 
 
 class RunningDeployments:

@@ -13,7 +13,7 @@ import pytest
 from roas import client, maintenance
 from roas.cogs.ttl_cache import TtlCache
 from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.deployment.resume_backoff import ResumeBackoff
+from roas.deployment.running_deployments import ResumeBackoff
 from roas.errors import EngineUnavailableError
 from roas.events import EventBus
 from roas.models.deployment import Deployment, Outcome

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
-from roas.deployment.changes import StackChanges, find_changes
+from roas.deployment.changes import StackChanges, begun, find_changes, replaced_before
 from roas.deployment.context import DeploymentContext
 from roas.deployment.creation import Creation
-from roas.deployment.dependent_restarts import begun, replaced_before
 from roas.deployment.draft import load_release, refuse_unplanned
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service

@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
-from roas.deployment.changes import find_changes
+from roas.deployment.changes import begun, find_changes
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator
-from roas.deployment.dependent_restarts import begun
 from roas.deployment.draft import refuse_unplanned
 from roas.deployment.failed_rollback import is_put_back
 from roas.deployment.handover import replace_bot_if_needed

@@ -26,7 +26,7 @@ from roas import application as application_
 from roas.application import open_application
 from roas.backoff import Retries
 from roas.concurrency import pause
-from roas.deployment import phase_runner, resume_backoff
+from roas.deployment import phase_runner, running_deployments
 from roas.errors import StateError
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from tests.e2e.acceptance.conftest import settings_for
@@ -120,7 +120,7 @@ async def carried_out(people: People, version: str) -> Deployment:
 
 
 async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch):
-    for module, name in ((phase_runner, "SOON"), (resume_backoff, "PATIENTLY")):
+    for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
 
     def change(number: int) -> None:

@@ -103,7 +103,7 @@ async def test_what_is_refused_changes_nothing(bot, people, sandbox, shop, image
     """Nothing runs until all said yes who have to, to the plan as it is; then it can still be cancelled."""
     shop.write(alone=True)
     await nothing_runs_without_permission(people, shop)
-    await changed_plan_is_void(people, shop)
+    await newer_draft_voids_older(people, shop)
     await prod_deploy_needs_approver(people, sandbox, shop, image_ids)
     await hotfix_needs_its_role(people, shop, image_ids)
     await deployment_is_alone_until_cancelled(people, shop, image_ids)
@@ -126,18 +126,26 @@ async def nothing_runs_without_permission(people, shop):
     await ask(people, "dora", "unlock", environment="dev")
 
 
-async def changed_plan_is_void(people, shop):
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
-    shop.write(alone=True, web={"environment": {"GREETING": "hello"}})
-    assert "void" in await confirm(people, "dora", plan)
-    assert shop.containers("dev") == []
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))).message
-    await confirm(people, "dora", plan)
-    wanted = await approval(people, "prod")
+async def newer_draft_voids_older(people, shop):
+    """What changes in files is no part of a draft; another draft of the environment takes its place."""
+    wanted = await drafted(people, "v1")
     shop.write(alone=True, web={"environment": {"GREETING": "good morning"}})
-    assert "void" in await press(people, "anna", wanted, "approve")
-    assert not (await approval(people, "prod", "Void")).buttons
+    newer = await drafted(people, "v2", not_before=wanted.id)
+    void = await approval(people, "prod", "Void")
+    assert (void.id, void.buttons) == (wanted.id, [])
+    assert "cancelled" in await press(people, "dora", newer, "withdraw")
     assert shop.containers("prod") == []
+
+
+async def drafted(people, version: str, *, not_before: int = 0):
+    """Confirm a plan for prod, and return the message that asks for the approval of its draft."""
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version=version))).message
+    await confirm(people, "dora", plan)
+
+    def asks(message) -> bool:
+        return "Approval needed" in message.text and int(message.id) > int(not_before)
+
+    return await people.wait_for_message(asks, deadline_seconds=60)
 
 
 async def prod_deploy_needs_approver(people, sandbox, shop, image_ids):

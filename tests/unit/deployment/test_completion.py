@@ -177,7 +177,7 @@ async def test_who_is_fenced_off_in_completion_ends_nothing(orchestrator, engine
 
 @pytest.mark.usefixtures("three")
 async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, engine, state, monkeypatch):
-    monkeypatch.setattr("roas.deployment.resume_backoff.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr("roas.deployment.running_deployments.PATIENTLY", Retries(0, 0))
     save = state.deployments.save_phases
 
     async def refuse_once(deployment, phases, fence):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from roas.deployment.dependent_restarts import to_restart
+from roas.deployment.changes import to_restart
 from roas.models.stack import Dependency, ServiceDefinition
 
 

@@ -99,7 +99,7 @@ def refusing(state, monkeypatch):
 
 
 async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
-    monkeypatch.setattr("roas.deployment.resume_backoff.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr("roas.deployment.running_deployments.PATIENTLY", Retries(0, 0))
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(JournalUnusableError):
@@ -114,7 +114,7 @@ async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeyp
 
 
 async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
-    monkeypatch.setattr("roas.deployment.resume_backoff.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr("roas.deployment.running_deployments.PATIENTLY", Retries(0, 0))
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)
