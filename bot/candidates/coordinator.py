@@ -260,11 +260,7 @@ class CandidateCoordinator:
         if not plan.changed:
             await self._move(candidate, CandidateState.UNCHANGED, plan=plan)
             return
-        planned = replace(candidate, plan=plan)
-        if why_not := await self._why_not_by_itself(planned, environment):
-            await self._move(planned, CandidateState.PROPOSED, plan=plan, note=why_not)
-            return
-        await self._begin(planned)
+        await self._begin(replace(candidate, plan=plan))
 
     async def _why_not_by_itself(self, candidate: Candidate, environment: Environment) -> str:
         """Return why a person has to decide; empty where nobody has to. Only `auto` is ever without a person."""
@@ -279,12 +275,20 @@ class CandidateCoordinator:
         return ""
 
     async def _begin(self, candidate: Candidate) -> None:
-        """Start what nobody has to say yes to, where nothing is in the way: the intent first, then the deployment."""
-        if candidate.plan is None:
+        """Start what nobody has to say yes to, where nothing is in the way: the intent first, then the deployment.
+
+        While it waited somebody may have rolled back, whose end no event has told yet: it is read once the way is free.
+        """
+        in_the_way = await self._in_the_way(candidate.environment)
+        await self._note_last(candidate.environment)
+        environment = self._environments.get(candidate.environment)
+        if candidate.plan is None or environment is None:
             await self._move(candidate, CandidateState.NEW)
+        elif why_not := await self._why_not_by_itself(candidate, environment):
+            await self._move(candidate, CandidateState.PROPOSED, plan=candidate.plan, note=why_not)
         elif (hold := await self._hold_of(candidate)) is not None:
             await self._move(candidate, CandidateState.HELD, note=hold.reason)
-        elif in_the_way := await self._in_the_way(candidate.environment):
+        elif in_the_way:
             await self._move(candidate, CandidateState.WAITING, plan=candidate.plan, note=in_the_way)
         elif (starting := await self._move(candidate, CandidateState.STARTING, plan=candidate.plan)) is not None:
             await self._start(starting, candidate.plan.digest)
@@ -418,6 +422,11 @@ class CandidateCoordinator:
             for deployment in reversed(recent):
                 if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at < RECENT:
                     await self._note(deployment)
+
+    async def _note_last(self, environment: str) -> None:
+        for deployment in await self._state.deployments.list(environment, limit=1):
+            if deployment.finished:
+                await self._note(deployment)
 
     async def _note(self, deployment: Deployment) -> None:
         """Keep out what was to blame, and let in again what a person deploys or what has succeeded."""

@@ -124,6 +124,16 @@ async def test_rollback_by_hand_holds_what_deploys_itself(coordinator, orchestra
     await reaches(await offer(coordinator, "v10"), State.STARTED)
 
 
+async def test_what_waited_behind_a_rollback_by_hand_does_not_start(coordinator, orchestrator, state, reaches):
+    """Whoever rolled back would have the newer version again the moment that the old one is there."""
+    await orchestrator.start(DeploymentRequest("dev", DeploymentKind.ROLLBACK, PERSON))
+    waiting = await reaches(await offer(coordinator, "v9"), State.WAITING)
+    await orchestrator.finish(Outcome.SUCCEEDED)
+    proposed = await reaches(waiting, State.PROPOSED, State.STARTED)
+    assert proposed.state is State.PROPOSED
+    assert [request.kind for request in orchestrator.requests] == [DeploymentKind.ROLLBACK]
+
+
 async def test_lifted_hold_does_not_come_back(coordinator, make_coordinator, orchestrator, state, reaches):
     await reaches(await offer(coordinator), State.STARTED)
     await orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
