@@ -127,6 +127,12 @@ class NotPermittedError(RoasError):
     key = "not_permitted"
 
 
+class NewPowersError(RoasError):
+    """A stack would newly get powers that nobody granted."""
+
+    key = "new_powers"
+
+
 class ComposeFileError(RoasError):
     """A compose file does not parse, or lacks a variable."""
 

@@ -23,6 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
+from roas.deployment.new_powers import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -33,6 +34,7 @@ from roas.models.environment import Environment
 from roas.models.plan import WAITING, PlanRecord, PlanState
 from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
+from roas.ui.drawing import clip, one_line
 from roas.ui.embeds.plan import describe_outcome
 from roas.ui.notifications.deployment_notifier import PREFIX
 from roas.ui.notifications.live_messages import LiveMessages
@@ -44,6 +46,7 @@ log = get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
 
+NO_APPROVER = said("No approver is configured: the one who asked gave the new powers.")
 BEFORE_DRAFTS = said("This version of the bot prepares what is approved before it asks.")
 # Before a deployment of it is known.
 UNSTARTED = frozenset({PlanState.PLANNED, PlanState.CONFIRMED})
@@ -58,6 +61,8 @@ class PlanApprovals:
         self._rules = rules
         self._live_messages = live_messages
 
+        # Plans of which the one who asked was told the new powers: their next click gives them.
+        self._named: set[str] = set()
         # One click at a time for each plan: a plan that is found `confirmed` was then left by a dead process.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -78,11 +83,15 @@ class PlanApprovals:
             permit(approvers_refusal(environment, self._rules))
         plan = await self._application.orchestrator.plan(request)
         plan = plan.with_warnings(*await self._application.candidates.warnings_of(request))
+        if request.kind is DeploymentKind.HOTFIX:
+            refuse_ungranted(request, plan, has_approvers=bool(self._rules.approvers))
         now, plan_id = datetime.now(UTC), new_id(PREFIX.rstrip("-"))
         target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
         request = replace(
             request, plan_digest=plan.digest, interaction_id=plan_id, target_release=target, approved_by=None
         )
+        # Without approvers, the one who asked gives them by a second click; else a second person does, by the draft.
+        request = replace(request, granted=() if self._rules.approvers else plan.new_powers)
         shown = without_secrets(plan, self._application.redactor.redact)
         plan_record = with_expiry(PlanRecord(plan_id, request, shown, now, now))
         await self._state.approvals.add(plan_record)
@@ -124,6 +133,9 @@ class PlanApprovals:
                 return plan_record, await self._explain(plan_record)
             if environment.needs_approval:
                 permit(approvers_refusal(environment, self._rules))
+            if plan_record.request.granted and plan_id not in self._named:
+                self._named.add(plan_id)
+                return plan_record, _name_powers(plan_record)
             return await self._start(plan_record, actor)
 
     async def approve(self, plan_id: str, asker: Asker, actor: Actor) -> str:
@@ -152,7 +164,8 @@ class PlanApprovals:
         The answer counts from here on, however long the rest takes. Whatever keeps it from starting returns the plan,
         unless it is the plan itself that no longer holds.
         """
-        done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [PlanState.PLANNED])
+        note = NO_APPROVER if plan_record.request.granted else ""
+        done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [PlanState.PLANNED], note=note)
         if not done:
             return plan_record, await self._explain(plan_record)
         asks = self._environment(plan_record.environment).needs_approval
@@ -217,7 +230,11 @@ class PlanApprovals:
     async def _started(self, plan_record: PlanRecord, deployment: Deployment) -> PlanRecord:
         request = deployment.request
         by = request.approved_by or request.requested_by
-        return (await self._move(plan_record, PlanState.STARTED, by, UNSTARTED, deployment_id=deployment.id))[1]
+        return (
+            await self._move(
+                plan_record, PlanState.STARTED, by, UNSTARTED, deployment_id=deployment.id, note=plan_record.note
+            )
+        )[1]
 
     async def _move(
         self,
@@ -249,3 +266,10 @@ class PlanApprovals:
 
     def _environment(self, name: str) -> Environment:
         return read_environment(name, self._application.environments)
+
+
+def _name_powers(plan_record: PlanRecord) -> str:
+    """Name each new power to the one who asked, and say that the next click gives them."""
+    powers = "\n".join(f"🔑 {one_line(power, 200)}" for power in plan_record.plan.new_powers)
+    text = _("This gives the stack new powers, and no approver is configured. Confirm once more to give them:")
+    return clip(f"{text}\n{powers}", 1900)

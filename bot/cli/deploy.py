@@ -6,7 +6,7 @@ import typer
 
 from roas.cli.execution import ExecutionOptions, execute, make_request, read_release
 from roas.cli.running import run_command
-from roas.cli.session import Detach, DryRun, EnvironmentName, Json, Reason, Services, Version, Yes
+from roas.cli.session import Detach, DryRun, EnvironmentName, Grant, Json, Reason, Services, Version, Yes
 from roas.models.deployment import DeploymentKind
 
 
@@ -16,6 +16,7 @@ def deploy(
     service: Services = None,
     dry_run: DryRun = False,
     reason: Reason = "",
+    grant: Grant = None,
     yes: Yes = False,
     as_json: Json = False,
     detach: Detach = False,
@@ -24,7 +25,15 @@ def deploy(
     run_command(
         lambda session: execute(
             session,
-            make_request(session, environment, DeploymentKind.DEPLOY, version=version, services=service, reason=reason),
+            make_request(
+                session,
+                environment,
+                DeploymentKind.DEPLOY,
+                version=version,
+                services=service,
+                reason=reason,
+                granted=grant,
+            ),
             ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
         ),
         as_json=as_json,

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,7 @@ def make_request(
     services: list[str] | None = None,
     target_release: int | None = None,
     reason: str = "",
+    granted: list[str] | None = None,
 ) -> DeploymentRequest:
     """Return the request. Raises InvalidRequestError."""
     text = one_line_reason(reason)
@@ -63,6 +65,7 @@ def make_request(
         services=tuple(dict.fromkeys(map(as_text, services or ()))),
         target_release=target_release,
         reason=text,
+        granted=tuple(dict.fromkeys(map(as_text, granted or ()))),
     )
 
 
@@ -101,6 +104,8 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
     for service in plan.changed:
         for reason in service.reasons:
             terminal.say(f"{service.service}: {reason}")
+    for power in plan.new_powers:
+        terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
     if plan.refusals:
         terminal.say("As things are, this is refused, and nothing is changed:", style="bold red")
     for refusal in plan.refusals:

@@ -57,6 +57,7 @@ BY_KEY = {
     "validation_failed": ExitCode.REFUSED,
     "compose_file": ExitCode.REFUSED,
     "compose_policy": ExitCode.REFUSED,
+    "new_powers": ExitCode.REFUSED,
     "second_copy": ExitCode.REFUSED,
     "dependency_cycle": ExitCode.REFUSED,
     "image_changed": ExitCode.REFUSED,

@@ -43,6 +43,10 @@ Services = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; required where an environment needs approval.")]
+Grant = Annotated[
+    list[str] | None,
+    typer.Option("--grant", metavar="POWER", help="Give the stack a new power, as the plan names it; repeatable."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm the request; required where an environment needs approval.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Let the running bot execute it, and do not wait.")]

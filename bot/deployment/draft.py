@@ -5,6 +5,7 @@ from collections.abc import Collection
 from roas.deployment.changes import StackChanges
 from roas.deployment.context import SOURCE, DeploymentContext
 from roas.deployment.kept_plans import PlannedDeployment
+from roas.deployment.new_powers import ungranted
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
 from roas.messages.message import said
@@ -27,6 +28,7 @@ async def make_draft(context: DeploymentContext, planned: PlannedDeployment, mod
         inputs=await stack.hash_inputs(model),
         replaces=None if is_first else planned.plan.replaced,
         beside=await stack.networks_and_volumes(model),
+        new_powers=ungranted(context.deployment.request, planned.plan),
     )
 
 

@@ -10,6 +10,7 @@ from roas.deployment.changes import Scope, brought_services
 from roas.deployment.components import Components
 from roas.deployment.kept_plans import PlannedDeployment
 from roas.deployment.leftovers import expected_containers, find_own_bot
+from roas.deployment.new_powers import find_new_powers
 from roas.deployment.observation import release_in_use
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import PlanSubject, make_plan
@@ -91,7 +92,11 @@ async def _plan_deployment(
     )
     before = with_proxies(stack, old_model)
     plan = make_plan(comparison, subject)
-    plan = replace(plan, refusals=tuple(one.message for one in resolved.obstacles if one.refuses))
+    plan = replace(
+        plan,
+        refusals=tuple(one.message for one in resolved.obstacles if one.refuses),
+        new_powers=await find_new_powers(components, stack, resolved),
+    )
     plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))
     await _refuse_fixed_bot(components, environment, plan, resolved.definitions)
     await refuse_unready_proxies(components, environment, plan, resolved.definitions)

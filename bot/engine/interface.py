@@ -20,8 +20,9 @@ class ResolvedStack:
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
-    another. `obstacles` are what its execution would come upon on the engine. Of one that `is_kept`
-    the content of all files is kept, so that it can be deployed; of one that is only shown it is not.
+    another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it, by
+    the entries that were `asked` for. Of one that `is_kept` the content of all files is kept, so that it can be
+    deployed; of one that is only shown it is not.
     """
 
     environment: Environment
@@ -33,6 +34,8 @@ class ResolvedStack:
     obstacles: tuple[Obstacle, ...] = ()
     beside_files: bool = False
     is_kept: bool = False
+    powers: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from roas.engine.model.secret_sources import literal_names, model_secrets
 from roas.engine.model.services import services_of
 from roas.engine.model.store import MODELS, ModelStore
 from roas.engine.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
+from roas.engine.policy.power import named
 from roas.engine.proxied_service import ProxiedService
 from roas.engine.proxy.live_configuration import LiveConfiguration
 from roas.engine.proxy.proxies import proxied_service
@@ -37,7 +38,7 @@ from roas.engine.sources.build_sources import BuildSources
 from roas.engine.sources.contents import ContentStore, discard
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
-from roas.errors import EngineError
+from roas.errors import EngineError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
@@ -203,9 +204,27 @@ class Stack(ABC):
             folder=resolve(self.environment.folder),
             withheld=policy.withheld(self.environment),
             key=self._parts.key.read(),
-            may_leave=policy.allows(f"build:{service}", self.environment),
-            may_bind=lambda path: policy.allows(f"bind:{path}", self.environment),
+            may_leave=f"build:{service}" in stack.asked or policy.allows(f"build:{service}", self.environment),
+            may_bind=lambda path: f"bind:{path}" in stack.asked or policy.allows(f"bind:{path}", self.environment),
         )
+
+    async def new_powers(self, stack: ResolvedStack, granted_by: Collection[str]) -> tuple[str, ...]:
+        """Return the names of the powers that a stack asks for and that no release with one of these models has.
+
+        Before there is a release, what runs has what it has.
+        """
+        if not stack.powers:
+            return ()
+        resolver = self._parts.resolver
+        holdings = await resolver.holdings(self.environment)
+        granted: set[str] = set()
+        if not granted_by and (adopted := await self._drafter.adopted(stack)) is not None:
+            granted |= await resolver.powers_of_release(adopted, self.environment, holdings)
+        for model_hash in granted_by:
+            with suppress(ReleaseNotRestorableError):
+                model = await self.load_model(model_hash)
+                granted |= await resolver.powers_of_release(model, self.environment, holdings)
+        return tuple(dict.fromkeys(map(named, sorted(stack.powers - granted))))
 
     # Releases.
 

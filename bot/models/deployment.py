@@ -90,7 +90,10 @@ UNTOUCHED_STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
-    """Describe what a person or a program requested, and who else approved exactly that."""
+    """Describe what a person or a program requested, and who else approved exactly that.
+
+    `granted` are the new powers that somebody said yes to, by name.
+    """
 
     environment: str
     kind: DeploymentKind
@@ -104,6 +107,7 @@ class DeploymentRequest:
     correlation_id: str | None = None
     approved_by: Actor | None = None
     needs_approval: bool = False
+    granted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

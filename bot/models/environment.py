@@ -6,9 +6,13 @@ from pathlib import Path
 
 
 class PolicyLevel(StrEnum):
-    """Say how much a stack may ask for without a permission by name; see `roas.engine.policy.compose_policy`."""
+    """Say who is asked about what a stack may have; see `roas.engine.policy.compose_policy`.
+
+    `default` is how it was before `ask`: what no entry names is refused.
+    """
 
     STRICT = "strict"
+    ASK = "ask"
     DEFAULT = "default"
     TRUSTED = "trusted"
 

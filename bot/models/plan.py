@@ -62,6 +62,7 @@ class Plan:
     """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan.
 
     With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
+    `new_powers` are what its services get beyond their own containers, and no kept release has.
     """
 
     environment: str
@@ -73,6 +74,7 @@ class Plan:
     warnings: tuple[str, ...]
     digest: str
     refusals: tuple[str, ...] = ()
+    new_powers: tuple[str, ...] = ()
 
     @property
     def cautions(self) -> tuple[str, ...]:

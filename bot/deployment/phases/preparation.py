@@ -8,6 +8,7 @@ from roas.concurrency import begun
 from roas.deployment.context import DeploymentContext
 from roas.deployment.draft import load_release, make_draft
 from roas.deployment.kept_plans import KeptPlans, PlannedDeployment
+from roas.deployment.new_powers import has_approvers, refuse_ungranted
 from roas.deployment.planning import plan_deployment, plan_draft
 from roas.deployment.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
@@ -59,6 +60,7 @@ async def _prepare_release(context: DeploymentContext) -> Release:
         context.components, context.environment, deployment.request, keep=True
     )
     if deployment.to_release is None:
+        refuse_ungranted(deployment.request, of_plan.plan, has_approvers=has_approvers(context.components))
         await _draft_release(context, of_plan)
     release = await load_release(context)
     if context.deployment.asks:

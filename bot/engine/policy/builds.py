@@ -6,8 +6,8 @@ from typing import Any
 
 from roas.engine.model.raw_files import as_written
 from roas.engine.policy.places import Places
+from roas.engine.policy.power import Power
 from roas.engine.policy.values import ISOLATIONS, judge_labels, judge_limits
-from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.messages.message import said
 
@@ -15,7 +15,7 @@ BUILD_NETWORKS = frozenset({"", "none", "default"})
 OTHER_CONTEXTS = ("service:", "docker-image:")
 
 
-def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterator[Violation]:
+def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterator[Power]:
     """Find what is wrong with the build of a service."""
     if not build:
         return
@@ -24,21 +24,21 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
         if used.startswith(OTHER_CONTEXTS):
             continue
         if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
-            yield Violation(
+            yield Power(
                 said("{name} is built from {used}, outside the stack's folder", name=name, used=used), f"build:{name}"
             )
     path = Path(context) / str(build.get("dockerfile") or "Dockerfile")
     # BuildKit and the kernel may differ in where this leads.
     if not all(resolve(one).is_relative_to(places.folder) for one in (path, as_written(path))):
-        yield Violation(
+        yield Power(
             said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
         )
     if str(build.get("network") or "") not in BUILD_NETWORKS:
-        yield Violation(
+        yield Power(
             said("{name} is built in the network `{network}`", name=name, network=build["network"]), f"build:{name}"
         )
     if (isolation := str(build.get("isolation") or "")) not in ISOLATIONS:
-        yield Violation(
+        yield Power(
             said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
         )
     yield from judge_labels(name, build.get("labels"))

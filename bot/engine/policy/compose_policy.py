@@ -1,8 +1,9 @@
-"""Refuse what a stack may not have unless the settings allow it by name.
+"""Judge what a stack asks for beyond its own containers: its powers.
 
-An environment's `policy` says how much it may have without: `default` keeps a stack to itself, `strict` also keeps its
-ports on loopback and its binds out of what a checkout can replace, and with `trusted`, who changes the stack may do
-what Docker lets them. In each, `allow` names single powers. COMPOSE_POLICY_ALLOW has the same entries for all
+An environment's `policy` says who gives them. With `ask`, a person says yes to each that no kept release of it has;
+`strict` refuses those that no entry names, and asks for places that a checkout cannot replace; with `trusted`, who
+changes the stack may do what Docker lets them; `default` refuses as `strict` does, but for ports, private subnets and
+what a checkout can replace. In each, `allow` names single powers. COMPOSE_POLICY_ALLOW has the same entries for all
 environments, or for one: `prod/docker_socket:discord-bot`.
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
@@ -44,12 +45,12 @@ from roas.engine.model.raw_files import FileReference
 from roas.engine.model.services import services_of
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.engine.policy.places import Places
+from roas.engine.policy.power import RECORDED, Power, identities
 from roas.engine.policy.probe_rules import judge_probes
 from roas.engine.policy.refusal import PATH_KINDS, refusal
 from roas.engine.policy.resources import judge_resources
 from roas.engine.policy.rules import judge_keys, judge_service
 from roas.engine.policy.secrets import judge_bound_token, judge_token
-from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.withheld import NOTHING_WITHHELD, Withheld
 from roas.messages.message import said
@@ -87,8 +88,8 @@ class ComposePolicy:
         environment: Environment,
         named: Sequence[FileReference] = (),
         holdings: EngineHoldings = NOTHING_HELD,
-    ) -> tuple[Violation, ...]:
-        """Raise ComposePolicyError that lists every violation, and return those that trust alone allows.
+    ) -> tuple[Power, ...]:
+        """Raise ComposePolicyError that lists what is refused, and return the powers that no entry gives.
 
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
@@ -100,7 +101,7 @@ class ComposePolicy:
         ]
         return self.refuse(found, environment)
 
-    def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Violation, ...]:
+    def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Power, ...]:
         """Raise ComposePolicyError for what a checkout can replace: secrets and, where the policy is strict, binds.
 
         The model is one whose read-only files and secrets are bound from our copies of them.
@@ -121,7 +122,7 @@ class ComposePolicy:
         found = [*judge_resources(secrets, environment.project, places), *judge_token(model, self._token)]
         self.refuse(found, environment)
 
-    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
+    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
         """Return which of these paths a service may not bind today, as they lead now."""
         places = Places.of({}, environment, self.withheld(environment))
         found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
@@ -138,7 +139,16 @@ class ComposePolicy:
         ]
         self.refuse(found, environment, of_release=True)
 
-    def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
+    def powers_of_release(
+        self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+    ) -> frozenset[str]:
+        """Return what the powers of a stored model are known by."""
+        copies = self.state_dir / CONTENTS_FOLDER
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        known = frozenset(map(str, model.get(RECORDED) or ()))
+        return identities(self._judge(model, environment, places, holdings), model) | known
+
+    def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
         return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
 
@@ -153,22 +163,22 @@ class ComposePolicy:
 
     def allows(self, entry: str, environment: Environment) -> bool:
         """Return whether the settings allow something in an environment."""
-        return not self.without_allowed([Violation("", entry)], environment)
+        return not self.without_allowed([Power("", entry)], environment)
 
     def allows_by_name(self, entry: str, environment: Environment) -> bool:
         """Return whether an entry of the settings allows something in an environment; trust alone does not."""
-        return not self._unnamed([Violation("", entry)], environment)
+        return not self._unnamed([Power("", entry)], environment)
 
     def refuse(
-        self, violations: Iterable[Violation], environment: Environment, *, of_release: bool = False
-    ) -> tuple[Violation, ...]:
-        """Raise ComposePolicyError for what the settings do not allow, and return what trust alone allows."""
+        self, violations: Iterable[Power], environment: Environment, *, of_release: bool = False
+    ) -> tuple[Power, ...]:
+        """Raise ComposePolicyError for what is never given or refused, and return what no entry allows by name."""
         unnamed = self._unnamed(violations, environment)
-        if refused := [one for one in unnamed if not _is_trusted(one, environment)]:
+        if refused := [one for one in unnamed if not _may_be_given(one, environment)]:
             raise refusal(refused, environment, of_release=of_release)
         return unnamed
 
-    def _unnamed(self, violations: Iterable[Violation], environment: Environment) -> tuple[Violation, ...]:
+    def _unnamed(self, violations: Iterable[Power], environment: Environment) -> tuple[Power, ...]:
         """Return what no entry allows by name."""
         entries = (*_entries(self.allowed, environment), *environment.allowed)
         # Who has the bot's state is the bot.
@@ -179,32 +189,35 @@ class ComposePolicy:
 
     def _judge(
         self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
-    ) -> Iterator[Violation]:
+    ) -> Iterator[Power]:
         yield from judge_keys(model)
         for name, service in services_of(model).items():
-            yield from judge_service(name, service, places, strict=environment.policy is PolicyLevel.STRICT)
+            yield from judge_service(name, service, places, names_ports=_names_all(environment))
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):
                 # By it a service reads the other's environment, files and memory: here, the bot's.
-                yield Violation(
+                yield Power(
                     said("{name} has `pid: {mode}`, beside the bot", name=name, mode=service["pid"]),
                     f"pid:{name}",
+                    is_asked_for=False,
                 )
         yield from judge_probes(model)
-        yield from judge_resources(model, environment.project, places, holdings.own_volumes(environment.project))
+        own = holdings.own_volumes(environment.project)
+        private = not _names_all(environment)
+        yield from judge_resources(model, environment.project, places, own, private_subnets=private)
         yield from judge_holdings(model, environment, holdings)
         yield from judge_token(model, self._token)
         if environment.is_home:
             yield from _judge_state_volumes(model, self.state_dir)
 
 
-def _judge_images(model: Mapping[str, Any]) -> Iterator[Violation]:
+def _judge_images(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find services that are to run what the bot keeps under a name of its own."""
     for name, service in services_of(model).items():
         if is_own(image := str(service.get("image") or "")) and not service.get("build"):
-            yield Violation(said("{name} has the image {image}, which is the bot's own", name=name, image=image), "")
+            yield Power(said("{name} has the image {image}, which is the bot's own", name=name, image=image), "")
 
 
-def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Violation]:
+def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Power]:
     """Find files that the next deployment reads and that a container may change."""
     for path in (*environment.compose_files, *environment.env_files):
         yield from places.judge_read(environment.name, path, "reads")
@@ -212,7 +225,7 @@ def _judge_files(environment: Environment, named: Sequence[FileReference], place
         yield from places.judge_read(reference.who, reference.target, "reads")
 
 
-def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
     if environment.policy is not PolicyLevel.STRICT:
         return
     for name, service in services_of(model).items():
@@ -222,7 +235,7 @@ def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: 
     yield from _judge_live_secrets(model, environment, places)
 
 
-def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
     """Find secrets of services that are bound from where they lie: named in `live_binds`, or not to be copied."""
     for name, service in services_of(model).items():
         for entry in service.get("secrets") or ():
@@ -235,10 +248,10 @@ def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, plac
                     secret=entry.get("source"),
                     source=source,
                 )
-                yield Violation(text, found.entry)
+                yield Power(text, found.entry)
 
 
-def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Violation]:
+def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Power]:
     """Find binds that are no copies, and give what is withheld."""
     for name, service in services_of(model).items():
         for volume in service.get("volumes") or ():
@@ -247,7 +260,7 @@ def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) ->
                 yield from places.judge_withheld(name, source, said("binds"))
 
 
-def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:
+def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Power]:
     """Find who mounts a named volume that anybody mounts where the bot has its state: then it is in there."""
     mounts = [
         (name, str(volume.get("source") or ""), str(volume.get("target") or ""))
@@ -258,7 +271,7 @@ def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[
     holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
     for name, source, _ in mounts:
         if source in holding:
-            yield Violation(
+            yield Power(
                 said("{name} mounts the volume {source}, which has the bot's own state", name=name, source=source),
                 f"state_dir:{name}",
             )
@@ -274,9 +287,19 @@ def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str
             yield rest
 
 
-def _is_trusted(violation: Violation, environment: Environment) -> bool:
-    kind = violation.entry.partition(":")[0]
-    return environment.policy is PolicyLevel.TRUSTED and bool(kind) and kind not in OF_THE_BOT
+def _names_all(environment: Environment) -> bool:
+    """Return whether ports and subnets are powers, too, as they were not under `default`."""
+    return environment.policy in {PolicyLevel.STRICT, PolicyLevel.ASK}
+
+
+def _is_trusted(power: Power, environment: Environment) -> bool:
+    return environment.policy is PolicyLevel.TRUSTED and bool(power.kind) and power.kind not in OF_THE_BOT
+
+
+def _may_be_given(power: Power, environment: Environment) -> bool:
+    """Return whether a power is given by trust, or by whoever is asked."""
+    gives = environment.policy == PolicyLevel.TRUSTED or (environment.policy == PolicyLevel.ASK and power.is_asked_for)
+    return gives and bool(power.kind) and power.kind not in OF_THE_BOT
 
 
 def _is_allowed(wanted: str, entries: tuple[str, ...]) -> bool:

@@ -13,8 +13,8 @@ from roas.engine.labels import project_of
 from roas.engine.machine.host_ports import published_ports
 from roas.engine.model.services import services_of
 from roas.engine.policy.places import WritablePlace
+from roas.engine.policy.power import Power
 from roas.engine.policy.resources import VOLUME_DRIVERS
-from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
@@ -92,7 +92,7 @@ def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     )
 
 
-def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Violation]:
+def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Power]:
     """Find volumes that a stack would use and that are not what they seem, and names that another project uses."""
     for key, definition in (model.get("volumes") or {}).items():
         name = str((definition or {}).get("name") or f"{environment.project}_{key}")
@@ -104,7 +104,7 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
         for volume in fields.get("volumes") or ():
             real = _real_name(model, volume, environment.project)
             if real in holdings.state_volumes:
-                yield Violation(
+                yield Power(
                     said(
                         "{service} mounts the volume {real}, which is the bot's own state", service=service, real=real
                     ),
@@ -112,28 +112,26 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
                 )
 
 
-def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Violation]:
+def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Power]:
     if volume.driver not in VOLUME_DRIVERS:
-        yield Violation(
+        yield Power(
             said("the volume {name} exists, with the driver {driver}", name=name, driver=volume.driver), f"volume:{key}"
         )
     if volume.options:
         text = ", ".join(sorted(volume.options))
-        yield Violation(
-            said("the volume {name} exists, with `driver_opts`: {text}", name=name, text=text), f"volume:{key}"
-        )
+        yield Power(said("the volume {name} exists, with `driver_opts`: {text}", name=name, text=text), f"volume:{key}")
     if volume.project != project:
         text = said("the volume {name} exists and belongs to the project {project}", name=name, project=volume.project)
         if not volume.project:
             text = said("the volume {name} exists and was not made by Compose", name=name)
-        yield Violation(text, f"external_volume:{name}")
+        yield Power(text, f"external_volume:{name}")
 
 
-def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Violation]:
+def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Power]:
     entry = f"container_name:{service}"
     for held in holdings.containers:
         if held.name == name and held.project != project:
-            yield Violation(
+            yield Power(
                 said(
                     "{service} has the `container_name` {name}, which belongs to another container",
                     service=service,
@@ -144,7 +142,7 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
             return
     for other in {held.project for held in holdings.containers} - {project, ""}:
         if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
-            yield Violation(
+            yield Power(
                 said(
                     "{service} has the `container_name` {name}, as the project {other} names its own",
                     service=service,

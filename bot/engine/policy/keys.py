@@ -4,6 +4,9 @@ A path has `*` where the compose file chooses the name; lists are not part of it
 for them; all that is below any other one has its judgement.
 """
 
+import hashlib
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -106,6 +109,7 @@ ENTRIES: Mapping[str, str] = {
     "networks.*.ipam.options": "network",
 }
 _NAMED = "*"
+PLAIN = re.compile(r"[\w./:=@-]{1,60}")
 _PLACES = frozenset(path[:at] for path in KEYS for at, sign in enumerate(path) if sign == ".")
 
 
@@ -116,6 +120,7 @@ class FoundKey:
     path: str
     names: tuple[str, ...]
     is_said: bool
+    value: object = None
 
     @property
     def judgement(self) -> Judgement | None:
@@ -132,6 +137,8 @@ class FoundKey:
     def text(self) -> str:
         """Say in words who has it."""
         shown = ".".join(self.names[2:])
+        if shown and self.judgement is Judgement.ON_REQUEST and (value := _shown(self.value)):
+            shown = f"{shown}: {value}"
         match self.names[0]:
             case "services":
                 name = self.names[1]
@@ -145,6 +152,15 @@ class FoundKey:
                     "the {kind} {name} has `{shown}`", kind=kind.removesuffix("s"), name=self.names[1], shown=shown
                 )
         return said("the compose file has `{shown}`", shown=".".join(self.names))
+
+
+def _shown(value: object) -> str:
+    """Return a short text as it is, and of all else what tells it from others: it may hold a password."""
+    if value is True or value is None:
+        return ""
+    if isinstance(value, str | int | float) and PLAIN.fullmatch(str(value)):
+        return str(value)
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def keys_of(model: Mapping[str, Any]) -> Iterator[FoundKey]:
@@ -164,8 +180,10 @@ def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKe
             path = _join(place, _NAMED if chosen else str(key).replace(".", "/"))
             if path in _PLACES:
                 yield from _keys(item, path, (*names, str(key)))
+            elif isinstance(item, list) and KEYS.get(path) is Judgement.ON_REQUEST:
+                yield from (FoundKey(path, (*names, str(key)), bool(one), one) for one in item)
             else:
-                yield FoundKey(path, (*names, str(key)), bool(item))
+                yield FoundKey(path, (*names, str(key)), bool(item), item)
 
 
 def _join(place: str, key: str) -> str:

@@ -17,8 +17,8 @@ from roas.engine.labels import PROJECT, SERVICE
 from roas.engine.model.restart_policy import restart_policy
 from roas.engine.model.services import bind_sources, services_of
 from roas.engine.policy.compose_policy import ComposePolicy
+from roas.engine.policy.power import Power
 from roas.engine.policy.refusal import refusal
-from roas.engine.policy.violation import Violation
 from roas.engine.sources.opening import resolve
 from roas.messages.message import joined
 from roas.models.environment import Environment
@@ -58,7 +58,7 @@ class MisledBinds:
         if violations:
             raise refusal(violations, environment, of_release=True)
 
-    def _judge(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
+    def _judge(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
         """Judge the paths with a link in them; the others lead where they led when they were judged."""
         moved = [source for source in sources if resolve(Path(source)) != Path(source)]
         return self._policy.judge_binds(service, moved, environment) if moved else []

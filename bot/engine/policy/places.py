@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.engine.client import engine_address
 from roas.engine.model.services import services_of
-from roas.engine.policy.violation import Violation
+from roas.engine.policy.power import Power
 from roas.engine.sources.opening import is_there, resolve
 from roas.engine.sources.withheld import REPOSITORY, Withheld
 from roas.messages.message import said
@@ -55,7 +55,7 @@ class Places:
 
     def judge_bind(
         self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
-    ) -> Iterator[Violation]:
+    ) -> Iterator[Power]:
         """Find what is wrong with a path that reaches a container: symbolic links count as where they lead.
 
         `who` says in words what has it, `name` what its entries are called, where that is another.
@@ -66,12 +66,12 @@ class Places:
         # The entries for these two say it all.
         is_named = path in self.sockets or self.withheld.owns(path)
         if not path.is_relative_to(self.folder) and not is_named:
-            yield Violation(
+            yield Power(
                 said("{who} {does} {source}, outside the stack's folder", who=who, does=does, source=source),
                 f"bind:{path}",
             )
         if any(socket.is_relative_to(path) for socket in self.sockets):
-            yield Violation(
+            yield Power(
                 said("{who} {does} {source}, which gives it the engine's socket", who=who, does=does, source=source),
                 f"docker_socket:{name or who}",
             )
@@ -84,14 +84,14 @@ class Places:
                 source=source,
                 repository=repository,
             )
-            yield Violation(text, f"replaceable:{repository}")
+            yield Power(text, f"replaceable:{repository}")
         # What is bound read-only is copied without what is withheld.
         yield from self.judge_withheld(who, source, does, name=name, with_what_is_in_it=not read_only)
         yield from self.judge_replaceable(who, source, does)
 
     def judge_withheld(
         self, who: str, source: str, does: str, *, name: str = "", with_what_is_in_it: bool = True
-    ) -> Iterator[Violation]:
+    ) -> Iterator[Power]:
         """Find a path that leads into what the bot or another environment has for itself, or that holds it."""
         path = resolve(Path(source))
         found = path if self.withheld.owns(path) else None
@@ -105,14 +105,14 @@ class Places:
                 source=source,
                 found=found,
             )
-            yield Violation(text, f"state_dir:{name or who}")
+            yield Power(text, f"state_dir:{name or who}")
 
-    def judge_read(self, who: str, source: Path, does: str) -> Iterator[Violation]:
+    def judge_read(self, who: str, source: Path, does: str) -> Iterator[Power]:
         """Find a file that is read at every deployment, and that a container could write or replace."""
         target = resolve(source)
         for place in self.writable:
             if is_inside(target, place.path):
-                yield Violation(
+                yield Power(
                     said(
                         "{who} {does} {source}, which {other} may write",
                         who=who,
@@ -124,7 +124,7 @@ class Places:
                 )
         yield from self.judge_replaceable(who, str(source), does)
 
-    def judge_checkout(self, who: str, source: str) -> Iterator[Violation]:
+    def judge_checkout(self, who: str, source: str) -> Iterator[Power]:
         """Find a path of which whoever changes the stack's folder could make a link to anywhere, after it was judged.
 
         The engine looks a path up again whenever it starts the container, without asking anybody.
@@ -135,12 +135,12 @@ class Places:
                 who=who,
                 source=source,
             )
-            yield Violation(text, f"replaceable:{_plain(Path(source))}")
+            yield Power(text, f"replaceable:{_plain(Path(source))}")
 
     def _is_copy(self, source: str) -> bool:
         return self.copies is not None and Path(source).parent == self.copies
 
-    def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Violation]:
+    def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Power]:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""
         for place in self.writable:
             if is_replaceable(Path(source), place.path):
@@ -152,7 +152,7 @@ class Places:
                     other=place.who,
                     path=place.path,
                 )
-                yield Violation(text, f"replaceable:{_plain(Path(source))}")
+                yield Power(text, f"replaceable:{_plain(Path(source))}")
                 return
 
 

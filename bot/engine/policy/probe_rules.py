@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from roas.engine.model.services import services_of
-from roas.engine.policy.violation import Violation
+from roas.engine.policy.power import Power
 from roas.messages.message import said
 
 PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 
-def judge_probes(model: Mapping[str, Any]) -> Iterator[Violation]:
+def judge_probes(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find the probes of a model that ask neither a service of it by name, nor a port that one publishes."""
     services = services_of(model)
     names = {str(name).lower() for key, service in services.items() for name in _names(key, service)}
@@ -26,7 +26,7 @@ def judge_probes(model: Mapping[str, Any]) -> Iterator[Violation]:
             continue  # what is no probe is refused elsewhere
         host, port = target
         if not (_is_loopback(host) and str(port) in published):
-            yield Violation(
+            yield Power(
                 said(
                     "a probe of {who} asks {host}:{port}, which is not a service of this stack",
                     who=who,

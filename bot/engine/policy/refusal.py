@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from roas.engine.policy.violation import Violation
+from roas.engine.policy.power import Power
 from roas.errors import ComposePolicyError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
@@ -17,7 +17,7 @@ SHARED_FOLDERS = frozenset(
 ) | {Path("/var/lib"), Path("/var/run"), Path("/var/log")}
 
 
-def refusal(violations: Iterable[Violation], environment: Environment, *, of_release: bool) -> ComposePolicyError:
+def refusal(violations: Iterable[Power], environment: Environment, *, of_release: bool) -> ComposePolicyError:
     """Create the error that lists every violation, and the lines for `roas.toml` that would allow them all."""
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
@@ -62,7 +62,7 @@ def _group(entry: str) -> tuple[bool, str, str]:
     return name.startswith("/"), name, kind
 
 
-def _line(violation: Violation) -> str:
+def _line(violation: Power) -> str:
     if not violation.entry:
         return said("  - {text} (nothing allows that)", text=violation.text)
     return said("  - {text} (allowed by `{entry}`)", text=violation.text, entry=violation.entry)

@@ -7,8 +7,8 @@ from typing import Any
 from roas.engine.policy.builds import judge_build
 from roas.engine.policy.keys import Judgement, keys_of
 from roas.engine.policy.places import Places
+from roas.engine.policy.power import Power
 from roas.engine.policy.values import judge_values
-from roas.engine.policy.violation import Violation
 from roas.messages.message import said
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
@@ -19,63 +19,64 @@ NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
 FREE_VALUES = frozenset({"environment", "args", "labels"})
 
 
-def judge_keys(model: Mapping[str, Any]) -> Iterator[Violation]:
+def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find keys that are refused whatever they say, and those of which nobody has said what they may do."""
     for found in keys_of(model):
         if found.judgement is Judgement.ON_REQUEST and found.is_said:
-            yield Violation(found.text, found.entry)
+            yield Power(found.text, found.entry)
         elif found.judgement is None:
-            yield Violation(said("{text}, which the policy does not know", text=found.text), "")
+            yield Power(said("{text}, which the policy does not know", text=found.text), "")
     if _hides_bytes(model):
-        yield Violation(said("the compose file has a value that is not UTF-8 text"), "")
+        yield Power(said("the compose file has a value that is not UTF-8 text"), "")
 
 
-def judge_service(name: str, service: Mapping[str, Any], places: Places, *, strict: bool) -> Iterator[Violation]:
+def judge_service(name: str, service: Mapping[str, Any], places: Places, *, names_ports: bool) -> Iterator[Power]:
     """Find what a service may not have."""
     yield from _security(name, service)
     yield from _namespaces(name, service)
     yield from judge_values(name, service)
     yield from judge_build(name, service.get("build"), places)
-    if strict:
+    if names_ports:
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
         if volume.get("type") in {"bind", "npipe"}:
             source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
-            yield from places.judge_bind(name, source, said("binds"), read_only=read_only)
+            does = said("reads") if read_only else said("binds")
+            yield from places.judge_bind(name, source, does, read_only=read_only)
 
 
-def _security(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for option in service.get("security_opt") or ():
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
-            yield Violation(
-                said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}"
-            )
+            yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
     for source in service.get("volumes_from") or ():
         if str(source).startswith("container:"):
-            yield Violation(
-                said("{name} takes the volumes of {source}", name=name, source=source), f"volumes_from:{name}"
-            )
+            yield Power(said("{name} takes the volumes of {source}", name=name, source=source), f"volumes_from:{name}")
 
 
-def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for field in NAMESPACES:
         value = str(service.get(field) or "")
         is_refused = value == "host" or value.startswith("container:")
         if field == "network_mode":
             is_refused = value not in NETWORK_MODES and not value.startswith("service:")
         if is_refused:
-            yield Violation(
-                said("{name} has `{field}: {value}`", name=name, field=field, value=value), f"{field}:{name}"
-            )
+            yield Power(said("{name} has `{field}: {value}`", name=name, field=field, value=value), f"{field}:{name}")
 
 
-def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for port in service.get("ports") or ():
         if not _is_loopback(str(port.get("host_ip") or "")):
-            yield Violation(
-                said("{name} publishes its port {port} beyond loopback", name=name, port=port.get("target")),
+            yield Power(
+                said("{name} publishes its port {port} beyond loopback", name=name, port=_port(port)),
                 f"ports:{name}",
             )
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    number = str(port.get("published") or port.get("target"))
+    protocol = str(port.get("protocol") or "tcp")
+    return number if protocol == "tcp" else f"{number}/{protocol}"
 
 
 def _is_loopback(address: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.model.services import services_of
-from roas.engine.policy.violation import Violation
+from roas.engine.policy.power import Power
 from roas.engine.sources.opening import read_plain, resolve
 from roas.engine.sources.withheld import SHORTEST_TOKEN
 from roas.messages.message import said
@@ -14,17 +14,17 @@ from roas.models.environment import Environment
 MOST_BYTES = 1 << 20
 
 
-def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Violation]:
+def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Power]:
     """Find services that are given the bot's token: by value, wherever it stands."""
     if len(token) < SHORTEST_TOKEN:
         return
     configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
     for name, service in services_of(model).items():
         if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
-            yield Violation(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
+            yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
 
 
-def judge_bound_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Violation]:
+def judge_bound_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Power]:
     """Find services that bind what has the token, from where it lies: a file of variables, or a file that they name."""
     if len(token) < SHORTEST_TOKEN:
         return
@@ -36,7 +36,7 @@ def judge_bound_token(model: Mapping[str, Any], environment: Environment, token:
             if found is None and _has(place, token):
                 found = place
             if found is not None:
-                yield Violation(
+                yield Power(
                     said("{name} is given {found}, which has the bot's own token", name=name, found=found),
                     f"bot_token:{name}",
                 )

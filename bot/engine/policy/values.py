@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from roas.engine.labels import COMPOSE_PREFIX
-from roas.engine.policy.violation import Violation
+from roas.engine.policy.power import Power
 from roas.messages.message import said
 
 # These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
@@ -23,7 +23,7 @@ OWN_PROPAGATION = frozenset({"", "private", "rprivate", "slave", "rslave"})
 ISOLATIONS = frozenset({"", "default"})
 
 
-def judge_values(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def judge_values(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     """Find the values of a service that reach beyond it."""
     for judge in _RULES:
         yield from judge(name, service)
@@ -31,62 +31,60 @@ def judge_values(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     yield from judge_labels(name, (service.get("deploy") or {}).get("labels"))
 
 
-def judge_labels(who: str, labels: object) -> Iterator[Violation]:
+def judge_labels(who: str, labels: object) -> Iterator[Power]:
     """Find labels by which Compose, and so the bot, would take something for what it is not."""
     for label in labels if isinstance(labels, Mapping | list) else ():
         key = str(label).partition("=")[0]
         if key.startswith(COMPOSE_PREFIX):
-            yield Violation(said("{who} has the label {key}, which is Compose's own", who=who, key=key), "")
+            yield Power(said("{who} has the label {key}, which is Compose's own", who=who, key=key), "")
 
 
-def judge_limits(name: str, limits: object) -> Iterator[Violation]:
+def judge_limits(name: str, limits: object) -> Iterator[Power]:
     """Find limits that concern more than the processes of a container."""
     for limit in sorted(_keys(limits) - OWN_LIMITS):
-        yield Violation(said("{name} has `ulimits: {limit}`", name=name, limit=limit), f"ulimits:{name}")
+        yield Power(said("{name} has `ulimits: {limit}`", name=name, limit=limit), f"ulimits:{name}")
 
 
-def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     logging = service.get("logging") or {}
     driver = str(logging.get("driver") or "")
     if driver not in LOGGING_DRIVERS:
-        yield Violation(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
+        yield Power(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
         return
     # Not what they say: it may be a password.
     if unknown := sorted(set(map(str, logging.get("options") or ())) - LOGGING_OPTIONS):
-        yield Violation(
+        yield Power(
             said("{name} has the logging options {unknown}", name=name, unknown=", ".join(unknown)), f"logging:{name}"
         )
 
 
-def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for setting in sorted(_keys(service.get("sysctls"))):
         if not setting.startswith(OWN_SYSCTLS):
-            yield Violation(said("{name} has `sysctls: {setting}`", name=name, setting=setting), f"sysctls:{name}")
+            yield Power(said("{name} has `sysctls: {setting}`", name=name, setting=setting), f"sysctls:{name}")
     yield from judge_limits(name, service.get("ulimits"))
     if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
-        yield Violation(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
+        yield Power(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
 
 
-def _runtime(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _runtime(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     if (isolation := str(service.get("isolation") or "")) not in ISOLATIONS:
-        yield Violation(
-            said("{name} has `isolation: {isolation}`", name=name, isolation=isolation), f"isolation:{name}"
-        )
+        yield Power(said("{name} has `isolation: {isolation}`", name=name, isolation=isolation), f"isolation:{name}")
     for option in sorted(_keys(service.get("storage_opt")) - {"size"}):
-        yield Violation(said("{name} has `storage_opt: {option}`", name=name, option=option), f"storage_opt:{name}")
+        yield Power(said("{name} has `storage_opt: {option}`", name=name, option=option), f"storage_opt:{name}")
 
 
-def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
+def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for volume in service.get("volumes") or ():
         kind = str(volume.get("type") or "")
         bind = volume.get("bind") or {}
         if kind not in MOUNT_TYPES:
-            yield Violation(
+            yield Power(
                 said("{name} mounts the {kind} {source}", name=name, kind=kind, source=volume.get("source")),
                 f"mount:{name}",
             )
         if (propagation := str(bind.get("propagation") or "")) not in OWN_PROPAGATION:
-            yield Violation(
+            yield Power(
                 said("{name} has `bind.propagation: {propagation}`", name=name, propagation=propagation),
                 f"mount:{name}",
             )
@@ -105,4 +103,4 @@ def _number(value: object) -> float:
         return -1.0  # what is no number is not known to be harmless
 
 
-_RULES: tuple[Callable[[str, Mapping[str, Any]], Iterator[Violation]], ...] = (_logging, _kernel, _runtime, _mounts)
+_RULES: tuple[Callable[[str, Mapping[str, Any]], Iterator[Power]], ...] = (_logging, _kernel, _runtime, _mounts)

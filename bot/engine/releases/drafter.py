@@ -77,10 +77,10 @@ class ReleaseDrafter:
         model = pin(stack.model, stack.definitions, image_ids, kept_model=kept_model, kept_services=kept_services)
         adopted = kept_model if kept_from and kept_from.state is ReleaseState.ADOPTED else None
         if kept_from is None:
-            adopted = await self._adopted(stack)
+            adopted = await self.adopted(stack)
         return model if adopted is None else await self._keep_adopted(stack.environment, model, adopted)
 
-    async def _adopted(self, stack: ResolvedStack) -> Mapping[str, Any] | None:
+    async def adopted(self, stack: ResolvedStack) -> Mapping[str, Any] | None:
         """Return the model of what runs before there is a release; None where nothing does."""
         found = await adopt_project(self._clients, stack.environment, stack.model)
         return await self.bound(stack.environment, found, write=False) if found else None

@@ -19,6 +19,7 @@ from roas.engine.model.services import (
     services_of,
     written_fields,
 )
+from roas.engine.policy.power import RECORDED as RECORDED_POWERS
 from roas.models.stack import ServiceDefinition
 
 # Compose orders by these; we order by ourselves, so that creating one service never touches another. Its hash of them
@@ -56,11 +57,23 @@ def pin(
     pinned: dict[str, Any] = {"name": model["name"], "services": services}
     if inactive := sorted(inactive_services(model) - services.keys()):
         pinned["x-deploy"] = {INACTIVE: inactive}
+    if powers := _recorded_powers(model, kept_model or {}, kept_services):
+        pinned[RECORDED_POWERS] = powers
     for kind in SHARED_KINDS:
         shared = {**((kept_model or {}).get(kind) or {}), **(model.get(kind) or {})}
         if used := {name: definition for name, definition in shared.items() if _is_used(services, kind, name)}:
             pinned[kind] = used
     return pinned
+
+
+def _recorded_powers(
+    model: Mapping[str, Any], kept_model: Mapping[str, Any], kept_services: frozenset[str]
+) -> list[str]:
+    """Return what the model says of powers that a release does not show, and what the kept services have of them."""
+    kept = (
+        str(name) for name in kept_model.get(RECORDED_POWERS) or () if str(name).partition(": ")[0] in kept_services
+    )
+    return sorted({*map(str, model.get(RECORDED_POWERS) or ()), *kept})
 
 
 def _pinned(

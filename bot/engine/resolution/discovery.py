@@ -15,8 +15,8 @@ from roas.engine.client import EngineClients
 from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.model.raw_files import FileReference, RawFile, as_written, references_of
 from roas.engine.model.raw_yaml import read_raw
+from roas.engine.policy.power import Power
 from roas.engine.policy.raw_policy import COMPOSE_FILE, RawPolicy
-from roas.engine.policy.violation import Violation
 from roas.engine.resolution.owner import HOME
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import MOST_FILES, SourceSnapshot
@@ -48,7 +48,7 @@ class SourceDiscovery:
         pending = [RawFile(as_written(path), base) for path in environment.compose_files]
         seen: set[RawFile] = set()
         named: dict[FileReference, None] = {}
-        found: list[Violation] = []
+        found: list[Power] = []
         while pending:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
             seen.update(files)
@@ -74,10 +74,10 @@ class SourceDiscovery:
                     said("There is no such file: {path}.", path=path), hint=said("Check STACK_DIR and COMPOSE_FILE.")
                 )
 
-    def _copy_named(self, references: list[FileReference]) -> tuple[list[RawFile], list[Violation]]:
+    def _copy_named(self, references: list[FileReference]) -> tuple[list[RawFile], list[Power]]:
         """Copy what may be read; returns the compose files among it, and what may not."""
         files: list[RawFile] = []
-        found: list[Violation] = []
+        found: list[Power] = []
         for reference in references:
             resolved = resolve(reference.target)
             violations = self._judge.judge(reference, resolved)

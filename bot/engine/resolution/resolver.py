@@ -29,8 +29,8 @@ from roas.engine.model.services import (
 )
 from roas.engine.policy.compose_policy import ComposePolicy
 from roas.engine.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
+from roas.engine.policy.power import RECORDED, Power, identities, recorded
 from roas.engine.policy.raw_policy import RawPolicy
-from roas.engine.policy.violation import Violation
 from roas.engine.resolution.bind_sources import (
     MARK,
     marked_sources,
@@ -62,7 +62,7 @@ from roas.engine.sources.snapshot import SourceSnapshot, new_snapshot
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 
 log = get_logger(__name__)
@@ -114,19 +114,20 @@ class StackResolver:
         holdings = await asking
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
-        trusted = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        asked = frozenset(power.entry for power in powers)
         refuse_wrong_rollouts(model)
         definitions = read_definitions(model)
         refuse_impossible_probes(definitions)
         refuse_impossible_proxies(definitions)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
-        secretive = await self._with_secrets(environment, valued, write=write_contents)
+        secretive = await self._with_secrets(environment, valued, write=write_contents, asked=asked)
         reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
         binder = ContentBinder(
             self._contents,
             environment.folder,
-            self._may_bind(environment),
+            self._may_bind(environment, asked),
             write=write_contents,
             proxies=reloaded,
             withheld=lambda service: self._policy.withheld_from(service, environment),
@@ -135,7 +136,9 @@ class StackResolver:
         if not environment.on_swarm:
             bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
         bound = with_written(bound, model)
-        trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
+        powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
+        if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
+            bound = {**bound, RECORDED: past}
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)
         # What is built is of the version that its files are of: whoever asks for it says what that is called.
@@ -162,9 +165,11 @@ class StackResolver:
                 *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
                 *ignored_hooks(model),
                 *binder.warnings,
-                *_powers(trusted),
+                *_by_trust(powers, environment),
             ),
             follows_version=follows,
+            powers=identities(powers, bound) if environment.policy == PolicyLevel.ASK else frozenset(),
+            asked=asked,
             obstacles=find_obstacles(model, environment, holdings),
             beside_files=follows and version not in {None, in_files} and await self._is_beside(environment, read),
         )
@@ -181,6 +186,12 @@ class StackResolver:
     async def holdings(self, environment: Environment) -> EngineHoldings:
         """Query what exists on the engine. Raises EngineUnavailableError."""
         return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+
+    async def powers_of_release(
+        self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+    ) -> frozenset[str]:
+        """Return what the powers of a release's model are known by."""
+        return await self._clients.local(lambda: self._policy.powers_of_release(model, environment, holdings))
 
     async def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Ask today's policy about the model of a release. Raises ComposePolicyError."""
@@ -215,18 +226,26 @@ class StackResolver:
         self._redactor.add(secrets)
         return valued
 
-    async def _with_secrets(self, environment: Environment, model: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
+    async def _with_secrets(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        *,
+        write: bool,
+        asked: frozenset[str] = frozenset(),
+    ) -> dict[str, Any]:
         binder = SecretBinder(
             self._contents,
             environment.folder,
-            self._may_bind(environment),
+            self._may_bind(environment, asked),
             write=write,
             withheld=lambda service: self._policy.withheld_from(service, environment),
         )
         return await self._clients.local(lambda: binder.bind(model))
 
-    def _may_bind(self, environment: Environment) -> Callable[[Path], bool]:
-        return lambda path: self._policy.allows(f"bind:{path}", environment)
+    def _may_bind(self, environment: Environment, asked: frozenset[str] = frozenset()) -> Callable[[Path], bool]:
+        """Return what tells whether a path may be read: by the settings, or since it is among what is asked for."""
+        return lambda path: f"bind:{path}" in asked or self._policy.allows(f"bind:{path}", environment)
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
         if not is_local(environment):
@@ -321,8 +340,10 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
     return environment.variables | dict.fromkeys(version_names(environment), version)
 
 
-def _powers(trusted: Iterable[Violation]) -> Iterator[str]:
+def _by_trust(trusted: Iterable[Power], environment: Environment) -> Iterator[str]:
     """Name each power that a stack is given by trust alone."""
+    if environment.policy is not PolicyLevel.TRUSTED:
+        return
     yield from (said("Allowed by trust: {text} (`{entry}`).", text=power.text, entry=power.entry) for power in trusted)
 
 

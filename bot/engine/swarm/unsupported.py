@@ -6,8 +6,8 @@ from typing import Any
 
 from roas.engine.model.definitions import read_definitions
 from roas.engine.model.services import services_of
+from roas.engine.policy.power import Power
 from roas.engine.policy.refusal import refusal
-from roas.engine.policy.violation import Violation
 from roas.engine.swarm.names import LONGEST_NAME, stack_name
 from roas.engine.swarm.obstacles import is_readable
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
@@ -301,7 +301,7 @@ def with_unsupported(
     if not lines:
         return error
     swarm = unsupported(lines, environment)
-    kept = [Violation(*one) for one in error.found if not _is_refused_anyway(one[1], model)]
+    kept = [Power(*one) for one in error.found if not _is_refused_anyway(one[1], model)]
     if not kept:
         return swarm
     policy = refusal(kept, environment, of_release=False)

@@ -54,6 +54,11 @@ def refused_heading() -> str:
     return _("Refused as things are: nothing is changed")
 
 
+def powers_heading() -> str:
+    """Head the list of what services newly get beyond their own containers."""
+    return _("New powers")
+
+
 def action_text(service: ServicePlan) -> str:
     """Describe what happens to a service."""
     text = {
@@ -84,6 +89,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
+    yield from _listed(powers_heading(), plan.new_powers)
     yield from _listed(refused_heading(), plan.refusals)
     yield from _listed(_("Warnings"), plan.cautions)
 
@@ -157,6 +163,9 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
         fields.append((_("Unchanged ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
     if len(plan.order) > 1:
         fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
+    if plan.new_powers:
+        powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
+        fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
     if plan.refusals:
         refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
@@ -174,7 +183,7 @@ def _texts(embed: discord.Embed) -> list[str]:
 def _colour(plan: Plan) -> discord.Colour:
     if not plan.changed:
         return QUIET
-    return CAREFUL if plan.warnings else RUNNING
+    return CAREFUL if plan.warnings or plan.new_powers else RUNNING
 
 
 def _description(plan: Plan) -> str:

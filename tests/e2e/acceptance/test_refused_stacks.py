@@ -8,6 +8,7 @@ import pytest
 
 from roas.errors import ComposePolicyError
 from roas.models.deployment import DeploymentKind
+from roas.models.environment import PolicyLevel
 from tests.e2e.acceptance.people import request
 from tests.e2e.acceptance.stack import alone
 from tools.campaigns.hostile.corpus import PLAIN, READ, cases, compose_file
@@ -27,6 +28,12 @@ FIELDS_BY_ADDRESS = {
     "asked": "x-deploy: {{probe: 'http://{at}/admin?delete=all'}}",
     "redis": "x-deploy: {{probe: 'redis://{at}'}}",
 }
+
+
+@pytest.fixture
+def settings(settings):
+    """Refuse what no entry names."""
+    return settings.model_copy(update={"compose_policy": PolicyLevel.DEFAULT})
 
 
 @pytest.fixture

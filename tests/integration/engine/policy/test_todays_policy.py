@@ -154,7 +154,7 @@ async def test_trust_gives_powers_and_names_them(
     trusted = replace(environment, policy=PolicyLevel.TRUSTED)
     resolved = await engine.of(trusted).resolve(None)
     assert [text for text in resolved.warnings if "Allowed by trust" in text] == [
-        "Allowed by trust: web has `cap_add` (`cap_add:web`).",
+        "Allowed by trust: web has `cap_add: NET_ADMIN` (`cap_add:web`).",
         "Allowed by trust: web has `pid: host` (`pid:web`).",
     ]
     await deploy(engine, trusted, started=False)

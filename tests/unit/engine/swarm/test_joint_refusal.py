@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
+from roas.engine.policy.power import Power
 from roas.engine.policy.refusal import refusal
-from roas.engine.policy.violation import Violation
 from roas.engine.swarm.unsupported import with_unsupported
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
 
 PROD = Environment("prod", "shop", Path("/srv/shop"), ())
-PRIVILEGED = Violation("a has `privileged: true`", "privileged:a")
-SYSCTL = Violation("a has `sysctls: x`", "sysctls:a")
+PRIVILEGED = Power("a has `privileged: true`", "privileged:a")
+SYSCTL = Power("a has `sysctls: x`", "sysctls:a")
 
 
-def refused(*violations: Violation, networks: dict[str, Any] | None = None, **fields: Any) -> RoasError:
+def refused(*violations: Power, networks: dict[str, Any] | None = None, **fields: Any) -> RoasError:
     model = {"name": "shop", "services": {"a": {"image": "a:1", **fields}}, "networks": networks or {}}
     error = refusal(violations, PROD, of_release=False)
     return with_unsupported(error, model, PROD, allows=lambda _entry: False)
@@ -34,7 +34,7 @@ def test_all_is_said_at_once_and_only_what_helps_is_offered() -> None:
 def test_only_swarm_refuses_what_no_entry_would_help() -> None:
     socket = "/var/run/docker.sock"
     volumes = [{"type": "bind", "source": path, "target": "/x"} for path in (socket, "/data")]
-    asked = (PRIVILEGED, Violation("a binds it", "docker_socket:a"), Violation("a binds /data", "bind:/data"))
+    asked = (PRIVILEGED, Power("a binds it", "docker_socket:a"), Power("a binds /data", "bind:/data"))
     error = refused(*asked, privileged=True, volumes=volumes)
     assert type(error) is ComposeFileError
     assert "allow" not in error.message + error.hint
@@ -43,7 +43,7 @@ def test_only_swarm_refuses_what_no_entry_would_help() -> None:
 
 def test_file_that_is_bound_read_only_may_be_allowed() -> None:
     volumes = [{"type": "bind", "source": "/etc/hosts", "target": "/x", "read_only": True}]
-    error = refused(Violation("a binds /etc/hosts", "bind:/etc/hosts"), volumes=volumes)
+    error = refused(Power("a binds /etc/hosts", "bind:/etc/hosts"), volumes=volumes)
     assert isinstance(error, ComposePolicyError)
     assert error.entries == ("bind:/etc/hosts",)
 
@@ -51,14 +51,14 @@ def test_file_that_is_bound_read_only_may_be_allowed() -> None:
 def test_folder_that_is_bound_read_only_is_not_offered(tmp_path: Path) -> None:
     """A config is one file: an entry that allows the folder would lead to Swarm's refusal."""
     volumes = [{"type": "bind", "source": str(tmp_path), "target": "/x", "read_only": True}]
-    error = refused(Violation("a binds it", f"bind:{tmp_path}"), volumes=volumes)
+    error = refused(Power("a binds it", f"bind:{tmp_path}"), volumes=volumes)
     assert type(error) is ComposeFileError
     assert f"a binds {tmp_path} of the host" in error.message
 
 
 @pytest.mark.parametrize(("driver", "offered"), [("macvlan", False), ("bridge", False), ("overlay", True), ("", True)])
 def test_network_driver_that_no_swarm_has_is_not_offered(driver: str, offered: bool) -> None:
-    found = Violation("the network back has it", "network:back")
+    found = Power("the network back has it", "network:back")
     error = refused(found, SYSCTL, networks={"back": {"driver": driver, "driver_opts": {"x": "y"}}})
     assert isinstance(error, ComposePolicyError)
     assert ("network:back" in error.entries) is offered

@@ -1,0 +1,119 @@
+"""A new power is given by whoever is asked for it, by name; what a kept release has rides along."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.cogs.permissions import Asker, Rules
+from roas.cogs.plan_approvals import NO_APPROVER, PlanApprovals
+from roas.errors import NewPowersError
+from roas.models.deployment import DeploymentKind
+from roas.models.environment import PolicyLevel
+from roas.models.plan import PlanState
+from tests.e2e.acceptance.people import ANNA, DORA, request, succeeded, told
+from tests.e2e.acceptance.stack import alone
+
+PID = "web: pid host"
+DEPLOYER, APPROVER = 11, 12
+
+
+@pytest.fixture
+def settings(settings):
+    """Ask about powers, as it is without any setting."""
+    return settings.model_copy(update={"compose_policy": PolicyLevel.ASK})
+
+
+def write(stack, **more: Any) -> None:
+    stack.write({"web": alone(healthcheck=None, **more)})
+
+
+class Channel:
+    """Stand for the messages of the channel."""
+
+    async def link(self, *_args: Any, **_named: Any) -> str:
+        return "there"
+
+    known_link = link
+
+    def follow(self, *_args: Any) -> Any:
+        return SimpleNamespace(notify=lambda **_named: None)
+
+
+def approvals(people, *, approvers: bool) -> PlanApprovals:
+    """Ask as the buttons do, on a server with or without approvers."""
+    rules = Rules(1, 2, frozenset({DEPLOYER}), frozenset({APPROVER}) if approvers else frozenset())
+    return PlanApprovals(people.application, rules, Channel())
+
+
+def asker(actor, *roles: int) -> Asker:
+    return Asker(int(actor.id), actor.name, 1, 2, frozenset(roles))
+
+
+async def test_program_and_command_line_name_what_they_grant(people, stack, images):
+    """`--yes` is no word of it; what is named by `--grant` is given, and from then on rides along."""
+    write(stack, pid="host")
+    refused = await people.deploy("v1")
+    assert refused.problem.key == NewPowersError.key
+    assert f"--grant '{PID}'" in told(refused)
+    assert stack.containers() == []
+    assert (await people.deploy("v1", granted=("web: pid",))).problem.key == NewPowersError.key
+    succeeded(await people.deploy("v1", granted=(PID,)))
+    (web,) = stack.containers()
+    assert web.attrs["HostConfig"]["PidMode"] == "host"
+    succeeded(await people.deploy("v2"))
+    write(stack, pid="host", command=["/payload"])
+    assert (await people.deploy("v2")).problem.key == NewPowersError.key, "root for another program is a new power"
+    write(stack)
+    succeeded(await people.deploy("v3"))
+    succeeded(await people.rollback())
+    (web,) = stack.containers()
+    assert web.attrs["HostConfig"]["PidMode"] == "host", "a release comes back with its powers"
+
+
+async def test_hotfix_gives_no_power(people, stack, images):
+    write(stack)
+    succeeded(await people.deploy("v1", "prod"))
+    write(stack, pid="host")
+    refused = await people.hotfix("v2")
+    assert refused.problem.key == NewPowersError.key
+    asked = request(DeploymentKind.HOTFIX, "prod", "v2", reason="it burns")
+    with pytest.raises(NewPowersError):
+        await approvals(people, approvers=True).create_plan(asked)
+
+
+async def test_second_person_gives_a_power_in_any_environment(people, stack, images, monkeypatch):
+    """What was planned in the channel waits, once it is drafted; its draft names the power, and nothing runs yet."""
+    settings, orchestrator = people.application.settings, people.application.orchestrator
+    monkeypatch.setattr(settings, "discord_approver_role_ids", frozenset({APPROVER}))
+    write(stack, pid="host")
+    plan = await orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    assert plan.new_powers == (PID,)
+    waiting = await people.deploy("v1", interaction_id="PLAN-1", plan_digest=plan.digest)
+    assert waiting.draft.new_powers == (PID,)
+    assert waiting.asks
+    assert stack.containers() == []
+    succeeded(await orchestrator.wait((await orchestrator.approve(waiting.id, ANNA)).id))
+
+
+async def test_one_person_gives_a_power_by_a_second_click(people, stack, images):
+    write(stack, pid="host")
+    channel = approvals(people, approvers=False)
+    record = await channel.create_plan(request(DeploymentKind.DEPLOY, version="v1"))
+    record, text = await channel.confirm(record.id, asker(DORA, DEPLOYER), DORA)
+    assert record.state is PlanState.PLANNED
+    assert PID in text
+    assert stack.containers() == []
+    record, _ = await channel.confirm(record.id, asker(DORA, DEPLOYER), DORA)
+    assert record.note == NO_APPROVER
+    succeeded(await people.application.orchestrator.wait(record.deployment_id))
+
+
+async def test_running_containers_have_what_they_have(people, stack, images):
+    """A stack that somebody started by hand is adopted with its powers, and with no others."""
+    write(stack, pid="host")
+    stack.manually("up", "-d", VERSION="v1")
+    succeeded(await people.deploy("v2"))
+    write(stack, pid="host", privileged=True)
+    refused = await people.deploy("v3")
+    assert "web: privileged" in told(refused)
