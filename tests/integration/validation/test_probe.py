@@ -45,7 +45,7 @@ async def test_container_ports_listed_with_project(
         name=name,
         detach=True,
         ports={"8080/tcp": ("127.0.0.1", free_port)},
-        labels={"com.docker.project": "neighbour"},
+        labels={"com.docker.compose.project": "neighbour"},
     )
     try:
         assert PublishedPort("127.0.0.1", free_port, "tcp", name, "neighbour") in await real_probe.published_ports()
