@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -86,19 +86,29 @@ def start_thread(work: Callable[[], object], name: str) -> None:
         raise find_shortage(error) or error from error
 
 
+class _ThreadForEach(Executor):
+    """Start a thread for each piece of work, so that work for which there is no thread is refused, and never done."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_running_or_notify_cancel()  # whoever gives it up cannot end it
+
+        def run() -> None:
+            try:
+                done.set_result(work(*arguments, **options))
+            except BaseException as error:
+                done.set_exception(error)
+
+        start_thread(run, self._name)
+        return done
+
+
 async def in_daemon_thread(work: Callable[[], Result], name: str) -> Result:
     """Do blocking work that nobody can end in a thread of its own. Raises ShortageError."""
-    done: Future[Result] = Future()
-    done.set_running_or_notify_cancel()  # whoever gives it up cannot end it
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    start_thread(run, name)
-    return await asyncio.wrap_future(done)
+    return await asyncio.get_running_loop().run_in_executor(_ThreadForEach(name), work)
 
 
 def started_threads(count: int, name: str) -> ThreadPoolExecutor:

@@ -15,6 +15,7 @@ from roas.cli.running import check_readable
 from roas.errors import InvalidRequestError, StateError
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
+from tests.unit.one_stack import stacks_that
 
 OWNER = 12345
 
@@ -58,7 +59,7 @@ class PlayedOrchestrator:
 
 
 def connection_in(project: str, orchestrator: PlayedOrchestrator) -> Connection:
-    engine = SimpleNamespace(probe_for=lambda _environment: PlayedProbe(project))
+    engine = stacks_that(probe=lambda _environment: PlayedProbe(project))
     application = cast("Application", SimpleNamespace(orchestrator=orchestrator, stacks=engine))
     return Connection(ControlClient(Path()), Path(), application)
 

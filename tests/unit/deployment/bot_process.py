@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from roas.cli.connection import send_heartbeats
@@ -18,6 +18,7 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
 from roas.models.ownership import ProcessMark, Readiness
+from roas.redaction import Redactor
 from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
@@ -77,6 +78,7 @@ class Parts:
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
     maintenance: NoTask
     candidates: NoTask
+    redactor: Redactor = field(default_factory=Redactor)
     collector: None = None
 
     def watch_itself(self) -> None: ...
@@ -136,20 +138,20 @@ class Process(Life):
         """Let the health check of its container say how it is now."""
         if self.container is not None and not self.dead:
             well = self.connected and not self.unhealthy and not self.stopped
-            self.place.engine.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
+            self.place.stacks.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         return self.container
 
     def _equip(self) -> Parts:
         place, bus, held_lease = self.place, EventBus(), HeldLease()
-        peers = Peers(place.engine, self.state, self.own_container, nobody_answers)
+        peers = Peers(place.stacks, self.state, self.own_container, nobody_answers)
         components = Components(
             settings=place.settings,
             state=self.state,
             bus=bus,
-            stacks=place.engine,
-            manager=DeploymentManager(place.engine, self.state),
+            stacks=place.stacks,
+            manager=DeploymentManager(place.stacks, self.state),
             validator=Approving(),
             monitoring=NoMonitoring(),
             prober=Answering(),
@@ -162,7 +164,7 @@ class Process(Life):
             settings=place.settings,
             state=self.state,
             bus=bus,
-            stacks=place.engine,
+            stacks=place.stacks,
             environments=environments,
             orchestrator=DeploymentOrchestrator(components, environments),
             held_lease=held_lease,
