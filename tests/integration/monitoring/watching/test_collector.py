@@ -4,7 +4,9 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -18,13 +20,14 @@ from roas.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged
-from roas.models.health import ContainerSnapshot, ContainerState, Verdict
+from roas.models.health import ContainerState, Verdict
 from roas.monitoring.health.coordinator import HealthCoordinator
 from roas.monitoring.health.judgement import HysteresisRules
 from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.monitoring.watching.collector import MonitoringCollector, StackSources
 from roas.monitoring.watching.stack_watch import RECONCILE_SECONDS
 from testbed.daemon import PrivateDaemon
+from tests.unit.one_stack import stacks_that
 
 WAIT_SECONDS = 60.0
 # What is seen is told by events alone: the look behind them does not come while a test runs.
@@ -37,17 +40,13 @@ HEALTHCHECK = {
 }
 
 
-class RealEngine:
-    """Show what a collector needs of an engine, straight from its parts."""
+def real_stacks(clients: EngineClients) -> Any:
+    """Give what a collector needs of each stack, straight from its parts."""
 
-    def __init__(self, clients: EngineClients) -> None:
-        self._clients = clients
+    def events(environment: Environment, *, since_ns: int | None = None) -> EventSubscription:
+        return EventSubscription(clients, environment, since_ns=since_ns)
 
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        return await take_snapshots(self._clients, environment)
-
-    def events(self, environment: Environment, *, since_ns: int | None = None) -> EventSubscription:
-        return EventSubscription(self._clients, environment, since_ns=since_ns)
+    return stacks_that(containers=partial(take_snapshots, clients), events=events)
 
 
 class NoReleases:
@@ -96,7 +95,7 @@ async def scene(environment: Environment, reconcile_seconds: float) -> AsyncIter
     heard: asyncio.Queue[ServiceHealthChanged] = asyncio.Queue()
     bus.subscribe(ServiceHealthChanged, heard.put)
     health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.2))
-    engine, statistics = RealEngine(clients), StatisticsReader(clients)
+    engine, statistics = real_stacks(clients), StatisticsReader(clients)
     collector = MonitoringCollector(
         StackSources(engine, statistics, NoReleases(), NoReleases()),  # type: ignore[arg-type]
         bus,
