@@ -32,6 +32,9 @@ from tests.unit.state.test_state_manager import a_deployment, a_release
 # What WRITE left, as it was on the day of that release.
 FIXTURE = Path(__file__).with_name("journal_of_release_before.sql")
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
+# What the release before does not know; it neither reads nor writes these.
+LATER_TABLES = {"candidates", "deliveries", "holds"}
+TABLES_OF_BEFORE = [name for name in DOCUMENTS if not name.startswith("control") and name not in LATER_TABLES]
 POST_KINDS = ("live", "alert", "call", "approval")
 
 
@@ -61,7 +64,7 @@ def missing(old: Any, new: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {old!r} became {new!r}"
 
 
-@pytest.mark.parametrize("table", [name for name in DOCUMENTS if not name.startswith("control")])
+@pytest.mark.parametrize("table", TABLES_OF_BEFORE)
 def test_documents_of_before_kept_whole(of_before: Path, table: str) -> None:
     """Whatever the release before wrote is still there when this one has read it and written it again."""
     found = rows(of_before, table)
@@ -194,10 +197,9 @@ async def test_fixture_is_what_before_writes(before: Path, of_before: Path, tmp_
     """The committed journal has the same documents as one that this code of that release writes today."""
     fresh = tmp_path_factory.mktemp("fresh")
     run_release_before(before, WRITE, fresh)
-    for table in DOCUMENTS:
-        if not table.startswith("control"):
-            old, new = (sorted(shape(json.loads(text)) for text in rows(item, table)) for item in (of_before, fresh))
-            assert old == new, table
+    for table in TABLES_OF_BEFORE:
+        old, new = (sorted(shape(json.loads(text)) for text in rows(item, table)) for item in (of_before, fresh))
+        assert old == new, table
 
 
 def shape(document: Any) -> str:
