@@ -37,5 +37,5 @@ def test_reason_that_is_no_text_is_kept_as_far_as_it_goes(dry_line):
     locked = dry_line.run("lock", "dev", "--reason", "gr\udcfcn")
     assert locked.returncode == 0, locked.stderr
     assert "gr\ufffdn" in dry_line.run("status", "dev").stdout
-    unknown = dry_line.run("deploy", "staging", "v1", "--service", "d\udcfcv", "--dry-run")
-    assert "no service d\ufffdv." in unknown.stderr
+    unknown = dry_line.run("deploy", "staging", "v\udcfc1", "--dry-run")
+    assert "v\ufffd1" in unknown.stderr
