@@ -10,7 +10,8 @@ from testbed.home_stack import BOT_SERVICE, Home, HomeStackError
 from tests.e2e.handover.conftest import comes_to_rest
 from tests.unit.advised_commands import OURS, advised_commands
 
-pytestmark = pytest.mark.timeout(300)
+# Some thirty programs are started, one after the other.
+pytestmark = pytest.mark.timeout(600)
 
 # A deployment is asked for to change services; a word in capitals stands for one's own.
 NOT_TYPED = ("roas deploy", "roas COMMAND", "roas login")
