@@ -1,10 +1,12 @@
-"""Work that is shared by all who ask for it at the same time."""
+"""Work that is shared, that runs in a thread of its own, and that waits in step."""
 
 import asyncio
+import threading
 
 import pytest
 
-from roas.concurrency import SingleFlight, end_tasks, pause, pause_in_step, wait_in_step
+from roas.concurrency import SingleFlight, end_tasks, in_thread, pause, pause_in_step, wait_in_step
+from roas.errors import ShortageError
 
 
 class Work:
@@ -173,3 +175,21 @@ async def test_pause_in_step_ends_when_cancelled():
     await asyncio.sleep(0)
     await end_tasks(task)
     assert task.cancelled()
+
+
+async def test_blocking_work_is_done_in_another_thread():
+    assert await in_thread(threading.get_ident) != threading.get_ident()
+
+
+async def test_work_without_a_thread_is_refused_and_never_done(monkeypatch: pytest.MonkeyPatch):
+    done: list[str] = []
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ShortageError):
+        await in_thread(done.append, "done")
+    monkeypatch.undo()
+    await in_thread(int)
+    assert done == []
