@@ -11,16 +11,16 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.backoff import PATIENTLY, Backoff
+from roas.checks.discord_facts import named_roles
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
+from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
-from roas.settings import Settings
 from roas.ui.discord_connection import DiscordConnection
-from roas.validation.discord_facts import named_roles
 
 log = get_logger(__name__)
 EXIT_OK = 0

@@ -7,25 +7,25 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiohttp import web
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
+from roas.app.foundation import open_foundation
 from roas.client import EXIT_RESTART, RoasBot, run_bot
 from roas.cogs.stopped_bot import StoppedBot
 from roas.concurrency import begun, end_tasks, in_thread, pause, pause_in_step
-from roas.engine.client import engine_address
-from roas.engine.containers.own_container import own_container_id
-from roas.engine.machine.socket_mount import is_socket_stale
+from roas.configuration.settings import Settings
 from roas.errors import JournalLostError, RoasError, StateError
-from roas.foundation import open_foundation
+from roas.http.server import HttpServer, JournalStanding
+from roas.http.webhook import AlertWebhook
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging, get_logger
 from roas.messages.message import said
+from roas.metrics.bot_metrics import Metrics
 from roas.models.ownership import JournalLoss
-from roas.monitoring.http.server import HttpServer, JournalStanding
-from roas.monitoring.http.webhook import AlertWebhook
-from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.redaction import Redactor
-from roas.settings import Settings
 from roas.signals import stop_signals
+from roas.stack.client import engine_address
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.machine.socket_mount import is_socket_stale
 from roas.ui.standby_gate import StandbyGate
 from roas.version import __version__
 

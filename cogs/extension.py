@@ -16,17 +16,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.loading import load_cogs, refuse_ours
 from roas.cogs.stopped_bot import StoppedBot, stay_without_journal
+from roas.configuration.settings import load_settings
 from roas.errors import JournalLostError, RoasError, SettingsError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
-from roas.settings import load_settings
 from roas.ui.discord_connection import DiscordConnection
 from roas.ui.notifications.notifier import LIVE
 from roas.ui.standby_gate import StandbyGate

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import discord
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.answers import Reply, answer
 from roas.cogs.names import CogName
 from roas.cogs.permissions import Rules

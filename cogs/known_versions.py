@@ -2,7 +2,7 @@
 
 import asyncio
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.ops_cog import SUGGEST_WITHIN_SECONDS
 from roas.cogs.ttl_cache import TtlCache
 from roas.errors import RoasError

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import discord
 from discord.ext import commands
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import CommandSet, CommandSync, refuse_clashes
@@ -16,9 +16,9 @@ from roas.cogs.history import HistoryCog
 from roas.cogs.logs import LogsCog
 from roas.cogs.ops_cog import OpsCog
 from roas.cogs.status import StatusCog
+from roas.configuration.settings import Settings
 from roas.errors import SettingsError
 from roas.leadership.leadership import Leadership
-from roas.settings import Settings
 from roas.ui.command_names import CommandTranslator
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles
 from roas.ui.notifications.ops_channel import OpsChannel

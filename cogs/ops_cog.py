@@ -11,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.answers import Reply, acknowledge, answer, answering
 from roas.cogs.arguments import matching, read_environment
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from

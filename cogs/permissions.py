@@ -27,12 +27,12 @@ from enum import StrEnum
 
 import discord
 
+from roas.configuration.settings import Settings
 from roas.errors import NotPermittedError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, Freeze
 from roas.models.environment import Environment
 from roas.models.plan import PlanRecord
-from roas.settings import Settings
 from roas.ui.formatting import person
 from roas.ui.translation import _, word
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.arguments import read_environment
 from roas.cogs.permissions import (
     Asker,
@@ -23,7 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
-from roas.deployment.new_powers import refuse_ungranted
+from roas.deploy.new_powers import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said

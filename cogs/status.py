@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.cogs.answers import answer
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, answered

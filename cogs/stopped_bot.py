@@ -19,13 +19,13 @@ from roas.cogs.names import CogName
 from roas.cogs.ops_cog import Interaction
 from roas.cogs.permissions import Action, asker_of, permit, refusal, rules_from
 from roas.concurrency import begun, end_tasks, pause
+from roas.configuration.settings import Settings
 from roas.errors import JournalLostError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.ownership import JournalLoss
 from roas.redaction import hide
-from roas.settings import Settings
 from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
 from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError
 from roas.ui.standby_gate import StandbyGate

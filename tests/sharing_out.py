@@ -6,12 +6,12 @@ from xdist.scheduler import LoadFileScheduling
 # What takes longest, longest first: begun last, one of them would run alone in the end.
 LONGEST = (
     "tests/e2e/handover/",
-    "tests/e2e/engine/swarm/test_story.py",
-    "tests/e2e/engine/swarm/",
+    "tests/e2e/stack/swarm/test_story.py",
+    "tests/e2e/stack/swarm/",
     "tests/e2e/campaigns/test_hands.py",
     "tests/e2e/campaigns/test_crash_sample.py",
     "tests/e2e/demo/test_demo.py",
-    "tests/e2e/stack/",
+    "tests/e2e/shipped/",
     "tests/integration/release/test_image.py",
     "tests/e2e/cli/test_deploying.py",
     "tests/e2e/wire/test_killed_bot.py",
@@ -31,12 +31,12 @@ TOGETHER = (
         "tests/e2e/handover/test_foreign_bots.py",
     ),
     ("tests/e2e/handover/",),
-    ("tests/e2e/engine/swarm/",),  # a Swarm of three nodes, and a registry
+    ("tests/e2e/stack/swarm/",),  # a Swarm of three nodes, and a registry
     (
         "tests/e2e/campaigns/test_hands.py",
         "tests/e2e/campaigns/test_crash_sample.py",
         "tests/e2e/demo/test_demo.py",
-        "tests/e2e/stack/",
+        "tests/e2e/shipped/",
         "tests/integration/release/test_image.py",
         "tests/integration/testbed/test_built_engine.py",
     ),

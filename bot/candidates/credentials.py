@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roas.concurrency import SingleFlight
+from roas.configuration.settings import OidcSettings, SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
-from roas.settings import OidcSettings, SourceSettings
 
 try:
     import jwt

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.registry import ImageName, RegistryClient
 from roas.candidates.statuses import Forge, ForgeError
+from roas.configuration.settings import SourceSettings
 from roas.errors import RegistryUnavailableError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.candidate import Candidate, Delivery, Origin, SourceMode
-from roas.settings import SourceSettings
 
 log = get_logger(__name__)
 FORGE_AWAY = (ForgeError, OSError, TimeoutError, ValueError)

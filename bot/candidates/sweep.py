@@ -14,10 +14,10 @@ from packaging.version import InvalidVersion, Version
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.registry import ImageName, RegistryClient
+from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.candidate import Origin, SourceMode
-from roas.settings import SourceSettings
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -8,14 +8,14 @@ import typer
 
 from roas.cli.running import run_command
 from roas.cli.session import EnvironmentName, Session, find_environment, open_journal
-from roas.engine.client import EngineClients
-from roas.engine.compose.commands import ALL_PROFILES, ComposeProject
-from roas.engine.compose.runner import ComposeRunner
-from roas.engine.images.readable_names import set_references
-from roas.engine.model.services import named_model, services_of
-from roas.engine.model.store import MODELS, ModelStore
 from roas.errors import InvalidRequestError, RoasError
 from roas.models.environment import EngineKind, Environment
+from roas.stack.client import EngineClients
+from roas.stack.compose.commands import ALL_PROFILES, ComposeProject
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.images.readable_names import set_references
+from roas.stack.model.services import named_model, services_of
+from roas.stack.model.store import MODELS, ModelStore
 
 Arguments = Annotated[
     list[str], typer.Argument(metavar="-- ARGS...", help="Arguments for Compose, such as `-- ps -a`.")

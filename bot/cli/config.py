@@ -13,7 +13,7 @@ from roas.cli.session import Json
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.place import Fault
 from roas.configuration.reading import Reading
-from roas.settings import Settings, load_settings, read_settings
+from roas.configuration.settings import Settings, load_settings, read_settings
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]

@@ -10,10 +10,9 @@ from roas.api.application import follow_journal
 from roas.api.client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve
 from roas.api.documents import ControlUnavailableError
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
 from roas.cli.session import Session
 from roas.concurrency import end_tasks, pause
-from roas.engine.containers.own_container import own_container_id
 from roas.errors import InvalidRequestError, StateError
 from roas.leadership.leader_tasks import control_api
 from roas.log import get_logger
@@ -21,6 +20,7 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment
 from roas.models.ownership import Heartbeat
 from roas.models.rollout import Choice
+from roas.stack.containers.own_container import own_container_id
 from roas.state.instance import INSTANCES, Instance, boot_id, boot_seconds, this_process
 from roas.state.manager import StateManager
 from roas.temporary import temporary_folder

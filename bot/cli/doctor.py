@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
 from roas.cli.history import ValidationReports
 from roas.cli.output import add_row, counted, make_table
 from roas.cli.running import ExitCode, run_command

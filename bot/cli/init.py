@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.cli.execution import show_plan
 from roas.cli.running import ExitCode, run_command
 from roas.cli.session import Session
 from roas.cli.stack_survey import FoundStack, survey_stack
 from roas.configuration.reading import FILE_NAME
+from roas.configuration.settings import load_settings, read_settings
 from roas.configuration.writing import with_environment
-from roas.settings import load_settings, read_settings
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the stack's compose files.")]
 Environment = Annotated[

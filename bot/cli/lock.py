@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from roas.app.foundation import open_foundation
 from roas.cli.execution import one_line_reason
 from roas.cli.running import ExitCode, run_command
 from roas.cli.session import EnvironmentName, Json, Session, find_environment, warn_of_first_use
 from roas.errors import InvalidRequestError
-from roas.foundation import open_foundation
 from roas.models.deployment import Freeze
 from roas.state.documents import to_json
 

@@ -8,8 +8,8 @@ import typer
 
 from roas.cli.running import run_command
 from roas.cli.session import Session
-from roas.engine.docker_client import login_folder
 from roas.errors import InvalidRequestError, SettingsError
+from roas.stack.docker_client import login_folder
 
 Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Its address, such as ghcr.io.")]
 User = Annotated[str, typer.Option("--username", "-u", help="Who logs in.")]

@@ -15,12 +15,12 @@ from roas.api.documents import to_document
 from roas.api.system_user import current_user
 from roas.cli.output import Terminal, print_error
 from roas.cli.session import Session
+from roas.configuration.settings import Settings, load_settings
 from roas.errors import InternalFaultError, RoasError, StateError
 from roas.log import configure_logging, get_logger
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.redaction import Redactor, hide_everywhere
-from roas.settings import Settings, load_settings
 
 # From here on a deployment changes what runs.
 CHANGING_PHASES = (PhaseName.EXECUTION, PhaseName.ROLLBACK)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from roas.cli.output import Terminal
-from roas.environments import environments
+from roas.configuration.environments import environments
+from roas.configuration.settings import Settings
 from roas.errors import InvalidRequestError
 from roas.models.actor import Actor
 from roas.models.environment import Environment
-from roas.settings import Settings
 from roas.state.journal_place import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 

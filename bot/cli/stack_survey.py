@@ -5,17 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from roas.checks.compose_variables import known_variables, profiles_of, variables_of_images
+from roas.configuration.environments import environments
+from roas.configuration.settings import NAME_PATTERN, EnvironmentSettings, Settings
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
-from roas.engine.interface import ResolvedStack
-from roas.engine.model.store import is_kept_model
-from roas.engine.stacks import Stacks
-from roas.environments import environments
 from roas.errors import ComposePolicyError, InvalidRequestError
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
-from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings
-from roas.validation.compose_variables import known_variables, profiles_of, variables_of_images
+from roas.stack.interface import ResolvedStack
+from roas.stack.model.store import is_kept_model
+from roas.stack.stacks import Stacks
 
 # Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.
 POLICY_ROUNDS = 10

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from roas.api.application import read_status
 from roas.api.documents import ControlUnavailableError, EnvironmentStatus, StatusReport
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.cli.connection import ASKING_SECONDS, find_running_bot
 from roas.cli.output import Terminal, add_row, at, image, make_table, person, printable
 from roas.cli.running import ExitCode, run_command

@@ -9,7 +9,7 @@ from roas.cli.connection import open_connection
 from roas.cli.execution import finish_orphans
 from roas.cli.running import ExitCode, run_command
 from roas.cli.session import Json, Session, find_environment, open_journal
-from roas.environments import environments
+from roas.configuration.environments import environments
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment
 from roas.models.rollout import Choice

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.concurrency import pause_in_step
 from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason

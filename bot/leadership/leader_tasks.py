@@ -9,7 +9,7 @@ from roas.api.application import ControlApi
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlSocketHeldError
 from roas.api.remote import RemoteApi, serve_remote_api
-from roas.application import Application
+from roas.app.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
 from roas.candidates.looking import SourceLook
@@ -19,13 +19,13 @@ from roas.candidates.sweep import RegistrySweep
 from roas.candidates.web_client import WebClient
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
-from roas.engine.docker_client import configuration_file
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
+from roas.stack.docker_client import configuration_file
 
 log = get_logger(__name__)
 

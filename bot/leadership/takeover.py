@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.concurrency import end_tasks
-from roas.deployment.peer_processes import PeerProcesses
-from roas.deployment.peers import proven_peers
+from roas.deploy.peer_processes import PeerProcesses
+from roas.deploy.peers import proven_peers
 from roas.errors import RoasError
 from roas.log import PersistentFault, get_logger
 from roas.messages.message import said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class PolicyLevel(StrEnum):
-    """Say who is asked about what a stack may have; see `roas.engine.policy.compose_policy`.
+    """Say who is asked about what a stack may have; see `roas.stack.policy.compose_policy`.
 
     `default` is how it was before `ask`: what no entry names is refused.
     """

@@ -39,7 +39,7 @@ ALL_AT_ONCE = RolloutPolicy()
 
 
 class RolloutState(StrEnum):
-    """How far a rollout has come; its transitions are those of `roas.engine.rollout`."""
+    """How far a rollout has come; its transitions are those of `roas.stack.rollout`."""
 
     ROLLING = "rolling"
     PAUSED = "paused"

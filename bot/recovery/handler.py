@@ -9,12 +9,6 @@ from typing import Protocol, Unpack
 
 from roas.backoff import SOON, Backoff
 from roas.concurrency import pause
-from roas.engine.containers.service_wait import wait_until_ready
-from roas.engine.containers.watch import ContainerWatch
-from roas.engine.manager import DeploymentManager
-from roas.engine.service_update import ServiceUpdate
-from roas.engine.stack import Stack
-from roas.engine.stacks import Stacks
 from roas.errors import EngineUnavailableError, RoasError, find_passing
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -30,6 +24,12 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
+from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.manager import DeploymentManager
+from roas.stack.service_update import ServiceUpdate
+from roas.stack.stack import Stack
+from roas.stack.stacks import Stacks
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 

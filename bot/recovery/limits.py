@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from roas.engine.stacks import Stacks
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
@@ -15,6 +14,7 @@ from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, Recover
 from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery.restart import Answers
+from roas.stack.stacks import Stacks
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.recoveries import Recoveries

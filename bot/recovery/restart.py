@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
-from roas.engine.behind_proxy import BehindProxy
-from roas.engine.containers.readiness import TOLERATED_RESTARTS
-from roas.engine.containers.service_wait import wait_until_ready
-from roas.engine.containers.watch import ContainerWatch
-from roas.engine.stack import Stack
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import BehindProxy
+from roas.stack.containers.readiness import TOLERATED_RESTARTS
+from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.stack import Stack
 
 # A service without a health check counts as ready once it runs; one that exits at once does not.
 SETTLE_SECONDS = 1.5

@@ -4,8 +4,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
-from roas.engine.containers.watch import ContainerWatch
-from roas.engine.stacks import Stacks
 from roas.errors import RoasError
 from roas.messages.message import joined, said
 from roas.models.alert import RecoveryStatus
@@ -14,6 +12,8 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import STEP_SECONDS, AlertNotes
 from roas.recovery.limits import Handler, RecoveryChecks, find_refusal
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
 
 # What runs again may end at once, and only a health check would say so.

@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping
 
 from roas.concurrency import run_concurrently
-from roas.engine.behind_proxy import BehindProxy
-from roas.engine.stacks import Stacks
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import BehindProxy
+from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

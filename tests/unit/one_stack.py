@@ -5,7 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Self
 
-from roas.engine.stack import Stack
+from roas.stack.stack import Stack
 
 
 class OneStack:

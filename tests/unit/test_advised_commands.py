@@ -13,9 +13,9 @@ WHOLE_STACK = {
     "docs/how-to/upgrade.md",
     "docs/how-to/troubleshooting.md",
     "docs/how-to/compose-file.md",
-    "bot/deployment/context.py",
-    "bot/deployment/planning.py",
-    "bot/engine/compose/create_requests.py",
+    "bot/deploy/context.py",
+    "bot/deploy/planning.py",
+    "bot/stack/compose/create_requests.py",
 }
 RECREATES = re.compile(r"docker compose (?:-\S+ \S+ )*(?:up|run|create)\b(?P<rest>.*)")
 

@@ -69,10 +69,10 @@ def test_files_that_documents_name_exist(name: str):
 
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
-    "CONTRIBUTING.md": "bot/validation/checks/",
+    "CONTRIBUTING.md": "bot/checks/",
     "bot/backoff.py": "SOON PATIENTLY MOST_ATTEMPTS",
-    "bot/deployment/handover.py": "_ready_successor SuccessorStoppedError",
-    "bot/deployment/run.py": "_handle_failure rollback_on_failure",
+    "bot/deploy/handover.py": "_ready_successor SuccessorStoppedError",
+    "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
     "bot/models/coordination.py": "timeout_seconds retries",
@@ -82,7 +82,7 @@ ANSWERS = {
     "bot/state/sync.py": "backoff.failed()",
     "bot/ui/notifications/deployment_notifier.py": "approvers",
     "bot/ui/notifications/alert_notifier.py": "post_message is_due",
-    "bot/validation/check.py": "class Check",
+    "bot/checks/check.py": "class Check",
     "cogs/permissions.py": "Action.ROLLBACK",
 }
 

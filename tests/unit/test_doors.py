@@ -35,8 +35,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "bot/api/application.py": "hidden_json",
             "bot/api/remote.py": "hide_in_document",
-            "bot/monitoring/http/server.py": "hide(",
-            "bot/monitoring/http/webhook.py": "",  # numbers and fixed words
+            "bot/http/server.py": "hide(",
+            "bot/http/webhook.py": "",  # numbers and fixed words
         },
     ),
     "terminal": (
@@ -101,7 +101,7 @@ def _calls(path: Path) -> frozenset[str]:
 @pytest.mark.parametrize("kind", DOORS)
 def test_every_door_is_known_and_hides_secrets(kind: str) -> None:
     pattern, known = DOORS[kind]
-    searched = [path for path in SOURCES if kind != "files" or not path.is_relative_to(ROOT / "bot" / "engine")]
+    searched = [path for path in SOURCES if kind != "files" or not path.is_relative_to(ROOT / "bot" / "stack")]
     found = {str(path.relative_to(ROOT)) for path in searched if any(re.search(pattern, call) for call in _calls(path))}
     assert found == set(known), "a new door: let it hide secrets, then list it; or one that is gone"
     assert [name for name, by in known.items() if by not in (ROOT / name).read_text()] == []
@@ -109,7 +109,7 @@ def test_every_door_is_known_and_hides_secrets(kind: str) -> None:
 
 def test_metrics_have_labels_of_few_values_only() -> None:
     """A label of free text would take secrets along."""
-    tree = ast.parse("\n".join(path.read_text() for path in (ROOT / "bot" / "monitoring").rglob("*metrics*.py")))
+    tree = ast.parse("\n".join(path.read_text() for path in (ROOT / "bot" / "metrics").rglob("*metrics*.py")))
     lists = [
         argument
         for node in ast.walk(tree)

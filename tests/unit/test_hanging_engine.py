@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from roas import composition
-from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
+from roas.alerts.node_alerts import NodeAlerts
+from roas.app import composition
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError
 from roas.leadership.takeover import OwnPlace
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.monitoring.alerts.drift_alerts import DriftAlerts, SwappedBinds
-from roas.monitoring.alerts.node_alerts import NodeAlerts
 from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from tests.unit.one_stack import stacks_that
 

@@ -131,11 +131,11 @@ def test_package_has_one_name(name):
 # Where a text is read all the same: what a person typed, and what others say in words only.
 READ_TEXTS = {
     "bot/api/application.py": "a hotfix needs a reason from the one who asks",
-    "bot/deployment/orchestrator.py": "a hotfix needs a reason from the one who asks",
-    "bot/engine/client.py": "Docker says in words only that it does not speak the version of its API that is asked for",
-    "bot/engine/containers/docker_events.py": "Docker's event has its detail in the action",
-    "bot/engine/containers/removal.py": "Docker says in words only that a removal is under way",
-    "bot/engine/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
+    "bot/deploy/orchestrator.py": "a hotfix needs a reason from the one who asks",
+    "bot/stack/client.py": "Docker says in words only that it does not speak the version of its API that is asked for",
+    "bot/stack/containers/docker_events.py": "Docker's event has its detail in the action",
+    "bot/stack/containers/removal.py": "Docker says in words only that a removal is under way",
+    "bot/stack/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
     "bot/state/documents.py": "the release before says some things in words only",
     "bot/state/sync.py": "Redis says in words only that it is loading or read-only",
     "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
@@ -190,10 +190,10 @@ STARTING = {
     "state/journal.py",
     "ui/chart.py",
     "log.py",
-    "engine/client.py",
-    "engine/compose/jail.py",
-    "engine/compose/jail_container.py",
-    "engine/compose/processes.py",
+    "stack/client.py",
+    "stack/compose/jail.py",
+    "stack/compose/jail_container.py",
+    "stack/compose/processes.py",
 }
 
 

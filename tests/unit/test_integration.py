@@ -5,8 +5,10 @@ from typing import Any, cast
 
 import pytest
 
+from roas.alerts.alert_service import AlertService
+from roas.app.integration import IntegrationCoordinator
 from roas.events import EventBus
-from roas.integration import IntegrationCoordinator
+from roas.metrics.integration_monitor import LIMITS, SUCCESS_RATE, Limit
 from roas.models.alert import Severity
 from roas.models.events import (
     EnvironmentValidated,
@@ -15,8 +17,6 @@ from roas.models.events import (
     PreparationStarted,
     RecoveryRequested,
 )
-from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.metrics.integration_monitor import LIMITS, SUCCESS_RATE, Limit
 from roas.state.manager import StateManager
 from tests.unit.sample_events import ORIGIN, alert
 

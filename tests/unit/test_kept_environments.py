@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from roas import environments as module
-from roas.environments import Environments, environments
-from roas.settings import EnvironmentSettings, Settings
+from roas.configuration import environments as module
+from roas.configuration.environments import Environments, environments
+from roas.configuration.settings import EnvironmentSettings, Settings
 
 
 @pytest.fixture

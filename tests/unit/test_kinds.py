@@ -14,14 +14,14 @@ TESTS = ROOT / "tests"
 FILES = sorted(TESTS.rglob("*.py"))
 # What is no folder of the bot's or beside it, and what such tests are about.
 SUBJECTS = {
-    "acceptance": "bot/application.py",
+    "acceptance": "bot/app/application.py",
     "browser": "sandbox/page",
     "client": "bot/client.py",
-    "handover": "bot/deployment/handover.py",
+    "handover": "bot/deploy/handover.py",
     "packaging": "pyproject.toml",
     "plugin": "docs/plugin.md",
     "plugin/host": "docs/plugin.md",
-    "stack": "docker-compose.yml",
+    "shipped": "docker-compose.yml",
     "wire": "bot/service.py",
 }
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from roas.application import open_application
-from roas.settings import Settings
+from roas.app.application import open_application
+from roas.configuration.settings import Settings
 
 WRITTEN, RUNNING = "Zk-written-of-prod-1", "Zk-running-in-prod-2"
 

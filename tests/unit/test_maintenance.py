@@ -10,22 +10,22 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from roas import maintenance
-from roas.application import Application, open_application
+from roas.alerts.alert_service import AlertService
+from roas.alerts.bot_alerts import PrometheusWatch
+from roas.app import maintenance
+from roas.app.application import Application, open_application
+from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.configuration.settings import Settings
 from roas.errors import JournalUnusableError
 from roas.events import EventBus
-from roas.maintenance import Maintenance, MaintenanceParts
+from roas.metrics.bot_metrics import Metrics
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.models.ownership import Heartbeat
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.alerts.bot_alerts import PrometheusWatch
-from roas.monitoring.metrics.bot_metrics import Metrics
 from roas.recovery.coordinator import ErrorCoordinator
-from roas.settings import Settings
 from roas.state.history import HistoryBounds
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager

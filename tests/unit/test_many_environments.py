@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.events import EventBus
+from roas.health.collector import MonitoringCollector, StackSources
+from roas.health.coordinator import HealthCoordinator
+from roas.health.drift import DriftFinder
 from roas.models.environment import Environment
-from roas.monitoring.alerts.drift_alerts import DriftAlerts, SwappedBinds
-from roas.monitoring.health.coordinator import HealthCoordinator
-from roas.monitoring.watching.collector import MonitoringCollector, StackSources
-from roas.monitoring.watching.drift import DriftFinder
 from roas.recovery.upkeep import LeftDrains
 from roas.state.journal import Journal
 from roas.state.manager import StateManager

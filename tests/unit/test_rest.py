@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
+from roas.configuration.settings import Settings
 from roas.models.ownership import Heartbeat
-from roas.settings import Settings
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.ui.notifications.live_messages import LiveMessages

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roas.client import log_missing
-from roas.settings import EnvironmentSettings, GivenSettings
+from roas.configuration.settings import EnvironmentSettings, GivenSettings
 
 
 class Server:

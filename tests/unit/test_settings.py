@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.environments import environments
+from roas.configuration.environments import environments
+from roas.configuration.settings import load_settings
 from roas.errors import SettingsError
-from roas.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

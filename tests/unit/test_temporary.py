@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.configuration.settings import Settings
 from roas.errors import EngineError
-from roas.settings import Settings
 from roas.temporary import PREFIX, remove_left_folders, temporary_folder
 
 

@@ -10,29 +10,30 @@ from typing import Any, cast
 
 import pytest
 
-from roas import client, maintenance
+from roas import client
+from roas.app import maintenance
 from roas.cogs.ttl_cache import TtlCache
-from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.deployment.running_deployments import ResumeBackoff
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.running_deployments import ResumeBackoff
 from roas.errors import EngineUnavailableError
 from roas.events import EventBus
+from roas.health.judgement import RestartHistory
+from roas.health.probes import ProbeLoop
+from roas.metrics.integration_monitor import IntegrationMeasurements
 from roas.models.deployment import Deployment, Outcome
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryStep
 from roas.models.stack import ServiceDefinition, ServiceProbe
-from roas.monitoring.health.judgement import RestartHistory
-from roas.monitoring.health.probes import ProbeLoop
-from roas.monitoring.metrics.integration_monitor import IntegrationMeasurements
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import RecoveryChecks
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager, RedisUnavailableError
-from tests.unit.deployment.fake_engine import FakeEngine
-from tests.unit.deployment.played_parts import components_over, service
-from tests.unit.deployment.requested import deploy
-from tests.unit.deployment.virtual_time import VirtualLoop, clocks_of
+from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.played_parts import components_over, service
+from tests.unit.deploy.requested import deploy
+from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 from tests.unit.sample_events import Work, waited
 
 DEV = Environment("dev", "shop-dev", Path(), (), observation_seconds=0.0)

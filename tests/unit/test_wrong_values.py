@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from roas.configuration.settings import GivenSettings
 from roas.configuration.wrong_values import PATTERNS, wrong_values
-from roas.monitoring.http.webhook import Webhook
-from roas.settings import GivenSettings
+from roas.http.webhook import Webhook
 
 WRONG: tuple[Any, ...] = ("", "x y", "nix!", -1, 10**30, 1.5, True, [], ["a", 3], {}, {"a": [1]}, b"\xff", object())
 FOREIGN = re.compile(

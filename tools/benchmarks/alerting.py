@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.concurrency import end_tasks
-from roas.monitoring.metrics.integration_monitor import percentile
+from roas.metrics.integration_monitor import percentile
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine

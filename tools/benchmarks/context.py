@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from roas.engine.sources.build_context import BuildContext, IgnoreRules
-from roas.engine.sources.withheld import Withheld
+from roas.stack.sources.build_context import BuildContext, IgnoreRules
+from roas.stack.sources.withheld import Withheld
 
 FILES = 2_000
 BYTES = 256 << 20

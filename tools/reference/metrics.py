@@ -8,8 +8,8 @@ from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from roas.events import EventBus
-from roas.monitoring.metrics.bot_metrics import CountedProjection, Metrics
-from roas.monitoring.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
+from roas.metrics.bot_metrics import CountedProjection, Metrics
+from roas.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
 from tools.reference.markdown import code, plain, table
 

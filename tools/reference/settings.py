@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings
+from roas.configuration.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings
 from tools.reference.example_env import Explained, explained
 from tools.reference.markdown import code, plain, table
 

@@ -9,11 +9,7 @@ from typing import Protocol
 
 import discord
 
-from roas.models.candidate import Hold
-from roas.models.deployment import Deployment, Freeze, Lock, PhaseStatus
-from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
-from roas.models.release import Release
-from roas.monitoring.metrics.integration_monitor import (
+from roas.metrics.integration_monitor import (
     ERROR_RATE,
     EVENT_LATENCY,
     STATE_SYNC_LAG,
@@ -22,6 +18,10 @@ from roas.monitoring.metrics.integration_monitor import (
     IntegrationFigures,
     Limit,
 )
+from roas.models.candidate import Hold
+from roas.models.deployment import Deployment, Freeze, Lock, PhaseStatus
+from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
+from roas.models.release import Release
 from roas.ui.drawing import (
     BAD,
     CAREFUL,

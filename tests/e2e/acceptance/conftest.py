@@ -7,9 +7,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.application import Application, open_application
-from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.settings import EnvironmentSettings, Settings
+from roas.app.application import Application, open_application
+from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.metrics.bot_metrics import Metrics
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import REPOSITORY, Stack
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from roas.engine.compose import runner
+from roas.stack.compose import runner
 from roas.state.journal import Journal
 
 CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")

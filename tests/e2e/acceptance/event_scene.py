@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.models.change import StateChange
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import Stack

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 

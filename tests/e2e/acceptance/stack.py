@@ -13,7 +13,7 @@ import docker
 from testbed.engine import manual_environment
 from testbed.sample import CHECK as SAMPLE_CHECK
 from testbed.sample import HEALTH_COMMAND, WATCHED
-from tests.integration.engine.normalised import normalised
+from tests.integration.stack.normalised import normalised
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

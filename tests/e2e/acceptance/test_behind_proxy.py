@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 
 from roas.concurrency import pause
-from roas.deployment import orchestrator
+from roas.deploy import orchestrator
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.engine import manual_environment

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseStatus
 from roas.models.health import Verdict

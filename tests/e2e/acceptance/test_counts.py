@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.models.deployment import DeploymentKind
 from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request

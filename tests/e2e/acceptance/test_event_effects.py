@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.metrics.bot_metrics import Metrics
 from roas.models.alert import Severity
 from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
-from roas.monitoring.metrics.bot_metrics import Metrics
 from testbed.home_stack import forget_releases
 from tests.e2e.acceptance import alert_effects as alert
 from tests.e2e.acceptance import deployment_effects as deployment

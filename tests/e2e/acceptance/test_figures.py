@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from roas.application import Application, open_application
-from roas.models.alert import Alert, AlertSource
-from roas.models.change import ChangeType, StateChange
-from roas.models.events import Event
-from roas.monitoring.metrics.bot_metrics import Metrics
-from roas.monitoring.metrics.integration_monitor import (
+from roas.app.application import Application, open_application
+from roas.metrics.bot_metrics import Metrics
+from roas.metrics.integration_monitor import (
     DeploymentFigures,
     IntegrationFigures,
     IntegrationMeasurements,
     IntegrationMonitor,
     Windows,
 )
+from roas.models.alert import Alert, AlertSource
+from roas.models.change import ChangeType, StateChange
+from roas.models.events import Event
 from testbed.redis_server import RedisServer
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People

@@ -6,8 +6,8 @@ from dataclasses import replace
 import docker
 import pytest
 
-from roas.application import open_application
-from roas.deployment import orchestrator
+from roas.app.application import open_application
+from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome

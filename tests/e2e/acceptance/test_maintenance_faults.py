@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.health import Verdict
 from tests.e2e.acceptance.conftest import settings_for

@@ -1,9 +1,9 @@
 """Deploying, hotfixing and rolling back move what Docker runs, and nothing more than what was asked for."""
 
-from roas.engine.model.services import named_model
-from roas.engine.model.store import ModelStore
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
+from roas.stack.model.services import named_model
+from roas.stack.model.store import ModelStore
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 

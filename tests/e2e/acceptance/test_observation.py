@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.configuration.settings import EnvironmentSettings
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
-from roas.settings import EnvironmentSettings
 from roas.ui.embeds.live import draw_live
 from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.configuration.settings import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
-from roas.settings import EnvironmentSettings
 from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, People, request

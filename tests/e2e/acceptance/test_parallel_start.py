@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
 from roas.models.events import ServiceProgressed

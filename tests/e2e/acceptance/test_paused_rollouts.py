@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deployment import orchestrator
+from roas.alerts import drift_alerts
+from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
-from roas.monitoring.alerts import drift_alerts
 from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request

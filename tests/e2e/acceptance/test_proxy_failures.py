@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.proxy import live_configuration
 from roas.errors import ComposeFileError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.rollout import Choice
+from roas.stack.proxy import live_configuration
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import (

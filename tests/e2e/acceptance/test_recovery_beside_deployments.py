@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.models.alert import RecoveryStatus
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import HealthChecked

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from roas import application as application_
-from roas.application import open_application
+from roas.app import application as application_
+from roas.app.application import open_application
 from roas.backoff import Retries
 from roas.concurrency import pause
-from roas.deployment import phase_runner, running_deployments
+from roas.deploy import phase_runner, running_deployments
 from roas.errors import StateError
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from tests.e2e.acceptance.conftest import settings_for
@@ -35,7 +35,7 @@ from tests.e2e.acceptance.stack import alone
 
 PRODUCT = str(Path(application_.__file__).parent)
 # What is done for everybody is counted where it is asked for.
-HELPERS = ("concurrency.py", "temporary.py", "engine/compose/processes.py", "engine/client.py")
+HELPERS = ("concurrency.py", "temporary.py", "stack/compose/processes.py", "stack/client.py")
 REFUSALS = 3
 STARTS = (
     (threading.Thread, "start"),

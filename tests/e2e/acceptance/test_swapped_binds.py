@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from roas.alerts.drift_alerts import SwappedBinds
 from roas.errors import ComposePolicyError
-from roas.monitoring.alerts.drift_alerts import SwappedBinds
 from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.trouble import until
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.configuration.settings import EnvironmentSettings
 from roas.models.deployment import DeploymentKind
-from roas.settings import EnvironmentSettings
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook

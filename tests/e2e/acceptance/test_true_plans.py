@@ -2,11 +2,11 @@
 
 import pytest
 
+from roas.alerts.drift_alerts import DriftAlerts
+from roas.health.drift import DriftFinder
 from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
-from roas.monitoring.alerts.drift_alerts import DriftAlerts
-from roas.monitoring.watching.drift import DriftFinder
 from roas.ui.translation import translate, using_locale
 from tests.e2e.acceptance.one_stack import application, stack
 from tests.e2e.acceptance.people import request, succeeded

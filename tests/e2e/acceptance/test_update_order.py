@@ -113,7 +113,7 @@ async def test_each_is_replaced_as_it_can_be(people, stack, images):
 
 
 async def test_sequential_deploy_starts_in_order(settings, stack, images):
-    from roas.application import open_application
+    from roas.app.application import open_application
     from tests.e2e.acceptance.people import People
 
     stack.write({name: alone(image=f"{REPOSITORY}:${{VERSION}}") for name in ("a", "b", "c")})

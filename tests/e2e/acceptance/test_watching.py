@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.application import open_application
+from roas.app.application import open_application
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.change import ChangeType
 from roas.models.health import Verdict

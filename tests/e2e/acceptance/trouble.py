@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from roas.application import Application
+from roas.app.application import Application
 from roas.models.alert import Alert, AlertSource
 from testbed.waiting import rest_after
 from tests.e2e.acceptance.stack import Stack

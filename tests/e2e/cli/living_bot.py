@@ -5,9 +5,9 @@ import os
 import signal
 
 from roas.api.control_socket import serve_control_socket
-from roas.application import open_application
+from roas.app.application import open_application
+from roas.configuration.settings import load_settings
 from roas.leadership.leader_tasks import control_api
-from roas.settings import load_settings
 
 
 async def main() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from roas.cli.stack_survey import FoundStack, survey_stack
+from roas.configuration.settings import GivenSettings
 from roas.errors import InvalidRequestError
-from roas.settings import GivenSettings
 from testbed.engine import manual_environment
 from tests.e2e.cli.conftest import REPOSITORY
 

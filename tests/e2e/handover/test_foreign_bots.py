@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
+from roas.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
 from roas.models.ownership import STATE_SHARED
-from roas.monitoring.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.e2e.handover.conftest import other_version

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
-from roas.monitoring.alerts.drift_alerts import alert_title
+from roas.alerts.drift_alerts import alert_title
 from testbed.container_processes import ACTIVE, successor, until
 from testbed.home_stack import BOT_SERVICE, IMAGE, Home
 from tests.e2e.handover.conftest import clear_away, started

@@ -14,7 +14,7 @@ from testbed.release_before import ReleaseBeforeMissingError, unpack_release_bef
 from testbed.sample import CHECK
 from tests.e2e.handover.conftest import clear_away
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, confirm, outcome, press, start
-from tests.unit.monitoring.http.test_webhook_formats import ALERTMANAGER
+from tests.unit.http.test_webhook_formats import ALERTMANAGER
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 TOKEN = "a token that only the tests know"

@@ -13,7 +13,7 @@ SICK = "/tmp/sick"
 BLIND = """
 import sqlite3, sys
 from roas.cli import run_command_line
-from roas.monitoring.http.server import HttpServer
+from roas.http.server import HttpServer
 from roas.state.journal import Journal
 start = HttpServer.start
 def refuse(*arguments):
@@ -37,7 +37,7 @@ sys.exit(run_command_line([]))
 STALLS = """
 import os, signal, sys
 from roas.cli import run_command_line
-from roas.engine.manager import DeploymentManager
+from roas.stack.manager import DeploymentManager
 remove = DeploymentManager.remove_containers
 async def stop_and_remove(*arguments):
     os.kill(os.getpid(), signal.SIGSTOP)

@@ -19,7 +19,7 @@ from testbed.private_registry import PrivateRegistry
 from testbed.running_bot import bot_environment
 from tests.e2e.cli.conftest import CommandLine
 from tests.e2e.cli.test_take_over import person
-from tests.e2e.engine.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.swarm_line import SwarmLine
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_command_line import roas
 from tools.benchmarks import swarm

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from roas.cli import run_command_line
-from roas.deployment import peer_processes
-from roas.engine.containers.service_creation import ServiceCreator
+from roas.deploy import peer_processes
 from roas.models.environment import Environment
+from roas.stack.containers.service_creation import ServiceCreator
 from roas.state import ownership
 from roas.state.journal import Journal
 

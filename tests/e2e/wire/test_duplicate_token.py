@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.monitoring.alerts.bot_alerts import DUPLICATE_TOKEN
+from roas.alerts.bot_alerts import DUPLICATE_TOKEN
 from sandbox.client import SandboxClient
 from tests.e2e.wire.bot_process import BotProcess
 

@@ -10,7 +10,7 @@ import aiohttp
 import docker
 import pytest
 
-from roas.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.stack.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
 from sandbox.client import SandboxClient
 from sandbox.views import Message
 from tests.e2e.wire.shop import Shop

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.policy import keys as policy_keys
-from roas.engine.policy.keys import KEYS, Judgement
-from roas.engine.policy.places import Places
 from roas.models.environment import Environment
+from roas.stack.policy import keys as policy_keys
+from roas.stack.policy.keys import KEYS, Judgement
+from roas.stack.policy.places import Places
 from testbed.cache import recipe_hash
-from tests.integration.engine.policy.compose_answers import remembered_answers
+from tests.integration.stack.policy.compose_answers import remembered_answers
 from tools.campaigns.hostile import judge as judge_module
 from tools.campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
 from tools.campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
@@ -107,7 +107,7 @@ def test_an_undone_value_is_found(
     rule: str, plainly: list[Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, allowed = UNDONE[rule]
-    monkeypatch.setattr(f"roas.engine.{rule}", allowed)
+    monkeypatch.setattr(f"roas.stack.{rule}", allowed)
     assert holes(key, plainly, tmp_path)
 
 

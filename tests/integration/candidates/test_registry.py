@@ -17,11 +17,11 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.registry import ImageName, RegistryClient
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.web_client import WebClient
+from roas.configuration.settings import SourceSettings, TrackSettings
 from roas.errors import RegistryUnavailableError
 from roas.events import EventBus
 from roas.models.candidate import CandidateState, SourceMode
 from roas.models.environment import Environment
-from roas.settings import SourceSettings, TrackSettings
 from roas.state.manager import StateManager
 from testbed.private_registry import USER, PrivateRegistry, private_registry
 from testbed.redis_server import free_port

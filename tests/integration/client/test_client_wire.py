@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from roas.alerts.alert_service import AlertService
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import KIND
 from roas.cogs.extension import Departure
@@ -18,7 +19,6 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
 from roas.models.ownership import Readiness
-from roas.monitoring.alerts.alert_service import AlertService
 from roas.ui.notifications.notifier import OUTCOME
 from tests.integration.client.conftest import COMMANDS, Living
 from tests.integration.sandbox.channel import confirm

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tools.campaigns.plans
-from roas.deployment.plan import make_plan
-from roas.engine.comparison import ServiceDifference, WantedService, compare_service
+from roas.deploy.plan import make_plan
 from roas.errors import ImageChangedError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
+from roas.stack.comparison import ServiceDifference, WantedService, compare_service
 from roas.state.manager import StateManager
 from tools.campaigns.plans.__main__ import play_cases
 from tools.campaigns.plans.cases import DORA, Case
@@ -40,7 +40,7 @@ APART = {
     "machine_hands": (),
     "settled": (),
     "effects": ("roas.models.plan",),
-    "double": ("roas.models.", "roas.errors", "roas.engine.interface", "roas.engine.proxied_service"),
+    "double": ("roas.models.", "roas.errors", "roas.stack.interface", "roas.stack.proxied_service"),
 }
 # What is handed over at an engine's interface, none of which plans anything.
 INTERFACE_TYPES = {
@@ -109,7 +109,7 @@ def test_machine_knows_nothing_of_planning(module: str) -> None:
             assert imported.removeprefix("tools.campaigns.plans.") in APART, f"{imported} is not looked into"
         if imported.partition(".")[0] in {"roas", "bot", "cogs"}:
             assert imported.startswith(APART[module] or ("nothing of the product",)), imported
-        if imported == "roas.engine.interface":
+        if imported == "roas.stack.interface":
             assert names <= INTERFACE_TYPES
 
 
@@ -164,7 +164,7 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
         told.append(LIES[lie](plan) != plan)
         return LIES[lie](plan)
 
-    monkeypatch.setattr("roas.deployment.planning.make_plan", lying)
+    monkeypatch.setattr("roas.deploy.planning.make_plan", lying)
     assert await is_found(tmp_path, "the plan says keep", "is not in the plan", "and would be replaced")
     assert any(told), "else nothing was kept from anybody"
 
@@ -184,7 +184,7 @@ async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     def blind(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
         return dataclasses.replace(compare_service(wanted, containers), unlike=())
 
-    monkeypatch.setattr("roas.deployment.changes.compare_service", blind)
+    monkeypatch.setattr("roas.deploy.changes.compare_service", blind)
     assert await is_found(tmp_path, "is not of the release that was deployed")
 
 

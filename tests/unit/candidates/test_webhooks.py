@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roas.candidates.webhooks import Webhooks
+from roas.configuration.settings import SourceSettings
 from roas.errors import SettingsError
 from roas.models.candidate import SourceKind
-from roas.settings import SourceSettings
 
 PAYLOADS = Path(__file__).parent / "payloads"
 SECRET, KEY = "a-long-random-secret", base64.b64encode(b"a signing key of gitlab").decode()

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from roas.api.client import ControlClient
-from roas.application import Application
+from roas.app.application import Application
 from roas.cli.connection import Connection
 from roas.cli.running import check_readable
 from roas.errors import InvalidRequestError, StateError

@@ -11,9 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from roas.alerts.alert_service import AlertService
 from roas.candidates.coordinator import CandidateCoordinator
+from roas.configuration.settings import Settings
 from roas.errors import ImageChangedError, RoasError
 from roas.events import EventBus
+from roas.metrics.integration_monitor import IntegrationFigures
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Draft, Outcome, PhaseResult, PhaseStatus
@@ -23,10 +26,7 @@ from roas.models.health import ContainerSnapshot, ServiceSeries, Verdict
 from roas.models.plan import Plan, PlanState
 from roas.models.release import Release
 from roas.models.rollout import Choice
-from roas.monitoring.alerts.alert_service import AlertService
-from roas.monitoring.metrics.integration_monitor import IntegrationFigures
 from roas.redaction import Redactor
-from roas.settings import Settings
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_stack

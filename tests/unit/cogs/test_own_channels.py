@@ -7,8 +7,8 @@ import discord
 import pytest
 from simcord.env import Env
 
+from roas.configuration.settings import EnvironmentSettings
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.settings import EnvironmentSettings
 from tests.unit.cogs.conftest import Scene, _arrange, buttons, shown
 from tests.unit.cogs.fake_application import open_fake_application
 from tests.unit.cogs.test_channel_commands import ended

@@ -16,10 +16,10 @@ from roas.cogs.permissions import (
     refusal,
     rules_from,
 )
+from roas.configuration.settings import Settings
 from roas.errors import NotPermittedError
 from roas.models.deployment import DeploymentKind
 from roas.models.environment import Environment
-from roas.settings import Settings
 from tests.unit.cogs.fake_application import an_environment
 
 GUILD, OPS, OTHER_CHANNEL = 1, 2, 3

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from roas.configuration.environments import environments
 from roas.configuration.file import FILE_SUFFIX, keys_of, named_tables
-from roas.environments import environments
+from roas.configuration.settings import EnvironmentSettings, Settings, SourceSettings, load_settings, read_settings
 from roas.errors import SettingsError
 from roas.models.environment import PolicyLevel
-from roas.settings import EnvironmentSettings, Settings, SourceSettings, load_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

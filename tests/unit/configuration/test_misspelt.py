@@ -7,7 +7,7 @@ import pytest
 
 from roas.configuration.overview import misspelt
 from roas.configuration.place import Place
-from roas.settings import Settings, read_settings
+from roas.configuration.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIABLE = re.compile(r"^#?([A-Z][A-Z0-9_]+)=", re.MULTILINE)

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from roas.configuration.overview import schema_of
-from roas.settings import Settings
+from roas.configuration.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

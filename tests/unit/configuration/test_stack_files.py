@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from roas.configuration.environments import environments
+from roas.configuration.settings import GivenSettings
 from roas.configuration.stack_files import usual_project
-from roas.environments import environments
 from roas.models.environment import Environment
-from roas.settings import GivenSettings
 
 
 def laid_out(folder: Path, name: str = "prod", **settings: object) -> Environment:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from roas.deployment.peers import Judgement, Standing
+from roas.deploy.peers import Judgement, Standing
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 

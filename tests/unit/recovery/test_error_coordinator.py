@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from roas.alerts.alert_service import AlertService
 from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted
 from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
-from roas.monitoring.alerts.alert_service import AlertService
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.state.manager import StateManager
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from roas.alerts.alert_service import AlertService
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.recovery import RecoveryOutcome, RecoveryReport
-from roas.monitoring.alerts.alert_service import AlertService
 from roas.recovery.coordinator import fault_of
 from roas.recovery.limits import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery

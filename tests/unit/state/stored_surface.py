@@ -18,7 +18,10 @@ from typing import Any, cast, get_args, get_type_hints
 import roas
 from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.cli.running import ExitCode
+from roas.configuration.settings import EnvironmentSettings, Settings
 from roas.messages.message import MESSAGES
+from roas.metrics.bot_metrics import DeploymentMetrics, Metrics
+from roas.metrics.integration_monitor import DeploymentFigures
 from roas.models.alert import Alert
 from roas.models.candidate import Candidate, Delivery, Hold
 from roas.models.change import Post, StateChange
@@ -27,9 +30,6 @@ from roas.models.ownership import Heartbeat, LeaderLease
 from roas.models.plan import Plan, PlanRecord
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release
-from roas.monitoring.metrics.bot_metrics import DeploymentMetrics, Metrics
-from roas.monitoring.metrics.integration_monitor import DeploymentFigures
-from roas.settings import EnvironmentSettings, Settings
 from roas.state.manager import StateManager
 from roas.state.schema import migrate
 from tests.unit.sources import all_nodes, tree_of

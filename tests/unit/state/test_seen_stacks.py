@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from roas.health.collector import KEPT_SECONDS, LastKnown
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.watching.collector import KEPT_SECONDS, LastKnown
 from roas.state.seen_stacks import SeenStacks
 from tests.unit.ui.samples import NOON, a_container
 

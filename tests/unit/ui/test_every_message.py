@@ -23,6 +23,7 @@ from roas.cogs.answers import answer, answer_beside
 from roas.cogs.logs import _draw as draw_logs
 from roas.cogs.stopped_bot import draw_journal_loss
 from roas.errors import RoasError
+from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.coordination import PhaseName
@@ -31,7 +32,6 @@ from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
 from roas.models.plan import Plan, PlanState
 from roas.models.rollout import Choice, Decision, Pause
-from roas.monitoring.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.cli.output import image as on_terminal
-from roas.engine.images.readable_names import readable_reference
+from roas.stack.images.readable_names import readable_reference
 from roas.ui.formatting import image, image_change
 
 ID = "sha256:" + "0123456789abcdef" * 4

@@ -10,9 +10,9 @@ from typing import Any
 import docker
 from docker.errors import NotFound
 
-from roas.engine.model.services import written_model
-from roas.engine.model.store import ModelStore
-from roas.engine.model.text import write_model
+from roas.stack.model.services import written_model
+from roas.stack.model.store import ModelStore
+from roas.stack.model.text import write_model
 from testbed.home_stack import PROJECT, Home
 from tools.campaigns.crash.journal import JournalFacts, JournalReader, Mark
 

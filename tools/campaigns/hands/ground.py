@@ -14,7 +14,7 @@ from typing import Any
 
 import docker.errors
 
-from roas.monitoring.alerts.drift_alerts import alert_title
+from roas.alerts.drift_alerts import alert_title
 from sandbox.client import SandboxClient
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon

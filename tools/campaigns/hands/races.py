@@ -18,11 +18,11 @@ from typing import Any
 
 import docker
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
+from roas.configuration.settings import EnvironmentSettings, Settings
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertSource
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
-from roas.settings import EnvironmentSettings, Settings
 from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.sample import CHECK, sample_image

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from roas.engine.policy.keys import Judgement
+from roas.stack.policy.keys import Judgement
 from tools.campaigns.hostile.every_key import every_key
 from tools.campaigns.hostile.spelling import Spelling, spellings
 from tools.campaigns.hostile.values import HOSTILE, ORDINARY, Values

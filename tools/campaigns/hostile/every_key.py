@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.engine.policy.keys import KEYS, Judgement
+from roas.stack.policy.keys import KEYS, Judgement
 
 SCHEMA = Path(__file__).with_name("schema_keys.txt")
 TEXTS = (
@@ -69,9 +69,9 @@ TYPES = {"bind": {"type": "bind", "source": "./data"}, "tmpfs": {"type": "tmpfs"
 NAMES = {"services.*.depends_on": "base", "services.*.networks": "default", "services.*.ulimits": "nofile"}
 # Which test judges the keys that need an engine, another policy or a file of their own.
 JUDGED_ELSEWHERE: Mapping[str, str] = {
-    "include": "tests/integration/engine/policy/test_raw_spellings.py",
-    "services.*.container_name": "tests/integration/engine/policy/test_host_gained.py",
-    "services.*.ports.host_ip": "tests/unit/engine/policy/test_policy.py",
+    "include": "tests/integration/stack/policy/test_raw_spellings.py",
+    "services.*.container_name": "tests/integration/stack/policy/test_host_gained.py",
+    "services.*.ports.host_ip": "tests/unit/stack/policy/test_policy.py",
 }
 # Why no value of a key is hostile, for those to which nothing can be put here.
 NOTHING_HOSTILE: Mapping[str, str] = {

@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from roas.engine.model.text import read_resolved
-from roas.engine.stacks import Stacks
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from roas.stack.model.text import read_resolved
+from roas.stack.stacks import Stacks
 from testbed.inherited import chosen_programs
 from tools.campaigns.hostile.corpus import Case, compose_file
 

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from roas.engine.compose_stack import ComposeStack
-from roas.engine.stack import Stack
-from roas.engine.swarm.calls import SwarmCalls
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
+from roas.stack.compose_stack import ComposeStack
+from roas.stack.stack import Stack
+from roas.stack.swarm.calls import SwarmCalls
 from roas.state import journal
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction

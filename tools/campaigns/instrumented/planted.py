@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from roas import service
+from roas.alerts.drift_alerts import DriftAlerts
 from roas.cli import run_command_line
-from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.models.change import Post
-from roas.monitoring.alerts.drift_alerts import DriftAlerts
 from roas.recovery.handler import ErrorHandler
 from roas.state import deployments
 from roas.ui.notifications.ops_channel import PostError

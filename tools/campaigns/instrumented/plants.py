@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from roas.deployment.context import DeploymentContext
-from roas.engine import compose_stack
-from roas.engine.containers import service_creation
+from roas.deploy.context import DeploymentContext
 from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
 from roas.models.ownership import LeaderLease
+from roas.stack import compose_stack
+from roas.stack.containers import service_creation
 from roas.state import ownership
 from roas.state.transaction import Transaction
 from tools.campaigns.instrumented.gate import PLANTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from roas.monitoring.http.server import HttpServer
+from roas.http.server import HttpServer
 from tools.campaigns.instrumented.gate import Gate
 
 ILL = "ill"

@@ -7,12 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from roas.deployment.components import Components
-from roas.deployment.orchestrator import DeploymentOrchestrator
-from roas.deployment.peers import HealthAnswer, Peers
-from roas.engine.interface import FoundStack
-from roas.engine.manager import DeploymentManager
-from roas.engine.stacks import Stacks
+from roas.configuration.settings import Settings
+from roas.deploy.components import Components
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import HealthAnswer, Peers
 from roas.errors import InvalidRequestError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
@@ -20,7 +18,9 @@ from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.settings import Settings
+from roas.stack.interface import FoundStack
+from roas.stack.manager import DeploymentManager
+from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from tools.campaigns.plans.composing import VERSION, Service

@@ -13,14 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from roas.engine.interface import (
-    ContainerEvent,
-    ProgressReport,
-    ReleaseDraft,
-    ResolvedStack,
-    SweptContainers,
-)
-from roas.engine.proxied_service import ProxiedService
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
@@ -29,6 +21,14 @@ from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy, WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
+from roas.stack.interface import (
+    ContainerEvent,
+    ProgressReport,
+    ReleaseDraft,
+    ResolvedStack,
+    SweptContainers,
+)
+from roas.stack.proxied_service import ProxiedService
 from tools.campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
 from tools.campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
 from tools.campaigns.plans.sweeping import sweep

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
+from roas.configuration.settings import EnvironmentSettings, Settings
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import Plan, ServiceAction
-from roas.settings import EnvironmentSettings, Settings
 from tools.campaigns.plans.cases import DORA, NAMES, Result
 from tools.campaigns.plans.effects import find_lies
 from tools.campaigns.plans.engine_hands import Hands

@@ -13,10 +13,10 @@ from pathlib import Path
 import docker
 from docker.models.containers import Container
 
-from roas.application import Application, open_application
+from roas.app.application import Application, open_application
+from roas.configuration.settings import EnvironmentSettings, Settings
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from roas.settings import EnvironmentSettings, Settings
 from testbed.daemon import PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.home_stack import forget_releases

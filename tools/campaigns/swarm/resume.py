@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-from roas.application import open_application
-from roas.settings import load_settings
+from roas.app.application import open_application
+from roas.configuration.settings import load_settings
 
 
 async def main() -> int:

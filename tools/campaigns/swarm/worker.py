@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from roas.cli import run_command_line
-from roas.engine.swarm_stack import SwarmStack
+from roas.stack.swarm_stack import SwarmStack
 from tools.campaigns.instrumented.gate import GATE_VARIABLE, Gate
 from tools.campaigns.instrumented.hooks import Hooks
 from tools.campaigns.swarm import resume

@@ -6,10 +6,10 @@ from datetime import timedelta
 import discord
 import pytest
 
+from roas.metrics.integration_monitor import IntegrationFigures
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ServiceHealth, StackHealth, Verdict
-from roas.monitoring.metrics.integration_monitor import IntegrationFigures
 from roas.ui.drawing import BAD, GOOD
 from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
 from roas.ui.translation import using_locale

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import time_machine
 
+from roas.alerts.alert_service import AlertService
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import LISTED, draw_open_alerts

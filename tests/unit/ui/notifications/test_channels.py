@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from roas.alerts.alert_service import AlertService
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Outcome
-from roas.monitoring.alerts.alert_service import AlertService
 from roas.state.manager import StateManager
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import LIVE

@@ -1,0 +1,1 @@
+"""Wire every part once, connect them, and hand them over."""

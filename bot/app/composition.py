@@ -1,0 +1,240 @@
+"""Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from roas.alerts.alert_service import AlertService
+from roas.alerts.bot_alerts import DuplicateToken, PrometheusWatch, SharedStateFolder
+from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
+from roas.alerts.node_alerts import NodeAlerts
+from roas.alerts.service_alerts import ServiceAlerts
+from roas.app.foundation import Foundation
+from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.checks.discord_facts import fetch_discord_facts
+from roas.checks.subject import EnvironmentSurvey
+from roas.checks.themes import CHECKS
+from roas.checks.validator import EnvironmentValidator
+from roas.concurrency import run_concurrently
+from roas.configuration.settings import Settings
+from roas.deploy.components import Components
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import Peers
+from roas.errors import RoasError
+from roas.health.collector import MonitoringCollector, StackSources
+from roas.health.coordinator import HealthCoordinator
+from roas.health.drift import DriftFinder
+from roas.health.probes import NetworkProber, all_probes_answer
+from roas.health.wanted_services import LostReleases
+from roas.log import get_logger
+from roas.metrics.bot_metrics import Metrics
+from roas.metrics.integration_monitor import DeploymentFigures
+from roas.models.environment import Environment
+from roas.models.events import DeploymentEnded
+from roas.models.facts import OwnContainer
+from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.recovery.handler import ErrorHandler, RecoveryParts
+from roas.recovery.limits import RecoveryChecks
+from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
+from roas.recovery.upkeep import LeftDrains, RenewedLogins
+from roas.stack.behind_proxy import BehindProxy
+from roas.stack.manager import DeploymentManager
+from roas.stack.stacks import Stacks
+from roas.state.history import HistoryBounds
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+from roas.state.seen_stacks import SeenStacks
+from roas.state.sync import DataSyncManager, ping
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringRoom:
+    """Hold what sees how stacks are, and raises alerts."""
+
+    metrics: Metrics | None
+    prober: NetworkProber
+    health: HealthCoordinator
+    drift: DriftFinder
+    collector: MonitoringCollector
+    alert_service: AlertService
+    service_alerts: ServiceAlerts
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRoom:
+    """Hold what moves stacks from one release to another; `attempts` are the recoveries that it stops first."""
+
+    attempts: RecoveryAttempts
+    validator: EnvironmentValidator
+    manager: DeploymentManager
+    held_lease: HeldLease
+    peers: Peers
+    orchestrator: DeploymentOrchestrator
+
+
+def build_monitoring(base: Foundation) -> MonitoringRoom:
+    """Build what sees how stacks are, and raises alerts."""
+    metrics, prober = base.metrics, NetworkProber(base.stacks.probe_targets)
+    health = HealthCoordinator(base.bus, base.state)
+    state, stacks = base.state, base.stacks
+    drift = DriftFinder(stacks, state.releases, state.deployments)
+    lost = LostReleases(stacks, state.releases)
+    seen = SeenStacks(state.folder / "seen", base.redactor.redact)
+    sources = StackSources(stacks, stacks.statistics, state.releases, state.deployments, prober, drift, lost, seen)
+    collector = MonitoringCollector(
+        sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
+    )
+    alert_service = AlertService(base.state.alerts, base.bus, base.redactor.redact)
+    service_alerts = ServiceAlerts(alert_service, base.state)
+    return MonitoringRoom(metrics, prober, health, drift, collector, alert_service, service_alerts)
+
+
+def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> DeploymentRoom:
+    """Build what moves stacks from one release to another."""
+    attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.stacks, base.state)
+    validator = EnvironmentValidator(CHECKS, _survey(base))
+    find_own = partial(find_own_container, base.stacks)
+    peers = Peers(base.stacks, base.state, find_own)
+    components = Components(
+        settings=base.settings,
+        state=base.state,
+        bus=base.bus,
+        stacks=base.stacks,
+        manager=manager,
+        validator=validator,
+        monitoring=monitoring.collector,
+        prober=monitoring.prober,
+        own_container=find_own,
+        held_lease=held_lease,
+        peers=peers,
+        stop_recovery=attempts.cancel,
+    )
+    orchestrator = DeploymentOrchestrator(components, base.environments)
+    return DeploymentRoom(attempts, validator, manager, held_lease, peers, orchestrator)
+
+
+def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: DeploymentRoom) -> ErrorCoordinator:
+    """Build what recovers services."""
+    alerts = monitoring.service_alerts
+    checks = RecoveryChecks(
+        verdict=monitoring.health.verdict,
+        is_manual_stop=alerts.is_manual_stop,
+        is_own=partial(_is_own, base.stacks),
+        answers=partial(all_probes_answer, monitoring.prober),
+        expect_end=alerts.expect_end,
+    )
+    parts = RecoveryParts(
+        stacks=base.stacks,
+        manager=deployment.manager,
+        state=base.state,
+        notes=monitoring.alert_service,
+        checks=checks,
+        roll_back=deployment.orchestrator.run,
+    )
+    on_swarm = SwarmRecovery(base.stacks, base.state, monitoring.alert_service, checks)
+    handler = RecoveryByEngine(ErrorHandler(parts, attempts=deployment.attempts), on_swarm)
+    return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
+
+
+def build_duplicate_token(base: Foundation, alert_service: AlertService) -> DuplicateToken:
+    """Build what notices another process with this bot's token."""
+    return DuplicateToken(alert_service, partial(_token_holders, base.settings, base.stacks, base.environments))
+
+
+def build_maintenance(
+    base: Foundation,
+    monitoring: MonitoringRoom,
+    recovery: ErrorCoordinator,
+    duplicate_token: DuplicateToken,
+    figures: DeploymentFigures,
+    behind: BehindProxy,
+) -> Maintenance:
+    """Build the leader's rounds."""
+    state, alert_service, known = base.state, monitoring.alert_service, base.environments
+    swapped = SwappedBinds(base.stacks, state, alert_service, known)
+    base.bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
+    drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
+    parts = MaintenanceParts(
+        collector=monitoring.collector,
+        alerts=monitoring.service_alerts,
+        alert_service=alert_service,
+        recovery=recovery,
+        state=state,
+        prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
+        catch_up=partial(_catch_up, state, monitoring.metrics, figures),
+        history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
+        looks=(
+            duplicate_token.look,
+            SharedStateFolder(state, alert_service).look,
+            drift_alerts.look,
+            NodeAlerts(base.stacks, alert_service, state.alerts, known).look,
+            RenewedLogins(base.stacks, state, known).look,
+            LeftDrains(base.stacks, state, behind, known).look,
+        ),
+        frequent_look=swapped.look,
+    )
+    return Maintenance(parts)
+
+
+def build_projection(base: Foundation) -> DataSyncManager | None:
+    """Build what projects the journal to Redis, if that is configured; the caller starts it."""
+    if base.settings.redis_url is None:
+        return None
+    name = base.settings.compose_project_name or "default"
+    return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
+
+
+async def find_own_container(stacks: Stacks, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that this process runs in, or None."""
+    probe = stacks.of(environment).probe()
+    if not probe.in_container():
+        return None
+    own = await probe.own_container()
+    return own if own is not None and own.project == environment.project else None
+
+
+async def _catch_up(state: StateManager, metrics: Metrics | None, figures: DeploymentFigures) -> None:
+    """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
+    if metrics is not None:
+        metrics.load_open_alerts(await state.alerts.open())
+    await figures.refresh()
+
+
+async def _token_holders(settings: Settings, stacks: Stacks, known: Mapping[str, Environment]) -> tuple[str, ...]:
+    """Describe the containers with this bot's token, but for its own, on all engines that answer."""
+    if (token := settings.discord_token) is None:
+        return ()
+
+    async def find(environment: Environment) -> dict[str, str]:
+        try:
+            probe = stacks.of(environment).probe()
+            own = await probe.own_container() if probe.in_container() else None
+            holders = await probe.holders_of(token.get_secret_value())
+        except RoasError as error:
+            log.warning("holders of the token are not known", environment=environment.name, error=error.message)
+            return {}
+        return {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+
+    found: dict[str, str] = {}
+    for item in await run_concurrently(find(environment) for environment in known.values()):
+        found |= item
+    return tuple(found.values())
+
+
+async def _is_own(stacks: Stacks, environment: Environment, service: str) -> bool:
+    """Return whether a service is the one that this process runs in."""
+    own = await find_own_container(stacks, environment)
+    return own is not None and own.service == service
+
+
+def _survey(base: Foundation) -> EnvironmentSurvey:
+    settings, redis_url = base.settings, base.settings.redis_url
+    return EnvironmentSurvey(
+        settings,
+        base.stacks,
+        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
+        discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
+    )

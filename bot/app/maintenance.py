@@ -1,0 +1,182 @@
+"""Run the leader's maintenance rounds: watching, alerting, recovery, pruning."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from roas.alerts.alert_service import AlertService
+from roas.alerts.bot_alerts import JournalBackup, PrometheusWatch
+from roas.alerts.service_alerts import ServiceAlerts
+from roas.concurrency import end_tasks, in_thread, pause_in_step, run_concurrently
+from roas.errors import RoasError
+from roas.health.collector import MonitoringCollector
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.state.history import HistoryBounds
+from roas.state.manager import StateManager
+
+log = get_logger(__name__)
+
+# How often to look for environments that another process gave their first release, and for expired silences.
+ROUND_SECONDS = 10.0
+FREQUENT_LOOK_SECONDS = 1.0
+# Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
+RESOLVED_KEPT = 2000
+ATTEMPTS_KEPT = timedelta(days=7)
+# How often the history is compared with its bounds: what it counts is large.
+PRUNE_SECONDS = 600.0
+# Below this the journal warns people, while it still can.
+MINIMUM_FREE_BYTES = 64_000_000
+LOW = said("the disk of the bot's journal is nearly full")
+REFUSED = said("the bot's journal could not be written")
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceParts:
+    """Hold what the rounds work with; `looks` are made in each round, the `frequent_look` once a second."""
+
+    collector: MonitoringCollector
+    alerts: ServiceAlerts
+    alert_service: AlertService
+    recovery: ErrorCoordinator
+    state: StateManager
+    prometheus: PrometheusWatch
+    catch_up: Callable[[], Awaitable[None]]
+    history: HistoryBounds
+    looks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    frequent_look: Callable[[], Awaitable[None]] | None = None
+
+
+class Maintenance:
+    """Look after every environment that is on a release."""
+
+    def __init__(self, parts: MaintenanceParts) -> None:
+        self._parts = parts
+        self._next_prune = 0.0
+        self._backup = JournalBackup(parts.state, parts.alert_service)
+        self._rounds: asyncio.Task[None] | None = None
+        self._frequent_looks: asyncio.Task[None] | None = None
+        self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the rounds run in this bot."""
+        return self._rounds is not None
+
+    async def start(self) -> None:
+        """Start the rounds; what another bot did is read from the journal, and unfinished recoveries are resumed."""
+        if self._rounds is not None:
+            return
+        try:
+            await self._parts.catch_up()
+        except RoasError as error:
+            log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
+        self._parts.collector.observe_with(self._parts.alerts)
+        self._rounds = asyncio.create_task(self._run(), name="maintenance")
+        if self._parts.frequent_look is not None:
+            self._frequent_looks = asyncio.create_task(
+                self._look_frequently(self._parts.frequent_look), name="frequent looks"
+            )
+
+    async def stop(self) -> None:
+        """Stop the rounds and all watches; the next leader continues from the journal."""
+        rounds, self._rounds = self._rounds, None
+        frequent, self._frequent_looks = self._frequent_looks, None
+        if rounds is None:
+            return
+        await end_tasks(*(task for task in (rounds, frequent) if task is not None))
+        await self._parts.collector.stand_by()
+        await self._parts.recovery.close()
+
+    async def _run(self) -> None:
+        self._parts.recovery.start()
+        while True:
+            try:
+                await self._run_round()
+            except RoasError as error:
+                log.error("maintenance round failed", error=error.message, hint=error.hint)
+            except Exception:  # the rounds must continue
+                log.exception("maintenance round broke")
+            await pause_in_step(ROUND_SECONDS)
+
+    async def _look_frequently(self, frequent_look: Callable[[], Awaitable[None]]) -> None:
+        """Look often at what may be started by the engine at any moment."""
+        while True:
+            try:
+                await frequent_look()
+            except RoasError as error:
+                log.error("a look at the binds failed", error=error.message, hint=error.hint)
+            except Exception:  # the looks must continue
+                log.exception("a look at the binds broke")
+            await pause_in_step(FREQUENT_LOOK_SECONDS)
+
+    async def _run_round(self) -> None:
+        await self._check_journal()
+        await self._parts.recovery.resume()
+        await self._parts.collector.watch_released()
+        await self._tidy()
+        await self._prune_history()
+        await self._backup.look()
+        await self._parts.prometheus.look()
+        # At the same time: where an engine hangs, each of them waits for it.
+        await run_concurrently(look() for look in self._parts.looks)
+
+    async def _tidy(self) -> None:
+        """End silences that are over, and drop alerts that are too many."""
+        # At the same time: what is written together is one commit.
+        await run_concurrently(
+            (self._parts.alert_service.end_silences(), self._parts.state.alerts.prune(RESOLVED_KEPT))
+        )
+
+    async def _prune_history(self) -> None:
+        """Drop what is beyond the bounds or too old; a backlog goes round by round, and is looked for seldom."""
+        if time.monotonic() < self._next_prune:
+            return
+        await self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        if dropped := await self._parts.state.history.prune(self._parts.history):
+            log.info("dropped old changes from the journal", changes=dropped)
+        else:
+            self._next_prune = time.monotonic() + PRUNE_SECONDS
+
+    async def _check_journal(self) -> None:
+        """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
+        free = await in_thread(free_bytes, self._parts.state.folder)
+        low = free is not None and free < MINIMUM_FREE_BYTES
+        if low is not self._is_room_low:
+            megabytes = (free or 0) // 1_000_000
+            report = _journal_report(
+                LOW, said("{megabytes} MB are free in STATE_DIR.", megabytes=megabytes), firing=low
+            )
+            await self._parts.alert_service.take([report])
+            self._is_room_low = low
+        if (trouble := self._parts.state.take_write_trouble()) is not None:
+            text = said(
+                "For {seconds} s, until now, {refused} writes failed: {reason}",
+                seconds=f"{trouble.seconds:.0f}",
+                refused=trouble.refused,
+                reason=trouble.reason,
+            )
+            # It is over, and people should know that it was: raised and ended in one go.
+            await self._parts.alert_service.take(
+                [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]
+            )
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return the free space, or None where it is not known."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _journal_report(title: str, summary: str, *, firing: bool = True) -> AlertReport:
+    fingerprint = f"journal:{title}"
+    return AlertReport(fingerprint, AlertSource.INTEGRATION, Severity.HIGH, title, summary, firing=firing)

@@ -1,0 +1,106 @@
+"""Check that Discord accepts the bot, and that it sees, may do and can mention what the settings name."""
+
+from roas.checks.check import Finding, check, failed, listed, passed
+from roas.checks.subject import Subject
+from roas.messages.message import said
+from roas.models.check import Severity
+from roas.models.facts import DiscordFacts
+
+
+@check("discord_token", Severity.WARNING)
+async def discord_token(subject: Subject) -> Finding:
+    """Report what Discord said of the token; a deployment works without Discord, so that it never stops one."""
+    if subject.discord_facts is None:
+        return passed(said("DISCORD_TOKEN is not set: the bot can be used from the command line only."))
+    facts = await subject.discord_facts()
+    if facts.unreachable:
+        remedy = said("Deployments continue without Discord; messages arrive when it is back.")
+        return failed(said("Discord does not answer: {unreachable}.", unreachable=facts.unreachable), remedy)
+    if not facts.token_accepted:
+        remedy = said(
+            "Reset it at https://discord.com/developers/applications (Bot, Reset Token) and set DISCORD_TOKEN."
+        )
+        return failed(said("Discord refuses the token."), remedy)
+    return passed(said("Discord accepts the token; the bot is {bot_name}.", bot_name=facts.bot_name))
+
+
+@check("discord_channel", Severity.WARNING)
+async def discord_channel(subject: Subject) -> Finding | list[Finding]:
+    """Report whether the guild and the channels can be seen; the check of the token says where Discord is away."""
+    settings = subject.settings
+    facts = await subject.discord_facts() if subject.discord_facts is not None else None
+    if facts is None or facts.unreachable or not facts.token_accepted:
+        return []
+    if not facts.guild_found:
+        message = said(
+            "The bot is not a member of the guild {discord_guild_id}.", discord_guild_id=settings.discord_guild_id
+        )
+        return failed(
+            message,
+            said("Invite it with the scopes `bot` and `applications.commands`, or correct DISCORD_GUILD_ID."),
+        )
+    found = [_judge_channel(facts, *settings.channel_of(subject.environment.name))]
+    if facts.ops is not None:
+        found.append(_judge_channel(facts.ops, *settings.channel_of("")))
+    return next((finding for finding in found if not finding.passed), found[0])
+
+
+def _judge_channel(facts: DiscordFacts, channel_id: int | None, setting: str) -> Finding:
+    """Check that one channel exists and accepts messages."""
+    if not facts.channel_found:
+        message = said("The bot does not see the channel {channel_id} in its guild.", channel_id=channel_id)
+        return failed(message, said("Give it View Channel there, or correct {setting}.", setting=setting))
+    if not facts.channel_takes_messages:
+        return failed(
+            said("#{channel_name} is not a text channel.", channel_name=facts.channel_name),
+            said("Set {setting} to a text channel.", setting=setting),
+        )
+    return passed(said("The bot sees #{channel_name}.", channel_name=facts.channel_name))
+
+
+@check("discord_permissions", Severity.WARNING)
+async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
+    """Report the permissions that the bot lacks in the ops channel, and in the environment's own."""
+    facts = await subject.discord_facts() if subject.discord_facts is not None else None
+    channels = [channel for channel in (facts, facts and facts.ops) if channel is not None and channel.channel_found]
+    if not channels:
+        return []
+    if any(channel.missing_permissions is None for channel in channels):
+        return failed(said("The bot's permissions could not be read."))
+    wrong = [channel for channel in channels if channel.missing_permissions]
+    if not wrong:
+        return passed(said("The bot may do all it needs in #{channel_name}.", channel_name=channels[0].channel_name))
+    lacks, name = listed(wrong[0].missing_permissions or ()), wrong[0].channel_name
+    message = said("The bot lacks {lacks} in #{name}.", lacks=lacks, name=name)
+    if len(wrong) > 1:
+        lacks_too, ops = listed(wrong[1].missing_permissions or ()), wrong[1].channel_name
+        message = said(
+            "The bot lacks {lacks} in #{name}, and {lacks_too} in #{ops}.",
+            lacks=lacks,
+            name=name,
+            lacks_too=lacks_too,
+            ops=ops,
+        )
+    return failed(message, said("Give these to the bot's role in the channel's settings."))
+
+
+@check("discord_roles", Severity.WARNING)
+async def discord_roles(subject: Subject) -> Finding | list[Finding]:
+    """Report roles that nobody can have, and such that ring nobody's phone: both show only when they are needed."""
+    facts = await subject.discord_facts() if subject.discord_facts is not None else None
+    if facts is None or not facts.guild_found:
+        return []
+    if facts.unknown_roles:
+        return failed(
+            said("The server has no such role: {roles}.", roles=listed(facts.unknown_roles)),
+            said("Copy the id of the role again (server settings, Roles) into the setting, or take it out there."),
+        )
+    if facts.silent_roles:
+        return failed(
+            said("Discord notifies nobody when the bot mentions {roles}.", roles=listed(facts.silent_roles)),
+            said(
+                "Let anyone mention the role (server settings, Roles), or the bot all roles. Approvers are not "
+                "mentioned with DISCORD_MENTION_APPROVERS=false."
+            ),
+        )
+    return passed(said("The server has the roles of the settings."))

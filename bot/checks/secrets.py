@@ -1,0 +1,93 @@
+"""Check what has to stay the bot's own: its state folder, which holds every secret, and its token."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.checks.check import Finding, check, existing, failed, listed, passed, stack_check
+from roas.checks.subject import Subject
+from roas.concurrency import in_thread
+from roas.messages.message import said
+from roas.models.check import Severity
+from roas.stack.interface import ResolvedStack
+
+OWN_BITS = 0o700
+
+
+@check("state_folder", Severity.CRITICAL)
+async def state_folder(subject: Subject) -> Finding:
+    """Look at the folder of the journal, which holds every secret of every release."""
+    return await in_thread(_judge_folder, subject.settings.state_dir)
+
+
+def _judge_folder(folder: Path) -> Finding:
+    try:
+        found = folder.stat()
+    except OSError as error:
+        return _judge_unreadable(folder, error)
+    if not stat.S_ISDIR(found.st_mode):
+        return failed(said("STATE_DIR is {folder}, which is not a folder.", folder=folder))
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        remedy = said(
+            "Give it to the user that the bot runs as: `chown {user} {folder}`.",
+            user=os.getuid(),
+            folder=folder,
+        )
+        return failed(
+            said("The state folder {folder} is not writable for user {user}.", folder=folder, user=os.getuid()),
+            remedy,
+        )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & ~OWN_BITS & 0o777:
+        message = said(
+            "The state folder {folder} has mode {mode}; it holds secrets and is open to others.",
+            folder=folder,
+            mode=f"{mode:04o}",
+        )
+        return failed(message, said("Close it: `chmod 700 {folder}`.", folder=folder))
+    return passed(said("The state folder {folder} exists, is writable and is closed to others.", folder=folder))
+
+
+def _judge_unreadable(folder: Path, error: OSError) -> Finding:
+    if isinstance(error, FileNotFoundError) and os.access(existing(folder), os.W_OK | os.X_OK):
+        return failed(
+            said("The state folder {folder} does not exist yet; the first start makes it.", folder=folder),
+            said("Where a bot runs already, use its settings: the same STATE_DIR, .env and roas.toml."),
+            Severity.WARNING,
+        )
+    return failed(
+        said("The state folder {folder} cannot be read ({strerror}).", folder=folder, strerror=error.strerror),
+        said("Create it: `install -d -m 700 {folder}`.", folder=folder),
+    )
+
+
+@stack_check("second_bot", Severity.CRITICAL)
+async def second_bot(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
+    """Look for this bot's token and its state folder: two bots of one identity answer each command twice."""
+    if subject.environment.is_home:
+        return []
+    duplicates = {name: _shared(subject, service) for name, service in sorted(subject.services.items())}
+    remedy = said("Give it a token and a STATE_DIR of its own, or name this environment in HOME_ENVIRONMENT.")
+    found = [
+        failed(
+            said("{name} would be a second bot with this bot's own {shared}.", name=name, shared=listed(shared)),
+            remedy,
+        )
+        for name, shared in duplicates.items()
+        if shared
+    ]
+    return found or [passed(said("No service has this bot's token or its state folder."))]
+
+
+def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
+    """Describe what a service has in common with this bot."""
+    token = subject.settings.discord_token
+    state = subject.settings.state_dir.absolute()
+    values = (service.get("environment") or {}).values()
+    sources = [Path(str(mount["source"])) for mount in service.get("volumes") or () if mount.get("type") == "bind"]
+    return [
+        *([said("token")] if token is not None and token.get_secret_value() in values else []),
+        *([said("state folder")] if state in sources else []),
+    ]

@@ -1,0 +1,207 @@
+"""Define the input of an environment's checks, and gather it from the parts that provide it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from roas.configuration.settings import Settings
+from roas.errors import EngineUnavailableError, RoasError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
+from roas.models.stack import ServiceProxy, WantedImage
+from roas.models.swarm import SwarmFacts
+from roas.stack.compose.jail import JailKind
+from roas.stack.interface import FoundStack, ResolvedStack
+from roas.stack.proxied_service import ProxiedService
+from roas.stack.resolution.version_use import version_names
+from roas.stack.stack import Stack
+from roas.stack.stacks import Stacks
+
+Answer = TypeVar("Answer")
+RESOLVE_SECONDS = 30.0
+
+
+class EngineProbe(Protocol):
+    """Answer what the checks ask of an engine and of the machine that it runs on."""
+
+    async def version(self) -> EngineFacts:
+        """Return what the engine says of itself. Raises EngineUnavailableError."""
+        ...
+
+    async def compose_version(self) -> str:
+        """Return the version of the Compose CLI, such as `2.26.1`. Raises EngineError where there is none."""
+        ...
+
+    async def jail(self) -> JailKind:
+        """Return what confines Compose while it reads the stack's files."""
+        ...
+
+    async def published_ports(self) -> tuple[PublishedPort, ...]:
+        """Return the host ports that running containers of any project hold. Raises EngineUnavailableError."""
+        ...
+
+    async def projects(self) -> tuple[FoundProject, ...]:
+        """Return the Compose projects of the engine. Raises EngineUnavailableError."""
+        ...
+
+    async def own_container(self) -> OwnContainer | None:
+        """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
+        ...
+
+    def in_container(self) -> bool:
+        """Return whether this process runs in a container."""
+        ...
+
+    def shares_host(self) -> bool:
+        """Return whether this process sees the network and the files of the engine's machine as the engine does."""
+        ...
+
+    async def disk_free(self, path: Path) -> int | None:
+        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
+        ...
+
+    async def memory_available(self) -> int | None:
+        """Return the bytes of memory that are left on this machine, or None where the engine is on another one."""
+        ...
+
+    async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
+        """Return whether a port of this machine could be bound, or None where that cannot be determined from here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Provide all that the checks look at.
+
+    Exactly one of `stack` and `stack_error` is given. `reads_working_copy` is False where a stored release is to be
+    applied: then the compose files as they lie there today say nothing. `variables` is what interpolation gets besides
+    the environment's own files and variables. A callable that is None means that there is nothing of it to check.
+    """
+
+    environment: Environment
+    settings: Settings
+    engine: EngineProbe
+    stack: ResolvedStack | None = None
+    stack_error: RoasError | None = None
+    reads_working_copy: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    look_up_image: Callable[[str], Awaitable[WantedImage]] | None = None
+    ping_redis: Callable[[], Awaitable[None]] | None = None
+    discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None
+    swarm: Callable[[], Awaitable[SwarmFacts | None]] | None = None
+    proxied: Callable[[str, ServiceProxy], ProxiedService] | None = None
+
+    @property
+    def services(self) -> Mapping[str, Any]:
+        """Return the services of the resolved model; none where it did not resolve."""
+        return dict(self.stack.model.get("services") or {}) if self.stack is not None else {}
+
+
+class CachedCall(Generic[Answer]):
+    """Call an asynchronous function at the first call only; its answer or its error is kept.
+
+    An asker that gives up while the answer is under way leaves the question to the next one.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._answers: list[Answer] = []
+        self._error: Exception | None = None
+
+    async def __call__(self) -> Answer:
+        """Return the answer. Raises what the function raised."""
+        async with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._answers:
+                try:
+                    self._answers.append(await self._ask())
+                except Exception as error:
+                    self._error = error
+                    raise
+            return self._answers[0]
+
+
+AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
+
+
+class EnvironmentSurvey:
+    """Build the subject of a validation; a failure on the way becomes a finding, never an exception."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stacks: Stacks,
+        *,
+        ping_redis: Callable[[], Awaitable[None]] | None = None,
+        discord_facts: AskDiscord | None = None,
+    ) -> None:
+        self._settings = settings
+        self._stacks = stacks
+        self._ping_redis = ping_redis
+        self.discord_facts = discord_facts
+
+    async def __call__(
+        self,
+        environment: Environment,
+        version: str | None,
+        model_hash: str | None,
+        found: FoundStack | None = None,
+    ) -> Subject:
+        """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
+        stack = self._stacks.of(environment)
+        subject = Subject(
+            environment,
+            self._settings,
+            stack.probe(),
+            reads_working_copy=model_hash is None,
+            variables={} if version is None else dict.fromkeys(version_names(environment), version),
+            ping_redis=self._ping_redis,
+            discord_facts=None
+            if self.discord_facts is None
+            else CachedCall(partial(self.discord_facts, environment.name)),
+            swarm=CachedCall(partial(stack.swarm, with_traces=True)) if environment.on_swarm else None,
+            proxied=stack.proxied_service,
+        )
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                resolved = found.stack if found else await _resolved(stack, version, model_hash)
+        except RoasError as error:
+            return replace(subject, stack_error=error)
+        except TimeoutError:
+            return replace(subject, stack_error=_hangs(environment))
+        return replace(subject, stack=resolved, look_up_image=None if model_hash else _look_up(stack, resolved, found))
+
+
+async def _resolved(stack: Stack, version: str | None, model_hash: str | None) -> ResolvedStack:
+    if model_hash is None:
+        return await stack.resolve(version, write_contents=False)
+    model = await stack.load_model(model_hash)
+    return ResolvedStack(stack.environment, version or "", model, stack.definitions(model))
+
+
+def _look_up(
+    stack: Stack, resolved: ResolvedStack, found: FoundStack | None
+) -> Callable[[str], Awaitable[WantedImage]]:
+    async def look_up(service: str) -> WantedImage:
+        if found is not None and service in found.wanted:
+            return found.wanted[service]
+        return (await stack.look_up_images(resolved, frozenset({service})))[service]
+
+    return look_up
+
+
+def _hangs(environment: Environment) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        said(
+            "The compose files of {environment} were not resolved within {seconds} s.",
+            environment=environment.name,
+            seconds=f"{RESOLVE_SECONDS:g}",
+        ),
+        hint=said("Check whether Docker and the disk still respond."),
+    )

@@ -1,0 +1,226 @@
+"""Lay out the environments by convention and settings: which files, which project, and what goes for each."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.stack_files import (
+    NAMES,
+    OVERRIDES,
+    SUFFIXES,
+    StackFiles,
+    compose_variables,
+    find_files,
+    named_files,
+    own_file,
+    own_files,
+    own_names,
+    plain_name,
+    split_files,
+    usual_project,
+)
+from roas.models.environment import Environment
+
+NOTHING_OF_ITS_OWN = EnvironmentSettings()
+DEV_OBSERVATION_SECONDS = 2.0
+# A file may change twice within one tick of the kernel's clock: what was written just now is not known by its time.
+SETTLED_NS = 1_000_000_000
+# Where a place leads, or what tells whether a file is another one than before; None where nothing can be seen.
+_Mark = str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Hold an environment as it was laid out, and the places and files that this depends on, as they were then."""
+
+    environment: Environment
+    marks: Mapping[Path, _Mark]
+
+
+class Environments(Mapping[str, Environment]):
+    """Build an environment when it is asked for: its files come and go while a bot runs.
+
+    While they stay as they are, which a look at each tells, it is the one that was built before.
+    """
+
+    def __init__(self, settings: Settings, base_name: str | None) -> None:
+        self._settings = settings
+        self._base_name = base_name
+        self._known: dict[str, _Known] = {}
+        self._places = {
+            (settings.environments.get(name) or NOTHING_OF_ITS_OWN).folder or settings.stack_dir
+            for name in settings.environment_names
+        }
+
+    def __getitem__(self, name: str) -> Environment:
+        if name not in self._settings.environment_names:
+            raise KeyError(name)
+        known = self._known.get(name)
+        if known is not None and self._marks(known.marks) == known.marks:
+            return known.environment
+        environment = self._lay_out(name)
+        marks = self._marks([*self._places, *_inspected_files(environment)])
+        # Laid out once more: what changed before it was marked would never be seen.
+        if _is_settled(marks) and self._lay_out(name) == environment:
+            self._known[name] = _Known(environment, marks)
+        else:
+            self._known.pop(name, None)
+        return environment
+
+    def _lay_out(self, name: str) -> Environment:
+        own = self._settings.environments.get(name) or NOTHING_OF_ITS_OWN
+        return _environment(self._settings, name, own, self._base_name)
+
+    def _marks(self, paths: Iterable[Path]) -> dict[Path, _Mark]:
+        return {path: _where(path) if path in self._places else _mark(path) for path in paths}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._settings.environment_names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings.environment_names)
+
+    def __len__(self) -> int:
+        return len(self._settings.environment_names)
+
+
+def environments(settings: Settings, *, base_name: str | None = None) -> Environments:
+    """Lay out the environments by convention and settings; `base_name` is the home project's name where it is known.
+
+    `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
+    """
+    return Environments(settings, base_name)
+
+
+def projects_of(settings: Settings) -> frozenset[str]:
+    """Return the projects of all environments."""
+    return frozenset(environment.project for environment in environments(settings).values())
+
+
+def _inspected_files(environment: Environment) -> Iterator[Path]:
+    """Yield the files that are read or looked for to lay an environment out; many of them are usually not there."""
+    folder, name = environment.folder, environment.name
+    yield from environment.compose_files
+    yield from environment.env_files
+    yield from environment.withheld
+    yield from (folder / file for file in (".env", f".env.{name}", *NAMES, *OVERRIDES))
+    for first in {*environment.compose_files[:1], *(folder / file for file in NAMES)}:
+        yield from own_files(first, name)
+
+
+def _where(place: Path) -> str:
+    return os.path.realpath(place.expanduser())
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - each look at an environment asks for twenty of these
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_settled(marks: Mapping[Path, _Mark]) -> bool:
+    """Return whether no file was changed so lately that its next change may not show."""
+    latest = time.time_ns() - SETTLED_NS
+    return all(max(mark[-2:]) < latest for mark in marks.values() if isinstance(mark, tuple))
+
+
+def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:
+    folder = (own.folder or settings.stack_dir).expanduser().resolve()
+    is_home = name == settings.home_environment
+    env_files = _env_files(name, own, folder)
+    files = _compose_files(settings, name, own, folder, env_files)
+    base = base_name or settings.compose_project_name
+    if base is None:
+        # Home runs already, under the name that Compose gave it.
+        base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
+    observation = DEV_OBSERVATION_SECONDS if name == "dev" else None
+    return Environment(
+        name=name,
+        project=own.project_name or (base if is_home else f"{base}-{name}"),
+        folder=folder,
+        compose_files=files.used,
+        env_files=env_files,
+        docker_host=own.docker_host or settings.docker_host,
+        variables=dict(own.variables),
+        needs_approval=name == "prod" if own.needs_approval is None else own.needs_approval,
+        critical_services=frozenset(own.critical_services or settings.critical_services),
+        observation_seconds=observation if own.observation_seconds is None else own.observation_seconds,
+        is_home=is_home,
+        ignored_files=files.ignored,
+        files_outside=files.outside,
+        project_is_given=own.project_name is not None,
+        version_variables=_version_variables(own),
+        one_shots=frozenset(own.one_shots),
+        policy=own.policy or settings.compose_policy,
+        allowed=own.allow,
+        siblings=_siblings(settings, name, folder, base),
+        engine=own.engine,
+        withheld=_withheld(settings, name, (*files.used, *env_files)),
+    )
+
+
+def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> frozenset[Path]:
+    """Return what an environment's stack never sees: files of the bot, and those that only other environments name."""
+    found = {path.expanduser().absolute() for path in settings.own_files}
+    for other in settings.environment_names:
+        if other != name:
+            theirs = settings.environments.get(other) or NOTHING_OF_ITS_OWN
+            place = Path(os.path.realpath((theirs.folder or settings.stack_dir).expanduser()))
+            named = [place / file for file in own_names(other)]
+            named += split_files(place, theirs.env_file or "") + split_files(place, theirs.compose_file or "")
+            found.update(path for path in named if path not in own)
+            found.update(secret for path in named if path not in own for secret in _named_by(path, own))
+    return frozenset(Path(os.path.realpath(path)) for path in found)
+
+
+def _named_by(path: Path, own: tuple[Path, ...]) -> frozenset[Path]:
+    """Return what a compose file of another environment names and no compose file of this one does."""
+    if path.suffix not in SUFFIXES or not path.is_file():
+        return frozenset()
+    return named_files(path) - frozenset(named for one in own if one.suffix in SUFFIXES for named in named_files(one))
+
+
+def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
+    """Return the variables that get the version, each once; services may share one."""
+    named = own.version_variables
+    return tuple(dict.fromkeys(named.values() if isinstance(named, dict) else named))
+
+
+def _siblings(settings: Settings, name: str, folder: Path, base: str) -> frozenset[str]:
+    """Return the projects of the other environments in the same folder."""
+    found = set()
+    # Of many environments most are in one folder, and each asks for all others.
+    resolved = {(settings.environments.get(name) or NOTHING_OF_ITS_OWN).folder or settings.stack_dir: folder}
+    for other in settings.environment_names:
+        own = settings.environments.get(other) or NOTHING_OF_ITS_OWN
+        place = own.folder or settings.stack_dir
+        if place not in resolved:
+            resolved[place] = place.expanduser().resolve()
+        if other != name and resolved[place] == folder:
+            found.add(own.project_name or (base if other == settings.home_environment else f"{base}-{other}"))
+    return frozenset(found)
+
+
+def _compose_files(
+    settings: Settings, name: str, own: EnvironmentSettings, folder: Path, env_files: tuple[Path, ...]
+) -> StackFiles:
+    """Return the files named, then the environment's own override where it exists; or what Compose would find."""
+    if own.compose_file:
+        return StackFiles(split_files(folder, own.compose_file))
+    if settings.compose_file is None:
+        return find_files(folder, name, compose_variables(env_files))
+    files = split_files(folder, settings.compose_file)
+    override = own_file(files[0], name) if files else None
+    return StackFiles(files if override is None else (*files, override))
+
+
+def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
+    """Return `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
+    if own.env_file:
+        return split_files(folder, own.env_file)
+    return tuple(path for path in (folder / ".env", folder / f".env.{name}") if path.is_file())

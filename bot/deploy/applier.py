@@ -1,0 +1,172 @@
+"""Apply services of a model: what execution and rollback have in common."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from roas.deploy.context import DeploymentContext
+from roas.deploy.dependencies import DependencyCoordinator, Milestones
+from roas.deploy.rollout_log import ServiceRolloutLog, no_news
+from roas.errors import ServiceFailedError
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.events import DependenciesResolved, ServiceStarted
+from roas.models.health import AT_WORK
+from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
+from roas.stack.containers.joint_creation import MadeService
+from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.service_update import ServiceUpdate
+
+# Between two tries of a probe that an event does not wake earlier.
+PROBE_INTERVAL_SECONDS = 0.5
+
+# Wait for what is made of a service together with others; None where it has to be made by a call of its own.
+Made = Callable[[str], Awaitable[MadeService | None]]
+
+
+async def nothing_made(_service: str) -> None:
+    """Leave each service to a call of its own."""
+
+
+@dataclass(slots=True)
+class Applier:
+    """Apply a model to single services, and wait for their dependencies."""
+
+    context: DeploymentContext
+    watch: ContainerWatch
+    definitions: dict[str, ServiceDefinition]
+    model_hash: str
+    restarts: frozenset[str] = frozenset()
+    model_before: str = ""
+    keeps: bool = False
+    made: Made = nothing_made
+
+    @property
+    def coordinator(self) -> DependencyCoordinator:
+        """Return the graph of the model's services."""
+        return DependencyCoordinator(self.definitions)
+
+    async def apply_all(self, services: Iterable[str], *, restoring: bool = False) -> None:
+        """Start services, each when its own dependencies are ready. Raises the first failure.
+
+        What is restored goes on beside a failure, whose old containers run again: kept, or made by the `model_before`.
+        """
+
+        async def bring_up(service: str, milestones: Milestones) -> None:
+            await self._apply(service, milestones, restoring=restoring)
+            if restoring:
+                await self.context.report(service, ServiceStep.RESTORED)
+
+        await self.coordinator.run(
+            services,
+            bring_up,
+            settled=self._settled,
+            probe=self._probe,
+            warn=self.context.warn,
+            parallel=self.context.parallel,
+            resolved=self._resolved,
+            to_the_end=restoring,
+        )
+
+    async def _apply(self, service: str, milestones: Milestones, *, restoring: bool) -> None:
+        """Start one service; a request to cancel interrupts the wait, not the creation of containers."""
+        context, definition = self.context, self.definitions[service]
+
+        async def started() -> None:
+            await self._started(service, milestones)
+
+        context.checkpoint()
+        made = await self.made(service)
+        context.checkpoint()
+        try:
+            await context.run_unless_cancelled(
+                context.components.manager.apply_service(
+                    context.stack,
+                    self.watch,
+                    ServiceUpdate(
+                        self.model_hash,
+                        definition,
+                        context.report,
+                        started,
+                        restart=service in self.restarts,
+                        restoring=restoring,
+                        rollout=ServiceRolloutLog(context, definition, started),
+                        made=made,
+                        deployment=context.deployment.id,
+                        model_before=self.model_before,
+                        keeps=self.keeps,
+                    ),
+                )
+            )
+        except ServiceFailedError as error:
+            await context.report(error.service or service, ServiceStep.FAILED, error.message)
+            raise
+
+    async def _started(self, service: str, milestones: Milestones) -> None:
+        self.context.publish(ServiceStarted(service=service, **self.context.origin))
+        milestones.started.set()
+
+    def _resolved(self, service: str, seconds: float, allowed: float) -> None:
+        self.context.publish(
+            DependenciesResolved(
+                service=service, duration_seconds=round(seconds, 3), allowed_seconds=allowed, **self.context.origin
+            )
+        )
+
+    async def _settled(self, dependency: Dependency) -> None:
+        """Wait until a service that is not touched is ready. Raises ServiceFailedError, RolloutPausedError.
+
+        Of this very bot's service only its own container counts: the one beside it is to go, or has failed already. A
+        job that is not to run, and does not, is done.
+        """
+        there = self.watch.of_service(dependency.on)
+        if self.definitions[dependency.on].one_shot and not any(one.state in AT_WORK for one in there):
+            return
+        own = await self.context.components.own_container(self.context.environment)
+        only = own.id if own is not None and own.service == dependency.on else None
+        log = ServiceRolloutLog(self.context, self.definitions[dependency.on], no_news)
+        while (failure := await self._not_ready(dependency.on, only, log)) is not None:
+            # One that was replaced before, perhaps, and is watched: its policy says what that leads to.
+            if (refused := await log.late_failure(failure.container_id, failure)) is not None:
+                raise refused
+
+    async def _not_ready(self, service: str, only: str | None, log: ServiceRolloutLog) -> ServiceFailedError | None:
+        """Wait until a service is ready without what failed and was let pass; returns why it does not become so."""
+        try:
+            await wait_until_ready(
+                self.context.stack,
+                self.definitions[service],
+                self.watch,
+                only=only,
+                without=log.tolerated,
+            )
+        except ServiceFailedError as error:
+            return error
+        return None
+
+    async def _probe(self, dependency: Dependency) -> None:
+        """Ask a dependency's probe URL until it answers; the caller limits the time.
+
+        A failing probe is reported only after its grace period (`startup_delay`).
+        """
+        grace = asyncio.get_running_loop().time() + dependency.startup_delay_seconds
+        warned = False
+        while not await self._answers(dependency):
+            if not warned and asyncio.get_running_loop().time() >= grace:
+                self.context.warn(
+                    said(
+                        "{on} did not answer {probe} within its start-up delay.",
+                        on=dependency.on,
+                        probe=dependency.probe,
+                    )
+                )
+                warned = True
+            await self.watch.changed_within(PROBE_INTERVAL_SECONDS)
+
+    async def _answers(self, dependency: Dependency) -> bool:
+        url = dependency.probe or ""
+        answer = await self.context.components.prober.probe(self.context.environment, url, PROBE_TIMEOUT_SECONDS)
+        if answer is None:
+            self.context.warn(said("{url} cannot be probed from here; the container's own health decides.", url=url))
+        return answer is not False

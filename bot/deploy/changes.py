@@ -1,0 +1,218 @@
+"""Find what applying a model does to each service: plan, execution and rollback ask the same function."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from roas.models.deployment import Deployment, ServiceStep
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.release import Release, ReleaseState
+from roas.models.stack import DependencyKind, ServiceDefinition
+from roas.stack.comparison import ServiceDifference, WantedService, compare_service
+from roas.stack.model.services import inactive_services, services_of, shared_with
+from roas.stack.stack import Stack
+
+BEGUN = frozenset(
+    {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED, ServiceStep.RESTORING}
+)
+REPLACED = frozenset({ServiceStep.WAITING, ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})
+
+
+def to_restart(definitions: Mapping[str, ServiceDefinition], replaced: Iterable[str]) -> frozenset[str]:
+    """Return what starts again because something was replaced that it depends on (`depends_on.restart`)."""
+    moved = set(replaced)
+    found: set[str] = set()
+    while waiting := {name for name, one in definitions.items() if _restarts_after(one, moved)} - moved:
+        moved |= waiting
+        found |= waiting
+    return frozenset(found)
+
+
+def begun(deployment: Deployment) -> frozenset[str]:
+    """Return the services that an interrupted attempt had started: none of them was seen ready yet."""
+    return frozenset(progress.service for progress in deployment.services if progress.step in BEGUN)
+
+
+def replaced_before(deployment: Deployment) -> frozenset[str]:
+    """Return the services that an earlier attempt has replaced or started again."""
+    return frozenset(one.service for one in deployment.services if one.changed and one.step in REPLACED)
+
+
+def _restarts_after(definition: ServiceDefinition, moved: set[str]) -> bool:
+    return not definition.one_shot and any(edge.restart and edge.on in moved for edge in definition.dependencies)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Say what a deployment may touch.
+
+    `named` services only (empty: all of them); of those that the model does not have, not what `inactive` profiles
+    have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did. Of the
+    jobs, those do not run that are as the model `released` last has them, and none on a way that `goes_back`, unless
+    it `runs_on_rollback`.
+    """
+
+    named: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+    released: Mapping[str, Any] | None = None
+    goes_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StackChanges:
+    """Hold what is done: `differing` services are made as the model says, `restarts` stopped and started again.
+
+    `gone` are removed. The bot's own service is not among those that differ: `own` says how it does. `left_alone` runs
+    by hand and is in an inactive profile; `skipped` differs, and was not named. `done` are jobs that do not run, though
+    none of their containers is as the model says; what they left unfinished is among the `gone`.
+    """
+
+    definitions: Mapping[str, ServiceDefinition]
+    differing: Mapping[str, ServiceDifference]
+    restarts: frozenset[str]
+    gone: frozenset[str]
+    own: ServiceDifference | None = None
+    left_alone: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
+    sharing: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+async def find_changes(
+    stack: Stack,
+    model: Mapping[str, Any],
+    containers: tuple[ContainerSnapshot, ...],
+    *,
+    bot: OwnContainer | None,
+    scope: Scope,
+) -> StackChanges:
+    """Compare a model with the containers that there are."""
+    wanted = await stack.wanted_services(model, containers)
+    there = by_service(containers)
+    differences = {name: compare_service(one, there.get(name, ())) for name, one in wanted.items()}
+    own = _own_difference(bot, wanted, containers)
+    definitions = {name: one.definition for name, one in wanted.items()}
+    sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
+    done = await _done_jobs(stack, wanted, containers, scope)
+    # One that has run needs no other run for what is left beside it.
+    done = frozenset(name for name in done if not differences[name].is_only_surplus)
+    unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
+    all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
+    all_differing = {name: one for name, one in all_differing.items() if name not in done}
+    if bot is not None:
+        all_differing.pop(bot.service, None)
+    # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
+    running = {
+        name: one for name, one in definitions.items() if name not in all_differing and _runs(there.get(name, ()))
+    }
+    chosen = frozenset(all_differing)
+    if scope.named:
+        chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
+    differing = {name: all_differing[name] for name in all_differing if name in chosen}
+    restarts = to_restart(running, {name for name, one in differing.items() if not one.is_only_unread} | scope.replaced)
+    extra = (there.keys() | await stack.written_services()) - wanted.keys()
+    left_alone = (extra & inactive_services(model)) - scope.moved
+    own_service = frozenset() if bot is None else frozenset({bot.service})
+    return StackChanges(
+        definitions,
+        differing,
+        restarts - own_service,
+        frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
+        own,
+        frozenset(left_alone),
+        frozenset(all_differing.keys() - differing.keys()),
+        frozenset(name for name in done if differences[name]),
+        sharing,
+    )
+
+
+async def _done_jobs(
+    stack: Stack,
+    wanted: Mapping[str, WantedService],
+    containers: tuple[ContainerSnapshot, ...],
+    scope: Scope,
+) -> frozenset[str]:
+    """Return the jobs that do not run: their work is done, or belongs to a release that is newer.
+
+    A job that is named runs where nothing of it is there, and so does each where the stack is gone.
+    """
+    jobs = {name: one for name, one in wanted.items() if one.definition.one_shot and name not in scope.named}
+    if scope.goes_back:
+        return frozenset(name for name, one in jobs.items() if not one.definition.runs_on_rollback)
+    if not jobs or not containers or scope.released is None:
+        return frozenset()
+    before = await stack.wanted_services(scope.released, containers)
+    return frozenset(name for name, one in jobs.items() if name in before and one.is_like(before[name]))
+
+
+def _is_unfinished(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> bool:
+    """Return whether there are containers of a job that have not ended well, and are not at work as it says."""
+    return any(
+        not (one.state is ContainerState.EXITED and one.exit_code == 0)
+        and not (one.state is ContainerState.RUNNING and wanted.fits(one))
+        for one in containers
+    )
+
+
+def by_service(containers: Iterable[ContainerSnapshot]) -> dict[str, list[ContainerSnapshot]]:
+    """Return containers by the service that they are of."""
+    found: dict[str, list[ContainerSnapshot]] = {}
+    for container in containers:
+        found.setdefault(container.service, []).append(container)
+    return found
+
+
+def _own_difference(
+    bot: OwnContainer | None, wanted: Mapping[str, WantedService], containers: Iterable[ContainerSnapshot]
+) -> ServiceDifference | None:
+    """Compare the bot's own container; what is beside it is removed at the end of the deployment."""
+    if bot is None or bot.service not in wanted:
+        return None
+    others = tuple(one for one in containers if one.service == bot.service and one.id != bot.id)
+    own = tuple(one for one in containers if one.id == bot.id)
+    unlike = tuple(one for one in own if not wanted[bot.service].fits(one))
+    return ServiceDifference(bot.service, unlike=unlike, surplus=others)
+
+
+def _chosen(
+    named: frozenset[str],
+    differing: Mapping[str, ServiceDifference],
+    definitions: Mapping[str, ServiceDefinition],
+    sharing: Mapping[str, Collection[str]],
+    running: Mapping[str, ServiceDefinition],
+) -> frozenset[str]:
+    """Return the named services, with what cannot stay as it is when they change.
+
+    What shares a namespace with a replaced one has lost it, and the other way round; what is too many of a service
+    would be joined instead of the one that stays; and what a changed or restarted service needs has to run, all of it.
+    """
+    chosen = set(named)
+    while True:
+        changing = chosen & differing.keys()
+        replaced = {name for name in changing if differing[name].unlike or differing[name].missing}
+        more = {name for name, shared in sharing.items() if replaced & set(shared)}
+        shared = {on for name in replaced for on in sharing.get(name, ()) if on in differing}
+        more |= {on for on in shared if differing[on].unlike or differing[on].surplus}
+        more |= {
+            edge.on
+            for name in changing | to_restart(running, changing)
+            for edge in definitions[name].dependencies
+            if edge.kind is not DependencyKind.SOFT and edge.on in differing and differing[edge.on].is_short
+        }
+        if more <= chosen:
+            return frozenset(chosen)
+        chosen |= more
+
+
+def _runs(containers: Iterable[ContainerSnapshot]) -> bool:
+    return any(one.state is ContainerState.RUNNING for one in containers)
+
+
+def brought_services(*releases: Release | None) -> frozenset[str]:
+    """Return the services of releases that the bot deployed; what it adopted was started by somebody else."""
+    brought = (release for release in releases if release and release.state is not ReleaseState.ADOPTED)
+    return frozenset(service.name for release in brought for service in release.services)

@@ -1,0 +1,78 @@
+"""Name the parts that deployments work with, and what they ask of those that are not theirs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from roas.configuration.settings import Settings
+from roas.deploy.peers import PeerSource
+from roas.events import EventBus
+from roas.models.check import ValidationReport
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.stack.interface import FoundStack
+from roas.stack.manager import DeploymentManager
+from roas.stack.stacks import Stacks
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+
+
+class Validator(Protocol):
+    """Judge an environment."""
+
+    async def validate(
+        self,
+        environment: Environment,
+        version: str | None = None,
+        *,
+        model_hash: str | None = None,
+        found: FoundStack | None = None,
+    ) -> ValidationReport:
+        """Look at an environment as a deployment would find it; what was just `found` is not asked again."""
+        ...
+
+
+class Monitoring(Protocol):
+    """Prepare the monitoring of an environment."""
+
+    async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
+        """Prepare the monitoring of an environment; returns warnings."""
+        ...
+
+
+class Prober(Protocol):
+    """Probe a dependency over the network."""
+
+    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
+        """Return whether a probe URL answers within its time; None where its name means nothing from here."""
+        ...
+
+
+# Find the container of an environment that this very process runs in, or None.
+OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
+
+
+# Make recovery stop working on the services of an environment, and wait until it has.
+StopRecovery = Callable[[Environment], Awaitable[None]]
+
+
+async def no_recovery(environment: Environment) -> None:
+    """Do nothing: the no-op for setups without recovery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Name the parts that deployments work with."""
+
+    settings: Settings
+    state: StateManager
+    bus: EventBus
+    stacks: Stacks
+    manager: DeploymentManager
+    validator: Validator
+    monitoring: Monitoring
+    prober: Prober
+    own_container: OwnContainerSource
+    held_lease: HeldLease
+    peers: PeerSource
+    stop_recovery: StopRecovery = no_recovery

@@ -1,0 +1,132 @@
+"""The drafted release: what is carried out, and what has to be there as it was when it was drafted."""
+
+from collections.abc import Collection
+
+from roas.deploy.changes import StackChanges
+from roas.deploy.context import SOURCE, DeploymentContext
+from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.new_powers import ungranted
+from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
+from roas.events import EventBus
+from roas.messages.message import said
+from roas.models.deployment import Deployment, Draft, Outcome
+from roas.models.events import ApprovalChanged, DeploymentEnded, origin
+from roas.models.plan import PlanState
+from roas.models.release import Release, ReleaseState
+
+ASK_AGAIN = said("Nothing was changed. Ask again for a new plan.")
+
+
+async def make_draft(context: DeploymentContext, planned: PlannedDeployment, model_hash: str) -> Draft:
+    """Return the draft of a model, and what is there beside it."""
+    stack, current = context.stack, planned.current
+    model = await stack.load_model(model_hash)
+    is_first = current is None or current.state is ReleaseState.ADOPTED
+    return Draft(
+        model_hash,
+        from_model="" if current is None else current.model_hash,
+        inputs=await stack.hash_inputs(model),
+        replaces=None if is_first else planned.plan.replaced,
+        beside=await stack.networks_and_volumes(model),
+        new_powers=ungranted(context.deployment.request, planned.plan),
+    )
+
+
+async def load_release(context: DeploymentContext) -> Release:
+    """Read the release that the deployment leads to from the journal, where it is not known already."""
+    number, release = context.deployment.to_release, context.release
+    if release is not None and release.number != number:
+        release = None
+    if release is None and number is not None:
+        release = await context.components.state.releases.get(context.environment.name, number)
+    if release is None:
+        raise InvalidRequestError(
+            said("{deployment} leads to no release.", deployment=context.deployment.id), hint=said("Deploy again.")
+        )
+    context.release = release
+    context.model_hash = context.deployment.applied_model or release.model_hash
+    return release
+
+
+async def wait_for_approval(context: DeploymentContext) -> None:
+    """Let a deployment wait, without holding its environment, until a second person approves its draft."""
+    drafts = context.components.state.drafts
+    context.deployment, void = await drafts.wait_for_approval(context.deployment, context.fence)
+    _announce(context, PlanState.DRAFTED)
+    for deployment in void:
+        announce_end(context.components.bus, deployment)
+
+
+async def take_up_draft(context: DeploymentContext) -> None:
+    """Require that an approved draft can be carried out as it is. Raises DraftVoidError."""
+    deployment = context.deployment
+    if deployment.draft is None or deployment.request.approved_by is None or deployment.touched:
+        return
+    why = await _find_change(context, deployment.draft)
+    await context.components.state.drafts.conclude(deployment, why)
+    _announce(context, PlanState.VOID if why else PlanState.STARTED)
+    if why:
+        raise DraftVoidError(why, hint=ASK_AGAIN)
+
+
+async def _find_change(context: DeploymentContext, draft: Draft) -> str:
+    """Say why a draft is void; empty where it is not. The files are not looked at: the draft has copies."""
+    components, environment, stack = context.components, context.environment, context.stack
+    current = await components.state.releases.applied(environment.name)
+    if draft.from_model != ("" if current is None else current.model_hash):
+        now = said("no release") if current is None else current.label
+        return said(
+            "{environment} is on {release} by now, and was on another one when this was drafted.",
+            environment=environment.name,
+            release=now,
+        )
+    try:
+        model = await stack.load_model(draft.model_hash)
+        release = await load_release(context)
+        if await stack.hash_inputs(model) != draft.inputs:
+            return said("The settings or the policy changed since this was drafted.")
+        await stack.check_release(draft.model_hash)
+        if gone := await stack.missing_images(release):
+            return said("The images of {services} are gone.", services=", ".join(gone))
+    except ReleaseNotRestorableError as error:
+        return error.message
+    except RoasError as error:
+        if error.transient:
+            raise
+        return error.message
+    there = await stack.networks_and_volumes(model)
+    if other := sorted(name for name in {*there, *draft.beside} if there.get(name) != draft.beside.get(name)):
+        return said("{names} changed since this was drafted.", names=", ".join(other))
+    return ""
+
+
+def refuse_unplanned(context: DeploymentContext, changes: StackChanges, stays: Collection[str] = ()) -> None:
+    """Raise DraftVoidError where a container would be replaced or removed of which the plan says nothing.
+
+    A start or a restart is no surprise to whoever confirmed it.
+    """
+    draft = context.deployment.draft
+    if draft is None or draft.replaces is None or context.deployment.touched or context.failed:
+        return
+    replaced = {name for name, one in changes.differing.items() if one.unlike} | changes.gone
+    if changes.own is not None and changes.own.unlike:
+        replaced.add(changes.own.service)
+    if other := sorted(replaced - {*draft.replaces, *stays}):
+        raise DraftVoidError(
+            said("{services} changed since the plan was made, and would be replaced.", services=", ".join(other)),
+            hint=ASK_AGAIN,
+        )
+
+
+def announce_end(bus: EventBus, deployment: Deployment) -> None:
+    """Publish that a deployment that waited for its approval is over."""
+    of_it = origin(deployment, SOURCE)
+    plan_id = deployment.request.interaction_id or ""
+    bus.publish(ApprovalChanged(plan_id=plan_id, state=PlanState.VOID.value, **of_it))
+    seconds, kind = deployment.duration_seconds or 0.0, deployment.request.kind
+    bus.publish(DeploymentEnded(outcome=Outcome.CANCELLED, kind=kind, duration_seconds=seconds, **of_it))
+
+
+def _announce(context: DeploymentContext, state: PlanState) -> None:
+    plan_id = context.deployment.request.interaction_id or ""
+    context.publish(ApprovalChanged(plan_id=plan_id, state=state.value, **context.origin))

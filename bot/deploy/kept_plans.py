@@ -1,0 +1,182 @@
+"""Keep plans with all that they were made of, until they are confirmed: what is carried out is exactly that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from roas.deploy.components import Components
+from roas.deploy.observation import release_in_use
+from roas.errors import (
+    ImageChangedError,
+    ReleaseNotRestorableError,
+    UnreadableRowError,
+)
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.plan import Plan
+from roas.models.release import Release, ReleaseState
+from roas.models.stack import Obstacle, WantedImage
+from roas.stack.interface import FoundStack, ResolvedStack
+from roas.state.documents import from_row, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDeployment:
+    """Hold a plan with what it was made of, beside the release that was `current`.
+
+    A deployment has its resolved `stack`, of which all files are copied by content, and the images that it wants;
+    `kept` services stay as they are in the current release. A rollback has the `target` release with today's
+    credentials. `inputs` is a hash of secrets, settings and policy.
+    """
+
+    plan: Plan
+    current: Release | None
+    inputs: str
+    stack: ResolvedStack | None = field(default=None, repr=False)
+    wanted: Mapping[str, WantedImage] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    target: Release | None = None
+
+    def require_stack(self) -> ResolvedStack:
+        """Return the stack that is deployed. Raises ImageChangedError for a rollback, which has none."""
+        if self.stack is None:
+            raise _not_kept()
+        return self.stack
+
+    @property
+    def found(self) -> FoundStack | None:
+        """Return what the checks need not ask for again."""
+        return None if self.stack is None else FoundStack(self.stack, self.wanted)
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """Return the names of the copies that are built from."""
+        return tuple(image.build_hash for image in self.wanted.values() if image.build_hash is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """Hold what is written of a planned deployment; its model, which has every secret, is in the store of models."""
+
+    plan: Plan
+    current: Release | None
+    inputs: str
+    model_hash: str = ""
+    version: str = ""
+    warnings: tuple[str, ...] = ()
+    follows_version: bool = True
+    obstacles: tuple[Obstacle, ...] = ()
+    beside_files: bool = False
+    wanted: Mapping[str, WantedImage] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    target: Release | None = None
+
+
+class KeptPlans:
+    """Keep each plan in the journal under its digest, and the model, which has secrets, in the store of models."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+
+    async def keep(self, planned: PlannedDeployment) -> None:
+        """Keep a plan for a day."""
+        stack, model_hash = planned.stack, ""
+        if stack is not None:
+            model_hash = await self._components.stacks.of(stack.environment).save_model(stack.model)
+        document = _Document(
+            plan=planned.plan,
+            current=planned.current,
+            inputs=planned.inputs,
+            model_hash=model_hash,
+            wanted=planned.wanted,
+            kept=planned.kept,
+            target=planned.target,
+        )
+        if stack is not None:
+            document = replace(
+                document,
+                version=stack.version,
+                warnings=stack.warnings,
+                follows_version=stack.follows_version,
+                obstacles=stack.obstacles,
+                beside_files=stack.beside_files,
+            )
+        await self._components.state.approvals.keep(planned.plan.digest, to_json(document))
+
+    async def find(self, environment: Environment, digest: str) -> PlannedDeployment:
+        """Return the plan that was confirmed. Raises ImageChangedError where it is not kept any more."""
+        engine = self._components.stacks.of(environment)
+        try:
+            text = await self._components.state.approvals.kept(digest)
+            if text is None:
+                raise _not_kept()
+            document = from_row(_Document, text)
+            stack = None
+            if document.model_hash:
+                model = await engine.load_model(document.model_hash)
+                stack = ResolvedStack(
+                    environment,
+                    document.version,
+                    model,
+                    engine.definitions(model),
+                    warnings=document.warnings,
+                    follows_version=document.follows_version,
+                    obstacles=document.obstacles,
+                    beside_files=document.beside_files,
+                    is_kept=True,
+                )
+        except (UnreadableRowError, ReleaseNotRestorableError) as error:
+            raise _not_kept() from error
+        return PlannedDeployment(
+            document.plan,
+            document.current,
+            document.inputs,
+            stack,
+            document.wanted,
+            document.kept,
+            document.target,
+        )
+
+    async def require_current(self, environment: Environment, planned: PlannedDeployment) -> PlannedDeployment:
+        """Return a plan beside the release that runs now.
+
+        Raises ImageChangedError where that is another one, or the settings, a secret or the policy changed.
+        """
+        engine = self._components.stacks.of(environment)
+        current = await release_in_use(self._components.state, environment.name)
+        # What ran before the first release is adopted on the way: the plan was made beside just that.
+        adopted = planned.current is None and current is not None and current.state is ReleaseState.ADOPTED
+        if not adopted and _identity(current) != _identity(planned.current):
+            raise _changed(
+                said(
+                    "{environment} is on {current} by now, and was on {planned} when the plan was made.",
+                    environment=environment.name,
+                    current=_label(current),
+                    planned=_label(planned.current),
+                )
+            )
+        if planned.stack is not None:
+            model = planned.stack.model
+        else:
+            model = await engine.load_model(planned.target.model_hash) if planned.target is not None else {}
+        if await engine.hash_inputs(model) != planned.inputs:
+            raise _changed(said("The settings, a secret or the policy changed since the plan was made."))
+        return replace(planned, current=current)
+
+
+def _not_kept() -> ImageChangedError:
+    return ImageChangedError(
+        said("This plan is not kept any more, or is of another version of the bot."),
+        hint=said("Ask again for a new plan."),
+    )
+
+
+def _identity(release: Release | None) -> tuple[int, str] | None:
+    return None if release is None else (release.number, release.model_hash)
+
+
+def _label(release: Release | None) -> str:
+    return said("no release") if release is None else release.label
+
+
+def _changed(message: str) -> ImageChangedError:
+    return ImageChangedError(message, hint=said("Look at the new plan and ask again."))

@@ -1,0 +1,301 @@
+"""Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roas.concurrency import pause, run_concurrently
+from roas.deploy.components import Components
+from roas.deploy.context import SOURCE, DeploymentContext
+from roas.deploy.draft import announce_end
+from roas.deploy.foreign_bots import ForeignBots
+from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.planning import plan_deployment, plan_rollback
+from roas.deploy.resumption import Resumption
+from roas.deploy.rollback_target import find_rollback_target
+from roas.deploy.run import CANCEL_POLL_SECONDS
+from roas.deploy.running_deployments import RunningDeployments
+from roas.deploy.stale_instances import OwnServiceSweep
+from roas.deploy.state_folder import refuse_missing_journal
+from roas.errors import InvalidRequestError, RoasError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.actor import Actor
+from roas.models.change import new_id
+from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, PhaseResult
+from roas.models.environment import Environment
+from roas.models.events import CancelRequested, PauseDecided, origin
+from roas.models.plan import Plan
+from roas.models.rollout import Choice
+from roas.state.locks import LockHeldError
+from roas.state.transaction import Fence
+
+log = get_logger(__name__)
+
+# How long one that only watched may take to end once somebody asks for something newer.
+WATCH_END_SECONDS = 120.0
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+
+COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
+    DeploymentKind.DEPLOY: STANDARD,
+    DeploymentKind.HOTFIX: HOTFIX,
+    DeploymentKind.ROLLBACK: ROLLBACK,
+}
+
+
+class DeploymentOrchestrator:
+    """Start deployments, follow them, cancel them, and resume those whose process died."""
+
+    def __init__(self, components: Components, environments: Mapping[str, Environment]) -> None:
+        self._components = components
+        self._environments = environments
+        self._running = RunningDeployments()
+        self._plans = KeptPlans(components)
+        self._resumption = Resumption(components, environments, self._running, self._launch)
+        self._sweep_error = ""
+        self._foreign_bots = ForeignBots(components)
+        self._own_service_sweep = OwnServiceSweep(components)
+
+    async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
+        """Return what a request would change, without changing anything of what runs. Raises RoasError.
+
+        With `keep`, all that the plan is made of is kept: whoever starts it by its digest deploys exactly that.
+        """
+        environment = self._check(request)
+        planned = await self._plan(environment, request, keep=keep)
+        if keep:
+            await self._plans.keep(planned)
+        return planned.plan
+
+    async def _plan(self, environment: Environment, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
+        """Plan; where there is nothing to roll back to but a deployment under way, that is meant.
+
+        Raises LockHeldError then.
+        """
+        if request.kind is not DeploymentKind.ROLLBACK:
+            return await plan_deployment(self._components, environment, request, keep=keep)
+        try:
+            return await plan_rollback(self._components, environment, request, keep=keep)
+        except InvalidRequestError:
+            if (lock := await self._components.state.locks.get(environment.name)) is not None:
+                raise LockHeldError(lock) from None
+            raise
+
+    async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
+        """Return what a deployment of the files as they are would change, for no version in particular."""
+        request = DeploymentRequest(name, DeploymentKind.DEPLOY, actor)
+        return (await plan_deployment(self._components, self.environment(name), request, keep=False)).plan
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        """Acquire the deployment lock, record the deployment, and run it in a task of this process.
+
+        Raises LockHeldError, FrozenError, InvalidRequestError, and ImageChangedError where the plan is void.
+        """
+        environment = self._check(request)
+        state = self._components.state
+        if not await state.has_begun():  # its engine may have been away when it was opened
+            await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
+        request, to_release = await self._bound(environment, request)
+        deployment = self._new(request, to_release)
+        with self._running.beginning(deployment.id):
+            fence = await self._create(deployment, _purpose(request, to_release))
+            self._launch(deployment, environment, fence)
+        return deployment
+
+    async def _bound(
+        self, environment: Environment, request: DeploymentRequest
+    ) -> tuple[DeploymentRequest, int | None]:
+        """Return a request that is bound to its plan, where it has one, and the release that a rollback leads to.
+
+        A deployment for which nobody was shown a plan is planned by its preparation.
+        """
+        is_rollback = request.kind is DeploymentKind.ROLLBACK
+        if is_rollback and request.services:  # what recovery asks for, without a plan
+            current = await self._components.state.releases.current(environment.name)
+            target, _model = await find_rollback_target(self._components, environment, request, current)
+            return request, target.number
+        if is_rollback and request.plan_digest is None:
+            request = replace(request, plan_digest=(await self.plan(request)).digest)
+        if request.plan_digest is None:
+            return request, None
+        planned = await self._plans.find(environment, request.plan_digest)
+        planned = await self._plans.require_current(environment, planned)
+        return request, None if planned.target is None else planned.target.number
+
+    async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Carry out what a deployment that waits has drafted: a second person approved exactly that.
+
+        Raises LockHeldError, FrozenError, NotPermittedError, and InvalidRequestError where it does not wait.
+        """
+        waiting = await self._components.state.deployments.get(deployment_id)
+        environment = None if waiting is None else self._environments.get(waiting.environment)
+        if waiting is None or environment is None:
+            raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
+        with self._running.beginning(deployment_id):
+            purpose = _purpose(waiting.request, waiting.to_release)
+            deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)
+            self._launch(deployment, environment, fence)
+        return deployment
+
+    async def _create(self, deployment: Deployment, purpose: str) -> Fence:
+        """Record a deployment; one before it that only watches its release ends first. Raises LockHeldError."""
+        deployments = self._components.state.deployments
+        try:
+            return await deployments.create(deployment, purpose)
+        except LockHeldError as error:
+            watching, actor = error.lock.deployment_id, deployment.request.requested_by
+            if await deployments.end_watch(watching, actor) is None:
+                raise
+            self._running.supersede(watching, actor)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_END_SECONDS):
+                    await self._wait_until_free(watching, deployment.environment)
+        return await deployments.create(deployment, purpose)
+
+    async def _wait_until_free(self, deployment_id: str, environment: str) -> None:
+        with suppress(RoasError):
+            await self._running.wait(deployment_id)
+        while (lock := await self._components.state.locks.get(environment)) and lock.deployment_id == deployment_id:
+            await pause(CANCEL_POLL_SECONDS)  # another process has it
+
+    async def wait(self, deployment_id: str) -> Deployment:
+        """Wait until a deployment that this process runs has ended, and return its record."""
+        await self._running.wait(deployment_id)
+        deployment = await self._components.state.deployments.get(deployment_id)
+        if deployment is None:
+            raise InvalidRequestError(
+                said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+                hint=said("See `history`."),
+            )
+        return deployment
+
+    async def run(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment and wait for its end."""
+        return await self.wait((await self.start(request)).id)
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask a deployment to stop at its next safe point, whichever process runs it.
+
+        Raises InvalidRequestError where it has ended, or goes back already.
+        """
+        ended = await self._components.state.drafts.cancel(deployment_id, actor)
+        if ended is not None:
+            announce_end(self._components.bus, ended)
+            return ended
+        deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
+        self._running.request_stop(deployment_id)
+        self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
+        return deployment
+
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+        """Let a paused deployment go on, or take it back, whichever process runs it.
+
+        Raises InvalidRequestError where it does not wait, or not for that `pause` any more.
+        """
+        deployment = await self._components.state.deployments.decide(deployment_id, choice, actor, pause=pause)
+        self._running.look_at_decision(deployment_id)
+        self._components.bus.publish(PauseDecided(choice=choice, by=actor.name, **origin(deployment, SOURCE)))
+        return deployment
+
+    async def resume(self) -> tuple[Deployment, ...]:
+        """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
+        return await self._resumption.resume_all()
+
+    async def sweep(self) -> bool:
+        """Remove stale instances from this bot's own service; returns whether every container could be checked."""
+        return all(await run_concurrently(map(self._sweep, self._environments.values())))
+
+    async def _sweep(self, environment: Environment) -> bool:
+        try:
+            return await self._own_service_sweep.run(environment)
+        except RoasError as error:
+            if error.message != self._sweep_error:
+                log.warning("leftovers could not be cleared yet", error=error.message, hint=error.hint)
+            self._sweep_error = error.message
+            return False
+
+    async def look_for_foreign_bots(self) -> None:
+        """Report containers of this bot's service that are not on its journal. Raises RoasError."""
+        looks = map(self._foreign_bots.look, self._environments.values())
+        for found in await asyncio.gather(*looks, return_exceptions=True):
+            if found is not None:
+                raise found
+
+    async def abandon(self) -> tuple[str, ...]:
+        """Stop running deployments, since the journal is lost; returns those that were interrupted."""
+        interrupted = self._running.interrupted
+        await self.close()
+        return interrupted
+
+    async def close(self) -> None:
+        """Stop running deployments; the next process resumes them from their records."""
+        await self._running.close()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Return the ids of the deployments that this process runs now."""
+        return self._running.ids
+
+    def environment(self, name: str) -> Environment:
+        """Return an environment by name. Raises InvalidRequestError that names those there are."""
+        environment = self._environments.get(name)
+        if environment is None:
+            known = ", ".join(self._environments)
+            raise InvalidRequestError(
+                said("There is no environment {name}.", name=repr(name)), hint=said("There are {known}.", known=known)
+            )
+        return environment
+
+    def _check(self, request: DeploymentRequest) -> Environment:
+        environment = self.environment(request.environment)
+        if request.kind is DeploymentKind.ROLLBACK:
+            return environment
+        if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
+            raise InvalidRequestError(
+                said("{request} is not a valid version.", request=repr(request.version)),
+                hint=said("A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most."),
+            )
+        if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
+            raise InvalidRequestError(said("A hotfix needs a reason."), hint=said("Say why it cannot wait."))
+        return environment
+
+    def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
+        coordination = COORDINATIONS[request.kind]
+        return Deployment(
+            id=new_id(request.kind.value),
+            request=request,
+            coordination=coordination.name,
+            correlation_id=request.correlation_id or new_id("COR"),
+            created_at=datetime.now(UTC),
+            phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
+            to_release=to_release,
+        )
+
+    def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
+        coordination = COORDINATIONS[deployment.request.kind]
+        setting = self._components.settings.parallel_execution
+        context = DeploymentContext(
+            components=self._components,
+            environment=environment,
+            coordination=coordination,
+            deployment=deployment,
+            fence=fence,
+            parallel=coordination.parallel_execution if setting is None else setting,
+            pause_others=lambda: self._running.pause_others(deployment.id),
+        )
+        self._running.launch(context)
+
+
+def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
+    purpose = {
+        DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
+        DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),
+        DeploymentKind.ROLLBACK: said("rollback to r{number}", number=to_release),
+    }[request.kind]
+    if request.services:
+        purpose = said("{purpose} of {services}", purpose=purpose, services=", ".join(request.services))
+    return said("{purpose} ({reason})", purpose=purpose, reason=request.reason) if request.reason else purpose

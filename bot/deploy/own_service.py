@@ -1,0 +1,107 @@
+"""Refuse what would leave no bot: a release in which the bot's own service has no container any more."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roas.deploy.components import Components
+from roas.deploy.leftovers import find_own_bot
+from roas.errors import BotRemovalError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, OwnContainer
+from roas.models.health import AT_WORK
+from roas.models.stack import ServiceDefinition
+from roas.stack.machine.bot_places import has_variables_of_bot, keeps_state_in
+
+PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+# What is known of a container that is gone by now.
+NOWHERE = BotPlace("")
+
+
+async def find_running_bot(components: Components, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment's bot, or, if none is running, one that a start would bring back.
+
+    The journal alone does not say which container that is: one that was lost knows no bot, nor does one that the bot
+    was stopped before, and a command line may have been given another. So what Docker shows of it counts, too.
+    """
+    bot = await find_own_bot(components, environment)
+    if bot is not None or not environment.is_home:
+        return bot
+    stack, folder = components.stacks.of(environment), str(components.state.folder)
+    there = await stack.containers()
+    places = await stack.bot_places([one.id for one in there])
+    best: tuple[bool, ...] = ()
+    for one in there:
+        place = places.get(one.id, NOWHERE)
+        beaten = await components.state.ownership.has_beaten(one.id)
+        proof = (beaten, keeps_state_in(place, folder), has_variables_of_bot(place.variables), one.state in AT_WORK)
+        if any(proof[:-1]) and proof > best:
+            best, bot = proof, OwnContainer(one.id, one.name, environment.project, one.service)
+    return bot
+
+
+def replicas_by_service(definitions: Mapping[str, ServiceDefinition]) -> dict[str, int]:
+    """Return how many containers each service of a model has."""
+    return {name: definition.replicas for name, definition in definitions.items()}
+
+
+def keeps_bot(bot: OwnContainer, replicas: Mapping[str, int]) -> bool:
+    """Return whether the bot's own service has a container in a release."""
+    return replicas.get(bot.service, 0) > 0
+
+
+def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], release: str) -> None:
+    """Raise BotRemovalError where the bot's own service has no container in a release; `release` names that."""
+    if bot is None or keeps_bot(bot, replicas):
+        return
+    message = said(
+        "{release} has no service {service}, which is this bot itself: nobody would be left to deploy.",
+        release=release,
+        service=bot.service,
+    )
+    if bot.service in replicas:
+        message = said(
+            "{release} has no replica of {service}, which is this bot itself: nobody would be left to deploy.",
+            release=release,
+            service=bot.service,
+        )
+    raise BotRemovalError(
+        message,
+        hint=said(
+            "Keep {service} in the compose file under that name, with one replica, and not "
+            "in an inactive profile. To run the stack without its bot, or to rename the "
+            "service, first remove the bot manually (`docker rm -f {bot}`), then deploy with `roas deploy`.",
+            service=bot.service,
+            bot=bot.name,
+        ),
+        service=bot.service,
+    )
+
+
+def refuse_moved_bot(bot: OwnContainer | None, model: Mapping[str, Any], environment: Environment) -> None:
+    """Raise BotRemovalError if a new bot would look for itself in another project than the one it runs in."""
+    fields = {} if bot is None else (model.get("services") or {}).get(bot.service) or {}
+    variables = fields.get("environment") or {}
+    name = variables.get(PROJECT_NAME) if isinstance(variables, Mapping) else None
+    if bot is None or not environment.is_home or name in {None, "", environment.project}:
+        return
+    if variables.get(f"ENVIRONMENTS__{environment.name.upper()}__PROJECT_NAME") == environment.project:
+        return
+    raise BotRemovalError(
+        said(
+            "The new {service} would take {environment} for project {name}, but it runs in "
+            "project {project}: it would not find its own container.",
+            service=bot.service,
+            environment=environment.name,
+            name=name,
+            project=environment.project,
+        ),
+        hint=said(
+            "Set {project_name} back to {project}. To rename the project, take the stack "
+            "down manually (`docker compose -p {project} down`) and bring it up under its "
+            "new name.",
+            project_name=PROJECT_NAME,
+            project=environment.project,
+        ),
+        service=bot.service,
+    )

@@ -1,0 +1,87 @@
+"""Pause a deployment until a person lets it go on or takes it back; the journal holds all of it."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roas.concurrency import begun, end_tasks, pause_in_step
+from roas.deploy.context import DeploymentContext
+from roas.errors import RoasError, RolloutPausedError, TakenBackError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.events import DeploymentPaused
+from roas.models.rollout import Choice, Decision, Pause
+from roas.stack.rollout import gone_on
+
+log = get_logger(__name__)
+TEND_SECONDS = 1.0
+
+
+async def pause_deployment(context: DeploymentContext, error: RolloutPausedError) -> None:
+    """Write that a deployment waits for a person, and why; what runs is left as it is."""
+    pauses = context.deployment.pauses
+    pause = Pause(
+        number=len(pauses) + 1,
+        service=error.service or "",
+        message=error.message,
+        since=datetime.now(UTC),
+        report=error.report,
+    )
+    await context.set_pauses((*pauses, pause), paused=True)
+    log.warning("deployment paused", service=pause.service, reason=pause.message)
+    context.publish(DeploymentPaused(service=pause.service, reason=pause.message, **context.origin))
+
+
+async def wait_for_decision(context: DeploymentContext) -> None:
+    """Wait until a person lets a paused deployment go on, and write that it does.
+
+    Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back.
+    """
+    async with begun(_tend_proxy(context)):
+        while (decision := await _decision(context)) is None:
+            await _first_of(context.decided, context.cancel)
+            context.checkpoint()
+    context.decided.clear()
+    pause = context.deployment.pauses[-1]
+    log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
+    if decision.choice is Choice.ROLL_BACK:
+        raise TakenBackError(
+            said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name),
+            hint=said("Correct the release, and deploy again."),
+            service=pause.service,
+            report=pause.report,
+        )
+    # What failed of another service at the same time is another pause: nobody has seen it yet.
+    rolled = [one for one in context.deployment.services if one.service == pause.service]
+    await context.plan_services(replace(one, rollout=gone_on(one.rollout)) for one in rolled if one.rollout)
+    went_on = replace(pause, decision=decision)
+    await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
+
+
+async def _tend_proxy(context: DeploymentContext) -> None:
+    """Let the proxy of the service that waits send requests to what is well, and nothing to what is started again."""
+    name, model_hash = context.deployment.pauses[-1].service, context.model_hash or context.deployment.applied_model
+    if model_hash is None:
+        return
+    definition = (await context.definitions_to_apply(model_hash)).get(name)
+    while definition is not None and definition.proxy is not None:
+        with suppress(RoasError):
+            await context.components.manager.behind_proxy.settle(context.stack, definition, waits=False, holds=True)
+        await pause_in_step(TEND_SECONDS)
+
+
+async def _decision(context: DeploymentContext) -> Decision | None:
+    """Return what a person chose for this pause; an earlier one's decision is none."""
+    context.checkpoint()
+    context.decided.clear()
+    known = await context.components.state.deployments.get(context.deployment.id)
+    return None if known is None else known.decided
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end_tasks(*tasks)

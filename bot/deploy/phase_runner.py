@@ -1,0 +1,297 @@
+"""Run one phase of a deployment within its time and retries, and write how it went."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import stamina
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
+from stamina.typing import RetryHook
+
+from roas.backoff import SOON, Backoff
+from roas.concurrency import wait_for
+from roas.deploy.context import DeploymentContext
+from roas.deploy.engine_return import (
+    PASSING_SECONDS,
+    find_passing_fault,
+    has_lost_quorum,
+    quorum_losses,
+    telling_absence,
+    wait_for_engine,
+    wait_for_quorum,
+    warn_of_absence,
+)
+from roas.deploy.phases import ALL_PHASES, Phase
+from roas.deploy.phases.completion import not_tidied_up
+from roas.errors import (
+    DeploymentCancelledError,
+    EngineUnavailableError,
+    FencedOffError,
+    InternalFaultError,
+    JournalUnusableError,
+    PhaseTimeoutError,
+    RoasError,
+    RolloutPausedError,
+    StateError,
+)
+from roas.log import get_logger
+from roas.messages.message import joined, said
+from roas.models.coordination import PhaseName, PhasePolicy
+from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.state.instance import boot_id, boot_seconds
+
+log = get_logger(__name__)
+
+# Steps of a service that are not done yet, by which a phase that took too long says what it waited for.
+MOVING = frozenset(
+    {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
+)
+# Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
+AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.VERIFICATION, PhaseName.ROLLBACK})
+# How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
+MOST_QUORUM_LOSSES = 10
+
+
+class PhaseRunner:
+    """Run the phases of one deployment, one at a time; transient faults are tried again."""
+
+    def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
+        self._context = context
+        context.absence_told = quorum_losses(context)
+        self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
+        self._tell: Callable[[str], Awaitable[None]] = _tell_nobody
+        # What passes by itself, and the phase that runs waited for last.
+        self._awaited: EngineUnavailableError | None = None
+        self._awaited_since = 0.0
+
+    async def run(self, policy: PhasePolicy) -> None:
+        """Run one phase, and write how it went. Raises what it raises, once that is written."""
+        context = self._context
+        started, result = _begun(context.deployment.phase(policy.name), policy.name)
+        warnings_before = len(context.warnings)
+
+        async def attempted(number: int) -> None:
+            nonlocal result
+            result = replace(result, attempts=number)
+            await context.save_phases(result)
+
+        async def told(summary: str) -> None:
+            await context.save_phases(replace(result, summary=summary))
+
+        try:
+            self._tell, self._awaited = told, None
+            async with telling_absence(context, told):
+                if policy.name is PhaseName.COMPLETION:
+                    summary = await self._tidy_up(policy, attempted)
+                else:
+                    context.checkpoint()
+                    summary = await self._run_with_retries(policy, attempted)
+        except (FencedOffError, JournalUnusableError, RolloutPausedError):  # after a pause, the phase goes on
+            raise
+        except Exception as error:  # an unexpected error must be recorded as the outcome, too
+            warn_of_absence(context)
+            known = error if isinstance(error, RoasError) else _to_internal_error(error)
+            status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
+            await context.save_phases(_ended(result, status, started, problem=known.problem()))
+            raise known from error.__cause__ if known is error else error
+        warn_of_absence(context)
+        own_warnings = tuple(context.warnings[warnings_before:])
+        done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
+        await context.save_phases(done)
+
+    async def end_paused(self, name: PhaseName, error: RoasError) -> None:
+        """Write that a phase that waits for a person does not go on, by what that person decided."""
+        known = self._context.deployment.phase(name)
+        if known is not None and known.status is PhaseStatus.IN_PROGRESS:
+            ended = _ended(known, PhaseStatus.CANCELLED, _begun(known, name)[0], problem=error.problem())
+            await self._context.save_phases(ended)
+
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try completion; what it cannot do becomes a warning. Raises StateError."""
+        try:
+            return await self._run_with_retries(policy, attempted)
+        except StateError:
+            raise
+        except RoasError as error:
+            log.warning("completion failed", key=error.key, error=error.message)
+            self._context.warn(not_tidied_up(error.message))
+        except Exception as error:
+            self._context.warn(not_tidied_up(_to_internal_error(error).message))
+        return "not all was tidied up"
+
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
+        phase, losses = self._phases[policy.name], quorum_losses(self._context)
+        began, limit = asyncio.get_running_loop().time(), asyncio.timeout(policy.timeout_seconds)
+        try:
+            async with limit:
+                self._context.limit = limit
+                async for attempt in stamina.retry_context(
+                    on=_is_transient,
+                    attempts=policy.retries + 1,
+                    timeout=None,
+                    wait_initial=SOON.first_seconds,
+                    wait_max=SOON.longest_seconds,
+                    wait_jitter=SOON.first_seconds,
+                ):
+                    with attempt:
+                        await attempted(attempt.num)  # type: ignore[misc]
+                        waits = policy.name in AWAITING_ENGINE and attempt.num == 1
+                        return await self._run_once(phase, waits=waits)
+        except TimeoutError as error:
+            if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
+                self._context.was_away, self._context.limit = True, None
+                await wait_for_quorum(self._context)
+                self._context.checkpoint()
+                return await self._run_with_retries(policy, attempted)
+            raise PhaseTimeoutError(
+                said(
+                    "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
+                    policy=policy.name,
+                    timeout_seconds=f"{round((limit.when() or began) - began, 2):g}",
+                    describe_waiting=self._describe_waiting(),
+                ),
+                hint=said("Fix what was still waiting, then deploy again."),
+            ) from error
+        raise PhaseTimeoutError(
+            said("{policy} was not tried.", policy=policy.name)
+        )  # unreachable: the loop returns or raises
+
+    async def _run_once(self, phase: Phase, *, waits: bool) -> str:
+        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
+
+        What failed while a Swarm had no quorum says nothing of the release: it is done anew once there is one, and that
+        is none of the phase's retries.
+        """
+        context = self._context
+        for _ in range(MOST_QUORUM_LOSSES):
+            losses, warned = quorum_losses(context), len(context.warnings)
+            try:
+                return await self._run_beyond_passing_faults(phase)
+            except RoasError as error:
+                is_away = isinstance(error, EngineUnavailableError)
+                context.was_away = context.was_away or is_away
+                if not await has_lost_quorum(context, error, losses):
+                    # Who follows its events has waited for it by himself; who acts, or begins to follow, has not.
+                    awaited = isinstance(error, EngineUnavailableError) and error.was_awaited
+                    if is_away and waits and not awaited and not context.environment.on_swarm:
+                        await wait_for_engine(context)
+                    raise
+                log.warning("a phase failed without a quorum", phase=phase.name, key=error.key, error=error.message)
+            context.was_away = True
+            del context.warnings[warned:]
+            await wait_for_quorum(context)
+            context.checkpoint()
+        return await self._run_beyond_passing_faults(phase)
+
+    async def _run_beyond_passing_faults(self, phase: Phase) -> str:
+        """Run a phase; what passes by itself is told and waited for, and the phase is done again, whatever failed.
+
+        That is none of its retries. Raises that very fault, which blames no service, where it takes too long.
+        """
+        context, backoff = self._context, Backoff(SOON)
+        while True:
+            warned = len(context.warnings)
+            try:
+                return await phase.run(context)
+            except Exception as error:
+                passing = await find_passing_fault(context, error)
+                if passing is None:
+                    raise
+                if self._awaited is None:
+                    self._awaited_since = time.monotonic()
+                waited = time.monotonic() - self._awaited_since
+                if phase.name is PhaseName.COMPLETION or (waited > PASSING_SECONDS and not context.restoring):
+                    passing.was_awaited = True
+                    raise passing from error
+                self._awaited, context.was_away = passing, True
+            log.warning("a phase waits for what passes by itself", phase=phase.name, error=passing.message)
+            del context.warnings[warned:]
+            await self._tell(said("goes on by itself once this has passed: {reason}", reason=passing.message))
+            await wait_for(context.cancel, backoff.failed())
+            context.checkpoint()
+            await self._tell("")
+
+    def _describe_waiting(self) -> str:
+        if self._awaited is not None:
+            return joined(" ", ("", self._awaited.message))
+        moving = [one for one in self._context.deployment.services if one.step in MOVING]
+        waiting = [said("{service} ({step})", service=one.service, step=one.step) for one in moving]
+        return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
+
+
+async def _tell_nobody(summary: str) -> None:
+    """Say nothing: no phase runs."""
+
+
+def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
+    """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
+
+    All processes of a machine share the clock of its boot. After another boot there is the wall clock only.
+    """
+    now, begun_at = time.monotonic(), datetime.now(UTC)
+    if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
+        by_wall = (begun_at - known.started_at).total_seconds()
+        now -= max(0.0, boot_seconds() - known.boot_seconds if known.boot_id == boot_id() else by_wall)
+        started = (known.started_at, known.boot_id, known.boot_seconds)
+    else:
+        started = (begun_at, boot_id(), boot_seconds())
+    begun = PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1)
+    return now, replace(begun, started_at=started[0], boot_id=started[1], boot_seconds=started[2])
+
+
+def _to_internal_error(error: Exception) -> InternalFaultError:
+    log.error("a phase broke", exc_info=error)
+    return InternalFaultError(
+        said("Unexpected internal error ({name}).", name=type(error).__name__),
+        hint=said("See the bot's log, and report it."),
+    )
+
+
+def _is_transient(error: Exception) -> bool:
+    log_retries()
+    return isinstance(error, RoasError) and error.transient
+
+
+def _ended(
+    result: PhaseResult,
+    status: PhaseStatus,
+    started: float,
+    *,
+    summary: str = "",
+    warnings: tuple[str, ...] = (),
+    problem: Problem | None = None,
+) -> PhaseResult:
+    return replace(
+        result,
+        status=status,
+        ended_at=datetime.now(UTC),
+        duration_seconds=time.monotonic() - started,
+        summary=summary,
+        warnings=warnings,
+        problem=replace(problem, report="") if problem else None,
+        brought_up=False if status is PhaseStatus.FAILED else None,
+    )
+
+
+def log_retries() -> None:
+    """Tell of what is tried again by our log from now on."""
+    hooks = get_on_retry_hooks()
+    if _log_ours not in hooks:
+        set_on_retry_hooks((*map(_of_others, hooks), _log_ours))
+
+
+def _log_ours(details: RetryDetails) -> None:
+    error = details.caused_by
+    if isinstance(error, RoasError):
+        log.warning("a phase is tried again", key=error.key, error=error.message, attempt=details.retry_num + 1)
+
+
+def _of_others(hook: RetryHook) -> RetryHook:
+    def tell(details: RetryDetails) -> AbstractContextManager[None] | None:
+        return None if isinstance(details.caused_by, RoasError) else hook(details)
+
+    return tell

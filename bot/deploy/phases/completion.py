@@ -1,0 +1,83 @@
+"""Tidy up after a deployment that succeeded."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from roas.deploy.context import DeploymentContext
+from roas.errors import FencedOffError, RoasError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.coordination import PhaseName
+from roas.models.release import Release
+
+log = get_logger(__name__)
+
+
+class Completion:
+    """Remove old releases; monitoring continues.
+
+    The release is verified by now: each task fails on its own, with a warning, and is repeated, or completed,
+    by the next completion. Releases are forgotten first, so that no rollback picks a half-removed one; what they
+    held is then found by what is still there.
+    """
+
+    name = PhaseName.COMPLETION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
+        if not context.coordination.prunes:
+            return said("nothing to clean up")
+        manager = context.components.manager
+        kept, runs = context.components.settings.releases_kept, context.deployment.to_release
+        forgetting = manager.releases.forget(context.stack, kept, context.fence, runs=runs)
+        await _try(context, forgetting, lambda why: said("Old releases could not be deleted: {why}", why=why))
+        gone: list[str] = []
+        await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
+        await _try(
+            context,
+            manager.releases.clear_unused(),
+            lambda why: said("Old models and contents could not be removed: {why}", why=why),
+        )
+        return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
+
+
+async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
+    runs = context.deployment.to_release
+    for release in await context.components.manager.releases.forgotten(context.stack, runs=runs):
+        await _try(context, _drop_old(context, release, gone), partial(_not_dropped_text, release.label))
+
+
+async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:
+    await context.components.manager.releases.drop_release(context.stack, release)
+    gone.append(release.label)
+
+
+def _not_dropped_text(label: str, why: str) -> str:
+    return said(
+        "The images of {label} could not be removed; this is retried after the next deployment: {why}",
+        label=label,
+        why=why,
+    )
+
+
+async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
+    """Run one task; a permanent failure becomes a warning. Raises FencedOffError, and transient faults."""
+    try:
+        await task
+    except FencedOffError:
+        raise
+    except RoasError as error:
+        if error.transient:
+            raise
+        log.warning("a task of completion failed", error=error.message)
+        context.warn(text(error.message))
+    except Exception as error:  # no unexpected error may undo a verified release
+        log.exception("a task of completion broke")
+        context.warn(text(said("Unexpected internal error ({name}).", name=type(error).__name__)))
+
+
+def not_tidied_up(why: str) -> str:
+    """Say that completion could not do all of its tasks."""
+    return said(
+        "The release runs, but the cleanup is not complete; it is retried after the next deployment: {why}", why=why
+    )

@@ -1,0 +1,85 @@
+"""Move the environment to the new release, each service as soon as its own dependencies are ready."""
+
+from dataclasses import replace
+
+from roas.deploy.applier import Applier
+from roas.deploy.changes import StackChanges, begun, find_changes, replaced_before
+from roas.deploy.context import DeploymentContext
+from roas.deploy.creation import Creation
+from roas.deploy.draft import load_release, refuse_unplanned
+from roas.deploy.handover import replace_bot_if_needed
+from roas.deploy.own_service import find_running_bot, refuse_without_bot, replicas_by_service
+from roas.messages.message import said
+from roas.models.coordination import PhaseName
+from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.facts import OwnContainer
+from roas.stack.containers.watch import ContainerWatch
+
+NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
+
+
+class Execution:
+    """Apply the release; what runs already as it says is left alone, so that it can be done again after a crash."""
+
+    name = PhaseName.EXECUTION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return how many services were changed."""
+        release = await load_release(context)
+        async with context.watching() as watch:
+            await self._apply(context, watch, release.model_hash)
+        # All of them: what is left to do after a handover, or after a crash, is only a part.
+        known = context.deployment.services
+        changed = sum(progress.changed for progress in known)
+        names = {one.name for one in release.services} | {one.service for one in known}  # those, too, that are removed
+        return said("{changed} of {services} services changed", changed=changed, services=len(names))
+
+    async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
+        manager = context.components.manager
+        bot = await context.bot()
+        context.observed = definitions = await context.definitions_to_apply(model_hash)
+        # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
+        known = bot or await find_running_bot(context.components, context.environment)
+        refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
+        changes = await self._changes(context, watch, model_hash, bot)
+        refuse_unplanned(context, changes)
+        to_do = frozenset(changes.differing) | changes.restarts
+        own = frozenset() if bot is None else frozenset({bot.service})
+        await _plan_services(context, to_do | changes.gone, frozenset(definitions) - to_do - own)
+        context.checkpoint()
+        lacking = {name for name in changes.differing if not watch.of_service(name)}
+        async with Creation(context, watch, model_hash, lacking, to_do) as creation:
+            applier = Applier(context, watch, definitions, model_hash, changes.restarts, made=creation.of)
+            after_ourselves = applier.coordinator.dependents(own)
+            await applier.apply_all(to_do - after_ourselves)
+        if not (named := frozenset(context.deployment.request.services)) or own & named:
+            await replace_bot_if_needed(context, watch, model_hash, bot)
+        await applier.apply_all(to_do & after_ourselves)
+        for service in sorted(changes.gone):
+            context.checkpoint()
+            before = await context.definition_before(service)
+            context.allow_drain(before)
+            await manager.remove_service(context.stack, service, watch, context.report, before)
+        await context.name_images(model_hash)
+
+    async def _changes(
+        self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
+    ) -> StackChanges:
+        model = await context.stack.load_model(model_hash)
+        scope = replace(
+            await context.scope(), begun=begun(context.deployment), replaced=replaced_before(context.deployment)
+        )
+        return await find_changes(context.stack, model, watch.containers, bot=bot, scope=scope)
+
+
+async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:
+    """Write which services this run touches; an earlier attempt's record of a service is not lost."""
+    known = {progress.service: progress for progress in context.deployment.services}
+    planned = []
+    for service in sorted(changed | kept):
+        old = known.get(service, ServiceProgress(service))
+        if service in changed and not old.changed:
+            planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
+        if service in kept and old.step in NOT_TOUCHED_YET:
+            planned.append(replace(old, step=ServiceStep.UNCHANGED, changed=False))
+    await context.plan_services(planned)  # with the first intent

@@ -1,0 +1,213 @@
+"""Make the draft that is carried out: fetch and build all images, and pin the release to files and image IDs."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from roas.concurrency import begun
+from roas.deploy.context import DeploymentContext
+from roas.deploy.draft import load_release, make_draft
+from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.new_powers import has_approvers, refuse_ungranted
+from roas.deploy.planning import plan_deployment, plan_draft
+from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
+from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
+from roas.messages.message import said
+from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
+from roas.models.deployment import DeploymentKind, ServiceProgress
+from roas.models.events import ReleaseCreated
+from roas.models.plan import ServiceAction
+from roas.models.release import Release
+
+
+class Preparation:
+    """Pull, build and prepare monitoring at the same time; only the last may fail with a warning."""
+
+    name = PhaseName.PREPARATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return the release that was drafted, or the one that this deployment changes nothing of."""
+        if context.deployment.request.kind is DeploymentKind.ROLLBACK:
+            release = await _prepare_rollback(context)
+            return said("{release} is to run again", release=release.label)
+        release = await _prepare_release(context)
+        if release.number == context.deployment.from_release:
+            return said("{release} stays the release: nothing of it changes", release=release.label)
+        return said(
+            "release {release} is made of {services} services", release=release.label, services=len(release.services)
+        )
+
+
+async def planned(context: DeploymentContext) -> PlannedDeployment | None:
+    """Return the plan that was confirmed, with all that it was made of; None where nobody was shown one.
+
+    Raises ImageChangedError where it is not kept any more, or what it was made beside changed.
+    """
+    digest = context.deployment.request.plan_digest
+    if context.planned is None and digest is not None:
+        plans = KeptPlans(context.components)
+        found = await plans.find(context.environment, digest)
+        context.planned = await plans.require_current(context.environment, found)
+    return context.planned
+
+
+async def _prepare_release(context: DeploymentContext) -> Release:
+    """Draft the release, or take up the draft of an earlier attempt."""
+    deployment = context.deployment
+    if deployment.to_release is not None and not deployment.asks:
+        return await load_release(context)
+    of_plan = await planned(context) or await plan_deployment(
+        context.components, context.environment, deployment.request, keep=True
+    )
+    if deployment.to_release is None:
+        refuse_ungranted(deployment.request, of_plan.plan, has_approvers=has_approvers(context.components))
+        await _draft_release(context, of_plan)
+    release = await load_release(context)
+    if context.deployment.asks:
+        plan = await plan_draft(context.components, context.environment, deployment.request, of_plan, release)
+        draft = context.deployment.draft
+        if draft is not None and draft.replaces is not None:  # what the approver sees
+            await context.update(draft=replace(draft, replaces=plan.replaced))
+        await context.components.state.drafts.put_plan(context.deployment, plan, context.fence)
+    return release
+
+
+async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment) -> None:
+    """Fetch everything that the new release needs, and make it."""
+    for warning in of_plan.plan.warnings:
+        context.warn(warning)
+    progress = (
+        ServiceProgress(
+            service=plan.service,
+            old_image=plan.old_image,
+            new_image=plan.new_image,
+            changed=plan.action is not ServiceAction.KEEP,
+        )
+        for plan in of_plan.plan.services
+    )
+    await context.plan_services(progress)
+    async with begun(_prepare_monitoring(context)) as monitoring:
+        images = await context.run_unless_cancelled(_obtain(context, of_plan))
+        await _check_obtained(context, of_plan, images)
+        await _make_release(context, of_plan, images)
+        await context.stack.discard_builds(of_plan.built)
+        await context.run_unless_cancelled(monitoring)
+
+
+async def _obtain(context: DeploymentContext, of_plan: PlannedDeployment) -> dict[str, str]:
+    """Pull and build; a hotfix takes a built image only as it is here."""
+    builds, wanted = context.coordination.builds, of_plan.wanted
+    if not builds and (
+        unbuilt := sorted(name for name, image in wanted.items() if image.build_hash and not image.image_id)
+    ):
+        raise InvalidRequestError(
+            said(
+                "A hotfix builds nothing, and the image of {unbuilt} would have to be built.",
+                unbuilt=", ".join(unbuilt),
+            ),
+            hint=said("Use /deploy, or push the image to a registry first."),
+        )
+    manager = context.components.manager
+    return dict(
+        await manager.obtain_images(context.stack, of_plan.require_stack(), wanted, context.report, builds=builds)
+    )
+
+
+async def _check_obtained(context: DeploymentContext, of_plan: PlannedDeployment, images: Mapping[str, str]) -> None:
+    """Check what could not be checked for the plan: the proxies whose image was not here."""
+    resolved = of_plan.require_stack()
+    late = {name: image for name, image in images.items() if image != of_plan.wanted[name].image_id}
+    if with_proxies(context.stack, resolved.model):
+        await refuse_broken_proxies(context.stack, of_plan.plan, resolved.model, late)
+
+
+async def _prepare_monitoring(context: DeploymentContext) -> None:
+    if not context.coordination.prepares_monitoring:
+        return
+    try:
+        async with asyncio.timeout(PREPARE_MONITORING_TIMEOUT_SECONDS):
+            for warning in await context.components.monitoring.prepare_monitoring_stack(context.environment):
+                context.warn(warning)
+    except RoasError as error:
+        context.warn(said("Monitoring could not be prepared: {message}", message=error.message))
+    except TimeoutError:
+        context.warn(
+            said(
+                "Monitoring was not prepared within {seconds} s.",
+                seconds=f"{PREPARE_MONITORING_TIMEOUT_SECONDS:g}",
+            )
+        )
+
+
+async def _make_release(context: DeploymentContext, of_plan: PlannedDeployment, images: dict[str, str]) -> None:
+    """Pin the release; what changes nothing of the current one makes none."""
+    components, deployment = context.components, context.deployment
+    await components.state.locks.check(context.fence)
+    current = of_plan.current
+    pinned = await context.stack.draft_release(
+        of_plan.require_stack(), images, kept_from=current, kept_services=of_plan.kept
+    )
+    draft = await make_draft(context, of_plan, pinned.model_hash)
+    if current is not None and current.model_hash == pinned.model_hash:
+        # Whoever deploys the same again and again keeps the releases that differ, and so the way back.
+        await context.update(to_release=current.number, applied_model=pinned.model_hash, draft=draft)
+        return
+    release = await components.manager.releases.create_release(
+        pinned,
+        context.stack,
+        deployment.request.requested_by,
+        context.fence,
+        deployment_id=deployment.id,
+        correlation_id=deployment.correlation_id,
+    )
+    await context.update(to_release=release.number, applied_model=release.model_hash, draft=draft)
+    context.publish(ReleaseCreated(release=release.number, **context.origin))
+
+
+async def _prepare_rollback(context: DeploymentContext) -> Release:
+    """Draft the release that comes back, with the credentials of the plan; what was pruned of it is pulled."""
+    deployment, releases = context.deployment, context.components.state.releases
+    number = deployment.to_release
+    target = None if number is None else await releases.get(context.environment.name, number)
+    if target is None:
+        raise ReleaseNotRestorableError(
+            said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
+        )
+    if deployment.request.services:
+        return await _with_earlier_services(context, target)
+    of_plan = await planned(context)
+    if of_plan is None or of_plan.target is None or deployment.touched:  # begun by the release before
+        return target
+    if deployment.draft is None:
+        for warning in of_plan.plan.warnings:
+            context.warn(warning)
+        changed = {plan.service for plan in of_plan.plan.changed}
+        await context.components.manager.releases.require_images(context.stack, target, changed, context.report)
+        model_hash = of_plan.target.model_hash
+        await context.update(applied_model=model_hash, draft=await make_draft(context, of_plan, model_hash))
+    return target
+
+
+async def _with_earlier_services(context: DeploymentContext, earlier: Release) -> Release:
+    """Make a release of the current one with some services as an earlier one has them, once: all else stays."""
+    components, deployment = context.components, context.deployment
+    if earlier.deployment_id == deployment.id:  # by an earlier attempt
+        return earlier
+    current = await components.state.releases.applied(context.environment.name)
+    if current is None:
+        raise ReleaseNotRestorableError(
+            said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
+        )
+    (service,) = deployment.request.services
+    draft = await context.stack.draft_with(current, service, earlier)
+    release = await components.manager.releases.create_release(
+        draft,
+        context.stack,
+        deployment.request.requested_by,
+        context.fence,
+        deployment_id=deployment.id,
+        correlation_id=deployment.correlation_id,
+    )
+    await context.update(to_release=release.number, applied_model=release.model_hash)
+    context.publish(ReleaseCreated(release=release.number, **context.origin))
+    return release

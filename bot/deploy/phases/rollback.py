@@ -1,0 +1,217 @@
+"""Return the whole environment to its earlier release."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from roas.deploy.applier import Applier
+from roas.deploy.changes import begun, find_changes
+from roas.deploy.context import DeploymentContext
+from roas.deploy.dependencies import DependencyCoordinator
+from roas.deploy.draft import refuse_unplanned
+from roas.deploy.failed_rollback import is_put_back
+from roas.deploy.handover import replace_bot_if_needed
+from roas.deploy.leftovers import sweep_leftovers
+from roas.deploy.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from roas.deploy.phases.verification import require_undisturbed
+from roas.deploy.stale_instances import remove_predecessors
+from roas.errors import ServiceFailedError
+from roas.messages.message import said
+from roas.models.coordination import PhaseName
+from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerState
+from roas.models.release import Release
+from roas.models.stack import DependencyKind, ServiceDefinition
+from roas.stack.containers.readiness import Readiness, judge_readiness
+from roas.stack.containers.watch import ContainerWatch
+
+WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
+
+
+class Rollback:
+    """Bring the old release up in dependency order; what it replaces goes once that is ready. Needs no registry."""
+
+    name = PhaseName.ROLLBACK
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return which release runs again. Raises RoasError: then an operator is needed."""
+        target = await self._target(context)
+        async with ContainerWatch(context.stack) as watch:
+            if target is None:
+                context.release = None
+                bot = await self._remove_everything(context, watch)
+                if bot is None:
+                    return said("nothing ran before, so everything was removed")
+                return said(
+                    "nothing ran before, so everything but {service}, which is this bot itself, was removed",
+                    service=bot.service,
+                )
+            await self._restore(context, watch, target)
+            return said("{target} runs again", target=target.label)
+
+    async def _target(self, context: DeploymentContext) -> Release | None:
+        """Move to the requested release or, after a failed deployment, to the one before it."""
+        deployment = context.deployment
+        asked_for = deployment.request.kind is DeploymentKind.ROLLBACK and deployment.problem is None
+        number = deployment.to_release if asked_for else deployment.from_release
+        if number is None:
+            return None
+        return await context.components.state.releases.get(context.environment.name, number)
+
+    async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
+        stack, manager = context.stack, context.components.manager
+        stays = await self._bot_without_place(context, target)
+        for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
+            context.warn(action)
+        model_hash = "" if context.failed else context.deployment.applied_model
+        if not model_hash:  # nobody drafted this way
+            model_hash, warnings = await stack.refresh_credentials(target)
+            for warning in warnings:
+                context.warn(warning)
+        context.release, context.model_hash = target, model_hash
+        await context.update(applied_model=model_hash)
+        await watch.refresh()
+        bot = await context.bot()
+        own = stays | (frozenset() if bot is None else frozenset({bot.service}))
+        own_bot, bot = bot, None if stays else bot
+        model = await stack.load_model(model_hash)
+        scope = replace(await context.scope(), begun=begun(context.deployment))
+        changes = await find_changes(stack, model, watch.containers, bot=own_bot, scope=scope)
+        refuse_unplanned(context, changes, stays)
+        of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
+        needed = (frozenset(changes.differing) | of_bot) - stays
+        if context.failed:
+            await manager.releases.require_images(context.stack, target, needed, context.report)
+        await context.name_images(model_hash)
+        if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
+            await replace_bot_if_needed(context, watch, model_hash, bot)
+        differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
+        wanted = await context.definitions_to_apply(model_hash)
+        definitions = {name: one.for_rollback() for name, one in wanted.items()}
+        if is_put_back(context.deployment):  # a service that waits in vain for another was well without it before
+            definitions = {name: _without_needs(one) for name, one in definitions.items()}
+            stays |= {one.service for one in context.deployment.services if one.was_well is False}
+            differing -= stays
+        await _plan_services(context, watch, differing | restarts)
+        coordinator = DependencyCoordinator(definitions)
+        # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
+        late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
+        # People find what they asked for under the names that it had; a kept container has its name until it goes.
+        keeps = context.deployment.request.kind is not DeploymentKind.ROLLBACK
+        applier = Applier(context, watch, definitions, model_hash, restarts, await _model_before(context), keeps)
+        async with self._gone_once_restored(context, watch, changes.gone - own, frozenset(definitions)):
+            await applier.apply_all((differing | restarts) - late, restoring=True)
+            await replace_bot_if_needed(context, watch, model_hash, bot)
+            await applier.apply_all((differing | restarts) & late, restoring=True)
+        await manager.settle_proxies(context.stack, definitions.values())
+        if context.deployment.problem is not None:  # no verification comes after this
+            if not context.environment.on_swarm and not stays:
+                await require_undisturbed(context, model_hash, watch)
+            await remove_predecessors(context, watch)
+
+    @asynccontextmanager
+    async def _gone_once_restored(
+        self, context: DeploymentContext, watch: ContainerWatch, gone: frozenset[str], restored: frozenset[str]
+    ) -> AsyncIterator[None]:
+        """Remove, after the block, the services that the old release does not have; what a job left goes first.
+
+        What has a place that only one container can have makes room before, and is started again if the block fails.
+        """
+        stack = context.stack
+        before = {service: await context.definition_before(service) for service in sorted(gone)}
+
+        async def remove(services: Iterable[str]) -> None:
+            for service in services:
+                context.allow_drain(before[service])
+                await context.components.manager.remove_service(stack, service, watch, context.report, before[service])
+
+        held = {
+            name for name, one in before.items() if one is not None and one.fixed_place and not stack.replaces_by_itself
+        }
+        first = {name for name, one in before.items() if name in restored or (one is not None and one.fixed_name)}
+        await remove(sorted(first))
+        stopped = [
+            one
+            for service in sorted(held - first)
+            for one in watch.of_service(service)
+            if one.state is ContainerState.RUNNING
+        ]
+        await context.report_all(sorted({one.service for one in stopped}), ServiceStep.RESTORING)
+        await context.components.manager.stop_containers(stack, tuple(stopped))
+        try:
+            yield
+        except ServiceFailedError:
+            for one in stopped:
+                await stack.start(one.id)
+            raise
+        await watch.refresh()
+        await remove(sorted(gone - first))
+
+    async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
+        """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
+
+        Raises BotRemovalError where a person requested that release: nothing has been changed then.
+        """
+        bot = await find_running_bot(context.components, context.environment)
+        replicas = replicas_by_service(await context.definitions(target.model_hash))
+        if bot is None or keeps_bot(bot, replicas):
+            return frozenset()
+        if context.deployment.problem is None:  # the plan refuses it, but one made by the release before did not
+            refuse_without_bot(bot, replicas, target.label)
+        context.warn(
+            said(
+                "{target} has no container of {service}, which is this bot itself: it stays as it is.",
+                target=target.label,
+                service=bot.service,
+            )
+        )
+        return frozenset({bot.service})
+
+    async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> OwnContainer | None:
+        """Remove what there is, and return the bot, which stays: also one that is stopped and was not touched."""
+        bot = await context.bot()
+        if bot is None:
+            touched = {one.service for one in context.deployment.services if one.step not in UNTOUCHED_STEPS}
+            known = await find_running_bot(context.components, context.environment)
+            if known is not None and known.service not in touched:  # else it is part of what failed
+                bot = known
+        own = frozenset() if bot is None else frozenset({bot.service})
+        there = {container.service for container in watch.containers}
+        there |= await context.stack.written_services()
+        for service in sorted(there - own):
+            await context.components.manager.remove_service(context.stack, service, watch, context.report)
+        return bot
+
+
+async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:
+    """Record what is restored, so that it is verified, and which of it was well before somebody asked for that."""
+    known = {progress.service: progress for progress in context.deployment.services}
+    is_asked_for = context.deployment.problem is None
+    there = await context.definitions(await _model_before(context)) if is_asked_for else {}
+    planned = []
+    for service in sorted(services):
+        progress = replace(known.get(service, ServiceProgress(service)), changed=True)
+        if is_asked_for and progress.was_well is None and service in there:
+            readiness = judge_readiness(there[service], watch.of_service(service), tolerated_restarts=2**31)
+            progress = replace(progress, was_well=readiness.state in WELL)
+        planned.append(progress)
+    await context.plan_services(planned)
+
+
+async def _model_before(context: DeploymentContext) -> str:
+    """Return the hash of the model that services are of which this way leads from; empty where none is known."""
+    deployment, releases = context.deployment, context.components.state.releases
+    if deployment.problem is None:  # asked for, and not applied yet: the journal has what runs
+        return await releases.applied_model(context.environment.name) or ""
+    number = deployment.to_release
+    found = None if number is None else await releases.get(context.environment.name, number)
+    return "" if found is None else found.model_hash
+
+
+def _without_needs(definition: ServiceDefinition) -> ServiceDefinition:
+    edges = (
+        replace(edge, kind=DependencyKind.OPTIONAL) if edge.kind is DependencyKind.REQUIRED else edge
+        for edge in definition.dependencies
+    )
+    return replace(definition, dependencies=tuple(edges))

@@ -1,0 +1,407 @@
+"""Watch whether the new release stays healthy."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from roas.concurrency import begun, run_concurrently
+from roas.deploy.changes import find_changes
+from roas.deploy.context import DeploymentContext
+from roas.deploy.draft import load_release
+from roas.deploy.observation import is_critical, observation_seconds
+from roas.deploy.rollout_log import ServiceRolloutLog, no_news
+from roas.deploy.stale_instances import remove_predecessors
+from roas.errors import ProxyError, ServiceFailedError
+from roas.messages.message import said
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, ServiceStep
+from roas.models.facts import OwnContainer
+from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import compare_service
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
+from roas.stack.containers.repair import is_of_others
+from roas.stack.containers.service_wait import service_failure, wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+
+# What is left of a step that another process was in.
+OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
+NOTED_WITHIN = timedelta(seconds=0.5)
+CHANGED = said("somebody else changed the service meanwhile")
+
+
+class Verification:
+    """Observe every changed service for its window, and check the others once."""
+
+    name = PhaseName.VERIFICATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return how the release is. Raises ServiceFailedError for the first service that does not stay well."""
+        release = await load_release(context)
+        definitions = await context.definitions_there(context.model_hash or release.model_hash)
+        changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
+        own = await context.components.own_container(context.environment)
+        windows = {service: observation_seconds(definitions[service], context.environment) for service in changed}
+        context.allow(max(windows.values(), default=0.0))  # the limit is about what hangs, not about the watch
+        context.observed = {name: definitions[name] for name in changed}
+        async with context.watching() as watch:
+            watched = [definitions[service] for service in sorted(changed)]
+            await context.run_unless_cancelled(
+                run_concurrently(_get_ready_and_observe(context, watch, definition, own) for definition in watched)
+            )
+            _warn_of_ended_watch(context, windows)
+            if context.environment.on_swarm:
+                await watch.refresh()  # no event tells of its tasks: what runs in the end counts
+                await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
+                await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
+            for service in sorted(set(definitions) - changed):
+                await _check_untouched(context, watch, definitions[service])
+            rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
+            tolerated = frozenset[str]().union(*(one.tolerated for one in rollouts))
+            judged = {
+                name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated]
+                for name in changed
+            }
+            await context.run_unless_cancelled(_require_served(context, watch, definitions, changed))
+            await _close_steps(context, definitions, judged)
+            await context.components.manager.settle_proxies(context.stack, definitions.values())
+            summary = summary_of(definitions, judged)
+            if not context.environment.on_swarm:
+                await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)
+            await remove_predecessors(context, watch)
+            return summary
+
+
+async def _require_served(
+    context: DeploymentContext,
+    watch: ContainerWatch,
+    definitions: Mapping[str, ServiceDefinition],
+    changed: Collection[str],
+) -> None:
+    """Wait until the proxies that changed send requests to what is behind them. Raises ProxyError, ServiceFailedError.
+
+    That such a container runs says little: it may still read its file, or have been started again just now. A rollback
+    that somebody asked for does not fail for a proxy that runs (decision 15): a warning says so.
+    """
+    manager = context.components.manager
+    for _, definition in sorted(definitions.items()):
+        proxy = definition.proxy.service if definition.proxy is not None else ""
+        if proxy not in changed or not definitions[proxy].replicas:
+            continue
+        try:
+            await manager.require_served(context.stack, definition, watch, context.report)
+        except ProxyError as error:
+            if context.deployment.request.kind is not DeploymentKind.ROLLBACK:
+                raise
+            context.warn(error.message)
+
+
+async def _close_steps(
+    context: DeploymentContext,
+    definitions: dict[str, ServiceDefinition],
+    judged: Mapping[str, Collection[ContainerSnapshot]],
+) -> None:
+    """Report the services whose last step an interruption left open: those that were observed are well."""
+    for progress in context.deployment.services:
+        if progress.service in judged and progress.step in OPEN_STEPS:
+            definition = definitions[progress.service]
+            is_seen = definition.has_health_check and bool(judged[progress.service])
+            verified = ServiceStep.HEALTHY if is_seen else ServiceStep.UNVERIFIED
+            await context.report(progress.service, ServiceStep.COMPLETED if definition.one_shot else verified)
+
+
+async def _get_ready_and_observe(
+    context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
+) -> None:
+    """Observe from when the service was ready on; from now on where this process has not seen that.
+
+    A deployment that was resumed, or that an engine went away from and came back to, may find containers that were
+    started again with a machine, or by somebody: they get ready first.
+    """
+    log = ServiceRolloutLog(context, definition, no_news)
+    at_first = of_release(watch.containers, definition.name, own)
+    started_again = any(map(_is_starting, at_first))
+    if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
+        only = own.id if own is not None and own.service == definition.name else None
+        again = wait_until_ready(context.stack, definition, watch, only=only, without=log.tolerated)
+        if log.record is None:
+            await again
+        else:  # what has failed, or is not ready in time, is found below: the policy decides what that leads to
+            left = context.seconds_left
+            observed = observation_seconds(definition, context.environment)
+            with suppress(ServiceFailedError, TimeoutError):
+                async with asyncio.timeout(None if left is None else max(0.0, left - observed)):
+                    await again
+        await context.watch_again(definition.name)
+    elif definition.name not in context.ready:
+        await context.watch_again(definition.name)
+    await _observe(context, watch, definition, own)
+
+
+async def _observe(
+    context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
+) -> None:
+    """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
+
+    What it did since it was ready counts, however long the other services took.
+    """
+    log, ready = ServiceRolloutLog(context, definition, no_news), context.ready[definition.name]
+
+    first = {one.id: one for one in of_release(ready.containers, definition.name, own)}
+    restarts = {one.id: one.restart_count for one in ready.containers}
+
+    def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
+        judged = of_release(containers, definition.name, own)
+        found = find_trouble(*without(log.tolerated, definition, judged), restarts)
+        if found is None or context.environment.on_swarm:
+            return found
+        return find_disturbance(first, judged) or found
+
+    ends_at = ready.at + observation_seconds(definition, context.environment)
+    while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
+        await _require_nobody_elses_doing(context, definition.name)
+        error = await service_failure(context.stack, definition.name, found)
+        refused = error if error.by_somebody else await log.late_failure(found.container_id, error)
+        if refused is error:
+            await context.report(definition.name, ServiceStep.FAILED, found.reason)
+        if refused is not None:
+            raise refused
+
+
+async def _trouble_until(
+    ends_at: float,
+    superseded: asyncio.Event,
+    watch: ContainerWatch,
+    trouble: Callable[[tuple[ContainerSnapshot, ...]], ServiceReadiness | None],
+    service: str,
+) -> ServiceReadiness | None:
+    """Return the first trouble of a service until the watch ends by itself or by somebody; None where it is well."""
+    looking = watch.until(trouble, max(0.0, ends_at - time.monotonic()), service=service)
+    async with begun(looking) as found, begun(superseded.wait()) as newer:
+        await asyncio.wait({found, newer}, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(TimeoutError):
+            return found.result() if found.done() else trouble(watch.of_service(service))
+    return None
+
+
+def _warn_of_ended_watch(context: DeploymentContext, windows: Mapping[str, float]) -> None:
+    """Say what was not watched to its end, since somebody asked for something newer."""
+    now = time.monotonic()
+    left = {name: context.ready[name].at + seconds - now for name, seconds in windows.items()}
+    cut = sorted(name for name, seconds in left.items() if seconds > 0)
+    if not cut or context.superseded_by is None:
+        return
+    context.warn(
+        said(
+            "{person} asked for something newer: the watch of {services} ended {seconds} s early.",
+            person=context.superseded_by.name,
+            services=", ".join(cut),
+            seconds=f"{max(left.values()):.0f}",
+        )
+    )
+
+
+def without(
+    tolerated: frozenset[str], definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...]
+) -> tuple[ServiceDefinition, tuple[ContainerSnapshot, ...]]:
+    """Leave out the replicas that failed, and that the rollout went on without."""
+    judged = tuple(one for one in containers if one.id not in tolerated)
+    return replace(definition, replicas=definition.replicas - (len(containers) - len(judged))), judged
+
+
+def of_release(
+    containers: tuple[ContainerSnapshot, ...], service: str, own: OwnContainer | None
+) -> tuple[ContainerSnapshot, ...]:
+    """Return the containers by which a service is judged; of this very bot's, not the predecessor that watches it."""
+    if own is not None and own.service == service:
+        return tuple(container for container in containers if container.id == own.id)
+    return tuple(container for container in containers if container.service == service)
+
+
+def find_trouble(
+    definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...], restarts_before: Mapping[str, int]
+) -> ServiceReadiness | None:
+    """Return why a service that was ready is not well any more, or None."""
+    for container in containers:
+        if container.restart_count > restarts_before.get(container.id, 0):
+            return ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
+    readiness = judge_readiness(definition, containers, tolerated_restarts=2**31)
+    if readiness.state in {Readiness.FAILED, Readiness.WAITING}:
+        return replace(readiness, state=Readiness.FAILED)
+    return None
+
+
+def find_disturbance(
+    first: Mapping[str, ContainerSnapshot], containers: Collection[ContainerSnapshot]
+) -> ServiceReadiness | None:
+    """Return what somebody else did to the containers of a service since they were observed `first`, or None."""
+    failed = Readiness.FAILED
+    for container in containers if first else ():
+        before = first.get(container.id)
+        if before is None or is_of_others(container):
+            return ServiceReadiness(failed, said("its container was replaced by somebody else"), removed=True)
+        if container.was_stopped and container.state in ENDED:
+            return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
+        if container.restart_count <= before.restart_count and _was_started(before, container):
+            return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
+    return removed() if first.keys() - {one.id for one in containers} else None
+
+
+def _is_starting(container: ContainerSnapshot) -> bool:
+    return container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
+
+
+def _was_started(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
+    """Return whether a container was started again; the time of its event is not quite the one that is noted."""
+    if before.started_at is None or after.started_at is None:
+        return False
+    return after.started_at - before.started_at > NOTED_WITHIN
+
+
+async def require_undisturbed(
+    context: DeploymentContext, model_hash: str, watch: ContainerWatch, *, with_bot: bool = False
+) -> None:
+    """Read once more what runs. Raises ServiceFailedError where it is not the release: somebody else changed it.
+
+    The bot itself may stay as it is on the way back.
+    """
+    stack, deployment = context.stack, context.deployment
+    await watch.refresh()
+    scope = await context.scope()
+    model = await stack.load_model(model_hash)
+    changes = await find_changes(stack, model, watch.containers, bot=await context.bot(), scope=scope)
+    tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
+    # What has ended well may be idle: nothing would start it again by itself.
+    ended = {
+        name
+        for name, found in changes.differing.items()
+        if found.is_only_idle
+        and judge_readiness(changes.definitions[name], watch.of_service(name)).state is Readiness.COMPLETED
+    }
+    changed = (changes.differing.keys() | changes.gone) - tolerated - ended
+    if with_bot and changes.own is not None and changes.own.unlike:
+        changed |= {changes.own.service}
+    ready = {one.service for one in deployment.services if one.changed} - tolerated
+    if changes.own is not None:
+        ready -= {changes.own.service}
+    # It was ready before: what waits for its first check again was started again since.
+    changed |= {one.service for one in watch.containers if one.service in ready and _is_starting(one)}
+    for service in sorted(changed):
+        error = await _changed_by_another(context, service)
+        error.by_somebody = True
+        raise error
+
+
+async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:
+    """Raise ServiceFailedError where a service of a Swarm is not well since somebody removed or changed it."""
+    stack, environment = context.stack, context.environment
+    if not environment.on_swarm:
+        return
+    if service not in await stack.written_services():
+        raise await _changed_by_another(context, service, said("somebody removed the service meanwhile"))
+    model = await stack.load_model(context.model_hash or (await load_release(context)).model_hash)
+    wanted = await stack.wanted_services(model)
+    there = await stack.containers()
+    if compare_service(wanted[service], [one for one in there if one.service == service]).unlike:
+        raise await _changed_by_another(context, service)
+
+
+async def _changed_by_another(context: DeploymentContext, service: str, reason: str = CHANGED) -> ServiceFailedError:
+    await context.report(service, ServiceStep.FAILED, reason)
+    return ServiceFailedError(
+        said("{service} failed: {reason}.", service=service, reason=reason),
+        hint=said("Find out who writes to the Swarm, then deploy again.")
+        if context.environment.on_swarm
+        else said("Find out who changed it, a person or a program, then deploy again."),
+        service=service,
+    )
+
+
+async def _require_as_written(
+    context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], changed: Collection[str], model_hash: str
+) -> None:
+    """Raise ServiceFailedError where a service of a Swarm is another now: healthy tasks say nothing of whose they are.
+
+    While others were written or observed, somebody may have updated it, or rolled it back by `docker service rollback`.
+    Of one that this deployment did not change, only a critical one fails it; of the others a warning says so.
+    """
+    stack, environment = context.stack, context.environment
+    wanted = await stack.wanted_services(await stack.load_model(model_hash))
+    there = await stack.containers()
+    for name, definition in sorted(definitions.items()):
+        own = [one for one in there if one.service == name]
+        if times := max((one.surplus_runs for one in own), default=0):
+            context.warn(
+                said("{service} has ended well, and Swarm ran it {times} times more.", service=name, times=times)
+            )
+        if name in changed and (left_on := {node for one in own for node in one.left_on}):
+            context.warn(
+                said(
+                    "{nodes} is down: {service} may still run there as it was before, until the node is back.",
+                    nodes=", ".join(sorted(left_on)),
+                    service=name,
+                )
+            )
+        found = compare_service(wanted[name], own)
+        is_done = definition.one_shot and name not in changed
+        if is_done or not (found.unlike or found.missing or found.unwritten):
+            continue
+        if name not in changed and not is_critical(definition, environment):
+            context.warn(
+                said("{service}, which was not changed, is another by now: somebody else changed it.", service=name)
+            )
+            continue
+        raise await _changed_by_another(context, name)
+
+
+async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
+    """An untouched service fails the deployment only if it is critical."""
+    readiness = judge_readiness(definition, watch.of_service(definition.name), tolerated_restarts=2**31)
+    if readiness.state is not Readiness.FAILED:
+        return
+    if is_critical(definition, context.environment):
+        raise ServiceFailedError(
+            said(
+                "{definition}, which is critical, is unhealthy: {reason}.",
+                definition=definition.name,
+                reason=readiness.reason,
+            ),
+            hint=said(
+                "This deployment did not change {definition}; look at its logs. To let its health fail no deployment, "
+                "take it out of `critical_services` (CRITICAL_SERVICES), and `critical` out of its x-deploy.",
+                definition=definition.name,
+            ),
+            service=definition.name,
+        )
+    context.warn(
+        said(
+            "{definition}, which was not changed, is unhealthy: {reason}.",
+            definition=definition.name,
+            reason=readiness.reason,
+        )
+    )
+
+
+def summary_of(
+    definitions: Mapping[str, ServiceDefinition], judged: Mapping[str, Collection[ContainerSnapshot]]
+) -> str:
+    """Say how many of the changed services are healthy, by the replicas that did not fail.
+
+    Where all of them failed and the rollout went on, the service is not healthy.
+    """
+    checked = {name for name in judged if definitions[name].has_health_check}
+    healthy = {
+        name
+        for name, containers in judged.items()
+        if definitions[name].one_shot
+        or not definitions[name].replicas
+        or (containers and all(c.health is HealthStatus.HEALTHY for c in containers))
+    }
+    text = said("{healthy} of {changed} changed services are healthy", healthy=len(healthy), changed=len(judged))
+    unverified = ", ".join(sorted(set(judged) - healthy - checked))
+    if not unverified:
+        return text
+    return said("{text}; unverified (no health check): {unverified}", text=text, unverified=unverified)

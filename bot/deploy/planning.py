@@ -1,0 +1,330 @@
+"""Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
+
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from roas.concurrency import begun
+from roas.configuration.environments import projects_of
+from roas.deploy.changes import Scope, brought_services
+from roas.deploy.components import Components
+from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.leftovers import expected_containers, find_own_bot
+from roas.deploy.new_powers import find_new_powers
+from roas.deploy.observation import release_in_use
+from roas.deploy.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
+from roas.deploy.plan import PlanSubject, make_plan
+from roas.deploy.planned_changes import compare, compare_candidate
+from roas.deploy.proxy_changes import (
+    refuse_broken_proxies,
+    refuse_unready_proxies,
+    warn_of_dropped,
+    warn_of_unready,
+    with_proxies,
+)
+from roas.deploy.rollback_target import find_rollback_target, is_same
+from roas.deploy.state_folder import refuse_moved_state
+from roas.errors import ComposeFileError, InvalidRequestError, RegistryUnavailableError, SecondCopyError
+from roas.messages.message import Message, said
+from roas.models.deployment import DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.plan import Plan, ServiceAction
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.stack.interface import ResolvedStack, SweptContainers
+from roas.stack.machine.projects import runs_already_as
+from roas.stack.model.services import BOUND, services_of, written_fields
+
+
+async def plan_deployment(
+    components: Components, environment: Environment, request: DeploymentRequest, *, keep: bool
+) -> PlannedDeployment:
+    """Resolve what a deployment asks for and compare it with what is; with `keep`, copy all its files by content.
+
+    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
+    SecondCopyError, StateMovedError.
+    """
+    async with begun(expected_containers(components, environment)) as looking:
+        return await _plan_deployment(components, environment, request, looking, keep=keep)
+
+
+async def _plan_deployment(
+    components: Components,
+    environment: Environment,
+    request: DeploymentRequest,
+    looking: Awaitable[SweptContainers],
+    *,
+    keep: bool,
+) -> PlannedDeployment:
+    """Plan while somebody looks at the containers."""
+    stack = components.stacks.of(environment)
+    resolved = await stack.resolve(request.version, write_contents=keep)
+    limited_to = _limit(resolved.definitions, request.services)
+    kept = frozenset(resolved.definitions) - limited_to if limited_to else frozenset()
+    current = await release_in_use(components.state, environment.name)
+    changed = frozenset(resolved.definitions) - kept
+    left = _left_as_they_are(environment, current, changed) if limited_to else {}
+    bot = await find_running_bot(components, environment)
+    replicas = left | {name: resolved.definitions[name].replicas for name in changed}
+    refuse_without_bot(bot, replicas, request.version or environment.name)
+    if bot is not None and bot.service in changed:
+        refuse_moved_bot(bot, resolved.model, environment)
+    wanted = await stack.look_up_images(resolved, changed)
+    old_model = await stack.load_model(current.model_hash) if current else None
+    await refuse_second_copy(components, environment, current, old_model)
+    comparison = await compare_candidate(
+        components, environment, resolved, wanted, current, frozenset(left), limited_to, await looking
+    )
+    inputs = await stack.hash_inputs(resolved.model)
+    subject = PlanSubject(
+        environment=environment.name,
+        inputs=inputs,
+        version=resolved.version if resolved.version == request.version else "",
+        definitions=resolved.definitions,
+        wanted=wanted,
+        to_release=current.number if current and comparison.new_model == comparison.old_model else None,
+        warnings=(
+            *resolved.warnings,
+            *(obstacle.message for obstacle in resolved.obstacles),
+            *await _lost_images(components, environment, current),
+        ),
+    )
+    before = with_proxies(stack, old_model)
+    plan = make_plan(comparison, subject)
+    plan = replace(
+        plan,
+        refusals=tuple(one.message for one in resolved.obstacles if one.refuses),
+        new_powers=await find_new_powers(components, stack, resolved),
+    )
+    plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))
+    await _refuse_fixed_bot(components, environment, plan, resolved.definitions)
+    await refuse_unready_proxies(components, environment, plan, resolved.definitions)
+    images = {name: one.image_id for name, one in wanted.items() if one.image_id}
+    if with_proxies(stack, resolved.model):
+        await refuse_broken_proxies(stack, plan, resolved.model, images)
+    await refuse_moved_state(components, environment, resolved.model, kept)
+    return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
+
+
+def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:
+    """Return the services of the current release that stay as they are, with the number of their replicas."""
+    if current is None:
+        raise InvalidRequestError(
+            said(
+                "{environment} has no release yet, so none of its services can be kept as it is.",
+                environment=environment.name,
+            ),
+            hint=said("Deploy the whole stack once, without naming services."),
+        )
+    return {one.name: one.replicas for one in current.services if one.name not in changed}
+
+
+async def plan_draft(
+    components: Components,
+    environment: Environment,
+    request: DeploymentRequest,
+    planned: PlannedDeployment,
+    release: Release,
+) -> Plan:
+    """Return the plan of a drafted release: what is known of it by now is every image."""
+    stack, current = components.stacks.of(environment), planned.current
+    model = await stack.load_model(release.model_hash)
+    scope = Scope(
+        named=frozenset(request.services),
+        moved=brought_services(current),
+        released=await stack.load_model(current.model_hash) if current else None,
+    )
+    containers = await expected_containers(components, environment)
+    subject = PlanSubject(
+        environment=environment.name,
+        version=planned.plan.version,
+        definitions=stack.definitions(model),
+        wanted={
+            service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
+            for service in release.services
+        },
+        to_release=release.number,
+        inputs=planned.inputs,
+    )
+    plan = make_plan(await compare(components, environment, current, model, model, scope, containers), subject)
+    return replace(plan, warnings=planned.plan.warnings, refusals=planned.plan.refusals)
+
+
+async def plan_rollback(
+    components: Components, environment: Environment, request: DeploymentRequest, *, keep: bool
+) -> PlannedDeployment:
+    """Find the release to go back to and compare it with what is; with `keep`, keep it with today's credentials.
+
+    Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
+    SecondCopyError, StateMovedError.
+    """
+    stack = components.stacks.of(environment)
+    current = await release_in_use(components.state, environment.name)
+    target, model = await find_rollback_target(components, environment, request, current)
+    if current is not None:
+        await refuse_second_copy(components, environment, current, await stack.load_model(current.model_hash))
+    wanted = {
+        service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
+        for service in target.services
+    }
+    await stack.check_release(target.model_hash)
+    definitions = stack.definitions(model)
+    bot = await find_running_bot(components, environment)
+    refuse_without_bot(bot, replicas_by_service(definitions), target.label)
+    refuse_moved_bot(bot, model, environment)
+    renewed, warnings = await stack.preview_refreshed(target)
+    scope = Scope(moved=brought_services(current, target), goes_back=True)
+    containers = await expected_containers(components, environment)
+    comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
+    inputs = await stack.hash_inputs(renewed)
+    if keep and renewed != model:
+        target = replace(target, model_hash=await stack.save_model(renewed))
+    subject = PlanSubject(
+        environment=environment.name,
+        inputs=inputs,
+        model=renewed,
+        version=target.version,
+        definitions=definitions,
+        wanted=wanted,
+        to_release=target.number,
+        goes_back=True,
+        warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
+    )
+    plan = make_plan(comparison, subject)
+    before = with_proxies(stack, comparison.old_model)
+    plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
+    plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
+    if plan.changed and not environment.on_swarm:
+        text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
+        plan = plan.with_warnings(text)
+    await _refuse_fixed_bot(components, environment, plan, definitions)
+    await refuse_moved_state(components, environment, model)
+    return PlannedDeployment(plan, current, inputs, target=target)
+
+
+def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
+    """Say where somebody's `docker compose up -d` in the stack's folder will do something else than this."""
+    if stack.environment.on_swarm:
+        return
+    services = services_of(stack.model)
+    made = (one.service for one in plan.services if one.action in {ServiceAction.CREATE, ServiceAction.RECREATE})
+    if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services.get(name, {})))):
+        yield said(
+            "`docker compose up -d` makes {services} anew: it binds the stack's files, a release has copies of them.",
+            services=", ".join(copied),
+        )
+    if plan.changed and stack.beside_files:
+        yield said(
+            "`docker compose up -d` goes by the stack's files, which name another version. Write {version} there, too, "
+            "or use `roas compose {environment} -- up -d`.",
+            version=stack.version,
+            environment=plan.environment,
+        )
+
+
+def _partially_applied(target: Release) -> Message:
+    return said(
+        "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
+        label=target.label,
+    )
+
+
+async def _lost_images(components: Components, environment: Environment, current: Release | None) -> tuple[str, ...]:
+    """Warn where what a failed deployment would go back to is gone: a prune takes what nothing uses."""
+    if current is None:
+        return ()
+    try:
+        gone = await components.stacks.of(environment).missing_images(current)
+    except RegistryUnavailableError as error:
+        return (
+            said(
+                "It is not known whether {label} could be restored: {reason}", label=current.label, reason=error.message
+            ),
+        )
+    if not gone:
+        return ()
+    text = said(
+        "Should this fail, {label} cannot be restored: the images of {services} are gone.",
+        label=current.label,
+        services=", ".join(gone),
+    )
+    return (text,)
+
+
+async def _refuse_fixed_bot(
+    components: Components, environment: Environment, plan: Plan, definitions: Mapping[str, ServiceDefinition]
+) -> None:
+    """Raise ComposeFileError where the bot's own service would be replaced, and no second one can run beside it."""
+    moved = {one.service for one in plan.services if one.action is ServiceAction.RECREATE}
+    fixed = {name: one.fixed_place for name, one in definitions.items() if name in moved and one.fixed_place}
+    bot = await find_own_bot(components, environment) if fixed else None
+    if bot is not None and bot.service in fixed:
+        raise ComposeFileError(
+            said(
+                "{service} is this bot: its successor starts beside it, and {fixed} allows only one.",
+                service=bot.service,
+                fixed=fixed[bot.service],
+            ),
+            hint=said(
+                "Remove that from {service} in the compose file: a `container_name`, a port of "
+                "the host, its network or an address.",
+                service=bot.service,
+            ),
+        )
+
+
+def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:
+    unknown = sorted(set(services) - set(definitions))
+    if unknown:
+        raise InvalidRequestError(
+            said("The stack has no service {unknown}.", unknown=", ".join(unknown)),
+            hint=said("It has {services}.", services=", ".join(sorted(definitions))),
+        )
+    return frozenset(services)
+
+
+async def refuse_second_copy(
+    components: Components, environment: Environment, current: Release | None, old_model: Mapping[str, Any] | None
+) -> None:
+    """Raise SecondCopyError where the environment's project is not the one that its stack runs as."""
+    if current is not None:
+        recorded = str((old_model or {}).get("name") or environment.project)
+        if recorded != environment.project:
+            raise SecondCopyError(
+                said(
+                    "{environment} is on {current} as the project {recorded}, and would be created a "
+                    "second time as {project}, with empty volumes.",
+                    environment=environment.name,
+                    current=current.label,
+                    recorded=recorded,
+                    project=environment.project,
+                ),
+                hint=said(
+                    'Set `project_name = "{recorded}"` in [environments.{environment}]. For a second '
+                    "copy, give it an environment of its own.",
+                    recorded=recorded,
+                    environment=environment.name,
+                ),
+            )
+        return
+    found = runs_already_as(
+        environment, await components.stacks.of(environment).projects(), partial(projects_of, components.settings)
+    )
+    if found is not None:
+        raise SecondCopyError(
+            said(
+                "The stack in {folder} runs already as the project {found}, and {environment} "
+                "would create it a second time as {project}, with empty volumes.",
+                folder=environment.folder,
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
+            hint=said(
+                'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+                found=found.name,
+                environment=environment.name,
+                project=environment.project,
+            ),
+        )

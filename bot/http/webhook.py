@@ -1,0 +1,216 @@
+"""Answer `POST /alerts`: who may send, how much at a time, and what is accepted."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from roas.alerts.alert_service import AlertService
+from roas.configuration.wrong_values import wrong_values
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.alert import AlertReport, AlertSource, Severity
+
+MOST_ALERTS = 5000
+SEVERITIES = {
+    "critical": Severity.CRITICAL,
+    "page": Severity.CRITICAL,
+    "high": Severity.HIGH,
+    "error": Severity.HIGH,
+    "major": Severity.HIGH,
+    "warning": Severity.WARNING,
+    "warn": Severity.WARNING,
+    "info": Severity.INFO,
+    "none": Severity.INFO,
+}
+ENVIRONMENT_LABELS = ("environment", "env")
+SERVICE_LABELS = ("service", "compose_service", "container_label_com_docker_compose_service")
+log = get_logger(__name__)
+LARGEST_BODY = 4 * 1024 * 1024
+PATIENCE_SECONDS = 30.0
+SCHEME = "bearer "
+MOST_REPORTED_ERRORS = 3
+
+
+def _texts(value: object) -> object:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else value or {}
+
+
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+
+
+class WebhookAlert(BaseModel):
+    """Hold one alert as it was sent."""
+
+    status: Literal["firing", "resolved"]
+    labels: Texts = Field(default_factory=dict)
+    annotations: Texts = Field(default_factory=dict)
+    starts_at: str = Field(default="", alias="startsAt")
+    ends_at: str | None = Field(default=None, alias="endsAt")
+    fingerprint: str = ""
+
+
+class Webhook(BaseModel):
+    """Hold a delivery. Grafana's version is 1 and it sends an `orgId`; Alertmanager's version is 4."""
+
+    # As in state/documents.py: of what was read nothing is kept.
+    model_config = ConfigDict(cache_strings="keys")
+
+    version: str
+    alerts: list[WebhookAlert] = Field(max_length=MOST_ALERTS)
+    group_key: str = Field(default="", alias="groupKey")
+    truncated_alerts: int | None = Field(default=None, alias="truncatedAlerts")
+    organisation: int | None = Field(default=None, alias="orgId")
+
+    @property
+    def source(self) -> AlertSource:
+        """Return who sends it."""
+        return AlertSource.ALERTMANAGER if self.organisation is None else AlertSource.GRAFANA
+
+
+def read_reports(webhook: Webhook, services: Mapping[str, Iterable[str]]) -> tuple[AlertReport, ...]:
+    """Convert a delivery to reports; `services` are the names that are known here, by environment."""
+    known = {environment: frozenset(names) for environment, names in services.items()}
+    reports = [_report(webhook.source, alert, known) for alert in webhook.alerts]
+    return (*reports, _left_out(webhook))
+
+
+def _report(source: AlertSource, alert: WebhookAlert, known: Mapping[str, frozenset[str]]) -> AlertReport:
+    labels, annotations = alert.labels, alert.annotations
+    environment = _first(labels, ENVIRONMENT_LABELS)
+    environment = environment if environment in known else ""
+    service = _first(labels, SERVICE_LABELS)
+    summary = [annotations.get("summary", ""), annotations.get("description", "") or annotations.get("message", "")]
+    return AlertReport(
+        fingerprint=f"{source.value}:{alert.fingerprint or _digest(labels)}",
+        source=source,
+        severity=SEVERITIES.get(labels.get("severity", "").lower(), Severity.WARNING),
+        title=labels.get("alertname", ""),
+        summary="\n".join(part for part in summary if part),
+        environment=environment,
+        service=service if service in known.get(environment, frozenset()) else "",
+        firing=alert.status == "firing",
+        occurrence=alert.starts_at,
+        ended=alert.ends_at or "",
+    )
+
+
+def _left_out(webhook: Webhook) -> AlertReport:
+    """Report that alerts were left out of a delivery; where none was, resolve that."""
+    count = webhook.truncated_alerts or 0
+    return AlertReport(
+        fingerprint=f"{webhook.source.value}:truncated:{_digest({'group': webhook.group_key})}",
+        source=webhook.source,
+        severity=Severity.WARNING,
+        title=said("{count} more alerts were left out of a delivery", count=count),
+        summary=said("Look at the alerts where they come from, or raise `max_alerts` of the webhook there."),
+        firing=count > 0,
+    )
+
+
+def _first(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
+
+
+def _digest(labels: Mapping[str, str]) -> str:
+    text = "\x00".join(f"{name}\x01{value}" for name, value in sorted(labels.items()))
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
+
+
+# Returns the services that are known, by environment.
+KnownServices = Callable[[], Awaitable[Mapping[str, Iterable[str]]]]
+
+
+class AlertWebhook:
+    """Accept alerts from any sender with the token; a standby asks the sender to try again."""
+
+    def __init__(
+        self,
+        token: str,
+        alert_service: AlertService,
+        services: KnownServices,
+        is_leader: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._token = token.encode()
+        self._alert_service = alert_service
+        self._services = services
+        self._is_leader = is_leader
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Process a delivery; every refusal names its reason."""
+        try:
+            return await self._answer(request)
+        except Exception:  # the sender must neither see a fault of ours nor stop trying
+            log.exception("alerts could not be received")
+            return _refuse(503, "the delivery could not be processed; try again")
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if not self._is_permitted(request):
+            return _refuse(401, "a bearer token is needed: Authorization: Bearer <WEBHOOK_TOKEN>")
+        if not self._is_leader():
+            return _refuse(503, "this bot is on standby; try again, another one leads")
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                webhook = await _read(request)
+        except TimeoutError:
+            return _refuse(408, f"the body was not complete within {PATIENCE_SECONDS:g} s")
+        except web.HTTPRequestEntityTooLarge:
+            return _refuse(413, f"a delivery may have {LARGEST_BODY} bytes at most")
+        except web.RequestPayloadError:
+            return _refuse(400, "the body is not what its Content-Encoding or Transfer-Encoding says")
+        except ValidationError as error:
+            return _refuse(400, _explain(error))
+        except (ValueError, RecursionError):
+            return _refuse(400, "the body is not JSON")
+        return await self._take(webhook)
+
+    async def _take(self, webhook: Webhook) -> web.Response:
+        try:
+            taken = await self._alert_service.take(read_reports(webhook, await self._services()))
+        except RoasError as error:
+            log.error("received alerts could not be saved", error=error.message)
+            return _refuse(503, "the journal cannot be written; try again")
+        triggered, resolved = sum(result.triggered for result in taken), sum(result.resolved for result in taken)
+        log.info("alerts received", source=webhook.source.value, triggered=triggered, resolved=resolved)
+        return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
+
+    def _is_permitted(self, request: web.Request) -> bool:
+        """Compare in constant time, whatever was sent."""
+        header = request.headers.get("Authorization", "")
+        sent = header[len(SCHEME) :] if header.lower().startswith(SCHEME) else ""
+        return hmac.compare_digest(sent.strip().encode(errors="replace"), self._token) and bool(sent)
+
+
+async def _read(request: web.Request) -> Webhook:
+    """Read a delivery; a packed one counts as it is unpacked.
+
+    Raises HTTPRequestEntityTooLarge, RequestPayloadError, ValidationError, ValueError.
+    """
+    if request.content_length is not None and request.content_length > LARGEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length)
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, len(body))
+    return Webhook.model_validate_json(bytes(body))
+
+
+def _explain(error: ValidationError) -> str:
+    """Describe what is wrong with a body without repeating what is in it."""
+    faults = wrong_values(error)[:MOST_REPORTED_ERRORS]
+    return "; ".join(f"{'.'.join(map(str, path)) or 'body'}: {text}" for path, text in faults)[:500]
+
+
+def _refuse(status: int, reason: str) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    # What was not read to its end cannot be followed by another request.
+    response = web.json_response({"error": reason}, status=status, headers=headers)
+    if status in {400, 408, 413}:
+        response.force_close()
+    return response

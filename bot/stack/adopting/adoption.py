@@ -1,0 +1,221 @@
+"""Adopt a running stack: read back the model that would create its containers again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from roas.models.environment import Environment
+from roas.models.health import ALIVE, ContainerState, HealthStatus
+from roas.models.stack import Dependency, DependencyCondition
+from roas.stack.adopting.contents import read_copied
+from roas.stack.adopting.host import host_fields
+from roas.stack.adopting.mounts import mount_fields
+from roas.stack.adopting.networks import (
+    network_definition,
+    network_fields,
+    port_fields,
+    requested_addresses,
+    shared_namespace,
+)
+from roas.stack.adopting.process import process_fields
+from roas.stack.adopting.rules import with_rules
+from roas.stack.client import EngineClients
+from roas.stack.containers.repair import WRONG_NAME
+from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.stack.docker_client import EngineClient
+from roas.stack.images.lookup import find_image
+from roas.stack.images.readable_names import readable_reference
+from roas.stack.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from roas.stack.model.service_dependencies import written as written_dependencies
+from roas.stack.model.services import ADOPTED_HASH, IMAGE_ID, copied_targets, services_of
+
+ADOPTED_VERSION = "adopted"
+PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerState.CREATED})
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedStack:
+    """Hold the model that was read back, and the human-readable names of its images.
+
+    `copied` are, by service and place, the texts that Compose copied into the containers.
+    """
+
+    version: str
+    model: Mapping[str, Any] = field(repr=False)
+    references: Mapping[str, str]
+    copied: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
+
+
+async def adopt_project(
+    clients: EngineClients, environment: Environment, written: Mapping[str, Any] = MappingProxyType({})
+) -> AdoptedStack | None:
+    """Read back the model of an environment's project, or return None where nothing of it runs.
+
+    `written` is what the files resolve to: it alone tells where Compose copies something into a container.
+    """
+
+    def adopt(client: EngineClient) -> AdoptedStack | None:
+        ids = list_ids(client, environment.project)
+        inspected = [found for one in ids if (found := inspect_or_none(client, one)) is not None]
+        if not any(snapshot(found).state in ALIVE for found in inspected):
+            return None
+        return _Reader(client, environment, inspected, written, client.info()).read()
+
+    return await clients.call(environment, adopt)
+
+
+def container_fields(
+    inspected: dict[str, Any],
+    image: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    siblings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Read back how a service has to be written for a container to be as it is; networks go by their own names.
+
+    `engine` is what the engine says of itself, and `siblings` are the project's containers by id.
+    """
+    host = inspected["HostConfig"]
+    fields = {
+        **process_fields(inspected, image),
+        **host_fields(host, engine),
+        **network_fields(inspected, siblings),
+    }
+    for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
+        if host.get(key) not in (None, "", "private"):
+            fields[value] = shared_namespace(host[key], siblings)
+    volumes, _ = mount_fields(inspected)
+    fields |= {"volumes": volumes} if volumes else {}
+    fields |= {"ports": ports} if (ports := port_fields(host)) else {}
+    return fields
+
+
+class _Reader:
+    """Read one project; asks the engine for images and networks as it meets them."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        environment: Environment,
+        inspected: list[dict[str, Any]],
+        written: Mapping[str, Any],
+        engine: Mapping[str, Any],
+    ) -> None:
+        self._client = client
+        self._written = written
+        self._files = services_of(written)
+        self._folder = environment.folder
+        self._project = environment.project
+        self._engine = engine
+        self._siblings = {found["Id"]: found for found in inspected}
+        self._groups = _by_service(inspected)
+        self._networks: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._volumes: set[str] = set()
+
+    def read(self) -> AdoptedStack:
+        services = {name: self._service(name, group) for name, group in sorted(self._groups.items())}
+        model: dict[str, Any] = {"name": self._project, "services": services}
+        if self._networks:
+            model["networks"] = dict(self._networks.values())
+        if self._volumes:
+            model["volumes"] = {name: {"name": name, "external": True} for name in sorted(self._volumes)}
+        references = {name: str(group[0]["Config"]["Image"]) for name, group in self._groups.items()}
+        copied = {
+            name: read_copied(self._client, group[0], copied_targets(self._files.get(name) or {}))
+            for name, group in self._groups.items()
+        }
+        return AdoptedStack(ADOPTED_VERSION, model, references, copied)
+
+    def _service(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
+        template = group[0]
+        image = find_image(self._client, template["Image"]) or {}
+        fields: dict[str, Any] = {
+            "image": readable_reference(str(template["Config"]["Image"]), template["Image"]),
+            "pull_policy": "never",
+            **container_fields(template, image, self._engine, self._siblings),
+        }
+        self._volumes |= mount_fields(template)[1]
+        written = self._files.get(name) or {}
+        if "networks" in fields:
+            asked = requested_addresses(template, written, self._written)
+            ends = {one: _with_address(end, asked.get(one)) for one, end in fields["networks"].items()}
+            fields["networks"] = {self._network(one, end): end for one, end in ends.items()}
+            if str(fields.get("mac_address")).lower() in asked.values():
+                del fields["mac_address"]  # the container shows that of its first network once more
+        fields |= self._place(name, group)
+        fields = {**fields, "x-deploy": self._extension(name, template)}
+        return with_rules(fields, written, self._groups.keys(), self._folder)
+
+    def _place(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
+        if len(group) > 1:
+            return {"scale": len(group)}
+        name_there = group[0]["Name"].lstrip("/")
+        if match := WRONG_NAME.fullmatch(name_there):
+            name_there = match["name"]
+        number = (group[0]["Config"].get("Labels") or {}).get(NUMBER, "1")
+        return {} if name_there == f"{self._project}-{name}-{number}" else {"container_name": name_there}
+
+    def _network(self, name: str, endpoint: Mapping[str, Any] | None) -> str:
+        """Return a network's key in the model, and remember its definition."""
+        addressed = bool(endpoint and (endpoint.get("ipv4_address") or endpoint.get("ipv6_address")))
+        if name not in self._networks or addressed:
+            inspected = self._client.inspect_network(name)
+            self._networks[name] = network_definition(inspected, self._project, addressed=addressed)
+        return self._networks[name][0]
+
+    def _extension(self, name: str, template: dict[str, Any]) -> dict[str, Any]:
+        label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
+        dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
+        extension: dict[str, Any] = {"depends_on": written_dependencies(dependencies)} if dependencies else {}
+        extension[IMAGE_ID] = template["Image"]
+        container = snapshot(template)
+        if container.state is ContainerState.EXITED and container.exit_code == 0 and container.restart_policy == "no":
+            extension["one_shot"] = True
+        if config_hash := _config_hash(template):
+            extension[ADOPTED_HASH] = config_hash
+        return extension
+
+
+def _with_address(endpoint: Mapping[str, Any] | None, mac_address: str | None) -> Mapping[str, Any] | None:
+    return {**(endpoint or {}), "mac_address": mac_address} if mac_address else endpoint
+
+
+def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group containers by service, the most significant first; leftovers beside it do not count."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for found in sorted(inspected, key=_standing, reverse=True):
+        groups.setdefault((found["Config"].get("Labels") or {}).get(SERVICE, ""), []).append(found)
+    groups.pop("", None)
+    return {name: _alike(group) for name, group in groups.items()}
+
+
+def _alike(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the first container, and the settled ones of the same configuration."""
+    first = _config_hash(group[0])
+    others = (found for found in group[1:] if _config_hash(found) == first)
+    return [group[0], *(found for found in others if snapshot(found).state not in PASSING)]
+
+
+def _config_hash(inspected: Mapping[str, Any]) -> str:
+    return str((inspected["Config"].get("Labels") or {}).get(CONFIG_HASH, ""))
+
+
+def _standing(inspected: dict[str, Any]) -> tuple[bool, bool, bool, str]:
+    container = snapshot(inspected)
+    return (
+        container.state in ALIVE,
+        container.health is HealthStatus.HEALTHY,
+        container.state not in PASSING,
+        str(inspected.get("Created", "")),
+    )
+
+
+def _dependencies(service: str, label: str) -> list[Dependency]:
+    """Read Compose's label: `db:service_healthy:true,…` is name, condition, restart."""
+    found: list[Dependency] = []
+    for entry in filter(None, label.split(",")):
+        on, _, rest = entry.partition(":")
+        condition, _, restart = rest.partition(":")
+        known = DependencyCondition(condition) if condition in set(DependencyCondition) else DependencyCondition.STARTED
+        found.append(Dependency(service, on, condition=known, restart=restart == "true"))
+    return found

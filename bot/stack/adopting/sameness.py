@@ -1,0 +1,344 @@
+"""Tell whether a service that was adopted is already what a compose file wants: the same container, written otherwise.
+
+Both are brought to one form: what the image says already is filled in, defaults are left out. A field that is not
+known here counts as a difference, so that nothing that was asked for is left out.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from posixpath import normpath
+from types import MappingProxyType
+from typing import Any
+
+from roas.stack.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
+from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
+from roas.stack.model.durations import read_duration
+from roas.stack.model.restart_policy import restart_policy
+from roas.stack.model.services import borrowed_targets
+
+RESERVED = "devices reserved"
+# What makes no container different, or is compared elsewhere.
+NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
+EXTENSION = "x-"
+NANO = 1e9
+DEFAULT_SIGNAL = "SIGTERM"
+ANONYMOUS_NAME = 64
+SECRETS_FOLDER = "/run/secrets/"
+
+
+def read_number(value: object) -> int | None:
+    """Return a number that may be written as a text; None for none and for zero."""
+    return int(str(value)) if value not in (None, "", 0) else None
+
+
+def _ulimits(ulimits: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {
+        name: (int(one["soft"]), int(one["hard"])) if isinstance(one, Mapping) else (int(one), int(one))
+        for name, one in ulimits.items()
+    }
+
+
+def _devices(devices: Iterable[Any]) -> list[str]:
+    return sorted(
+        f"{one['source']}:{one.get('target') or one['source']}:{one.get('permissions') or 'rwm'}"
+        if isinstance(one, Mapping)
+        else str(one)
+        for one in devices
+    )
+
+
+def _blocks(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may be done with devices of blocks; Compose writes rates as texts."""
+    lists = {
+        name: sorted((str(one["path"]), int(one.get("rate") or one.get("weight") or 0)) for one in devices)
+        for name, devices in config.items()
+        if name != "weight" and devices
+    }
+    return {**lists, **({"weight": int(weight)} if (weight := config.get("weight")) else {})}
+
+
+def _texts(values: Any) -> list[str]:
+    return sorted(map(str, [values] if isinstance(values, str) else values or ()))
+
+
+def _link(link: str) -> str:
+    """Leave out a link's alias where it is the service's own name."""
+    service, _, alias = link.partition(":")
+    return service if alias == service else link
+
+
+def _capabilities(values: Iterable[str]) -> list[str]:
+    return sorted(value.upper().removeprefix("CAP_") for value in values or ())
+
+
+def _hosts(values: Any) -> list[str]:
+    entries = [f"{name}:{one}" for name, one in values.items()] if isinstance(values, Mapping) else values or ()
+    return sorted(str(entry).replace("=", ":", 1) for entry in entries)
+
+
+READERS: Mapping[str, Callable[[Any], object]] = {
+    "ulimits": lambda value: _ulimits(value or {}),
+    "devices": lambda value: _devices(value or ()),
+    "cap_add": _capabilities,
+    "cap_drop": _capabilities,
+    "extra_hosts": _hosts,
+    "shm_size": read_number,
+    "mem_swappiness": lambda value: None if value is None else int(value),
+    "blkio_config": lambda value: _blocks(value or {}),
+    "sysctls": lambda value: {name: str(one) for name, one in (value or {}).items()},
+    "group_add": _texts,
+    "security_opt": _texts,
+    "dns": list,
+    "dns_search": list,
+    "dns_opt": _texts,
+    "tmpfs": _texts,
+    "links": lambda value: sorted(_link(str(one)) for one in value or ()),
+    "external_links": lambda value: sorted(one if ":" in one else f"{one}:{one}" for one in value or ()),
+    "cpu_shares": read_number,
+}
+
+
+def forgive(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
+    """Make what is wanted (`left`) the same as what there is, where Compose leaves no choice.
+
+    Both are in the common form. `borrowed` are the places of volumes of another service, read-only.
+    """
+    _leave_out_unsaid(left, right)
+    _allow_writing(left.get("volumes") or {}, right.get("volumes") or {}, borrowed)
+
+
+def _leave_out_unsaid(left: dict[str, Any], right: Mapping[str, Any]) -> None:
+    """Leave out of what is wanted what some versions of Compose do not tell the engine, where it was not told."""
+    if "mac_address" not in right:
+        left.pop("mac_address", None)
+    if not any(one[-1] for one in right.get(RESERVED) or ()) and RESERVED in left:
+        left[RESERVED] = [(*one[:-1], []) for one in left[RESERVED]]
+
+
+def _allow_writing(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
+    """Take a mount that can be written to for the one that is wanted, where Compose makes it so.
+
+    It forgets the `:ro` of `volumes_from`.
+    """
+    for target in borrowed:
+        if target in left and target in right:
+            left[target] = (*left[target][:2], right[target][2], *left[target][3:])
+
+
+NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
+
+
+def differing_keys(
+    wanted: Mapping[str, Any],
+    wanted_model: Mapping[str, Any],
+    adopted: Mapping[str, Any],
+    adopted_model: Mapping[str, Any],
+    image: Mapping[str, Any],
+    engine: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    name: str = "",
+) -> tuple[str, ...]:
+    """Name the fields in which an adopted service is another than the wanted one."""
+    return tuple(differences(wanted, wanted_model, adopted, adopted_model, image, engine, name=name))
+
+
+def differences(
+    wanted: Mapping[str, Any],
+    wanted_model: Mapping[str, Any],
+    real: Mapping[str, Any],
+    real_model: Mapping[str, Any],
+    image: Mapping[str, Any],
+    engine: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    name: str = "",
+) -> dict[str, tuple[str, ...]]:
+    """Return the fields in which a service is another than the wanted one, and what of each, where it has names.
+
+    `image` is that of both, and `engine` what it says of itself: its own defaults may be written out. Each service has
+    its own `name` as an alias.
+    """
+    config = image.get("Config") or {}
+    left, right = (
+        without_defaults(_common_form(fields, model, config, name), image, engine)
+        for fields, model in ((wanted, wanted_model), (real, real_model))
+    )
+    forgive(left, right, borrowed_targets(wanted))
+    unlike = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
+    return {key: _differing_names(left.get(key), right.get(key)) for key in unlike}
+
+
+def _differing_names(left: object, right: object) -> tuple[str, ...]:
+    one, other = ({} if side is None else side for side in (left, right))
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return ()
+    return tuple(sorted(str(name) for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+
+
+def usual_name(project: str, service: str) -> re.Pattern[str]:
+    """Return the names that Compose gives to the containers of a service; older versions, with underlines."""
+    return re.compile(rf"{re.escape(project)}[-_]{re.escape(service)}[-_]\d+")
+
+
+def network_names(fields: Mapping[str, Any], model: Mapping[str, Any]) -> frozenset[str]:
+    """Return the engine's names of the networks that a service joins."""
+    return frozenset(_networks(dict(fields), model, ""))
+
+
+def _common_form(
+    fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    given = {key: value for key, value in fields.items() if key not in NOT_COMPARED and not key.startswith(EXTENSION)}
+    deploy = given.pop("deploy", None) or {}
+    if usual_name(str(model.get("name")), name).fullmatch(str(given.get("container_name"))):
+        del given["container_name"]
+    form: dict[str, Any] = {
+        **_process(given, config),
+        "volumes": _mounts(given, model, config),
+        "networks": _networks(given, model, name),
+        "ports": _ports(given.pop("ports", None) or ()),
+        "expose": _exposed(given, fields, config),
+        **_limits(given, deploy),
+    }
+    for key, read in READERS.items():
+        if key in given:
+            form[key] = read(given.pop(key))
+    return {key: value for key, value in {**given, **form}.items() if value not in (None, "", False, [], {}, ())}
+
+
+def _process(given: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+    variables = {
+        name: str(value) for name, value in (given.pop("environment", None) or {}).items() if value is not None
+    }
+    entrypoint, command = given.pop("entrypoint", None), given.pop("command", None)
+    if not entrypoint:  # an empty one leaves the image's command, `[""]` does not
+        command = command or config.get("Cmd")
+    if entrypoint is None:
+        entrypoint = config.get("Entrypoint")
+    grace = given.pop("stop_grace_period", None)
+    return {
+        "environment": own | variables,
+        "labels": {**(config.get("Labels") or {}), **(given.pop("labels", None) or {})},
+        "entrypoint": [one for one in entrypoint or () if one],
+        "command": list(command or ()),
+        "healthcheck": _health_check(given.pop("healthcheck", None) or {}, config.get("Healthcheck") or {}),
+        "user": given.pop("user", None) or config.get("User"),
+        "working_dir": given.pop("working_dir", None) or config.get("WorkingDir"),
+        "stop_signal": given.pop("stop_signal", None) or config.get("StopSignal") or DEFAULT_SIGNAL,
+        "stop_grace_period": None if grace is None else read_duration(grace),
+    }
+
+
+def _health_check(own: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any] | str:
+    test = own.get("test") or image.get("Test") or []
+    if own.get("disable") or list(test)[:1] == ["NONE"]:
+        return "disabled"
+    names = {
+        "interval": "Interval",
+        "timeout": "Timeout",
+        "start_period": "StartPeriod",
+        "start_interval": "StartInterval",
+    }
+    times = {
+        name: read_duration(own[name]) if own.get(name) else (image.get(key) or 0) / NANO for name, key in names.items()
+    }
+    found = {"test": list(test), "retries": int(own.get("retries") or image.get("Retries") or 0), **times}
+    given = {name: value for name, value in found.items() if value}
+    return {**HEALTH_CHECK, **given} if given else given
+
+
+def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    declared = set(map(normpath, config.get("Volumes") or ()))
+    found: dict[str, Any] = {}
+    for volume in given.pop("volumes", None) or ():
+        source, target = _source(volume, model), normpath(volume["target"])
+        if source is None and target in declared:
+            continue  # the image says so
+        options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
+        bind = dict(options.pop("bind", None) or {})
+        if not bind.pop("create_host_path", False):
+            # Compose sends none for a volume or a bind in long form; for a volume, the engine shows one by itself.
+            bind.pop("selinux", None)
+        if bind.get("propagation") in DEFAULT_PROPAGATION:
+            del bind["propagation"]
+        tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
+        plain = {key: value for key, value in options.items() if value not in ({}, None)}
+        found[target] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
+    for secret in given.pop("secrets", None) or ():
+        target = str(secret.get("target") or secret["source"])
+        path = target if target.startswith("/") else SECRETS_FOLDER + target
+        file = ((model.get("secrets") or {}).get(secret["source"]) or {}).get("file")
+        found[path] = ("bind", file, True, {}, {}, {})
+    return found
+
+
+def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    """Return what is mounted; None for a volume without a name."""
+    source = volume.get("source")
+    if volume["type"] != "volume" or not source:
+        return normpath(str(source)) if source else None
+    name = str(((model.get("volumes") or {}).get(source) or {}).get("name") or source)
+    nameless = len(name) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in name)
+    return None if nameless else name
+
+
+def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> dict[str, Any]:
+    definitions = model.get("networks") or {}
+    found = {}
+    for key, endpoint in (given.pop("networks", None) or {}).items():
+        name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
+        # The order in which networks are joined is none of what a container has.
+        fields = {one: value for one, value in (endpoint or {}).items() if value and one != "priority"}
+        if mac_address := fields.get("mac_address"):
+            fields["mac_address"] = str(mac_address).lower()
+        found[name] = {**fields, "aliases": sorted(set(fields.get("aliases") or ()) - {service})}
+    return found
+
+
+def _ports(ports: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    keys = ("host_ip", "published", "target", "protocol")
+    return sorted(tuple(str(port.get(key) or "") for key in keys) for port in ports)
+
+
+def _exposed(given: dict[str, Any], fields: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    known = set(config.get("ExposedPorts") or ())
+    known |= {f"{port['target']}/{port.get('protocol') or 'tcp'}" for port in fields.get("ports") or ()}
+    ports = (str(port) for port in given.pop("expose", None) or ())
+    return sorted({port if "/" in port else f"{port}/tcp" for port in ports} - known)
+
+
+def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
+    resources = deploy.get("resources") or {}
+    limits, reserved = resources.get("limits") or {}, resources.get("reservations") or {}
+    memory = read_number(given.pop("mem_limit", None) or limits.get("memory"))
+    swap = read_number(given.pop("memswap_limit", None))
+    usual_swap = 2 * memory if memory else UNLIMITED  # what the engine sets by itself
+    return {
+        "mem_limit": memory,
+        "memswap_limit": None if swap == usual_swap else swap,
+        "mem_reservation": read_number(given.pop("mem_reservation", None) or reserved.get("memory")),
+        "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
+        "pids_limit": read_number(given.pop("pids_limit", None) or limits.get("pids")),
+        RESERVED: _reserved(reserved.get("devices") or (), given.pop("gpus", None) or ()),
+        "restart": _restart(given.pop("restart", None), deploy),
+    }
+
+
+def _restart(restart: object, deploy: Mapping[str, Any]) -> str | None:
+    name, most = restart_policy({"restart": restart, "deploy": deploy})
+    return None if name == "no" else f"{name}:{most}" if most else name
+
+
+def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return the devices that a driver gives; `gpus` is another way to write some of them."""
+    every = [*devices, *({**one, "capabilities": [*(one.get("capabilities") or ()), "gpu"]} for one in gpus)]
+    return sorted(
+        (
+            str(one.get("driver") or ""),
+            -1 if one.get("count") == "all" else int(one.get("count") or 0),
+            sorted(one.get("device_ids") or ()),
+            sorted(set(one.get("capabilities") or ())),
+            sorted((one.get("options") or {}).items()),
+        )
+        for one in every
+    )

@@ -1,0 +1,239 @@
+"""Ask engines in threads, and convert what goes wrong to our own errors."""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import urllib3
+from docker.errors import DockerException
+from requests.exceptions import InvalidHeader
+
+from roas.concurrency import run_concurrently, started_threads
+from roas.errors import EngineError, EngineUnavailableError, ShortageError, find_shortage, without_secrets
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.api_errors import ApiError, find_passing_fault
+from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+ASKING_THREADS = 16
+# For what takes long: to start and to stop. Else whoever looks at a large stack waits behind all that moves in it.
+ACTING_THREADS = 32
+# For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
+FILE_THREADS = 8
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+# What an engine says once it speaks other versions of its API than when its client was opened.
+OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
+BRIEF_LENGTH = 200
+# What the SDK puts before everything that keeps it from an engine: it is cut off, and nobody reads it.
+SDK_ASKED = "Error while fetching server API version: "
+AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
+# Where a container gets a path that the host does not have, Docker makes a folder of it.
+NO_SOCKET_HINT = said(
+    "Name the engine's socket on the host (`docker context ls` shows it): DOCKER_SOCKET in the shipped stack, else "
+    "DOCKER_HOST. Remove the folder that Docker made there, and start the bot by `docker compose up -d --no-deps "
+    "discord-bot`, with its service's name."
+)
+
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+
+
+def engine_address(environment: Environment) -> str:
+    """Return where an environment's engine listens; the SDK and the CLI use the same address."""
+    return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def is_local(environment: Environment) -> bool:
+    """Return whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
+    return engine_address(environment).startswith(LOCAL_SCHEMES)
+
+
+def socket_path(environment: Environment) -> str:
+    """Return the path of a local engine's socket."""
+    return path_of(engine_address(environment))
+
+
+class _Engine:
+    """One engine: its client, and the threads in which it is asked.
+
+    An engine that hangs fills its own threads, and holds up nobody who asks another one.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Start the threads. Raises ShortageError."""
+        self.address = address
+        self._opening: asyncio.Future[EngineClient] | None = None
+        self.asking = started_threads(ASKING_THREADS, "engine")
+        try:
+            self.acting = started_threads(ACTING_THREADS, "engine-acts")
+        except ShortageError:
+            self.asking.shutdown(wait=False)
+            raise
+
+    async def opened(self) -> EngineClient:
+        """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            loop = asyncio.get_running_loop()
+            opening = self._opening = loop.run_in_executor(self.asking, EngineClient, self.address)
+            opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return await asyncio.shield(opening)
+
+    def forget(self, client: EngineClient) -> None:
+        """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
+        opening = self._opening
+        if opening is not None and opening.done() and opening.result() is client:
+            self._opening = None
+            client.close()
+
+    def close(self) -> None:
+        """Close the client, and let the threads end."""
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
+            opening.result().close()
+        for threads in (self.asking, self.acting):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class EngineClients:
+    """Ask engines, each in threads of its own."""
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
+        self._engines: dict[str, _Engine] = {}
+        self._logins = RegistryLogins()
+        self._file_threads = started_threads(FILE_THREADS, "files")
+
+    async def call(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
+        """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
+        return await self._ask(environment, self._engine(environment).asking, question)
+
+    async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
+        """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
+        return await self._ask(environment, self._engine(environment).acting, question)
+
+    async def each(
+        self, environment: Environment, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]
+    ) -> list[Answer]:
+        """Ask the same about many items, at the same time as far as there are threads."""
+        return await run_concurrently(self.call(environment, partial(_about, question, item)) for item in items)
+
+    async def local(self, work: Callable[[], Answer]) -> Answer:
+        """Do blocking work that asks no engine."""
+        return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
+
+    async def client(self, environment: Environment) -> EngineClient:
+        """Return the client of an engine, with today's logins to registries. Raises as `call` does.
+
+        Streams are read in threads of their own: they would hold those that answer questions.
+        """
+        engine = self._engine(environment)
+        with without_secrets(self._redact), typed_faults(engine.address):
+            client = await engine.opened()
+            self._logins.refresh(client)
+            return client
+
+    async def close(self) -> None:
+        """Close every client and let the threads end."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+        self._file_threads.shutdown(wait=False, cancel_futures=True)
+
+    def _engine(self, environment: Environment) -> _Engine:
+        address = engine_address(environment)
+        if address not in self._engines:
+            self._engines[address] = _Engine(address)
+        return self._engines[address]
+
+    async def _ask(
+        self, environment: Environment, threads: ThreadPoolExecutor, question: Callable[[EngineClient], Answer]
+    ) -> Answer:
+        client = await self.client(environment)
+        engine = self._engine(environment)
+
+        def ask() -> Answer:
+            with without_secrets(self._redact), typed_faults(engine.address):
+                try:
+                    return question(client)
+                except ApiError as error:
+                    if OTHER_API.search(error.explanation):
+                        engine.forget(client)
+                    raise
+
+        return await asyncio.get_running_loop().run_in_executor(threads, ask)
+
+
+def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:
+    return question(client, item)
+
+
+@contextmanager
+def typed_faults(address: str) -> Iterator[None]:
+    """Raise what people are told of an engine that refuses, or does not answer."""
+    try:
+        yield
+    except ApiError as error:
+        raise _refusal(error, address) from error
+    except (OSError, RuntimeError, MemoryError, DockerException, urllib3.exceptions.HTTPError) as error:
+        if (short := next(filter(None, map(find_shortage, _chain(error))), None)) is not None:
+            raise short from error
+        if isinstance(error, RuntimeError | MemoryError):
+            raise
+        raise engine_unavailable(address, error) from error
+
+
+def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
+    """Create the error for an engine that cannot be reached."""
+    if address.startswith(LOCAL_SCHEMES) and Path(path_of(address)).is_dir():
+        return EngineUnavailableError(
+            said("The engine at {address} does not answer: that is a folder, and no socket.", address=address),
+            hint=NO_SOCKET_HINT,
+        )
+    return EngineUnavailableError(
+        said("The engine at {address} does not answer ({error}).", address=address, error=_brief(error)), hint=AWAY_HINT
+    )
+
+
+def _refusal(error: ApiError, address: str) -> EngineError:
+    text = error.explanation
+    if OTHER_API.search(text):
+        return EngineUnavailableError(
+            said("The engine at {address} is of another version than before: {text}", address=address, text=text),
+            hint=said("Try again in a moment."),
+        )
+    if passing := find_passing_fault(text):
+        return passing
+    if error.status in BUSY_STATUSES:
+        return EngineUnavailableError(
+            said("The engine at {address} is too busy: {text}", address=address, text=text),
+            hint=said("Try again in a moment."),
+        )
+    return EngineError(said("The engine refused: {text}", text=text), hint=said("Read what it says and try again."))
+
+
+def _brief(error: BaseException) -> str:
+    """Find the shortest true reason in a chain of wrapped errors; without one, what the outermost says."""
+    for reason in _chain(error):
+        if isinstance(reason, InvalidHeader):  # of Docker's configuration; it may be a secret
+            return type(reason).__name__
+        if isinstance(reason, OSError) and reason.strerror:
+            return reason.strerror.lower()
+        if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
+            return str(reason)
+    said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())
+    return said_of_it[:BRIEF_LENGTH] or type(error.__cause__ or error).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    reason: BaseException | None = error
+    while reason is not None:
+        yield reason
+        reason = reason.__cause__ or reason.__context__

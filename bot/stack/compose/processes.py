@@ -1,0 +1,117 @@
+"""Start the processes of Compose, read what they print, and end them: none is left behind."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from roas.errors import EngineError, EngineUnavailableError, find_shortage
+from roas.messages.message import said
+from roas.stack.compose.faults import too_much
+
+LEAVE_SECONDS = 2.0
+# A model that is larger is no stack's: a few lines of aliases may stand for any number.
+MODEL_BYTES = 8 << 20
+LINE_LIMIT = 1 << 20
+
+LineReport = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeOutput:
+    """Hold the output of a Compose command."""
+
+    stdout: str
+    stderr: str
+
+
+async def start_process(
+    command: Sequence[str], variables: Mapping[str, str], folder: Path, descriptors: Sequence[int] = ()
+) -> asyncio.subprocess.Process:
+    """Start a command in a session of its own, with nothing to read. Raises EngineError."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            env=variables,
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
+            start_new_session=True,
+            pass_fds=descriptors,
+        )
+    except (OSError, RuntimeError) as error:
+        if (short := find_shortage(error)) is not None:
+            raise short from error
+        raise EngineError(
+            said("Compose cannot be started: {error}", error=error), hint=said("Install the Docker Compose plugin.")
+        ) from error
+
+
+async def read_output(stream: asyncio.StreamReader | None, on_line: LineReport | None = None) -> str:
+    """Read to the end; `on_line` is called with each line."""
+    if stream is None:
+        return ""
+    if on_line is None:
+        return (await stream.read()).decode(errors="replace")
+    lines: list[str] = []
+    while raw := await _line(stream):
+        lines.append(raw.decode(errors="replace"))
+        await on_line(lines[-1].rstrip())
+    return "".join(lines)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, or nothing at the end; what is longer than LINE_LIMIT is left out."""
+    while True:
+        with suppress(ValueError):
+            return await stream.readline()
+
+
+async def read_bounded(stream: asyncio.StreamReader | None) -> str:
+    """Read to the end. Raises ComposeFileError where that is too far away."""
+    parts: list[bytes] = []
+    left = MODEL_BYTES
+    while stream is not None and (part := await stream.read(LINE_LIMIT)):
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
+    return b"".join(parts).decode(errors="replace")
+
+
+@asynccontextmanager
+async def deadline(seconds: float, service: str | None = None) -> AsyncIterator[None]:
+    """Limit how long Compose may take. Raises EngineUnavailableError."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise EngineUnavailableError(
+            said("Compose did not end within {seconds} s.", seconds=f"{seconds:g}"),
+            hint=said("The engine may be stalled or very busy: look at `docker ps` and the load of its machine."),
+            service=service,
+        ) from error
+
+
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """End a command that still runs: asked first, so that it can tidy up, then by force."""
+    try:
+        if process.returncode is None:
+            _signal(process, signal.SIGTERM)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await process.wait()
+    finally:
+        if process.returncode is None:
+            _signal(process, signal.SIGKILL)
+            await process.communicate()  # it counts as ended only when all that it wrote is read
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,265 @@
+"""Run the Compose CLI: with a scrubbed environment, a deadline, and no child left behind.
+
+Where it reads what a stack's author wrote it is confined (`jail.py`), and reads a copy.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+from roas.concurrency import in_thread, run_concurrently
+from roas.errors import EngineError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.api_errors import find_passing_fault
+from roas.stack.client import EngineClients, engine_address, socket_path
+from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
+from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
+from roas.stack.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
+from roas.stack.compose.processes import (
+    MODEL_BYTES,
+    ComposeOutput,
+    LineReport,
+    deadline,
+    end_process,
+    read_bounded,
+    read_output,
+    start_process,
+)
+from roas.stack.compose.program import compose_binary, compose_command, die_with_parent, find_plugin, mark
+from roas.stack.docker_client import EngineClient
+from roas.stack.sources.snapshot import SourceSnapshot
+
+# This variable in a process's environment names the process of ours that started it.
+INSTANCE_VARIABLE = "ROAS_INSTANCE"
+INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+# Compose takes what an env file sets into its own environment, unless the name is taken there already.
+PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
+CGROUPS = Path("/proc/self/cgroup")
+CONFIG_SECONDS = 30.0
+VERSION_SECONDS = 8.0
+# In which words a Go program says that it got no more memory, or no more threads, which need some.
+RAN_OUT = ("out of memory", "cannot allocate memory", "pthread_create failed", "new OS thread", "SIGABRT: abort")
+
+
+class ComposeRunner:
+    """Run Compose commands for one of our processes, which the marker in the children's environment names."""
+
+    # By the mark of what is installed: the same for every runner of this process.
+    _versions: ClassVar[dict[tuple[str, ...], str]] = {}
+
+    def __init__(
+        self, instance_id: str, redact: Callable[[str], str] = str, clients: EngineClients | None = None
+    ) -> None:
+        self._clients = clients
+        self._instance_id = instance_id
+        self._redact = redact
+        self._command: tuple[str, ...] | None = None
+        self._asking = asyncio.Lock()
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        environment: Environment,
+        *,
+        variables: Mapping[str, str] | None = None,
+        timeout_seconds: float = CONFIG_SECONDS,
+        service: str | None = None,
+        on_line: LineReport | None = None,
+        engine_socket: str | None = None,
+    ) -> ComposeOutput:
+        """Run a command to its end; `on_line` is called with each line. It may reach the engine by a socket of ours.
+
+        Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
+        """
+        folder = environment.folder if environment.folder.is_dir() else Path("/")
+        scrubbed = self._scrubbed(environment, variables or {})
+        scrubbed |= {"DOCKER_HOST": f"unix://{engine_socket}"} if engine_socket else {}
+        process = await start_process((*self._find(), *arguments), scrubbed, folder)
+        try:
+            async with deadline(timeout_seconds, service):
+                stdout, stderr = await asyncio.gather(
+                    read_output(process.stdout, on_line), read_output(process.stderr, on_line)
+                )
+                code = await process.wait()
+        finally:
+            await end_process(process)
+        if code != 0:
+            text = stderr or stdout
+            if engine_socket is not None:  # nobody knows ours
+                there = socket_path(environment)
+                text = text.replace(engine_socket, there).replace(quote(engine_socket, safe=""), quote(there, safe=""))
+            raise compose_fault(text, files=_names(environment), service=service, redact=self._redact)
+        return ComposeOutput(stdout, stderr)
+
+    async def run_jailed(
+        self,
+        arguments: Sequence[str],
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        *,
+        kind: JailKind | None = None,
+    ) -> ComposeOutput:
+        """Run a command that sees a snapshot and no other file, no network, no engine and no program.
+
+        Raises the fault that its stderr names, with the real paths in it; ComposeFileError where it would take too
+        much; EngineUnavailableError where it does not end in time; EngineError where nothing here can confine it.
+        """
+        scrubbed = _interpolated(environment, variables)
+        folder = snapshot.mapping.to_copy(environment.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = (str(compose_binary()), *arguments)
+        kind = kind or jail_kind()
+        refused = forks_refused()
+        if kind is JailKind.CONTAINER:
+            stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
+        else:
+            stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
+        stderr = snapshot.mapping.text_back(stderr)
+        if forks_refused() > refused and (short := find_passing_fault(stderr)) is not None:
+            raise short
+        if has_run_out(code, stderr):
+            raise too_much(
+                said(
+                    "more than {mebibytes} MiB of memory or {seconds} s of a processor",
+                    mebibytes=MEMORY_BYTES >> 20,
+                    seconds=CPU_SECONDS,
+                )
+            )
+        if code != 0:
+            text = stderr or snapshot.mapping.text_back(stdout)
+            raise resolution_fault(text, files=_names(environment), redact=self._redact)
+        snapshot.refuse_changed()
+        return ComposeOutput(stdout, stderr)
+
+    async def version(self, environment: Environment, *, timeout_seconds: float = VERSION_SECONDS) -> str:
+        """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
+        mark = await in_thread(self.installed)
+        async with self._asking:
+            if mark not in self._versions:
+                output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
+                self._versions[mark] = output.stdout.strip()
+            return self._versions[mark]
+
+    def installed(self) -> tuple[str, ...]:
+        """Return what changes when another Compose is installed; empty where there is none."""
+        program = find_plugin() or shutil.which("docker-compose") or shutil.which("docker")
+        return mark(Path(program)) if program else ()
+
+    def jailed_inputs(
+        self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Name all that reaches a jailed command besides its arguments: with the same, its output is the same.
+
+        Raises EngineError where there is no Compose.
+        """
+        seen = sorted(f"{name}={value}" for name, value in _interpolated(environment, variables).items())
+        return snapshot.digest(), str(environment.folder), *seen, *mark(compose_binary())
+
+    async def _run_confined(
+        self,
+        command: tuple[str, ...],
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        folder: Path,
+        kind: JailKind,
+    ) -> tuple[str, str, int]:
+        descriptors = tuple(snapshot.in_place.values())
+        jailed = confined(command[:1], snapshot.scratch, descriptors, kind)
+        process = await start_process((*jailed, *command[1:]), variables, folder, descriptors)
+        try:
+            async with deadline(CONFIG_SECONDS):
+                stdout, stderr = await run_concurrently(map(read_bounded, (process.stdout, process.stderr)))
+                code = await process.wait()
+        finally:
+            await end_process(process)
+        return stdout, stderr, code
+
+    async def _run_in_container(
+        self,
+        command: tuple[str, ...],
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        folder: Path,
+    ) -> tuple[str, str, int]:
+        if self._clients is None:
+            raise EngineError(
+                said("Compose cannot be confined here."), hint=said("Use a kernel with Landlock (5.13 or newer).")
+            )
+        contents = {path: snapshot.content(path) for path in snapshot.in_place}
+        jails: list[ContainerJail] = []
+
+        def run(client: EngineClient) -> JailedOutput | None:
+            jails.append(ContainerJail(client))
+            files = JailedFiles(snapshot.scratch, contents)
+            return jails[0].run(command, files, variables, folder, MODEL_BYTES)
+
+        try:
+            async with deadline(CONFIG_SECONDS):
+                done = await self._clients.call(environment, run)
+        except BaseException:
+            if jails:
+                with suppress(EngineError):  # why it has to end is what is told
+                    await self._clients.act(environment, lambda _client: jails[0].stop())
+            raise
+        if done is None:
+            raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
+        return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.code
+
+    def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
+        """Return what to run, and in which environment, for a command that is given the terminal.
+
+        Raises EngineError where there is no Compose.
+        """
+        return [*compose_command(), *arguments], self._scrubbed(environment, {})
+
+    def _find(self) -> tuple[str, ...]:
+        """Find the binary once; called by itself it saves a third of the time that `docker compose` takes."""
+        if self._command is None:
+            self._command = (*die_with_parent(), *compose_command())
+        return self._command
+
+    def _scrubbed(self, environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
+        """Leave out everything of our own that could reach a stack or steer Compose."""
+        own = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+        own.setdefault("HOME", "/")
+        own["DOCKER_HOST"] = engine_address(environment)
+        own[INSTANCE_VARIABLE] = self._instance_id
+        return {**variables, **own, **PINNED}
+
+
+def _interpolated(environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return all that Compose has of a process's environment where it reads a stack's files, which may name it.
+
+    It is what the environment gives them, and the folder, as in the shell of whoever types Compose there.
+    """
+    return {**variables, "PWD": str(environment.folder), **PINNED}
+
+
+def _names(environment: Environment) -> str:
+    return ", ".join(path.name for path in environment.compose_files)
+
+
+def has_run_out(code: int, said: str) -> bool:
+    """Return whether a jailed command ended since it may take no more: by a signal, or with Go's own words."""
+    return code < 0 or (code != 0 and any(words in said for words in RAN_OUT))
+
+
+def forks_refused() -> int:
+    """Return how often the limit on processes of this process's control group has refused one; 0 where none tells."""
+    with suppress(OSError, ValueError):
+        for line in CGROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            root = Path("/sys/fs/cgroup", "pids" if controllers else "")
+            if controllers in {"", "pids"}:
+                for events in (root / path.lstrip("/") / "pids.events", root / "pids.events"):
+                    if events.is_file():
+                        return int(events.read_text().split()[1])
+    return 0

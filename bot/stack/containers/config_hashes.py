@@ -1,0 +1,346 @@
+"""Compute the configuration hash that each service's containers should have under a model."""
+
+import asyncio
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.stack.client import EngineClients, engine_address, is_local
+from roas.stack.comparison import rank
+from roas.stack.compose import commands
+from roas.stack.compose.commands import ComposeProject
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.containers.snapshots import take_snapshots
+from roas.stack.model.per_model import PerModel
+from roas.stack.model.services import (
+    BOUND,
+    NETWORK_MODE,
+    NOTHING,
+    OF_SERVICE,
+    SHARED_NAMESPACES,
+    WRITTEN,
+    WRITTEN_BEFORE,
+    adopted_hash,
+    as_written,
+    linked_to,
+    pinned_image_id,
+    replicas_of,
+    services_of,
+    shared_with,
+    with_known_needs,
+    written_fields,
+    written_model,
+)
+from roas.stack.model.text import write_model
+from roas.temporary import temporary_folder, writing_temporary
+
+REMEMBERED = 32
+# Fits no container's id.
+NOT_THERE = "-"
+IMPLIED = {"condition": "service_started", "restart": True, "required": True}
+
+
+class ConfigHashes:
+    """Ask Compose for the hashes of a model, once for each model."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        self._digest = PerModel(_digest)
+        self._sharing = PerModel(_sharing)
+        self._written = PerModel(written_model)
+        # By engine: Compose asks it for its version, for seconds where it hangs.
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def of(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
+    ) -> dict[str, str]:
+        """Return the hash by service, where `containers` (by default, what there is) are.
+
+        Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
+        another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
+        beside the other one `as_it_is`. Who joins a container by its name has the hash of that (see `joined`).
+        """
+        hashes = await self._ask(self._made(model, environment), environment)
+        sharing, services = self._sharing(self._made(model, environment)), services_of(model)
+        if containers is None:
+            containers = await take_snapshots(self._clients, environment)
+        kept = _untouched(services, sharing, containers)
+        others = hashes.keys() - kept.keys() - sharing.keys()
+        kept |= await self._accepted(model, others, hashes, environment, containers)
+        sharing = {name: shared for name, shared in sharing.items() if name not in kept}
+        if not sharing:
+            return {**hashes, **kept}
+        return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is)
+
+    def joined(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        hashes: Mapping[str, str],
+        containers: tuple[ContainerSnapshot, ...],
+        *,
+        as_it_is: bool,
+    ) -> dict[str, str]:
+        """Return the container that each service shares with by its name; where that is not as wanted, no such one.
+
+        The hash does not tell of it: it is the same, whichever container has the name.
+        """
+        services, made = services_of(model), self._sharing(self._made(model, environment))
+        found: dict[str, str] = {}
+        for name, others in self._sharing(model).items():
+            for other in others - made.get(name, frozenset()):
+                first = _first(containers, other, services[other], hashes, as_it_is=as_it_is) if hashes[other] else None
+                found[name] = first or NOT_THERE
+        return found
+
+    async def _with_shared(
+        self,
+        model: Mapping[str, Any],
+        hashes: Mapping[str, str],
+        sharing: Mapping[str, frozenset[str]],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
+        *,
+        as_it_is: bool,
+    ) -> dict[str, str]:
+        found, services = dict(hashes), services_of(model)
+
+        def first_of(name: str) -> str | None:
+            return _first(containers, name, services[name], found, as_it_is=as_it_is)
+
+        firsts = {name: first_of(name) for name in hashes if name not in sharing}
+        settled = {name: first for name, first in firsts.items() if first}
+        waiting = dict(sharing)
+        # What shares with a service that shares itself comes in a later round.
+        while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
+            for name in ready:
+                del waiting[name]
+            found |= await self._hash_shared(model, ready, settled, environment, containers)
+            settled |= {name: one for name in ready if (one := first_of(name))}
+        return found
+
+    async def _hash_shared(
+        self,
+        model: Mapping[str, Any],
+        names: list[str],
+        ids: Mapping[str, str],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
+    ) -> dict[str, str]:
+        services = services_of(model)
+        joined = {**model, "services": {**services, **{name: _resolved(services[name], ids) for name in names}}}
+        hashes = await self._ask(self._made(joined, environment), environment)
+        found = {name: hashes[name] for name in names}
+        return found | await self._accepted(joined, names, hashes, environment, containers, implied=services)
+
+    async def _accepted(
+        self,
+        model: Mapping[str, Any],
+        names: Iterable[str],
+        hashes: Mapping[str, str],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
+        *,
+        implied: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> dict[str, str]:
+        """Return the hashes of services, of these, whose containers are as wanted and were hashed otherwise.
+
+        Somebody's Compose made them of the same files, or the release before of the same model. `implied` are the
+        services before the ids of containers were put in the place of those that they share with.
+        """
+        services = services_of(model)
+        variants = {
+            name: _variants(services[name], (implied or services)[name])
+            for name in _otherwise(names, hashes, containers)
+        }
+        if not any(variants.values()):
+            return {}
+        made = self._sharing(self._made(model, environment))
+        for name, ways in variants.items():
+            # The release before hashed the container in the place of its name.
+            joined = shared_with(services[name]) - made.get(name, frozenset())
+            firsts = {one: _first(containers, one, services[one], hashes, as_it_is=True) for one in joined}
+            ids = {one: first for one, first in firsts.items() if first}
+            if joined and ids.keys() == joined:
+                mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
+                ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
+        every = {f"{name}.{number}": one for name, ways in variants.items() for number, one in enumerate(ways)}
+        asked = {**services_of(self._made(model, environment)), **every}
+        files = {one["source"] for fields in asked.values() for one in fields.get("secrets") or ()}
+        configs = {one["source"] for fields in asked.values() for one in fields.get("configs") or ()}
+        found = await self._ask(
+            {
+                **model,
+                "services": with_known_needs(asked),
+                # Which file it is does not count in the hash of a service.
+                "secrets": {name: {"file": NOTHING} for name in files},
+                "configs": {name: {"file": NOTHING} for name in configs},
+            },
+            environment,
+        )
+        kept: dict[str, str] = {}
+        for name, ways in variants.items():
+            for number in range(len(ways)):
+                kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
+        return kept
+
+    def _made(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, Any]:
+        """Return the model of which the hashes of containers are that we make (see `completing_socket`)."""
+        return self._written(model) if is_local(environment) else model
+
+    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
+        # Another Compose hashes otherwise, and makes the containers from then on.
+        key = (
+            environment.project,
+            self._digest(model),
+            *await self._clients.local(self._runner.installed),
+        )
+        async with self._asking[engine_address(environment)]:
+            if key not in self._known:
+                with temporary_folder("hashes") as folder:
+                    path = folder / "model.yml"
+                    with writing_temporary():
+                        path.write_text(write_model(model), encoding="utf-8")
+                    arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
+                    output = await self._runner.run(arguments, environment)
+                lines = (line.split() for line in output.stdout.splitlines())
+                self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
+                while len(self._known) > REMEMBERED:
+                    self._known.pop(next(iter(self._known)))
+            return self._known[key]
+
+
+def _digest(model: Mapping[str, Any]) -> str:
+    """Return a hash of all of a model; as YAML it would take ten times as long to write."""
+    return hashlib.sha256(json.dumps(model, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _sharing(model: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """Return the services whose hashes depend on containers: those that share, with the others that they share with."""
+    return {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
+
+
+def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the other ways in which containers of a service that are as it is wanted may have been hashed.
+
+    `as_named` is the service as it names others whose namespaces it shares.
+    """
+    written = as_written(fields)
+    extension = dict(fields.get("x-deploy") or {})
+    found: list[Mapping[str, Any]] = [
+        as_written({**fields, "x-deploy": {**extension, WRITTEN: {**written_fields(fields), "image": name}}})
+        for name in extension.get(WRITTEN_BEFORE) or ()
+    ]
+    if any(key in BOUND for key in written_fields(fields)):
+        found.append(as_written(fields, with_binds=True))
+    # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
+    # also left out what it depends on; 0.1, but for what follows from its links and namespaces.
+    pinned = {key: one for key, one in fields.items() if key != "x-deploy"}
+    found += [{**written, "image": fields["image"]}, pinned]
+    if needs := _implied(as_named):
+        found.append({**pinned, "depends_on": needs})
+    return [written, *found]
+
+
+def _untouched(
+    services: Mapping[str, Mapping[str, Any]],
+    sharing: Mapping[str, frozenset[str]],
+    containers: tuple[ContainerSnapshot, ...],
+) -> dict[str, str]:
+    """Return the hashes of the services whose adopted containers are all there, with what they share.
+
+    What was made anew of an adopted model has the adopted hash again: who shared with the one before shares with none.
+    """
+    adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
+    joined = tuple(one for one in containers if _is_joined(one, sharing.get(one.service, frozenset()), containers))
+    found = _had(adopted, adopted, services, joined)
+    while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
+        for name in lost:
+            del found[name]
+    return found
+
+
+def _otherwise(
+    names: Iterable[str], hashes: Mapping[str, str], containers: tuple[ContainerSnapshot, ...]
+) -> frozenset[str]:
+    """Return the services with containers of other hashes: only those may be as the release before hashed them."""
+    found = {(one.service, one.config_hash) for one in containers}
+    wanted = frozenset(names)
+    return frozenset(service for service, had in found if service in wanted and had != hashes[service])
+
+
+def _is_joined(
+    container: ContainerSnapshot, sharing: frozenset[str], containers: tuple[ContainerSnapshot, ...]
+) -> bool:
+    """Return whether a container shares with one that is there of each service, as far as it tells."""
+    joined = {one.service for one in containers if one.id in container.shares_with}
+    return not container.shares_with or sharing <= joined
+
+
+def _had(
+    names: Iterable[str],
+    hashes: Mapping[str, str],
+    services: Mapping[str, Mapping[str, Any]],
+    containers: tuple[ContainerSnapshot, ...],
+) -> dict[str, str]:
+    """Return the hashes, of these, that a service's containers have, where as many have it as the service wants."""
+    return {
+        name: hashes[name]
+        for name in names
+        if _count(name, services[name], hashes[name], containers) >= max(1, replicas_of(services[name]))
+    }
+
+
+def _count(name: str, fields: Mapping[str, Any], config_hash: str, containers: tuple[ContainerSnapshot, ...]) -> int:
+    """Count the containers of a service: after a tag was moved, Compose gives another image the same hash."""
+    image_id = pinned_image_id(fields)
+    own = (one for one in containers if one.service == name and one.config_hash == config_hash)
+    return sum(image_id in {"", one.image_id} for one in own)
+
+
+def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Write a service as Compose has it at the moment when it hashes it."""
+    resolved = dict(fields)
+    for key in SHARED_NAMESPACES:
+        mode = str(fields.get(key) or "")
+        if mode.startswith(OF_SERVICE):
+            resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
+    return resolved
+
+
+def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Compose 2.26 adds to `depends_on` of a service that links to others, or shares with them."""
+    return dict.fromkeys(sorted(shared_with(fields) | linked_to(fields)), IMPLIED)
+
+
+def _first(
+    containers: tuple[ContainerSnapshot, ...],
+    service: str,
+    fields: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    *,
+    as_it_is: bool,
+) -> str | None:
+    """Return the container that Compose would share with, where it is as the model wants it, or `as_it_is`.
+
+    That is the first by name of those that stay: what is too many is removed before anything joins it.
+    """
+    image_id = pinned_image_id(fields)
+
+    def fits(one: ContainerSnapshot) -> bool:
+        return one.config_hash == hashes[service] and image_id in {"", one.image_id}
+
+    own = rank(fits, (one for one in containers if one.service == service))
+    first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
+    return first.id if first is not None and (as_it_is or first.config_hash == hashes[service]) else None

@@ -1,0 +1,154 @@
+"""Create the containers of services that have none in as few calls of Compose as can be."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from roas.concurrency import begun, pause
+from roas.errors import EngineUnavailableError, RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.stack.comparison import WantedService, compare_service
+from roas.stack.containers.compose_creation import ComposeCreation
+from roas.stack.containers.networks import missing_networks
+from roas.stack.containers.removal import unpause
+from roas.stack.containers.repair import needs_repair
+from roas.stack.containers.snapshots import take_outlines
+from roas.stack.model.services import replicas_of, services_of, with_needs
+
+log = get_logger(__name__)
+
+# What each of many containers that are made in one call may take beside what one may.
+CREATE_SECONDS_EACH = 1.0
+# Compose says so of a container once it is complete, with all its networks.
+CREATED = re.compile(r"\s*Container (\S+)\s+Created\s*")
+# How often what Compose named meanwhile is reported.
+REPORT_SECONDS = 0.1
+
+Created = Callable[[tuple[ContainerSnapshot, ...]], None]
+
+
+class JointCreator:
+    """Create what a pinned model has and the engine lacks; nothing is started here."""
+
+    def __init__(self, creation: ComposeCreation) -> None:
+        self._creation = creation
+        self._clients = creation.clients
+
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Create the containers of services that have none, and the networks that the model has and the engine lacks.
+
+        What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
+        was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
+        refuse one: each is left to a call of its own.
+        """
+        model = await self._creation.pinned.model_to_apply(model_hash, environment)
+        lacking = await self._lacking(environment, model, chosen)
+        taken = lacking.taken
+        complete: set[str] = set()
+
+        async def read_line(line: str) -> None:
+            if found := CREATED.fullmatch(line):
+                complete.add(found[1])
+
+        for names in lacking.calls:
+            await unpause(self._clients, environment, [one for one in taken if one.service in names])
+            wanted = await self._creation.pinned.wanted(model, environment, as_it_is=True)
+            try:
+                async with begun(self._report(environment, complete, created)):
+                    await self._creation.create(
+                        environment,
+                        model_hash,
+                        {name: wanted[name].config_hash for name in names},
+                        keep_existing=True,
+                        scale=lacking.scale(names),
+                        more_seconds=CREATE_SECONDS_EACH * len(names),
+                        on_line=read_line,
+                    )
+            except EngineUnavailableError:
+                raise
+            except RoasError as error:
+                if len(names) == 1:
+                    raise
+                log.warning("not created together", environment=environment.name, error=error.message)
+        before = {one.id for one in taken}
+        return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
+
+    async def _report(self, environment: Environment, complete: set[str], created: Created) -> None:
+        """Report what Compose has named as complete, while it creates others."""
+        while True:
+            await pause(REPORT_SECONDS)
+            if complete:
+                names = frozenset(complete)
+                complete.clear()
+                with suppress(RoasError):  # who creates asks again when all of them are there
+                    there = await take_outlines(self._clients, environment)
+                    created(tuple(one for one in there if one.name in names))
+
+    async def _lacking(
+        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str] | None
+    ) -> "_Lacking":
+        async with begun(missing_networks(self._clients, environment, model)) as looking:
+            taken = await take_outlines(self._clients, environment)
+            networks = await looking
+        present = Counter(container.service for container in taken)
+        known = services_of(model)
+        services = [
+            name
+            for name, fields in known.items()
+            if (chosen is None or name in chosen)
+            and ((replicas_of(fields) and not present[name]) or networks & set(fields.get("networks") or ()))
+        ]
+        missing = {name for name in with_needs(model, services) if not present[name] and replicas_of(known[name])}
+        return _Lacking(taken, present, known, _one_after_the_other(model, {*services, *missing}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """Hold what there is of a project, and the services that are made by each call of Compose."""
+
+    taken: tuple[ContainerSnapshot, ...]
+    present: Mapping[str, int]
+    known: Mapping[str, Mapping[str, Any]]
+    calls: list[list[str]]
+
+    def scale(self, names: Sequence[str]) -> dict[str, int]:
+        """Return of how many containers the services consist that have some."""
+        return {name: self.present[name] for name in names if self.present[name]}
+
+
+def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
+    """Return what is made in one call: all that share with nothing, then each other one after what it shares with.
+
+    Compose 2.26 hashes what it makes in one call with what they need of each other.
+    """
+    needs = {name: with_needs(model, [name]) for name in services}
+    alone = sorted(name for name in services if len(needs[name]) == 1)
+    others = sorted(needs.keys() - set(alone), key=lambda name: (len(needs[name]), name))
+    return [*([alone] if alone else []), *([name] for name in others)]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeService:
+    """Hold what is wanted of a service, and its containers, which were just made so and are to be started."""
+
+    wanted: WantedService
+    containers: tuple[str, ...]
+
+
+def made_service(
+    wanted: WantedService, containers: Collection[ContainerSnapshot], new: Collection[str]
+) -> MadeService | None:
+    """Return a service of which all containers are `new`, by id, and as they are wanted; else None."""
+    difference = compare_service(wanted, containers)
+    if difference.unlike or difference.surplus or difference.missing or not containers:
+        return None
+    if needs_repair(containers) or not all(one.never_ran and one.id in new for one in containers):
+        return None
+    return MadeService(wanted, tuple(one.id for one in containers))

@@ -1,0 +1,129 @@
+"""Start, stop and remove single containers by id."""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from roas.errors import ContainerRemovedError, ServiceFailedError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.stack.api_errors import ApiError, ApiNotFoundError, find_passing_fault
+from roas.stack.client import EngineClients
+from roas.stack.containers.networks import rejoin
+from roas.stack.containers.own_container import refuse_own_container
+from roas.stack.containers.snapshots import inspect_or_none
+from roas.stack.docker_client import REQUEST_SECONDS, EngineClient
+from roas.stack.labels import SERVICE
+
+DEFAULT_GRACE_SECONDS = 10
+# Of many that start at once each takes as long as all of them.
+START_SECONDS = 120
+NETWORK_GONE = re.compile(r"network \S+ not found")
+# Statuses that are about the engine and not about the container that it was to start.
+ENGINE_STATUSES = frozenset({429, 502, 503, 504})
+
+
+async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
+
+    def start(client: EngineClient) -> None:
+        try:
+            client.start(container_id, timeout=START_SECONDS)
+        except ApiError as error:
+            if error.status in ENGINE_STATUSES or find_passing_fault(error.explanation):
+                raise
+            inspected = inspect_or_none(client, container_id)
+            if inspected is None:
+                raise _gone(container_id) from error
+            if inspected["State"].get("Paused"):
+                client.unpause(container_id)
+            elif NETWORK_GONE.search(error.explanation) and rejoin(client, inspected):
+                start(client)
+            else:
+                raise _cannot_start(inspected, error.explanation) from error
+
+    await clients.act(environment, start)
+
+
+async def unpause(clients: EngineClients, environment: Environment, containers: Iterable[ContainerSnapshot]) -> None:
+    """Let what was paused go on: Compose would try to start it, which the engine refuses."""
+    for container in containers:
+        if container.state is ContainerState.PAUSED:
+            await start_container(clients, environment, container.id)
+
+
+async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
+
+    def stop(client: EngineClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is not None:
+            refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
+        if inspected is not None and (inspected["State"]["Running"] or inspected["State"].get("Restarting")):
+            with suppress(ApiNotFoundError):
+                _stop(client, inspected, None)
+
+    await clients.act(environment, stop)
+
+
+async def remove_container(
+    clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
+) -> None:
+    """Stop a container within its grace period, and remove it; a missing one is no error.
+
+    Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
+    """
+
+    def remove(client: EngineClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is None:
+            return
+        refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
+        try:
+            if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
+                _stop(client, inspected, grace_seconds)
+            client.remove_container(container_id, force=True)
+        except ApiNotFoundError:
+            return
+        except ApiError as error:
+            if "already in progress" not in error.explanation:
+                raise
+            _wait_until_removed(client, container_id)
+
+    await clients.act(environment, remove)
+
+
+def _gone(container_id: str) -> ContainerRemovedError:
+    return ContainerRemovedError(
+        said("The container {container_id} was removed before it was started.", container_id=container_id[:12]),
+        hint=said("Run `/deploy` again."),
+    )
+
+
+def _stop(client: EngineClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:
+    """Stop it; the request must be given more time than the container is."""
+    own = inspected["Config"].get("StopTimeout")
+    grace = grace_seconds if grace_seconds is not None else own if own is not None else DEFAULT_GRACE_SECONDS
+    client.stop(inspected["Id"], timeout=max(0, round(grace)))
+
+
+def _wait_until_removed(client: EngineClient, container_id: str) -> None:
+    try:
+        client.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
+    except ApiNotFoundError:
+        return
+
+
+def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
+    service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
+    is_port_taken = "port is already allocated" in text or "address already in use" in text
+    hint = (
+        said("Stop what holds the port, or publish another one.")
+        if is_port_taken
+        else said("Correct the service's command, mounts or image.")
+    )
+    return ServiceFailedError(
+        said("{service} cannot be started: {text}", service=service, text=text), hint=hint, service=service
+    )

@@ -1,0 +1,233 @@
+"""Create the containers of one service, in place of the old ones or beside them."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from roas.concurrency import pause
+from roas.errors import (
+    ContainerConflictError,
+    EngineError,
+    OwnContainerError,
+)
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService, rank
+from roas.stack.containers.compose_creation import ComposeCreation
+from roas.stack.containers.networks import missing_networks
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.pinned_services import PinnedService
+from roas.stack.containers.removal import remove_container, unpause
+from roas.stack.containers.repair import is_of_others, needs_repair, plan_repairs, repair_containers
+from roas.stack.containers.snapshots import engine_time, take_snapshots
+from roas.stack.model.services import stop_grace_seconds
+
+log = get_logger(__name__)
+
+# What somebody's Compose has created it starts in a moment, unless it waits for something, or has died.
+OTHERS_SECONDS = 15.0
+OTHERS_LOOK_SECONDS = 0.2
+
+
+class ServiceCreator:
+    """Create containers as a pinned model defines them; nothing is started here."""
+
+    def __init__(self, creation: ComposeCreation) -> None:
+        self._creation = creation
+        self._clients = creation.clients
+        self._pinned = creation.pinned
+
+    async def create(
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool,
+        anew: bool,
+        spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
+    ) -> tuple[str, ...]:
+        """Create what a service lacks and return the ids that are to be started."""
+        pinned = await self._pinned.pinned(environment, model_hash, service, anew=anew)
+        wanted = pinned.wanted
+        if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
+            return await self._with_networks(
+                environment, model_hash, pinned, _to_be_started(wanted, seen, spared), seen
+            )
+        before = existing = await self._started_by_others(environment, service)
+        ours = [container for container in existing if container.id not in spared]
+        if needs_repair(ours):
+            own = await self._clients.local(own_container_id)
+            await repair_containers(self._clients, environment, plan_repairs(ours, never_started=False, own=own))
+            existing = await self._existing(environment, service)
+        if not beside:
+            existing = await self._remove_extra(environment, wanted, existing, anew=anew)
+        if anew or not _is_complete(wanted, existing, spared, beside=beside):
+            stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
+            await unpause(self._clients, environment, [one for one in stay if one.id not in spared])
+            await self._compose_create(
+                environment, model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
+            )
+            existing = await self._existing(environment, service)
+        if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
+            raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
+                said("Compose created no container of {service}.", service=service),
+                hint=said("Run `/deploy` again."),
+                service=service,
+            )
+        idle = _to_be_started(wanted, existing, spared)
+        return await self._with_networks(environment, model_hash, pinned, idle, before)
+
+    async def _with_networks(
+        self,
+        environment: Environment,
+        model_hash: str,
+        pinned: PinnedService,
+        idle: tuple[str, ...],
+        before: Sequence[ContainerSnapshot],
+    ) -> tuple[str, ...]:
+        """Return what is to be started, with the networks of what had stopped: a prune takes those, too."""
+        name = pinned.wanted.definition.name
+        if {one.id for one in before} & {*idle}:
+            model = await self._pinned.model_to_apply(model_hash, environment)
+            if await missing_networks(self._clients, environment, model) & set(pinned.fields.get("networks") or ()):
+                await self._creation.create(
+                    environment,
+                    model_hash,
+                    {name: pinned.wanted.config_hash},
+                    keep_existing=True,
+                    scale={name: len(await self._existing(environment, name))},
+                )
+        return idle
+
+    async def _refuse_to_replace_own(
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
+    ) -> None:
+        """Raise OwnContainerError where Compose would replace the container that this process runs in."""
+        own_id = await self._clients.local(own_container_id)
+        own = next((one for one in existing if one.id == own_id), None)
+        if own is not None:
+            name = wanted.definition.name
+            raise OwnContainerError(
+                said(
+                    "To make {name}, Compose would replace {own}, the container that this bot itself runs in.",
+                    name=name,
+                    own=own.name,
+                ),
+                hint=said(
+                    "Deploy the whole stack: the bot's own service, {service}, then gets a successor first.",
+                    service=own.service,
+                ),
+                service=name,
+            )
+
+    async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+        return list(await take_snapshots(self._clients, environment, service))
+
+    async def _started_by_others(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+        """Return a service's containers once what somebody else creates is started: who takes it away breaks that."""
+        deadline = time.monotonic() + OTHERS_SECONDS
+        existing = await self._existing(environment, service)
+        while (unstarted := [one for one in existing if is_of_others(one)]) and time.monotonic() < deadline:
+            latest = max(one.created_at for one in unstarted if one.created_at)
+            if await engine_time(self._clients, environment) - latest > timedelta(seconds=OTHERS_SECONDS):
+                break
+            await pause(OTHERS_LOOK_SECONDS)
+            existing = await self._existing(environment, service)
+        return existing
+
+    async def _remove_extra(
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
+    ) -> list[ContainerSnapshot]:
+        """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one.
+
+        So goes what has the number of another and would be replaced: Compose names a successor by that number.
+        """
+        ranked = rank(wanted.fits, existing)
+        kept = ranked[: max(wanted.definition.replicas, 0)]
+        first = {one.number: one for one in reversed(kept)}
+        kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]
+        for container in ranked:
+            if container not in kept:
+                await remove_container(self._clients, environment, container.id, None)
+        return kept
+
+    async def _compose_create(
+        self,
+        environment: Environment,
+        model_hash: str,
+        pinned: PinnedService,
+        existing: list[ContainerSnapshot],
+        spared: frozenset[str],
+        *,
+        beside: bool,
+        anew: bool,
+        at_most: int | None,
+    ) -> None:
+        wanted, name = pinned.wanted, pinned.wanted.definition.name
+        missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        missing = missing if at_most is None else min(missing, at_most)
+        scale = {name: len(existing) + missing} if beside else {}
+        # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
+        keep = beside or (not anew and all(map(wanted.fits, existing)))
+        if not keep:
+            await self._refuse_to_replace_own(environment, wanted, existing)
+        # Compose stops what it replaces, one after the other at worst.
+        grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
+        await self._creation.create(
+            environment,
+            model_hash,
+            {name: wanted.config_hash},
+            keep_existing=keep,
+            anew=anew,
+            scale=scale,
+            more_seconds=grace,
+        )
+        await self._refuse_other_image(environment, wanted)
+
+    async def _refuse_other_image(self, environment: Environment, wanted: WantedService) -> None:
+        """Remove what was created from another image than the release's: somebody moved its name meanwhile."""
+        name = wanted.definition.name
+        other = [
+            one
+            for one in await self._existing(environment, name)
+            if one.config_hash == wanted.config_hash and not wanted.fits(one) and one.state is ContainerState.CREATED
+        ]
+        for container in other:
+            await remove_container(self._clients, environment, container.id, None)
+        if other:
+            raise EngineError(
+                said("{name} was created from another image than the release has, and was not started.", name=name),
+                hint=said("Somebody moved the tag of that image at that very moment: deploy again."),
+                service=name,
+            )
+
+
+def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
+    return sum(wanted.fits(one) and one.id not in spared for one in existing)
+
+
+def _is_complete(
+    wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str], *, beside: bool
+) -> bool:
+    fitting = _fitting(wanted, existing, spared)
+    return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
+
+
+def _to_be_started(
+    wanted: WantedService, existing: Iterable[ContainerSnapshot], spared: frozenset[str]
+) -> tuple[str, ...]:
+    fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
+    return tuple(one.id for one in fitting if _is_to_be_started(wanted.definition, one))
+
+
+def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
+    """A one-shot service that has done its work is not run again."""
+    if definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0:
+        return False
+    return container.state not in {ContainerState.RUNNING, ContainerState.RESTARTING}

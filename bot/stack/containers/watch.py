@@ -1,0 +1,319 @@
+"""Track the state of an environment's containers: by the engine's events, with a slow poll as a fallback."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TypeVar
+
+from roas.concurrency import begun, end_tasks, wait_for
+from roas.errors import EngineUnavailableError
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.stack.containers.docker_events import asks_to_end
+from roas.stack.containers.snapshots import in_order
+from roas.stack.interface import ContainerEvent, ContainerSource
+
+POLL_SECONDS = 2.0
+# Looking at a large stack takes long: no more of the time than this is spent on the poll.
+POLL_SHARE = 0.05
+# How many polls in a row may be left out while events come: an engine drops some for who reads them too slowly.
+MOST_POLLS_LEFT_OUT = 5
+# How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
+ENGINE_GRACE_SECONDS = 20.0
+Verdict = TypeVar("Verdict")
+
+
+class ContainerWatch:
+    """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
+
+    def __init__(self, stack: ContainerSource, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._stack = stack
+        self._poll_seconds = poll_seconds
+        self._containers: tuple[ContainerSnapshot, ...] = ()
+        self._by_service: dict[str, tuple[ContainerSnapshot, ...]] = {}
+        # Those who wait for the next look, and for a change of one service's containers: a large stack has many.
+        self._waiting: dict[str | None, set[asyncio.Future[None]]] = {}
+        self._dirty = asyncio.Event()
+        # What the events named since the last look; None: all of it has to be looked at.
+        self._touched: set[str] | None = None
+        self._looking = asyncio.Lock()
+        # Containers of which a start needs no look, and when an event told enough for the last time.
+        self._probed: set[str] = set()
+        # Containers that the engine was asked to end, and did not start again since.
+        self._stopped: set[str] = set()
+        # Containers of which the kernel ended a process for want of memory: one that runs again does not tell.
+        self._starved: set[str] = set()
+        self._told_at = float("-inf")
+        self._look_seconds = 0.0
+        # When all of it was looked at last, or tried to be.
+        self._whole_at = float("-inf")
+        self._fault: EngineUnavailableError | None = None
+        self._broken: BaseException | None = None
+        self._away_since: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "ContainerWatch":
+        subscribed = asyncio.Event()
+        try:
+            await self._until_subscribed(subscribed)
+            self._dirty.clear()  # subscribed before the first look, so that it is all that is needed
+            self._touched = set()
+            await self.refresh()
+        except BaseException:
+            await end_tasks(*self._tasks)
+            raise
+        self._do(self._keep_fresh(), "container poll")
+        return self
+
+    async def _until_subscribed(self, subscribed: asyncio.Event) -> None:
+        """Follow the events from here on. Raises what following them ended with instead."""
+        follow = self._do(self._follow(subscribed), "container events")
+        async with begun(subscribed.wait()) as waiting:
+            await asyncio.wait({waiting, follow}, return_when=asyncio.FIRST_COMPLETED)
+        if follow.done():
+            follow.result()
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Begin what goes on for as long as the watch; where it breaks, whoever waits gets to know."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error
+            self._wake(tuple(self._waiting))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await end_tasks(*self._tasks)
+
+    @property
+    def containers(self) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers as they were at the last look."""
+        return self._containers
+
+    def of_service(self, service: str) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers of one service as they were at the last look."""
+        return self._by_service.get(service, ())
+
+    async def refresh(self) -> None:
+        """Look at all containers now. Raises EngineUnavailableError."""
+        async with self._looking:
+            self._whole_at = began = time.monotonic()
+            touched, self._touched = self._touched, set()  # this look sees what was done to them
+            try:
+                containers = await self._stack.containers()
+            except BaseException:
+                self._touched = None if touched is None or self._touched is None else touched | self._touched
+                raise
+            self._look_seconds = time.monotonic() - began
+            self._settle(containers)
+
+    async def look_at(self, container_ids: Iterable[str]) -> None:
+        """Look at some containers now; the others stay as they were seen last. Raises EngineUnavailableError."""
+        ids = frozenset(container_ids)
+        if not ids:
+            return
+        # One look after the other: an earlier answer must not take the place of a later one.
+        async with self._looking:
+            await self._look(ids)
+
+    async def _look(self, ids: Collection[str]) -> None:
+        found = await self._stack.containers_by_id(frozenset(ids))
+        self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+
+    def add(self, containers: Iterable[ContainerSnapshot], *, probed: Collection[str] = ()) -> None:
+        """Take what was seen elsewhere of containers that were just made, and that were never looked at.
+
+        Of services that are `probed`, which share nothing, the engine's event tells all there is to know of a start:
+        a health check runs from then on, and whatever else happens has an event of its own.
+        """
+        known = {one.id for one in self._containers}
+        new = {one.id: one for one in containers if one.id not in known}
+        self._probed |= {one.id for one in new.values() if one.service in probed}
+        if self._touched is not None:
+            self._touched -= new.keys()
+        if new:
+            self._settle(in_order((*self._containers, *new.values())))
+
+    async def until(
+        self,
+        judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None],
+        deadline_seconds: float | None = None,
+        *,
+        service: str | None = None,
+    ) -> Verdict:
+        """Wait until `judge` returns something other than None for the containers, and return that.
+
+        With `service`, it is asked about the containers of that one, and whenever those change. Raises TimeoutError
+        after the deadline, EngineUnavailableError where the engine stays unavailable.
+        """
+        async with asyncio.timeout(deadline_seconds):
+            while (verdict := judge(self._containers if service is None else self.of_service(service))) is None:
+                await self._woken(service)
+                if (fault := self._broken or self._fault) is not None:
+                    raise fault
+            return verdict
+
+    async def changed_within(self, seconds: float) -> bool:
+        """Wait for the next look at the containers, but no longer than that; returns whether there was one."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken(None)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, subscribed: asyncio.Event) -> None:
+        """Wake the reader at every event; subscribe again when the stream breaks, but not before it was there once."""
+        while True:
+            try:
+                async with self._stack.events() as events:
+                    subscribed.set()
+                    self._touched = None
+                    self._dirty.set()
+                    async for event in events:
+                        self._remember_stop(event)
+                        if not self._told_all(event):
+                            self._note(event)
+            except EngineUnavailableError:
+                if not subscribed.is_set():
+                    raise
+            await self.changed_within(self._poll_seconds)
+
+    def _remember_stop(self, event: ContainerEvent) -> None:
+        seen = next((one for one in self.of_service(event.service) if one.id == event.container_id), None)
+        if asks_to_end(event, seen.stop_signal if seen is not None else None):
+            self._stopped.add(event.container_id)
+        elif event.action == "start":  # one that is removed may still be looked at
+            self._stopped.discard(event.container_id)
+        elif event.action == "oom":
+            self._starved.add(event.container_id)
+
+    def _note(self, event: ContainerEvent) -> None:
+        """Have the container of an event looked at; without an id, all of them.
+
+        One that was just created waits for its start: until then nobody judges by it.
+        """
+        if not event.container_id:
+            self._touched = None
+        elif self._touched is not None:
+            self._touched.add(event.container_id)
+        if event.action != "create":
+            self._dirty.set()
+
+    def _told_all(self, event: ContainerEvent) -> bool:
+        """Take what an event tells of a container; returns whether no look is needed any more.
+
+        Only where nothing else moved since it was seen, and nobody looks at this moment.
+        """
+        if self._looking.locked() or self._touched is None or event.container_id in self._touched:
+            return False
+        own = self.of_service(event.service)
+        seen = next((one for one in own if one.id == event.container_id), None)
+        after = None if seen is None else self._after(event, seen)
+        if after is None:
+            return False
+        self._by_service[event.service] = tuple(after if one is seen else one for one in own)
+        self._containers = tuple(after if one is seen else one for one in self._containers)
+        self._told_at = time.monotonic()
+        self._wake({None, event.service})
+        return True
+
+    def _after(self, event: ContainerEvent, seen: ContainerSnapshot) -> ContainerSnapshot | None:
+        """Return how a container is after an event: its first start, or a health check that passes on its process.
+
+        A verdict counts for the process that was seen, so only where it is later than its start.
+        """
+        if event.action == "start" and seen.never_ran and seen.id in self._probed and event.time_ns:
+            self._probed.discard(seen.id)
+            started = datetime.fromtimestamp(event.time_ns / 1e9, UTC)
+            return replace(seen, state=ContainerState.RUNNING, health=HealthStatus.STARTING, started_at=started)
+        told = event.attributes.get(event.action, "")
+        # Why a check fails is looked at: perhaps the engine could not run it.
+        if event.action != "health_status" or told != HealthStatus.HEALTHY.value:
+            return None
+        if seen.state is not ContainerState.RUNNING or seen.started_at is None:
+            return None
+        is_later = event.time_ns > seen.started_at.timestamp() * 1e9
+        return replace(seen, health=HealthStatus.HEALTHY, unchecked=False) if is_later else None
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            told = await self._named_or_due()
+            self._dirty.clear()
+            try:
+                await self._catch_up(told=told)
+            except EngineUnavailableError as error:
+                self._touched = None
+                self._handle_engine_unavailable(error)
+
+    async def _named_or_due(self) -> bool:
+        """Wait until an event names what to look at; returns False where all of it is due.
+
+        That events come, whether they tell all there is to know or only name something, takes the place of polls for a
+        while. It is counted from the last look at all of it, or none would ever be due while they come.
+        """
+        rest = max(self._poll_seconds, self._look_seconds / POLL_SHARE)
+        latest = self._whole_at + rest * MOST_POLLS_LEFT_OUT
+        due = min(time.monotonic() + rest, latest)
+        while not await wait_for(self._dirty, due - time.monotonic()):
+            if (due_again := min(self._told_at + rest, latest)) <= due:
+                return False
+            due = due_again
+        return time.monotonic() < latest
+
+    async def _catch_up(self, *, told: bool) -> None:
+        """Look at what events named until it is this look's turn; at all of it where none did."""
+        async with self._looking:
+            touched, self._touched = self._touched if told else None, set()
+            if touched:
+                await self._look(touched)
+        if touched is None:
+            await self.refresh()
+
+    def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        if self._stopped:
+            containers = tuple(replace(one, was_stopped=one.id in self._stopped) for one in containers)
+        if self._starved:
+            containers = tuple(replace(one, oom_killed=one.oom_killed or one.id in self._starved) for one in containers)
+        found: dict[str, list[ContainerSnapshot]] = {}
+        for container in containers:
+            found.setdefault(container.service, []).append(container)
+        before, self._by_service = self._by_service, {name: tuple(own) for name, own in found.items()}
+        self._containers = containers
+        self._fault, self._away_since = None, None
+        moved = {name for name in before.keys() | self._by_service if before.get(name) != self._by_service.get(name)}
+        self._wake({None, *moved})
+
+    async def _woken(self, service: str | None) -> None:
+        """Wait for a change of a service's containers; without one, for the next look. Who broke off wakes nobody."""
+        if self._broken is not None:
+            raise self._broken
+        woken = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(service, set())
+        waiting.add(woken)
+        try:
+            await woken
+        finally:
+            waiting.discard(woken)
+
+    def _wake(self, services: Iterable[str | None]) -> None:
+        for service in services:
+            for woken in self._waiting.get(service, ()):
+                if not woken.done():
+                    woken.set_result(None)
+
+    def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since < ENGINE_GRACE_SECONDS:
+            return
+        error.was_awaited = True
+        self._fault = error
+        self._wake(tuple(self._waiting))

@@ -1,0 +1,236 @@
+"""Build a service's image from the model that was resolved and a copy of its files, through Compose."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from roas.concurrency import run_uninterrupted
+from roas.errors import (
+    BuildFailedError,
+    EngineError,
+    EngineUnavailableError,
+    ImageChangedError,
+    RegistryUnavailableError,
+)
+from roas.messages.message import said
+from roas.redaction import Redactor
+from roas.stack.api_errors import ApiError, ApiNotFoundError
+from roas.stack.client import EngineClients
+from roas.stack.compose import commands
+from roas.stack.compose.commands import ComposeProject
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.docker_client import EngineClient
+from roas.stack.images.lookup import find_image
+from roas.stack.images.reference import BUILT, in_repository
+from roas.stack.interface import ProgressReport, ResolvedStack
+from roas.stack.model.services import services_of
+from roas.stack.model.text import write_model
+from roas.stack.sources.build_sources import BuildSources
+from roas.stack.sources.contents import discard
+
+# The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
+BUILD_SECONDS = 3600.0
+REPORTED_LINES = 60
+LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
+PRIVATE = 0o700
+# In a copy of what is built: how it is built, with the paths of the copy.
+SECTION = "section.json"
+CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
+CACHE_NAME = re.compile(r"[\w./:@-]+")
+# BuildKit names the step at the beginning; what a program prints may be of any length.
+STEP_WITHIN = 200
+STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
+A_STEP_FAILED = "did not complete successfully"
+# By default BuildKit says in an image of containerd's store when it was built, by which the same files make another
+# image each time, and another container. What a model says itself of `provenance` and `sbom` is done.
+NO_TIMES = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+# All of an image that reaches a container; what else its ID covers there says how it was made, or for which platforms.
+CONTENT = ("Created", "Author", "Comment", "Architecture", "Variant", "Os", "OsVersion", "Config", "RootFS")
+BESIDE_CONTENT = ("platforms", "provenance", "sbom")
+
+
+def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
+    """Hash what a service's image is built from: what the model says of it, and the hash of its files."""
+    section = services_of(stack.model)[service].get("build")
+    covered = [section, stack.version, stack.definitions[service].definition_hash, sources]
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def keep_sources(stack: ResolvedStack, service: str, sources: BuildSources, folder: Path) -> str:
+    """Copy all that a service's image is built from below `folder`, once, and return the name of the copy.
+
+    It is named by what it holds and by what the model says of the build. Raises ComposeFileError.
+    """
+    temporary = folder / f".new-{secrets.token_hex(8)}"
+    temporary.mkdir(parents=True, mode=PRIVATE)
+    try:
+        found, section, given = sources.copy(temporary)
+        name = build_hash(stack, service, found)
+        kept = folder / name
+        text = json.dumps([section, given], default=str).replace(json.dumps(str(temporary))[1:-1], str(kept))
+        (temporary / SECTION).write_text(text, encoding="utf-8")
+        if kept.is_dir():
+            os.utime(kept)  # what was used lately is kept
+        else:
+            with suppress(FileExistsError):  # another plan was first; its content is the same
+                temporary.rename(kept)
+    finally:
+        discard(temporary)
+    return name
+
+
+async def build_image(
+    clients: EngineClients,
+    runner: ComposeRunner,
+    redactor: Redactor,
+    stack: ResolvedStack,
+    service: str,
+    report: ProgressReport,
+    copy: Path,
+) -> str:
+    """Build a service's image from the `copy` of its sources, and return its image ID.
+
+    Raises ImageChangedError where the copy is not kept any more; BuildFailedError with the log's end as report;
+    RegistryUnavailableError where the base image cannot be had.
+    """
+    log: deque[str] = deque(maxlen=REPORTED_LINES)
+
+    async def on_line(line: str) -> None:
+        if line.strip():
+            log.append(_shown(line, redactor))
+            await report(service, log[-1], _fraction(line))
+
+    reference = stack.definitions[service].image
+    # What the files call it is everybody's, and means what runs until a release with another image is brought up.
+    name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
+    before = await clients.call(stack.environment, lambda client: find_image(client, reference))
+    path = copy / f"build-{secrets.token_hex(8)}.yml"
+    try:
+        await run_uninterrupted(clients.local(lambda: _write_model(path, stack, service, name)))
+        arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
+        try:
+            await runner.run(
+                arguments,
+                stack.environment,
+                variables=NO_TIMES,
+                timeout_seconds=BUILD_SECONDS,
+                service=service,
+                on_line=on_line,
+            )
+        except EngineError as error:
+            raise _fault(error, service, redactor.redact("\n".join(log))) from error
+    finally:
+        await run_uninterrupted(clients.local(lambda: path.unlink(missing_ok=True)))
+    section = services_of(stack.model)[service].get("build") or {}
+    kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
+    image_id = await clients.call(stack.environment, lambda client: _built(client, name, kept))
+    if image_id is None:
+        raise BuildFailedError(
+            said("{service} was built, but there is no image {reference}.", service=service, reference=name),
+            service=service,
+        )
+    return image_id
+
+
+def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | None) -> str | None:
+    """Return the image that a build made, or None; where it is the one before but for attestations, that one stays."""
+    found = find_image(client, reference)
+    if found is None:
+        return None
+    if before is None or found["Id"] == before["Id"] or any(found.get(key) != before.get(key) for key in CONTENT):
+        return str(found["Id"])
+    try:
+        client.tag(before["Id"], reference, "latest", force=True)
+    except ApiNotFoundError:  # a prune took it during the build
+        return str(found["Id"])
+    if not (find_image(client, found["Id"]) or {}).get("RepoTags"):  # `build.tags` may name it, too
+        with suppress(ApiError):
+            client.remove_image(found["Id"])
+    return str(before["Id"])
+
+
+def _write_model(path: Path, stack: ResolvedStack, service: str, image: str) -> None:
+    """Write the model that builds the copy in which the file lies."""
+    try:
+        section, given = json.loads((path.parent / SECTION).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ImageChangedError(
+            said("The copy of what {service} is built from is not kept any more.", service=service),
+            hint=said("Ask again for a new plan."),
+            service=service,
+        ) from error
+    section = kept_apart(section, stack.environment.project)
+    path.write_text(write_model(_only(stack.model, service, image, section, given)), encoding="utf-8")
+
+
+def kept_apart(section: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """Return a `build` section that reaches nothing but its own image: no other tag, no cache but of images.
+
+    Mounted caches (`RUN --mount=type=cache`) are the project's own, whatever the section says of them.
+    """
+    kept = {key: value for key, value in section.items() if key not in {"tags", "cache_from", "cache_to"}}
+    kept["args"] = {**_mapping(section.get("args")), CACHE_NAMESPACE: project}
+    sources = [fields for entry in section.get("cache_from") or () if (fields := cache_fields(str(entry)))]
+    if names := [fields["ref"] for fields in sources if fields["type"] == "registry" and "ref" in fields]:
+        kept["cache_from"] = [f"type=registry,ref={name}" for name in names if CACHE_NAME.fullmatch(name)]
+    targets = [fields["type"] for entry in section.get("cache_to") or () if (fields := cache_fields(str(entry)))]
+    if "inline" in targets:
+        kept["cache_to"] = ["type=inline"]
+    return kept
+
+
+def cache_fields(entry: str) -> dict[str, str]:
+    """Read `type=local,src=…` as Buildx does, quotes included; without a type it is the name of an image."""
+    fields = next(csv.reader([entry]), [])
+    if len(fields) == 1 and "=" not in fields[0]:
+        return {"type": "registry", "ref": fields[0]}
+    named = {key.strip().lower(): value.strip() for key, _, value in (field.partition("=") for field in fields)}
+    return {"type": "", **named}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
+    return {name: text if sign else None for name, sign, text in pairs}
+
+
+def _only(
+    model: Mapping[str, Any], service: str, image: str, section: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Leave of a model what building one service needs, from the copy."""
+    fields = services_of(model)[service]
+    kept = {key: fields[key] for key in ("platform",) if key in fields}
+    return {"name": model["name"], "services": {service: {**kept, "image": image, "build": section}}, "secrets": given}
+
+
+def _fault(error: EngineError, service: str, log: str) -> EngineError:
+    if isinstance(error, EngineUnavailableError | RegistryUnavailableError) and A_STEP_FAILED not in log:
+        return error
+    last = next((line for line in reversed(log.splitlines()) if line.strip()), error.message)
+    return BuildFailedError(
+        said("The image of {service} could not be built: {last}", service=service, last=last),
+        hint=said("Read the end of the build's log in the report, and correct the Dockerfile."),
+        service=service,
+        report=log,
+    )
+
+
+def _shown(line: str, redactor: Redactor) -> str:
+    """Return a line of the log without secrets; of a long one the beginning, and no part of a secret at its end."""
+    if len(line) <= LONGEST_LINE:
+        return redactor.clean(line)
+    return redactor.clean(line[:LONGEST_LINE])[:-LONGEST_SECRET]
+
+
+def _fraction(line: str) -> float | None:
+    step = STEP.search(line[:STEP_WITHIN])
+    return min(1.0, int(step[1]) / int(step[2])) if step and int(step[2]) else None

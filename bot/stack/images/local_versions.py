@@ -1,0 +1,47 @@
+"""Find the versions that could be deployed without a pull: those of which an image is here already."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from roas.models.environment import Environment
+from roas.stack.client import EngineClients
+from roas.stack.docker_client import EngineClient
+from roas.stack.interface import ResolvedStack
+
+# Replaces VERSION while the compose file is read, so that it shows which images depend on it.
+PLACEHOLDER = "0.0.0-roas-placeholder"
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+
+
+async def find_local_versions(
+    clients: EngineClients, environment: Environment, stack: ResolvedStack
+) -> tuple[str, ...]:
+    """Return the versions of the images that are here, the newest image first; `stack` has the placeholder's."""
+    patterns = image_patterns(definition.image for definition in stack.definitions.values())
+    if not patterns:
+        return ()
+
+    def look(client: EngineClient) -> tuple[str, ...]:
+        images: list[dict[str, Any]] = client.images()
+        return versions_of(images, patterns)
+
+    return await clients.call(environment, look)
+
+
+def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Convert references with the placeholder to patterns that find the version in a tag."""
+    versioned = sorted({reference for reference in references if PLACEHOLDER in reference})
+    return tuple(re.compile(re.escape(one).replace(re.escape(PLACEHOLDER), "(?P<v>.+)", 1)) for one in versioned)
+
+
+def versions_of(images: Iterable[Mapping[str, Any]], patterns: Iterable[re.Pattern[str]]) -> tuple[str, ...]:
+    """Read the versions out of the images' tags, the newest image first, each once."""
+    found: dict[str, None] = {}
+    for image in sorted(images, key=lambda one: -int(one.get("Created") or 0)):
+        for tag in image.get("RepoTags") or ():
+            for pattern in patterns:
+                matched = pattern.fullmatch(tag)
+                if matched is not None and VERSION.fullmatch(matched["v"]):
+                    found.setdefault(matched["v"])
+    return tuple(found)

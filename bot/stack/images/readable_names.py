@@ -1,0 +1,136 @@
+"""Name the images of releases as people and tools know them: `roas/<repository>:<tag>-<12 digits of the image ID>`.
+
+The same content under the same name gives the same text. The image ID in the model is what counts: a tag that is
+missing, or that somebody moved, is set again from it before Compose is called.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.api_errors import ApiNotFoundError
+from roas.stack.client import EngineClients
+from roas.stack.compose.faults import image_not_found
+from roas.stack.docker_client import EngineClient
+from roas.stack.images.lookup import find_image, repository_of
+from roas.stack.images.reference import READABLE, is_own, release_repository, split_reference
+from roas.stack.labels import PROJECT, project_of
+from roas.stack.model.services import image_reference, pinned_image_id, written_fields
+
+PREFIX = f"{READABLE}/"
+DIGITS = 12
+LONGEST_TAG = 128
+IMAGE_ID = "sha256:"
+NAMELESS = "image"
+# The first part of a name is a registry's address where it looks like one.
+ADDRESS = re.compile(r"localhost|.*[.:].*")
+
+
+def readable_reference(reference: str, image_id: str) -> str:
+    """Return the name of our own for the content of an image; a name that is one already stays."""
+    suffix = image_id.removeprefix(IMAGE_ID)[:DIGITS]
+    if reference.startswith(PREFIX) and reference.endswith(suffix):
+        return reference
+    repository, tag = split_reference("" if reference.startswith(IMAGE_ID) else reference.partition("@")[0])
+    parts = str(repository or NAMELESS).split("/")
+    path = "/".join(parts[1:] if len(parts) > 1 and ADDRESS.fullmatch(parts[0]) else parts)
+    named = "" if "@" in reference and not tag else f"{tag or 'latest'}-"
+    return f"{PREFIX}{path}:{named[: LONGEST_TAG - len(suffix) - 1].rstrip('-')}{'-' if named else ''}{suffix}"
+
+
+async def set_references(
+    clients: EngineClients,
+    environment: Environment,
+    services: Mapping[str, Mapping[str, Any]],
+    only: Collection[str] | None = None,
+    *,
+    lenient: bool = False,
+) -> dict[str, str]:
+    """Let the names of services' images mean their pinned content: ours, and those that the files give them.
+
+    Returns the latter by service. One that is not this project's to set is left out, and means what it meant: a name
+    on this machine is everybody's. Raises ImageNotFoundError where the content is gone; with `lenient`, what is gone
+    has no name. Of the services of a model, the names of `only` some are set.
+    """
+    pinned = {name: (fields, image_id) for name, fields in services.items() if (image_id := pinned_image_id(fields))}
+    # Of two services, one may be on an older image that the same files called so.
+    means: dict[str, str] = {}
+    for service, (fields, image_id) in sorted(pinned.items()):
+        means.setdefault(files_reference(environment.project, service, fields), image_id)
+
+    repositories = frozenset(release_repository(environment.project, service) for service in services)
+
+    def may_set(client: EngineClient, name: str, image_id: str) -> bool:
+        return _may_set(client, name, image_id, environment.project, repositories)
+
+    def set_missing(client: EngineClient) -> dict[str, str]:
+        given: dict[str, str] = {}
+        for service, (fields, image_id) in pinned.items():
+            if (only is not None and service not in only) or (lenient and find_image(client, image_id) is None):
+                continue
+            if (reference := str(fields["image"])) != image_id:
+                _set(client, service, reference, image_id)
+            name = files_reference(environment.project, service, fields)
+            if name and means[name] == image_id and may_set(client, name, image_id):
+                _set(client, service, name, image_id)
+                given[service] = name
+        return given
+
+    return await clients.call(environment, set_missing) if pinned else {}
+
+
+def files_reference(project: str, service: str, fields: Mapping[str, Any]) -> str:
+    """Return what a pinned service's files call its image; empty where that is not known."""
+    written = written_fields(fields)
+    return image_reference(project, service, written) if "image" in written else ""
+
+
+def _set(client: EngineClient, service: str, reference: str, image_id: str) -> None:
+    found = find_image(client, reference)
+    if found is not None and found["Id"] == image_id:
+        return
+    repository, tag = split_reference(reference)
+    try:
+        client.tag(image_id, repository, tag or "latest", force=True)
+    except ApiNotFoundError as error:
+        raise image_not_found(said("{reference} is gone from this machine", reference=reference), service) from error
+
+
+def _may_set(client: EngineClient, name: str, image_id: str, project: str, repositories: frozenset[str]) -> bool:
+    """Return whether a name means an image, or may be made to.
+
+    It may where nobody has it, or where a build or a release of this project (of which the latter are tagged in
+    `repositories`) set it last, and no container of others goes by it. The one place that decides it.
+    """
+    found = find_image(client, name)
+    if found is not None and found["Id"] == image_id:
+        return True
+    if "@" in name or name.startswith(IMAGE_ID) or is_own(name):  # which nobody can make mean something else
+        return False
+    if found is None:
+        return True
+    built_here = ((found.get("Config") or {}).get("Labels") or {}).get(PROJECT) == project
+    if not built_here and not any(tag.rpartition(":")[0] in repositories for tag in found.get("RepoTags") or ()):
+        return False
+    # An engine lists a container with the name of its image for as long as that means it.
+    listed = client.containers(all=True, filters={"ancestor": found["Id"]})
+    others = (one for one in listed if project_of(one.get("Labels")) != project)
+    return not any(_same_name(str(one.get("Image") or ""), name) for one in others)
+
+
+def _same_name(one: str, other: str) -> bool:
+    return repository_of(one) == repository_of(other) and _tag(one) == _tag(other)
+
+
+def _tag(reference: str) -> str:
+    return split_reference(reference)[1] or "latest"
+
+
+def unneeded_references(tags: Iterable[str], protecting: str) -> tuple[str, ...]:
+    """Return an image's readable names once no release protects it any more, whoever's it was."""
+    named = list(tags)
+    if any(tag.startswith(protecting) for tag in named):
+        return ()
+    return tuple(tag for tag in named if tag.startswith(PREFIX))

@@ -1,0 +1,111 @@
+"""Pull, build, and apply a release service by service: the DeploymentManager."""
+
+from collections.abc import Iterable, Mapping
+
+from roas.concurrency import run_concurrently
+from roas.errors import (
+    ProxyError,
+    ServiceFailedError,
+)
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.health import ContainerSnapshot
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.stack.behind_proxy import BehindProxy
+from roas.stack.containers.readiness import Readiness
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.image_supply import ServiceReport, obtain_images
+from roas.stack.interface import ResolvedStack
+from roas.stack.release_keeper import ReleaseKeeper
+from roas.stack.service_update import ServiceUpdate, ServiceUpdater, waiting_steps, wanted_service
+from roas.stack.stack import Stack
+from roas.stack.stacks import Stacks
+from roas.state.manager import StateManager
+
+
+class DeploymentManager:
+    """Do with an engine what the phases of a deployment ask for, and report each step before it is taken."""
+
+    def __init__(self, stacks: Stacks, state: StateManager) -> None:
+        self.behind_proxy = BehindProxy()
+        self.releases = ReleaseKeeper(stacks, state)
+
+    async def obtain_images(
+        self,
+        stack: Stack,
+        resolved: ResolvedStack,
+        wanted: Mapping[str, WantedImage],
+        report: ServiceReport,
+        *,
+        builds: bool,
+    ) -> Mapping[str, str]:
+        """Pull and build, at the same time, each within its limit, what is not here; returns image IDs by service.
+
+        Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
+        """
+        return await obtain_images(stack, resolved, wanted, report, builds=builds)
+
+    async def apply_service(self, stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> Readiness:
+        """Bring one service to what a model says, and wait until it is ready; see `ServiceUpdater.run`."""
+        wanted = await wanted_service(stack, watch, update)
+        return await ServiceUpdater(stack, watch, self.behind_proxy, update, wanted).run()
+
+    async def remove_service(
+        self,
+        stack: Stack,
+        service: str,
+        watch: ContainerWatch,
+        report: ServiceReport,
+        definition: ServiceDefinition | None = None,
+    ) -> None:
+        """Stop and remove all containers of a service; with its `definition`, its proxy sends nothing more first."""
+        await report(service, ServiceStep.REMOVING, "", None)
+        containers = watch.of_service(service)
+        if definition is None:
+            await self._remove_all(stack, service, containers, watch)
+        else:
+            with self.behind_proxy.working(stack, definition):
+                await self.behind_proxy.drain(stack, definition, containers, waiting_steps(report, definition))
+                await self._remove_all(stack, service, containers, watch)
+                await self.behind_proxy.settle(stack, definition)
+        await report(service, ServiceStep.REMOVED, "", None)
+
+    async def _remove_all(
+        self, stack: Stack, service: str, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
+    ) -> None:
+        ids = [one.id for one in containers]
+        await stack.remove_service(service, ids)
+        await watch.look_at(ids)
+
+    async def settle_proxies(self, stack: Stack, definitions: Iterable[ServiceDefinition]) -> None:
+        """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""
+        await self.behind_proxy.settle_idle(stack, definitions, waits=True)
+
+    async def require_served(
+        self, stack: Stack, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport
+    ) -> None:
+        """Wait until the proxy of a service, which was just replaced, sends requests to its containers.
+
+        Both are reported of the proxy: what is waited for, and its failure. Raises ProxyError, ServiceFailedError.
+        """
+        if definition.proxy is None:
+            return
+        proxy, service = definition.proxy.service, definition.name
+
+        async def say(_text: str) -> None:
+            waited_for = said("until it sends requests to {service}", service=service)
+            await report(proxy, ServiceStep.WAITING, waited_for, None)
+
+        try:
+            await self.behind_proxy.require(stack, definition, watch.of_service(service), say)
+        except (ProxyError, ServiceFailedError) as error:
+            await report(proxy, ServiceStep.FAILED, error.message, None)
+            raise
+
+    async def remove_containers(self, stack: Stack, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Stop and remove containers by id."""
+        await run_concurrently(stack.remove(container.id) for container in containers)
+
+    async def stop_containers(self, stack: Stack, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Stop containers by id; their replacements take over the anonymous volumes."""
+        await run_concurrently(stack.stop(container.id) for container in containers)

@@ -1,0 +1,315 @@
+"""Judge what a stack asks for beyond its own containers: its powers.
+
+An environment's `policy` says who gives them. With `ask`, a person says yes to each that no kept release of it has;
+`strict` refuses those that no entry names, and asks for places that a checkout cannot replace; with `trusted`, who
+changes the stack may do what Docker lets them; `default` refuses as `strict` does, but for ports, private subnets and
+what a checkout can replace. In each, `allow` names single powers. COMPOSE_POLICY_ALLOW has the same entries for all
+environments, or for one: `prod/docker_socket:discord-bot`.
+
+- `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
+  `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
+- `annotations:SERVICE`, `blkio_config:SERVICE`, `credential_spec:SERVICE`, `models:SERVICE`: likewise
+- `realtime:SERVICE`: `cpu_rt_runtime` and `cpu_rt_period`; `oom:SERVICE`: to be spared when memory runs out
+- `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone
+- `mount:SERVICE`: a mount that is no bind, volume or tmpfs, or that the host sees
+- `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
+  the host's namespace, that of a container outside the stack, or (`pid`, beside the bot) of another service;
+  of `network_mode` also every network that is not the stack's own
+- `external_links:SERVICE`: links to containers outside the stack
+- `logging:SERVICE`: a logging driver other than json-file, local and none, or unknown options
+- `container_name:SERVICE`: a container's name that belongs to another project
+- `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
+- `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
+- `bot_token:SERVICE`: the bot's own Discord token, or a file that has it
+- `bind:PATH`: binding that path or what is below it, or using it as a secret or config
+- `replaceable:PATH`: using that path, or what is below it, although a container may write it or replace it by a link to
+  anywhere; where the policy is strict, also although a checkout of the stack's folder may
+- `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
+- `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a
+  service it may be a secret, a config, or a compose file that includes it
+- `volume:NAME`, `network:NAME`: a driver or `driver_opts` of that volume or network, as the compose file names it, or
+  a subnet of addresses that are not private
+- `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
+  `name`), as the engine names it
+- `probe:HOST:PORT`: a probe of `x-deploy` that asks what is not a service of the stack, as its URL names it
+- `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
+  the stack's folder; the path is written as in the compose file
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roas.messages.message import said
+from roas.models.environment import Environment, PolicyLevel
+from roas.stack.images.reference import is_own
+from roas.stack.model.raw_files import FileReference
+from roas.stack.model.services import services_of
+from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
+from roas.stack.policy.places import Places
+from roas.stack.policy.power import RECORDED, Power, identities
+from roas.stack.policy.probe_rules import judge_probes
+from roas.stack.policy.refusal import PATH_KINDS, refusal
+from roas.stack.policy.resources import judge_resources
+from roas.stack.policy.rules import judge_keys, judge_service
+from roas.stack.policy.secrets import judge_bound_token, judge_token
+from roas.stack.sources.opening import resolve
+from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
+
+# These are no powers of Docker's, but of the bot: trust in who changes a stack does not give them.
+OF_THE_BOT = frozenset(
+    {
+        "state_dir",
+        "bot_token",
+        "provider",
+        "probe",
+        "env_file",
+        "label_file",
+        "include",
+        "extends",
+        "compose_file",
+    }
+)
+# Where our copies of configuration files are, below the state folder.
+CONTENTS_FOLDER = "contents"
+
+
+class ComposePolicy:
+    """Judge resolved models by an allowlist."""
+
+    def __init__(self, allowed: tuple[str, ...], state_dir: Path, token: str = "") -> None:
+        self.allowed = allowed
+        self._token = token
+        self.state_dir = state_dir.resolve()
+
+    def check(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        named: Sequence[FileReference] = (),
+        holdings: EngineHoldings = NOTHING_HELD,
+    ) -> tuple[Power, ...]:
+        """Raise ComposePolicyError that lists what is refused, and return the powers that no entry gives.
+
+        `named` are the files that the compose files name, `holdings` what is on the engine already.
+        """
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment))
+        found = [
+            *_judge_images(model),
+            *self._judge(model, environment, places, holdings),
+            *_judge_files(environment, named, places),
+        ]
+        return self.refuse(found, environment)
+
+    def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Power, ...]:
+        """Raise ComposePolicyError for what a checkout can replace: secrets and, where the policy is strict, binds.
+
+        The model is one whose read-only files and secrets are bound from our copies of them.
+        """
+        places = Places.of(model, environment, self.withheld(environment))
+        found = [
+            *_judge_checkout(model, environment, places),
+            *_judge_live_secrets(model, environment, places),
+            *_judge_live_binds(model, places, self.state_dir / CONTENTS_FOLDER),
+            *judge_bound_token(model, environment, self._token),
+        ]
+        return self.refuse(found, environment)
+
+    def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Raise ComposePolicyError for secrets of today that a release may not be given."""
+        places = Places.of(model, environment, self.withheld(environment))
+        secrets = {"secrets": model.get("secrets") or {}}
+        found = [*judge_resources(secrets, environment.project, places), *judge_token(model, self._token)]
+        self.refuse(found, environment)
+
+    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
+        """Return which of these paths a service may not bind today, as they lead now."""
+        places = Places.of({}, environment, self.withheld(environment))
+        found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
+        return self.without_allowed(found, environment)
+
+    def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
+        """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
+        copies = self.state_dir / CONTENTS_FOLDER
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        found = [
+            *self._judge(model, environment, places, holdings),
+            *_judge_checkout(model, environment, places),
+            *judge_bound_token(model, environment, self._token),
+        ]
+        self.refuse(found, environment, of_release=True)
+
+    def powers_of_release(
+        self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+    ) -> frozenset[str]:
+        """Return what the powers of a stored model are known by."""
+        copies = self.state_dir / CONTENTS_FOLDER
+        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        known = frozenset(map(str, model.get(RECORDED) or ()))
+        return identities(self._judge(model, environment, places, holdings), model) | known
+
+    def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
+        """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
+        return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
+
+    def withheld(self, environment: Environment) -> Withheld:
+        """Return what an environment's stack is never given."""
+        return Withheld.of((self.state_dir, *map(resolve, environment.withheld)), self._token)
+
+    def withheld_from(self, service: str, environment: Environment) -> Withheld:
+        """Return what a service is never given: nothing is kept from the bot's own."""
+        is_bot = self.allows_by_name(f"state_dir:{service}", environment)
+        return NOTHING_WITHHELD if is_bot else self.withheld(environment)
+
+    def allows(self, entry: str, environment: Environment) -> bool:
+        """Return whether the settings allow something in an environment."""
+        return not self.without_allowed([Power("", entry)], environment)
+
+    def allows_by_name(self, entry: str, environment: Environment) -> bool:
+        """Return whether an entry of the settings allows something in an environment; trust alone does not."""
+        return not self._unnamed([Power("", entry)], environment)
+
+    def refuse(
+        self, violations: Iterable[Power], environment: Environment, *, of_release: bool = False
+    ) -> tuple[Power, ...]:
+        """Raise ComposePolicyError for what is never given or refused, and return what no entry allows by name."""
+        unnamed = self._unnamed(violations, environment)
+        if refused := [one for one in unnamed if not _may_be_given(one, environment)]:
+            raise refusal(refused, environment, of_release=of_release)
+        return unnamed
+
+    def _unnamed(self, violations: Iterable[Power], environment: Environment) -> tuple[Power, ...]:
+        """Return what no entry allows by name."""
+        entries = (*_entries(self.allowed, environment), *environment.allowed)
+        # Who has the bot's state is the bot.
+        entries += tuple(
+            f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"
+        )
+        return tuple(one for one in dict.fromkeys(violations) if not _is_allowed(one.entry, entries))
+
+    def _judge(
+        self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
+    ) -> Iterator[Power]:
+        yield from judge_keys(model)
+        for name, service in services_of(model).items():
+            yield from judge_service(name, service, places, names_ports=_names_all(environment))
+            if environment.is_home and str(service.get("pid") or "").startswith("service:"):
+                # By it a service reads the other's environment, files and memory: here, the bot's.
+                yield Power(
+                    said("{name} has `pid: {mode}`, beside the bot", name=name, mode=service["pid"]),
+                    f"pid:{name}",
+                    is_asked_for=False,
+                )
+        yield from judge_probes(model)
+        own = holdings.own_volumes(environment.project)
+        private = not _names_all(environment)
+        yield from judge_resources(model, environment.project, places, own, private_subnets=private)
+        yield from judge_holdings(model, environment, holdings)
+        yield from judge_token(model, self._token)
+        if environment.is_home:
+            yield from _judge_state_volumes(model, self.state_dir)
+
+
+def _judge_images(model: Mapping[str, Any]) -> Iterator[Power]:
+    """Find services that are to run what the bot keeps under a name of its own."""
+    for name, service in services_of(model).items():
+        if is_own(image := str(service.get("image") or "")) and not service.get("build"):
+            yield Power(said("{name} has the image {image}, which is the bot's own", name=name, image=image), "")
+
+
+def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Power]:
+    """Find files that the next deployment reads and that a container may change."""
+    for path in (*environment.compose_files, *environment.env_files):
+        yield from places.judge_read(environment.name, path, "reads")
+    for reference in named:
+        yield from places.judge_read(reference.who, reference.target, "reads")
+
+
+def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
+    if environment.policy is not PolicyLevel.STRICT:
+        return
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind":
+                yield from places.judge_checkout(name, str(volume.get("source") or ""))
+    yield from _judge_live_secrets(model, environment, places)
+
+
+def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
+    """Find secrets of services that are bound from where they lie: named in `live_binds`, or not to be copied."""
+    for name, service in services_of(model).items():
+        for entry in service.get("secrets") or ():
+            definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
+            source = str(definition.get("file") or "/")
+            for found in places.judge_checkout(name, source):
+                text = said(
+                    "{name} has the secret {secret} from {source} itself, which a checkout may replace",
+                    name=name,
+                    secret=entry.get("source"),
+                    source=source,
+                )
+                yield Power(text, found.entry)
+
+
+def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Power]:
+    """Find binds that are no copies, and give what is withheld."""
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            source = str(volume.get("source") or "")
+            if volume.get("type") == "bind" and not Path(source).is_relative_to(copies):
+                yield from places.judge_withheld(name, source, said("binds"))
+
+
+def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Power]:
+    """Find who mounts a named volume that anybody mounts where the bot has its state: then it is in there."""
+    mounts = [
+        (name, str(volume.get("source") or ""), str(volume.get("target") or ""))
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "volume" and volume.get("source")
+    ]
+    holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
+    for name, source, _ in mounts:
+        if source in holding:
+            yield Power(
+                said("{name} mounts the volume {source}, which has the bot's own state", name=name, source=source),
+                f"state_dir:{name}",
+            )
+
+
+def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:
+    """Yield the entries that count in an environment: those for all, and its own without the name before them."""
+    for entry in allowed:
+        name, slash, rest = entry.partition("/")
+        if not slash or ":" in name:
+            yield entry
+        elif name == environment.name:
+            yield rest
+
+
+def _names_all(environment: Environment) -> bool:
+    """Return whether ports and subnets are powers, too, as they were not under `default`."""
+    return environment.policy in {PolicyLevel.STRICT, PolicyLevel.ASK}
+
+
+def _is_trusted(power: Power, environment: Environment) -> bool:
+    return environment.policy is PolicyLevel.TRUSTED and bool(power.kind) and power.kind not in OF_THE_BOT
+
+
+def _may_be_given(power: Power, environment: Environment) -> bool:
+    """Return whether a power is given by trust, or by whoever is asked."""
+    gives = environment.policy == PolicyLevel.TRUSTED or (environment.policy == PolicyLevel.ASK and power.is_asked_for)
+    return gives and bool(power.kind) and power.kind not in OF_THE_BOT
+
+
+def _is_allowed(wanted: str, entries: tuple[str, ...]) -> bool:
+    kind, _, name = wanted.partition(":")
+    return bool(wanted) and any(entry == wanted or _covers(entry, kind, name) for entry in entries)
+
+
+def _covers(entry: str, kind: str, name: str) -> bool:
+    """Tell whether an entry allows a folder in which a path lies."""
+    its_kind, _, path = entry.partition(":")
+    if its_kind != kind or kind not in PATH_KINDS or not path.startswith("/"):
+        return False
+    return Path(name).is_relative_to(resolve(Path(path)) if kind == "bind" else path)

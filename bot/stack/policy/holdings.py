@@ -1,0 +1,201 @@
+"""Learn what an engine holds already that a stack would come upon: volumes, containers' names, folders they write."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.messages.message import said
+from roas.models.environment import Environment, PolicyLevel
+from roas.models.facts import PublishedPort
+from roas.stack.client import is_local
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.docker_client import EngineClient
+from roas.stack.labels import project_of
+from roas.stack.machine.host_ports import published_ports
+from roas.stack.model.services import services_of
+from roas.stack.policy.places import WritablePlace
+from roas.stack.policy.power import Power
+from roas.stack.policy.resources import VOLUME_DRIVERS
+from roas.stack.sources.opening import resolve
+
+# What the engine and Compose call a volume that nobody has named.
+ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVolume:
+    """Describe a volume as the engine has it; `project` is empty where no Compose project made it."""
+
+    driver: str
+    options: frozenset[str]
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldContainer:
+    """Name a container, its project (empty for none), and the folders of the host that it may write."""
+
+    name: str
+    project: str
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHoldings:
+    """Hold the resources that exist on an engine."""
+
+    volumes: Mapping[str, HeldVolume]
+    containers: tuple[HeldContainer, ...]
+    networks: frozenset[str] = frozenset()
+    ports: tuple[PublishedPort, ...] = ()
+    state_volumes: frozenset[str] = frozenset()
+
+    def own_volumes(self, project: str) -> frozenset[str]:
+        """Return the names of the volumes that a project made."""
+        return frozenset(name for name, volume in self.volumes.items() if volume.project == project)
+
+    def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
+        """Return what the project's own containers write, and what others write within the stack's folder.
+
+        A strict policy asks for what anybody writes anywhere.
+        """
+        if not is_local(environment):
+            return ()
+        folder = resolve(environment.folder)
+        found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)
+        return tuple(
+            WritablePlace(path, held.name)
+            for held, path in found
+            if environment.policy is PolicyLevel.STRICT
+            or held.project == environment.project
+            or path.is_relative_to(folder)
+        )
+
+
+NOTHING_HELD = EngineHoldings({}, ())
+
+
+def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
+    """Ask an engine for what exists: volumes, containers, networks, published ports, the bot's own volumes."""
+    volumes = client.volumes().get("Volumes") or ()
+    containers = client.containers(all=True)
+    own = own_container_id()
+    mounted = _mounted(containers)
+    return EngineHoldings(
+        {str(found["Name"]): _volume(found, mounted) for found in volumes},
+        tuple(map(_container, containers)),
+        frozenset(name for found in client.networks() for name in (str(found["Name"]), str(found["Id"]))),
+        published_ports(containers),
+        frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
+    )
+
+
+def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Power]:
+    """Find volumes that a stack would use and that are not what they seem, and names that another project uses."""
+    for key, definition in (model.get("volumes") or {}).items():
+        name = str((definition or {}).get("name") or f"{environment.project}_{key}")
+        if (volume := holdings.volumes.get(name)) is not None:
+            yield from _judge_volume(str(key), name, volume, environment.project)
+    for service, fields in services_of(model).items():
+        if name := str(fields.get("container_name") or ""):
+            yield from _judge_name(service, name, environment.project, holdings)
+        for volume in fields.get("volumes") or ():
+            real = _real_name(model, volume, environment.project)
+            if real in holdings.state_volumes:
+                yield Power(
+                    said(
+                        "{service} mounts the volume {real}, which is the bot's own state", service=service, real=real
+                    ),
+                    f"state_dir:{service}",
+                )
+
+
+def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Power]:
+    if volume.driver not in VOLUME_DRIVERS:
+        yield Power(
+            said("the volume {name} exists, with the driver {driver}", name=name, driver=volume.driver), f"volume:{key}"
+        )
+    if volume.options:
+        text = ", ".join(sorted(volume.options))
+        yield Power(said("the volume {name} exists, with `driver_opts`: {text}", name=name, text=text), f"volume:{key}")
+    if volume.project != project:
+        text = said("the volume {name} exists and belongs to the project {project}", name=name, project=volume.project)
+        if not volume.project:
+            text = said("the volume {name} exists and was not made by Compose", name=name)
+        yield Power(text, f"external_volume:{name}")
+
+
+def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Power]:
+    entry = f"container_name:{service}"
+    for held in holdings.containers:
+        if held.name == name and held.project != project:
+            yield Power(
+                said(
+                    "{service} has the `container_name` {name}, which belongs to another container",
+                    service=service,
+                    name=name,
+                ),
+                entry,
+            )
+            return
+    for other in {held.project for held in holdings.containers} - {project, ""}:
+        if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
+            yield Power(
+                said(
+                    "{service} has the `container_name` {name}, as the project {other} names its own",
+                    service=service,
+                    name=name,
+                    other=other,
+                ),
+                entry,
+            )
+            return
+
+
+def _state_volumes(found: Mapping[str, Any], state_dir: Path) -> Iterator[str]:
+    for mount in found.get("Mounts") or ():
+        if mount.get("Type") == "volume" and state_dir.is_relative_to(str(mount["Destination"])):
+            yield str(mount["Name"])
+
+
+def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str) -> str:
+    """Return what the engine calls a volume that a service mounts; empty for what is none of a name."""
+    source = str(volume.get("source") or "")
+    if volume.get("type") != "volume" or not source:
+        return ""
+    return str(((model.get("volumes") or {}).get(source) or {}).get("name") or f"{project}_{source}")
+
+
+def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
+    labels = found.get("Labels") or {}
+    project = project_of(labels)
+    if not project and ANONYMOUS.fullmatch(
+        str(found["Name"])
+    ):  # an adopted stack names such a volume; it is of whoever mounts it
+        users = mounted.get(str(found["Name"]), set())
+        project = next(iter(users)) if len(users) == 1 else ""
+    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), project)
+
+
+def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
+    """Return the projects whose containers mount each volume."""
+    mounted: dict[str, set[str]] = {}
+    for found in containers:
+        for mount in found.get("Mounts") or ():
+            if mount.get("Type") == "volume":
+                project = project_of(found.get("Labels"))
+                mounted.setdefault(str(mount.get("Name")), set()).add(project)
+    return mounted
+
+
+def _container(found: Mapping[str, Any]) -> HeldContainer:
+    names = [str(name).removeprefix("/") for name in found.get("Names") or ()]
+    mounts = found.get("Mounts") or ()
+    return HeldContainer(
+        # A link gives a container a second name, which has another slash in it.
+        name=next((name for name in names if "/" not in name), ""),
+        project=project_of(found.get("Labels")),
+        writes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
+    )

@@ -1,0 +1,225 @@
+"""Judge the paths that a stack names: what it may bind, read and build from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.client import engine_address
+from roas.stack.model.services import services_of
+from roas.stack.policy.power import Power
+from roas.stack.sources.opening import is_there, resolve
+from roas.stack.sources.withheld import REPOSITORY, Withheld
+
+DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
+MOST_LINKS = 40
+# To read the time of the host is no power.
+PUBLIC_FILES = frozenset({"/etc/localtime", "/etc/timezone"})
+
+
+@dataclass(frozen=True, slots=True)
+class WritablePlace:
+    """Name a folder of the host that a container may write, links resolved."""
+
+    path: Path
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Hold the paths that a stack may use."""
+
+    folder: Path
+    withheld: Withheld
+    sockets: tuple[Path, ...]
+    writable: tuple[WritablePlace, ...]
+    copies: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Mapping[str, Any],
+        environment: Environment,
+        withheld: Withheld,
+        written_by_others: tuple[WritablePlace, ...] = (),
+        copies: Path | None = None,
+    ) -> "Places":
+        """Read from a model what its containers may write, besides what existing containers already may.
+
+        `copies` is where our own copies of its files are kept, which a stored model binds read-only.
+        """
+        writable = (*_writable(model), *written_by_others)
+        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies)
+
+    def judge_bind(
+        self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
+    ) -> Iterator[Power]:
+        """Find what is wrong with a path that reaches a container: symbolic links count as where they lead.
+
+        `who` says in words what has it, `name` what its entries are called, where that is another.
+        """
+        if read_only and (source in PUBLIC_FILES or self._is_copy(source)):
+            return
+        path = resolve(Path(source))
+        # The entries for these two say it all.
+        is_named = path in self.sockets or self.withheld.owns(path)
+        if not path.is_relative_to(self.folder) and not is_named:
+            yield Power(
+                said("{who} {does} {source}, outside the stack's folder", who=who, does=does, source=source),
+                f"bind:{path}",
+            )
+        if any(socket.is_relative_to(path) for socket in self.sockets):
+            yield Power(
+                said("{who} {does} {source}, which gives it the engine's socket", who=who, does=does, source=source),
+                f"docker_socket:{name or who}",
+            )
+        if not read_only and (repository := repository_at(path)) is not None:
+            text = said(
+                "{who} {does} {source}, and may write {repository}: what it writes there runs on the host by the next "
+                "`git` command",
+                who=who,
+                does=does,
+                source=source,
+                repository=repository,
+            )
+            yield Power(text, f"replaceable:{repository}")
+        # What is bound read-only is copied without what is withheld.
+        yield from self.judge_withheld(who, source, does, name=name, with_what_is_in_it=not read_only)
+        yield from self.judge_replaceable(who, source, does)
+
+    def judge_withheld(
+        self, who: str, source: str, does: str, *, name: str = "", with_what_is_in_it: bool = True
+    ) -> Iterator[Power]:
+        """Find a path that leads into what the bot or another environment has for itself, or that holds it."""
+        path = resolve(Path(source))
+        found = path if self.withheld.owns(path) else None
+        if found is None and with_what_is_in_it:
+            found = self.withheld.within(path)
+        if found is not None:
+            text = said(
+                "{who} {does} {source}, which gives it {found}: the bot's own or another environment's",
+                who=who,
+                does=does,
+                source=source,
+                found=found,
+            )
+            yield Power(text, f"state_dir:{name or who}")
+
+    def judge_read(self, who: str, source: Path, does: str) -> Iterator[Power]:
+        """Find a file that is read at every deployment, and that a container could write or replace."""
+        target = resolve(source)
+        for place in self.writable:
+            if is_inside(target, place.path):
+                yield Power(
+                    said(
+                        "{who} {does} {source}, which {other} may write",
+                        who=who,
+                        does=does,
+                        source=source,
+                        other=place.who,
+                    ),
+                    f"replaceable:{_plain(source)}",
+                )
+        yield from self.judge_replaceable(who, str(source), does)
+
+    def judge_checkout(self, who: str, source: str) -> Iterator[Power]:
+        """Find a path of which whoever changes the stack's folder could make a link to anywhere, after it was judged.
+
+        The engine looks a path up again whenever it starts the container, without asking anybody.
+        """
+        if source not in PUBLIC_FILES and is_replaceable(Path(source), self.folder):
+            text = said(
+                "{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere",
+                who=who,
+                source=source,
+            )
+            yield Power(text, f"replaceable:{_plain(Path(source))}")
+
+    def _is_copy(self, source: str) -> bool:
+        return self.copies is not None and Path(source).parent == self.copies
+
+    def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Power]:
+        """Find a path of which a container could make a link to anywhere, after it was judged here."""
+        for place in self.writable:
+            if is_replaceable(Path(source), place.path):
+                text = said(
+                    "{who} {does} {source}, of which {other} may make a link to anywhere: it writes {path}",
+                    who=who,
+                    does=does,
+                    source=source,
+                    other=place.who,
+                    path=place.path,
+                )
+                yield Power(text, f"replaceable:{_plain(Path(source))}")
+                return
+
+
+def repository_at(path: Path) -> Path | None:
+    """Return the repository's own folder that a path holds or lies in."""
+    if REPOSITORY in path.parts:
+        return Path(*path.parts[: path.parts.index(REPOSITORY) + 1])
+    return path / REPOSITORY if is_there(path / REPOSITORY) else None
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether a resolved path is a folder or lies in it."""
+    return path.is_relative_to(folder)
+
+
+def is_replaceable(source: Path, writable: Path) -> bool:
+    """Return whether a user who can write in a folder can redirect a path; the folder itself is out of reach."""
+    return any(place != writable and place.is_relative_to(writable) for place in visited(source))
+
+
+def visited(source: Path) -> Iterator[Path]:
+    """Walk over every entry that is looked up on the way to where a path leads, links followed."""
+    pending = list(reversed(source.absolute().parts[1:]))
+    here = Path("/")
+    links = 0
+    while pending and links <= MOST_LINKS:
+        part = pending.pop()
+        if part in {"..", "."}:
+            here = here.parent if part == ".." else here
+            continue
+        entry = here / part
+        yield entry
+        target = _link(entry)
+        if target is not None:
+            links += 1
+            here = Path("/") if target.is_absolute() else here
+            pending += [step for step in reversed(target.parts) if step != "/"]
+        else:
+            here = entry
+
+
+def _plain(source: Path) -> Path:
+    """Name a path so that it can be compared: with a `..` in it, only where it leads says where it is."""
+    return resolve(source) if ".." in source.parts else source.absolute()
+
+
+def _link(entry: Path) -> Path | None:
+    try:
+        return entry.readlink()
+    except OSError:  # no link, or nothing that can be looked at from here
+        return None
+
+
+def _writable(model: Mapping[str, Any]) -> Iterator[WritablePlace]:
+    devices = {
+        name: str(((definition or {}).get("driver_opts") or {}).get("device") or "")
+        for name, definition in (model.get("volumes") or {}).items()
+    }
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            source = str(volume.get("source") or "")
+            path = source if volume.get("type") == "bind" else devices.get(source, "")
+            if path.startswith("/") and not volume.get("read_only"):
+                yield WritablePlace(resolve(Path(path)), name)
+
+
+def _sockets(environment: Environment) -> tuple[Path, ...]:
+    address = engine_address(environment)
+    own = (Path("/" + address.partition("://")[2].lstrip("/")),) if "unix://" in address else ()
+    return tuple({path for socket in (*DOCKER_SOCKETS, *own) for path in (socket, resolve(socket))})

@@ -1,0 +1,115 @@
+"""What a stack asks for beyond its own containers: who, which power, and over what.
+
+`docs/explanation/powers.md` has the table for people.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from roas.messages.message import Message
+from roas.stack.images.lookup import repository_of
+from roas.stack.model.services import services_of, written_fields
+
+# What has any of these can do on the machine what root can.
+ROOT = frozenset(
+    {
+        *("privileged", "docker_socket", "devices", "cap_add", "security_opt", "pid", "ipc", "userns_mode", "cgroup"),
+        *("cgroup_parent", "runtime", "sysctls", "replaceable", "mount", "volume", "volumes_from", "annotations"),
+    }
+)
+# How a power is called where that is not the key of the compose file.
+WORDS = {
+    "bind": "path",
+    "docker_socket": "docker-socket",
+    "external_network": "others-network",
+    "external_volume": "others-volume",
+    "ports": "port",
+    "replaceable": "writes",
+}
+WITH_PATHS = frozenset({"bind", "replaceable", "external_network", "external_volume"})
+# Of a message: who asks, and by which verb. The rest of its fields says for what.
+SUBJECTS = ("who", "name", "service")
+BESIDE = frozenset({*SUBJECTS, "does", "text"})
+READS, BINDS = "reads", "binds"
+# In a model: the powers that it cannot show any more, since what asked for them is not in a release.
+RECORDED = "x-roas-powers"
+GONE_FROM_RELEASES = frozenset({"build", "container_name", "ulimits", "isolation", "replaceable"})
+MARK = "#"
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Say in words what is asked for, and which entry of the settings gives it; empty if none does.
+
+    Where nobody `is_asked_for` it, only the settings give it.
+    """
+
+    text: str
+    entry: str
+    is_asked_for: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of the power, as the settings call it."""
+        return self.entry.partition(":")[0]
+
+    @property
+    def service(self) -> str:
+        """Return who asks for it."""
+        fields: Mapping[str, Any] = self.text.fields if isinstance(self.text, Message) else {}
+        of_entry = self.entry.partition(":")[2]
+        return str(next((fields[key] for key in SUBJECTS if key in fields), of_entry))
+
+    @property
+    def name(self) -> str:
+        """Return `web: port 443`: what is typed to grant it, and what a plan shows."""
+        fields: Mapping[str, Any] = self.text.fields if isinstance(self.text, Message) else {}
+        does = str(fields.get("does", ""))
+        words = [READS if self.kind == "bind" and does == READS else WORDS.get(self.kind, self.kind)]
+        if self.kind in WITH_PATHS:
+            words.append(self.entry.partition(":")[2])
+        else:
+            found = (str(value) for key, value in fields.items() if key not in BESIDE)
+            words += [text.removeprefix(self.kind).lstrip(": ") for text in found]
+        return f"{self.service}: {' '.join(' '.join(words).split())}"
+
+    @property
+    def is_root(self) -> bool:
+        """Return whether it is as good as root on the machine."""
+        writes = isinstance(self.text, Message) and str(self.text.fields.get("does")) == BINDS
+        return self.kind in ROOT or (self.kind == "bind" and writes)
+
+
+def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[str]:
+    """Return what each power of a model is known by: its name, and for root what acts with it."""
+    services = services_of(model)
+    return frozenset(
+        f"{power.name}{MARK}{_program(services.get(power.service) or {})}" if power.is_root else power.name
+        for power in powers
+    )
+
+
+def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:
+    """Return what is known of powers that the model of a release does not show any more."""
+    gone = (one for one in powers if one.kind in GONE_FROM_RELEASES or one.service.startswith("the "))
+    return sorted(identities(gone, model))
+
+
+def named(identity: str) -> str:
+    """Return the name in an identity."""
+    return identity.rpartition(MARK)[0] or identity
+
+
+def _program(service: Mapping[str, Any]) -> str:
+    """Return a hash of what a service's containers run, as whom, and where they can write."""
+    image = str(written_fields(service).get("image", service.get("image")) or "")
+    mounts = sorted(
+        (str(one.get("type")), str(one.get("target")), "" if one.get("read_only") else str(one.get("source")))
+        for one in service.get("volumes") or ()
+    )
+    covered = [service.get(key) for key in ("command", "entrypoint", "user", "post_start", "pre_stop")]
+    text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

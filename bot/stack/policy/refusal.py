@@ -1,0 +1,68 @@
+"""Say what is refused, and the very lines that would allow it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from roas.errors import ComposePolicyError
+from roas.messages.message import joined, said
+from roas.models.environment import Environment
+from roas.stack.policy.power import Power
+
+# Entries of these name a path, and allow what is below it.
+PATH_KINDS = ("bind", "replaceable")
+# What lies directly in these folders has nothing in common but that.
+SHARED_FOLDERS = frozenset(
+    map(Path, ("/", "/dev", "/etc", "/home", "/mnt", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/usr", "/var"))
+) | {Path("/var/lib"), Path("/var/run"), Path("/var/log")}
+
+
+def refusal(violations: Iterable[Power], environment: Environment, *, of_release: bool) -> ComposePolicyError:
+    """Create the error that lists every violation, and the lines for `roas.toml` that would allow them all."""
+    unique = tuple(dict.fromkeys(violations))
+    entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
+    lines = _lines(entries, environment)
+    found = tuple((violation.text, violation.entry) for violation in unique)
+    if of_release:
+        return ComposePolicyError(
+            joined("\n", (said("The release asks for something that is not allowed here today:"), *map(_line, unique))),
+            hint=said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
+            if entries
+            else said("Deploy a version that does without."),
+            entries=entries,
+            found=found,
+        )
+    return ComposePolicyError(
+        joined("\n", (said("The compose file asks for something that is not allowed here:"), *map(_line, unique))),
+        hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if entries else said("Remove it."),
+        entries=entries,
+        found=found,
+    )
+
+
+def _lines(entries: tuple[str, ...], environment: Environment) -> str:
+    lines = [f"  {json.dumps(entry, ensure_ascii=False)}," for entry in entries]
+    lines += [f"  # or all of it: {json.dumps(entry, ensure_ascii=False)}," for entry in _common(entries)]
+    return "\n".join((f"[environments.{environment.name}]", "allow = [", *lines, "]"))
+
+
+def _common(entries: Iterable[str]) -> Iterator[str]:
+    """Propose the folder that several allowed paths have in common, where it is more than the host's usual ones."""
+    by_folder: dict[str, list[str]] = {}
+    for kind, _, name in (entry.partition(":") for entry in entries):
+        folder = Path(name).parent
+        if kind in PATH_KINDS and folder not in SHARED_FOLDERS:
+            by_folder.setdefault(f"{kind}:{folder}", []).append(name)
+    yield from (entry for entry, names in by_folder.items() if len(names) > 1)
+
+
+def _group(entry: str) -> tuple[bool, str, str]:
+    """Put together what one service asks for, then the paths."""
+    kind, _, name = entry.partition(":")
+    return name.startswith("/"), name, kind
+
+
+def _line(violation: Power) -> str:
+    if not violation.entry:
+        return said("  - {text} (nothing allows that)", text=violation.text)
+    return said("  - {text} (allowed by `{entry}`)", text=violation.text, entry=violation.entry)

@@ -1,0 +1,116 @@
+"""Find in a resolved model the volumes, networks, secrets and configs that the policy refuses."""
+
+from collections.abc import Container, Iterator, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from roas.messages.message import said
+from roas.stack.policy.places import Places
+from roas.stack.policy.power import Power
+from roas.stack.policy.values import judge_labels
+
+VOLUME_DRIVERS = frozenset({"", "local"})
+NETWORK_DRIVERS = frozenset({"", "bridge"})
+HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
+SMALLEST_PREFIX = {4: 12, 6: 32}
+ADDRESS_DRIVERS = frozenset({"", "default"})
+
+
+def judge_resources(
+    model: Mapping[str, Any],
+    project: str,
+    places: Places,
+    own_volumes: Container[str] = (),
+    *,
+    private_subnets: bool = True,
+) -> Iterator[Power]:
+    """Find what a stack's volumes, networks, secrets and configs may not be.
+
+    `own_volumes` are known to be the project's, whatever the model says of them.
+    """
+    for kind in ("secrets", "configs"):
+        for name, definition in (model.get(kind) or {}).items():
+            if source := (definition or {}).get("file"):
+                who = said("the {kind} {name}", kind=kind.removesuffix("s"), name=name)
+                yield from places.judge_bind(who, str(source), said("is taken from"), name=str(name), read_only=True)
+    yield from _volumes(model, project, own_volumes)
+    yield from _networks(model, project, private_subnets=private_subnets)
+
+
+def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]) -> Iterator[Power]:
+    for name, definition in (model.get("volumes") or {}).items():
+        fields = definition or {}
+        options, driver = fields.get("driver_opts"), str(fields.get("driver") or "")
+        if driver not in VOLUME_DRIVERS:
+            yield Power(said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}")
+        if options:
+            # Not what they say: it may be a password.
+            yield Power(
+                said("the volume {name} has `driver_opts`: {options}", name=name, options=", ".join(options)),
+                f"volume:{name}",
+            )
+        if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
+            yield Power(
+                said("the volume {name} is {real}, which is not the stack's own", name=name, real=real),
+                f"external_volume:{real}",
+            )
+        yield from judge_labels(said("the volume {name}", name=name), fields.get("labels"))
+
+
+def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) -> Iterator[Power]:
+    for name, definition in (model.get("networks") or {}).items():
+        fields = definition or {}
+        driver = str(fields.get("driver") or "")
+        if driver == "host" or fields.get("name") == "host":
+            yield Power(said("the network {name} is the host's", name=name), f"network:{name}")
+        elif driver not in NETWORK_DRIVERS:
+            yield Power(said("the network {name} has the driver {driver}", name=name, driver=driver), f"network:{name}")
+        for option in (fields.get("driver_opts") or {}).keys() - HARMLESS_NETWORK_OPTIONS:
+            yield Power(said("the network {name} has the option {option}", name=name, option=option), f"network:{name}")
+        if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
+            yield Power(
+                said("the network {name} has the `ipam` driver {driver}", name=name, driver=fields["ipam"]["driver"]),
+                f"network:{name}",
+            )
+        for subnet in _subnets(fields):
+            if not private_subnets or not _is_private(subnet):
+                yield Power(
+                    said("the network {name} takes the traffic of the host to {subnet}", name=name, subnet=subnet),
+                    f"network:{name}",
+                )
+        if (real := _foreign(name, fields, project)) is not None:
+            yield Power(
+                said("the network {name} is {real}, which is not the stack's own", name=name, real=real),
+                f"external_network:{real}",
+            )
+        yield from judge_labels(said("the network {name}", name=name), fields.get("labels"))
+
+
+def _subnets(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Find the subnets that a network chooses: the host's own traffic to them ends there, whoever has them else."""
+    for config in (fields.get("ipam") or {}).get("config") or ():
+        for key in ("subnet", "ip_range"):
+            text = str((config or {}).get(key) or "")
+            if text:
+                yield text
+
+
+def _is_private(subnet: str) -> bool:
+    try:
+        network = ip_network(subnet, strict=False)
+    except ValueError:
+        return False
+    # One that is as large as all private addresses of its kind takes those of others, too.
+    return (
+        network.prefixlen >= SMALLEST_PREFIX[network.version]
+        and network.is_private
+        and not network.is_link_local
+        and not network.is_loopback
+    )
+
+
+def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:
+    """Return the real name of what is not the stack's own: made by others, or named otherwise than Compose does."""
+    own = f"{project}_{name}"
+    real = str(fields.get("name") or (name if fields.get("external") else own))
+    return real if fields.get("external") or real != own else None

@@ -1,0 +1,97 @@
+"""Find in a resolved model the rights and namespaces of services that the policy refuses."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from roas.messages.message import said
+from roas.stack.policy.builds import judge_build
+from roas.stack.policy.keys import Judgement, keys_of
+from roas.stack.policy.places import Places
+from roas.stack.policy.power import Power
+from roas.stack.policy.values import judge_values
+
+NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
+HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
+# Any other mode is the name of a network, which may be somebody else's.
+NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
+# Where a value may be in any encoding: it is passed on and means nothing to the engine.
+FREE_VALUES = frozenset({"environment", "args", "labels"})
+
+
+def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
+    """Find keys that are refused whatever they say, and those of which nobody has said what they may do."""
+    for found in keys_of(model):
+        if found.judgement is Judgement.ON_REQUEST and found.is_said:
+            yield Power(found.text, found.entry)
+        elif found.judgement is None:
+            yield Power(said("{text}, which the policy does not know", text=found.text), "")
+    if _hides_bytes(model):
+        yield Power(said("the compose file has a value that is not UTF-8 text"), "")
+
+
+def judge_service(name: str, service: Mapping[str, Any], places: Places, *, names_ports: bool) -> Iterator[Power]:
+    """Find what a service may not have."""
+    yield from _security(name, service)
+    yield from _namespaces(name, service)
+    yield from judge_values(name, service)
+    yield from judge_build(name, service.get("build"), places)
+    if names_ports:
+        yield from _ports(name, service)
+    for volume in service.get("volumes") or ():
+        if volume.get("type") in {"bind", "npipe"}:
+            source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
+            does = said("reads") if read_only else said("binds")
+            yield from places.judge_bind(name, source, does, read_only=read_only)
+
+
+def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    for option in service.get("security_opt") or ():
+        if str(option) not in HARMLESS_SECURITY_OPTIONS:
+            yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
+    for source in service.get("volumes_from") or ():
+        if str(source).startswith("container:"):
+            yield Power(said("{name} takes the volumes of {source}", name=name, source=source), f"volumes_from:{name}")
+
+
+def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    for field in NAMESPACES:
+        value = str(service.get(field) or "")
+        is_refused = value == "host" or value.startswith("container:")
+        if field == "network_mode":
+            is_refused = value not in NETWORK_MODES and not value.startswith("service:")
+        if is_refused:
+            yield Power(said("{name} has `{field}: {value}`", name=name, field=field, value=value), f"{field}:{name}")
+
+
+def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    for port in service.get("ports") or ():
+        if not _is_loopback(str(port.get("host_ip") or "")):
+            yield Power(
+                said("{name} publishes its port {port} beyond loopback", name=name, port=_port(port)),
+                f"ports:{name}",
+            )
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    number = str(port.get("published") or port.get("target"))
+    protocol = str(port.get("protocol") or "tcp")
+    return number if protocol == "tcp" else f"{number}/{protocol}"
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _hides_bytes(value: object) -> bool:
+    """Return whether there is a value that Compose could only print in base64, where it could mean something."""
+    if isinstance(value, Mapping):
+        return any(
+            isinstance(key, bytes) or (key not in FREE_VALUES and _hides_bytes(item)) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return any(map(_hides_bytes, value))
+    return isinstance(value, bytes)

@@ -1,0 +1,54 @@
+"""Find in a resolved model what would give the bot's own token to a service that is no bot."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.model.services import services_of
+from roas.stack.policy.power import Power
+from roas.stack.sources.opening import read_plain, resolve
+from roas.stack.sources.withheld import SHORTEST_TOKEN
+
+MOST_BYTES = 1 << 20
+
+
+def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Power]:
+    """Find services that are given the bot's token: by value, wherever it stands."""
+    if len(token) < SHORTEST_TOKEN:
+        return
+    configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
+    for name, service in services_of(model).items():
+        if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
+            yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
+
+
+def judge_bound_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Power]:
+    """Find services that bind what has the token, from where it lies: a file of variables, or a file that they name."""
+    if len(token) < SHORTEST_TOKEN:
+        return
+    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
+    for name, service in services_of(model).items():
+        sources = (str(one.get("source") or "") for one in service.get("volumes") or () if one.get("type") == "bind")
+        for place in (resolve(Path(source)) for source in sources if source.startswith("/")):
+            found = next((path for path in holding if path.is_relative_to(place)), None)
+            if found is None and _has(place, token):
+                found = place
+            if found is not None:
+                yield Power(
+                    said("{name} is given {found}, which has the bot's own token", name=name, found=found),
+                    f"bot_token:{name}",
+                )
+
+
+def _has(path: Path, token: str) -> bool:
+    return token.encode() in read_plain(path, MOST_BYTES)
+
+
+def _contains(value: object, token: str) -> bool:
+    if isinstance(value, Mapping):
+        return any(token in str(key) or _contains(item, token) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_contains(item, token) for item in value)
+    return isinstance(value, str) and token in value

@@ -1,0 +1,87 @@
+"""Find the addresses of containers, and where a file of a container is to be found from here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.stack.client import EngineClients
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.stack.docker_client import EngineClient
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Hold a container and its addresses in all networks; a stopped one has none."""
+
+    container: ContainerSnapshot
+    addresses: frozenset[str]
+
+
+async def find_endpoints(clients: EngineClients, environment: Environment, service: str) -> tuple[Endpoint, ...]:
+    """Return every container of a service with its addresses."""
+
+    def look(client: EngineClient) -> tuple[Endpoint, ...]:
+        ids = list_ids(client, environment.project, service)
+        found = (inspect_or_none(client, one) for one in ids)
+        return tuple(Endpoint(snapshot(one), _addresses(one)) for one in found if one is not None)
+
+    return await clients.call(environment, look)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPlace:
+    """Say where a socket of a container is seen from here: below which folder; `folder` is None where it is not."""
+
+    folder: Path | None
+    name: PurePosixPath
+
+
+async def find_socket(
+    clients: EngineClients, environment: Environment, service: str, path: PurePosixPath
+) -> SocketPlace | None:
+    """Return where a socket in the container of a service is, or None where no container of it runs.
+
+    It has to lie in a volume or a bind of that container, and this bot has to have the same mounted, where it runs in a
+    container itself.
+    """
+
+    def look(client: EngineClient) -> SocketPlace | None:
+        found = (inspect_or_none(client, one) for one in list_ids(client, environment.project, service))
+        running = next((one for one in found if one is not None and one["State"]["Running"]), None)
+        if running is None:
+            return None
+        mount = _mount_of(running, path)
+        if mount is None:
+            return SocketPlace(None, path)
+        source, name = Path(mount["Source"]), path.relative_to(mount["Destination"])
+        own_id = own_container_id()
+        own = inspect_or_none(client, own_id) if own_id is not None else None
+        return SocketPlace(source if own is None else _seen_in(own, source), name)
+
+    return await clients.call(environment, look)
+
+
+def _mount_of(inspected: Mapping[str, Any], path: PurePosixPath) -> Mapping[str, Any] | None:
+    """Return the innermost mount of a container in which a path lies."""
+    mounts = [one for one in inspected.get("Mounts") or () if path.is_relative_to(one["Destination"])]
+    found = max(mounts, key=lambda one: len(PurePosixPath(one["Destination"]).parts), default=None)
+    return found if found is not None and found["Type"] in {"volume", "bind"} and found.get("Source") else None
+
+
+def _seen_in(own: Mapping[str, Any], source: Path) -> Path | None:
+    """Return where a folder of the host is in our own container."""
+    for mount in own.get("Mounts") or ():
+        its = Path(mount.get("Source") or "/")
+        if mount["Type"] in {"volume", "bind"} and mount.get("Source") and source.is_relative_to(its):
+            return Path(mount["Destination"]) / source.relative_to(its)
+    return None
+
+
+def _addresses(inspected: Mapping[str, Any]) -> frozenset[str]:
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    found = (one.get(key) for one in networks.values() if one for key in ("IPAddress", "GlobalIPv6Address"))
+    return frozenset(str(address) for address in found if address)

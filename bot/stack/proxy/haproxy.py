@@ -1,0 +1,158 @@
+"""Speak with HAProxy by its runtime API: which servers a backend has, and in which state each is."""
+
+import asyncio
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from roas.errors import ProxyError
+from roas.messages.message import said
+from roas.stack.sources.opening import held
+
+ANSWER_SECONDS = 5.0
+MOST_BYTES = 8 << 20
+# Bits of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
+DRAINING, BY_HAND, DOWN, RUNNING = 0x08, 0x01, 0, 2
+PASSED = ("L4OK", "L6OK", "L7OK")
+NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
+
+
+class ServerState(StrEnum):
+    """The states that a server is put into; `maint` is of people, and set again where HAProxy has forgotten it."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINT = "maint"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`.
+
+    One that is `failing` has failed its last check: after a few of them it is `down`.
+    """
+
+    backend: str
+    name: str
+    address: str
+    draining: bool
+    passing: bool
+    down: bool
+    failing: bool
+    status: str
+    connections: int
+    by_hand: bool = False
+
+    @property
+    def receives(self) -> bool:
+        """Return whether new requests are sent to it."""
+        return self.passing and not self.draining and not self.status.startswith("MAINT")
+
+
+class ProxyAwayError(ProxyError):
+    """HAProxy does not answer at its admin socket."""
+
+    key = "proxy_away"
+
+
+class UnknownBackendError(ProxyError):
+    """HAProxy has no such backend, so that nobody is sent anywhere by it."""
+
+
+class HAProxyRuntime:
+    """Ask one HAProxy by the admin socket that is below a folder; each question is a connection of its own."""
+
+    def __init__(self, folder: Path, name: Path) -> None:
+        self._folder = folder
+        self._name = name
+
+    async def servers(self, backends: Iterable[str]) -> tuple[Server, ...]:
+        """Return the servers of backends. Raises ProxyAwayError, and ProxyError for an unknown backend."""
+        found: list[Server] = []
+        for backend in backends:
+            states = await self._ask(f"show servers state {backend}")
+            figures = await self._ask(f"show stat {backend} 4 -1")
+            if not states.startswith("1\n") or not figures.startswith("# "):
+                answer = states if not states.startswith("1\n") else figures
+                raise UnknownBackendError(
+                    said("The proxy has no backend {backend}: {answer}", backend=backend, answer=answer.strip()[:200]),
+                    hint=said("Name its backends in `x-deploy.proxy`, or deploy the proxy's configuration first."),
+                )
+            found += _read(backend, states, figures)
+        return tuple(found)
+
+    async def put(self, servers: Iterable[Server], state: ServerState) -> None:
+        """Put servers into a state; it stays until the next such command, or until HAProxy is started again."""
+        for server in servers:
+            answer = await self._ask(f"set server {server.backend}/{server.name} state {state}")
+            if answer.strip():
+                raise ProxyError(
+                    said("The proxy refused: {answer}", answer=answer.strip()[:200]),
+                    hint=said("Give its socket `level admin`."),
+                )
+
+    async def worker(self) -> str:
+        """Return which process answers: each reload begins another. Raises ProxyAwayError."""
+        lines = (await self._ask("show info")).splitlines()
+        return next((line for line in lines if line.startswith("Pid:")), "")
+
+    async def level(self) -> str:
+        """Return what whoever asks at the socket may do: `admin`, `operator` or `user`. Raises ProxyAwayError."""
+        return (await self._ask("show cli level")).strip()
+
+    async def resolvers(self) -> frozenset[str]:
+        """Return the names of its sections of resolvers; `default` is there by itself. Raises ProxyAwayError."""
+        lines = (await self._ask("show resolvers")).splitlines()
+        return frozenset(line.rpartition(" ")[2] for line in lines if line.startswith("Resolvers section "))
+
+    async def _ask(self, command: str) -> str:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._exchange(command)
+        except (OSError, TimeoutError, UnicodeDecodeError) as error:
+            raise ProxyAwayError(
+                said("The proxy does not answer at {path} ({error}).", path=self._folder / self._name, error=error),
+                hint=said("Look at the proxy's log, and who may use its socket."),
+            ) from error
+
+    async def _exchange(self, command: str) -> str:
+        # No link on the way is followed: the proxy's container chooses what lies there.
+        with held(self._folder / self._name, self._folder) as descriptor:
+            reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{descriptor}")
+        try:
+            writer.write(f"{command}\n".encode())
+            await writer.drain()
+            answer = bytearray()
+            while part := await reader.read(1 << 16):
+                answer += part
+                if len(answer) > MOST_BYTES:
+                    raise OSError("its answer has no end")
+            return answer.decode()
+        finally:
+            writer.close()
+
+
+def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
+    rows = {row["svname"]: row for row in csv.DictReader(io.StringIO(figures.removeprefix("# ")))}
+    lines = [line for line in states.splitlines()[1:] if line]
+    names = lines[0].removeprefix("# ").split() if lines else []
+    for line in lines[1:]:
+        fields = dict(zip(names, line.split(), strict=False))
+        row = rows.get(fields["srv_name"], {})
+        status, check = row.get("status") or "", (row.get("check_status") or "").removeprefix("* ")
+        address = fields["srv_addr"]
+        yield Server(
+            backend=backend,
+            name=fields["srv_name"],
+            address="" if address in {"-", "0.0.0.0"} else address,  # noqa: S104 - what HAProxy writes for none
+            draining=bool(int(fields["srv_admin_state"]) & DRAINING),
+            passing=int(fields["srv_op_state"]) == RUNNING and (status == NO_CHECK or check.startswith(PASSED)),
+            down=int(fields["srv_op_state"]) == DOWN,
+            failing=bool(check) and not check.startswith(PASSED + NOT_CHECKED),
+            status=" ".join(one for one in (status, check) if one),
+            connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
+            by_hand=bool(int(fields["srv_admin_state"]) & BY_HAND),
+        )

@@ -1,0 +1,362 @@
+"""Replace the containers of a service behind HAProxy: servers are held, admitted, drained and made ready again.
+
+`server-template` has a number of servers without an address, and HAProxy's resolver gives each container that Docker's
+DNS names to one of them. So those that have none yet are held before new containers start: whoever gets into one is
+sent nothing until it is healthy. A server is told by a container's address. What was held or drained is made ready
+again, since the next container may get into that server.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+
+from roas.concurrency import pause
+from roas.errors import ProxyError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.health import ContainerState, HealthStatus
+from roas.models.stack import ServiceProxy
+from roas.stack.proxied_service import ProxyReport
+from roas.stack.proxy.addresses import Endpoint
+from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
+
+NEEDED_LEVEL = "admin"
+# A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.
+BUILT_IN = "default"
+log = get_logger(__name__)
+# HAProxy has no events to wait for.
+LOOK_SECONDS = 0.05
+# How long a proxy may take to see a container that is healthy, or to come back after it was started again.
+SEEN_SECONDS = 30.0
+# How long it may take to answer after it was started, perhaps by this very deployment.
+STARTING_SECONDS = 5.0
+# How long it may take to learn from DNS that a container is gone.
+FORGOTTEN_SECONDS = 10.0
+# While old containers have nothing open, and only wait for whether those in their place stay well.
+WATCH_SECONDS = 0.1
+# How often in a row nothing may be open: a request may be on its way between two servers.
+QUIET_LOOKS = 2
+NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
+# Return a new connection to the proxy, or None where no container of it runs.
+Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
+# Return the containers of the service, with their addresses.
+Look = Callable[[], Awaitable[Sequence[Endpoint]]]
+
+
+async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: int) -> list[str]:
+    """Return what is wrong, and how to put it right, in a sentence each. Raises ProxyError where it cannot be asked."""
+    found: list[str] = []
+    if (level := await runtime.level()) != NEEDED_LEVEL:
+        found.append(
+            said("The socket of {proxy} has level {level}: give it `level admin`.", proxy=proxy.service, level=level)
+        )
+    seen = await runtime.servers(proxy.all_backends)
+    # Without a resolver each server has the address that its name had at the start.
+    if all(one.address for one in seen) and not await runtime.resolvers() - {BUILT_IN}:
+        found.append(
+            said(
+                "{proxy} has no `resolvers` section: without Docker's resolver it never learns of new containers.",
+                proxy=proxy.service,
+            )
+        )
+    there = Counter(one.backend for one in seen)
+    found += [
+        said(
+            "The backend {backend} of {proxy} has {there} servers, and a deployment needs {servers}: raise the number "
+            "of its `server-template`.",
+            backend=backend,
+            proxy=proxy.service,
+            there=there[backend],
+            servers=servers,
+        )
+        for backend in proxy.all_backends
+        if there[backend] < servers
+    ]
+    return found
+
+
+class ChecksFailError(ProxyError):
+    """HAProxy's check fails for a container that it sends requests to."""
+
+
+class HAProxyService:
+    """Tell one HAProxy which containers of a service come and go; see the protocol `ProxiedService`."""
+
+    def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, look: Look) -> None:
+        self._service = service
+        self._proxy = proxy
+        self._connect = connect
+        self._look = look
+        # Where a proxy was there and is not any more, it is being started again.
+        self._was_there = False
+        # The addresses of what was drained by this.
+        self._drained = frozenset[str]()
+
+    async def hold(self, new: int) -> None:
+        """Let the proxy send nothing to containers that come from now on."""
+        deadline = time.monotonic() + FORGOTTEN_SECONDS
+        while True:
+            runtime = await self._begun()
+            if runtime is None:
+                log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
+                return
+            self._was_there = True
+            servers = await runtime.servers(self._proxy.all_backends)
+            if (lacks := self._find_full(servers, new)) is None:
+                break
+            # A few at a time, the next ones come at once into the servers of those that have just gone.
+            if time.monotonic() >= deadline or not await self._is_forgetting(servers):
+                raise lacks
+            await pause(LOOK_SECONDS)
+        await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+
+    async def _begun(self) -> HAProxyRuntime | None:
+        """Return a proxy that answers, or None where none runs. Raises ProxyAwayError where it goes on to be silent."""
+        deadline = time.monotonic() + STARTING_SECONDS
+        while True:
+            try:
+                if (runtime := await self._connect()) is not None:
+                    await runtime.level()
+            except ProxyAwayError:
+                if time.monotonic() >= deadline:
+                    raise
+                await pause(LOOK_SECONDS)
+            else:
+                return runtime
+
+    def _find_full(self, servers: Collection[Server], new: int) -> ProxyError | None:
+        """Return what is wrong where a backend has no server without an address for each new container."""
+        for backend in self._proxy.all_backends:
+            free = [one for one in servers if one.backend == backend and not one.address]
+            if len(free) < new:
+                return ProxyError(
+                    said(
+                        "The backend {backend} of {proxy} has {free} free servers for {new} new containers of "
+                        "{service}.",
+                        backend=backend,
+                        proxy=self._proxy.service,
+                        free=len(free),
+                        new=new,
+                        service=self._service,
+                    ),
+                    hint=said("Give its `server-template` twice as many servers as the service has containers."),
+                    service=self._service,
+                )
+        return None
+
+    async def _is_forgetting(self, servers: Collection[Server]) -> bool:
+        """Return whether a server still has the address of a container that is gone."""
+        known = {address for one in await self._look() for address in one.addresses}
+        return any(_is_gone(one, known) for one in servers)
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Let the proxy send requests to containers, and wait until it does; nothing where no container of it runs."""
+        await self._admit_seen(containers, report, must_run=False)
+
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Wait until a proxy that was just replaced serves containers: one that does not run yet is waited for."""
+        await self._admit_seen(containers, report, must_run=True)
+
+    async def _admit_seen(self, containers: Collection[str], report: ProxyReport, *, must_run: bool) -> None:
+        deadline = time.monotonic() + SEEN_SECONDS
+        told, problem = False, ""
+        while True:
+            try:
+                runtime = await self._connect()
+                if runtime is None and not told and not must_run:
+                    return
+                problem = await self._admit(runtime, containers) if runtime is not None else self._is_away()
+            except (ProxyAwayError, UnknownBackendError) as error:  # this deployment may replace it by one that knows
+                problem = error.message
+            if not problem:
+                return
+            if time.monotonic() >= deadline:
+                raise ProxyError(
+                    said(
+                        "{proxy} sends {service} nothing: {problem}",
+                        proxy=self._proxy.service,
+                        service=self._service,
+                        problem=problem,
+                    ),
+                    hint=said("Read the proxy's log, and compare its health check with the service's own."),
+                    service=self._service,
+                )
+            if not told:
+                told = True
+                await report(said("until {proxy} sees it", proxy=self._proxy.service))
+            await pause(LOOK_SECONDS)
+
+    async def _admit(self, runtime: HAProxyRuntime, containers: Collection[str]) -> str:
+        """Make ready what passes the proxy's check; returns why it does not send requests to all of them yet."""
+        wanted = [one for one in await self._look() if one.container.id in containers]
+        servers = await runtime.servers(self._proxy.all_backends)
+        ours = [one for one in servers if any(one.address in end.addresses for end in wanted)]
+        await runtime.put([one for one in ours if one.draining and one.passing], ServerState.READY)
+        for end in wanted:
+            for backend in self._proxy.all_backends:
+                its = [one for one in ours if one.backend == backend and one.address in end.addresses]
+                if not any(one.receives or one.by_hand for one in its):
+                    state = its[0].status if its else said("no server has its address")
+                    name = end.container.name
+                    return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
+        return ""
+
+    async def drain(
+        self,
+        containers: Collection[str],
+        report: ProxyReport,
+        *,
+        even_last: bool = True,
+        others: Collection[str] = (),
+        seconds: float = 0.0,
+    ) -> int:
+        """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
+        there = await self._look()
+        addresses, served = _addresses(there, containers), _addresses(there, others)
+        self._drained = addresses
+        if not addresses:
+            return 0
+        watched_until = time.monotonic() + seconds
+        deadline = time.monotonic() + max(seconds, self._proxy.limit_seconds)
+        quiet, left, reported = 0, 0, 0
+        while quiet < QUIET_LOOKS or time.monotonic() < watched_until:
+            is_over = time.monotonic() >= deadline
+            try:
+                found = await self._drain(addresses, served, even_last=even_last, is_over=is_over)
+            except ChecksFailError:
+                raise
+            except ProxyError as error:
+                log.warning("the proxy cannot be asked while it drains", service=self._service, error=error.message)
+                found, self._was_there = None, True
+            if found is None and not self._was_there:
+                return 0
+            left = left if found is None else found
+            quiet = quiet + 1 if found == 0 else 0
+            if is_over:
+                break
+            if left not in {0, reported}:
+                reported = left
+                await report(said("{left} connections at {proxy} end first", left=left, proxy=self._proxy.service))
+            await pause(LOOK_SECONDS if quiet < QUIET_LOOKS else WATCH_SECONDS)
+        return left
+
+    async def _drain(
+        self, addresses: Collection[str], served: Collection[str], *, even_last: bool, is_over: bool
+    ) -> int | None:
+        """Drain the servers that have addresses; returns how many connections are waited for, None without a proxy."""
+        runtime = await self._connect()
+        if runtime is None:
+            return None
+        self._was_there = True
+        servers = await self._known_servers(runtime)
+        going = [one for one in servers if one.address in addresses]
+        if failing := [one for one in servers if one.address in served and one.failing and not one.by_hand]:
+            # Once they are down, who comes next would be refused: until then, HAProxy tries again.
+            await runtime.put([one for one in going if one.draining], ServerState.READY)
+            if down := [one for one in failing if one.down or is_over]:
+                raise self._checks_fail(down[0])
+            return None
+        if not even_last and not any(one.receives and one not in going for one in servers):
+            return 0
+        # Also what was drained before: HAProxy may have been started again meanwhile.
+        # `drain` ends a `maint`: whoever took a container out that stays (which is not `even_last`) wants it out.
+        fresh = [one for one in going if not one.draining and (even_last or not one.by_hand)]
+        await runtime.put(fresh, ServerState.DRAIN)
+        left = sum(one.connections for one in going if one.backend in self._proxy.backends)
+        return left or (None if fresh else 0)
+
+    def _checks_fail(self, server: Server) -> ChecksFailError:
+        return ChecksFailError(
+            said(
+                "The check of {proxy} fails for the new {service}: {status}",
+                proxy=self._proxy.service,
+                service=self._service,
+                status=f"{server.backend}/{server.name}: {server.status}",
+            ),
+            hint=said("Read the proxy's log, and compare its health check with the service's own."),
+            service=self._service,
+        )
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Make ready what was drained, at once; then drain what was to take its place and failed."""
+        try:
+            if (runtime := await self._connect()) is None:
+                return
+            servers = await self._known_servers(runtime)
+            addresses = self._drained or _addresses(await self._look(), containers)
+            back = [one for one in servers if one.address in addresses and one.draining]
+            await runtime.put(back, ServerState.READY)
+            bad = _addresses(await self._look(), failed) if back else ()
+            put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
+            await runtime.put(put, ServerState.DRAIN)
+        except ProxyError as error:  # one that was started again has forgotten it all
+            log.warning("requests could not be given back", service=self._service, error=error.message)
+
+    async def _known_servers(self, runtime: HAProxyRuntime) -> list[Server]:
+        """Return the servers of those backends that there are: by one that is gone nobody is sent anywhere."""
+        found: list[Server] = []
+        for backend in self._proxy.all_backends:
+            with suppress(UnknownBackendError):
+                found += await runtime.servers([backend])
+        return found
+
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
+        """Leave nothing held or drained behind, but what is not well or is about to go; or hold that."""
+        deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
+        try:
+            if holds:
+                await self._hold_failing()
+                return
+            while await self._settle() and time.monotonic() < deadline:
+                await pause(LOOK_SECONDS)
+        except ProxyError as error:  # one that was started again has forgotten it all, and the next round looks again
+            log.warning("the proxy could not be settled", service=self._service, error=error.message)
+
+    async def _settle(self) -> bool:
+        """Make ready what can be; returns whether a server still has the address of a container that is gone."""
+        runtime = await self._connect()
+        if runtime is None:
+            return False
+        held = [one for one in await runtime.servers(self._proxy.all_backends) if one.draining]
+        if not held:
+            return False
+        there = await self._look()
+        well = {address for one in there if _is_well(one) for address in one.addresses}
+        known = {address for one in there for address in one.addresses}
+        # HAProxy may know the address of what is gone for long (`hold nx`); once it is down, nothing is sent there.
+        free = [one for one in held if not one.address or one.address in well or (_is_gone(one, known) and one.down)]
+        await runtime.put(free, ServerState.READY)
+        return any(_is_gone(one, known) and not one.down for one in held)
+
+    async def _hold_failing(self) -> None:
+        """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
+        runtime = await self._connect()
+        there = await self._look()
+        well = {address for one in there if _is_well(one) for address in one.addresses}
+        if runtime is None or not well:
+            return
+        servers = [one for one in await runtime.servers(self._proxy.all_backends) if not one.by_hand]
+        await runtime.put([one for one in servers if one.draining and one.address in well], ServerState.READY)
+        others = [one for one in servers if not one.draining and one.address not in well]
+        await runtime.put(others, ServerState.DRAIN)
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        """Return what is wrong with HAProxy as it runs; nothing where no container of it does."""
+        runtime = await self._connect()
+        return () if runtime is None else tuple(await find_problems(runtime, self._proxy, servers))
+
+    def _is_away(self) -> str:
+        return said("no container of {proxy} runs", proxy=self._proxy.service)
+
+
+def _addresses(there: Collection[Endpoint], containers: Collection[str]) -> frozenset[str]:
+    return frozenset(address for one in there if one.container.id in containers for address in one.addresses)
+
+
+def _is_gone(server: Server, known: Collection[str]) -> bool:
+    return bool(server.address) and server.address not in known
+
+
+def _is_well(end: Endpoint) -> bool:
+    return end.container.state is ContainerState.RUNNING and end.container.health not in NOT_WELL

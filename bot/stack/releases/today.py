@@ -1,0 +1,163 @@
+"""Judge, hash and renew stored models by today's policy, settings and credentials."""
+
+import copy
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from roas.errors import ComposeFileError, EngineUnavailableError, RoasError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.models.release import Release
+from roas.redaction import is_credential
+from roas.stack.client import EngineClients
+from roas.stack.model.services import ADOPTED_HASH, services_of
+from roas.stack.model.store import ModelStore
+from roas.stack.policy.holdings import EngineHoldings
+from roas.stack.resolution.environment_values import renewed_secrets
+from roas.stack.resolution.resolver import StackResolver
+from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
+
+# For so long an answer counts: a deployment asks once for each of its services.
+FRESH_SECONDS = 15.0
+MOST_BYTES = 4 << 20
+# The model has the variables in it; the rest only says how the settings were found.
+NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given"})
+
+
+class ReleasePolicy:
+    """Judge stored models by the settings of this process."""
+
+    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore) -> None:
+        self._clients = clients
+        self._resolver = resolver
+        self._models = models
+        self._allowed: dict[tuple[str, str], float] = {}
+
+    async def check(
+        self, environment: Environment, model_hash: str, asking: Awaitable[EngineHoldings] | None = None
+    ) -> None:
+        """Raise ComposePolicyError where a release asks for what is not allowed, or not any more.
+
+        What the engine holds is asked now, where nobody is `asking` already.
+        """
+        judged = environment.name, model_hash
+        now = time.monotonic()
+        if now - self._allowed.get(judged, -FRESH_SECONDS) < FRESH_SECONDS:
+            return
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        holdings = await (asking or self._resolver.holdings(environment))
+        await self._resolver.check_stored(model, environment, holdings)
+        self._allowed = {key: at for key, at in self._allowed.items() if now - at < FRESH_SECONDS} | {judged: now}
+
+
+def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:
+    """Hash them; secrets with a key, so that nobody can guess them from the hash. Raises ComposeFileError."""
+    settings = {one.name: getattr(environment, one.name) for one in fields(environment) if one.name not in NOT_COVERED}
+    covered = {
+        "secrets": dict(_secrets(model, resolve(environment.folder), key)),
+        "settings": settings,
+        "policy": sorted(allowed),
+    }
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Write a set in an order that is the same in each process."""
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+
+
+def _secrets(model: Mapping[str, Any], folder: Path, key: bytes) -> list[tuple[str, str]]:
+    """Hash the secrets that are mounted as they lie: of the others, a model has copies by content."""
+    mounted = {entry["source"] for fields in services_of(model).values() for entry in fields.get("secrets") or ()}
+    found = (
+        (str(name), (definition or {}).get("file"))
+        for name, definition in (model.get("secrets") or {}).items()
+        if name in mounted
+    )
+    return [(name, _keyed_hash(Path(str(source)), folder, key)) for name, source in found if source]
+
+
+def _keyed_hash(path: Path, folder: Path, key: bytes) -> str:
+    """Hash what a secret's file holds; one that the bot may not read counts as where it lies."""
+    try:
+        with held(resolve(path), folder) as descriptor:
+            opened = open_regular(descriptor, path)
+    except PermissionError:
+        return f"unreadable: {path}"
+    except FileNotFoundError:  # refused already where a service has it
+        return f"missing: {path}"
+    except OSError as error:
+        raise ComposeFileError(
+            said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
+            hint=said("Check its rights, and that nobody replaces it meanwhile."),
+        ) from error
+    with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - it is a descriptor
+        content = read_bounded(file.fileno(), MOST_BYTES)
+    if content is None:
+        raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
+    return hmac.digest(key, content, "sha256").hex()
+
+
+def with_credentials_of(model: Mapping[str, Any], today: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a model with today's credentials, and the credentials (`service: variable`) that today does not know."""
+    renewed: dict[str, Any] = copy.deepcopy(dict(model))
+    services_today = services_of(today)
+    unknown: list[str] = []
+    for name, service in services_of(renewed).items():
+        today_has = _variables(services_today.get(name) or {})
+        own = service.get("environment") or {}
+        before = dict(own)
+        for variable in filter(is_credential, map(str, list(own))):
+            if variable in today_has:
+                own[variable] = today_has[variable]
+            else:
+                unknown.append(f"{name}: {variable}")
+        if own != before:  # containers from before it was adopted have the old ones
+            (service.get("x-deploy") or {}).pop(ADOPTED_HASH, None)
+    return renewed, tuple(unknown)
+
+
+def _variables(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {str(variable): value for variable, value in (service.get("environment") or {}).items()}
+
+
+class CredentialRefresher:
+    """Read today's credentials from the working copy and put them into stored models."""
+
+    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore) -> None:
+        self._clients = clients
+        self._resolver = resolver
+        self._models = models
+
+    async def refresh(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Return the hash of the model to apply, and warnings; where today's files are unusable, the stored one."""
+        renewed, warnings = await self.renewed(environment, release)
+        if renewed == await self._clients.local(lambda: self._models.load(release.model_hash)):
+            return release.model_hash, warnings
+        return await self._clients.local(lambda: self._models.save(renewed)), warnings
+
+    async def renewed(self, environment: Environment, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model to apply, and warnings; nothing is written."""
+        stored = await self._clients.local(lambda: self._models.load(release.model_hash))
+        try:
+            today, _ = await self._resolver.working_copy(environment, release.version or None)
+        except EngineUnavailableError:
+            raise
+        except RoasError as error:
+            text = said(
+                "{release} keeps the credentials it was made with, since today's files cannot be read: {reason}",
+                release=release.label,
+                reason=error.message,
+            )
+            return stored, (text,)
+        renewed, unknown = with_credentials_of(stored, today)
+        renewed["services"] |= renewed_secrets(renewed, today, self._resolver.contents_folder)
+        return renewed, tuple(
+            said("{name} is not in today's files: it stays as it was.", name=name) for name in unknown
+        )

@@ -1,0 +1,112 @@
+"""Find the files and folders of the host that a stack names and that do not exist, all of them at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.errors import ComposeFileError
+from roas.messages.message import joined, said
+from roas.stack.model.services import services_of
+from roas.stack.sources.opening import is_there, resolve
+
+# Stands for a variable without a value, where it may: in a path.
+MARK = "/61874"
+# What has one of these is a file: a folder that the engine creates in its place helps nobody.
+FEW = 2
+FILE_SUFFIX = re.compile(
+    r"\.(cfg|cnf|conf|crt|css|csv|env|html|ini|js|json|key|lua|pem|php|properties|py|rb|sh|sql|toml|txt|xml|ya?ml)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSource:
+    """Name what a service takes from a path that does not exist; `is_created` where Compose would make a folder."""
+
+    service: str
+    takes: str
+    source: Path
+    is_created: bool = False
+    compose_makes_it: bool = False
+
+    @property
+    def text(self) -> str:
+        """Say who takes what."""
+        return said("{service} {takes} {source}", service=self.service, takes=self.takes, source=self.source)
+
+
+def missing_sources(model: Mapping[str, Any], folder: Path, *, sees_host: bool) -> tuple[MissingSource, ...]:
+    """Return every missing source. In a container, what lies outside of the stack's folder cannot be seen."""
+    inside = resolve(folder)
+    found = dict.fromkeys(one for one in _sources(model) if sees_host or resolve(one.source).is_relative_to(inside))
+    return tuple(one for one in found if not is_there(one.source))
+
+
+def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...]:
+    """Return warnings of what would be created as an empty folder. Raises ComposeFileError that lists the rest."""
+    fatal = [one for one in missing if not one.is_created]
+    if fatal:
+        many = len(fatal) > FEW
+        missing_text = joined("\n- " if many else "; ", (one.text for one in fatal))
+        bound = " ".join(dict.fromkeys(str(one.source) for one in fatal if one.compose_makes_it))
+        raise ComposeFileError(
+            said("{missing}, which does not exist.", missing=missing_text)
+            if len(fatal) == 1
+            else said("These do not exist:\n- {missing}", missing=missing_text)
+            if many
+            else said("{missing}, which do not exist.", missing=missing_text),
+            hint=said(
+                "Create what is missing, or correct the compose file. Compose would make empty folders: "
+                "`mkdir -p {paths}`.",
+                paths=bound,
+            )
+            if bound
+            else said("Create what is missing, or correct the compose file."),
+            service=fatal[0].service if len({one.service for one in fatal}) == 1 else None,
+        )
+    return tuple(
+        said("{one}, which does not exist: an empty folder is created there.", one=one.text) for one in missing
+    )
+
+
+def _sources(model: Mapping[str, Any]) -> Iterator[MissingSource]:
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind" and volume.get("source"):
+                source = Path(volume["source"])
+                is_created = bool((volume.get("bind") or {}).get("create_host_path"))
+                plain = FILE_SUFFIX.search(source.name) is None
+                yield MissingSource(name, said("binds"), source, is_created and plain, is_created)
+        for kind in ("secrets", "configs"):
+            for entry in service.get(kind) or ():
+                key = str(entry.get("source"))
+                definition = (model.get(kind) or {}).get(key) or {}
+                if definition.get("file"):
+                    yield MissingSource(
+                        name, said("takes the {kind} {key} from", kind=kind[:-1], key=key), Path(definition["file"])
+                    )
+
+
+def marked_sources(model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what takes something from a path that has the mark in it, which stands for a variable without a value."""
+    for one in _sources(model):
+        if MARK in str(one.source):
+            yield one.service
+    for name, volume in (model.get("volumes") or {}).items():
+        if MARK in str(((volume or {}).get("driver_opts") or {}).get("device")):
+            yield str(name)
+
+
+def refuse_marked_sources(model: Mapping[str, Any], variable: str) -> None:
+    """Raise ComposeFileError where any path has the mark in it, which stands for a variable."""
+    if named := next(marked_sources(model), None):
+        raise ComposeFileError(
+            said(
+                "A path of {name} is made of {variable}, which is not set: it would be another place.",
+                name=named,
+                variable=variable,
+            ),
+            hint=said("Set {variable} in the stack's .env.", variable=variable),
+        )

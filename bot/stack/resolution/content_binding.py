@@ -1,0 +1,220 @@
+"""Bind a model's configuration files from the content store instead of from the working copy."""
+
+import copy
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.stack.model.services import services_of
+from roas.stack.sources.contents import ContentStore, TooLargeError
+from roas.stack.sources.opening import is_there, resolve
+from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
+
+EXTERNAL_HINT = said(
+    "External ones are Swarm's, and Compose cannot use them: name a `file:`, or a variable by `environment:`."
+)
+
+
+class ContentBinder:
+    """Bind `configs` and read-only files and folders of one stack from the content store.
+
+    What a container writes to and what lies outside the stack's folder is data and stays where it is, and so does the
+    whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
+    are checked for it.
+    """
+
+    def __init__(
+        self,
+        store: ContentStore,
+        folder: Path,
+        may_bind: Callable[[Path], bool],
+        *,
+        write: bool,
+        proxies: frozenset[str] = frozenset(),
+        withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
+    ) -> None:
+        self._store = store
+        self._given = folder.absolute()
+        self._folder = folder.resolve()
+        self._may_bind = may_bind
+        self._write = write
+        self._proxies = proxies
+        self._withheld = withheld
+        self._written_to: tuple[Path, ...] = ()
+        self._live: frozenset[Path] = frozenset()
+        self.warnings: list[str] = []
+
+    def bind(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model with its configuration bound by content. Raises ComposeFileError for a missing source."""
+        bound: dict[str, Any] = copy.deepcopy(dict(model))
+        services = services_of(bound)
+        self._written_to = tuple(
+            resolve(Path(volume["source"]))
+            for service in services.values()
+            for volume in service.get("volumes") or ()
+            if volume.get("type") == "bind" and not volume.get("read_only")
+        )
+        for name, service in services.items():
+            self._live = live_binds(name, service, model, self._folder)
+            volumes = [self._volume(name, volume) for volume in service.get("volumes") or ()]
+            volumes += [self._config(name, entry, model) for entry in service.get("configs") or ()]
+            fields = {key: value for key, value in service.items() if key != "configs"}
+            bound["services"][name] = {**fields, "volumes": volumes} if volumes else fields
+        bound.pop("configs", None)
+        return bound
+
+    def _volume(self, service: str, volume: dict[str, Any]) -> dict[str, Any]:
+        if volume.get("type") != "bind":
+            return volume
+        source = Path(volume["source"])
+        if source.is_relative_to(self._store.folder):  # kept already; what a stack itself names there is refused before
+            return volume
+        if not self._is_named_within(source):  # the host's own: the policy has judged it, and it stays where it is
+            return volume
+        if volume.get("read_only") and is_there(source):
+            resolved = judged_path(source, self._folder, self._may_bind)
+        else:  # data, or a folder that Compose creates: judged before, and again before a container is created
+            resolved = resolve(source)
+        if not resolved.is_relative_to(self._folder):
+            # A checkout could lead the link elsewhere, and the engine would follow it whenever it starts a container.
+            return {**volume, "source": str(resolved)}
+        if not volume.get("read_only") or not is_there(source):
+            return volume
+        if self._is_data(service, resolved) or resolved in self._live:
+            return volume
+        kept = self._keep(service, source, resolved)
+        return volume if kept is None else {**volume, "source": str(kept), "bind": _bind_options(volume)}
+
+    def _config(self, service: str, entry: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        name = str(entry["source"])
+        target = PurePosixPath("/") / str(entry.get("target") or name)
+        return {
+            "type": "bind",
+            "source": str(self._config_content(service, name, (model.get("configs") or {}).get(name) or {})),
+            "target": str(target),
+            "read_only": True,
+            "bind": {"create_host_path": False},
+        }
+
+    def _config_content(self, service: str, name: str, config: Mapping[str, Any]) -> Path:
+        if (text := config.get("content")) is not None:
+            return self._store.place_text(str(text), write=self._write)
+        if "file" not in config:
+            raise ComposeFileError(
+                said("The config {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
+            )
+        source = Path(config["file"])
+        if not is_there(source):
+            raise missing_source(service, said("takes the {kind} {key} from", kind="config", key=name), source)
+        if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
+            raise ComposeFileError(
+                said("{source} is not a regular file.", source=source), hint=said("Name a regular file in its place.")
+            )
+        return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
+
+    def _is_named_within(self, source: Path) -> bool:
+        """Return whether a path is written as one of the stack's folder, wherever a link leads it."""
+        written = Path(os.path.normpath(source))
+        return any(written.is_relative_to(folder) for folder in (self._folder, self._given))
+
+    def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
+        try:
+            return self._store.place(
+                resolved,
+                beneath=self._folder,
+                write=self._write or service in self._proxies,
+                withheld=self._withheld(service),
+            )
+        except TooLargeError:
+            self.warnings.append(
+                said(
+                    "{source} of {service} is too large to be kept with a release: it is bound from "
+                    "where it lies, and a rollback does not bring its old content back.",
+                    source=source,
+                    service=service,
+                )
+            )
+            return None
+        except OSError as error:
+            raise ComposeFileError(
+                said(
+                    "{service} binds {source}, which cannot be read: {strerror}.",
+                    service=service,
+                    source=source,
+                    strerror=error.strerror,
+                ),
+                hint=said("Let the bot's user read it."),
+            ) from error
+
+    def _is_data(self, service: str, source: Path) -> bool:
+        if not source.is_relative_to(self._folder) or not _can_be_kept(source):
+            return True
+        holds_state = source == self._folder or self._store.folder.resolve().is_relative_to(source)
+        if holds_state and self._withheld(service) is NOTHING_WITHHELD:
+            return True
+        return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
+
+
+def _can_be_kept(source: Path) -> bool:
+    """Return whether a path is a file or a folder; of what the bot may not look at, its reader says so."""
+    try:
+        mode = source.stat().st_mode
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
+def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) -> Path:
+    """Return where a path leads, once: it was judged, and may have become a link since. Raises ComposeFileError."""
+    resolved = resolve(source)
+    if not resolved.is_relative_to(folder) and not may_bind(resolved):
+        raise ComposeFileError(
+            said("{source} leads out of the stack's folder now.", source=source),
+            hint=said("Remove the link, and try again."),
+        )
+    return resolved
+
+
+def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+    """Return what a service binds from where it lies, since the host renews it. Raises ComposeFileError."""
+    named = (service.get("x-deploy") or {}).get("live_binds") or []
+    if not named:
+        return frozenset()
+    if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
+        raise ComposeFileError(
+            said("`live_binds` of {name} is not a list of paths.", name=name),
+            hint=said("Write each path in a line of its own."),
+            service=name,
+        )
+    bound = {resolve(Path(one["source"])) for one in service.get("volumes") or () if one.get("type") == "bind"}
+    secrets = ((model.get("secrets") or {}).get(one.get("source")) or {} for one in service.get("secrets") or ())
+    bound |= {resolve(Path(str(one["file"]))) for one in secrets if one.get("file")}
+    live = frozenset(resolve(folder / path) for path in named)
+    if unknown := sorted(str(path) for path in live - bound):
+        raise ComposeFileError(
+            said(
+                "`live_binds` of {name} names what it does not bind: {unknown}.", name=name, unknown=", ".join(unknown)
+            ),
+            hint=said("Name sources of its `volumes`, or files of its `secrets`, as they are written there."),
+            service=name,
+        )
+    return live
+
+
+def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(volume.get("bind") or {}), "create_host_path": False}
+
+
+def missing_source(service: str, does: str, source: Path) -> ComposeFileError:
+    """Return the error that says which service needs what does not exist."""
+    return ComposeFileError(
+        said("{service} {does} {source}, which does not exist.", service=service, does=does, source=source),
+        hint=said("Create it, or correct the compose file."),
+        service=service,
+    )

@@ -1,0 +1,120 @@
+"""Find every file that a stack's model is made of, and copy it.
+
+Which files to copy is said in the files themselves, and partly by variables. So this goes round until nothing new
+appears. An optional env file, and the `.env` beside what is included, are looked for by name: without them Compose
+would resolve to another model and say nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.client import EngineClients
+from roas.stack.compose.resolved_copies import ResolvedCopies
+from roas.stack.model.raw_files import FileReference, RawFile, as_written, references_of
+from roas.stack.model.raw_yaml import read_raw
+from roas.stack.policy.power import Power
+from roas.stack.policy.raw_policy import COMPOSE_FILE, RawPolicy
+from roas.stack.resolution.owner import HOME
+from roas.stack.sources.opening import resolve
+from roas.stack.sources.snapshot import MOST_FILES, SourceSnapshot
+
+MOST_REFERENCES = 5000
+
+
+class SourceDiscovery:
+    """Follow the files of one stack from the first to the last that it includes or extends."""
+
+    def __init__(
+        self, clients: EngineClients, copies: ResolvedCopies, judge: RawPolicy, snapshot: SourceSnapshot
+    ) -> None:
+        self._clients = clients
+        self._copies = copies
+        self._judge = judge
+        self._snapshot = snapshot
+
+    async def collect(self, environment: Environment, variables: Mapping[str, str]) -> tuple[FileReference, ...]:
+        """Copy every file that is named and return what names it, or raise ComposePolicyError that lists all faults.
+
+        Raises ComposeFileError for a file that does not parse, or that cannot be copied.
+        """
+        await self._clients.local(lambda: self._copy_own(environment))
+        base = environment.compose_files[0].parent
+        pending = [RawFile(as_written(path), base) for path in environment.compose_files]
+        seen: set[RawFile] = set()
+        named: dict[FileReference, None] = {}
+        found: list[Power] = []
+        while pending:
+            files = list(dict.fromkeys(file for file in pending if file not in seen))
+            seen.update(files)
+            if len(seen) > MOST_FILES:
+                raise ComposeFileError(said("The compose file includes too many files."), hint=said("Include fewer."))
+            references = await self._clients.local(partial(self._read, files))
+            plain = await self._interpolated(references, environment, variables)
+            named.update(dict.fromkeys(plain))
+            pending, violations = await self._clients.local(partial(self._copy_named, plain))
+            found += violations
+        self._judge.refuse(found)
+        return tuple(named)
+
+    def _copy_own(self, environment: Environment) -> None:
+        """Copy what the settings name. It is judged first: a message about a path could quote a stolen env file."""
+        self._judge.refuse_outside(environment.files_outside)
+        own = [(COMPOSE_FILE, as_written(path), resolve(path)) for path in environment.compose_files]
+        own += [("env_file", as_written(path), resolve(path)) for path in environment.env_files]
+        self._judge.refuse(violation for source in own for violation in self._judge.judge_own(*source))
+        for _, path, resolved in own:
+            if not self._snapshot.copy(path, resolved):
+                raise ComposeFileError(
+                    said("There is no such file: {path}.", path=path), hint=said("Check STACK_DIR and COMPOSE_FILE.")
+                )
+
+    def _copy_named(self, references: list[FileReference]) -> tuple[list[RawFile], list[Power]]:
+        """Copy what may be read; returns the compose files among it, and what may not."""
+        files: list[RawFile] = []
+        found: list[Power] = []
+        for reference in references:
+            resolved = resolve(reference.target)
+            violations = self._judge.judge(reference, resolved)
+            found += violations
+            if violations or reference.kind == "include_folder":
+                continue
+            copied = self._snapshot.copy(as_written(reference.target), resolved, in_place=reference.in_place)
+            if copied and (file := reference.file()) is not None:
+                files.append(file)
+        return files, found
+
+    def _read(self, files: list[RawFile]) -> list[FileReference]:
+        return read_references(files, self._snapshot.content)
+
+    async def _interpolated(
+        self, references: list[FileReference], environment: Environment, variables: Mapping[str, str]
+    ) -> list[FileReference]:
+        """Have Compose itself interpolate the variables, from a file that holds nothing but these paths."""
+        texts = (text for reference in references if not reference.included for text in reference.texts)
+        found = {text for text in texts if "$" in text}
+        known = await self._copies.interpolate(environment, self._snapshot, variables, found)
+        return [reference.settled(known, variables.get(HOME)) for reference in references]
+
+
+def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) -> list[FileReference]:
+    """Return what compose files name. Raises ComposeFileError where that is too much, or one does not parse."""
+    found = (
+        replace(reference, by_absolute=file.in_place)
+        for file in files
+        for document in read_raw(file.path, content(file.path))
+        for reference in references_of(document, file)
+    )
+    # Lists in aliases in lists make millions of a few lines.
+    kept = list(islice(found, MOST_REFERENCES + 1))
+    if len(kept) > MOST_REFERENCES:
+        raise ComposeFileError(
+            said("The compose files name more than {most_references} files.", most_references=MOST_REFERENCES),
+            hint=said("Name fewer, or each once."),
+        )
+    return kept

@@ -1,0 +1,122 @@
+"""Give configs and secrets that come from a variable their value: a release has no environment of its own."""
+
+import copy
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dotenv import dotenv_values
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.models.environment import Environment
+from roas.stack.model.raw_files import as_written
+from roas.stack.model.services import services_of
+from roas.stack.sources.contents import SECRET_PREFIX, ContentStore
+
+MOUNTED_SECRETS = PurePosixPath("/run/secrets")
+# Keeps a text, and returns where.
+PlaceText = Callable[[str], Path]
+
+
+def with_environment_values(
+    model: Mapping[str, Any],
+    environment: Environment,
+    files: Mapping[Path, bytes],
+    store: ContentStore,
+    *,
+    write: bool,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the model with those values in it, and those among them that are secret.
+
+    Compose would copy such a secret into the container, which fails on a read-only root. It is bound as a file under
+    its content's name instead, so that another value makes another container. Raises ComposeFileError where a variable
+    has no value. `files` are those that the model was made of.
+    """
+    configs, secrets = model.get("configs") or {}, model.get("secrets") or {}
+    named = {key: one["environment"] for key, one in configs.items() if (one or {}).get("environment")}
+    secret = {key: one["environment"] for key, one in secrets.items() if (one or {}).get("environment")}
+    changed: dict[str, Any] = copy.deepcopy(dict(model))
+    if not named and not secret:
+        return changed, ()
+    values = _values(environment, files)
+    for key, variable in named.items():
+        changed["configs"][key] = {"content": _value(values, variable, said("The config {key}", key=key))}
+    texts = {key: _value(values, variable, said("The secret {key}", key=key)) for key, variable in secret.items()}
+    if texts:
+        for name, service in services_of(changed).items():
+            changed["services"][name] = _bound(service, texts, lambda text: store.place_text(text, write=write))
+        changed["secrets"] = {key: one for key, one in secrets.items() if key not in texts}
+    return changed, tuple(texts.values())
+
+
+def renewed_secrets(stored: Mapping[str, Any], today: Mapping[str, Any], contents: Path) -> dict[str, dict[str, Any]]:
+    """Return the services of a stored model whose kept secrets have another content today."""
+    services = services_of(today)
+    renewed: dict[str, dict[str, Any]] = {}
+    for name, service in services_of(stored).items():
+        current = _kept_secrets(services.get(name) or {}, contents)
+        volumes = [
+            {**volume, "source": current[str(volume.get("target"))]}
+            if str(volume.get("target")) in _kept_secrets(service, contents) and str(volume.get("target")) in current
+            else volume
+            for volume in service.get("volumes") or ()
+        ]
+        if volumes != list(service.get("volumes") or ()):
+            renewed[name] = {**service, "volumes": volumes}
+    return renewed
+
+
+def _kept_secrets(service: Mapping[str, Any], contents: Path) -> dict[str, str]:
+    """Return the sources of a service's secrets that are kept by content, by their place in the container."""
+    found = ((volume, Path(str(volume.get("source")))) for volume in service.get("volumes") or ())
+    return {
+        str(volume.get("target")): str(source)
+        for volume, source in found
+        if volume.get("type") == "bind" and source.parent == contents and _is_secret(volume, source)
+    }
+
+
+def _is_secret(volume: Mapping[str, Any], source: Path) -> bool:
+    mounted = PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
+    return mounted or source.name.startswith(SECRET_PREFIX)
+
+
+def _bound(service: Mapping[str, Any], texts: Mapping[str, str], place: PlaceText) -> dict[str, Any]:
+    entries = list(service.get("secrets") or ())
+    mine = [entry for entry in entries if entry.get("source") in texts]
+    if not mine:
+        return dict(service)
+    volumes = [
+        {
+            "type": "bind",
+            "source": str(place(texts[entry["source"]])),
+            "target": str(MOUNTED_SECRETS / str(entry.get("target") or entry["source"])),
+            "read_only": True,
+            "bind": {"create_host_path": False},
+        }
+        for entry in mine
+    ]
+    others = [entry for entry in entries if entry not in mine]
+    kept = {key: value for key, value in service.items() if key != "secrets"}
+    return {**kept, **({"secrets": others} if others else {}), "volumes": [*(service.get("volumes") or ()), *volumes]}
+
+
+def _values(environment: Environment, files: Mapping[Path, bytes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in environment.env_files:
+        # Without interpolation: it would read the bot's own environment.
+        text = files.get(as_written(path), b"").decode(errors="replace")
+        values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+        found |= {name: value for name, value in values.items() if value is not None}
+    return found | environment.variables
+
+
+def _value(values: Mapping[str, str], variable: str, who: str) -> str:
+    if variable not in values:
+        raise ComposeFileError(
+            said("{who} takes its value from {variable}, which has none.", who=who, variable=variable),
+            hint=said("Set {variable} in the stack's .env.", variable=variable),
+        )
+    return values[variable]

@@ -1,0 +1,379 @@
+"""Resolve an environment's compose files to the model that would be deployed."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.concurrency import begun
+from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.environment import Environment, PolicyLevel
+from roas.redaction import Redactor
+from roas.stack.client import EngineClients, is_local
+from roas.stack.compose.commands import VERSION_PATTERN
+from roas.stack.compose.resolved_copies import ResolvedCopies
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.interface import ResolvedStack
+from roas.stack.model.definitions import impossible_updates, read_definitions
+from roas.stack.model.live_files import services_with_live_files, with_live_files
+from roas.stack.model.raw_files import FileReference
+from roas.stack.model.rollout_policy import refuse_wrong_rollouts
+from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
+from roas.stack.model.service_probes import refuse_impossible_probes
+from roas.stack.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
+from roas.stack.model.services import (
+    is_built,
+    services_of,
+    with_inactive_services,
+    with_one_shots,
+    with_written,
+    without_home_services,
+)
+from roas.stack.policy.compose_policy import ComposePolicy
+from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
+from roas.stack.policy.power import RECORDED, Power, identities, recorded
+from roas.stack.policy.raw_policy import RawPolicy
+from roas.stack.resolution.bind_sources import (
+    MARK,
+    marked_sources,
+    missing_sources,
+    refuse_marked_sources,
+    refuse_missing_sources,
+)
+from roas.stack.resolution.content_binding import ContentBinder
+from roas.stack.resolution.copied_targets import with_copied_targets
+from roas.stack.resolution.discovery import SourceDiscovery
+from roas.stack.resolution.environment_values import with_environment_values
+from roas.stack.resolution.ignored import ignored_files, ignored_hooks
+from roas.stack.resolution.obstacles import find_obstacles
+from roas.stack.resolution.own_namespaces import with_own_namespaces
+from roas.stack.resolution.owner import HOME, home_of_owner
+from roas.stack.resolution.secret_binding import SecretBinder
+from roas.stack.resolution.shared_volumes import with_shared_volumes
+from roas.stack.resolution.version_use import (
+    OTHER_VERSION,
+    has_text,
+    names_version,
+    unfollowed_warning,
+    version_names,
+    version_of_files,
+)
+from roas.stack.sources.contents import ContentStore
+from roas.stack.sources.opening import resolve
+from roas.stack.sources.snapshot import SourceSnapshot, new_snapshot
+
+log = get_logger(__name__)
+
+
+class StackResolver:
+    """Merge, interpolate and check compose files; the bot's own environment has no part in it."""
+
+    def __init__(
+        self,
+        clients: EngineClients,
+        runner: ComposeRunner,
+        contents: ContentStore,
+        policy: ComposePolicy,
+        redactor: Redactor,
+    ) -> None:
+        self._clients = clients
+        self._copies = ResolvedCopies(clients, runner)
+        self._contents = contents
+        self._policy = policy
+        self._redactor = redactor
+
+    @property
+    def contents_folder(self) -> Path:
+        """Return where the contents of files are kept."""
+        return self._contents.folder
+
+    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
+        with without_secrets(self._redactor.redact):
+            return await self._resolve(environment, version, write_contents=write_contents)
+
+    async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        # Asked beside what Compose does with the files.
+        async with begun(self._holdings(environment, needed=write_contents)) as asking:
+            return await self._judged(environment, version, asking, write_contents=write_contents)
+
+    async def _judged(
+        self, environment: Environment, version: str | None, asking: Awaitable[EngineHoldings], *, write_contents: bool
+    ) -> ResolvedStack:
+        """Resolve the files, and judge what they resolve to by the holdings of the engine."""
+        read = await self._read(environment, version)
+        model, files = read.model, read.named
+        names = literal_names(model)
+        guessed = names & set(await self._clients.local(lambda: [*model_secrets(model)]))
+        self._redactor.keep({*services_of(model), *names})
+        await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
+        await self._clients.local(lambda: self._policy.check(model, environment, files))
+        holdings = await asking
+        # Judged with what each service gets from others, which another one may be allowed to have.
+        shared, about_sharing = with_shared_volumes(model)
+        powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        asked = frozenset(power.entry for power in powers)
+        refuse_wrong_rollouts(model)
+        definitions = read_definitions(model)
+        refuse_impossible_probes(definitions)
+        refuse_impossible_proxies(definitions)
+        missing = await self._clients.local(lambda: self._missing_sources(environment, model))
+        valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
+        secretive = await self._with_secrets(environment, valued, write=write_contents, asked=asked)
+        reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
+        binder = ContentBinder(
+            self._contents,
+            environment.folder,
+            self._may_bind(environment, asked),
+            write=write_contents,
+            proxies=reloaded,
+            withheld=lambda service: self._policy.withheld_from(service, environment),
+        )
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
+        if not environment.on_swarm:
+            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        bound = with_written(bound, model)
+        powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
+        if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
+            bound = {**bound, RECORDED: past}
+        _refuse_remote_files(environment, bound)
+        follows = await self._follows(environment, version, read)
+        # What is built is of the version that its files are of: whoever asks for it says what that is called.
+        is_named = follows or any(map(is_built, services_of(model).values()))
+        in_files = await self._clients.local(lambda: version_of_files(environment, read.contents))
+        named = in_files if version is None or not is_named else version
+        return ResolvedStack(
+            environment=environment,
+            version=named or "",
+            model=bound,
+            definitions=read_definitions(bound),
+            warnings=(
+                *([] if is_named or version is None else [unfollowed_warning(version, environment)]),
+                *(
+                    [said("A password of this stack is a name in its own files: anybody guesses it.")]
+                    if guessed
+                    else []
+                ),
+                *ignored_files(environment),
+                *read.warnings,
+                *missing,
+                *about_sharing,
+                # A Swarm replaces tasks as the file says.
+                *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
+                *ignored_hooks(model),
+                *binder.warnings,
+                *_by_trust(powers, environment),
+            ),
+            follows_version=follows,
+            powers=identities(powers, bound) if environment.policy == PolicyLevel.ASK else frozenset(),
+            asked=asked,
+            obstacles=find_obstacles(model, environment, holdings),
+            beside_files=follows and version not in {None, in_files} and await self._is_beside(environment, read),
+        )
+
+    async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
+        """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
+        try:
+            with without_secrets(self._redactor.redact):
+                return (await self._read(environment, version)).model
+        except RoasError as error:
+            log.warning("the files of what runs are not understood", environment=environment.name, error=error.message)
+            return {}
+
+    async def holdings(self, environment: Environment) -> EngineHoldings:
+        """Query what exists on the engine. Raises EngineUnavailableError."""
+        return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+
+    async def powers_of_release(
+        self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+    ) -> frozenset[str]:
+        """Return what the powers of a release's model are known by."""
+        return await self._clients.local(lambda: self._policy.powers_of_release(model, environment, holdings))
+
+    async def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError."""
+        await self._clients.local(lambda: self._policy.check_stored(model, environment, holdings))
+
+    async def working_copy(
+        self, environment: Environment, version: str | None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the model that the files resolve to today, the place of its configuration, and warnings."""
+        with without_secrets(self._redactor.redact):
+            read = await self._read(environment, version)
+            await self._clients.local(lambda: self._policy.check_secrets(read.model, environment))
+            valued = await self._with_environment_values(environment, read.model, read.contents, write=True)
+            secretive = await self._with_secrets(environment, valued, write=True)
+        return secretive, read.warnings
+
+    async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
+        """Query what exists on the engine, where it is there. A preview works without; nothing can be applied then."""
+        try:
+            return await self.holdings(environment)
+        except EngineUnavailableError:
+            if needed:
+                raise
+            return NOTHING_HELD
+
+    async def _with_environment_values(
+        self, environment: Environment, model: Mapping[str, Any], files: Mapping[Path, bytes], *, write: bool
+    ) -> dict[str, Any]:
+        valued, secrets = await self._clients.local(
+            lambda: with_environment_values(model, environment, files, self._contents, write=write)
+        )
+        self._redactor.add(secrets)
+        return valued
+
+    async def _with_secrets(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        *,
+        write: bool,
+        asked: frozenset[str] = frozenset(),
+    ) -> dict[str, Any]:
+        binder = SecretBinder(
+            self._contents,
+            environment.folder,
+            self._may_bind(environment, asked),
+            write=write,
+            withheld=lambda service: self._policy.withheld_from(service, environment),
+        )
+        return await self._clients.local(lambda: binder.bind(model))
+
+    def _may_bind(self, environment: Environment, asked: frozenset[str] = frozenset()) -> Callable[[Path], bool]:
+        """Return what tells whether a path may be read: by the settings, or since it is among what is asked for."""
+        return lambda path: f"bind:{path}" in asked or self._policy.allows(f"bind:{path}", environment)
+
+    def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
+        if not is_local(environment):
+            return ()  # a remote engine does not see our files, and what binds them is refused
+        sees_host = own_container_id() is None
+        return refuse_missing_sources(missing_sources(model, environment.folder, sees_host=sees_host))
+
+    async def _refuse_unset_sources(
+        self,
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        unset: tuple[str, ...],
+    ) -> None:
+        """Raise ComposeFileError where a variable without a value stands in a path: that would be another place.
+
+        Where each stands is seen in what Compose makes of it with a value that is nowhere else.
+        """
+        for names in (unset, *((name,) for name in unset)) if unset else ():
+            try:
+                marked = await self._copies.resolve(environment, snapshot, {**variables, **dict.fromkeys(names, MARK)})
+            except ComposeFileError:  # one stands where no such text may
+                continue
+            if names == unset and not any(marked_sources(marked.model)):
+                return
+            if len(names) == 1:
+                refuse_marked_sources(marked.model, names[0])
+
+    async def _follows(self, environment: Environment, version: str | None, read: "_Read") -> bool:
+        """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
+        if not await self._clients.local(lambda: names_version(environment, read.contents)):
+            return False
+        if version is None or await self._clients.local(lambda: has_text(read.model, version)):
+            return True
+        return (await self._read(environment, OTHER_VERSION)).model != read.model
+
+    async def _is_beside(self, environment: Environment, read: "_Read") -> bool:
+        """Return whether the files resolve to something else without the version that was asked for."""
+        try:
+            return (await self._read(environment, None)).model != read.model
+        except ComposeFileError:  # they want one
+            return False
+
+    async def _read(self, environment: Environment, version: str | None) -> "_Read":
+        """Copy the files that the model is made of, and have Compose resolve the copy."""
+        _refuse_missing_files(environment)
+        home = await self._clients.local(lambda: home_of_owner(environment.folder))
+        variables = ({HOME: home} if home else {}) | variables_of(environment, version)
+        # Before Compose sees them, which quotes them where something is wrong.
+        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
+        with new_snapshot(resolve(environment.folder)) as snapshot:
+            discovery = SourceDiscovery(self._clients, self._copies, RawPolicy(self._policy, environment), snapshot)
+            named = await discovery.collect(environment, variables)
+            await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
+            resolved = await self._copies.resolve(environment, snapshot, variables)
+            await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
+        model = with_own_namespaces(with_copied_targets(resolved.model))
+        if not services_of(model):
+            raise ComposeFileError(
+                said("The compose file has no service."), hint=said("Add one, or activate a profile.")
+            )
+        if resolved.inactive:
+            model = with_inactive_services(model, resolved.inactive)
+        if not environment.is_home:
+            model = without_home_services(model)
+        warnings = tuple(
+            said("The variable {name} is not set: Compose uses an empty string for it.", name=name)
+            for name in resolved.unset
+        )
+        return _Read(model, warnings, named, snapshot.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Hold a model with its real paths, what to warn of, what names its files, and what they hold."""
+
+    model: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    named: tuple[FileReference, ...]
+    contents: Mapping[Path, bytes]
+
+
+def variables_of(environment: Environment, version: str | None) -> dict[str, str]:
+    """Return what wins over the env files in interpolation. Raises InvalidRequestError for a strange version."""
+    if version is None:
+        return dict(environment.variables)
+    if not VERSION_PATTERN.fullmatch(version):
+        raise InvalidRequestError(
+            said("{version} is not a valid version.", version=repr(version)),
+            hint=said("A version has letters, digits and . _ - + only, and begins with a letter or a digit."),
+        )
+    return environment.variables | dict.fromkeys(version_names(environment), version)
+
+
+def _by_trust(trusted: Iterable[Power], environment: Environment) -> Iterator[str]:
+    """Name each power that a stack is given by trust alone."""
+    if environment.policy is not PolicyLevel.TRUSTED:
+        return
+    yield from (said("Allowed by trust: {text} (`{entry}`).", text=power.text, entry=power.entry) for power in trusted)
+
+
+def _refuse_missing_files(environment: Environment) -> None:
+    missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
+    if missing:
+        names = ", ".join(map(str, missing))
+        raise ComposeFileError(
+            said("There is no such file: {names}.", names=names),
+            hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
+        )
+
+
+def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:
+    """A remote engine does not see our files: it would bind an empty folder instead."""
+    if is_local(environment):
+        return
+    bound = [
+        f"{name}: {volume['source']}"
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    bound += [name for name, service in services_of(model).items() if service.get("secrets")]
+    if bound:
+        raise ComposeFileError(
+            said(
+                "The engine of {environment} is on another machine and cannot bind our files: {bound}.",
+                environment=environment.name,
+                bound="; ".join(bound),
+            ),
+            hint=said("Put the files into the image, or use a named volume."),
+        )

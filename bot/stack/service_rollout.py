@@ -1,0 +1,365 @@
+"""Replace the replicas of a service a few at a time, as its `update_config` or `rollback_config` says."""
+
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from roas.concurrency import run_uninterrupted
+from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.rollout import RolloutRecord
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService, rank
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
+from roas.stack.containers.service_wait import HEALTHY_AGAIN_SECONDS, service_failure
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.rollout import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
+from roas.stack.stack import Stack
+
+NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
+# A replica that is not ready as seen here, though it may be on its way.
+UNREADY = frozenset({Readiness.FAILED, Readiness.WAITING})
+
+
+class RolloutLog(Protocol):
+    """Keep how far a rollout has come, and say what becomes of it."""
+
+    @property
+    def record(self) -> RolloutRecord | None:
+        """Return what an earlier attempt, or a pause, left of this rollout."""
+        ...
+
+    @property
+    def monitor_seconds(self) -> float:
+        """Return for how long a new replica that was ready is watched."""
+        ...
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long new replicas have to become ready; None without a limit."""
+        ...
+
+    @property
+    def may_pause(self) -> bool:
+        """Return whether a person can be asked: not in the middle of the way back from a failure."""
+        ...
+
+    async def save(self, record: RolloutRecord) -> None:
+        """Write how far it has come, before what follows from it is done."""
+        ...
+
+    async def step(self, step: ServiceStep, detail: str = "") -> None:
+        """Report a step of the service."""
+        ...
+
+    async def started(self) -> None:
+        """Note that containers of the service were started."""
+        ...
+
+    def allow(self, seconds: float) -> None:
+        """Allow the phase more time: its limit is about what hangs, and a rollout that gets on does not."""
+        ...
+
+    def watched_from(self, at: float) -> None:
+        """Note that the new replicas are watched from then on, and that the old ones wait for that."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the outcome."""
+        ...
+
+
+class InFront(Protocol):
+    """Tell what stands in front of the service, if anything does, who gets requests."""
+
+    async def hold(self, new: int, *, in_place: bool) -> None:
+        """Send no requests to what is started from now on, so many; `in_place`, old ones make room for them."""
+        ...
+
+    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Send requests to new replicas that are ready."""
+        ...
+
+    async def retire(
+        self,
+        containers: tuple[ContainerSnapshot, ...],
+        failing: Coroutine[Any, Any, frozenset[str]],
+        seconds: float,
+        *,
+        removes: bool,
+    ) -> bool:
+        """Take old replicas out of service for so many seconds at least, then stop and remove them.
+
+        Unless `removes`, they are left to whoever replaces them in place. Where new ones are found `failing` before
+        that, they serve again, and it returns False.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class ServiceRollout:
+    """Roll one service out: decides by `roas.stack.rollout`, and does what that says.
+
+    Containers that ran before and are kept, which are `old`, have a moment to be well again. Where it `keeps` what it
+    retires, that is stopped, and stays until all are replaced.
+    """
+
+    stack: Stack
+    model_hash: str
+    wanted: WantedService
+    watch: ContainerWatch
+    log: RolloutLog
+    in_front: InFront
+    old: frozenset[str] = frozenset()
+    keeps: bool = False
+    rollout: Rollout = field(init=False)
+    _allowed_to: float = field(default_factory=time.monotonic)
+    _restarts: dict[str, int] = field(default_factory=dict)
+    _was_ready: set[str] = field(default_factory=set)
+    _unstartable: dict[str, ServiceFailedError] = field(default_factory=dict)
+    _reasons: dict[str, ServiceReadiness] = field(default_factory=dict)
+    _overdue: set[str] = field(default_factory=set)
+    _admitted: set[str] = field(default_factory=set)
+    _retired: set[str] = field(default_factory=set)
+    _excused_until: float = field(default_factory=lambda: time.monotonic() + HEALTHY_AGAIN_SECONDS)
+
+    def __post_init__(self) -> None:
+        definition, record = self.wanted.definition, self.log.record or RolloutRecord()
+        policy = policy_of(definition, self._there)
+        self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
+        self._restarts = {one.id: one.restart_count for one in self._there}
+
+    async def run(self) -> ServiceReadiness:
+        """Replace all replicas; returns how the worst of those is that have not failed.
+
+        Raises ServiceFailedError or RolloutPausedError where too many have.
+        """
+        await self._start_idle()
+        while True:
+            known = self.rollout.record
+            view = self._view(self._there)
+            now = time.monotonic()
+            step = self.rollout.step(view, now)
+            if self.rollout.record != known or self.log.record is None:
+                await self.log.save(self.rollout.record)
+            match step.verdict:
+                case Verdict.FAILED | Verdict.PAUSED:
+                    raise await self._failure(step)
+                case Verdict.DONE:
+                    if await self._retire(step.retire):
+                        return self._outcome()
+                    continue
+            in_place = bool(step.begin) and self._is_in_place
+            if in_place:
+                await self.in_front.hold(step.begin, in_place=True)
+            if not await self._retire(step.retire, removes=not in_place):
+                continue
+            if step.begin:
+                await run_uninterrupted(self._begin(step.begin, in_place=in_place))
+            elif not step.retire:
+                await self._changed(view, step, now)
+
+    @property
+    def _is_in_place(self) -> bool:
+        """Return whether Compose replaces what differs, all of it at once: it passes unnamed volumes on."""
+        definition = self.wanted.definition
+        return not (self.keeps or definition.start_first or is_gradual(self.rollout.policy, definition.replicas))
+
+    @property
+    def _there(self) -> tuple[ContainerSnapshot, ...]:
+        return self.watch.of_service(self.wanted.definition.name)
+
+    def _view(self, there: tuple[ContainerSnapshot, ...]) -> View:
+        there = tuple(one for one in there if one.id not in self._retired)
+        old = [one for one in rank(self.wanted.fits, there) if not self.wanted.fits(one)]
+        new = [self._judge(one) for one in there if self.wanted.fits(one)]
+        return View(tuple(one.id for one in reversed(old)), tuple(new))
+
+    def _judge(self, one: ContainerSnapshot) -> Replica:
+        """Judge a new container: a start or two may fail before it is ready, and none after."""
+        if error := self._unstartable.get(one.id):
+            return Replica(one.id, failure=error.message)
+        single = replace(self.wanted.definition, replicas=1)
+        if one.id not in self._was_ready:
+            excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
+            found = judge_readiness(single, (one,), restarts_before=self._restarts, excused=excused)
+        elif one.state is ContainerState.PAUSED:
+            return Replica(one.id, ready=True)
+        elif one.restart_count > self._restarts.get(one.id, 0):
+            found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), one.id)
+        else:
+            found = judge_readiness(single, (one,), tolerated_restarts=2**31)
+            if found.state in UNREADY:
+                found = replace(found, state=Readiness.FAILED)
+        if found.state is Readiness.WAITING and one.id in self._overdue:
+            found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), one.id)
+        self._reasons[one.id] = found
+        if found.state is Readiness.FAILED:
+            return Replica(one.id, failure=found.reason)
+        if found.state is Readiness.WAITING:
+            return Replica(one.id)
+        if one.id not in self._was_ready:
+            self._was_ready.add(one.id)
+            self._restarts[one.id] = one.restart_count
+        return Replica(one.id, ready=True)
+
+    async def _start_idle(self) -> None:
+        """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""
+        for one in self._there:
+            if self.wanted.fits(one) and one.state in NOT_RUNNING:
+                await self._start(one.id)
+        await self.watch.look_at(one.id for one in self._there)
+
+    async def _begin(self, count: int, *, in_place: bool) -> None:
+        """Begin new replicas: nothing of that is left half done by a request to cancel."""
+        definition = self.wanted.definition
+        self._allow(max(0.0, time.monotonic() - self._allowed_to))
+        if not in_place:
+            await self.in_front.hold(count, in_place=False)
+        await self.log.step(ServiceStep.CREATING, self._progress())
+        known = {one.id for one in self._there}
+        created = await self.stack.create_service(
+            self.model_hash,
+            definition.name,
+            beside=not in_place,
+            at_most=None if in_place else count,
+        )
+        new = [one for one in created if one not in known]
+        await self.log.step(ServiceStep.STARTING, self._progress())
+        for container_id in new:
+            await self._start(container_id)
+        await self.watch.look_at({*new, *known})
+        await self.log.started()
+        await self.log.step(ServiceStep.WAITING, self._progress())
+
+    async def _start(self, container_id: str) -> None:
+        """Start a container; one that cannot run is a replica that failed."""
+        try:
+            await self.stack.start(container_id)
+        except ServiceFailedError as error:
+            self._unstartable[container_id] = error
+
+    async def _retire(self, ids: tuple[str, ...], *, removes: bool = True) -> bool:
+        """Retire old replicas; returns False where fewer new ones are good before they are gone: then they serve on.
+
+        The last of them wait until the new ones have been watched, which could still fail.
+        """
+        there = self._there
+        if not self.wanted.definition.start_first:
+            await self._admit(there)
+        going = tuple(one for one in there if one.id in ids)
+        if not going:
+            return True
+        good = self._good(there)
+
+        def failing(there: tuple[ContainerSnapshot, ...]) -> frozenset[str] | None:
+            return good - self._good(there) or None
+
+        is_last = len(going) == len(self._view(there).old)
+        seconds = self._seconds_to_watch() if is_last else 0.0
+        found = self.watch.until(failing, service=self.wanted.definition.name)
+        is_retired = await self.in_front.retire(going, found, seconds, removes=removes)
+        self._retired.update(one.id for one in going if is_retired and self.keeps)
+        return is_retired
+
+    def _seconds_to_watch(self) -> float:
+        now, ready_at = time.monotonic(), self.rollout.ready_at
+        if self.wanted.definition.proxy is None or ready_at is None:
+            return 0.0
+        self.log.watched_from(ready_at)
+        return max(0.0, ready_at + self.log.monitor_seconds - now)
+
+    def _good(self, there: tuple[ContainerSnapshot, ...]) -> frozenset[str]:
+        return frozenset(one.id for one in self._view(there).new if one.ready and not one.failure)
+
+    async def _admit(self, there: tuple[ContainerSnapshot, ...]) -> None:
+        """Send requests to new replicas as they get ready, where there are fewer old ones meanwhile."""
+        if ready := self._good(there) - self._admitted:
+            self._admitted |= ready
+            await self.in_front.admit(tuple(one for one in there if one.id in ready))
+
+    async def _changed(self, view: View, step: Step, now: float) -> None:
+        """Wait until the containers are others than they were, or a worker's delay is over.
+
+        Where the phase's limit comes first, what is under way has failed: its policy says what that leads to.
+        """
+        name = self.wanted.definition.name
+        under_way = [one.id for one in view.new if not one.ready and not one.failure]
+        wake_in = None if step.wake_at is None else max(0.0, step.wake_at - now)
+        if wake_in is not None:
+            self._allow(wake_in)
+        overdue_in = self.log.seconds_left if under_way else None
+        excused_in = self._excused_until - now if self.old & {*under_way} and now < self._excused_until else None
+        seconds = min((one for one in (overdue_in, wake_in, excused_in) if one is not None), default=None)
+        try:
+            await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
+        except TimeoutError:
+            if seconds is None:
+                raise
+            if overdue_in is not None and seconds == overdue_in:
+                self._overdue.update(under_way)
+
+    def _allow(self, seconds: float) -> None:
+        self.log.allow(seconds)
+        self._allowed_to += seconds
+
+    def _progress(self) -> str:
+        new = sum(self.wanted.fits(one) for one in self._there)
+        return said("{done} of {count} replicas", done=new, count=self.wanted.definition.replicas)
+
+    async def _failure(self, step: Step) -> ServiceFailedError | RolloutPausedError:
+        """Return what is raised where too many replicas failed."""
+        name, record = self.wanted.definition.name, self.rollout.record
+        error = self._unstartable.get(step.cause)
+        if error is None:
+            found = self._reasons.get(step.cause) or removed(step.cause)
+            error = await service_failure(self.stack, name, found)
+        if step.verdict is Verdict.PAUSED and self.log.may_pause:
+            await self.log.step(ServiceStep.PAUSED, self._progress())
+            return paused_error(name, record, error)
+        return error
+
+    def _outcome(self) -> ServiceReadiness:
+        """Return how the worst of the replicas is that did not fail; of those that did, a warning says."""
+        definition, record = self.wanted.definition, self.rollout.record
+        warn_of_tolerated(definition, record, self.log)
+        well = [found for one, found in self._reasons.items() if one not in record.tolerated]
+        worst = next((one for one in well if one.state is Readiness.UNVERIFIED), None)
+        none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
+        return worst or next(iter(well), none)
+
+
+def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:
+    """Return the error by which a rollout pauses."""
+    return RolloutPausedError(
+        said(
+            "The rollout of {service} paused: {failed} of {slots} new replicas failed. {reason}",
+            service=service,
+            failed=len(record.failed),
+            slots=record.slots,
+            reason=cause.message,
+        ),
+        hint=said("Look at {service}, then let the deployment go on or roll it back.", service=service),
+        service=service,
+        report=cause.report,
+    )
+
+
+def warn_of_tolerated(definition: ServiceDefinition, record: RolloutRecord, log: RolloutLog) -> None:
+    """Say which replicas failed without stopping the rollout."""
+    if not record.tolerated:
+        return
+    log.warn(
+        said(
+            "{count} of {replicas} new replicas of {service} failed; {why}.",
+            count=len(record.tolerated),
+            replicas=definition.replicas,
+            service=definition.name,
+            why=said("a person let the rollout go on")
+            if record.accepted
+            else said("its `update_config` lets that pass"),
+        )
+    )

@@ -1,0 +1,403 @@
+"""Bring one service to what a model says: create, start or roll out its containers, and wait until it is ready."""
+
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.errors import FencedOffError, JournalUnusableError, RoasError, RolloutPausedError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.deployment import ServiceStep
+from roas.models.health import ORDERLY_CODES, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import BehindProxy, still_open
+from roas.stack.comparison import WantedService, compare_service
+from roas.stack.containers.joint_creation import MadeService
+from roas.stack.containers.readiness import Readiness, ServiceReadiness
+from roas.stack.containers.repair import is_of_others
+from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.image_supply import ServiceReport
+from roas.stack.model.services import services_of, shared_with
+from roas.stack.proxied_service import ProxyReport
+from roas.stack.rollout import is_rolled_out
+from roas.stack.service_rollout import RolloutLog, ServiceRollout
+from roas.stack.stack import Stack
+
+log = get_logger(__name__)
+
+READY_STEPS = {
+    Readiness.HEALTHY: ServiceStep.HEALTHY,
+    Readiness.UNVERIFIED: ServiceStep.UNVERIFIED,
+    Readiness.COMPLETED: ServiceStep.COMPLETED,
+}
+
+
+async def _tell_nobody() -> None:
+    """Do not report the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUpdate:
+    """Say what is to become of one service; the caller may have given its `definition` another order of updating.
+
+    `started` is called when it runs. With `restart`, containers that run as they should are restarted; with `recreate`,
+    all are replaced. With a `rollout`, replicas are replaced as the definition's policy says. A container that was
+    there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. What was
+    `made` for it already, together with others, is only started. Where a release that is restored fails, what was well
+    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. A Swarm is
+    told the id of the `deployment`.
+    """
+
+    model_hash: str
+    definition: ServiceDefinition
+    report: ServiceReport
+    started: Callable[[], Awaitable[None]] = _tell_nobody
+    restart: bool = False
+    recreate: bool = False
+    restoring: bool = False
+    rollout: RolloutLog | None = None
+    made: MadeService | None = None
+    deployment: str = ""
+    model_before: str = ""
+    keeps: bool = False
+
+
+async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> WantedService:
+    """Return what a model wants of a service.
+
+    How its containers are hashed that are to be recreated does not count.
+    """
+    definition = update.definition
+    if update.made:
+        return replace(update.made.wanted, definition=definition)
+    model = await stack.load_model(update.model_hash)
+    if shared_with(services_of(model).get(definition.name, {})):
+        # Compose hashes the id of that container, and who took its place may not have been seen yet.
+        await watch.refresh()
+    there = watch.containers
+    counting = tuple(one for one in there if not (update.recreate and one.service == definition.name))
+    wanted = await stack.wanted_services(model, counting, as_it_is=True)
+    return replace(wanted[definition.name], definition=definition)
+
+
+class ServiceUpdater:
+    """Carry one update out, and report each step before it is taken; it tells the proxy in front of the service."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        watch: ContainerWatch,
+        behind_proxy: BehindProxy,
+        update: ServiceUpdate,
+        wanted: WantedService,
+    ) -> None:
+        self._stack = stack
+        self._watch = watch
+        self._behind = behind_proxy
+        self._update = update
+        self._wanted = wanted
+        self._definition = update.definition
+        self._before = self._there
+        self._replaced = Replaced(stack, wanted, self._before, update.model_before)
+        self._sets_aside = update.keeps and self._replaced.can_be_kept
+        self._left_open = 0
+
+    @property
+    def _there(self) -> tuple[ContainerSnapshot, ...]:
+        return self._watch.of_service(self._definition.name)
+
+    async def run(self) -> Readiness:
+        """Bring the service to what is wanted, and wait until it is ready.
+
+        Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
+        ServiceFailedError with the container's failure output, RolloutPausedError where the policy asks a person.
+        """
+        update = self._update
+        if not update.recreate and compare_service(self._wanted, self._before).is_only_unread:
+            await self._report(ServiceStep.WAITING, said("until it has read its configuration again"))
+            reload = self._stack.reload_configuration(update.model_hash, self._definition.name)
+            # One that cannot is replaced.
+            self._update = update = replace(update, recreate=not await run_uninterrupted(reload), restart=False)
+        with self._behind.working(self._stack, self._definition):
+            try:
+                rollout = self._rollout
+                readiness = await (self._start_and_wait() if rollout is None else self._roll_out(rollout))
+            except (FencedOffError, JournalUnusableError, RolloutPausedError):
+                raise
+            except RoasError:
+                if update.restoring and not self._stack.replaces_by_itself:
+                    await run_uninterrupted(self._replaced.put_back())
+                raise
+        await self._report(READY_STEPS[readiness.state], still_open(readiness.reason, self._left_open))
+        return readiness.state
+
+    @property
+    def _rollout(self) -> RolloutLog | None:
+        """Return the log of the rollout by which replicas are replaced; None where all are at once."""
+        log = self._update.rollout
+        if log is None or self._update.recreate or self._stack.replaces_by_itself:
+            return None
+        return log if is_rolled_out(self._wanted, self._before, log.record) else None
+
+    async def _start_and_wait(self) -> ServiceReadiness:
+        """Create and start what is lacking, all at once, and wait; the old ones go last."""
+        update, definition, log = self._update, self._definition, self._update.rollout
+        if log is not None and definition.proxy is not None and update.restart:
+            log.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
+        is_running = any(container.state is ContainerState.RUNNING for container in self._there)
+        beside = definition.start_first and is_running and not update.recreate
+        if beside:
+            await self._behind.hold(self._stack, self._wanted, self._before, best_effort=update.restoring)
+        elif self._sets_aside and not (self._stack.replaces_by_itself or update.made):
+            await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
+            await run_uninterrupted(self._replaced.set_aside())
+            beside = True
+        starting = self._start_made(update.made) if update.made else self._create_and_start(beside=beside)
+        created = await run_uninterrupted(starting)
+        await update.started()
+        await self._watch.look_at(_to_look_at(self._there, created, has_events_alone=update.made is not None))
+        await self._report(ServiceStep.WAITING)
+        limit = log.seconds_left if update.restoring and log is not None else None
+        readiness = await wait_until_ready(
+            self._stack, definition, self._watch, self._wanted.config_hash, old=self._old, limit=limit
+        )
+        if log is not None and definition.proxy is not None:
+            log.allow(definition.proxy.limit_seconds)
+        await self._remove_others()
+        await self._behind.settle(self._stack, definition)
+        return readiness
+
+    async def _roll_out(self, log: RolloutLog) -> ServiceReadiness:
+        """Replace the replicas as the policy says; what is too many goes after, and what is set aside."""
+        rollout = ServiceRollout(
+            self._stack,
+            self._update.model_hash,
+            self._wanted,
+            self._watch,
+            log,
+            self,
+            self._old,
+            keeps=self._sets_aside,
+        )
+        try:
+            readiness = await rollout.run()
+        except RolloutPausedError:
+            # It may wait for long: what is well gets requests, and what is not gets none, however often it starts.
+            await self._behind.settle(self._stack, self._definition, holds=True)
+            raise
+        await self._remove_others()
+        await self._behind.settle(self._stack, self._definition)
+        return readiness
+
+    @property
+    def _old(self) -> frozenset[str]:
+        """Return those, by id, that have a moment to be well again."""
+        is_excused = self._update.restoring
+        return frozenset(one.id for one in self._before if is_excused or one.state is ContainerState.PAUSED)
+
+    async def _create_and_start(self, *, beside: bool) -> tuple[str, ...]:
+        """Create what a service lacks, start it, and return the ids of that; what runs may be started again."""
+        update, name = self._update, self._definition.name
+        await self._report(ServiceStep.CREATING, said("beside the old one") if beside else "")
+        created = await self._stack.create_service(
+            update.model_hash,
+            name,
+            beside=beside,
+            anew=update.recreate,
+            seen=self._there,
+            deployment=update.deployment,
+        )
+        if created:
+            await self._report(ServiceStep.STARTING)
+        for container_id in created:
+            await self._stack.start(container_id)
+        if update.restart and not created:
+            await self._report(ServiceStep.STARTING, said("again, since what it depends on was replaced"))
+            await self._restart_all()
+        return created
+
+    async def _start_made(self, made: MadeService) -> tuple[str, ...]:
+        """Start what was created together with others; today's policy is asked, since that may be a while ago."""
+        await self._stack.check_release(self._update.model_hash)
+        await self._report(ServiceStep.STARTING)
+        for container_id in made.containers:
+            await self._stack.start(container_id)
+        return made.containers
+
+    async def _restart_all(self) -> None:
+        """Restart all containers; behind a proxy one after the other, so that some always serve."""
+        stack, definition, behind = self._stack, self._definition, self._behind
+        if definition.proxy is None:
+            await run_concurrently(self._restart(container.id) for container in self._there)
+            return
+        steps = waiting_steps(self._update.report, definition)
+        for container in self._there:
+            await behind.drain(stack, definition, (container,), steps, even_last=False)
+            await self._restart(container.id)
+            await self._watch.look_at({container.id})
+            await wait_until_ready(stack, replace(definition, replicas=1), self._watch, only=container.id)
+            again = [one for one in self._there if one.id == container.id]
+            await behind.admit(stack, definition, again, steps, best_effort=True)
+
+    async def _restart(self, container_id: str) -> None:
+        await self._stack.stop(container_id)
+        await self._stack.start(container_id)
+
+    async def hold(self, new: int, *, in_place: bool) -> None:
+        """Let the proxy send nothing to what is started from now on, so many; see `InFront`."""
+        best_effort = self._update.restoring or in_place
+        await self._behind.hold(self._stack, self._wanted, self._there, best_effort=best_effort, at_most=new)
+
+    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Let the proxy send requests to new replicas that are ready."""
+        steps, best_effort = waiting_steps(self._update.report, self._definition), self._update.restoring
+        await self._behind.admit(self._stack, self._definition, containers, steps, best_effort=best_effort)
+
+    async def retire(
+        self,
+        containers: tuple[ContainerSnapshot, ...],
+        failing: Coroutine[Any, Any, frozenset[str]],
+        seconds: float,
+        *,
+        removes: bool,
+    ) -> bool:
+        """Take old replicas out of service, then set them aside or remove them; see `InFront`."""
+        log, proxy = self._update.rollout, self._definition.proxy
+        if log is not None and proxy is not None:
+            log.allow(max(seconds, proxy.limit_seconds))
+        there = [one for one in self._there if one not in containers]
+        # Of a release that is restored, the others are what failed.
+        staying = [one for one in there if self._wanted.fits(one) or not self._update.restoring]
+        if not await self._take_out(containers, staying, failing=failing, seconds=seconds):
+            return False
+        if self._sets_aside:
+            await run_uninterrupted(self._replaced.set_aside(containers))
+            await self._watch.look_at(one.id for one in containers)
+        elif removes:
+            await run_uninterrupted(self._remove(containers))
+        return True
+
+    async def _take_out(
+        self,
+        going: tuple[ContainerSnapshot, ...],
+        staying: Collection[ContainerSnapshot],
+        *,
+        failing: Coroutine[Any, Any, Collection[str]] | None = None,
+        seconds: float = 0.0,
+    ) -> bool:
+        """Take containers out of service: every replica that is replaced goes this way.
+
+        Those that are `staying` have to get requests first, and go on being well until the old ones are gone: where
+        any is found `failing`, these serve again, and it returns False. Raises ProxyError, with nothing taken away.
+        """
+        left = await self._behind.take_out(
+            self._stack,
+            self._definition,
+            going,
+            staying,
+            waiting_steps(self._update.report, self._definition),
+            best_effort=self._update.restoring,
+            failing=failing,
+            seconds=seconds,
+        )
+        self._left_open += left or 0
+        return left is not None
+
+    async def _remove_others(self) -> None:
+        """After a start-first update the new containers serve; the old ones go, and those that are too many.
+
+        What somebody else has created since, and is about to start, is left to them.
+        """
+        known = {one.id for one in self._before}
+        there = tuple(one for one in self._there if one.id in known or not is_of_others(one))
+        difference = compare_service(self._wanted, there)
+        going = difference.unlike + difference.surplus
+        if await self._take_out(going, [one for one in there if one not in going]):
+            await run_uninterrupted(self._remove(going))
+
+    async def _remove(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
+        await run_concurrently(self._stack.remove(container.id) for container in containers)
+        await self._watch.look_at(one.id for one in containers)
+
+    async def _report(self, step: ServiceStep, text: str = "") -> None:
+        await self._update.report(self._definition.name, step, text, None)
+
+
+@dataclass(slots=True)
+class Replaced:
+    """Hold the containers of a service that an earlier release replaces, so that they serve again if that fails.
+
+    Those that can be kept are stopped, and removed once the others are ready. What only one container can have, and
+    what would lose a volume, Compose replaces; then the model before makes the old ones again.
+    """
+
+    stack: Stack
+    wanted: WantedService
+    before: tuple[ContainerSnapshot, ...]
+    model_before: str
+    _aside: dict[str, ContainerSnapshot] = field(default_factory=dict)
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Return whether some that serve are replaced, and new ones can be made beside them once they are stopped."""
+        definition = self.wanted.definition
+        going = [one for one in self.before if _runs_well(one) and not self.wanted.fits(one)]
+        shares = definition.fixed_name or definition.shared_by or definition.linked_by or not definition.replicas
+        return bool(going) and not shares and not any(one.unnamed_volumes for one in self.before)
+
+    async def set_aside(self, containers: Iterable[ContainerSnapshot] | None = None) -> None:
+        """Stop containers, by default all that are not as the release says."""
+        going = [one for one in (self.before if containers is None else containers) if not self.wanted.fits(one)]
+        self._aside |= {one.id: one for one in going}
+        await run_concurrently(self.stack.stop(one.id) for one in going)
+
+    async def put_back(self) -> None:
+        """Let what was well before run again in place of what was made; where nothing was, that stays as it is."""
+        well = [one for one in self.before if _was_well(one) and not self.wanted.fits(one)]
+        if not well:
+            return
+        service, stays = self.wanted.definition.name, {one.id for one in self.before if _was_well(one)}
+        try:
+            there = [one for one in await self.stack.containers() if one.service == service]
+            ids = {one.id for one in there}
+            if ids.issuperset(one.id for one in well):
+                made = [one.id for one in there if one.id not in stays and self.wanted.fits(one)]
+                await run_concurrently(self.stack.remove(one, grace_seconds=2.0) for one in made)
+                again = [one.id for one in well]
+            elif self.model_before:
+                again = [*await self.stack.create_service(self.model_before, service)]
+            for container_id in again:
+                await self.stack.start(container_id)
+        except RoasError as error:
+            log.warning("what was well before does not run again", service=service, error=error.message)
+
+
+def _runs_well(container: ContainerSnapshot) -> bool:
+    return container.state is ContainerState.RUNNING and container.health is not HealthStatus.UNHEALTHY
+
+
+def _was_well(container: ContainerSnapshot) -> bool:
+    """Return whether a container was well; a process that died may have stopped it, to set it aside."""
+    return _runs_well(container) or (container.state is ContainerState.EXITED and container.exit_code in ORDERLY_CODES)
+
+
+def waiting_steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:
+    """Report what is waited for at a proxy as a part of waiting for the service."""
+
+    async def say(text: str) -> None:
+        await report(definition.name, ServiceStep.WAITING, text, None)
+
+    return say
+
+
+def _to_look_at(
+    there: Iterable[ContainerSnapshot], created: Collection[str], *, has_events_alone: bool
+) -> frozenset[str]:
+    """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts.
+
+    With `has_events_alone`, nothing of that ran before, so that whatever has become of it had an event, too.
+    """
+    return frozenset(one.id for one in there if one.id not in created or not (has_events_alone or one.never_ran))

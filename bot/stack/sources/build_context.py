@@ -1,0 +1,310 @@
+"""Find what an image is built from, hash it, and copy it: the image is built from the copy.
+
+Only what BuildKit would take counts: `.dockerignore` is read as BuildKit reads it. Links in a context stay links.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from docker.utils.build import Pattern
+from docker.utils.fnmatch import translate
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.stack.sources.opening import held, open_regular
+from roas.stack.sources.withheld import TokenSearch, Withheld
+
+LONGEST = 1000
+# With so many, regular expressions are quick, whatever they are asked.
+FEW_STARS = 2
+STAR = re.compile(r"\*\*?")
+CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+MOST_BYTES = 4 << 30
+MOST_FILES = 200_000
+MOST_DEPTH = 256
+MOST_RULES = 2000
+# To tell what is built; reading it has no such bound.
+MOST_SECONDS = 120.0
+CHUNK = 1 << 20
+NAMED_FOLDERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Take one character and go on, or stay on what a star takes; an entry takes none, and may skip the next."""
+
+    takes: re.Pattern[str] | None = None
+    stays: re.Pattern[str] | None = None
+    is_entry: bool = False
+
+
+ANY, NO_SLASH, SLASH = re.compile("(?s:.)"), re.compile("[^/]"), re.compile("/")
+
+
+class IgnorePattern:
+    """Hold one cleaned pattern. Raises ComposeFileError for one that is none, or too long."""
+
+    def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ComposeFileError(
+                said("A pattern of a `.dockerignore` is too long."), hint=said("Write several shorter ones.")
+            )
+        try:
+            self._expression = re.compile(translate(text))
+            self._steps = None if len(STAR.findall(text)) <= FEW_STARS else tuple(_steps(text))
+        except re.error as error:
+            raise ComposeFileError(
+                said("A `.dockerignore` has the pattern {text}, which is none.", text=repr(text)),
+                hint=said("Correct it, or leave it out."),
+            ) from error
+
+    def matches(self, path: str) -> bool:
+        """Return whether a path is meant, all of it."""
+        if self._steps is None:
+            return self._expression.match(path) is not None
+        return _walk(self._steps, path)
+
+
+def _steps(text: str) -> Iterator[_Step]:
+    """Read a pattern as the regular expression for it does."""
+    at = 0
+    while at < len(text):
+        if text.startswith("**", at):
+            at += 3 if text.startswith("**/", at) else 2
+            if at >= len(text):
+                yield _Step(stays=ANY)
+            else:  # any folders, or none
+                yield from (_Step(is_entry=True), _Step(takes=SLASH, stays=ANY))
+            continue
+        found = CLASS.match(text, at)
+        if text[at] == "*":
+            yield _Step(stays=NO_SLASH)
+        elif text[at] == "?":
+            yield _Step(takes=NO_SLASH)
+        elif found:
+            yield _Step(takes=re.compile(translate(found[0])))
+        else:
+            yield _Step(takes=re.compile(re.escape(text[at])))
+        at = found.end() if found and text[at] == "[" else at + 1
+
+
+def _walk(steps: tuple[_Step, ...], path: str) -> bool:
+    places = _reached(steps, {0})
+    for char in path:
+        following: set[int] = set()
+        for place in places:
+            if place < len(steps):
+                step = steps[place]
+                if step.stays and step.stays.match(char):
+                    following.add(place)
+                if step.takes and step.takes.match(char):
+                    following.add(place + 1)
+        places = _reached(steps, following)
+        if not places:
+            return False
+    return len(steps) in places
+
+
+def _reached(steps: tuple[_Step, ...], places: set[int]) -> set[int]:
+    """Add the places that are reached from these without a character."""
+    pending, found = list(places), set(places)
+    while pending:
+        place = pending.pop()
+        if place >= len(steps):
+            continue
+        step = steps[place]
+        onward = (place + 1, place + 2) if step.is_entry else () if step.takes else (place + 1,)
+        pending += [one for one in onward if one not in found]
+        found |= set(onward)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ContextEntry:
+    """A file, folder or link of a context, by its path in it."""
+
+    path: PurePosixPath
+    status: os.stat_result
+
+
+class IgnoreRules:
+    """Tell what a `.dockerignore` leaves out: a later line wins, and what leaves a folder out leaves out all in it."""
+
+    def __init__(self, text: str, kept: frozenset[PurePosixPath] = frozenset()) -> None:
+        lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+        patterns = [Pattern(line) for line in lines if line and not line.startswith("#")]
+        if len(patterns) > MOST_RULES:
+            raise ComposeFileError(
+                said("A `.dockerignore` has more than {most_rules} patterns.", most_rules=MOST_RULES),
+                hint=said("Write fewer."),
+            )
+        # The library's own comparison takes capitals for small letters; BuildKit does not.
+        self._rules = [(IgnorePattern(one.cleaned_pattern), one.exclusion) for one in patterns if one.cleaned_pattern]
+        self._kept = kept
+        self._until = time.monotonic() + MOST_SECONDS
+        self._includes_again = any(includes for _, includes in self._rules)
+
+    def leaves_out(self, path: PurePosixPath) -> bool:
+        """Return whether a file, folder or link is left out."""
+        if path in self._kept:
+            return False
+        names = [str(path), *map(str, path.parents)]
+        left_out = False
+        for pattern, includes in self._rules:
+            if left_out == includes and any(map(pattern.matches, names)):
+                left_out = not includes
+        if time.monotonic() > self._until:
+            raise ComposeFileError(
+                said("Finding out what a `.dockerignore` leaves out takes too long."),
+                hint=said("Write fewer and simpler patterns."),
+            )
+        return left_out
+
+    def leaves_out_all_in(self, folder: PurePosixPath) -> bool:
+        """Return whether nothing in a folder can be wanted, so that nobody need look."""
+        has_kept = any(kept.is_relative_to(folder) for kept in self._kept)
+        return not self._includes_again and not has_kept and self.leaves_out(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """One folder that is built from, links of its path resolved; `folder` is the stack's."""
+
+    root: Path
+    folder: Path
+    rules: IgnoreRules
+    withheld: Withheld
+
+    def take(self, target: Path | None = None) -> str:
+        """Return the hash of what is in it, and copy that to a new folder. Raises ComposeFileError, OSError."""
+        entries = sorted(self._entries(), key=lambda entry: entry.path.parts)
+        self._refuse_large(entries)
+        digest = hashlib.sha256()
+        if target is not None:
+            target.mkdir(parents=True, mode=0o700)
+        taken = []
+        for entry in entries:
+            body = self._take(entry, target / entry.path if target is not None else None)
+            if body is None:
+                continue
+            taken.append(entry)
+            head = (str(entry.path), f"{entry.status.st_mode:o}", body)
+            digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
+        if target is not None:
+            _set_modes(target, taken)
+        return digest.hexdigest()
+
+    def _entries(self) -> Iterator[ContextEntry]:
+        with held(self.root, self.folder) as descriptor:
+            for place, folders, files, opened in os.fwalk(".", dir_fd=descriptor, onerror=_raise):
+                here = PurePosixPath(place)
+                self._refuse_deep(here)
+                wanted = []
+                for name in sorted((*folders, *files)):
+                    entry = ContextEntry(here / name, os.stat(name, dir_fd=opened, follow_symlinks=False))
+                    is_folder = stat.S_ISDIR(entry.status.st_mode)
+                    if self.withheld.is_named(self.root / entry.path) or self._is_left_out(entry, is_folder=is_folder):
+                        continue
+                    if is_folder:
+                        wanted.append(name)
+                    if stat.S_IFMT(entry.status.st_mode) in {stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK}:
+                        yield entry
+                folders[:] = wanted
+
+    def _is_left_out(self, entry: ContextEntry, *, is_folder: bool) -> bool:
+        """A folder that is left out may hold what is not."""
+        return self.rules.leaves_out_all_in(entry.path) if is_folder else self.rules.leaves_out(entry.path)
+
+    def _take(self, entry: ContextEntry, target: Path | None) -> str | None:
+        """Return what says what an entry holds, and copy it; None where it holds what no stack is given."""
+        source = self.root / entry.path
+        mode = entry.status.st_mode
+        if stat.S_ISDIR(mode):
+            if target is not None:
+                target.mkdir(mode=0o700)
+            return ""
+        with held(source.parent, self.folder) as parent:
+            if stat.S_ISLNK(mode):
+                link = os.readlink(source.name, dir_fd=parent)
+                if target is not None:
+                    target.symlink_to(link)
+                return link
+        with held(source, self.folder) as descriptor:
+            return _take_file(open_regular(descriptor, source), target, TokenSearch(self.withheld.token))
+
+    def _refuse_deep(self, place: PurePosixPath) -> None:
+        if len(place.parts) > MOST_DEPTH:
+            raise ComposeFileError(
+                said(
+                    "The build context {root} is nested too deeply, below {parts}.",
+                    root=self.root,
+                    parts=place.parts[0],
+                ),
+                hint=said(
+                    "At most {most_depth} folders are followed: leave it out by a `.dockerignore`.",
+                    most_depth=MOST_DEPTH,
+                ),
+            )
+
+    def _refuse_large(self, entries: list[ContextEntry]) -> None:
+        size = sum(entry.status.st_size for entry in entries)
+        if size <= MOST_BYTES and len(entries) <= MOST_FILES:
+            return
+        sizes: dict[str, int] = {}
+        for entry in entries:
+            if stat.S_ISREG(entry.status.st_mode):
+                first = entry.path.parts[0]
+                sizes[first] = sizes.get(first, 0) + entry.status.st_size
+        largest = sorted(sizes.items(), key=lambda one: -one[1])[:NAMED_FOLDERS]
+        named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
+        raise ComposeFileError(
+            said(
+                "The build context {root} is too large ({size}, {entries} files). Largest: {named}.",
+                root=self.root,
+                size=_readable(size),
+                entries=len(entries),
+                named=named,
+            ),
+            hint=said("Leave out what is not needed by a `.dockerignore`."),
+        )
+
+
+def _take_file(opened: int, target: Path | None, search: TokenSearch) -> str | None:
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        source = stack.enter_context(os.fdopen(opened, "rb", buffering=0))
+        copy = stack.enter_context(target.open("xb", buffering=0)) if target is not None else None
+        while part := source.read(CHUNK):
+            digest.update(part)
+            search.take(part)
+            if copy is not None:
+                copy.write(part)
+    if not search.has_found:
+        return digest.hexdigest()
+    if target is not None:
+        target.unlink()
+    return None
+
+
+def _set_modes(target: Path, entries: list[ContextEntry]) -> None:
+    """Set modes and times, folders last: one may be read-only, and what is put into it changes its time."""
+    for entry in reversed(entries):
+        place, status = target / entry.path, entry.status
+        if not stat.S_ISLNK(status.st_mode):
+            place.chmod(stat.S_IMODE(status.st_mode))
+        os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
+
+
+def _readable(size: int) -> str:
+    return f"{size / (1 << 20):.0f} MiB"
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,188 @@
+"""Copy the files that a model is made of, once, so that all who read them read the same bytes."""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.stack.sources.opening import held, open_regular, read_bounded
+from roas.temporary import temporary_folder, writing_temporary
+
+DEPTH = 32
+STEP = "_"
+STEPS = re.compile(rf"(?:/{STEP}){{0,{DEPTH}}}(?=/|$)")
+MOST_FILES = 200
+MOST_BYTES = 4 << 20
+MOST_BYTES_IN_ALL = 32 << 20
+MOST_DEPTH = 64
+FOLDER = "files"
+
+
+class PathMapping:
+    """Lead from real paths to those in the copy, and back."""
+
+    def __init__(self, base: Path) -> None:
+        self.root = base.joinpath(*[STEP] * DEPTH)
+        # Not as a pattern: each copy has a folder of its own, and Python keeps the last 512 patterns.
+        self._base = str(base)
+
+    def to_copy(self, path: Path) -> Path:
+        """Return where the copy of an absolute path is; `..` goes up by the text, as Compose takes it."""
+        return self.root / os.path.normpath(path).lstrip("/")
+
+    def text_back(self, text: str) -> str:
+        """Return a message with the real paths in it."""
+        first, *others = text.split(self._base)
+        return first + "".join(
+            other[steps.end() :] if (steps := STEPS.match(other)) else self._base + other for other in others
+        )
+
+    def model_back(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a resolved model with the real paths in it."""
+        return {self._value(key): self._value(item) for key, item in model.items()}
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return (self.text_back(value) or "/") if value else value
+        if isinstance(value, Mapping):
+            return self.model_back(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        return value
+
+
+@dataclass(slots=True)
+class SourceSnapshot:
+    """Hold a private copy of files, and write it where a command shall see it: at their absolute paths below a folder.
+
+    A file that is named by an absolute path is read where it lies; `in_place` holds the very files that were copied.
+    """
+
+    scratch: Path
+    folder: Path
+    mapping: PathMapping
+    in_place: dict[Path, int] = field(default_factory=dict)
+    _copied: dict[Path, bytes] = field(default_factory=dict)
+    _folders: set[Path] = field(default_factory=set)
+    _written: set[Path] = field(default_factory=set)
+
+    def copy(self, path: Path, resolved: Path, *, in_place: bool = False) -> bool:
+        """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError."""
+        if path in self._copied and (not in_place or path in self.in_place):
+            return True
+        try:
+            with held(resolved, self.folder) as descriptor:
+                return self._copy(path, descriptor, in_place=in_place)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise ComposeFileError(
+                said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
+                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
+            ) from error
+
+    def content(self, path: Path) -> bytes:
+        """Return what a copied file holds."""
+        return self._copied[path]
+
+    @property
+    def contents(self) -> Mapping[Path, bytes]:
+        """Return what every copied file holds, by its real path."""
+        return self._copied
+
+    def digest(self) -> str:
+        """Name the copy by all that a command which sees it can see: names, contents, and where each is read."""
+        files = sorted(
+            (str(path), hashlib.sha256(content).hexdigest(), path in self.in_place)
+            for path, content in self._copied.items()
+        )
+        covered = [str(self.folder), files, sorted(map(str, self._folders))]
+        return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
+
+    def write(self) -> None:
+        """Write what is not written yet. Raises EngineError where there is no place."""
+        with writing_temporary():
+            self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in self._folders - self._written:
+                self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self._copied.keys() - self._written:
+                copy = self.mapping.to_copy(path)
+                copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                copy.write_bytes(self._copied[path])
+        self._written |= self._folders | self._copied.keys()
+
+    def refuse_changed(self) -> None:
+        """Raise ComposeFileError where a file that was read where it lies is not as it was copied."""
+        for path, descriptor in self.in_place.items():
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:
+                raise ComposeFileError(said("{path} changed while it was read.", path=path), hint=said("Try again."))
+
+    def close(self) -> None:
+        """Let go of the files that are held."""
+        while self.in_place:
+            _, descriptor = self.in_place.popitem()
+            os.close(descriptor)
+
+    def _copy(self, path: Path, descriptor: int, *, in_place: bool) -> bool:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # Compose shall say what it says of folders
+            self._folders.add(path)
+            return False
+        opened = open_regular(descriptor, path)
+        try:
+            content = self._copied.get(path)
+            if content is None:
+                content = self._bounded(path, read_bounded(opened, MOST_BYTES))
+                self._copied[path] = content
+            if in_place:
+                self.in_place[path] = os.dup(opened)
+        finally:
+            os.close(opened)
+        return True
+
+    def _bounded(self, path: Path, content: bytes | None) -> bytes:
+        if content is None:
+            raise ComposeFileError(
+                said("{path} is too large: more than {most_bytes} MiB.", path=path, most_bytes=MOST_BYTES >> 20),
+                hint=said("Split it, or name another file."),
+            )
+        if len(path.parts) > MOST_DEPTH:
+            raise ComposeFileError(
+                said("{path} is nested too deeply.", path=path),
+                hint=said("At most {most_depth} folders are followed.", most_depth=MOST_DEPTH),
+            )
+        if len(self._copied) >= MOST_FILES:
+            raise ComposeFileError(
+                said("The compose file names more than {most_files} files.", most_files=MOST_FILES),
+                hint=said("Include and extend fewer."),
+            )
+        if len(content) + sum(map(len, self._copied.values())) > MOST_BYTES_IN_ALL:
+            raise ComposeFileError(
+                said(
+                    "The files of the stack have more than {most_bytes_in_all} MiB in all.",
+                    most_bytes_in_all=MOST_BYTES_IN_ALL >> 20,
+                ),
+                hint=said("Name fewer files."),
+            )
+        return content
+
+
+@contextmanager
+def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
+    """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards. Raises EngineError."""
+    with temporary_folder("sources") as made:
+        scratch = made.resolve()
+        snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))
+        try:
+            yield snapshot
+        finally:
+            with suppress(OSError):
+                snapshot.close()

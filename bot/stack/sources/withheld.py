@@ -1,0 +1,107 @@
+"""What no stack is given: the bot's own files, those of other environments, and the repository's own folder.
+
+The settings say where these are. A file that holds the bot's token is one of them wherever it lies: it is known by
+value.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roas.errors import ComposePolicyError
+from roas.messages.message import said
+from roas.stack.sources.opening import read_plain
+
+# Who writes in there decides what the next `git status` on the host runs.
+REPOSITORY = ".git"
+# What is shorter could be anywhere by chance.
+SHORTEST_TOKEN = 16
+MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Hold the resolved paths of what is withheld, and the bot's token."""
+
+    paths: frozenset[Path] = frozenset()
+    token: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, paths: Iterable[Path], token: str) -> "Withheld":
+        """Return what is withheld; a token that is too short to be one is not searched for."""
+        return cls(frozenset(paths), token.encode() if len(token) >= SHORTEST_TOKEN else b"")
+
+    def is_named(self, path: Path) -> bool:
+        """Return whether an entry of a folder that is walked is withheld, with all that is below it."""
+        return path.name == REPOSITORY or path in self.paths
+
+    def hides(self, path: Path) -> bool:
+        """Return whether a resolved path is withheld, or lies in what is."""
+        return any(map(self.is_named, (path, *path.parents)))
+
+    def owns(self, path: Path) -> bool:
+        """Return whether a resolved path is, or lies in, what the bot or another environment has for itself."""
+        return not self.paths.isdisjoint((path, *path.parents))
+
+    def found_in(self, place: Path, most_files: int) -> frozenset[Path]:
+        """Return what is withheld of a file or of a folder with all that is in it; of so many files at most."""
+        if not place.is_dir():
+            return frozenset({place} if self._is_found(place) else ())
+        found: set[Path] = set()
+        left = most_files
+        for folder, folders, files in os.walk(place):
+            here = Path(folder)
+            found.update(here / name for name in folders if self.is_named(here / name))
+            folders[:] = [name for name in folders if here / name not in found]
+            found.update(here / name for name in files if self._is_found(here / name))
+            left -= len(files)
+            if left < 0:  # which is too many to be kept
+                break
+        return frozenset(found)
+
+    def _is_found(self, file: Path) -> bool:
+        return self.is_named(file) or self.holds_token(read_plain(file, MOST_BYTES) if self.token else b"")
+
+    def within(self, folder: Path) -> Path | None:
+        """Return what is withheld below a resolved folder, if the settings name it."""
+        return next((path for path in sorted(self.paths) if path.is_relative_to(folder)), None)
+
+    def holds_token(self, content: bytes) -> bool:
+        """Return whether a content has the bot's token in it."""
+        return bool(self.token) and self.token in content
+
+    def refuse_found(self, place: Path, found: frozenset[Path]) -> None:
+        """Raise ComposePolicyError where a place itself is among what was found in it, or lies in what is withheld."""
+        if place in found or self.owns(place):
+            raise _refusal(place)
+
+    def refuse(self, path: Path, content: bytes = b"") -> None:
+        """Raise ComposePolicyError where a path that a stack names, or what it holds, is withheld."""
+        if self.hides(path) or self.holds_token(content):
+            raise _refusal(path)
+
+
+NOTHING_WITHHELD = Withheld()
+
+
+def _refusal(path: Path) -> ComposePolicyError:
+    return ComposePolicyError(
+        said("{path} is the bot's own or another environment's: no stack is given that.", path=path),
+        hint=said("Give this environment a file of its own."),
+    )
+
+
+class TokenSearch:
+    """Search for the token in a content that is read in parts."""
+
+    def __init__(self, token: bytes) -> None:
+        self._token = token
+        self._end = b""
+        self.has_found = False
+
+    def take(self, part: bytes) -> None:
+        """Search the next part, across its beginning."""
+        if self._token and not self.has_found:
+            self.has_found = self._token in self._end + part
+            self._end = (self._end + part)[-len(self._token) :]

@@ -1,0 +1,71 @@
+"""Give each environment its stack: on one machine, or on a Swarm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.models.environment import EngineKind, Environment
+from roas.models.ownership import ProcessMark
+from roas.models.stack import ServiceDefinition
+from roas.redaction import Redactor
+from roas.stack.compose_stack import ComposeParts, ComposeStack
+from roas.stack.containers.statistics import StatisticsReader
+from roas.stack.machine.processes import end_process, kill_orphans
+from roas.stack.policy.probe_targets import ProbeTargets
+from roas.stack.sources.contents import ContentStore
+from roas.stack.stack import Stack, StackParts
+from roas.stack.swarm_stack import SwarmParts, SwarmStack
+
+# What nothing refers to may still belong to a deployment that is about to refer to it.
+UNUSED_SECONDS = 24 * 3600.0
+
+
+class Stacks:
+    """Make the stack of each environment; what belongs to no environment is here."""
+
+    def __init__(
+        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+    ) -> None:
+        parts = self._parts = StackParts(
+            state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
+        )
+        self._compose, self._swarm = ComposeParts(parts), SwarmParts(parts)
+        self.probe_targets = ProbeTargets(parts.clients, parts.policy)
+        self.statistics = StatisticsReader(parts.clients)
+
+    def of(self, environment: Environment) -> Stack:
+        """Return an environment's stack."""
+        if environment.engine is EngineKind.SWARM:
+            return SwarmStack(self._parts, self._swarm, environment)
+        return ComposeStack(self._parts, self._compose, environment)
+
+    async def close(self) -> None:
+        """Close the connections to every engine."""
+        await self._swarm.close()
+        await self._parts.clients.close()
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
+        return await self._parts.load_model(model_hash)
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        """Read from a model how each service is to be updated and judged."""
+        return self._parts.definitions(model)
+
+    async def clear_unused(self, needed: frozenset[str]) -> None:
+        """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
+
+        def clear() -> None:
+            self._parts.models.clear(UNUSED_SECONDS, needed)
+            self._parts.contents.clear(self._parts.models.mentions, UNUSED_SECONDS)
+            ContentStore(self._parts.builds).clear(lambda _: False, UNUSED_SECONDS)
+
+        await self._parts.stored(clear)
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
+        return await self._parts.clients.local(lambda: kill_orphans(instance_id))
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
+        return await self._parts.clients.local(lambda: end_process(mark))

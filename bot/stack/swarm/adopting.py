@@ -1,0 +1,301 @@
+"""Read back a stack that somebody else deployed, by the inverse of the specs that we write."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from roas.errors import InvalidRequestError, RoasError
+from roas.messages.message import joined, said
+from roas.models.environment import Environment
+from roas.stack.adopting.adoption import ADOPTED_VERSION, AdoptedStack
+from roas.stack.adopting.rules import with_rules
+from roas.stack.labels import STACK
+from roas.stack.model.definitions import read_definitions
+from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
+from roas.stack.swarm.container_spec import NANOSECONDS, without_nothing
+from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE
+from roas.stack.swarm.normal_form import differing_keys
+from roas.stack.swarm.service_spec import service_spec
+from roas.stack.swarm.snapshots import digest_of_image, service_name
+from roas.stack.swarm.tasks import StackLook
+
+Json = dict[str, Any]
+OURS = frozenset({STACK, STACK_IMAGE, SERVICE, ROUND_LABEL})
+# Keys of a container's spec that are the same in a compose file, but for their name.
+PLAIN = {
+    "Hostname": "hostname",
+    "Dir": "working_dir",
+    "User": "user",
+    "Groups": "group_add",
+    "TTY": "tty",
+    "OpenStdin": "stdin_open",
+    "ReadOnly": "read_only",
+    "StopSignal": "stop_signal",
+    "Init": "init",
+    "Sysctls": "sysctls",
+    "CapabilityAdd": "cap_add",
+    "CapabilityDrop": "cap_drop",
+    "Command": "entrypoint",
+    "Args": "command",
+}
+DNS = {"Nameservers": "dns", "Search": "dns_search", "Options": "dns_opt"}
+UPDATE = {
+    "Parallelism": "parallelism",
+    "FailureAction": "failure_action",
+    "MaxFailureRatio": "max_failure_ratio",
+    "Order": "order",
+}
+UPDATING = frozenset({"updating", "rollback_started", "paused", "rollback_paused"})
+
+
+def container_fields(spec: Mapping[str, Any], project: str) -> Json:
+    """Return the fields of a service that say what its container is."""
+    found: Json = {written: spec[key] for key, written in PLAIN.items() if key in spec}
+    found |= {written: (spec.get("DNSConfig") or {}).get(key) for key, written in DNS.items()}
+    found["image"] = spec["Image"]
+    found["environment"] = dict(_variable(entry) for entry in spec.get("Env") or ())
+    found["labels"] = own_labels(spec.get("Labels"))
+    found["volumes"] = [_volume(mount, project) for mount in spec.get("Mounts") or ()]
+    found["extra_hosts"] = [_host(entry) for entry in spec.get("Hosts") or ()]
+    found["ulimits"] = {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in spec.get("Ulimits") or ()}
+    if "StopGracePeriod" in spec:
+        found["stop_grace_period"] = _duration(spec["StopGracePeriod"])
+    if check := spec.get("Healthcheck"):
+        found["healthcheck"] = _health_check(check)
+    return without_nothing(found)
+
+
+def service_fields(spec: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    """Return the fields of a service that say how Swarm runs it; `names` are those of networks in the model."""
+    template = spec["TaskTemplate"]
+    mode = spec.get("Mode") or {}
+    log = template.get("LogDriver") or {}
+    endpoint = spec.get("EndpointSpec") or {}
+    deploy = {
+        "labels": own_labels(spec.get("Labels")),
+        "mode": "global" if "Global" in mode else None,
+        "replicas": (mode.get("Replicated") or {}).get("Replicas", 1) if "Global" not in mode else None,
+        "endpoint_mode": endpoint.get("Mode"),
+        "placement": _placement(template.get("Placement") or {}),
+        "resources": _resources(template.get("Resources") or {}),
+        "restart_policy": _restarts(template.get("RestartPolicy") or {}),
+        "update_config": _update(spec.get("UpdateConfig")),
+        "rollback_config": _update(spec.get("RollbackConfig")),
+    }
+    return without_nothing(
+        {
+            "deploy": {key: value for key, value in deploy.items() if value not in (None, "", {}, [])},
+            "networks": {
+                names[one["Target"]]: {"aliases": list(one.get("Aliases") or ())}
+                for one in template.get("Networks") or spec.get("Networks") or ()
+            },
+            "ports": [_port(one) for one in endpoint.get("Ports") or ()],
+            "logging": without_nothing({"driver": log.get("Name"), "options": log.get("Options")}),
+        }
+    )
+
+
+def own_labels(labels: Mapping[str, str] | None) -> Json:
+    """Return the labels that a person wrote."""
+    return {key: value for key, value in (labels or {}).items() if key not in OURS}
+
+
+def _variable(entry: str) -> tuple[str, str | None]:
+    name, equals, value = entry.partition("=")
+    return name, value if equals else None
+
+
+def _host(entry: str) -> str:
+    address, _, name = entry.partition(" ")
+    return f"{name}={address}"
+
+
+def _duration(nanoseconds: int) -> str:
+    return f"{int(nanoseconds)}ns"
+
+
+def _health_check(check: Mapping[str, Any]) -> Json:
+    keys = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
+    found: Json = {"test": list(check.get("Test") or ())}
+    found |= {written: _duration(check[key]) for key, written in keys.items() if check.get(key)}
+    if check.get("StartInterval"):
+        found["start_interval"] = _duration(check["StartInterval"])
+    return {**found, "retries": check["Retries"]} if check.get("Retries") else found
+
+
+def _volume(mount: Mapping[str, Any], project: str) -> Json:
+    found: Json = {"type": mount["Type"], "target": mount["Target"], "read_only": bool(mount.get("ReadOnly"))}
+    if mount.get("Source"):
+        source = str(mount["Source"])
+        found["source"] = source.removeprefix(f"{project}_") if mount["Type"] == "volume" else source
+    if (mount.get("VolumeOptions") or {}).get("NoCopy"):
+        found["volume"] = {"nocopy": True}
+    if tmpfs := mount.get("TmpfsOptions"):
+        found["tmpfs"] = without_nothing({"size": tmpfs.get("SizeBytes"), "mode": tmpfs.get("Mode")})
+    return found
+
+
+def volume_definitions(specs: Iterable[Mapping[str, Any]], project: str) -> Json:
+    """Return the definitions of the volumes that services have, by their names in the model."""
+    found: Json = {}
+    for spec in specs:
+        for mount in spec["TaskTemplate"]["ContainerSpec"].get("Mounts") or ():
+            if mount["Type"] == "volume" and mount.get("Source"):
+                options, source = mount.get("VolumeOptions") or {}, str(mount["Source"])
+                driver = options.get("DriverConfig") or {}
+                found[source.removeprefix(f"{project}_")] = without_nothing(
+                    {
+                        "name": source,
+                        "driver": driver.get("Name"),
+                        "driver_opts": driver.get("Options"),
+                        "labels": own_labels(options.get("Labels")),
+                        "external": STACK not in (options.get("Labels") or {}),
+                    }
+                )
+    return found
+
+
+def _placement(found: Mapping[str, Any]) -> Json:
+    return without_nothing(
+        {
+            "constraints": list(found.get("Constraints") or ()),
+            "preferences": [{"spread": one["Spread"]["SpreadDescriptor"]} for one in found.get("Preferences") or ()],
+            "max_replicas_per_node": found.get("MaxReplicas"),
+        }
+    )
+
+
+def _resources(found: Mapping[str, Any]) -> Json:
+    return without_nothing({key.lower(): _amounts(found.get(key) or {}) for key in ("Limits", "Reservations")})
+
+
+def _amounts(found: Mapping[str, Any]) -> Json:
+    generic = [
+        one["DiscreteResourceSpec"] for one in found.get("GenericResources") or () if "DiscreteResourceSpec" in one
+    ]
+    return without_nothing(
+        {
+            "cpus": str(found["NanoCPUs"] / NANOSECONDS) if found.get("NanoCPUs") else None,
+            "memory": str(found["MemoryBytes"]) if found.get("MemoryBytes") else None,
+            "pids": found.get("Pids"),
+            "generic_resources": [
+                {"discrete_resource_spec": {"kind": one["Kind"], "value": one["Value"]}} for one in generic
+            ],
+        }
+    )
+
+
+def _restarts(found: Mapping[str, Any]) -> Json:
+    durations = {"delay": found.get("Delay"), "window": found.get("Window")}
+    return without_nothing(
+        {
+            "condition": found.get("Condition"),
+            "max_attempts": found.get("MaxAttempts"),
+            **{key: _duration(value) for key, value in durations.items() if value},
+        }
+    )
+
+
+def _update(found: Mapping[str, Any] | None) -> Json:
+    if not found:
+        return {}
+    durations = {"delay": found.get("Delay") or 0, "monitor": found.get("Monitor") or 0}
+    return {written: found[key] for key, written in UPDATE.items() if key in found} | {
+        key: _duration(value) for key, value in durations.items()
+    }
+
+
+def _port(found: Mapping[str, Any]) -> Json:
+    return without_nothing(
+        {
+            "target": found["TargetPort"],
+            "published": str(found["PublishedPort"]) if found.get("PublishedPort") else None,
+            "protocol": found.get("Protocol"),
+            "mode": found.get("PublishMode"),
+        }
+    )
+
+
+def is_ours(services: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether every service of a stack was written by this bot, or there is none."""
+    return all(SERVICE in (one["Spec"].get("Labels") or {}) for one in services)
+
+
+def adopt_stack(
+    environment: Environment,
+    look: StackLook,
+    written: Mapping[str, Any] = MappingProxyType({}),
+) -> AdoptedStack | None:
+    """Read back the model of a stack; None where there is none. `written` is what today's files resolve to.
+
+    Raises InvalidRequestError that names all that could not be brought back; nothing is touched.
+    """
+    if not look.services:
+        return None
+    model = _model(environment, look, services_of(written))
+    if problems := [*_problems(environment, look, model)]:
+        raise InvalidRequestError(
+            joined(
+                "\n",
+                [
+                    said(
+                        "The stack {project} was not deployed by this bot, and cannot be adopted:",
+                        project=environment.project,
+                    ),
+                    *problems,
+                ],
+            ),
+            hint=said(
+                "Put that right by `docker service update`, remove the stack by `docker stack rm {project}`, or choose "
+                "another `project_name`.",
+                project=environment.project,
+            ),
+        )
+    references = {service_name(one["Spec"]): _image(one).partition("@")[0] for one in look.services}
+    return AdoptedStack(ADOPTED_VERSION, model, references)
+
+
+def _model(environment: Environment, look: StackLook, files: Mapping[str, Mapping[str, Any]]) -> Json:
+    specs = {service_name(one["Spec"]): one["Spec"] for one in look.services}
+    names = {key: name.removeprefix(f"{environment.project}_") for key, name in look.networks.items()}
+    services: Json = {}
+    networks: Json = {}
+    for name, spec in sorted(specs.items()):
+        container = spec["TaskTemplate"]["ContainerSpec"]
+        fields = {**container_fields(container, environment.project), **service_fields(spec, names)}
+        extension: Json = {IMAGE_ID: digest_of_image(str(container["Image"])), AS_FOUND: True}
+        if kept := {key: container[key] for key in ("Configs", "Secrets") if container.get(key)}:
+            extension[SWARM_FILES] = kept
+        if "ReplicatedJob" in (spec.get("Mode") or {}):
+            extension["one_shot"] = True
+        fields["x-deploy"] = extension
+        ruled = with_rules(fields, files.get(name) or {}, specs.keys(), environment.folder)
+        services[name] = {**ruled, "deploy": fields["deploy"]}  # how it is updated, Swarm knows itself
+        for one in fields.get("networks") or {}:
+            called = next(value for key, value in look.networks.items() if names[key] == one)
+            networks[one] = {"name": called} if called != one else {"name": called, "external": True}
+    model: Json = {"name": environment.project, "services": services}
+    model |= {"networks": networks} if networks else {}
+    volumes = volume_definitions(specs.values(), environment.project)
+    return {**model, "volumes": volumes} if volumes else model
+
+
+def _problems(environment: Environment, look: StackLook, model: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        definitions = read_definitions(model)
+    except RoasError as error:
+        yield error.message
+        return
+    for service in look.services:
+        name, spec = service_name(service["Spec"]), service["Spec"]
+        if "@sha256:" not in _image(service):
+            yield said("  - {service} runs {image} without a digest", service=name, image=_image(service))
+        if (service.get("UpdateStatus") or {}).get("State") in UPDATING:
+            yield said("  - an update of {service} is not over", service=name)
+        made = service_spec(environment.project, model, definitions[name])
+        if keys := differing_keys(made, spec, look.networks):
+            yield said("  - {service} has what a compose file cannot say: {keys}", service=name, keys=", ".join(keys))
+
+
+def _image(service: Mapping[str, Any]) -> str:
+    return str(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])

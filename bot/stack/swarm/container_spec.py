@@ -1,0 +1,143 @@
+"""Write what one task of a service runs: the ContainerSpec of Swarm's API, from a service of a resolved model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from roas.stack.labels import STACK
+from roas.stack.model.durations import read_duration
+from roas.stack.swarm.names import stack_name
+
+Json = dict[str, Any]
+NANOSECONDS = 10**9
+
+
+def nanoseconds(duration: object) -> int:
+    """Return a duration as Swarm's API takes it."""
+    return round(read_duration(duration) * NANOSECONDS)
+
+
+def container_spec(project: str, name: str, model: Mapping[str, Any], labels: Mapping[str, str]) -> Json:
+    """Return the ContainerSpec of a service, without its configs and secrets."""
+    service = model["services"][name]
+    found: Json = {
+        "Image": str(service["image"]),
+        "Labels": {**_texts(service.get("labels")), **labels},
+        "Command": _as_arguments(service.get("entrypoint")),
+        "Args": _as_arguments(service.get("command")),
+        "Hostname": service.get("hostname"),
+        "Env": [key if value is None else f"{key}={value}" for key, value in _pairs(service.get("environment"))],
+        "Dir": service.get("working_dir"),
+        "User": None if service.get("user") is None else str(service["user"]),
+        "Groups": [str(group) for group in service.get("group_add") or ()],
+        "TTY": service.get("tty"),
+        "OpenStdin": service.get("stdin_open"),
+        "ReadOnly": service.get("read_only"),
+        "Mounts": [*_mounts(project, name, service, model), *_tmpfs(service)],
+        "StopSignal": service.get("stop_signal"),
+        "StopGracePeriod": nanoseconds(service.get("stop_grace_period") or "10s"),
+        "Healthcheck": health_check(service.get("healthcheck")),
+        "Hosts": [_host(entry) for entry in service.get("extra_hosts") or ()],
+        "DNSConfig": _dns(service),
+        "Init": service.get("init"),
+        "Sysctls": _texts(service.get("sysctls")),
+        "CapabilityAdd": list(service.get("cap_add") or ()),
+        "CapabilityDrop": list(service.get("cap_drop") or ()),
+        "Ulimits": [_ulimit(kind, value) for kind, value in (service.get("ulimits") or {}).items()],
+        "Isolation": "default",
+    }
+    return without_nothing(found)
+
+
+def health_check(check: Mapping[str, Any] | None) -> Json | None:
+    """Return a health check; None where the image's own counts."""
+    if not check:
+        return None
+    if check.get("disable"):
+        return {"Test": ["NONE"]}
+    test = check.get("test")
+    found: Json = {"Test": ["CMD-SHELL", test] if isinstance(test, str) else list(test or ())}
+    keys = {
+        "interval": "Interval",
+        "timeout": "Timeout",
+        "start_period": "StartPeriod",
+        "start_interval": "StartInterval",
+    }
+    found |= {key: nanoseconds(check[written]) for written, key in keys.items() if check.get(written)}
+    if check.get("retries"):
+        found["Retries"] = int(check["retries"])
+    return without_nothing(found)
+
+
+def without_nothing(found: Mapping[str, Any]) -> Json:
+    """Leave out what says nothing, as Swarm's answers do."""
+    return {key: value for key, value in found.items() if value not in (None, "", [], {}, False)}
+
+
+def _mounts(project: str, name: str, service: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Json]:
+    """Return the mounts but for kept files, which become configs and secrets."""
+    for volume in service.get("volumes") or ():
+        if volume["type"] == "bind":
+            continue
+        mount: Json = {"Type": volume["type"], "Target": volume["target"], "ReadOnly": bool(volume.get("read_only"))}
+        if volume["type"] == "volume" and volume.get("source"):
+            definition = (model.get("volumes") or {}).get(volume["source"]) or {}
+            mount["Source"] = str(definition.get("name") or stack_name(project, volume["source"]))
+            mount["VolumeOptions"] = _volume_options(project, volume, definition)
+        if volume["type"] == "tmpfs":
+            own = volume.get("tmpfs") or {}
+            mode = own.get("mode")
+            mount["TmpfsOptions"] = without_nothing(
+                {"SizeBytes": own.get("size") and int(own["size"]), "Mode": None if mode is None else int(mode)}
+            )
+        yield without_nothing(mount)
+
+
+def _volume_options(project: str, volume: Mapping[str, Any], definition: Mapping[str, Any]) -> Json:
+    own = volume.get("volume") or {}
+    driver = without_nothing({"Name": definition.get("driver"), "Options": _texts(definition.get("driver_opts"))})
+    labels = {} if definition.get("external") else {**_texts(definition.get("labels")), **stack_labels(project)}
+    return without_nothing(
+        {"NoCopy": own.get("nocopy"), "Subpath": own.get("subpath"), "Labels": labels, "DriverConfig": driver}
+    )
+
+
+def stack_labels(project: str) -> Json:
+    """Return the labels by which `docker stack` finds what belongs to a stack."""
+    return {STACK: project}
+
+
+def _tmpfs(service: Mapping[str, Any]) -> Iterator[Json]:
+    written = service.get("tmpfs") or ()
+    for entry in [written] if isinstance(written, str) else written:
+        yield {"Type": "tmpfs", "Target": str(entry).partition(":")[0]}
+
+
+def _dns(service: Mapping[str, Any]) -> Json:
+    keys = {"dns": "Nameservers", "dns_search": "Search", "dns_opt": "Options"}
+    return without_nothing({key: _as_arguments(service.get(written)) for written, key in keys.items()})
+
+
+def _host(entry: object) -> str:
+    """Turn `name=address`, as Compose writes it, into `address name`."""
+    name, _, address = str(entry).partition("=")
+    return f"{address} {name}"
+
+
+def _ulimit(kind: str, value: object) -> Json:
+    if isinstance(value, Mapping):
+        return {"Name": kind, "Soft": int(value["soft"]), "Hard": int(value["hard"])}
+    return {"Name": kind, "Soft": int(str(value)), "Hard": int(str(value))}
+
+
+def _as_arguments(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, Sequence) else []
+
+
+def _pairs(value: object) -> list[tuple[str, Any]]:
+    return sorted(value.items()) if isinstance(value, Mapping) else []
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(key): "" if one is None else str(one) for key, one in _pairs(value)}

@@ -1,0 +1,176 @@
+"""Follow a write until it is certain what became of it: Swarm moves a service from a node that is lost, and no job."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from roas.concurrency import leave_if_interrupted
+from roas.errors import EngineUnavailableError
+from roas.stack.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
+from roas.stack.swarm.tasks import UNPLACED, StackLook, read_tasks
+
+Json = dict[str, Any]
+# How long a node is down before it counts as lost: an engine that is restarted is back sooner.
+LOST_SECONDS = 15.0
+# How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
+LEADER_SECONDS = 90.0
+# How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
+STALLED_SECONDS = 15.0
+NANOSECONDS = 10**9
+# Swarm does these when a task has failed.
+FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
+
+
+class LostNodes:
+    """Know for how long each node has been down: by our clock, as far as somebody looked."""
+
+    def __init__(self) -> None:
+        self._down_since: dict[str, float] = {}
+
+    def seen(self, look: StackLook, now: float) -> Mapping[str, str]:
+        """Return the names of the lost nodes by id."""
+        self._down_since = {node: self._down_since.get(node, now) for node in look.lost}
+        lost = (node for node, since in self._down_since.items() if now - since > LOST_SECONDS)
+        return {node: look.hostnames.get(node, node) for node in lost}
+
+
+Noted = Callable[[str], Awaitable[None]]
+# Look at the stack in a moment, together with all others who follow a write in it. Raises EngineUnavailableError.
+NextLook = Callable[[], Awaitable[StackLook]]
+
+
+class Waits:
+    """Know for how long each task has been in its state: by our clock, since those of the managers may differ."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], float] = {}
+
+    def seen(self, tasks: Iterable[Json], now: float) -> Mapping[str, float]:
+        """Return the seconds of each task, by its id."""
+        found = {}
+        for task in tasks:
+            key = str(task["ID"]), _stage(str((task.get("Status") or {}).get("State") or "new"))
+            found[key[0]] = now - self._since.setdefault(key, now)
+        return found
+
+
+def _stage(state: str) -> str:
+    """Return a state, or what those have in common that wait for a node."""
+    return "unplaced" if state in UNPLACED else state
+
+
+def _monitor_seconds(service: Json | None) -> float:
+    """Return for how long Swarm watches a task that runs, before it goes on."""
+    update = ((service or {}).get("Spec") or {}).get("UpdateConfig") or {}
+    return float((update.get("Monitor") or 0) + (update.get("Delay") or 0)) / NANOSECONDS
+
+
+def _tolerates_failures(service: Json) -> bool:
+    update = (service.get("Spec") or {}).get("UpdateConfig") or {}
+    return bool(update.get("MaxFailureRatio")) or update.get("FailureAction") == "continue"
+
+
+class _Followed:
+    """Judge one write look by look, and know how long what could be seen of it took.
+
+    How long something takes is counted anew when a leader is back: without one, nothing could go on.
+    """
+
+    def __init__(self, next_look: NextLook, written: Written) -> None:
+        self._next_look = next_look
+        self._written = written
+        self._began = time.monotonic()
+        self._away_since: float | None = None
+        self._asked_why = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._waits = Waits()
+        self._ran: set[str] = set()
+        self._stalled_since: float | None = None
+        self._lost_nodes = LostNodes()
+
+    async def judge_next(self) -> Judgement | None:
+        """Judge by the next look; None where there is no leader just now, or it does not say why yet.
+
+        Raises EngineUnavailableError in the end.
+        """
+        try:
+            look = await self._next_look()
+        except EngineUnavailableError:
+            self._begin_anew()  # what could not be seen to go on, or could not, has not taken too long
+            self._away_since = self._away_since or time.monotonic()
+            if time.monotonic() - self._away_since > LEADER_SECONDS:
+                raise
+            return None
+        now = time.monotonic()
+        service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
+        lost = self._lost_nodes.seen(look, now) if _is_job(service) else {}
+        if self._away_since is not None:
+            self._began += now - self._away_since
+            self._away_since = None
+        tasks = tuple(one for one in look.tasks if one["ServiceID"] == self._written.service_id)
+        waited, seconds = self._waits.seen(tasks, now), now - self._began
+        judged = judge_update(
+            self._written,
+            service,
+            tasks,
+            look.networks,
+            seconds=seconds,
+            waits=waited,
+            lost_nodes=lost,
+        )
+        if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
+            self._asked_why = True  # a look's tasks are older than its services: the next one has the task that failed
+            return None
+        judged = self._unless_it_died(judged, service, look)
+        if judged.verdict is not UpdateVerdict.UNDER_WAY:
+            return judged
+        if _is_job(service):
+            leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
+        return self._unless_stalled(judged, service, now)
+
+    def _unless_it_died(self, judged: Judgement, service: Json | None, look: StackLook) -> Judgement:
+        """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
+
+        What never ran is Swarm's to try again, and so is what was lost with its node or with the managers; and a
+        service whose `max_failure_ratio` lets some fail.
+        """
+        if service is None or _is_job(service) or _tolerates_failures(service):
+            return judged
+        own = [
+            one for one in read_tasks(service, look.tasks, look.networks) if one.id not in self._written.tasks_before
+        ]
+        self._ran.update(one.id for one in own if one.state == "running" and one.spec_hash == self._written.spec_hash)
+        died = next((one for one in own if one.id in self._ran and one.ended_badly and not one.is_orphaned), None)
+        if judged.verdict is not UpdateVerdict.DONE or died is None:
+            return judged
+        return Judgement(UpdateVerdict.FAILED, died.reason, died.id)
+
+    def _unless_stalled(self, judged: Judgement, service: Json | None, now: float) -> Judgement:
+        """Return what a write comes to whose update Swarm does not go on with for too long, or what is known of it."""
+        self._stalled_since = None if judged.stalled is None else self._stalled_since or now
+        if judged.stalled is None or self._stalled_since is None:
+            return judged
+        limit = STALLED_SECONDS + _monitor_seconds(service)
+        return judged.stalled if now - self._stalled_since > limit else judged
+
+
+async def follow_update(next_look: NextLook, written: Written, noted: Noted | None = None) -> Judgement:
+    """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
+
+    Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
+    long.
+    """
+    followed, last = _Followed(next_look, written), ""
+    while True:
+        judged = await followed.judge_next()
+        if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
+            return judged
+        if noted is not None and judged is not None and judged.reason != last:
+            last = judged.reason
+            await noted(last)
+
+
+def _is_job(service: Json | None) -> bool:
+    return service is not None and "ReplicatedJob" in service["Spec"]["Mode"]

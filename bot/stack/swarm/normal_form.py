@@ -1,0 +1,79 @@
+"""Compare specs as they were sent with specs as Swarm shows them: what says nothing is left out, ids become names."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from roas.stack.swarm.names import LOGIN, NONCE, SERVICE
+
+Json = dict[str, Any]
+# What Swarm adds by itself, and what differs from write to write though nothing else does.
+ADDED = {("Runtime", "container"), ("Isolation", "default"), ("Protocol", "tcp"), ("PublishMode", "ingress")}
+OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN})
+# By this label we know a service as written by us; and by its image's platforms Docker's command line limits the nodes.
+UNASKED = frozenset({SERVICE, "Platforms"})
+IDS = frozenset({"ConfigID", "SecretID"})
+# Lists of words whose order means something; that of the others is anybody's.
+IN_ORDER = frozenset({"Command", "Args", "Test", "Nameservers", "Search"})
+
+
+def normal_form(spec: Mapping[str, Any], networks: Mapping[str, str]) -> Json:
+    """Return a spec as it can be compared; `networks` are names by id."""
+    found: Json = _normal(spec, networks)
+    return found
+
+
+def spec_hash(spec: Mapping[str, Any], networks: Mapping[str, str]) -> str:
+    """Hash a service's spec, or a task's, but for what belongs to a single write."""
+    canonical = json.dumps(normal_form(spec, networks), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def task_hash(service: Mapping[str, Any], task: Mapping[str, Any], networks: Mapping[str, str]) -> str:
+    """Hash what a task was made from, together with what its service is now."""
+    return spec_hash({**service["Spec"], "TaskTemplate": task["Spec"]}, networks)
+
+
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], networks: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the parts in which two specs differ, as Swarm's API calls them; never a value."""
+    return tuple(sorted(_differing(normal_form(one, networks), normal_form(other, networks), "")))
+
+
+def _differing(one: Json, other: Json, place: str) -> set[str]:
+    found: set[str] = set()
+    for key in one.keys() | other.keys():
+        left, right = one.get(key), other.get(key)
+        if left == right:
+            continue
+        path = f"{place}.{key}" if place else key
+        deeper = isinstance(left, dict) and isinstance(right, dict) and key in {"TaskTemplate", "ContainerSpec"}
+        found |= _differing(left, right, path if key != "TaskTemplate" else "") if deeper else {path}  # type: ignore[arg-type]
+    return found
+
+
+def _normal(value: Any, networks: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        found = {
+            key: networks.get(str(one), one) if key == "Target" else _in_order(key, _normal(one, networks))
+            for key, one in value.items()
+            if key not in OF_A_WRITE | UNASKED | IDS and not (isinstance(one, str) and (key, one) in ADDED)
+        }
+        return {key: one for key, one in found.items() if _says_something(key, one)}
+    if isinstance(value, list):
+        return [_normal(one, networks) for one in value]
+    return value
+
+
+def _in_order(key: str, value: Any) -> Any:
+    """Return a list of words sorted where two orders of them mean the same; anything else as it is."""
+    if isinstance(value, list) and key not in IN_ORDER and all(isinstance(one, str) for one in value):
+        return sorted(value)
+    return value
+
+
+def _says_something(key: str, value: object) -> bool:
+    """Return whether a value counts; a job, or a service on every node, is said by an empty object."""
+    if key in {"Global", "GlobalJob", "ReplicatedJob", "Replicas"}:
+        return value is not None
+    return value not in (None, "", 0, False, [], {})

@@ -1,0 +1,209 @@
+"""Write a service with what it shares, follow the write of a dead bot, and run a job only after its earlier run."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from roas.concurrency import leave_if_interrupted, pause
+from roas.errors import EngineError
+from roas.messages.message import said
+from roas.models.stack import ServiceDefinition
+from roas.stack.labels import STACK
+from roas.stack.swarm.calls import SharedGoneError, SwarmCalls
+from roas.stack.swarm.container_spec import NANOSECONDS
+from roas.stack.swarm.judgement import Written, is_of_deployment, nonce_of
+from roas.stack.swarm.names import SERVICE
+from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.service_spec import service_spec
+from roas.stack.swarm.shared import JustMade, make_shared
+from roas.stack.swarm.tasks import ENDED, SwarmTask, hostname, read_tasks
+from roas.stack.swarm.writer import Seen, SwarmWriter, see_service
+
+Json = dict[str, Any]
+POLL_SECONDS = 0.25
+# How long a node may take to report that a task has stopped, beyond the task's own `stop_grace_period`.
+REPORT_SECONDS = 30.0
+GRACE_NANOSECONDS = 10 * NANOSECONDS
+# An update that was paused begins again by the next write only, and so does one that was rolled back to its end.
+GOES_ON = frozenset({"", "updating", "completed"})
+# A manager goes on to show a network for a moment that somebody removed (`docker stack rm`).
+SHARED_SECONDS = 15.0
+AGAIN_SECONDS = 0.5
+
+
+async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Seen) -> Seen:
+    """Return what is there of a service once no earlier run of its job goes on.
+
+    A run that goes on is ended by removing the job, which is written again right after; so is waited for one whose job
+    was removed before. Swarm updates no job, so that this takes no way back: that is the stored release. Raises
+    EngineError where a run does not end in time.
+    """
+    if not any("ReplicatedJob" in one["Mode"] for one in (spec, (seen.service or {}).get("Spec") or spec)):
+        return seen
+    project = writer.environment.project
+    service = seen.service if _is_ours(seen.service, project) else None
+    running = await writer.ask(lambda calls: _running(calls, project, spec, service))
+    if not running:
+        return seen
+    if service is not None:
+        await writer.ask(lambda calls: calls.remove("services", str(service["ID"])))
+    began, limit = time.monotonic(), _grace_seconds(running) + REPORT_SECONDS
+    while running:
+        if time.monotonic() - began > limit:
+            raise await _still_running(writer, spec, running, limit)
+        await pause(POLL_SECONDS)
+        leave_if_interrupted()
+        running = await writer.ask(lambda calls: _running(calls, project, spec, service))
+    return seen if service is None else replace(seen, service=None, tasks=())
+
+
+def _is_ours(service: Mapping[str, Any] | None, project: str) -> bool:
+    labels = {} if service is None else service["Spec"].get("Labels") or {}
+    return labels.get(STACK) == project
+
+
+def _running(
+    calls: SwarmCalls, project: str, spec: Mapping[str, Any], service: Mapping[str, Any] | None
+) -> tuple[Json, ...]:
+    """Return the tasks of a job that have not ended, also of one of that name that was removed."""
+    name = str(spec["Labels"].get(SERVICE) or "")
+    return tuple(
+        one
+        for one in calls.tasks_of_stack(project)
+        if one.get("JobIteration") is not None
+        and (one.get("Status") or {}).get("State") not in ENDED
+        and (_service_of(one) == name or (service is not None and one.get("ServiceID") == service["ID"]))
+    )
+
+
+def _service_of(task: Mapping[str, Any]) -> str:
+    return str((((task.get("Spec") or {}).get("ContainerSpec") or {}).get("Labels") or {}).get(SERVICE) or "")
+
+
+def _grace_seconds(tasks: Iterable[Mapping[str, Any]]) -> float:
+    specs = ((one.get("Spec") or {}).get("ContainerSpec") or {} for one in tasks)
+    return max(float(one.get("StopGracePeriod") or GRACE_NANOSECONDS) for one in specs) / NANOSECONDS
+
+
+async def _still_running(
+    writer: SwarmWriter, spec: Mapping[str, Any], running: Iterable[Json], limit: float
+) -> EngineError:
+    nodes = {str(one["ID"]): hostname(one) for one in await writer.ask(lambda calls: calls.nodes())}
+    there = sorted({nodes.get(str(one.get("NodeID")), "-") for one in running})
+    return EngineError(
+        said(
+            "{service} does not run anew: its earlier run was stopped, and {nodes} has not said for {seconds} s that "
+            "it ended.",
+            service=str(spec["Name"]),
+            nodes=", ".join(there),
+            seconds=round(limit),
+        ),
+        hint=said("See that it has ended there (`docker ps`), bring the node back or remove it, then deploy again."),
+    )
+
+
+def earlier_write(
+    service: Mapping[str, Any],
+    tasks: Iterable[Mapping[str, Any]],
+    wanted: Mapping[str, Any],
+    networks: Mapping[str, str],
+    deployment: str = "",
+) -> Written | None:
+    """Return the write by which a service has, or had until Swarm began to roll it back, the wanted spec.
+
+    None where there is none to follow: the service has another spec, it was paused, or it is rolled back, or its job
+    failed, for another deployment. One that failed for this one while no bot lived has failed.
+    """
+    tasks = tuple(tasks)
+    state = str((service.get("UpdateStatus") or {}).get("State") or "")
+    spec, previous = service["Spec"], service.get("PreviousSpec") or {}
+    of = spec if state in GOES_ON else {}
+    # What another deployment wrote is being rolled back by a hand: that says nothing of this one.
+    if state == "rollback_started" and is_of_deployment(nonce_of(previous), deployment):
+        of = previous
+    if not nonce_of(of) or spec_hash(of, networks) != spec_hash(wanted, networks):
+        return None
+    own = read_tasks(service, tasks, networks)
+    is_job = "ReplicatedJob" in spec["Mode"]
+    if is_job and _has_failed(service, own) and not is_of_deployment(nonce_of(of), deployment):
+        return None
+    before = nonce_of(spec if of is previous else previous)
+    since = _since(service)
+    return Written(
+        str(service["ID"]),
+        nonce_of(of),
+        spec_hash(of, networks),
+        int((of.get("TaskTemplate") or {}).get("ForceUpdate") or 0),
+        before,
+        frozenset(one.id for one in own if one.created < since),
+    )
+
+
+def _since(service: Mapping[str, Any]) -> str:
+    """Return when the write was made: Swarm changes `UpdatedAt` with each step of an update, too."""
+    if not service.get("PreviousSpec"):
+        return ""
+    return str((service.get("UpdateStatus") or {}).get("StartedAt") or service.get("UpdatedAt") or "")
+
+
+def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
+    """Return whether the last run of a job ended badly: another deployment runs it again, and none that ended well."""
+    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
+    of_run = [one for one in own if one.iteration == iteration]
+    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
+    is_done = sum(one.state == "complete" for one in of_run) >= total
+    return not is_done and any(one.failed for one in of_run)
+
+
+class ServiceWrites:
+    """Write services; what was made for them a moment ago is known, and made again where somebody removed it."""
+
+    def __init__(self, writer: SwarmWriter, made: JustMade) -> None:
+        self._writer = writer
+        self._made = made
+
+    async def write(
+        self,
+        model_hash: str,
+        model: Mapping[str, Any],
+        definition: ServiceDefinition,
+        *,
+        anew: bool,
+        deployment: str,
+    ) -> Written:
+        """Write a service, or return the earlier write that it is what it is by. Raises EngineError."""
+        began = time.monotonic()
+        while True:
+            try:
+                spec, seen = await self._begin(model_hash, model, definition)
+                if not anew and (written := _earlier(seen, spec, deployment)) is not None:
+                    return written
+                seen = await end_earlier_run(self._writer, spec, seen)
+                return await self._writer.write(spec, anew=anew, deployment=deployment, seen=seen)
+            except SharedGoneError:
+                if time.monotonic() - began > SHARED_SECONDS:
+                    raise
+            self._made.forget()
+            await pause(AGAIN_SECONDS)
+            leave_if_interrupted()
+
+    async def _begin(
+        self, model_hash: str, model: Mapping[str, Any], definition: ServiceDefinition
+    ) -> tuple[Json, Seen]:
+        project = self._writer.environment.project
+
+        def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
+            ids = self._made.of(model_hash) or make_shared(calls, project, model, [definition.name])
+            names = {network_id: name for name, network_id in ids.networks.items()}
+            spec = service_spec(project, model, definition, ids=ids)
+            return spec, see_service(calls, str(spec["Name"]), names)
+
+        return await self._writer.ask(begin)
+
+
+def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | None:
+    """Return the write of ours that a service has this spec by, where there is one to follow."""
+    if seen.service is None:
+        return None
+    return earlier_write(seen.service, seen.tasks, spec, seen.networks, deployment)

@@ -1,0 +1,83 @@
+"""Read what a service's tasks wrote: a task that Swarm started for another one goes on with that one's log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roas.messages.message import said
+from roas.stack.api_errors import ApiError
+from roas.stack.swarm.calls import SwarmCalls
+from roas.stack.swarm.tasks import ENDED, hostname
+
+Json = dict[str, Any]
+EARLIER = 2  # how many tasks before it are shown, of those that Swarm remembers
+
+
+def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
+    """Return the last lines of a task with their times; its node has to be up for that."""
+    try:
+        return calls.task_log(task_id, lines=lines, since=since)
+    except ApiError as error:
+        return said("(its log cannot be read: {explanation})", explanation=error.explanation)
+
+
+def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
+    """Return the last lines of a task, after those of the tasks that it is there instead of."""
+    own = read_task_log(calls, task_id, lines=lines, since=since).rstrip("\n")
+    nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    task = next(iter(calls.tasks(id=task_id)), None)
+    texts = []
+    for one in [] if task is None else _before(calls, task)[-EARLIER:]:
+        text = read_task_log(calls, str(one["ID"]), lines=lines, since=since).rstrip("\n")
+        if text:
+            texts += [text, f"--- {nodes.get(str(one.get('NodeID')), '-')}: {_ending(one) or _state(one)}"]
+    return "\n".join([*texts, own])
+
+
+def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, str]:
+    """Return how a task ended, and its last lines. The output of health checks no manager shows.
+
+    Of one that lives, it is the task before it that ended: Swarm has put this one in its place already, and it has
+    written nothing yet that would say why.
+    """
+    task = next(iter(calls.tasks(id=task_id)), None)
+    if task is None:
+        return said("The task {task} is not known any more.", task=task_id), ""
+    if _state(task) not in ENDED:
+        dead = [one for one in _before(calls, task) if _state(one) in ENDED and one["Spec"] == task["Spec"]]
+        task = dead[-1] if dead else task
+    if not task.get("NodeID"):  # and no log: a manager would wait for a node
+        return said(
+            "Task {task} has no node: {state}, {text}", task=task["ID"], state=_state(task), text=_ending(task)
+        ), ""
+    nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    ending = said(
+        "Task {task} on {node}: {state}, {text}",
+        task=task["ID"],
+        node=nodes.get(str(task.get("NodeID")), "-"),
+        state=_state(task),
+        text=_ending(task),
+    )
+    return ending, read_task_log(calls, str(task["ID"]), lines=lines, since=0)
+
+
+def _before(calls: SwarmCalls, task: Json) -> list[Json]:
+    """Return the tasks that were in the place of this one, the oldest first."""
+    found = [
+        one
+        for one in calls.tasks(service=str(task["ServiceID"]))
+        if _place(one) == _place(task) and str(one.get("CreatedAt")) < str(task.get("CreatedAt"))
+    ]
+    return sorted(found, key=lambda one: str(one.get("CreatedAt")))
+
+
+def _state(task: Mapping[str, Any]) -> str:
+    return str((task.get("Status") or {}).get("State") or "new")
+
+
+def _ending(task: Mapping[str, Any]) -> str:
+    status = task.get("Status") or {}
+    return str(status.get("Err") or status.get("Message") or "")
+
+
+def _place(task: Mapping[str, Any]) -> str:
+    return str(task.get("Slot") or task.get("NodeID") or task["ID"])

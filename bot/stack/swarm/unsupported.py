@@ -1,0 +1,331 @@
+"""Find what a model asks for and Swarm has no word for: all of it at once, each with what to do instead."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.errors import ComposeFileError, ComposePolicyError, RoasError
+from roas.messages.message import joined, said
+from roas.models.environment import Environment
+from roas.stack.model.definitions import read_definitions
+from roas.stack.model.services import services_of
+from roas.stack.policy.power import Power
+from roas.stack.policy.refusal import refusal
+from roas.stack.swarm.names import LONGEST_NAME, stack_name
+from roas.stack.swarm.obstacles import is_readable
+
+UNPINNED_VOLUME = "unpinned_volume"
+ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
+NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
+BY_LIMITS = said("say it by `deploy.resources`")
+NO_WORD = said("Swarm cannot say this: remove it")
+# Keys of a service, and what to do instead.
+INSTEAD: Mapping[str, str] = {
+    "annotations": NO_WORD,
+    "blkio_config": NO_WORD,
+    "cgroup": NO_NAMESPACES,
+    "cgroup_parent": NO_WORD,
+    "container_name": said("Swarm names tasks itself: remove it, other services find this one by its service's name"),
+    "cpu_count": BY_LIMITS,
+    "cpu_percent": BY_LIMITS,
+    "cpu_period": BY_LIMITS,
+    "cpu_quota": BY_LIMITS,
+    "cpu_rt_period": NO_WORD,
+    "cpu_rt_runtime": NO_WORD,
+    "cpu_shares": BY_LIMITS,
+    "cpuset": BY_LIMITS,
+    "credential_spec": NO_WORD,
+    "device_cgroup_rules": NO_WORD,
+    "devices": said("a task gets no devices of its node: run this service on one machine, by Compose"),
+    "domainname": said("put the domain into `hostname`"),
+    "external_links": NO_NAMESPACES,
+    "gpus": said("use `deploy.resources.reservations.generic_resources`"),
+    "ipc": NO_NAMESPACES,
+    "links": said("services find each other by name: remove it, or use network aliases"),
+    "mac_address": NO_WORD,
+    "mem_swappiness": NO_WORD,
+    "memswap_limit": NO_WORD,
+    "models": NO_WORD,
+    "network_mode": said("name networks by `networks`"),
+    "oom_kill_disable": NO_WORD,
+    "oom_score_adj": NO_WORD,
+    "pid": NO_NAMESPACES,
+    "platform": said("use a constraint such as `node.platform.arch == x86_64` in `deploy.placement`"),
+    "post_start": NO_WORD,
+    "pre_stop": NO_WORD,
+    "privileged": said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
+    "provider": NO_WORD,
+    "runtime": NO_WORD,
+    "security_opt": NO_WORD,
+    "shm_size": said("mount a tmpfs at /dev/shm, with a size, by `volumes`"),
+    "storage_opt": NO_WORD,
+    "use_api_socket": ON_EACH_NODE,
+    "userns_mode": NO_WORD,
+    "uts": NO_NAMESPACES,
+    "volumes_from": said("name the volumes in both services"),
+}
+NETWORK_KEYS = ("ipv4_address", "ipv6_address", "link_local_ips", "mac_address", "driver_opts", "interface_name")
+MODES = ("replicated", "global")
+ENDPOINT_MODES = ("vip", "dnsrr")
+CONDITIONS = ("none", "on-failure", "any")
+NO_CONTENTS = Path("/dev/null/contents")  # below which nothing is
+PINNING = ("node.hostname==", "node.id==", "node.labels.")
+Found = tuple[str, str]  # what is asked for, and what to do instead
+SOCKET = "docker.sock"
+
+
+def refuse_unsupported(
+    model: Mapping[str, Any], environment: Environment, *, contents: Path, allows: Callable[[str], bool]
+) -> None:
+    """Raise ComposeFileError that lists all that a Swarm cannot do of a model; `contents` has kept files."""
+    found = [
+        *_too_long_names(model, environment),
+        *(one for name, fields in services_of(model).items() for one in _of_service(name, fields, contents)),
+        *_of_definitions(model),
+        *_of_networks(model),
+        *_unpinned_volumes(model, allows),
+    ]
+    if found:
+        raise unsupported(found, environment)
+
+
+def find_unbound(model: Mapping[str, Any], allows: Callable[[str], bool]) -> list[Found]:
+    """Return what a Swarm cannot do of a model whose files are not bound to their kept contents yet."""
+    found = [one for name, fields in services_of(model).items() for one in _of_fields(name, fields)]
+    for name, fields in services_of(model).items():
+        found += [
+            one
+            for volume in fields.get("volumes") or ()
+            if not becomes_a_config(volume)
+            for one in _of_volume(name, volume, NO_CONTENTS)
+        ]
+    return [*found, *_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
+
+
+def becomes_a_config(volume: Mapping[str, Any]) -> bool:
+    """Return whether a volume is a file that is only read; a folder never is, and one that is not seen here may be."""
+    return bool(volume.get("read_only")) and not (
+        volume.get("type") == "bind" and Path(str(volume.get("source"))).is_dir()
+    )
+
+
+def unsupported(found: Iterable[Found], environment: Environment) -> ComposeFileError:
+    """Create the error that lists all of it."""
+    lines = [said("  - {what}: {instead}", what=what, instead=instead) for what, instead in found]
+    text = said("{environment} runs on a Swarm, which cannot do all of this:", environment=environment.name)
+    return ComposeFileError(
+        joined("\n", (text, *lines)), hint=said("Change the compose file as it says beside each, then deploy again.")
+    )
+
+
+def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Iterator[Found]:
+    """Yield the services whose names no Swarm takes: the project's name is a part of them."""
+    for name in services_of(model):
+        full = stack_name(environment.project, name)
+        if len(full) > LONGEST_NAME:
+            text = said(
+                "{service} would be called {name}, of {count} characters", service=name, name=full, count=len(full)
+            )
+            yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
+
+
+def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+    yield from _of_fields(name, fields)
+    for volume in fields.get("volumes") or ():
+        yield from _of_volume(name, volume, contents)
+    for entry in fields.get("secrets") or ():
+        text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
+        yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
+
+
+def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
+    for key, instead in INSTEAD.items():
+        if fields.get(key):
+            yield said("{service} has `{key}`", service=name, key=key), instead
+    if fields.get("build") and not fields.get("image"):
+        yield (
+            said("{service} is built", service=name),
+            said("push its image to a registry that every node reaches, and name it by `image`"),
+        )
+    yield from _of_deploy(name, fields.get("deploy") or {})
+    for network, own in (fields.get("networks") or {}).items():
+        for key in NETWORK_KEYS:
+            if own and own.get(key):
+                text = said("{service} has `{key}` in the network {network}", service=name, key=key, network=network)
+                yield text, NO_WORD
+    yield from _of_ports(name, fields)
+
+
+def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
+    mode = str(deploy.get("mode") or "replicated")
+    if mode not in MODES:
+        yield (
+            said("{service} has `deploy.mode: {mode}`", service=name, mode=mode),
+            said("use `replicated` or `global`; a service that ends gets `x-deploy: {one_shot: true}`"),
+        )
+    if mode == "global" and deploy.get("replicas") is not None:
+        yield (
+            said(
+                "{service} has `deploy.mode: global` with `replicas: {replicas}`",
+                service=name,
+                replicas=deploy["replicas"],
+            ),
+            said("remove one of them: a global service has a task on each node"),
+        )
+    endpoint_mode = str(deploy.get("endpoint_mode") or "vip")
+    if endpoint_mode not in ENDPOINT_MODES:
+        text = said("{service} has `deploy.endpoint_mode: {mode}`", service=name, mode=endpoint_mode)
+        yield text, said("use `vip` or `dnsrr`")
+    condition = str((deploy.get("restart_policy") or {}).get("condition") or "any")
+    if condition not in CONDITIONS:
+        text = said("{service} has `restart_policy.condition: {condition}`", service=name, condition=condition)
+        yield text, said("use `none`, `on-failure` or `any`")
+    for constraint in (deploy.get("placement") or {}).get("constraints") or ():
+        if not is_readable(str(constraint)):
+            text = said("{service} has the constraint `{constraint}`", service=name, constraint=constraint)
+            yield text, said("write it like `node.labels.disk == ssd`, with `==` or `!=`")
+    if ((deploy.get("resources") or {}).get("reservations") or {}).get("devices"):
+        yield (
+            said("{service} reserves devices", service=name),
+            said("use `deploy.resources.reservations.generic_resources`"),
+        )
+
+
+def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
+    round_robin = (fields.get("deploy") or {}).get("endpoint_mode") == "dnsrr"
+    for port in fields.get("ports") or ():
+        published = str(port.get("published") or "")
+        shown = said("{service} publishes port {port}", service=name, port=published or port.get("target"))
+        if port.get("host_ip") not in {None, "", "0.0.0.0", "::"}:  # noqa: S104 - it is compared, nothing listens
+            yield (
+                said("{shown} at {address}", shown=shown, address=port["host_ip"]),
+                said("a Swarm publishes at every address of a node: remove the address, and close it by a firewall"),
+            )
+        if "-" in published:
+            yield said("{shown} as a range", shown=shown), said("name one port for each")
+        if round_robin and port.get("mode") != "host":
+            yield (
+                said("{shown} by ingress, with `endpoint_mode: dnsrr`", shown=shown),
+                said("give the port `mode: host`, or remove `endpoint_mode`"),
+            )
+
+
+def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+    kind, source = volume.get("type"), str(volume.get("source") or "")
+    if kind in {"volume", "tmpfs"}:
+        return
+    if kind == "bind" and Path(source).is_relative_to(contents):
+        if Path(source).is_dir():
+            yield (
+                said("{service} binds the folder that is mounted at {target}", service=name, target=volume["target"]),
+                said("a config is one file: name the files one by one"),
+            )
+        return
+    yield said("{service} binds {source} of the host", service=name, source=source or kind), ON_EACH_NODE
+
+
+def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
+    for name, definition in read_definitions(model).items():
+        if definition.proxy is not None:
+            yield (
+                said("{service} has `x-deploy.proxy`", service=name),
+                said("remove it: Swarm replaces tasks by itself, and says so to no proxy"),
+            )
+        for dependency in definition.dependencies:
+            if dependency.restart:
+                yield (
+                    said("{service} depends on {on} with `restart: true`", service=name, on=dependency.on),
+                    said("remove it: tasks find a replaced service again by its name"),
+                )
+
+
+def _of_networks(model: Mapping[str, Any]) -> Iterator[Found]:
+    for name, network in (model.get("networks") or {}).items():
+        if not is_of_a_swarm(network or {}):
+            yield (
+                said("the network {network} has `driver: {driver}`", network=name, driver=network["driver"]),
+                said("remove it: the networks of a Swarm are overlays"),
+            )
+
+
+def is_of_a_swarm(network: Mapping[str, Any]) -> bool:
+    """Return whether a network's driver reaches every node, or none is named."""
+    return str(network.get("driver") or "overlay") in {"overlay", "default"}
+
+
+def _unpinned_volumes(model: Mapping[str, Any], allows: Callable[[str], bool]) -> Iterator[Found]:
+    """Find named volumes of a node's own disk that are used where the task may move: it would lose its data."""
+    volumes = model.get("volumes") or {}
+    for service, fields in services_of(model).items():
+        for mount in fields.get("volumes") or ():
+            name = str(mount.get("source") or "")
+            entry = f"{UNPINNED_VOLUME}:{name}"
+            is_local = mount.get("type") == "volume" and bool(name) and _is_local(volumes.get(name) or {})
+            if not is_local or _is_pinned(fields) or allows(entry):
+                continue
+            yield (
+                said(
+                    "{service} may run on any node, and the volume {volume} stays on one", service=service, volume=name
+                ),
+                said(
+                    "pin it by `deploy.placement.constraints`, such as `node.hostname == NAME`; use a volume "
+                    "driver that every node reaches; or allow it by `{entry}`",
+                    entry=entry,
+                ),
+            )
+
+
+def _is_local(volume: Mapping[str, Any]) -> bool:
+    options = volume.get("driver_opts") or {}
+    return volume.get("driver") in {None, "", "local"} and not str(options.get("type") or "").startswith("nfs")
+
+
+def _is_pinned(fields: Mapping[str, Any]) -> bool:
+    deploy = fields.get("deploy") or {}
+    constraints = (str(one).replace(" ", "") for one in (deploy.get("placement") or {}).get("constraints") or ())
+    pinned = any(one.startswith(PINNING) and "==" in one for one in constraints)
+    return pinned or deploy.get("mode") == "global"
+
+
+def with_unsupported(
+    error: ComposePolicyError, model: Mapping[str, Any], environment: Environment, *, allows: Callable[[str], bool]
+) -> RoasError:
+    """Return the policy's error with what Swarm cannot do of a model, as far as its files tell; the model may be empty.
+
+    Nothing that the policy refuses is let pass: what is left out of its list, Swarm's list has.
+    """
+    try:
+        lines = find_unbound(model, allows)
+    except RoasError:  # what the model asks for besides has its own refusal, once this one is settled
+        return error
+    if not lines:
+        return error
+    swarm = unsupported(lines, environment)
+    kept = [Power(*one) for one in error.found if not _is_refused_anyway(one[1], model)]
+    if not kept:
+        return swarm
+    policy = refusal(kept, environment, of_release=False)
+    return ComposePolicyError(
+        joined("\n", (swarm.message, policy.message)),
+        hint=joined("\n", (swarm.hint, policy.hint)),
+        entries=policy.entries,
+        found=policy.found,
+    )
+
+
+def _is_refused_anyway(entry: str, model: Mapping[str, Any]) -> bool:
+    """Return whether what an entry would allow is in Swarm's own list."""
+    kind, _, name = entry.partition(":")
+    services = services_of(model)
+    if kind == "bind":
+        return name in {source for fields in services.values() for source in _refused_binds(fields)}
+    if kind == "docker_socket":
+        return any(one.endswith(SOCKET) for one in _refused_binds(services.get(name) or {}))
+    if kind == "network":
+        return not is_of_a_swarm((model.get("networks") or {}).get(name) or {})
+    return kind in INSTEAD and bool((services.get(name) or {}).get(kind))
+
+
+def _refused_binds(fields: Mapping[str, Any]) -> list[str]:
+    volumes = fields.get("volumes") or ()
+    return [str(one.get("source")) for one in volumes if one.get("type") == "bind" and not becomes_a_config(one)]

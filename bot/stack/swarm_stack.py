@@ -1,0 +1,354 @@
+"""Run a stack on a Docker Swarm: services are written, and judged by what Swarm made of the write."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from roas.concurrency import SingleFlight, begun, run_concurrently
+from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
+from roas.messages.message import said
+from roas.models.change import moment_of
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.release import Release
+from roas.models.stack import WantedImage
+from roas.models.swarm import QuorumLosses, SwarmFacts
+from roas.stack.client import Answer, engine_address
+from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.interface import ProgressReport, ReleaseDraft, ResolvedStack
+from roas.stack.labels import STACK
+from roas.stack.model.definitions import read_definitions
+from roas.stack.model.per_model import PerModel
+from roas.stack.policy.compose_policy import CONTENTS_FOLDER
+from roas.stack.stack import Stack, StackParts
+from roas.stack.swarm.adopting import adopt_stack, is_ours
+from roas.stack.swarm.calls import SwarmCalls
+from roas.stack.swarm.drafting import SwarmDrafter, look_up_digest, missing_from_registry
+from roas.stack.swarm.facts import MANAGER, no_manager, swarm_facts
+from roas.stack.swarm.following import follow_update
+from roas.stack.swarm.judgement import Judgement, UpdateVerdict, deployment_of, failure_hint, nonce_of
+from roas.stack.swarm.names import stack_name
+from roas.stack.swarm.normal_form import differing_keys, spec_hash
+from roas.stack.swarm.obstacles import find_on_swarm
+from roas.stack.swarm.service_spec import service_spec
+from roas.stack.swarm.service_writes import ServiceWrites
+from roas.stack.swarm.shared import JustMade, make_shared, remove_unneeded
+from roas.stack.swarm.snapshots import service_name, task_snapshots
+from roas.stack.swarm.task_logs import read_ending, read_place_log
+from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
+from roas.stack.swarm.tasks import StackLook, look_at_stack, read_tasks
+from roas.stack.swarm.unsupported import refuse_unsupported, with_unsupported
+from roas.stack.swarm.writer import SwarmWriter
+
+Json = dict[str, Any]
+# Events come in bursts, since tasks move together: a look begins so long after the first one.
+GATHER_SECONDS = 0.05
+# Who follows a write looks again and again.
+FOLLOW_SECONDS = 0.25
+
+
+class OneSwarm:
+    """Hold what is known of one stack's Swarm for as long as this process runs; who asks for the same shares it."""
+
+    def __init__(self, parts: StackParts, environment: Environment) -> None:
+        self.writer = SwarmWriter(parts.clients, environment, parts.key.read)
+        self.looks: SingleFlight[StackLook] = SingleFlight()
+        self.made = JustMade()
+        self.writes = ServiceWrites(self.writer, self.made)
+        self.specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, environment.project))
+
+
+class SwarmParts:
+    """Hold what all stacks on Swarms work with."""
+
+    def __init__(self, parts: StackParts) -> None:
+        self.drafter = SwarmDrafter(parts.clients, parts.models, parts.contents)
+        self._parts = parts
+        self._swarms: dict[tuple[str, str], OneSwarm] = {}
+
+    def of(self, environment: Environment) -> OneSwarm:
+        """Return what is known of an environment's stack."""
+        place = engine_address(environment), environment.project
+        if place not in self._swarms:
+            self._swarms[place] = OneSwarm(self._parts, environment)
+        return self._swarms[place]
+
+    async def close(self) -> None:
+        """End the looks that are under way."""
+        await run_concurrently(swarm.looks.close() for swarm in self._swarms.values())
+
+
+class SwarmStack(Stack):
+    """Run a stack on a Swarm: its tasks are the containers. Swarm starts, stops and replaces them by itself."""
+
+    def __init__(self, parts: StackParts, swarms: SwarmParts, environment: Environment) -> None:
+        super().__init__(parts, environment, swarms.drafter)
+        self._swarm = swarms.of(environment)
+
+    @property
+    def replaces_by_itself(self) -> bool:
+        """Return True: tasks come and go."""
+        return True
+
+    async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
+        """Merge, interpolate and check the environment's compose files, and ask the manager what is in the way."""
+        environment, policy = self.environment, self._parts.policy
+
+        def allows(entry: str) -> bool:
+            return policy.allows_by_name(entry, environment)
+
+        async with begun(self._require_ready_swarm()) as asking:
+            try:
+                resolved = await super().resolve(version, write_contents=write_contents)
+            except ComposePolicyError as error:
+                model = await self._parts.resolver.written(environment, version)
+                with without_secrets(self._parts.redactor.redact):
+                    raise with_unsupported(error, model, environment, allows=allows) from error
+            refuse_unsupported(resolved.model, environment, contents=policy.state_dir / CONTENTS_FOLDER, allows=allows)
+            await asking
+        obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
+        return replace(resolved, obstacles=(*resolved.obstacles, *obstacles))
+
+    async def _require_ready_swarm(self) -> None:
+        """Raise EngineError where the engine is no manager, InvalidRequestError where the stack cannot be adopted."""
+        state = await self._clients.call(self.environment, lambda client: SwarmCalls(client).state())
+        if state != MANAGER:
+            raise no_manager(state, self.environment.name, engine_address(self.environment))
+        has_release = await self._parts.stored(lambda: self._parts.models.held_by(self.environment.project))
+        if not has_release and not is_ours(await self._services()):
+            adopt_stack(self.environment, await self._look())
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
+        references = sorted({stack.definitions[name].image for name in services})
+        digests = await run_concurrently(
+            look_up_digest(self._clients, self.environment, reference) for reference in references
+        )
+        found = dict(zip(references, digests, strict=True))
+        return {name: found[stack.definitions[name].image] for name in services}
+
+    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
+        """Return the digest: the nodes pull by themselves."""
+        return str(image.digest)
+
+    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
+        """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError.
+
+        What the files say is asked for where there is a stack.
+        """
+        if not await self._services():
+            return None
+        look = await self._look()
+        found = adopt_stack(self.environment, look, await self._parts.resolver.written(self.environment, version))
+        if found is None:
+            return None
+        self._parts.learn(found.model)
+        return await self._drafter.draft_model(self.environment, found.version, found.model, found.references)
+
+    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Return the hash of the release's model, with the configs and secrets that it has.
+
+        A Swarm keeps them for as long as a release needs them, and what a failed deployment goes back from may be a
+        secret that is wrong.
+        """
+        await self.check_release(release.model_hash)
+        return release.model_hash, ()
+
+    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model that `refresh_credentials` means, and warnings."""
+        return await self.load_model(release.model_hash), ()
+
+    async def protect(self, release: Release) -> None:
+        """Keep a release's model; its images are the registry's to keep."""
+        await self._hold_model(release)
+
+    async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
+        """Remove what a release held that is no longer kept, and the configs and secrets that no stored model names."""
+        await super().unprotect(release, needed=needed)
+        is_needed, project = self._parts.models.mentions, self.environment.project
+        await self._ask(lambda calls: remove_unneeded(calls, project, is_needed))
+
+    async def missing_images(self, release: Release) -> tuple[str, ...]:
+        """Return the services of a release whose image its registry has no more. Raises RegistryUnavailableError."""
+        images = {service.name: service.image for service in release.services}
+        return await missing_from_registry(self._clients, self.environment, images)
+
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
+        """Return the tasks of the stack."""
+        return task_snapshots(await self._look())
+
+    def events(self, *, since_ns: int | None = None) -> TaskEvents:
+        """Tell of changes of the stack's tasks, which Swarm itself does not; what was before is not remembered."""
+        subscription = SwarmSubscription(self._clients, self.environment)
+        return TaskEvents(subscription, self._look, self.environment.project, next_look=self._shared_look)
+
+    async def written_services(self) -> frozenset[str]:
+        """Return the services that the Swarm has of the stack."""
+        return frozenset(service_name(service["Spec"]) for service in await self._services())
+
+    async def last_writer(self) -> str:
+        """Return the newest deployment that wrote a service of the stack; empty where none did."""
+        writers = (deployment_of(nonce_of(service["Spec"])) for service in await self._services())
+        return max(filter(None, writers), key=moment_of, default="")
+
+    async def wanted_services(
+        self,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+        *,
+        as_it_is: bool = False,
+    ) -> Mapping[str, WantedService]:
+        """Return what a pinned model wants of each service; a service on every node wants the tasks that it has."""
+        there = await self.containers() if containers is None else containers
+        definitions = read_definitions(model)
+        written: Mapping[str, str] = {}
+        if not all(definition.replicas for definition in definitions.values()):
+            look = await self._look()
+            written = {service_name(found["Spec"]): spec_hash(found["Spec"], look.networks) for found in look.services}
+        wanted = {}
+        for name, (hashed, is_global) in self._swarm.specs(model).items():
+            definition = definitions[name]
+            if is_global:
+                definition = replace(definition, replicas=max(1, sum(task.service == name for task in there)))
+            unwritten = not definition.replicas and written.get(name) != hashed
+            wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
+        return wanted
+
+    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
+        """Return, by task, the parts in which services differ from a pinned model; never a value."""
+        project = self.environment.project
+
+        def look(calls: SwarmCalls) -> tuple[list[Json], list[Json], dict[str, str]]:
+            services, tasks = calls.services(project), calls.tasks_of_stack(project)
+            return services, tasks, calls.network_names(services)
+
+        services, tasks, networks = await self._ask(look)
+        definitions = read_definitions(model)
+        found: dict[str, ContainerDifference] = {}
+        for service in services:
+            name = service_name(service["Spec"])
+            if name in definitions:
+                spec = service_spec(project, model, definitions[name])
+                keys = differing_keys(spec, service["Spec"], networks)
+                found |= {
+                    task.id: ContainerDifference(keys=keys)
+                    for task in read_tasks(service, tasks, networks)
+                    if keys and task.counts
+                }
+        return found
+
+    async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
+        """Return how a task ended, its node, and its last lines; see `read_ending`."""
+        ending, log = await self._ask(lambda calls: read_ending(calls, container_id, lines=lines))
+        return f"{self._parts.redactor.clean(ending)}\n{self._last_lines(log, lines)}"
+
+    async def read_log(self, container_id: str, *, lines: int, since: datetime | None = None) -> str:
+        """Return the last lines of a task and of those before it in its place, redacted; their nodes have to be up."""
+        began = 0 if since is None else int(since.timestamp())
+        text = await self._ask(lambda calls: read_place_log(calls, container_id, lines=lines, since=began))
+        return self._last_lines(text, lines)
+
+    def _last_lines(self, text: str, lines: int) -> str:
+        return "\n".join(self._parts.redactor.clean(text).rstrip("\n").split("\n")[-lines:])
+
+    async def replacements(self, service: str, since: datetime) -> tuple[str, ...]:
+        """Say which tasks of a service Swarm started since then for some that ended; redacted."""
+        return tuple(map(self._parts.redactor.clean, replacements(await self._look(), service, since)))
+
+    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts | None:
+        """Return what the manager says of its Swarm.
+
+        Which node it is takes an engine the longest, and it says so without a leader, too.
+        """
+        asked = self._clients.call(self.environment, lambda client: SwarmCalls(client).own_node_id())
+        async with begun(asked) as own:
+            found = await self._ask(lambda calls: swarm_facts(calls, with_traces=with_traces))
+            return replace(found, own_node_id=await own)
+
+    def quorum_losses(self) -> QuorumLosses:
+        """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""
+        return self._swarm.writer.quorum_losses()
+
+    async def create_service(
+        self,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
+        at_most: int | None = None,
+        deployment: str = "",
+    ) -> tuple[str, ...]:
+        """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
+
+        While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, but
+        not of a job; and whoever resumes a `deployment` follows what a dead bot wrote for it.
+        """
+        await self.check_release(model_hash)
+        model = await self.load_model(model_hash)
+        definition = read_definitions(model)[service]
+        written = await self._swarm.writes.write(model_hash, model, definition, anew=anew, deployment=deployment)
+        judged = await follow_update(partial(self._shared_look, FOLLOW_SECONDS), written)
+        if judged.verdict is not UpdateVerdict.DONE:
+            raise await self._failure(service, judged)
+        return tuple(task.id for task in await self.containers() if task.service == service)
+
+    async def _failure(self, service: str, judged: Judgement) -> ServiceFailedError:
+        report = "" if judged.task_id is None else await self.failure_output(judged.task_id)
+        return ServiceFailedError(
+            said("{service} failed: {reason}.", service=service, reason=judged.reason),
+            hint=failure_hint(judged, service),
+            service=service,
+            report=report,
+        )
+
+    async def create_missing(
+        self,
+        model_hash: str,
+        chosen: frozenset[str] | None = None,
+        *,
+        created: Callable[[tuple[ContainerSnapshot, ...]], None] = lambda _made: None,
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
+        model, project = await self.load_model(model_hash), self.environment.project
+        made = await self._ask(lambda calls: make_shared(calls, project, model, model["services"]))
+        self._swarm.made.keep(model_hash, made)
+        return ()
+
+    async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
+        """Remove a service with its tasks; a missing one is no error, and one of somebody else's stays."""
+        project = self.environment.project
+
+        def remove(calls: SwarmCalls) -> None:
+            found = calls.service(stack_name(project, service))
+            if found is not None and (found["Spec"].get("Labels") or {}).get(STACK) == project:
+                calls.remove("services", str(found["ID"]))
+
+        await self._ask(remove)
+
+    async def renew_logins(self) -> tuple[str, ...]:
+        """Write services again whose registry has another login by now; returns their names."""
+        return await self._swarm.writer.renew_logins()
+
+    async def _services(self) -> list[Json]:
+        return await self._ask(lambda calls: calls.services(self.environment.project))
+
+    async def _look(self) -> StackLook:
+        return await self._ask(lambda calls: look_at_stack(calls, self.environment.project))
+
+    async def _shared_look(self, gather_seconds: float = GATHER_SECONDS) -> StackLook:
+        """Look at a stack in a moment, for all who follow it: the same event wakes them."""
+        return await self._swarm.looks.ask("stack", self._look, gather_seconds=gather_seconds)
+
+    async def _ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
+        return await self._swarm.writer.ask(question)
+
+
+def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:
+    """Return the hash of each spec, which says the names of its networks, and whether it is one on every node."""
+    specs = {name: service_spec(project, model, one) for name, one in read_definitions(model).items()}
+    return {name: (spec_hash(spec, {}), "Global" in spec["Mode"]) for name, spec in specs.items()}

@@ -1,0 +1,40 @@
+"""Apply a stack the way a deployment does, without a deployment."""
+
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.stack.interface import ReleaseDraft
+from roas.stack.stacks import Stacks
+
+
+async def draft(engine: Stacks, environment: Environment, version: str | None = "v1") -> ReleaseDraft:
+    """Resolve what lies in the folder and pin it to the images that are here."""
+    stack = await engine.of(environment).resolve(version)
+    wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+    image_ids = {name: image.image_id for name, image in wanted.items() if image.image_id}
+    return await engine.of(stack.environment).draft_release(stack, image_ids)
+
+
+async def apply(engine: Stacks, environment: Environment, model_hash: str) -> tuple[ContainerSnapshot, ...]:
+    """Create and start every service of a model, one after the other."""
+    await engine.of(environment).create_missing(model_hash)
+    for service in (await engine.load_model(model_hash))["services"]:
+        for container_id in await engine.of(environment).create_service(model_hash, service):
+            await engine.of(environment).start(container_id)
+    return await engine.of(environment).containers()
+
+
+async def make(engine: Stacks, environment: Environment, model_hash: str) -> tuple[ContainerSnapshot, ...]:
+    """Create every service of a model as `apply` does, and start none: what is made shows all but how it runs."""
+    await engine.of(environment).create_missing(model_hash)
+    for service in (await engine.load_model(model_hash))["services"]:
+        await engine.of(environment).create_service(model_hash, service)
+    return await engine.of(environment).containers()
+
+
+async def deploy(
+    engine: Stacks, environment: Environment, version: str | None = "v1", *, started: bool = True
+) -> ReleaseDraft:
+    """Draft a release of what lies in the folder and apply it; or, unless it is to be started, only make it."""
+    drafted = await draft(engine, environment, version)
+    await (apply if started else make)(engine, environment, drafted.model_hash)
+    return drafted

@@ -1,0 +1,60 @@
+"""A container that ends while it is waited for: whether somebody stopped it is what Docker's own events show."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+
+import docker
+import pytest
+
+from roas.errors import ServiceFailedError
+from roas.models.environment import Environment
+from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.stacks import Stacks
+from testbed.engine import manual_environment
+from tests.integration.stack.applying import draft
+
+NEVER_HEALTHY = """
+services:
+  web:
+    image: tiny:v1
+    command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+    healthcheck: {test: ["CMD", "false"], interval: 1s, start_period: 60s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "reason", "advice"),
+    [
+        (("stop",), "somebody else stopped it", "Find out who stopped it"),
+        (("exec", "kill", "-TERM", "1"), "it ended with code 0", "correct the release"),
+    ],
+)
+async def test_stop_by_hand_is_told_from_an_end_of_its_own(
+    engine: Stacks,
+    stack: Callable[..., Environment],
+    docker_client: docker.DockerClient,
+    act: tuple[str, ...],
+    reason: str,
+    advice: str,
+) -> None:
+    environment = stack(NEVER_HEALTHY)
+    drafted = await draft(engine, environment)
+    await engine.of(environment).create_missing(drafted.model_hash)
+    (made,) = await engine.of(environment).containers()
+    definition = engine.definitions(await engine.load_model(drafted.model_hash))["web"]
+    async with ContainerWatch(engine.of(environment)) as watch:
+        await engine.of(environment).start(made.id)
+        await watch.until(lambda there: any(container.started_at for container in there) or None, 60)
+        waiting = asyncio.create_task(wait_until_ready(engine.of(environment), definition, watch))
+        await asyncio.to_thread(_by_hand, environment, made.id, *act)
+        with pytest.raises(ServiceFailedError, match=reason) as raised:
+            await asyncio.wait_for(waiting, 60)
+    assert advice in raised.value.hint
+    assert docker_client.containers.get(made.id).attrs["State"]["ExitCode"] == 0
+
+
+def _by_hand(environment: Environment, container: str, act: str, *arguments: str) -> None:
+    command = ["docker", act, container, *arguments]
+    subprocess.run(command, env=manual_environment(environment.docker_host), capture_output=True, check=True)

@@ -1,0 +1,115 @@
+"""What a stack asks for beyond its own containers is named, and rides along with releases that have it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment, PolicyLevel
+from roas.stack.stacks import Stacks
+from tests.integration.stack.applying import draft
+
+Stack = Callable[..., Environment]
+
+# By what is asked for: what is shown of it. Each row is one of the page of powers.
+POWERS = {
+    "privileged: true": ["web: privileged"],
+    "volumes: ['/run/docker.sock:/s']": ["web: docker-socket /run/docker.sock"],
+    "volumes: ['/run/docker.sock:/s:ro']": ["web: docker-socket /run/docker.sock"],
+    "volumes: ['/etc:/e']": ["web: path /etc"],
+    "volumes: ['/etc:/e:ro']": ["web: reads /etc"],
+    "volumes: ['./docker-compose.yml:/d']": ["dev: writes {folder}/docker-compose.yml"],
+    "cap_add: [NET_ADMIN, SYS_PTRACE]": ["web: cap_add NET_ADMIN", "web: cap_add SYS_PTRACE"],
+    "devices: ['/dev/kvm:/dev/kvm']": ["web: devices 8 hex"],
+    "pid: host": ["web: pid host"],
+    "network_mode: host": ["web: network_mode host"],
+    "security_opt: ['seccomp:unconfined']": ["web: security_opt seccomp:unconfined"],
+    "sysctls: {vm.overcommit_memory: 1}": ["web: sysctls vm.overcommit_memory"],
+    "ports: ['443:443']": ["web: port 443"],
+    "ports: ['5353:53/udp']": ["web: port 5353/udp"],
+    "ports: ['127.0.0.1:443:443']": [],
+    "logging: {driver: syslog}": ["web: logging syslog"],
+    "networks: [n]\nnetworks: {n: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}": ["n: network 10.0.0.0/8"],
+    "networks: [n]\nnetworks: {n: {ipam: {config: [{subnet: 192.168.7.1/32}]}}}": ["n: network 192.168.7.1/32"],
+    "networks: [n]\nnetworks: {n: {ipam: {config: [{subnet: 'fd00::/8'}]}}}": ["n: network fd00::/8"],
+    "networks: [n]\nnetworks: {n: {external: true, name: proxy}}": ["n: others-network proxy"],
+    "volumes: ['data:/d']\nvolumes: {data: {external: true, name: theirs}}": ["data: others-volume theirs"],
+    "volumes: ['data:/d']\nvolumes: {data: {driver_opts: {type: none, o: bind, device: /etc}}}": [
+        "data: volume device, o, type"
+    ],
+    "command: [x]": [],
+}
+
+
+@pytest.mark.parametrize(("text", "wanted"), POWERS.items(), ids=POWERS)
+async def test_power_is_named_and_asked_for(engine: Stacks, stack: Stack, text: str, wanted: list[str]) -> None:
+    environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
+    resolved = await engine.of(environment).resolve(None)
+    expected = sorted(name.replace("{folder}", str(environment.folder)) for name in wanted)
+    found = sorted(await engine.of(environment).new_powers(resolved, ()))
+    if "8 hex" in "".join(expected):
+        assert [name.rpartition(" ")[0] for name in found] == [name[: -len(" 8 hex")] for name in expected]
+    else:
+        assert found == expected
+    strict = replace(environment, policy=PolicyLevel.STRICT)
+    if wanted:
+        with pytest.raises(ComposePolicyError):
+            await engine.of(strict).resolve(None)
+    assert not (await engine.of(replace(environment, policy=PolicyLevel.TRUSTED)).resolve(None)).powers
+
+
+def written(text: str) -> str:
+    """Return a compose file: what `web` has, and below it what stands beside the services."""
+    fields, _, rest = text.partition("\n")
+    return f"services: {{web: {{image: 'tiny:v1', {fields}}}}}\n{rest}"
+
+
+RIDING = [text for text, wanted in POWERS.items() if wanted and "external" not in text] + [
+    "build: {context: ., network: host}",
+    "secrets: [s]\nsecrets: {s: {file: /etc/hostname}}",
+]
+
+
+@pytest.mark.parametrize("text", RIDING)
+async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text: str) -> None:
+    environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
+    (environment.folder / "Dockerfile").write_text("FROM tiny:v1\n")
+    resolved = await engine.of(environment).resolve(None)
+    assert await engine.of(environment).new_powers(resolved, ())
+    image = await engine.of(environment).look_up_images(
+        await engine.of(stack_of_image(environment)).resolve(None), frozenset({"web"})
+    )
+    drafted = await engine.of(environment).draft_release(resolved, {"web": str(image["web"].image_id)})
+    assert (
+        await engine.of(environment).new_powers(await engine.of(environment).resolve(None), [drafted.model_hash]) == ()
+    )
+
+
+def stack_of_image(environment: Environment) -> Environment:
+    """Return a stack beside it that has the image and nothing else."""
+    path = environment.folder / "plain.yml"
+    path.write_text("services: {web: {image: 'tiny:v1'}}")
+    return replace(environment, compose_files=(path,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_new"),
+    [
+        ("privileged: true", "privileged: true, environment: [A=1]", False),
+        ("privileged: true", "privileged: true, command: [/payload]", True),
+        ("privileged: true", "privileged: true, user: '0'", True),
+        ("privileged: true", "privileged: true, volumes: ['./data:/d']", True),
+        ("ports: ['443:443']", "ports: ['443:443'], command: [/other]", False),
+        ("cap_add: [NET_ADMIN]", "cap_add: [NET_ADMIN, SYS_ADMIN]", True),
+        ("volumes: ['/etc:/e:ro']", "volumes: ['/etc:/e']", True),
+    ],
+)
+async def test_root_power_of_another_program_is_new(
+    engine: Stacks, stack: Stack, before: str, after: str, is_new: bool
+) -> None:
+    (stack("services: {}").folder / "data").mkdir()
+    first = replace(stack(f"services: {{web: {{image: 'tiny:v1', {before}}}}}"), policy=PolicyLevel.ASK)
+    granted = (await draft(engine, first)).model_hash
+    second = replace(stack(f"services: {{web: {{image: 'tiny:v1', {after}}}}}"), policy=PolicyLevel.ASK)
+    assert bool(await engine.of(second).new_powers(await engine.of(second).resolve(None), [granted])) is is_new

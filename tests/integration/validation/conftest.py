@@ -1,5 +1,0 @@
-"""The subject at which checks look, as in the tests of their logic."""
-
-from tests.unit.validation.conftest import probe, subject
-
-__all__ = ["probe", "subject"]

@@ -1,0 +1,105 @@
+"""The checks of the state folder and of the own container judge where the bot runs."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from roas.checks.machine import own_container
+from roas.checks.secrets import state_folder
+from roas.checks.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import Mount, OwnContainer
+
+
+def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
+    return [(result.severity, result.message) for result in results if not result.passed]
+
+
+async def test_private_state_folder_passes(subject: Subject) -> None:
+    assert (await state_folder.run(subject))[0].passed
+
+
+async def test_open_state_folder_fails_with_remedy(subject: Subject) -> None:
+    subject.settings.state_dir.chmod(0o750)
+    (result,) = await state_folder.run(subject)
+    assert not result.passed
+    assert "0750" in result.message
+    assert "chmod 700" in result.remedy
+
+
+async def test_missing_state_folder_is_warned_of(subject: Subject) -> None:
+    """The first start makes it, or these are not the settings of the bot."""
+    subject.settings.state_dir.rmdir()
+    (result,) = await state_folder.run(subject)
+    assert (result.passed, result.severity) == (False, Severity.WARNING)
+    assert "does not exist yet" in result.message
+
+
+async def test_state_folder_that_cannot_be_made_fails(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject.settings.state_dir.rmdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (result,) = await state_folder.run(subject)
+    assert (result.passed, result.severity) == (False, Severity.CRITICAL)
+    assert "No such file" in result.message
+
+
+async def test_file_is_no_state_folder(subject: Subject) -> None:
+    subject.settings.state_dir.rmdir()
+    subject.settings.state_dir.write_text("x")
+    assert "is not a folder" in (await state_folder.run(subject))[0].message
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+async def test_unwritable_state_folder_fails(subject: Subject) -> None:
+    subject.settings.state_dir.chmod(0o500)
+    assert "not writable" in (await state_folder.run(subject))[0].message
+
+
+async def test_outside_container_warns_only_for_home(subject: Subject) -> None:
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    assert failed(await own_container.run(subject)) == []
+    assert failed(await own_container.run(home))[0][0] is Severity.WARNING
+
+
+def inside(subject: Subject, probe: Any, *mounts: Mount, project: str = "shop-dev") -> Subject:
+    probe.inside = True
+    probe.own = OwnContainer("0" * 64, "shop-dev-bot-1", project, "bot", mounts)
+    return subject
+
+
+async def test_unknown_own_container_critical_only_at_home(subject: Subject, probe: Any) -> None:
+    probe.inside = True
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    assert failed(await own_container.run(subject))[0][0] is Severity.WARNING
+    assert failed(await own_container.run(home))[0][0] is Severity.CRITICAL
+
+
+async def test_folders_at_own_path_pass(subject: Subject, probe: Any) -> None:
+    folder = str(subject.environment.folder)
+    results = await own_container.run(inside(subject, probe, Mount(folder, folder, True)))
+    assert failed(results) == []
+    assert "shop-dev-bot-1" in results[0].message
+
+
+async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: Any) -> None:
+    folder, state = subject.environment.folder, subject.settings.state_dir
+    volume = Mount("/var/lib/docker/volumes/s/_data", str(state), True, "volume")
+    results = await own_container.run(inside(subject, probe, Mount("/srv/shop", str(folder), True), volume))
+    messages = [message for _, message in failed(results)]
+    assert len(messages) == 2
+    assert "lies in the volume" in messages[0]
+    assert "is /srv/shop on the host" in messages[1]
+    assert f"{folder}:{folder}" in results[1].remedy
+
+
+async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
+    assert "is not mounted from the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
+
+
+async def test_home_must_be_project_of_own_container(subject: Subject, probe: Any) -> None:
+    folder = str(subject.environment.folder)
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    placed = inside(home, probe, Mount(folder, folder, True), project="elsewhere")
+    assert "belongs to elsewhere" in failed(await own_container.run(placed))[0][1]

@@ -1,0 +1,132 @@
+"""What is said of a Swarm before anything is deployed to it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from roas.checks.swarm import swarm_clocks, swarm_constraints, swarm_managers, swarm_nodes, swarm_registry
+from roas.errors import EngineUnavailableError
+from roas.models.check import CheckResult, Severity
+from roas.models.stack import ServiceDefinition
+from roas.models.swarm import SwarmFacts, SwarmNode, TaskTrace
+from roas.stack.interface import ResolvedStack
+
+M1 = SwarmNode("n1", "node1", reachability="reachable", is_leader=True, engine_version="26.1.5", labels={"disk": "ssd"})
+M2 = SwarmNode("n2", "node2", reachability="reachable", engine_version="26.1.5")
+M3 = SwarmNode("n3", "node3", reachability="reachable", engine_version="28.5.2")
+IMAGE = "registry:5000/shop:v1"
+
+
+async def results(
+    check: Any, subject: Any, *nodes: SwarmNode, web: dict[str, Any] | None = None, traces: tuple[TaskTrace, ...] = ()
+) -> list[CheckResult]:
+    """Run a check where these nodes are, and `web` is the stack's only service."""
+    stack = ResolvedStack(subject.environment, "v1", {"services": {"web": web or {}}}, {"web": definition()})
+
+    async def swarm() -> SwarmFacts:
+        return SwarmFacts("c1", "n1", nodes, traces)
+
+    return list(await check.run(replace(subject, stack=stack, swarm=swarm)))
+
+
+def definition() -> ServiceDefinition:
+    return ServiceDefinition("web", IMAGE, "hash")
+
+
+def said(found: list[CheckResult]) -> list[tuple[bool, str]]:
+    return [(check_result.passed, check_result.message) for check_result in found]
+
+
+async def test_one_machine_has_nothing_to_check(subject: Any) -> None:
+    checks = (
+        swarm_managers,
+        swarm_nodes,
+        swarm_constraints,
+        swarm_registry,
+        swarm_clocks,
+    )
+    assert [await check.run(subject) for check in checks] == [[]] * 5
+
+
+async def test_managers(subject: Any) -> None:
+    check = swarm_managers
+    assert said(await results(check, subject, M1, M2, M3)) == [
+        (True, "node1 is a manager; 3 of 3 can be reached, node1 leads.")
+    ]
+    (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
+    assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
+    assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
+        "2 managers bear no more losses than 1 do."
+    ]
+    (_, alone) = await results(check, subject, M1)
+    assert (alone.severity, alone.passed) == (Severity.INFO, False)
+    gone = replace(M2, reachability="unreachable")
+    (quorum, _) = await results(check, subject, M1, gone)
+    assert (quorum.severity, quorum.message) == (Severity.CRITICAL, "Of 2 managers 1 can be reached.")
+
+
+async def test_manager_that_does_not_answer(subject: Any) -> None:
+    async def swarm() -> SwarmFacts:
+        raise EngineUnavailableError("The Swarm has no leader.", hint="More than half of the managers must be up.")
+
+    (found,) = await swarm_managers.run(replace(subject, swarm=swarm))
+    assert (found.passed, found.message) == (False, "The Swarm has no leader.")
+
+
+async def test_nodes_and_their_engines(subject: Any) -> None:
+    drained, down = replace(M2, availability="drain"), replace(M3, state="down")
+    found = await results(swarm_nodes, subject, M1, drained, down)
+    assert said(found) == [
+        (True, "node1 (manager): ready, active, Docker Engine 26.1.5."),
+        (False, "node2 (manager): ready, drain, Docker Engine 26.1.5."),
+        (False, "node3 (manager): down, active, Docker Engine 28.5.2."),
+        (False, "The engines are not of one version: 26.1.5 on node1 and node2 and 28.5.2 on node3."),
+    ]
+    assert [alert.severity for alert in found[1:]] == [Severity.INFO, Severity.WARNING, Severity.INFO]
+
+
+@pytest.mark.parametrize(
+    ("placement", "replicas", "words"),
+    [
+        ({"constraints": ["node.labels.disk == ssd"]}, 1, "Every service has a node that takes it."),
+        (
+            {"constraints": ["node.labels.disk == hdd"]},
+            1,
+            "No node satisfies what web asks for: node.labels.disk == hdd (the nodes have ssd).",
+        ),
+        ({"constraints": ["node.hostname == node3"]}, 1, "web may run on node3 only, which takes no tasks now."),
+        ({"max_replicas_per_node": 1}, 3, "web wants 3 tasks, 1 on a node at most; it may run on node1, node2."),
+    ],
+)
+async def test_constraints(subject: Any, placement: dict[str, Any], replicas: int, words: str) -> None:
+    web = {"deploy": {"placement": placement, "replicas": replicas}}
+    (found,) = await results(swarm_constraints, subject, M1, M2, replace(M3, state="down"), web=web)
+    assert found.message == words
+
+
+async def test_registry_as_far_as_tasks_tell(subject: Any) -> None:
+    check, digest = swarm_registry, "registry:5000/shop@sha256:1"
+    had, failed = TaskTrace("n1", digest, True), TaskTrace("n2", digest, False, lacks_image=True)
+    (unknown,) = await results(check, subject, M1, M2, traces=(had,))
+    assert (unknown.severity, unknown.passed) == (Severity.INFO, False)
+    assert unknown.message.startswith("Whether node2 can pull from registry:5000 is not known")
+    (problem,) = await results(check, subject, M1, M2, traces=(had, failed))
+    assert (problem.severity, problem.message) == (Severity.WARNING, "node2 could not pull from registry:5000.")
+    (good,) = await results(check, subject, M1, M2, traces=(had, failed, TaskTrace("n2", digest, True)))
+    assert good.passed
+
+
+async def test_clocks_as_far_as_reports_tell(subject: Any) -> None:
+    """A report from the future is of a clock that is ahead; one that came late may be a repeated one."""
+    traces = (
+        TaskTrace("n1", IMAGE, True, lag_seconds=0.02),
+        TaskTrace("n1", IMAGE, True, lag_seconds=900.0),
+        TaskTrace("n2", IMAGE, True, lag_seconds=-75.4),
+        TaskTrace("n3", IMAGE, True, lag_seconds=300.0),
+    )
+    assert said(await results(swarm_clocks, subject, M1, M2, M3, traces=traces)) == [
+        (False, "The clock of node2 is 75 s ahead."),
+        (True, "The clocks of node1 agree with the managers'."),
+        (False, "How the clocks of node3 are is not known: no task there has told."),
+    ]

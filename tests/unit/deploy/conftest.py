@@ -1,0 +1,69 @@
+"""An orchestrator over a real journal and an engine of dictionaries."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from roas.deploy.components import Components
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.events import EventBus
+from roas.models.environment import Environment
+from roas.state.manager import StateManager
+from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.played_parts import components_over, service
+from tests.unit.deploy.two_bots import Bot, Scene, a_scene
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_retries():
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=0.0)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine({"store": service("store"), "web": service("web", "store")})
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EventBus]:
+    bus = EventBus()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def components(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
+    engine.protected.clear()  # one that is a parameter is there for several tests
+    return components_over(state, bus, engine)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with a_scene(tmp_path) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def old(scene: Scene) -> Bot:
+    return await scene.first()
+
+
+@pytest.fixture
+async def orchestrator(components: Components, environment: Environment) -> AsyncIterator[DeploymentOrchestrator]:
+    orchestrator = DeploymentOrchestrator(components, {"dev": environment})
+    yield orchestrator
+    await orchestrator.close()

@@ -1,0 +1,64 @@
+"""An orchestrator's parts over a real journal: an engine of dictionaries, and what finds nothing wrong beside it."""
+
+from roas.configuration.settings import Settings
+from roas.deploy.components import Components
+from roas.deploy.peers import HealthAnswer, Peers
+from roas.events import EventBus
+from roas.models.check import ValidationReport
+from roas.models.environment import Environment
+from roas.models.stack import Dependency, ServiceDefinition
+from roas.stack.manager import DeploymentManager
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+from tests.unit.deploy.fake_engine import FakeEngine
+
+
+class Approving:
+    """Find nothing wrong."""
+
+    def __init__(self) -> None:
+        self.results: tuple = ()
+
+    async def validate(self, environment, version=None, *, model_hash=None, found=None) -> ValidationReport:
+        return ValidationReport(environment.name, self.results)
+
+
+class NoMonitoring:
+    async def prepare_monitoring_stack(self, environment) -> tuple[str, ...]:
+        return ()
+
+
+class Answering:
+    async def probe(self, environment, url, timeout_seconds) -> bool:
+        return True
+
+
+async def nobody(environment: Environment) -> None:
+    return None
+
+
+def service(name: str, *needs: str, **options: object) -> ServiceDefinition:
+    dependencies = tuple(Dependency(name, need) for need in needs)
+    options = {"has_health_check": True, "monitor_seconds": 0.0} | options
+    return ServiceDefinition(name, f"{name}:v1", "d", dependencies, **options)
+
+
+async def nobody_answers(url: str) -> HealthAnswer | None:
+    """Be a network in which no bot can be asked: the journal alone tells peers from others."""
+    return None
+
+
+def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
+    return Components(
+        settings=Settings(_env_file=None, state_dir=state.folder),
+        state=state,
+        bus=bus,
+        stacks=engine,
+        manager=DeploymentManager(engine, state),
+        validator=Approving(),
+        monitoring=NoMonitoring(),
+        prober=Answering(),
+        own_container=nobody,
+        held_lease=HeldLease(),
+        peers=Peers(engine, state, nobody, nobody_answers),
+    )

@@ -1,0 +1,39 @@
+"""A plan says where somebody's `docker compose up -d` will do something else."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.deploy.planning import _beside_compose
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+
+COPIED = {"x-deploy": {"written": {"image": "a", "volumes": []}}}
+PLAIN = {"x-deploy": {"written": {"image": "a"}}}
+
+
+def said_of(
+    action: ServiceAction, fields: dict[str, Any], *, beside: bool = False, on_swarm: bool = False
+) -> list[str]:
+    plan = Plan("dev", "v2", 1, None, (ServicePlan("web", action),), (), (), "d")
+    environment = SimpleNamespace(on_swarm=on_swarm)
+    model = {"services": {"web": fields}}
+    stack: Any = SimpleNamespace(environment=environment, model=model, beside_files=beside, version="v2")
+    return list(_beside_compose(plan, stack))
+
+
+@pytest.mark.parametrize("action", [ServiceAction.CREATE, ServiceAction.RECREATE])
+def test_copies_are_said_of_what_is_made(action: ServiceAction) -> None:
+    assert [item for item in said_of(action, COPIED) if "makes web anew" in item]
+    assert said_of(action, PLAIN) == []
+    assert said_of(action, COPIED, on_swarm=True) == []
+
+
+def test_nothing_is_said_of_what_stays() -> None:
+    assert said_of(ServiceAction.KEEP, COPIED, beside=True) == []
+
+
+def test_other_version_of_the_files_is_said() -> None:
+    (text,) = said_of(ServiceAction.RECREATE, PLAIN, beside=True)
+    assert "Write v2 there" in text
+    assert "roas compose dev" in text

@@ -1,0 +1,104 @@
+"""A proxy that a deployment changed has to serve what is behind it before the deployment has succeeded."""
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.errors import ProxyError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
+from roas.models.stack import ServiceProxy
+from roas.stack.proxied_service import ProxyReport
+from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.played_parts import service
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+
+
+class SilentProxy:
+    """Run, and answer nobody once it is `silent`."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self.required: list[frozenset[str]] = []
+
+    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
+        self.required.append(frozenset(containers))
+        await report("a look")
+        if self.silent:
+            raise ProxyError("haproxy sends web nothing: The proxy does not answer.", service="web")
+
+    async def hold(self, new: int) -> None:
+        """Hold nothing."""
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        """Know everybody."""
+
+    async def drain(self, containers: Collection[str], report: ProxyReport, **_: object) -> int:
+        return 0
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        """Have nothing to give back."""
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        return ()
+
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
+        """Have nothing to settle."""
+
+
+@pytest.fixture
+def proxy(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> SilentProxy:
+    proxy = SilentProxy()
+    engine.stack = {"haproxy": service("haproxy"), "web": service("web", proxy=ServiceProxy("haproxy"))}
+    monkeypatch.setattr(engine, "proxied_service", lambda *_: proxy, raising=False)
+    return proxy
+
+
+def deploy(version: str, *services: str) -> DeploymentRequest:
+    return DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version, services=services)
+
+
+async def test_proxy_alone_has_to_serve(orchestrator: DeploymentOrchestrator, engine: FakeEngine, proxy: Any) -> None:
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    web = frozenset(one.id for one in engine.running.values() if one.service == "web")
+    proxy.required.clear()
+    assert (await orchestrator.run(deploy("v2", "haproxy"))).outcome is Outcome.SUCCEEDED
+    assert proxy.required == [web]
+    proxy.silent = True
+    ended = await orchestrator.run(deploy("v3", "haproxy"))
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert ended.problem.key == "proxy"
+    assert engine.versions() == {"haproxy": "haproxy:v2", "web": "web:v1"}
+
+
+async def test_proxy_that_stays_is_not_asked(orchestrator: DeploymentOrchestrator, proxy: Any) -> None:
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    proxy.required.clear()
+    proxy.silent = True
+    assert (await orchestrator.run(deploy("v2", "web"))).outcome is Outcome.SUCCEEDED
+    assert not proxy.required
+
+
+async def test_proxy_without_containers_is_not_asked(
+    orchestrator: DeploymentOrchestrator, engine: FakeEngine, proxy: Any
+) -> None:
+    """Nobody comes through it, as the file says."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    engine.stack["haproxy"] = service("haproxy", replicas=0)
+    proxy.required.clear()
+    proxy.silent = True
+    assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.SUCCEEDED
+    assert not proxy.required
+
+
+async def test_rollback_is_told_and_does_not_fail(orchestrator: DeploymentOrchestrator, proxy: Any) -> None:
+    for version in ("v1", "v2"):
+        assert (await orchestrator.run(deploy(version))).outcome is Outcome.SUCCEEDED
+    proxy.silent = True
+    ended = await orchestrator.run(DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA))
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+    assert any("haproxy sends web nothing" in warning for warning in ended.warnings), ended.warnings
+    assert ServiceStep.WAITING not in {one.step for one in ended.services}

@@ -1,0 +1,78 @@
+"""What somebody else did to a service of a Swarm while it was observed is told as that, and blames no release."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseStatus
+from roas.models.environment import EngineKind, Environment
+from roas.models.events import PhaseChanged
+from roas.models.health import ContainerState
+from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import deploy
+from tests.unit.deploy.test_lost_quorum import Swarming
+
+
+class Meddled(Swarming):
+    """Be a Swarm in which a hand does something to web."""
+
+    def remove_web(self) -> None:
+        self.running = {key: one for key, one in self.running.items() if one.service != "web"}
+        self.tell("web")
+
+    def change_web(self) -> None:
+        for key, one in self.running.items():
+            if one.service == "web":
+                self.running[key] = replace(one, config_hash="by hand", state=ContainerState.RESTARTING)
+        self.tell("web")
+
+    def end_web(self) -> None:
+        for key, one in self.running.items():
+            if one.service == "web":
+                self.running[key] = replace(one, state=ContainerState.RESTARTING)
+        self.tell("web")
+
+
+@pytest.fixture
+def engine() -> Meddled:
+    return Meddled({"web": service("web", monitor_seconds=5.0)})
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=5.0, engine=EngineKind.SWARM)
+
+
+@pytest.mark.parametrize(
+    ("act", "message", "hint"),
+    [
+        ("remove_web", "web failed: somebody removed the service meanwhile.", "Find out who writes to the Swarm"),
+        ("change_web", "web failed: somebody else changed the service meanwhile.", "Find out who writes to the Swarm"),
+        ("end_web", "web failed: it is restarting", "Read the last lines of web"),
+    ],
+)
+async def test_hand_while_it_is_observed(orchestrator, engine, components, act: str, message: str, hint: str) -> None:
+    async def meddle(event: PhaseChanged) -> None:
+        if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
+            getattr(engine, act)()
+
+    components.bus.subscribe(PhaseChanged, meddle, name="test")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.message.startswith(message), deployment.problem
+    assert deployment.problem.hint.startswith(hint), deployment.problem
+
+
+async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, components) -> None:
+    """What ran there before answers again when it is back."""
+
+    async def lose(event: PhaseChanged) -> None:
+        if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
+            engine.running = {key: replace(item, left_on=("node3",)) for key, item in engine.running.items()}
+
+    components.bus.subscribe(PhaseChanged, lose, name="test")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED
+    assert "node3 is down: web may still run there as it was before, until the node is back." in deployment.warnings

@@ -1,0 +1,114 @@
+"""How a phase ended is written before anything else happens."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from roas.deploy import run
+from roas.deploy.phase_runner import _begun
+from roas.deploy.phases.execution import Execution
+from roas.errors import RolloutPausedError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
+from roas.models.events import DeploymentStoodStill
+from roas.models.rollout import Choice
+from roas.state.instance import boot_id, boot_seconds
+from roas.ui.embeds.live import draw_live
+from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import DORA, deploy, reached
+
+
+async def test_phase_that_ended_stays_so_when_the_next_one_could_not_begin(orchestrator, state, monkeypatch):
+    """The journal may have taken so long that the time of the next one was over."""
+    save = state.deployments.save_phases
+
+    async def take_too_long(deployment, phases, fence):
+        if {phase.name for phase in phases} == {PhaseName.VALIDATION}:
+            monkeypatch.setattr(state.deployments, "save_phases", save)
+            raise TimeoutError
+        await save(deployment, phases, fence)
+
+    monkeypatch.setattr(state.deployments, "save_phases", take_too_long)
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.phase(PhaseName.INITIALIZATION).status is PhaseStatus.SUCCESS
+    assert deployment.phase(PhaseName.VALIDATION).status is PhaseStatus.FAILED
+
+
+async def test_end_of_each_phase_is_written_before_the_outcome(orchestrator, state, monkeypatch):
+    """Whoever hears of the outcome finds it all in the journal, and so does whoever resumes in between."""
+    finish, written = state.deployments.finish, []
+
+    async def look_and_finish(deployment, *arguments, **named):
+        written.append(await state.deployments.get(deployment.id))
+        await finish(deployment, *arguments, **named)
+
+    monkeypatch.setattr(state.deployments, "finish", look_and_finish)
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert [item.phases for item in written] == [deployment.phases]
+    assert {phase.status for phase in deployment.phases} <= {PhaseStatus.SUCCESS, PhaseStatus.PENDING}
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_phase_that_a_person_took_back_from_its_pause_has_ended(orchestrator, state, monkeypatch, cancelled):
+    """Nobody reads in the channel that it was interrupted, as if the bot had died."""
+
+    async def pause(_phase, _context):
+        raise RolloutPausedError("1 of 2 new replicas failed.", service="web")
+
+    monkeypatch.setattr(Execution, "run", pause)
+    started = await orchestrator.start(deploy("v1"))
+    await reached(orchestrator, lambda one: one.is_waiting, started.id)
+    if cancelled:
+        await orchestrator.cancel(started.id, DORA)
+    else:
+        await orchestrator.decide(started.id, Choice.ROLL_BACK, DORA)
+    deployment = await orchestrator.wait(started.id)
+    assert deployment.outcome is (Outcome.CANCELLED if cancelled else Outcome.FAILED), deployment.problem
+    phase = deployment.phase(PhaseName.EXECUTION)
+    assert (phase.status, phase.problem) == (PhaseStatus.CANCELLED, deployment.problem)
+    assert "interrupted" not in draw_live(deployment).embeds[0].description
+
+
+@pytest.mark.parametrize(("boot", "seconds"), [(boot_id(), 5.0), ("another boot", 720 * 3600.0)])
+def test_duration_of_a_resumed_phase_is_by_the_boots_clock(boot: str, seconds: float) -> None:
+    """The wall clock may have been set by a month since another process began it."""
+    known = PhaseResult(
+        PhaseName.EXECUTION,
+        PhaseStatus.IN_PROGRESS,
+        started_at=datetime.now(UTC) - timedelta(days=30),
+        boot_id=boot,
+        boot_seconds=boot_seconds() - 5.0,
+    )
+    since, resumed = _begun(known, PhaseName.EXECUTION)
+    assert time.monotonic() - since == pytest.approx(seconds, abs=1.0)
+    assert resumed.started_at == known.started_at
+
+
+@pytest.mark.parametrize("engine", [FakeEngine({"web": service("web")})])
+async def test_deployment_that_stands_still_is_told(orchestrator, engine, bus, monkeypatch):
+    """Whatever it waits for, and wherever: here for the end of a recovery that does not end."""
+    monkeypatch.setattr(run, "STANDSTILL_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(run, "STANDSTILL_SECONDS", 0.05)
+    told, going_on = asyncio.Event(), asyncio.Event()
+    found: list[DeploymentStoodStill] = []
+
+    async def take(event: DeploymentStoodStill) -> None:
+        found.append(event)
+        told.set()
+
+    async def never_ends(_environment: object) -> None:
+        await going_on.wait()
+
+    bus.subscribe(DeploymentStoodStill, take, name="test")
+    object.__setattr__(orchestrator._components, "stop_recovery", never_ends)
+    started = await orchestrator.start(deploy("v1"))
+    async with asyncio.timeout(30):
+        await told.wait()
+        going_on.set()
+        assert (await orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+    assert {still.deployment_id for still in found} == {started.id}

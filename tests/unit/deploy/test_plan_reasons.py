@@ -1,0 +1,106 @@
+"""A plan says of a service on one machine what happens to its containers, and of one on a Swarm what to its tasks."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.deploy.plan_reasons import find_reasons, left_alone
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.plan import ServiceAction, ServicePlan
+from roas.models.release import ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import ContainerDifference, ServiceDifference
+
+WEB = ServiceDefinition("web", "web:v1", "d", replicas=3)
+ONE = ContainerSnapshot("1", "web-1", "web", ContainerState.RUNNING, HealthStatus.NONE, "i", "web:v1", "h")
+CURRENT = SimpleNamespace(label="r2", state=ReleaseState.SUCCEEDED)
+
+
+def compared(difference: ServiceDifference, *, is_first: bool = False, on_swarm: bool = False) -> Any:
+    """Return what a plan is made of, where web differs so."""
+    changes = SimpleNamespace(
+        own=None,
+        differing={"web": difference},
+        restarts=(),
+        definitions={"web": WEB},
+        sharing={},
+        wanted={},
+        surplus={},
+    )
+    return SimpleNamespace(
+        certain=changes,
+        most=changes,
+        containers=SimpleNamespace(removed=()),
+        current=None if is_first else CURRENT,
+        as_released={},
+        old_model=None,
+        new_model={"services": {"web": {}}},
+        by_us={},
+        on_swarm=on_swarm,
+        containers_of=lambda _name: [ONE],
+        released_image=lambda _name: ("web:v1", "i"),
+    )
+
+
+def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: bool) -> list[str]:
+    plan = replace(ServicePlan("web", action, "web:v1"), changed_keys=("image",))
+    return list(find_reasons(compared(difference, on_swarm=on_swarm), plan))
+
+
+@pytest.mark.parametrize(
+    ("action", "difference", "on_machine", "on_swarm"),
+    [
+        (ServiceAction.CREATE, ServiceDifference("web"), "its container is missing", "its tasks are missing"),
+        (
+            ServiceAction.ADJUST,
+            ServiceDifference("web", missing=2),
+            "it has 1 of 3 containers",
+            "it has 1 of 3 tasks",
+        ),
+        (
+            ServiceAction.START,
+            ServiceDifference("web", idle=(replace(ONE, state=ContainerState.EXITED),)),
+            "its container web-1 is exited",
+            "its task web-1 is exited",
+        ),
+        (
+            ServiceAction.RECREATE,
+            ServiceDifference("web", unlike=(ONE,)),
+            "it was changed by hand: its container is not as r2 has it",
+            "it was changed by hand: its tasks are not as r2 has them",
+        ),
+    ],
+)
+def test_what_a_service_has_is_called_what_it_is(
+    action: ServiceAction, difference: ServiceDifference, on_machine: str, on_swarm: str
+) -> None:
+    assert reasons(action, difference, on_swarm=False) == [on_machine]
+    assert reasons(action, difference, on_swarm=True) == [on_swarm]
+
+
+@pytest.mark.parametrize(("image", "told"), [("web:v1", True), ("web:v2", False)])
+def test_origin_of_a_container_told_only_where_nothing_else_explains(image: str, *, told: bool) -> None:
+    """At the first deployment, each service would have said so, beside its new image."""
+    comparison = compared(ServiceDifference("web", unlike=(ONE,)), is_first=True)
+    plan = ServicePlan("web", ServiceAction.RECREATE, "web:v1", image)
+    assert ("it was not made by this bot" in list(find_reasons(comparison, plan))) is told
+
+
+def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
+    """Somebody removed the network; a deployment of the same version leaves the containers without one."""
+    definitions = {"web": WEB, "db": replace(WEB, name="db")}
+    changes = SimpleNamespace(definitions=definitions, skipped=set(), differing={}, left_alone=(), own=None)
+    comparison: Any = SimpleNamespace(
+        most=changes,
+        current=SimpleNamespace(label="r2", environment="shop"),
+        new_model={"services": {}},
+        containers_of=lambda name: [replace(ONE, id=name, service=name)],
+        in_place={name: ContainerDifference(changed=("networks: shop_default",)) for name in ("web", "db")},
+    )
+    *stays, how = left_alone(comparison)
+    assert [stay.partition(" ")[0] for stay in stays] == ["db", "web"]
+    assert "`roas compose shop -- up -d --force-recreate db web`" in how
+    comparison.in_place = {}
+    assert not list(left_alone(comparison))

@@ -1,0 +1,74 @@
+"""What a release changes of the proxies in front of its services: told once more, or refused."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roas.deploy.proxy_changes import refuse_unready_proxies, warn_of_dropped, with_dropped_proxies
+from roas.errors import ComposeFileError, ProxyError
+from roas.models.environment import Environment
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy
+from tests.unit.one_stack import OneStack
+
+HAPROXY = ServiceProxy("haproxy", backends=("web",))
+
+
+def service(name: str, *on: str, proxy: ServiceProxy | None = None) -> ServiceDefinition:
+    return ServiceDefinition(name, name, "", tuple(Dependency(name, item) for item in on), proxy=proxy)
+
+
+def plan(**actions: ServiceAction) -> Plan:
+    services = tuple(ServicePlan(name, action) for name, action in actions.items())
+    return Plan("dev", "v2", 1, None, services, tuple(actions), (), "")
+
+
+def test_dropped_proxy_is_told_once_more():
+    now = {"web": service("web"), "api": service("api", proxy=HAPROXY), "new": service("new")}
+    before = {"web": service("web", proxy=HAPROXY), "api": service("api", proxy=ServiceProxy("other"))}
+    found = with_dropped_proxies(now, {}, before)
+    assert (found["web"].proxy.service, found["web"].proxy.is_dropped) == ("haproxy", True)
+    assert (found["api"], found["new"]) == (now["api"], now["new"])
+
+
+@pytest.mark.parametrize(("action", "warned"), [(ServiceAction.RECREATE, 2), (ServiceAction.KEEP, 0)])
+def test_dropped_proxy_is_told_in_the_plan(action, warned):
+    now, before = {"web": service("web")}, {"web": service("web", proxy=HAPROXY)}
+    assert len([*warn_of_dropped(plan(web=action), now, before)]) == warned
+
+
+class Unknowing(OneStack):
+    """Be an engine whose proxy has not the backend that it is asked for."""
+
+    def proxied_service(self, *_: object) -> "Unknowing":
+        return self
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        raise ProxyError("The proxy has no backend web.")
+
+
+@pytest.mark.parametrize(
+    ("actions", "needs", "refused"),
+    [
+        ({"web": ServiceAction.RECREATE, "haproxy": ServiceAction.RECREATE}, (), True),
+        ({"web": ServiceAction.RECREATE, "haproxy": ServiceAction.RECREATE}, ("between",), False),
+        ({"web": ServiceAction.RECREATE, "haproxy": ServiceAction.KEEP}, (), False),
+        ({"web": ServiceAction.KEEP, "haproxy": ServiceAction.RECREATE}, (), False),
+        ({"web": ServiceAction.CREATE, "haproxy": ServiceAction.RECREATE}, (), False),
+    ],
+    ids=["together", "the proxy first", "the proxy stays", "the proxy alone", "a new service"],
+)
+async def test_what_the_proxy_does_not_know_yet_is_refused(tmp_path, actions, needs, refused):
+    components = cast("Any", SimpleNamespace(stacks=Unknowing()))
+    definitions = {
+        "web": service("web", *needs, proxy=HAPROXY),
+        "between": service("between", "haproxy"),
+        "haproxy": service("haproxy"),
+    }
+    environment = Environment("dev", "shop", tmp_path, ())
+    if not refused:
+        await refuse_unready_proxies(components, environment, plan(**actions), definitions)
+        return
+    with pytest.raises(ComposeFileError, match="haproxy that runs cannot be told of web: The proxy has no backend web"):
+        await refuse_unready_proxies(components, environment, plan(**actions), definitions)

@@ -1,0 +1,291 @@
+"""Each figure of the integration is measured from what really happens; its alert fires once and clears."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+import time_machine
+
+from roas.concurrency import wait_for
+from roas.events import EventBus
+from roas.metrics import integration_monitor
+from roas.metrics.integration_monitor import (
+    LIMITS,
+    DeploymentFigures,
+    IntegrationMeasurements,
+    IntegrationMonitor,
+    Windows,
+    percentile,
+)
+from roas.models.change import new_id
+from roas.models.deployment import Outcome
+from roas.models.events import DeploymentEnded, Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
+from roas.state.sync import DataSyncManager
+from tests.unit.log_lines import captured_logs
+from tests.unit.sample_events import Work, ended, waited
+
+DEGRADED, RECOVERED = IntegrationDegraded, IntegrationRecovered
+
+
+class Endings:
+    """Be the journal's figures of deployments: too few until five have ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[bool] = []
+
+    async def refresh(self, event: DeploymentEnded) -> None:
+        self.ended.append(event.outcome is Outcome.SUCCEEDED)
+
+    @property
+    def success_ratio(self) -> float | None:
+        last = self.ended[-20:]
+        return sum(last) / len(last) if len(last) >= 5 else None
+
+
+class Scene:
+    """Run a monitor on a real bus and remember what it told."""
+
+    def __init__(self, projection: DataSyncManager | None = None, **windows: float) -> None:
+        self.bus = EventBus()
+        self.told: list[tuple[type[IntegrationEvent], str]] = []
+        self.events: list[IntegrationEvent] = []
+        looks_back = Windows(**windows)  # type: ignore[arg-type]
+        deployments = cast("DeploymentFigures", Endings())
+        self.measurements = IntegrationMeasurements(self.bus, projection, looks_back, deployments=deployments)
+        self.monitor = IntegrationMonitor(self.bus, self.measurements)
+
+    async def __aenter__(self) -> "Scene":
+        self.bus.subscribe(IntegrationEvent, self._hear, name="ear")
+        self.monitor.listen()
+        self.monitor.start()
+        await self.bus.drain()
+        assert self.told == [(RECOVERED, limit.name) for limit in LIMITS], "what an earlier process left is over"
+        self.told.clear()
+        self.events.clear()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.monitor.close()
+        await self.bus.close()
+
+    async def _hear(self, event: IntegrationEvent) -> None:
+        self.events.append(event)
+        self.told.append((type(event), event.figure))
+
+    def publish(self, event: Event, count: int = 1) -> None:
+        for _ in range(count):
+            self.bus.publish(replace(event, id=new_id("EVT")))
+
+    async def until(self, *told: tuple[type[IntegrationEvent], str], seconds: float = 60) -> None:
+        """Wait until exactly this was told."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.told != list(told):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            assert self.told == list(told)
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with Scene() as made:
+        yield made
+
+
+@pytest.fixture
+async def short_scene() -> AsyncIterator[Scene]:
+    async with Scene(event_latency_seconds=1.0, error_seconds=1.0) as made:
+        yield made
+
+
+async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    subscription = scene.bus.subscribe(Work, slow, name="slow one")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"))
+    await scene.bus.drain()
+    figures = scene.monitor.figures()
+    assert 1.2 <= figures.event_latency_seconds < 12
+    assert figures.slowest_subscriber == "slow one"
+    await asyncio.sleep(1.2)  # more than one check: still told only once
+    assert scene.told == [(DEGRADED, "event_latency")]
+    assert scene.events[0].suspect == "slow one"
+    await scene.bus.unsubscribe(subscription)
+    await scene.until((DEGRADED, "event_latency"), (RECOVERED, "event_latency"))
+    assert scene.monitor.figures().event_latency_seconds < 1.0
+
+
+async def test_monitor_sleeps_until_something_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At rest it waits for an event; one is looked at at once, and then twice a second until it is handled."""
+    waits: list[float] = []
+    woken: list[bool] = []
+    checks: list[int] = []
+    asleep = asyncio.Event()
+    known_check = IntegrationMonitor.check
+
+    async def wait(event: asyncio.Event, within_seconds: float) -> bool:
+        waits.append(within_seconds)
+        if within_seconds == integration_monitor.REST_SECONDS:
+            asleep.set()
+        woken.append(await wait_for(event, within_seconds))
+        return woken[-1]
+
+    def check(monitor: IntegrationMonitor) -> None:
+        checks.append(len(waits))
+        known_check(monitor)
+
+    monkeypatch.setattr(integration_monitor, "wait_for", wait)
+    monkeypatch.setattr(integration_monitor, "wait_in_step", wait)
+    monkeypatch.setattr(IntegrationMonitor, "check", check)
+
+    async def works(_: Event) -> None:
+        return
+
+    async with Scene() as scene, asyncio.timeout(30):
+        scene.bus.subscribe(Work, works, name="works")
+        await asleep.wait()
+        assert waits[-1] == integration_monitor.REST_SECONDS
+        before = len(waits)
+        asleep.clear()
+        scene.publish(Work())
+        await asleep.wait()
+        assert woken[before - 1], "the event ended its sleep"
+        assert checks[-1] >= before, "it was looked at"
+        assert set(waits[before:-1]) == {integration_monitor.CHECK_SECONDS}
+        assert len(waits[before:]) <= 4
+
+
+async def test_hung_subscriber_raises_latency(scene: Scene) -> None:
+    never = asyncio.Event()
+
+    async def hangs(_: Event) -> None:
+        await never.wait()
+
+    scene.bus.subscribe(Work, hangs, name="hangs")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"))
+
+
+async def test_faster_subscriber_clears_latency(short_scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    short_scene.bus.subscribe(Work, slow, name="slow one")
+    short_scene.publish(Work())
+    await short_scene.until((DEGRADED, "event_latency"), (RECOVERED, "event_latency"))
+
+
+async def test_failing_subscribers_raise_error_rate(scene: Scene) -> None:
+    """Their removal clears the alert."""
+
+    async def works(_: Event) -> None:
+        return
+
+    async def fails(event: Work) -> None:
+        if event.number % 8 == 0:
+            raise ValueError("broken")
+
+    scene.bus.subscribe(Work, works, name="works")
+    failing = scene.bus.subscribe(Work, fails, name="fails")
+    with captured_logs():  # drawing a traceback takes longer than the work
+        for number in range(100):
+            scene.publish(Work(number=number))
+        await scene.until((DEGRADED, "integration_error_rate"))
+    assert scene.events[0].suspect == "fails"
+    assert scene.monitor.figures().error_ratio == pytest.approx(0.065, abs=0.006)
+    await scene.bus.unsubscribe(failing)
+    await scene.until((DEGRADED, "integration_error_rate"), (RECOVERED, "integration_error_rate"))
+
+
+async def test_failed_deployments_lower_success_rate(scene: Scene) -> None:
+    """The alert is cleared once enough deployments succeeded."""
+    scene.publish(ended(), 4)
+    await scene.bus.drain()
+    assert scene.monitor.figures().success_ratio is None, "too few to tell"
+    scene.publish(ended(Outcome.ROLLED_BACK))
+    await scene.until((DEGRADED, "coordination_success_rate"))
+    assert scene.monitor.figures().success_ratio == 0.8
+    scene.publish(ended(), 20)
+    await scene.until((DEGRADED, "coordination_success_rate"), (RECOVERED, "coordination_success_rate"))
+
+
+async def test_long_dependency_wait_raises_alert(scene: Scene) -> None:
+    """It is raised when the wait takes most of the time allowed."""
+    assert scene.monitor.figures().dependency_resolution_seconds is None
+    scene.publish(waited("web", 2.5, 10))
+    await scene.bus.drain()
+    assert scene.monitor.figures().dependency_resolution_seconds == 2.5
+    assert scene.monitor.figures().dependency_share == 0.25
+    scene.publish(waited("api", 8.5, 10))
+    await scene.until((DEGRADED, "dependency_resolution"))
+    assert "The worst is dev/api." in scene.events[0].summary
+    scene.publish(waited("api", 0.5, 10))
+    await scene.until((DEGRADED, "dependency_resolution"), (RECOVERED, "dependency_resolution"))
+
+
+async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
+    """It is repeated for a subscriber that could not store it, and so is its end."""
+
+    async def works(_: Event) -> None:
+        return
+
+    now = scene.measurements.clock()
+    scene.bus.subscribe(Work, works, name="works")
+    scene.publish(ended(Outcome.FAILED), 5)
+    await scene.until((DEGRADED, "coordination_success_rate"))
+    await scene.monitor.stop()
+    first = scene.events[0].occurrence
+    scene.measurements.clock = lambda: now + 40
+    scene.monitor.check()
+    scene.monitor.check()
+    await scene.bus.drain()
+    repeated = [event for event in scene.events[1:] if isinstance(event, DEGRADED)]
+    assert [event.occurrence for event in repeated] == [first], "once in half a minute, and known as the same"
+    scene.measurements.clock = lambda: now + 590
+    scene.events.clear()
+    scene.monitor.check()
+    await scene.bus.drain()
+    assert {type(event) for event in scene.events} == {DEGRADED, RECOVERED}, "the journal may have taken neither yet"
+    scene.measurements.clock = lambda: now + 640
+    scene.events.clear()
+    scene.monitor.check()
+    await scene.bus.drain()
+    assert [type(event) for event in scene.events] == [DEGRADED], "of what ended long ago nothing is said any more"
+
+
+async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
+    never = asyncio.Event()
+
+    async def hangs(_: Event) -> None:
+        await never.wait()
+
+    scene.bus.subscribe(Work, hangs, name="hangs")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"))
+    raised = scene.events[0]
+    assert raised.title == "Event latency is high"
+    assert "should be at most 1000 ms" in raised.summary
+    assert "hangs" in raised.summary
+
+
+async def test_wall_clock_jump_raises_nothing(scene: Scene) -> None:
+    async def works(_: Event) -> None:
+        return
+
+    scene.bus.subscribe(Work, works, name="works")
+    for hours in (1, -1):
+        with time_machine.travel(datetime.now(UTC).timestamp() + hours * 3600, tick=True):
+            scene.publish(Work(), 50)
+            await asyncio.sleep(0.7)
+    assert scene.told == []
+    assert scene.monitor.figures().event_latency_seconds < 0.5
+
+
+@pytest.mark.parametrize(("values", "expected"), [([], None), ([3.0], 3.0), (list(range(1, 101)), 95), ([1, 2], 2)])
+def test_percentile_is_one_of_values(values: list[float], expected: float | None) -> None:
+    assert percentile(values) == expected

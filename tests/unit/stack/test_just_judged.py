@@ -1,0 +1,43 @@
+"""What a model was judged for is started at once; whoever starts it once more looks where its binds lead by then."""
+
+from pathlib import Path
+
+import pytest
+
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.redaction import Redactor
+from roas.stack import compose_stack
+from roas.stack.stacks import Stacks
+
+ENVIRONMENT = Environment("dev", "shop", Path(), ())
+
+
+async def test_started_while_others_are_made_is_judged_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look at what was made may be older than the start: it is no reason to start it unseen again."""
+    stacks = Stacks(state_dir=tmp_path, instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
+    stack = stacks.of(ENVIRONMENT)
+    made = (ContainerSnapshot("1", "web", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "i", "h"),)
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    async def make(_environment: object, _model: object, _chosen: object, created: compose_stack.Created) -> object:
+        created(made)
+        await stack.start(made[0].id)
+        return made
+
+    async def refuse(*_: object) -> None:
+        raise ComposePolicyError("it leads elsewhere")
+
+    monkeypatch.setattr(compose_stack, "start_container", nothing)
+    monkeypatch.setattr(stack, "check_release", nothing)
+    monkeypatch.setattr(stack._compose.joint_creator, "create_missing", make)
+    monkeypatch.setattr(stack._compose.misled, "refuse", refuse)
+    await stack.create_missing("a model")
+    with pytest.raises(ComposePolicyError):
+        await stack.start(made[0].id)
+    await stacks.close()
