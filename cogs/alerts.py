@@ -10,10 +10,9 @@ import discord
 from discord.ext import commands
 
 from roas.cogs.answers import ANSWERED_ELSEWHERE, acknowledge, answer
-from roas.cogs.hosts import alert_host, deployment_host
-from roas.cogs.names import CogName
-from roas.cogs.ops_cog import OpsCog, actor_of
+from roas.cogs.ops_cog import CogName, OpsCog, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
+from roas.cogs.planning import PlanningCog
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.models.alert import Alert
@@ -49,11 +48,10 @@ class AlertButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Pass the click to the cog."""
-        host = alert_host(interaction.client)
-        if host is None or not await acknowledge(interaction):
-            return
-        async with host.answering(interaction):
-            await host.clicked(interaction, self.action, self.subject)
+        cog: AlertsCog | None = leading_cog(interaction.client, CogName.ALERTS)
+        if cog is not None and await acknowledge(interaction):
+            async with cog.answering(interaction):
+                await cog.clicked(interaction, self.action, self.subject)
 
 
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):
@@ -136,13 +134,11 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
-        host = deployment_host(self.bot)
-        if host is None:
+        cog: PlanningCog | None = leading_cog(self.bot, CogName.DEPLOYMENT)
+        if cog is None:
             raise InvalidRequestError(_("This bot does not deploy."))
-        target = self.environment(alert.environment)
-        request = host.request(interaction, target, DeploymentKind.ROLLBACK)
-        request = replace(request, reason=alert.id, correlation_id=alert.correlation_id)
-        await host.show_plan(interaction, request)
+        request = cog.request(interaction, self.environment(alert.environment), DeploymentKind.ROLLBACK)
+        await cog.show_plan(interaction, replace(request, reason=alert.id, correlation_id=alert.correlation_id))
 
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:

@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.command_sync import CommandSync
-from roas.cogs.names import CogName
+from roas.cogs.ops_cog import CogName
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership

@@ -1,10 +1,9 @@
 """Deploy, hotfix and roll back: the commands, their plan, and the live messages that follow."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -15,58 +14,43 @@ from roas.cogs.answers import answer
 from roas.cogs.arguments import (
     matching,
     matching_last,
-    nearest,
     read_reason,
     read_release,
     read_services,
     read_version,
     releases,
 )
-from roas.cogs.cancel_button import CancelButton, cancel
-from roas.cogs.known_versions import RELEASES_SHOWN, KnownVersions
-from roas.cogs.names import CogName
-from roas.cogs.ops_cog import OpsCog, actor_of, answered
-from roas.cogs.pause_buttons import PAUSE_BUTTONS
-from roas.cogs.permissions import ACTIONS, Action, asker_of, refusal
-from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
-from roas.cogs.plan_buttons import BUTTONS
-from roas.cogs.proposal_buttons import PROPOSAL_BUTTONS
-from roas.cogs.ttl_cache import TtlCache
+from roas.cogs.buttons import BUTTONS, cancel
+from roas.cogs.known_versions import RELEASES_SHOWN, TtlCache
+from roas.cogs.ops_cog import CogName, OpsCog, answered
+from roas.cogs.permissions import Action, asker_of, refusal
+from roas.cogs.planning import PlanningCog
 from roas.concurrency import end_tasks
-from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
+from roas.errors import InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.messages.message import joined
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DeploymentKind
 from roas.models.environment import Environment
-from roas.ui.embeds.plan import draw_confirmation, draw_plan_message
-from roas.ui.notifications.deployment_notifier import last_seconds
 from roas.ui.notifications.live_messages import LiveMessages
-from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
 
 log = get_logger(__name__)
 
-Planned = TypeVar("Planned")
 
-
-class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
+class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
     """Host the orchestrator in a channel."""
 
     def __init__(
         self, bot: commands.Bot, application: Application, leadership: Leadership, live_messages: LiveMessages
     ) -> None:
-        super().__init__(bot, application, leadership)
-        self.live_messages = live_messages
-        self.plan_approvals = PlanApprovals(application, self.rules, live_messages)
-        self._known_versions = KnownVersions(application)
+        super().__init__(bot, application, leadership, live_messages)
         self._cache: TtlCache[tuple[str, ...]] = TtlCache()
         self._resuming: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] = lambda: None
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and start to post."""
-        self.bot.add_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS, *PROPOSAL_BUTTONS)
+        self.bot.add_dynamic_items(*BUTTONS)
         self.live_messages.start()
         self._stop_listening = self.leadership.on_gained(self._start_leading)
         if self.leadership.is_leader:
@@ -76,11 +60,11 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def cog_unload(self) -> None:
         """Stop posting; the next bot continues."""
-        self.bot.remove_dynamic_items(CancelButton, *BUTTONS, *PAUSE_BUTTONS, *PROPOSAL_BUTTONS)
+        self.bot.remove_dynamic_items(*BUTTONS)
         self._stop_listening()
         if self._resuming is not None:
             await end_tasks(self._resuming)
-        await self._known_versions.close()
+        await self.known_versions.close()
         await self._cache.close()
         await self.live_messages.close()
 
@@ -133,7 +117,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         request = replace(request, version=read_version(version))
         known = await self.defined_services(target, request.version) if services else ()
         request = replace(request, services=read_services(services, known))
-        await (self._show_dry_run if dry_run else self.show_plan)(interaction, request)
+        await (self.show_dry_run if dry_run else self.show_plan)(interaction, request)
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
@@ -152,7 +136,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         target = self.find_environment(interaction, environment or self.production)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
-        await self._start_at_once(interaction, request)
+        await self.start_at_once(interaction, request)
 
     @app_commands.command(description="Go back to an earlier release, the whole of it")
     @app_commands.describe(
@@ -221,12 +205,12 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     @deploy.autocomplete("version")
     async def _versions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self._chosen(interaction, Action.PLAN)
-        return matching(typed, await self._known_versions.of(target)) if target else []
+        return matching(typed, await self.known_versions.of(target)) if target else []
 
     @hotfix.autocomplete("version")
     async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self._chosen(interaction, Action.HOTFIX, default=self.production)
-        return matching(typed, await self._known_versions.of(target)) if target else []
+        return matching(typed, await self.known_versions.of(target)) if target else []
 
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -244,59 +228,6 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
             return []
         kept = self.application.state.releases
         return releases(typed, await kept.list(target.name, limit=RELEASES_SHOWN), await kept.current(target.name))
-
-    def request(
-        self,
-        interaction: discord.Interaction[Any],
-        target: Environment,
-        kind: DeploymentKind,
-        *,
-        dry_run: bool = False,
-    ) -> DeploymentRequest:
-        """Begin a request, for those who may make it. Raises NotPermittedError."""
-        asker = self.permit(interaction, Action.PLAN if dry_run else ACTIONS[kind], target)
-        return DeploymentRequest(
-            environment=target.name,
-            kind=kind,
-            requested_by=actor_of(asker),
-            interaction_id=str(interaction.id),
-        )
-
-    async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
-        """Answer with the plan and its buttons; nothing is started before it is confirmed."""
-        plan_record = await self._planned(request, self.plan_approvals.create_plan)
-        took = await last_seconds(self.application.state, request.kind, request.environment)
-        shown = without_secrets(plan_record, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_confirmation(shown, last_seconds=took))
-
-    async def _show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
-        plan = await self._planned(request, partial(self.application.orchestrator.plan, keep=False))
-        took = await last_seconds(self.application.state, request.kind, request.environment)
-        shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_plan_message(shown, dry_run=True, last_seconds=took))
-
-    async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
-        """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
-        await self.plan_approvals.require_idle(request.environment)
-        plan = await self._planned(request, self.application.orchestrator.plan)
-        started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
-        log.info("hotfix requested", deployment_id=started.id, interaction_id=interaction.id)
-        link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
-        text = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
-        shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_plan_message(shown, text))
-
-    async def _planned(
-        self, request: DeploymentRequest, plan: Callable[[DeploymentRequest], Awaitable[Planned]]
-    ) -> Planned:
-        """Plan; a version of which there is no image is refused with the nearest that there are."""
-        try:
-            return await plan(request)
-        except ImageNotFoundError as error:
-            target = self.environment(request.environment)
-            known = await self._known_versions.of(target)
-            hint = joined(" ", filter(None, (error.hint, nearest(request.version or "", known))))
-            raise ImageNotFoundError(error.message, hint=hint, service=error.service, report=error.report) from error
 
     def _chosen(self, interaction: discord.Interaction[Any], action: Action, default: str = "") -> Environment | None:
         """Return the environment that is typed in already, to those who may do there what they are about to ask for."""

@@ -7,8 +7,7 @@ import discord
 from discord import app_commands
 
 from roas.cogs.answers import acknowledge_update, answer, answer_beside
-from roas.cogs.names import CogName
-from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.ops_cog import CogName, OpsCog, answered, leading_cog
 from roas.cogs.permissions import Action, asker_of, permit, place_refusal
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Outcome
@@ -91,8 +90,8 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the page where the last one was."""
-        cog: HistoryCog | None = interaction.client.get_cog(CogName.HISTORY)
-        if cog is None or not cog.leadership.is_leader or not await acknowledge_update(interaction):
+        cog: HistoryCog | None = leading_cog(interaction.client, CogName.HISTORY)
+        if cog is None or not await acknowledge_update(interaction):
             return
         async with cog.answering(interaction, answer_beside):
             cog.permit(interaction, Action.STATUS)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -30,6 +31,18 @@ Interaction = discord.Interaction[Any]
 Answer = Coroutine[Any, Any, None]
 Cog = TypeVar("Cog", bound="OpsCog")
 Options = ParamSpec("Options")
+
+
+class CogName(StrEnum):
+    """What the cogs are called; all begin alike, so that a clash with one of the host bot is a deliberate one."""
+
+    APPLICATION = "ROAS"
+    ALERTS = "ROAS Alerts"
+    DEPLOYMENT = "ROAS Deployment"
+    FREEZE = "ROAS Freeze"
+    HISTORY = "ROAS History"
+    LOGS = "ROAS Logs"
+    STATUS = "ROAS Status"
 
 
 class OpsCog(commands.Cog):
@@ -154,6 +167,12 @@ def answered(
                 await command(cog, interaction, *args, **options)
 
     return run
+
+
+def leading_cog(client: Any, name: CogName) -> Any:
+    """Return a cog by its name, for a button; None where this bot does not have it, or does not lead."""
+    cog = client.get_cog(name)
+    return cog if cog is not None and cog.leadership.is_leader else None
 
 
 def actor_of(asker: Asker) -> Actor:

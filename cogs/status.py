@@ -12,8 +12,7 @@ from discord.ext import commands
 
 from roas.app.application import Application
 from roas.cogs.answers import answer
-from roas.cogs.names import CogName
-from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.ops_cog import CogName, OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
 from roas.errors import RoasError

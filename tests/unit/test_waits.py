@@ -12,7 +12,7 @@ import pytest
 
 from roas import client
 from roas.app import maintenance
-from roas.cogs.ttl_cache import TtlCache
+from roas.cogs.known_versions import TtlCache
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.running_deployments import ResumeBackoff
 from roas.errors import EngineUnavailableError

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.cogs.ttl_cache import TtlCache
+from roas.cogs.known_versions import TtlCache
 
 
 class Looks:

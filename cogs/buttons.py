@@ -1,0 +1,307 @@
+"""The buttons of plans, deployments, pauses and proposals.
+
+A button holds an id only. Who may press it, and what it leads to, is read on the click, by whichever bot leads then.
+"""
+
+import re
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import discord
+
+from roas.candidates.coordinator import request_for
+from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside
+from roas.cogs.ops_cog import CogName, Interaction, actor_of, leading_cog
+from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
+from roas.cogs.plan_approvals import PlanApprovals
+from roas.cogs.planning import PlanningCog
+from roas.errors import ImageChangedError, InvalidRequestError
+from roas.models.candidate import Candidate, CandidateState
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.plan import PlanRecord
+from roas.models.rollout import Choice
+from roas.ui.drawing import one_line
+from roas.ui.embeds.live import CANCEL_PREFIX
+from roas.ui.embeds.outcome import GO_ON_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
+from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
+from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
+from roas.ui.formatting import release
+from roas.ui.translation import _, using_locale
+
+PLAN_ID = r"(?P<id>PLAN-[0-9A-Z]{26})"
+DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
+# A deployment, and which of its pauses.
+PAUSE_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26}:[0-9]{1,6})"
+CANDIDATE_ID = r"(?P<id>CAND-[0-9A-Z]{26})"
+REASON_LENGTH = 300
+
+
+class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
+    """Hold an id; the button is read from it after any restart."""
+
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(discord.ui.Button(custom_id=f"{self.prefix}{subject}"))
+        self.subject = subject
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: Interaction, _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the button from its custom id."""
+        return cls(match["id"])
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Acknowledge the click, do what it says, and answer."""
+        cog = planning_cog(interaction)
+        if cog is not None and await acknowledge(interaction):
+            async with cog.answering(interaction):
+                await self._click(cog, interaction)
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        """Do what the button says, for those who may, and answer. Raises NotPermittedError, InvalidRequestError."""
+        raise NotImplementedError
+
+
+def planning_cog(interaction: Interaction) -> PlanningCog | None:
+    """Return what plans and deploys; None where this bot does not, or does not lead."""
+    cog: PlanningCog | None = leading_cog(interaction.client, CogName.DEPLOYMENT)
+    return cog
+
+
+async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
+    deployment = await cog.application.state.deployments.get(deployment_id)
+    if deployment is None:
+        raise InvalidRequestError(_("There is no deployment {id}.", id=deployment_id))
+    return deployment
+
+
+class CancelButton(IdButton, template=re.escape(CANCEL_PREFIX) + DEPLOYMENT_ID):
+    """Ask a deployment to stop at its next safe point."""
+
+    prefix = CANCEL_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        await answer(interaction, await cancel(cog, interaction, self.subject))
+
+
+async def cancel(cog: PlanningCog, interaction: Interaction, deployment_id: str) -> str:
+    """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
+    deployment, asker = await _find_deployment(cog, deployment_id), asker_of(interaction)
+    environment = cog.environment(deployment.environment)
+    permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
+    if deployment.finished:
+        return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
+    await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
+    cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
+    if environment.on_swarm:
+        return _("🚫 `{id}` was asked to stop. It does so when Swarm's current updates are over.", id=deployment_id)
+    return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)
+
+
+class PauseButton(IdButton, template=r"roas:none"):
+    """Decide on one pause of a deployment; a later one has buttons of its own."""
+
+    choice: ClassVar[Choice]
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        deployment_id, _colon, number = self.subject.partition(":")
+        deployment, asker = await _find_deployment(cog, deployment_id), asker_of(interaction)
+        environment = cog.environment(deployment.environment)
+        permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
+        await cog.application.orchestrator.decide(deployment_id, self.choice, actor_of(asker), pause=int(number))
+        cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
+        if self.choice is Choice.GO_ON:
+            await answer(interaction, _("▶️ `{id}` goes on.", id=deployment_id))
+        else:
+            await answer(interaction, _("↩️ `{id}` is rolled back.", id=deployment_id))
+
+
+class ResumeButton(PauseButton, template=re.escape(GO_ON_PREFIX) + PAUSE_ID):
+    """Resume a paused deployment."""
+
+    prefix = GO_ON_PREFIX
+    choice = Choice.GO_ON
+
+
+class TakeBackButton(PauseButton, template=re.escape(TAKE_BACK_PREFIX) + PAUSE_ID):
+    """Roll a paused deployment back."""
+
+    prefix = TAKE_BACK_PREFIX
+    choice = Choice.ROLL_BACK
+
+
+class PlanButton(IdButton, template=r"roas:none"):
+    """Answer on the plan itself where only its reader sees it, and beside it where everybody does."""
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Process the answer to a plan."""
+        cog = planning_cog(interaction)
+        private = interaction.message is not None and interaction.message.flags.ephemeral
+        if cog is None or not await (acknowledge_update if private else acknowledge)(interaction):
+            return
+        async with cog.answering(interaction, answer_beside if private else answer):
+            plan_record, text = await self._decide(cog.plan_approvals, asker_of(interaction))
+            if private:
+                await answer(interaction, drawing=draw_plan_message(plan_record.plan, text))
+            else:
+                await answer(interaction, text)
+
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+        """Return the current state of the plan, and the answer."""
+        raise NotImplementedError
+
+
+class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
+    """Confirm one's own plan: start it, or ask for an approval."""
+
+    prefix = CONFIRM_PREFIX
+
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+        return await plan_approvals.confirm(self.subject, asker, actor_of(asker))
+
+
+class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
+    """Cancel a plan."""
+
+    prefix = WITHDRAW_PREFIX
+
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+        return await plan_approvals.withdraw(self.subject, asker, actor_of(asker))
+
+
+class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
+    """Approve another member's plan: start exactly what was drafted."""
+
+    prefix = APPROVE_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        asker = asker_of(interaction)
+        await answer(interaction, await cog.plan_approvals.approve(self.subject, asker, actor_of(asker)))
+
+
+class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_ID):
+    """Go back to where a deployment came from; the plan is shown first, as for `/rollback`."""
+
+    prefix = ROLLBACK_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        await cog.show_plan(interaction, await self._request(cog, interaction))
+
+    async def _request(self, cog: PlanningCog, interaction: Interaction) -> DeploymentRequest:
+        deployment = await _find_deployment(cog, self.subject)
+        target = cog.environment(deployment.environment)
+        request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
+        current = await cog.application.state.releases.current(target.name)
+        number = current.number if current else None
+        left = deployment.to_release if deployment.outcome is Outcome.SUCCEEDED else deployment.from_release
+        if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
+            raise InvalidRequestError(
+                _(
+                    "{environment} is on {current} by now, not on {old} any more.",
+                    environment=target.name,
+                    current=release(number),
+                    old=release(left),
+                ),
+                hint=_("Use /rollback and choose where to go back to."),
+            )
+        reason = _("undo {id}", id=deployment.id)
+        return replace(request, target_release=deployment.from_release, reason=reason)
+
+
+class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
+    """Say yes to what the message shows: as `/deploy` and its confirmation, in one click."""
+
+    prefix = TAKE_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        """Plan once more, and start exactly what was shown, or ask the second person."""
+        candidates = cog.application.candidates
+        candidate = await candidates.answerable(self.subject)
+        asker, environment = asker_of(interaction), cog.environment(candidate.environment)
+        permit(refusal(Action.DEPLOY, environment, asker, cog.rules))
+        asked = cog.request(interaction, environment, DeploymentKind.DEPLOY)
+        request = replace(request_for(candidate, actor_of(asker)), interaction_id=asked.interaction_id)
+        plan_record = await cog.plan_approvals.create_plan(request)
+        if candidate.plan is None or plan_record.plan.digest != candidate.plan.digest:
+            await cog.plan_approvals.withdraw(plan_record.id, asker, actor_of(asker))
+            await candidates.show_plan(candidate, plan_record.plan)
+            raise ImageChangedError(
+                _("Something changed since this was proposed: an image's tag, a file or the environment's release."),
+                hint=_("The message shows the new plan. Look at it, then press Deploy again."),
+            )
+        await candidates.answer(candidate, CandidateState.CONFIRMED, actor_of(asker), plan_id=plan_record.id, note="")
+        try:
+            await answer(interaction, (await cog.plan_approvals.confirm(plan_record.id, asker, actor_of(asker)))[1])
+        finally:
+            candidates.notify()
+
+
+class LaterButton(IdButton, template=re.escape(LATER_PREFIX) + CANDIDATE_ID):
+    """Put a candidate off: its message stays, and is quiet."""
+
+    prefix = LATER_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        candidate = await _decided(cog, interaction, self.subject, CandidateState.LATER)
+        await answer(interaction, _("💤 {version} waits here until somebody deploys it.", version=candidate.version))
+
+
+class SkipButton(IdButton, template=re.escape(SKIP_PREFIX) + CANDIDATE_ID):
+    """Skip a version, and say why."""
+
+    prefix = SKIP_PREFIX
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Ask why; nothing is decided before that is sent."""
+        if planning_cog(interaction) is not None:
+            with using_locale(interaction.locale):
+                await interaction.response.send_modal(SkipModal(self.subject))
+
+
+class SkipModal(discord.ui.Modal):
+    """Ask why a version is skipped."""
+
+    def __init__(self, candidate_id: str) -> None:
+        super().__init__(title=_("Skip this version"), custom_id=f"roas:skip-why:{candidate_id}")
+        self._candidate_id = candidate_id
+        self.reason: discord.ui.TextInput[SkipModal] = discord.ui.TextInput(
+            label=_("Why"), custom_id="reason", required=False, max_length=REASON_LENGTH
+        )
+        self.add_item(self.reason)
+
+    async def on_submit(self, interaction: Interaction, /) -> None:
+        """Write the answer."""
+        cog = planning_cog(interaction)
+        if cog is None or not await acknowledge(interaction):
+            return
+        async with cog.answering(interaction):
+            reason = one_line(self.reason.value, REASON_LENGTH) if self.reason.value else ""
+            candidate = await _decided(cog, interaction, self._candidate_id, CandidateState.SKIPPED, note=reason)
+            text = _("⏭️ {version} is skipped: it is not proposed again.", version=candidate.version)
+            await answer(interaction, text)
+
+
+async def _decided(
+    cog: PlanningCog, interaction: Interaction, candidate_id: str, to: CandidateState, **changes: Any
+) -> Candidate:
+    """Write an answer, for those who may deploy there. Raises NotPermittedError, InvalidRequestError."""
+    candidates, asker = cog.application.candidates, asker_of(interaction)
+    candidate = await candidates.answerable(candidate_id)
+    permit(refusal(Action.DEPLOY, cog.environment(candidate.environment), asker, cog.rules))
+    return await candidates.answer(candidate, to, actor_of(asker), **changes)
+
+
+BUTTONS: tuple[type[IdButton], ...] = (
+    CancelButton,
+    ResumeButton,
+    TakeBackButton,
+    ConfirmButton,
+    WithdrawButton,
+    ApproveButton,
+    RollbackButton,
+    TakeButton,
+    LaterButton,
+    SkipButton,
+)
