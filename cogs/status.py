@@ -1,6 +1,5 @@
 """Show how the environments are."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,27 +9,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.api.application import read_status
 from roas.app.application import Application
 from roas.cogs.answers import answer
 from roas.cogs.ops_cog import CogName, OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
-from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment
-from roas.models.health import StackHealth
 from roas.ui.chart import Painter
 from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts
-from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
+from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.secrets import without_secrets
-from roas.ui.translation import _, language
+from roas.ui.translation import language
 
 log = get_logger(__name__)
-
-HEALTH_WITHIN_SECONDS = 20.0
 
 
 class StatusCog(OpsCog, name=CogName.STATUS.value):
@@ -75,12 +71,14 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
 
     async def _draw(self, alerts_of: frozenset[str] | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""
-        statuses = await run_concurrently(self.look_at(target) for target in wanted)
+        state, collector = self.application.state, self.application.collector
+        statuses = await run_concurrently(read_status(target, state, collector) for target in wanted)
         picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
         is_engine_unavailable = any(status.fault for status in statuses)
         beside = [*await self._open_alerts(alerts_of), self._integration(is_engine_unavailable=is_engine_unavailable)]
-        return replace(draw_status(shown, beside), picture=picture)
+        trouble = {status.environment: self.live_messages.trouble(status.environment) for status in statuses}
+        return replace(draw_status(shown, beside, trouble), picture=picture)
 
     async def _open_alerts(self, alerts_of: frozenset[str] | None) -> list[discord.Embed]:
         """Draw the alerts that are open: of some environments (an empty name is none in particular), or all."""
@@ -98,29 +96,3 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         """Draw the last hour of what is watched; a status without a picture is better than none."""
         series = [item for target in targets for item in self.application.collector.last_hour(target)]
         return await self._painter.last_hour(series)
-
-    async def look_at(self, target: Environment) -> EnvironmentStatus:
-        """Gather what is known of an environment; an engine that does not answer hides its health only."""
-        state = self.application.state
-        health, fault = await self._health(target)
-        return EnvironmentStatus(
-            environment=target.name,
-            health=health,
-            release=await state.releases.current(target.name),
-            active=await state.deployments.active(target.name),
-            lock=await state.locks.get(target.name),
-            fault=fault,
-            freeze=await state.freezes.get(target.name),
-            holds=await state.holds.of(target.name),
-            trouble=self.live_messages.trouble(target.name),
-        )
-
-    async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
-        try:
-            async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-                found = await self.application.collector.collect_all_metrics(target)
-        except RoasError as error:
-            return None, error.whole
-        except TimeoutError:
-            return None, _("The engine did not answer in time.")
-        return (found if found.remembered else None, found.fault) if found.fault else (found, "")

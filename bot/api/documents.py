@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from roas.errors import InvalidRequestError, RoasError, StateError
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.candidate import Hold
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Lock
 from roas.models.health import StackHealth
 from roas.models.release import Release
@@ -45,13 +46,14 @@ class EnvironmentStatus:
     """
 
     environment: str
-    project: str
+    health: StackHealth | None = None
     release: Release | None = None
     active: Deployment | None = None
     lock: Lock | None = None
-    health: StackHealth | None = None
     fault: str = ""
     freeze: Freeze | None = None
+    holds: tuple[Hold, ...] = ()
+    project: str = ""
     abandoned: bool = False
 
 

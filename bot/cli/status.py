@@ -47,6 +47,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     _show_holder(terminal, status)
     if (freeze := status.freeze) is not None:
         terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
+    for hold in status.holds:
+        what = f"{hold.version} is on hold" if hold.version else "automation is on hold"
+        terminal.say(f"  {what} since {at(hold.since)}: {printable(hold.reason)}")
     if status.fault:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
     if status.health is not None and status.health.remembered:

@@ -1,14 +1,14 @@
 """Draw the status of an environment: each service, the release it runs, and what is in progress."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from types import MappingProxyType
 
 import discord
 
+from roas.api.documents import EnvironmentStatus
 from roas.metrics.integration_monitor import (
     ERROR_RATE,
     EVENT_LATENCY,
@@ -19,8 +19,8 @@ from roas.metrics.integration_monitor import (
     Limit,
 )
 from roas.models.candidate import Hold
-from roas.models.deployment import Deployment, Freeze, Lock, PhaseStatus
-from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
+from roas.models.deployment import Freeze, PhaseStatus
+from roas.models.health import ServiceDrift, ServiceHealth, Verdict
 from roas.models.release import Release
 from roas.ui.drawing import (
     BAD,
@@ -54,31 +54,12 @@ BRIEF = 220
 FEWEST = 150
 
 
-class Environment(Protocol):
-    """Hold the state of an environment's services."""
-
-    @property
-    def environment(self) -> str:
-        """Return its name."""
-        ...
-
-    @property
-    def health(self) -> StackHealth | None:
-        """Return the verdicts, where they are known."""
-        ...
-
-    @property
-    def release(self) -> Release | None:
-        """Return the release it is on."""
-        ...
-
-
 def worst_first(services: Sequence[ServiceHealth]) -> list[ServiceHealth]:
     """Order services by what needs a look."""
     return sorted(services, key=lambda service: WORST_FIRST.index(service.verdict))
 
 
-def draw_service_table(environments: Sequence[Environment]) -> Attachment:
+def draw_service_table(environments: Sequence[EnvironmentStatus]) -> Attachment:
     """Write the services of environments, one a row."""
     return Attachment(TABLE, "\n\n".join(_table(environment) for environment in environments) + "\n")
 
@@ -106,7 +87,7 @@ def restart_count(health: ServiceHealth) -> int:
     return sum(container.restart_count for container in health.containers)
 
 
-def _table(environment: Environment) -> str:
+def _table(environment: EnvironmentStatus) -> str:
     health = environment.health
     if health is None:
         return environment.environment
@@ -143,31 +124,18 @@ def _uptime(seconds: float) -> str:
     return f"{whole // DAY}d{whole % DAY // HOUR:02}h"
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentStatus:
-    """Gather what `/status` shows of one environment; `fault` says why its health is not known.
-
-    `trouble` says why nothing can be posted to the ops channel.
-    """
-
-    environment: str
-    health: StackHealth | None = None
-    release: Release | None = None
-    active: Deployment | None = None
-    lock: Lock | None = None
-    fault: str = ""
-    freeze: Freeze | None = None
-    trouble: str = ""
-    holds: tuple[Hold, ...] = ()
-
-
-def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.Embed] = ()) -> Drawing:
+def draw_status(
+    statuses: Sequence[EnvironmentStatus],
+    beside: Sequence[discord.Embed] = (),
+    trouble: Mapping[str, str] = MappingProxyType({}),
+) -> Drawing:
     """Draw one embed per environment, and others after them, within what one message takes.
 
-    Services come the worst first. Where not all of them fit, the rest is counted, and a file has every one.
+    Services come the worst first. Where not all of them fit, the rest is counted, and a file has every one. `trouble`
+    says, by environment, why nothing can be posted to its channel.
     """
     shown = list(statuses[: EMBEDS - len(beside)])
-    embeds = [_embed(status, brief=len(statuses) > 1) for status in shown]
+    embeds = [_embed(status, trouble.get(status.environment, ""), brief=len(statuses) > 1) for status in shown]
     if hidden := len(statuses) - len(shown):
         embeds[-1].set_footer(text=_("… and {count} more environments: ask for one by its name", count=hidden))
     room = (TOTAL - sum(len(embed) for embed in [*embeds, *beside])) // max(len(embeds), 1)
@@ -176,14 +144,14 @@ def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.
     return Drawing("", tuple(fit([*embeds, *beside])), attachments=attachments)
 
 
-def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
+def _embed(status: EnvironmentStatus, trouble: str, *, brief: bool) -> discord.Embed:
     """Draw what is known of an environment but for its services."""
     verdict = status.health.verdict if status.health and not status.fault else Verdict.UNKNOWN
     icon, colour = VERDICTS[verdict]
     if not status.fault and status.health is not None and not status.health.services:
         icon, colour = "⚫", QUIET
     embed = discord.Embed(title=f"{icon} {status.environment}: {_verdict(status, verdict)}", colour=colour)
-    facts = _facts(status)
+    facts = _facts(status, trouble)
     if brief:
         embed.description = "\n".join(f"**{name}** {clip(' '.join(value.split()), BRIEF)}" for name, value in facts)
     else:
@@ -192,7 +160,7 @@ def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
     return embed
 
 
-def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
+def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
     """Name the release that it is on, and what is in progress."""
     facts = [(_("Release"), _release(status.release))]
     if going_on := _going_on(status):
@@ -209,8 +177,8 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     if status.health is not None and status.health.lost:
         labels = ", ".join(status.health.lost)
         facts.append((_("Cannot be restored"), _("{releases}: images were pruned", releases=labels)))
-    if status.trouble:
-        facts.append((_("Channel problems"), plain(status.trouble, FIELD_VALUE)))
+    if trouble:
+        facts.append((_("Channel problems"), plain(trouble, FIELD_VALUE)))
     return facts
 
 

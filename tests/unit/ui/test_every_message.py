@@ -18,6 +18,7 @@ import discord
 import pytest
 from discord.http import MultipartParameters, handle_message_parameters
 
+from roas.api.documents import EnvironmentStatus
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.answers import answer, answer_beside
 from roas.cogs.logs import _draw as draw_logs
@@ -40,7 +41,7 @@ from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome, draw_pause
 from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
 from roas.ui.embeds.proposal import draw_proposal
-from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
+from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.formatting import person, since
 from roas.ui.notifications.ops_channel import OpsChannel
 from roas.ui.translation import _ as translated
@@ -309,19 +310,18 @@ def private_answers() -> Iterator[Message]:
     large = largest_deployment()
     stack = a_stack(*((f"{LONG_NAME[:-2]}{n:02}", Verdict.UNHEALTHY, HOSTILE * 10) for n in range(64)))
     freeze = Freeze(ENVIRONMENT, DORA, HOSTILE * 10, NOON)
-    status = EnvironmentStatus(
-        ENVIRONMENT, stack, a_release(), large, a_lock(large), freeze=freeze, trouble=HOSTILE * 100
-    )
+    status = EnvironmentStatus(ENVIRONMENT, stack, a_release(), large, a_lock(large), freeze=freeze)
+    trouble = {ENVIRONMENT: HOSTILE * 100}
     held = replace(status, active=None, lock=replace(a_lock(large), purpose=HOSTILE * 10))
     alerts = [an_alert(number) for number in range(64)]
-    yield answered(draw_status, "largest", [status])
-    yield answered(draw_status, "held", [held])
-    yield answered(draw_status, "of ten", [status] * 10)
+    yield answered(draw_status, "largest", [status], trouble=trouble)
+    yield answered(draw_status, "held", [held], trouble=trouble)
+    yield answered(draw_status, "of ten", [status] * 10, trouble=trouble)
     yield answered(draw_status, "of nothing", [EnvironmentStatus("dev"), EnvironmentStatus("prod", fault=HOSTILE * 99)])
     yield answered(draw_open_alerts, "64", alerts)
     beside = [cast("discord.Embed", draw_open_alerts(alerts)), draw_integration(LARGE_FIGURES, ALL_FIRING)]
-    yield answered(draw_status, "of nine beside others", [status] * 9, beside)
-    yield answered(draw_status, "held beside others", [held], beside)
+    yield answered(draw_status, "of nine beside others", [status] * 9, beside, trouble)
+    yield answered(draw_status, "held beside others", [held], beside, trouble)
     yield answered(draw_integration, "all firing", LARGE_FIGURES, ALL_FIRING)
     yield answered(draw_integration, "nothing measured", IntegrationFigures(), frozenset())
     for outcome in (None, *Outcome):

@@ -7,6 +7,7 @@ from functools import partial
 import discord
 import pytest
 
+from roas.api.documents import EnvironmentStatus
 from roas.errors import InvalidRequestError, NotPermittedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
@@ -26,7 +27,7 @@ from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome
 from roas.ui.embeds.plan import draw_plan, draw_plan_text
-from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.embeds.status import draw_status
 from roas.ui.secrets import without_secrets
 from tests.unit.ui.samples import (
     NASTY,

@@ -6,12 +6,13 @@ from datetime import timedelta
 import discord
 import pytest
 
+from roas.api.documents import EnvironmentStatus
 from roas.metrics.integration_monitor import IntegrationFigures
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ServiceHealth, StackHealth, Verdict
 from roas.ui.drawing import BAD, GOOD
-from roas.ui.embeds.status import EnvironmentStatus, draw_integration, draw_status
+from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.translation import using_locale
 from tests.unit.ui.embeds.test_embeds import assert_within_limits, text_of
 from tests.unit.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from roas.api.documents import EnvironmentStatus
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome, ServiceProgress, ServiceStep
@@ -13,7 +14,7 @@ from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome
 from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
-from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.embeds.status import draw_status
 from roas.ui.notifications.deployment_notifier import last_seconds, usual_seconds
 from roas.ui.notifications.notifier import APPROVAL, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError
@@ -55,8 +56,8 @@ def test_largest_plan_within_limits() -> None:
 
 
 def test_frozen_environment_within_limits() -> None:
-    frozen = EnvironmentStatus("e" * 32, freeze=Freeze("e" * 32, DORA, NASTY * 10, NOON), trouble=NASTY * 100)
-    assert_within_limits(draw_status([frozen] * 10).embeds)
+    frozen = EnvironmentStatus("e" * 32, freeze=Freeze("e" * 32, DORA, NASTY * 10, NOON))
+    assert_within_limits(draw_status([frozen] * 10, trouble={"e" * 32: NASTY * 100}).embeds)
 
 
 def secret_free(plan: Plan) -> list[str]:
