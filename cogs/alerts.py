@@ -10,7 +10,8 @@ import discord
 from discord.ext import commands
 
 from roas.cogs.answers import ANSWERED_ELSEWHERE, acknowledge, answer
-from roas.cogs.ops_cog import CogName, OpsCog, actor_of, leading_cog
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import OpsCog, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
 from roas.cogs.planning import PlanningCog
 from roas.errors import InvalidRequestError, RoasError

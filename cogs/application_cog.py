@@ -10,8 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from roas.backoff import PATIENTLY, Backoff
-from roas.cogs.command_sync import CommandSync
-from roas.cogs.ops_cog import CogName
+from roas.cogs.command_sync import CogName, CommandSync
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership

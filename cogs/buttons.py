@@ -11,7 +11,8 @@ import discord
 
 from roas.candidates.coordinator import request_for
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside
-from roas.cogs.ops_cog import CogName, Interaction, actor_of, leading_cog
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.cogs.planning import PlanningCog

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 import discord
@@ -22,6 +23,18 @@ MOST_COMMANDS = 100
 OWN_GROUP = (
     f"Set {SETTING} to a name that is free, such as `roas`: then all of ours are in that group (`/roas deploy`)."
 )
+
+
+class CogName(StrEnum):
+    """What the cogs are called; all begin alike, so that a clash with one of the host bot is a deliberate one."""
+
+    APPLICATION = "ROAS"
+    ALERTS = "ROAS Alerts"
+    DEPLOYMENT = "ROAS Deployment"
+    FREEZE = "ROAS Freeze"
+    HISTORY = "ROAS History"
+    LOGS = "ROAS Logs"
+    STATUS = "ROAS Status"
 
 
 def refuse_clashes(

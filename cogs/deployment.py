@@ -21,8 +21,9 @@ from roas.cogs.arguments import (
     releases,
 )
 from roas.cogs.buttons import BUTTONS, cancel
+from roas.cogs.command_sync import CogName
 from roas.cogs.known_versions import RELEASES_SHOWN, TtlCache
-from roas.cogs.ops_cog import CogName, OpsCog, answered
+from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
 from roas.cogs.planning import PlanningCog
 from roas.concurrency import end_tasks

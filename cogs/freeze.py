@@ -8,7 +8,8 @@ from discord import app_commands
 
 from roas.cogs.answers import answer
 from roas.cogs.arguments import matching, read_reason
-from roas.cogs.ops_cog import CogName, OpsCog, actor_of, answered
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import OpsCog, actor_of, answered
 from roas.cogs.permissions import Action, asker_of, permit, unlock_refusal
 from roas.errors import InvalidRequestError
 from roas.log import get_logger

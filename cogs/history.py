@@ -7,7 +7,8 @@ import discord
 from discord import app_commands
 
 from roas.cogs.answers import acknowledge_update, answer, answer_beside
-from roas.cogs.ops_cog import CogName, OpsCog, answered, leading_cog
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import OpsCog, answered, leading_cog
 from roas.cogs.permissions import Action, asker_of, permit, place_refusal
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Outcome

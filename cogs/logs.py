@@ -9,7 +9,8 @@ from discord import app_commands
 
 from roas.cogs.answers import answer
 from roas.cogs.arguments import as_typed, matching, nearest, read_since
-from roas.cogs.ops_cog import CogName, OpsCog, answered
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment

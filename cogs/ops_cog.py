@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,6 +14,7 @@ from discord.ext import commands
 from roas.app.application import Application
 from roas.cogs.answers import Reply, acknowledge, answer, answering
 from roas.cogs.arguments import matching, read_environment
+from roas.cogs.command_sync import CogName
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
@@ -31,18 +31,6 @@ Interaction = discord.Interaction[Any]
 Answer = Coroutine[Any, Any, None]
 Cog = TypeVar("Cog", bound="OpsCog")
 Options = ParamSpec("Options")
-
-
-class CogName(StrEnum):
-    """What the cogs are called; all begin alike, so that a clash with one of the host bot is a deliberate one."""
-
-    APPLICATION = "ROAS"
-    ALERTS = "ROAS Alerts"
-    DEPLOYMENT = "ROAS Deployment"
-    FREEZE = "ROAS Freeze"
-    HISTORY = "ROAS History"
-    LOGS = "ROAS Logs"
-    STATUS = "ROAS Status"
 
 
 class OpsCog(commands.Cog):

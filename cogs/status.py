@@ -12,7 +12,8 @@ from discord.ext import commands
 from roas.api.application import read_status
 from roas.app.application import Application
 from roas.cogs.answers import answer
-from roas.cogs.ops_cog import CogName, OpsCog, answered
+from roas.cogs.command_sync import CogName
+from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
 from roas.leadership.leadership import Leadership

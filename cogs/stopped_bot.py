@@ -14,8 +14,9 @@ from discord.ext import commands
 
 from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answering
+from roas.cogs.command_sync import CogName
 from roas.cogs.loading import command_names
-from roas.cogs.ops_cog import CogName, Interaction
+from roas.cogs.ops_cog import Interaction
 from roas.cogs.permissions import Action, asker_of, permit, refusal, rules_from
 from roas.concurrency import begun, end_tasks, pause
 from roas.configuration.settings import Settings

@@ -30,7 +30,6 @@ ENGLISH = (
     "cogs/application_cog.py",
     "cogs/command_sync.py",
     "cogs/loading.py",
-    "cogs/names.py",
     "bot/ui/chart.py",
 )
 
