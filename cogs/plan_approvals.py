@@ -23,7 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
-from roas.deploy.new_powers import refuse_ungranted
+from roas.deploy.planning import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said

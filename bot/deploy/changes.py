@@ -30,7 +30,7 @@ def to_restart(definitions: Mapping[str, ServiceDefinition], replaced: Iterable[
     return frozenset(found)
 
 
-def begun(deployment: Deployment) -> frozenset[str]:
+def begun_services(deployment: Deployment) -> frozenset[str]:
     """Return the services that an interrupted attempt had started: none of them was seen ready yet."""
     return frozenset(progress.service for progress in deployment.services if progress.step in BEGUN)
 

@@ -1,15 +1,22 @@
-"""Hold what a plan is made of: the model that is wanted beside what the engine shows."""
+"""Compare what would be deployed with what there is: models, images and containers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.deploy.changes import StackChanges
+from roas.deploy.changes import Scope, StackChanges, brought_services, by_service, find_changes
+from roas.deploy.components import Components
+from roas.deploy.own_service import find_own_bot
+from roas.messages.message import said
+from roas.models.deployment import UNTOUCHED_STEPS
+from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
+from roas.models.stack import WantedImage
 from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService
-from roas.stack.interface import SweptContainers
+from roas.stack.interface import ResolvedStack, SweptContainers
+from roas.stack.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +64,113 @@ def difference_of(changes: StackChanges, name: str) -> ServiceDifference | None:
     if changes.own is not None and changes.own.service == name:
         return changes.own or None
     return changes.differing.get(name)
+
+
+# Stands for an image that is yet to be pulled or built, where that gives another one than runs.
+ANOTHER_IMAGE = f"sha256:{'0' * 64}"
+
+
+async def compare_candidate(
+    components: Components,
+    environment: Environment,
+    resolved: ResolvedStack,
+    wanted: Mapping[str, WantedImage],
+    current: Release | None,
+    kept: frozenset[str],
+    named: frozenset[str],
+    containers: SweptContainers,
+) -> Comparison:
+    """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
+    stack, there = components.stacks.of(environment), containers.left + containers.removed
+    known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
+    jobs = {name for name, one in resolved.definitions.items() if one.one_shot}
+    same = {name: known.get(name) or _image_that_runs(name, current, there, name in jobs) for name in wanted}
+    other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
+
+    async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
+        return await stack.preview_release(resolved, image_ids, kept_from=current, kept_services=kept)
+
+    certain = await model(same)
+    most = certain if same == other else await model(other)
+    old_model = await stack.load_model(current.model_hash) if current else None
+    scope = Scope(named=named, moved=brought_services(current), released=old_model)
+    return await compare(components, environment, current, certain, most, scope, containers)
+
+
+async def compare(
+    components: Components,
+    environment: Environment,
+    current: Release | None,
+    certain: Mapping[str, Any],
+    most: Mapping[str, Any],
+    scope: Scope,
+    containers: SweptContainers,
+) -> Comparison:
+    """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
+    stack = components.stacks.of(environment)
+    bot = await find_own_bot(components, environment)
+
+    async def changes(model: Mapping[str, Any]) -> StackChanges:
+        return await find_changes(stack, model, containers.left, bot=bot, scope=scope)
+
+    old_model = await stack.load_model(current.model_hash) if current else None
+    return Comparison(
+        certain=(least := await changes(certain)),
+        most=least if most is certain else await changes(most),
+        containers=containers,
+        current=current,
+        old_model=old_model,
+        new_model=most,
+        as_released=await stack.wanted_services(old_model, containers.left) if old_model else {},
+        in_place=await _changed_in_place(stack, current, certain, containers.left),
+        by_service=by_service(containers.left),
+        by_us=await _changed_by_us(components, environment),
+        on_swarm=environment.on_swarm,
+    )
+
+
+async def _changed_by_us(components: Components, environment: Environment) -> Mapping[str, str]:
+    """Say of services what a deployment that goes on, or the last one that failed, made of them."""
+    deployments = components.state.deployments
+    last, left = await deployments.left_by_failure(environment.name)
+    found = {service: said("{deployment}, which failed, left it so", deployment=last) for service in left}
+    under_way = said("the deployment that is under way has changed it")
+    progress = await deployments.progress_under_way(environment.name)
+    return found | {one.service: under_way for one in progress if one.step not in UNTOUCHED_STEPS}
+
+
+async def _changed_in_place(
+    stack: Stack,
+    current: Release | None,
+    model: Mapping[str, Any],
+    there: tuple[ContainerSnapshot, ...],
+) -> Mapping[str, ContainerDifference]:
+    """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
+    if current is None:
+        return {}
+    found = await stack.container_differences(model)
+    by_hand = await stack.without_own_changes(current.model_hash, there, found)
+    return {key: one for key, one in by_hand.items() if one.changed}
+
+
+def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:
+    """Return the image ID that a service will have, or None where a pull or a build is yet to show that."""
+    if image.build_hash is not None:
+        return None
+    if image.image_id is not None and not image.must_pull:
+        return image.image_id
+    old = current.service(name) if current else None
+    return old.image.image_id if old and image.digest is not None and image.digest == old.image.digest else None
+
+
+def _image_that_runs(
+    name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...], is_job: bool
+) -> str:
+    """Return the image that a service has; of a job that of the release, since whoever ran another one says nothing.
+
+    Nor does what somebody left that never ran.
+    """
+    there = next((one.image_id for one in containers if one.service == name and not one.never_ran), None)
+    service = current.service(name) if current else None
+    released = service.image.image_id if service else None
+    return ((released or there) if is_job else (there or released)) or ANOTHER_IMAGE

@@ -12,8 +12,7 @@ from roas.concurrency import end_tasks
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.leftovers import find_own_bot
-from roas.deploy.observation import observation_seconds
+from roas.deploy.own_service import find_own_bot
 from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
@@ -38,6 +37,35 @@ from roas.models.swarm import QuorumLosses
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
 from roas.state.transaction import Fence
+
+# Nothing but time tells that a service without a health check goes on running.
+UNVERIFIED_OBSERVATION_SECONDS = 30.0
+CRITICAL_OBSERVATION_SECONDS = 10.0
+DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monitor
+
+
+def observation_seconds(definition: ServiceDefinition, environment: Environment) -> float:
+    """Return how long a service is watched once it is ready.
+
+    That is what the environment says, or else what fits its kind, and never less than its `update_config.monitor`. What
+    users come to through a proxy counts as critical: a crash soon after its start is to be seen. What has no replica,
+    or ends, is not watched.
+    """
+    if definition.one_shot or not definition.replicas:
+        return 0.0
+    window = environment.observation_seconds
+    if window is None:
+        needed = is_critical(definition, environment) or definition.proxy is not None
+        window = CRITICAL_OBSERVATION_SECONDS if needed else DEFAULT_OBSERVATION_SECONDS
+        if not definition.has_health_check:
+            window = UNVERIFIED_OBSERVATION_SECONDS
+    return max(window, definition.monitor_seconds or 0.0)
+
+
+def is_critical(definition: ServiceDefinition, environment: Environment) -> bool:
+    """Return whether a stack cannot do without a service."""
+    return definition.critical or definition.name in environment.critical_services
+
 
 SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is saved at most so often; every intent to touch what runs always is.

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from roas.deploy.components import Components
-from roas.deploy.observation import release_in_use
 from roas.errors import (
     ImageChangedError,
     ReleaseNotRestorableError,
@@ -17,6 +16,7 @@ from roas.models.release import Release, ReleaseState
 from roas.models.stack import Obstacle, WantedImage
 from roas.stack.interface import FoundStack, ResolvedStack
 from roas.state.documents import from_row, to_json
+from roas.state.manager import StateManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +180,17 @@ def _label(release: Release | None) -> str:
 
 def _changed(message: str) -> ImageChangedError:
     return ImageChangedError(message, hint=said("Look at the new plan and ask again."))
+
+
+async def release_in_use(state: StateManager, environment: str) -> Release | None:
+    """Return the release that an environment is on, with the model that it runs.
+
+    A deployment that only watches has arrived: whoever asks for something now starts from its release.
+    """
+    lock = await state.locks.get(environment)
+    watching = None if lock is None else await state.deployments.get(lock.deployment_id)
+    if watching is not None and watching.only_watches and watching.to_release is not None:
+        release = await state.releases.get(environment, watching.to_release)
+        if release is not None:
+            return replace(release, model_hash=watching.applied_model or release.model_hash)
+    return await state.releases.applied(environment)

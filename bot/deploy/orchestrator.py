@@ -11,14 +11,11 @@ from roas.concurrency import pause, run_concurrently
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.draft import announce_end
-from roas.deploy.foreign_bots import ForeignBots
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
-from roas.deploy.planning import plan_deployment, plan_rollback
-from roas.deploy.resumption import Resumption
-from roas.deploy.rollback_target import find_rollback_target
+from roas.deploy.planning import find_rollback_target, plan_deployment, plan_rollback
 from roas.deploy.run import CANCEL_POLL_SECONDS
-from roas.deploy.running_deployments import RunningDeployments
-from roas.deploy.stale_instances import OwnServiceSweep
+from roas.deploy.running_deployments import Resumption, RunningDeployments
+from roas.deploy.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.state_folder import refuse_missing_journal
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger

@@ -1,21 +1,26 @@
-"""Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
+"""Gather what a plan is made of: the stack as it would be, its powers, its images, and the release to go back to."""
 
-from collections.abc import Awaitable, Iterator, Mapping
+import shlex
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from roas.concurrency import begun
 from roas.configuration.environments import projects_of
-from roas.deploy.changes import Scope, brought_services
+from roas.deploy.changes import Scope, brought_services, by_service
+from roas.deploy.comparison import compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.leftovers import expected_containers, find_own_bot
-from roas.deploy.new_powers import find_new_powers
-from roas.deploy.observation import release_in_use
-from roas.deploy.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
+from roas.deploy.kept_plans import PlannedDeployment, release_in_use
+from roas.deploy.own_service import (
+    expected_containers,
+    find_own_bot,
+    find_running_bot,
+    refuse_moved_bot,
+    refuse_without_bot,
+    replicas_by_service,
+)
 from roas.deploy.plan import PlanSubject, make_plan
-from roas.deploy.planned_changes import compare, compare_candidate
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
     refuse_unready_proxies,
@@ -23,18 +28,188 @@ from roas.deploy.proxy_changes import (
     warn_of_unready,
     with_proxies,
 )
-from roas.deploy.rollback_target import find_rollback_target, is_same
 from roas.deploy.state_folder import refuse_moved_state
-from roas.errors import ComposeFileError, InvalidRequestError, RegistryUnavailableError, SecondCopyError
-from roas.messages.message import Message, said
-from roas.models.deployment import DeploymentRequest
+from roas.errors import (
+    ComposeFileError,
+    InvalidRequestError,
+    NewPowersError,
+    RegistryUnavailableError,
+    ReleaseNotRestorableError,
+    SecondCopyError,
+)
+from roas.messages.message import Message, joined, said
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
-from roas.models.release import Release
+from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
+from roas.stack.comparison import WantedService, compare_service
 from roas.stack.interface import ResolvedStack, SweptContainers
 from roas.stack.machine.projects import runs_already_as
 from roas.stack.model.services import BOUND, services_of, written_fields
+from roas.stack.release_keeper import not_restorable
+from roas.stack.stack import Stack
+
+# What these have rides along, on a deployment as on the way back.
+GRANTING = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
+
+
+async def find_new_powers(components: Components, stack: Stack, resolved: ResolvedStack) -> tuple[str, ...]:
+    """Return the names of the powers of a stack that no kept, successful release of its environment has."""
+    if not resolved.powers:
+        return ()
+    kept = await components.state.releases.list(stack.environment.name, limit=components.settings.releases_kept)
+    return await stack.new_powers(resolved, [one.model_hash for one in kept if one.state in GRANTING])
+
+
+def has_approvers(components: Components) -> bool:
+    """Return whether there is a second person to say yes."""
+    return bool(components.settings.discord_approver_role_ids)
+
+
+def ungranted(request: DeploymentRequest, plan: Plan) -> tuple[str, ...]:
+    """Return the new powers of a plan that a request does not name."""
+    return tuple(name for name in plan.new_powers if name not in request.granted)
+
+
+def refuse_ungranted(request: DeploymentRequest, plan: Plan, *, has_approvers: bool) -> None:
+    """Raise NewPowersError where a plan has new powers that the request does not name, and nobody is asked for them.
+
+    Of what was planned in the channel a second person approves the draft, which names them.
+    """
+    missing = ungranted(request, plan)
+    if missing and request.kind is DeploymentKind.HOTFIX:
+        raise NewPowersError(
+            said("A hotfix gives no new powers:\n{powers}", powers=_lines(missing)),
+            hint=said("Use /deploy, which asks for them."),
+        )
+    if missing and (request.interaction_id is None or not has_approvers):
+        options = " ".join(f"--grant {shlex.quote(name)}" for name in missing)
+        raise NewPowersError(
+            said("Nobody granted what this stack newly gets:\n{powers}", powers=_lines(missing)),
+            hint=said("Deploy it in the channel, where the plan asks for them, or add: {options}", options=options),
+        )
+
+
+def _lines(names: Iterable[str]) -> str:
+    return joined("\n", (said("  - {name}", name=name) for name in names))
+
+
+async def find_rollback_target(
+    components: Components, environment: Environment, request: DeploymentRequest, current: Release | None
+) -> tuple[Release, Mapping[str, Any]]:
+    """Return the release to go back to, which can be restored, and its model.
+
+    Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
+    """
+    releases = components.state.releases
+    half_way = current is not None and await _is_partially_applied(components, environment, current)
+    if request.target_release is None:
+        target = current if half_way else await _last_that_differs(components, environment, current)
+        missing = said(
+            "{environment} has no release before the current one, none that differs from it.",
+            environment=environment.name,
+        )
+    else:
+        target = await releases.get(environment.name, request.target_release)
+        missing = said(
+            "{environment} has no release r{target_release}.",
+            environment=environment.name,
+            target_release=request.target_release,
+        )
+    if target is None:
+        hint = said(
+            "`roas releases {environment}` lists those that there are; in Discord, `/rollback` suggests them.",
+            environment=environment.name,
+        )
+        raise InvalidRequestError(missing, hint=hint)
+    model = await _model_of(components, target)
+    gone = await components.stacks.of(environment).missing_images(target)
+    if gone := tuple(one for one in gone if one in (request.services or gone)):
+        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
+    if is_same(target, current) and not half_way:
+        raise InvalidRequestError(
+            said("{environment} is on {target} already.", environment=environment.name, target=target.label),
+            hint=said("Name another release, or deploy that version again: what is missing is made again."),
+        )
+    return target, model
+
+
+def is_same(target: Release, current: Release | None) -> bool:
+    """Return whether a release is the one that the environment is on."""
+    return current is not None and target.number == current.number
+
+
+async def _is_partially_applied(components: Components, environment: Environment, current: Release) -> bool:
+    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since.
+
+    One that was put back, all of it, has left nothing of another release.
+    """
+    _, left = await components.state.deployments.left_by_failure(environment.name)
+    if not left:
+        return False
+    wanted = await components.stacks.of(environment).wanted_services(await _model_of(components, current))
+    there = by_service(await components.stacks.of(environment).containers())
+    written = await components.stacks.of(environment).written_services()
+    if left & ((there.keys() | written) - wanted.keys()):
+        return True
+    lasting = {name: one for name, one in wanted.items() if name in left and not one.definition.one_shot}
+    return any(compare_service(one, there.get(name, ())) for name, one in lasting.items())
+
+
+async def _last_that_differs(
+    components: Components, environment: Environment, current: Release | None
+) -> Release | None:
+    """Return the last release before the current one that succeeded, is kept, and is not the same once more."""
+    if current is None:
+        return None
+    now = await _wanted(components, environment, current)
+    for release in await components.state.releases.before(environment.name, current.number):
+        try:
+            before = await _wanted(components, environment, release)
+        except ReleaseNotRestorableError:
+            return release  # which says why
+        closely = ReleaseState.ADOPTED not in {release.state, current.state}  # that one says less of its services
+        if before.keys() != now.keys() or any(_differs(one, now[name], closely) for name, one in before.items()):
+            return release
+    return None
+
+
+async def _wanted(components: Components, environment: Environment, release: Release) -> Mapping[str, WantedService]:
+    """Return what a release wants of its services, with today's credentials."""
+    model, _ = await components.stacks.of(environment).preview_refreshed(release)
+    return await components.stacks.of(environment).wanted_services(model)
+
+
+def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
+    """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise.
+
+    Of two configurations of a proxy, at most one is what it has read.
+    """
+    if not one.is_like(other) or one.definition.replicas != other.definition.replicas or one.unread != other.unread:
+        return True
+    return closely and replace(one.definition, image="", definition_hash="") != replace(
+        other.definition, image="", definition_hash=""
+    )
+
+
+async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:
+    try:
+        return await components.stacks.load_model(release.model_hash)
+    except ReleaseNotRestorableError as error:
+        kept = components.settings.releases_kept
+        raise ReleaseNotRestorableError(
+            said(
+                "{release} cannot be restored: it is not kept any more (the last {kept} are).",
+                release=release.label,
+                kept=kept,
+            ),
+            hint=said(
+                "`roas releases {environment}` lists those that are, and `/rollback` suggests them. Or deploy that "
+                "version again.",
+                environment=release.environment,
+            ),
+        ) from error
 
 
 async def plan_deployment(

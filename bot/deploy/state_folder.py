@@ -9,7 +9,7 @@ from typing import Any
 
 from roas.concurrency import in_thread, run_concurrently
 from roas.deploy.components import Components
-from roas.deploy.leftovers import find_own_bot
+from roas.deploy.own_service import find_own_bot
 from roas.deploy.peers import Standing
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said

@@ -8,8 +8,7 @@ from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, make_draft
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
-from roas.deploy.new_powers import has_approvers, refuse_ungranted
-from roas.deploy.planning import plan_deployment, plan_draft
+from roas.deploy.planning import has_approvers, plan_deployment, plan_draft, refuse_ungranted
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said

@@ -5,14 +5,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
-from roas.deploy.changes import begun, find_changes
+from roas.deploy.changes import begun_services, find_changes
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
 from roas.deploy.failed_rollback import is_put_back
 from roas.deploy.handover import replace_bot_if_needed
-from roas.deploy.leftovers import sweep_leftovers
-from roas.deploy.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from roas.deploy.own_service import (
+    find_running_bot,
+    keeps_bot,
+    refuse_without_bot,
+    replicas_by_service,
+    sweep_leftovers,
+)
 from roas.deploy.phases.verification import require_undisturbed
 from roas.deploy.stale_instances import remove_predecessors
 from roas.errors import ServiceFailedError
@@ -76,7 +81,7 @@ class Rollback:
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         own_bot, bot = bot, None if stays else bot
         model = await stack.load_model(model_hash)
-        scope = replace(await context.scope(), begun=begun(context.deployment))
+        scope = replace(await context.scope(), begun=begun_services(context.deployment))
         changes = await find_changes(stack, model, watch.containers, bot=own_bot, scope=scope)
         refuse_unplanned(context, changes, stays)
         of_bot = frozenset({changes.own.service}) if changes.own else frozenset()

@@ -8,11 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from roas.concurrency import begun, run_concurrently
+from roas.deploy.applier import ServiceRolloutLog, no_news
 from roas.deploy.changes import find_changes
-from roas.deploy.context import DeploymentContext
+from roas.deploy.context import DeploymentContext, is_critical, observation_seconds
 from roas.deploy.draft import load_release
-from roas.deploy.observation import is_critical, observation_seconds
-from roas.deploy.rollout_log import ServiceRolloutLog, no_news
 from roas.deploy.stale_instances import remove_predecessors
 from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said

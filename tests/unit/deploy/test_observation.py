@@ -10,7 +10,7 @@ import pytest
 
 from roas.configuration.environments import environments
 from roas.configuration.settings import EnvironmentSettings, Settings
-from roas.deploy.observation import observation_seconds
+from roas.deploy.context import observation_seconds
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import RoasError
 from roas.events import EventBus

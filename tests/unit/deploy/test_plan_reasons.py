@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.plan_reasons import find_reasons, left_alone
+from roas.deploy.plan import find_reasons, left_alone
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState

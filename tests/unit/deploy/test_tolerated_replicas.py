@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from roas.deploy.applier import ServiceRolloutLog, no_news
 from roas.deploy.phases.verification import summary_of
-from roas.deploy.rollout_log import ServiceRolloutLog, no_news
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from tests.unit.deploy.played_parts import service
